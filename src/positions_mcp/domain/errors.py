@@ -1,0 +1,162 @@
+"""The one error tree of the program.
+
+Every error says in words what was wrong, what to do next (`hint`), and whether anything was sent (`sent`).
+
+    PositionsError
+    ├── ConfigurationError        the program cannot start as configured
+    ├── InvalidInput              an argument was refused before any request
+    │   ├── UnsafeIdentifier      an identifier that could change a request's path
+    │   ├── UnknownInstrument     nothing held goes by that name; carries the nearest symbols held
+    │   └── CursorExpired         a listing's snapshot is gone; list again
+    ├── UpstreamError             the Clear Street API did not give the answer asked for
+    │   ├── NothingSent           provably nothing left this machine
+    │   ├── RequestRejected       a readable refusal: 400, 409, 422, …
+    │   │   ├── Unauthenticated   401
+    │   │   ├── Forbidden         403
+    │   │   ├── NotFound          404
+    │   │   └── RateLimited       429; carries how long to wait, where the API says so
+    │   ├── ReadFailed            a read got no usable answer: a time-out, a 5xx, a body that cannot be read
+    │   ├── OutcomeUnknown        a write left and its effect is not known
+    │   └── InconsistentListing   pages of one listing contradict each other
+    ├── Refused                   the guard decided against sending
+    └── StoreUnavailable          the operation store cannot be read or written
+
+Nothing secret is ever put into an error: no key, no header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class Sent(StrEnum):
+    """Whether a destructive request, or any request that the error is about, left this machine."""
+
+    NO = "no"
+    YES = "yes"
+    UNKNOWN = "unknown"
+
+
+class PositionsError(Exception):
+    """The root: `message` says what was wrong, `hint` what to do next, `sent` whether anything left."""
+
+    sent: Sent = Sent.NO
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class ConfigurationError(PositionsError):
+    """The program cannot start as configured; the message names the value, the allowed ones and the place."""
+
+
+class InvalidInput(PositionsError):
+    """An argument was refused before any request."""
+
+
+class UnsafeIdentifier(InvalidInput):
+    """An identifier that is not of its form, and so could have changed the path of a request."""
+
+
+class UnknownInstrument(InvalidInput):
+    """Nothing held goes by that name.
+
+    Attributes:
+        nearest: symbols held that resemble it, best first; may be empty.
+    """
+
+    def __init__(self, message: str, *, nearest: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.nearest = tuple(nearest)
+
+
+class CursorExpired(InvalidInput):
+    """A cursor whose snapshot this process no longer keeps."""
+
+
+class UpstreamError(PositionsError):
+    """The API did not give the answer asked for.
+
+    Attributes:
+        status: HTTP status, or None when no response arrived.
+        request_id: the API's own id of the request, or None when it did not say.
+        code: the API's error code, or None.
+        details: the API's `details`, as it sent them; empty when there were none.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        sent: Sent = Sent.UNKNOWN,
+        status: int | None = None,
+        request_id: str | None = None,
+        code: str | int | None = None,
+        details: Sequence[object] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.sent = sent
+        self.status = status
+        self.request_id = request_id
+        self.code = code
+        self.details = tuple(details)
+
+
+class NothingSent(UpstreamError):
+    """Name lookup, connecting or the pool failed: provably not one byte of the request left."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, sent=Sent.NO)
+
+
+class RequestRejected(UpstreamError):
+    """The API refused the request, with a body that could be read."""
+
+
+class Unauthenticated(RequestRejected):
+    """401: the API does not accept the key."""
+
+
+class Forbidden(RequestRejected):
+    """403: the key may not do this, or not with this account."""
+
+
+class NotFound(RequestRejected):
+    """404: no such account, instrument, order or instruction."""
+
+
+class RateLimited(RequestRejected):
+    """429.
+
+    Attributes:
+        retry_after_s: seconds to wait as the API asked, or None when it did not say.
+    """
+
+    retry_after_s: float | None = None
+
+
+class ReadFailed(UpstreamError):
+    """A read got no usable answer. Reads have no effect, so asking again is safe."""
+
+
+class OutcomeUnknown(UpstreamError):
+    """A write left this machine and whether it took effect is not known. It must not be sent again."""
+
+
+class InconsistentListing(UpstreamError):
+    """Pages of one listing contradict each other even after reading again."""
+
+
+class Refused(PositionsError):
+    """The guard decided against sending; the message names the rule."""
+
+
+class StoreUnavailable(PositionsError):
+    """The operation store cannot be used for what was asked."""

@@ -1,0 +1,84 @@
+"""Option exercise instructions: the rows that are submitted and what the API reports of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from positions_mcp.domain.enums import InstructionStatus, InstructionType
+from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
+from positions_mcp.domain.records import Record
+
+_EXISTING_ID = re.compile(r"existing_id=([0-9a-fA-F-]{36})")
+
+
+class Rejection(Record):
+    """Why a row was refused. `reason` is a code, not from a closed list; `metadata` belongs to the code."""
+
+    reason: str = ""
+    domain: str | None = None
+    description: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Instruction(Record):
+    """An exercise instruction and where it is in its life.
+
+    SENT means handed to clearing and not yet accepted. `id` is the server's and is nil on rows that were refused
+    before acceptance, which are never listed; `instruction_id` is the caller's key, which a later contract calls
+    `client_instruction_id`.
+    """
+
+    id: InstructionId
+    account_id: AccountId
+    instruction_type: InstructionType
+    status: InstructionStatus
+    instrument_id: InstrumentId | None = None
+    instruction_id: str | None = None
+    quantity: Decimal | None = None
+    """Whole contracts asked for."""
+    symbol: str = ""
+    accepted_quantity: Decimal | None = None
+    """Contracts that clearing accepted; may be less than asked. Present once ACCEPTED."""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    rejection_reason: str | None = None
+    rejection: Rejection | None = None
+    underlying_instrument_id: InstrumentId | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_either_name_of_the_callers_key(cls, row: Any) -> Any:
+        if isinstance(row, Mapping) and row.get("client_instruction_id") is not None:
+            return {**row, "instruction_id": row["client_instruction_id"]}
+        return row
+
+    @property
+    def was_refused_before_acceptance(self) -> bool:
+        """Whether this row exists only in the answer to its submission and will never be listed."""
+        return self.id == NIL_UUID
+
+    @property
+    def duplicate_of(self) -> str | None:
+        """The id of the original instruction, where the API calls this row a duplicate."""
+        metadata = (self.rejection and self.rejection.metadata) or {}
+        if isinstance(existing := metadata.get("existing_id"), str):
+            return existing
+        match = _EXISTING_ID.search(self.rejection_reason or "")
+        return match.group(1) if match else None
+
+
+class InstructionRequest(BaseModel):
+    """One row to submit: whole contracts of one option, by its UUID, under a caller's key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instrument_id: InstrumentId
+    instruction_type: InstructionType
+    quantity: int
+    instruction_id: str | None = None

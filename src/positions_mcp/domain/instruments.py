@@ -1,0 +1,80 @@
+"""OSI option symbols: root, expiration, right and strike.
+
+The Options Symbology Initiative's form is the root padded to six characters, the expiration as YYMMDD, C or P, and
+the strike in thousandths with eight digits: `AAPL  280121C00195000`. The API and people also write it with fewer
+spaces or none. Symbols are compared by what they mean, never by their letters.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+STANDARD_MULTIPLIER = 100
+"""Shares behind one standard equity option. An adjusted contract (its root ends in a digit) may deliver otherwise."""
+
+_OSI = re.compile(r"\s*([A-Z][A-Z0-9./]{0,5}?)\s*(\d{6})\s*([CP])\s*(\d{8})\s*", re.ASCII)
+_LARGEST_STRIKE = Decimal("99999.999")
+
+
+class OptionRight(StrEnum):
+    """What the holder of an option may do with the underlying: buy it (CALL) or sell it (PUT)."""
+
+    CALL = "CALL"
+    PUT = "PUT"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OptionContract:
+    """An option as its OSI symbol describes it. Strike in dollars per share."""
+
+    root: str
+    expiration: date
+    right: OptionRight
+    strike: Decimal
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strike <= _LARGEST_STRIKE or self.strike * 1000 % 1:
+            raise ValueError(f"a strike is a multiple of 0.001 up to {_LARGEST_STRIKE}: {self.strike}")
+
+    @property
+    def is_adjusted(self) -> bool:
+        """Whether the root marks a contract adjusted for a corporate action, whose deliverable may not be 100 shares."""
+        return self.root[-1].isdigit()
+
+    @property
+    def osi(self) -> str:
+        """The canonical 21-character symbol."""
+        return f"{self.root:<6}{self._tail}"
+
+    @property
+    def compact(self) -> str:
+        """The symbol without spaces: the form used in answers."""
+        return f"{self.root}{self._tail}"
+
+    @property
+    def label(self) -> str:
+        """How a person says it: `AAPL 2028-01-21 195 call`."""
+        strike = format(self.strike.normalize(), "f")
+        return f"{self.root} {self.expiration.isoformat()} {strike} {self.right.lower()}"
+
+    @property
+    def _tail(self) -> str:
+        return f"{self.expiration:%y%m%d}{self.right[0]}{int(self.strike * 1000):08d}"
+
+
+def parse_option_symbol(text: str) -> OptionContract | None:
+    """The contract an OSI symbol names, in any spacing and case; None where `text` is not an OSI symbol."""
+    match = _OSI.fullmatch(text.upper()) if text.isascii() else None
+    if match is None:
+        return None
+    root, day, right, strike = match.groups()
+    try:
+        expiration = date(2000 + int(day[:2]), int(day[2:4]), int(day[4:]))
+    except ValueError:
+        return None
+    side = OptionRight.CALL if right == "C" else OptionRight.PUT
+    return OptionContract(root, expiration, side, Decimal(int(strike)) / 1000)

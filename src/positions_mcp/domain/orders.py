@@ -1,0 +1,84 @@
+"""Orders as the API reports them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from positions_mcp.domain.enums import (
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    QueueState,
+    SecurityType,
+    TimeInForce,
+    TrailingOffsetType,
+)
+from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
+from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
+from positions_mcp.domain.records import Record
+
+
+class Order(Record):
+    """An order of one account.
+
+    Quantities are shares or contracts and never negative; prices are dollars per unit. A multi-leg order has no
+    instrument of its own, so `instrument_id`, `symbol` and `instrument_type` may be None; `client_order_id` may be
+    absent though the seed contract requires it.
+    """
+
+    id: OrderId
+    account_id: AccountId
+    status: OrderStatus
+    side: OrderSide | None = None
+    quantity: Decimal | None = None
+    filled_quantity: Decimal | None = None
+    """Cumulative filled quantity."""
+    leaves_quantity: Decimal | None = None
+    """What is still to be filled."""
+    symbol: str | None = None
+    instrument_id: InstrumentId | None = None
+    instrument_type: SecurityType | None = None
+    order_type: OrderType | None = None
+    time_in_force: TimeInForce | None = None
+    client_order_id: str | None = None
+    venue: str | None = None
+    """MIC code of the venue where the order is routed."""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    average_fill_price: Decimal | None = None
+    details: list[str] | None = None
+    """Execution, rejection or cancellation details: free text of the API."""
+    expires_at: datetime | None = None
+    extended_hours: bool | None = None
+    limit_offset: Decimal | None = None
+    limit_price: Decimal | None = None
+    queue_state: QueueState | None = None
+    releases_at: datetime | None = None
+    """When an order that awaits release is to be released."""
+    stop_price: Decimal | None = None
+    trailing_limit_px: Decimal | None = None
+    trailing_offset: Decimal | None = None
+    trailing_offset_type: TrailingOffsetType | None = None
+    trailing_stop_px: Decimal | None = None
+    trailing_watermark_px: Decimal | None = None
+    trailing_watermark_ts: datetime | None = None
+    underlying_instrument_id: InstrumentId | None = None
+    strategy: str | None = None
+    legs: list[object] | None = None
+
+    @property
+    def contract(self) -> OptionContract | None:
+        """The option contract the symbol names, or None."""
+        return parse_option_symbol(self.symbol) if self.symbol else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the order may still fill. An unknown status counts as open."""
+        done = self.status is OrderStatus.DONE_FOR_DAY and self.time_in_force is TimeInForce.DAY
+        return not (done or self.status.is_terminal)
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the order waits for a session to be released into."""
+        return self.status is OrderStatus.QUEUED or self.queue_state is QueueState.AWAITING_RELEASE

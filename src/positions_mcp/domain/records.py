@@ -1,0 +1,56 @@
+"""The base of what the API returns: frozen, tolerant of fields it does not know, and losing none of them."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A frozen record of the API. Fields this program does not know are kept in `model_extra`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+
+class Metadata(Record):
+    """The envelope's metadata: the request's id and the place in a listing."""
+
+    request_id: str | None = None
+    next_page_token: str | None = None
+    previous_page_token: str | None = None
+    page_number: int | None = None
+    total_items: int | None = None
+    total_pages: int | None = None
+
+
+class Problem(Record):
+    """The API's error object. Beside data on a 2xx it is a summary, not by itself a failure."""
+
+    code: int | str | None = None
+    message: str = ""
+    details: list[object] | None = None
+
+
+class UnreadableRow(Record):
+    """A row that is not what the contract says even when read tolerantly: kept, counted and reported, never dropped."""
+
+    position: int
+    """Index of the row in the answer, from 0."""
+    reason: str
+    raw: object
+
+
+DataT = TypeVar("DataT")
+
+
+class Response(BaseModel, Generic[DataT]):
+    """One answer of the API: `data`, `error` and `metadata` of the envelope, with the HTTP status it came with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data: DataT
+    error: Problem | None = None
+    metadata: Metadata = Metadata()
+    status: int = 200
+    unreadable: tuple[UnreadableRow, ...] = ()

@@ -1,0 +1,56 @@
+"""Trading sessions of the New York market, as values.
+
+Everything here is a fact about time; which days are sessions comes from a `positions_mcp.ports.MarketCalendar`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+NEW_YORK = ZoneInfo("America/New_York")
+"""Every "day" and every "today" of this program is a day in this zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One regular trading session: a New York day with the aware instants at which it opens and closes."""
+
+    day: date
+    opens: datetime
+    closes: datetime
+    early_close: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.opens < self.closes:
+            raise ValueError(f"a session opens before it closes: {self.opens} … {self.closes}")
+
+    def contains(self, instant: datetime) -> bool:
+        """Whether regular trading is on at `instant` (the closing instant is outside)."""
+        return self.opens <= instant < self.closes
+
+
+@dataclass(frozen=True, slots=True)
+class MarketState:
+    """The market at one instant: the session it is in, or the next one to come."""
+
+    at: datetime
+    current: Session | None
+    next: Session
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a regular session is on."""
+        return self.current is not None
+
+
+def new_york_day(instant: datetime) -> date:
+    """The New York calendar day of an aware instant.
+
+    Raises:
+        ValueError: `instant` has no zone.
+    """
+    if instant.tzinfo is None:
+        raise ValueError("an instant needs a zone")
+    return instant.astimezone(NEW_YORK).date()

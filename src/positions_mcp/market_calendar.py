@@ -1,0 +1,71 @@
+"""New York Stock Exchange sessions, from the maintained `holidays` library.
+
+The library is imported when the first session is asked for, so that it costs nothing at start-up.
+Regular trading is 09:30–16:00 New York time, until 13:00 on the early closes the exchange publishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from datetime import date, datetime, time, timedelta
+from functools import cache
+
+from positions_mcp.domain.sessions import NEW_YORK, MarketState, Session, new_york_day
+
+_OPEN = time(9, 30)
+_CLOSE = time(16, 0)
+_EARLY_CLOSE = time(13, 0)
+_LONGEST_CLOSURE_DAYS = 14
+
+
+class NewYorkCalendar:
+    """Implements `positions_mcp.ports.MarketCalendar` for the New York exchanges."""
+
+    def session_on(self, day: date) -> Session | None:
+        """The regular session of `day`, or None on a weekend or holiday."""
+        if day.weekday() >= 5 or day in _holidays(day.year):
+            return None
+        early = day in _early_closes(day.year)
+        return Session(
+            day=day,
+            opens=datetime.combine(day, _OPEN, NEW_YORK),
+            closes=datetime.combine(day, _EARLY_CLOSE if early else _CLOSE, NEW_YORK),
+            early_close=early,
+        )
+
+    def next_session(self, day: date) -> Session:
+        """The first session on `day` or after it."""
+        for offset in range(_LONGEST_CLOSURE_DAYS):
+            if session := self.session_on(day + timedelta(days=offset)):
+                return session
+        raise LookupError(f"no session within {_LONGEST_CLOSURE_DAYS} days of {day}")
+
+    def previous_session(self, day: date) -> Session:
+        """The last session strictly before `day`."""
+        for offset in range(1, _LONGEST_CLOSURE_DAYS):
+            if session := self.session_on(day - timedelta(days=offset)):
+                return session
+        raise LookupError(f"no session within {_LONGEST_CLOSURE_DAYS} days before {day}")
+
+    def state_at(self, instant: datetime) -> MarketState:
+        """Whether the market is in its regular session at `instant`, and which session comes next."""
+        today = new_york_day(instant)
+        session = self.session_on(today)
+        if session and instant < session.opens:
+            return MarketState(instant, None, session)
+        current = session if session and session.contains(instant) else None
+        return MarketState(instant, current, self.next_session(today + timedelta(days=1)))
+
+
+@cache
+def _holidays(year: int) -> Container[date]:
+    import holidays
+
+    return holidays.financial_holidays("NYSE", years=year)
+
+
+@cache
+def _early_closes(year: int) -> Container[date]:
+    import holidays
+
+    return holidays.financial_holidays("NYSE", years=year, categories=("half_day",))
