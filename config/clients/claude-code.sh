@@ -1,0 +1,1 @@
+claude mcp add positions -- positions-mcp serve

@@ -1,0 +1,65 @@
+"""How the demo prints: questions, tools, answers and their sizes, readable in any terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+
+_BOLD, _DIM, _BLUE, _GREEN, _RED, _OFF = "\033[1m", "\033[2m", "\033[34m", "\033[32m", "\033[31m", "\033[0m"
+_LONGEST_ANSWER_LINES = 34
+
+
+class Screen:
+    """Writes to standard output; with colours where it is a terminal and nobody asked for plain text."""
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self._colours = sys.stdout.isatty() and not plain and "NO_COLOR" not in os.environ
+        self._width = max(72, min(shutil.get_terminal_size((110, 40)).columns, 140))
+        self._steps = 0
+
+    def title(self, text: str) -> None:
+        """A heading with a line under it."""
+        print(f"\n{self._in(_BOLD, text)}\n{'─' * min(len(text), self._width)}", flush=True)
+
+    def note(self, text: str) -> None:
+        """A paragraph of the demo's own words."""
+        print(self._in(_DIM, textwrap.fill(text, self._width)), flush=True)
+
+    def question(self, text: str) -> None:
+        """What a person asks the assistant; numbered."""
+        self._steps += 1
+        print(f"\n{self._in(_BOLD, f'{self._steps}. “{text}”')}", flush=True)
+
+    def call(self, tool: str, arguments: str) -> None:
+        """The tool the assistant chose for it."""
+        print(self._in(_BLUE, f"   → {tool} {arguments}"), flush=True)
+
+    def answer(self, text: str, *, size: str, failed: bool = False) -> None:
+        """The tool's text, shortened for the screen where it is long, and how large the whole answer was."""
+        lines = text.splitlines()
+        shown = lines[:_LONGEST_ANSWER_LINES]
+        for line in shown:
+            cut = line if len(line) <= self._width - 3 else f"{line[: self._width - 4]}…"
+            print(f"   {self._in(_RED, cut) if failed else cut}")
+        if len(lines) > len(shown):
+            print(self._in(_DIM, f"   … {len(lines) - len(shown)} more lines of the answer"))
+        print(self._in(_DIM, f"   [{size}]"), flush=True)
+
+    def asked(self, text: str) -> None:
+        """A question the server put to the person."""
+        print(self._in(_BOLD, "   The server asks the person, not the assistant:"))
+        for line in text.splitlines():
+            print(f"   │ {line}")
+
+    def verdict(self, text: str) -> None:
+        """What the person decided."""
+        print(self._in(_GREEN, f"   ✓ {text}"), flush=True)
+
+    def verbatim(self, text: str) -> None:
+        """Text to copy, exactly as it is."""
+        print(textwrap.indent(text.rstrip(), "  "), flush=True)
+
+    def _in(self, style: str, text: str) -> str:
+        return f"{style}{text}{_OFF}" if self._colours else text

@@ -1,0 +1,56 @@
+"""What is installed from the built wheel is the whole program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from positions_mcp import __version__
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    finished = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert finished.returncode == 0, f"{command}: {finished.stdout}{finished.stderr}"
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` directory of an environment that holds the built wheel, its runtime dependencies and nothing else."""
+    place = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", place, REPOSITORY, cwd=place)
+    (wheel,) = place.glob("positions_mcp-*.whl")
+    venv.create(place / "environment", with_pip=True)
+    binaries = place / "environment" / "bin"
+    constraints = REPOSITORY / "constraints.txt"
+    run(binaries / "python", "-m", "pip", "install", "--quiet", "-c", constraints, wheel, cwd=place)
+    return binaries
+
+
+def test_the_wheel_answers_its_version(installed: Path, tmp_path: Path) -> None:
+    assert run(installed / "positions-mcp", "--version", cwd=tmp_path).split()[-1] == __version__
+
+
+def test_the_wheel_carries_its_prompts_and_config(installed: Path, tmp_path: Path) -> None:
+    look = (
+        "from positions_mcp.packaged import config_dir, prompts_dir; "
+        "print(*sorted(p.name for d in (config_dir(), config_dir() / 'paper', prompts_dir()) for p in d.iterdir()))"
+    )
+    names = run(installed / "python", "-c", look, cwd=tmp_path).split()
+    expected = {
+        path.name
+        for folder in ("config", "config/paper", "prompts")
+        for path in (REPOSITORY / folder).iterdir()
+    }
+    assert {"default.toml", "demo.toml"} <= expected
+    assert set(names) == expected
+
+
+def test_the_wheel_runs_the_demo_to_its_end(installed: Path, tmp_path: Path) -> None:
+    assert "Use it from your assistant" in run(installed / "positions-mcp", "demo", "--plain", cwd=tmp_path)
