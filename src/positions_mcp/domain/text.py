@@ -1,0 +1,43 @@
+"""Text from outside made safe to show: it cannot hide characters, break a line, or pretend to be the program's own.
+
+Symbols, rejection reasons and order details are free text of the API. They are cleaned, capped, and quoted as data
+wherever they are not plainly an identifier.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters and marks that Unicode does not call invisible although they show nothing.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]*", re.ASCII)
+
+
+def clean(text: str, limit: int = 200) -> str:
+    """`text` on one line without control, bidi, zero-width or blank characters, at most `limit` characters long.
+
+    Runs of white space become one space; what is cut is marked with an ellipsis.
+    """
+    # Four times the limit leaves room for what is removed without walking a hostile megabyte.
+    head = text[: 4 * limit]
+    visible = "".join(_visible(character) for character in _BLANK.sub("", head))
+    line = " ".join(visible.split())
+    return line if len(line) <= limit and len(head) == len(text) else f"{line[: limit - 1]}…"
+
+
+def quoted(text: str, limit: int = 200) -> str:
+    """`text` cleaned and in double quotes: how free text of the API stands in an answer. Inner quotes become single."""
+    return f'"{clean(text, limit).replace(chr(34), chr(39))}"'
+
+
+def label(text: str, limit: int = 40) -> str:
+    """A symbol or code as it stands in an answer: bare where it plainly is one, otherwise quoted as data."""
+    return text if len(text) <= limit and _PLAIN.fullmatch(text) else quoted(text, limit)
+
+
+def _visible(character: str) -> str:
+    if character.isspace():
+        return " "
+    return "" if unicodedata.category(character) in _HIDDEN_CATEGORIES else character
