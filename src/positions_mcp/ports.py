@@ -105,9 +105,7 @@ class OrderWriter(Protocol):
         """Close one position. Answers the orders generated: a list even for one."""
         ...
 
-    async def close_positions(
-        self, account_id: AccountId, cancel_orders: bool | None = None
-    ) -> Response[list[Order]]:
+    async def close_positions(self, account_id: AccountId, cancel_orders: bool | None = None) -> Response[list[Order]]:
         """Close every position of the account. Answers the orders generated."""
         ...
 

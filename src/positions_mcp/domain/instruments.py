@@ -42,7 +42,7 @@ class OptionContract:
 
     @property
     def is_adjusted(self) -> bool:
-        """Whether the root marks a contract adjusted for a corporate action, whose deliverable may not be 100 shares."""
+        """Whether the root marks a contract adjusted for a corporate action: it may not deliver 100 shares."""
         return self.root[-1].isdigit()
 
     @property

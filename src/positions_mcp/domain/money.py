@@ -43,4 +43,4 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
 
 def plain(value: Decimal) -> str:
     """`value` in plain notation with the digits it came with: never an exponent, `-0` as `0`."""
-    return format(value if value else abs(value), "f")
+    return format(value or abs(value), "f")
