@@ -1,0 +1,56 @@
+"""Until when an expiring option may still be exercised or given up.
+
+FINRA Rule 2360(b)(23): the holder decides by 17:30 New York time on the expiration day, or an hour and a half after
+the close where trading closes early. A broker may set an earlier time, never a later one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+
+from positions_mcp.domain.sessions import NEW_YORK, Session
+
+_LATEST = time(17, 30)
+_AFTER_THE_CLOSE = timedelta(minutes=90)
+
+
+class TradingDays(Protocol):
+    """The part of a market calendar that deadlines need; `ports.MarketCalendar` is one."""
+
+    def session_on(self, day: date) -> Session | None:
+        """The regular session of `day`, or None on a weekend or holiday."""
+        ...
+
+    def next_session(self, day: date) -> Session:
+        """The first session on `day` or after it."""
+        ...
+
+    def previous_session(self, day: date) -> Session:
+        """The last session strictly before `day`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineRule:
+    """The time of day, in New York, after which no instruction is taken.
+
+    Raises:
+        ValueError: later than 17:30, or with a zone of its own.
+    """
+
+    latest: time = _LATEST
+
+    def __post_init__(self) -> None:
+        if self.latest.tzinfo is not None or self.latest > _LATEST:
+            raise ValueError(f"the exercise deadline is a New York time of day up to {_LATEST:%H:%M}: {self.latest}")
+
+    def on(self, session: Session) -> datetime:
+        """The last instant at which an instruction may be sent on the day of `session`."""
+        return min(datetime.combine(session.day, self.latest, NEW_YORK), session.closes + _AFTER_THE_CLOSE)
+
+
+def expiry_session(expiration: date, calendar: TradingDays) -> Session:
+    """The session whose deadline ends the contract: its expiration day's, or the last before it on a closed day."""
+    return calendar.session_on(expiration) or calendar.previous_session(expiration)

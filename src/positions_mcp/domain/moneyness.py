@@ -1,0 +1,115 @@
+"""In or out of the money, intrinsic value, and the price of an underlying as far as the book knows it.
+
+The API's positions carry no quote of an option's underlying: its price is known only where the account holds the
+underlying too. Where it is not known, everything that follows from it is unknown, never assumed.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from positions_mcp.domain.instruments import OptionContract, OptionRight
+from positions_mcp.domain.money import CENT, ZERO, plain
+from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.sessions import NEW_YORK
+
+BY_EXCEPTION_THRESHOLD = CENT
+"""Dollars per share in the money from which an expiring option is exercised unless clearing is told otherwise (OCC)."""
+
+
+class Moneyness(StrEnum):
+    """Where the underlying stands against the strike, seen by the option's holder."""
+
+    IN = "in the money"
+    AT = "at the money"
+    OUT = "out of the money"
+    UNKNOWN = "moneyness unknown"
+
+
+class UnderlyingPrice(BaseModel):
+    """Dollars per share of an underlying, and how old that is.
+
+    A current price is as old as the reading of the book (the API does not say when it was quoted); otherwise it is a
+    past session's close.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    price: Decimal
+    read_at: datetime
+    close_of: date | None = None
+
+    def said(self, now: datetime) -> str:
+        """The price and its age in words: `190.5, read at 15:41 New York (2 min ago); quote time not stated`."""
+        if self.close_of is not None:
+            return f"{plain(self.price)}, the close of {self.close_of.isoformat()}"
+        at = self.read_at.astimezone(NEW_YORK)
+        return f"{plain(self.price)}, read at {at:%H:%M} New York ({_age(now - self.read_at)}); quote time not stated"
+
+
+def points_in_the_money(contract: OptionContract, price: Decimal) -> Decimal:
+    """Dollars per share by which the option is in the money; negative when it is out of the money."""
+    return price - contract.strike if contract.right is OptionRight.CALL else contract.strike - price
+
+
+def intrinsic_value(contract: OptionContract, price: Decimal) -> Decimal:
+    """Dollars per share that exercising would be worth at `price`; zero when it is out of the money."""
+    return max(points_in_the_money(contract, price), ZERO)
+
+
+def moneyness(contract: OptionContract, price: Decimal | None) -> Moneyness:
+    """In, at or out of the money at `price`; unknown without a price."""
+    if price is None:
+        return Moneyness.UNKNOWN
+    points = points_in_the_money(contract, price)
+    if points == 0:
+        return Moneyness.AT
+    return Moneyness.IN if points > 0 else Moneyness.OUT
+
+
+def is_exercised_by_exception(contract: OptionContract, price: Decimal | None) -> bool | None:
+    """Whether clearing would exercise the option at this closing price if told nothing; None without a price."""
+    return None if price is None else points_in_the_money(contract, price) >= BY_EXCEPTION_THRESHOLD
+
+
+def find_underlying(option: Position, book: Book) -> Position | None:
+    """The position in the option's underlying, by the API's id, else by the contract's root; None where none is held.
+
+    The root of an adjusted contract is not its underlying's symbol, and a symbol held twice names neither.
+    """
+    if option.underlying_instrument_id is not None:
+        return book.by_id.get(option.underlying_instrument_id)
+    if option.contract is None or option.contract.is_adjusted:
+        return None
+    held = [p for p in book.positions if not p.is_option and _as_root(p.symbol) == option.contract.root]
+    return held[0] if len(held) == 1 else None
+
+
+def underlying_price(underlying: Position | None, read_at: datetime) -> UnderlyingPrice | None:
+    """What the book knows of the price: the current one, else the last close; None where it has neither.
+
+    A price of zero or less is a missing price.
+    """
+    if underlying is None:
+        return None
+    if underlying.instrument_price is not None and underlying.instrument_price > 0:
+        return UnderlyingPrice(price=underlying.instrument_price, read_at=read_at)
+    if underlying.closing_price is not None and underlying.closing_price > 0 and underlying.closing_price_date:
+        return UnderlyingPrice(price=underlying.closing_price, read_at=read_at, close_of=underlying.closing_price_date)
+    return None
+
+
+def _as_root(symbol: str) -> str:
+    """`BRK.B` is written BRKB in the root of its options."""
+    return "".join(character for character in symbol.upper() if character.isalnum())
+
+
+def _age(elapsed: timedelta) -> str:
+    minutes = int(elapsed.total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago"
