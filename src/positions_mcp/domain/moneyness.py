@@ -85,7 +85,7 @@ def find_underlying(option: Position, book: Book) -> Position | None:
         return book.by_id.get(option.underlying_instrument_id)
     if option.contract is None or option.contract.is_adjusted:
         return None
-    held = [p for p in book.positions if not p.is_option and _as_root(p.symbol) == option.contract.root]
+    held = [p for p in book.positions if not p.is_option and as_root(p.symbol) == option.contract.root]
     return held[0] if len(held) == 1 else None
 
 
@@ -103,7 +103,7 @@ def underlying_price(underlying: Position | None, read_at: datetime) -> Underlyi
     return None
 
 
-def _as_root(symbol: str) -> str:
+def as_root(symbol: str) -> str:
     """`BRK.B` is written BRKB in the root of its options."""
     return "".join(character for character in symbol.upper() if character.isalnum())
 
