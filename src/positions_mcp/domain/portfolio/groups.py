@@ -1,0 +1,85 @@
+"""Positions in groups: by underlying with its options, by type, by side, by expiry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from positions_mcp.domain.money import ZERO, exact_sum, percent
+from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.domain.portfolio.underlyings import Underlyings
+from positions_mcp.domain.positions import Position
+
+
+class GroupBy(StrEnum):
+    """What positions are grouped by."""
+
+    UNDERLYING = "underlying"
+    INSTRUMENT_TYPE = "instrument_type"
+    SIDE = "side"
+    EXPIRY = "expiry"
+
+
+NO_EXPIRY = "no expiry"
+UNKNOWN_EXPIRY = "unknown expiry"
+UNKNOWN_TYPE = "unknown type"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named set of positions and what it comes to."""
+
+    name: str
+    totals: Totals
+
+
+def group(positions: Sequence[Position], by: GroupBy, underlyings: Underlyings) -> list[Group]:
+    """Every position in exactly one group. Groups by expiry are in date order, others largest gross value first."""
+    key = _key(by, underlyings)
+    members: dict[str, list[Position]] = {}
+    for position in positions:
+        members.setdefault(key(position), []).append(position)
+    groups = [Group(name, Totals.of(held)) for name, held in members.items()]
+    if by is GroupBy.EXPIRY:
+        # Dates sort before the words for no date.
+        return sorted(groups, key=lambda each: each.name)
+    return sorted(groups, key=lambda each: (-(each.totals.gross.total or ZERO), each.name))
+
+
+def share(part: Totals, whole: Totals) -> Decimal | None:
+    """Gross value of `part` as percent of that of `whole`; None where it is not known."""
+    if part.gross.total is None or whole.gross.total is None:
+        return None
+    return percent(part.gross.total, whole.gross.total)
+
+
+def share_of_largest(groups: Sequence[Group], count: int, whole: Totals) -> Decimal | None:
+    """Gross value of the `count` largest groups as percent of that of `whole`: how concentrated the book is."""
+    gross = sorted((each.totals.gross.total or ZERO for each in groups), reverse=True)[:count]
+    return percent(exact_sum(gross), whole.gross.total) if whole.gross.total is not None else None
+
+
+def _key(by: GroupBy, underlyings: Underlyings) -> Callable[[Position], str]:
+    match by:
+        case GroupBy.UNDERLYING:
+            return underlyings.name_of
+        case GroupBy.INSTRUMENT_TYPE:
+            return _type
+        case GroupBy.SIDE:
+            return lambda position: position.side.value
+        case GroupBy.EXPIRY:
+            return _expiry
+
+
+def _type(position: Position) -> str:
+    if position.is_option:
+        return "OPTION"
+    return position.instrument_type or UNKNOWN_TYPE
+
+
+def _expiry(position: Position) -> str:
+    if not position.is_option:
+        return NO_EXPIRY
+    return position.contract.expiration.isoformat() if position.contract else UNKNOWN_EXPIRY

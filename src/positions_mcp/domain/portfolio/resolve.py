@@ -1,0 +1,107 @@
+"""Finding the position a person means, by symbol, OSI symbol in any spacing, or UUID."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
+from positions_mcp.domain.ids import is_uuid
+from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
+from positions_mcp.domain.portfolio.underlyings import Underlyings
+from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.text import label
+
+_NEAREST = 5
+_LIKENESS = 0.5
+_MOST_COMPARED = 5_000
+"""Comparing strings is slow: of a larger book only the names with the same first letter are compared."""
+
+
+class Holdings:
+    """A book indexed by what people call its positions."""
+
+    def __init__(self, book: Book) -> None:
+        self._by_id = {position.instrument_id.lower(): position for position in book.positions}
+        self._contracts: dict[OptionContract, list[Position]] = {}
+        self._symbols: dict[str, list[Position]] = {}
+        for position in book.positions:
+            if position.contract:
+                self._contracts.setdefault(position.contract, []).append(position)
+            elif position.symbol:
+                self._symbols.setdefault(position.symbol.strip().upper(), []).append(position)
+
+    def find(self, text: str) -> Position:
+        """The one position that `text` names.
+
+        Raises:
+            UnknownInstrument: nothing held goes by that name; carries the nearest symbols held.
+            InvalidInput: several instruments held share the name; the message lists their UUIDs.
+        """
+        wanted = text.strip()
+        if is_uuid(wanted):
+            position = self._by_id.get(wanted.lower())
+            matches = [position] if position else []
+        elif contract := parse_option_symbol(wanted):
+            matches = self._contracts.get(contract, [])
+        else:
+            matches = self._symbols.get(wanted.upper(), [])
+        if not matches:
+            raise self._unknown(wanted)
+        if len(matches) > 1:
+            ids = ", ".join(position.instrument_id for position in matches[:_NEAREST])
+            raise InvalidInput(f"{label(wanted)} names {len(matches)} instruments held.", hint=f"Use one UUID: {ids}.")
+        return matches[0]
+
+    def find_all(self, texts: Iterable[str]) -> list[Position]:
+        """The positions that `texts` name, each once, in the order given. Raises as `find` does."""
+        found = {position.instrument_id: position for position in map(self.find, texts)}
+        return list(found.values())
+
+    def _unknown(self, wanted: str) -> UnknownInstrument:
+        nearest = self._nearest(wanted)
+        hint = f"Nearest held: {', '.join(label(name) for name in nearest)}." if nearest else "Nothing similar is held."
+        return UnknownInstrument(f"Nothing held is called {label(wanted)}.", nearest=nearest, hint=hint)
+
+    def _nearest(self, wanted: str) -> list[str]:
+        names: list[str] = []
+        if contract := parse_option_symbol(wanted):
+            same_root = [held for held in self._contracts if held.root == contract.root]
+            same_root.sort(key=lambda held: _distance(held, contract))
+            names = [held.compact for held in same_root[:_NEAREST]]
+        everything = [*self._symbols, *(held.compact for held in self._contracts)]
+        return [*names, *(name for name in similar(wanted.upper(), everything) if name not in names)][:_NEAREST]
+
+
+def find_underlying(text: str, positions: Sequence[Position], underlyings: Underlyings) -> str:
+    """The normal form of an underlying that something held belongs to: upper-case symbol or lower-case UUID.
+
+    Raises:
+        UnknownInstrument: nothing held is on it; carries the nearest underlyings held.
+    """
+    wanted = text.strip()
+    wanted = wanted.lower() if is_uuid(wanted) else wanted.upper()
+    if any(underlyings.matches(position, wanted) for position in positions):
+        return wanted
+    nearest = similar(wanted, {underlyings.name_of(position) for position in positions})
+    names = ", ".join(label(name) for name in nearest)
+    raise UnknownInstrument(
+        f"Nothing held is on the underlying {label(text.strip())}.",
+        nearest=nearest,
+        hint=f"Nearest underlyings held: {names}." if names else "Nothing similar is held.",
+    )
+
+
+def similar(wanted: str, names: Iterable[str]) -> list[str]:
+    """The names most like `wanted`, best first; at most five."""
+    pool = sorted(set(names))
+    if len(pool) > _MOST_COMPARED:
+        pool = [name for name in pool if name[:1].upper() == wanted[:1].upper()][:_MOST_COMPARED]
+    by_upper = {name.upper(): name for name in pool}
+    close = difflib.get_close_matches(wanted[:40].upper(), by_upper, n=_NEAREST, cutoff=_LIKENESS)
+    return [by_upper[name] for name in close]
+
+
+def _distance(held: OptionContract, wanted: OptionContract) -> tuple[object, ...]:
+    days = abs((held.expiration - wanted.expiration).days)
+    return (held.right != wanted.right, days, abs(held.strike - wanted.strike))
