@@ -27,7 +27,7 @@ class Moneyness(StrEnum):
     IN = "in the money"
     AT = "at the money"
     OUT = "out of the money"
-    UNKNOWN = "moneyness unknown"
+    UNKNOWN = "unknown"
 
 
 class UnderlyingPrice(BaseModel):

@@ -1,0 +1,252 @@
+"""What a batch of exercise instructions must satisfy before anybody is asked to approve it.
+
+Every row is checked against the book, the instructions that already claim contracts, the contract's expiration day
+and the deadline. A finding refuses the batch; a warning is shown with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from positions_mcp.domain.deadlines import DeadlineRule, TradingDays, expiry_session
+from positions_mcp.domain.enums import InstructionType, SecurityType
+from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruction_rows import CheckedBatch, CheckedRow, Finding, InstructionRow, Rule
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.instruments import OptionContract
+from positions_mcp.domain.money import ZERO, plain
+from positions_mcp.domain.outstanding import Outstanding
+from positions_mcp.domain.portfolio.resolve import Holdings
+from positions_mcp.domain.positions import Book, Position, Side
+from positions_mcp.domain.sessions import NEW_YORK, new_york_day
+from positions_mcp.domain.text import label, quoted
+
+MOST_ROWS = 1000
+"""Rows that one batch may hold."""
+
+_WHOLE = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
+_SOON = timedelta(minutes=15)
+_ON_EXPIRY_ONLY: Final = (InstructionType.DO_NOT_EXERCISE, InstructionType.CONTRARY_EXERCISE)
+
+
+def check_instructions(
+    rows: Sequence[InstructionRow],
+    *,
+    book: Book,
+    listed: Sequence[Instruction] | None,
+    now: datetime,
+    calendar: TradingDays,
+    deadline: DeadlineRule,
+) -> CheckedBatch:
+    """Check a batch before it becomes a plan. Nothing is raised: what is wrong is in the findings.
+
+    Args:
+        rows: what the caller asks for.
+        book: all positions of the account.
+        listed: the account's instructions as the API lists them; None where they could not be read.
+        now: the present instant, aware.
+        calendar: the trading days.
+        deadline: the deadline of a day.
+    """
+    if not rows:
+        return CheckedBatch(findings=(Finding(rule=Rule.NO_ROWS, message="There is no row to submit."),))
+    if len(rows) > MOST_ROWS:
+        message = f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one batch may hold."
+        return CheckedBatch(findings=(Finding(rule=Rule.TOO_MANY_ROWS, message=message),))
+    outstanding = Outstanding(listed or (), now=now, calendar=calendar)
+    desk = _Desk(book, Holdings(book), outstanding, now, calendar, deadline, tuple(listed or ()))
+    warnings = []
+    if listed is None:
+        warnings.append("The account's instructions could not be read: what is already instructed is not known.")
+    if not book.is_complete:
+        warnings.append("The listing of positions is incomplete: what the account holds is not fully known.")
+    return CheckedBatch(rows=tuple(desk.check(index, row) for index, row in enumerate(rows)), warnings=tuple(warnings))
+
+
+@dataclass
+class _Desk:
+    """Checks one batch row by row, remembering what the rows above claimed."""
+
+    book: Book
+    holdings: Holdings
+    outstanding: Outstanding
+    now: datetime
+    calendar: TradingDays
+    deadline: DeadlineRule
+    listed: tuple[Instruction, ...]
+    claimed: Counter[InstrumentId] = field(default_factory=Counter)
+    first_row_with_key: dict[str, int] = field(default_factory=dict)
+    first_row_asking: dict[tuple[InstrumentId, InstructionType], int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def check(self, index: int, row: InstructionRow) -> CheckedRow:
+        self.findings, self.warnings = [], []
+        kind = self._type(row)
+        quantity = self._quantity(row)
+        self._key(index, row)
+        position = self._position(row)
+        ends = None
+        if position is not None and kind is not None:
+            self._repeated(index, position, kind)
+        if position is not None and (contract := self._long_option(position)):
+            ends = self._time(contract, kind)
+            if quantity is not None:
+                self._enough(position, quantity)
+        return CheckedRow(
+            index=index,
+            asked=row,
+            position=position,
+            instruction_type=kind,
+            quantity=quantity,
+            deadline=ends,
+            findings=tuple(self.findings),
+            warnings=tuple(self.warnings),
+        )
+
+    def _against(self, rule: Rule, message: str) -> None:
+        self.findings.append(Finding(rule=rule, message=message))
+
+    def _type(self, row: InstructionRow) -> InstructionType | None:
+        kind = InstructionType(row.instruction_type)
+        if kind.is_known:
+            return kind
+        allowed = ", ".join(InstructionType)
+        self._against(Rule.UNKNOWN_TYPE, f"{quoted(row.instruction_type, 40)} is not one of {allowed}.")
+        return None
+
+    def _quantity(self, row: InstructionRow) -> int | None:
+        if _WHOLE.fullmatch(row.quantity):
+            return int(row.quantity)
+        message = f"{quoted(row.quantity, 40)} is not a number of whole contracts: digits 0-9 only, at least 1."
+        self._against(Rule.QUANTITY_NOT_WHOLE, message)
+        return None
+
+    def _key(self, index: int, row: InstructionRow) -> None:
+        key = row.instruction_id
+        if key is None:
+            return
+        if not _KEY.fullmatch(key):
+            self._against(Rule.UNUSABLE_KEY, "A key is 1 to 128 printable ASCII characters without spaces.")
+            return
+        if (first := self.first_row_with_key.setdefault(key, index)) != index:
+            self._against(Rule.REUSED_KEY, f"The key {label(key)} is already that of row {first + 1}.")
+        for instruction in self.listed:
+            if instruction.instruction_id == key:
+                self._against(
+                    Rule.REUSED_KEY,
+                    f"The key {label(key)} is that of instruction {label(instruction.id)} "
+                    f"({label(instruction.status)}); the API would call this row its duplicate.",
+                )
+                return
+
+    def _position(self, row: InstructionRow) -> Position | None:
+        try:
+            position = self.holdings.find(row.instrument)
+        except UnknownInstrument as error:
+            self._against(Rule.NOT_HELD, str(error))
+            return None
+        except InvalidInput as error:
+            self._against(Rule.AMBIGUOUS, str(error))
+            return None
+        return position
+
+    def _repeated(self, index: int, position: Position, kind: InstructionType) -> None:
+        first = self.first_row_asking.setdefault((position.instrument_id, kind), index)
+        if first != index:
+            message = f"Row {first + 1} already asks {kind} of {label(position.name)}: put both into one row."
+            self._against(Rule.REPEATED_ROW, message)
+
+    def _long_option(self, position: Position) -> OptionContract | None:
+        name = label(position.name)
+        if not position.is_option:
+            self._against(Rule.NOT_AN_OPTION, f"{name} is not an option: only options are exercised.")
+            return None
+        if position.side is Side.SHORT:
+            held = plain(position.quantity)
+            self._against(Rule.SHORT_POSITION, f"{name} is held short ({held}): only the long side decides.")
+            return None
+        if position.side is Side.FLAT:
+            self._against(Rule.NOT_HELD, f"No contract of {name} is held any more.")
+            return None
+        if position.contract is None:
+            message = f"The API names no readable symbol for {name}: strike, expiration and deadline are not known."
+            self._against(Rule.UNRESOLVED_CONTRACT, message)
+        if position.underlying_instrument_type is SecurityType.INDEX:
+            self.warnings.append("An index option is settled in cash and may end earlier than an equity option.")
+        return position.contract
+
+    def _time(self, contract: OptionContract, kind: InstructionType | None) -> datetime:
+        today = new_york_day(self.now)
+        last = expiry_session(contract.expiration, self.calendar)
+        ends = self.deadline.on(last)
+        expiration = contract.expiration.isoformat()
+        if contract.expiration < today:
+            self._against(Rule.EXPIRED, f"{contract.compact} expired on {expiration}.")
+        elif self.now > ends:
+            self._against(
+                Rule.DEADLINE_PASSED,
+                f"Instructions on {contract.compact} ended on {last.day.isoformat()} at {ends:%H:%M} New York time.",
+            )
+        elif kind in _ON_EXPIRY_ONLY and today != last.day:
+            self._against(
+                Rule.OFF_EXPIRY_DAY,
+                f"{kind} is taken on the expiration day only: {last.day.isoformat()}, "
+                f"and today is {today.isoformat()} in New York.",
+            )
+        elif last.day != contract.expiration:
+            self.warnings.append(f"{expiration} is not a trading day: the last session before it is taken for the day.")
+        elif today != last.day:
+            self._before_expiry()
+        elif ends - self.now <= _SOON:
+            self.warnings.append(f"The deadline is at {ends:%H:%M} New York time, in less than 15 minutes.")
+        return ends
+
+    def _before_expiry(self) -> None:
+        """An early exercise: whether it still counts for the day after hours or on a closed day is not documented."""
+        session = self.calendar.session_on(new_york_day(self.now))
+        if session is None:
+            self.warnings.append("Today is not a trading day: the API may refuse this, or take it for the next one.")
+        elif self.now > (ends := self.deadline.on(session)):
+            self.warnings.append(
+                f"Today's deadline was {ends.astimezone(NEW_YORK):%H:%M} New York time: the API may refuse this, "
+                "or take it for the next trading day."
+            )
+
+    def _enough(self, position: Position, quantity: int) -> None:
+        claims = self.outstanding.on(position.instrument_id)
+        above = self.claimed[position.instrument_id]
+        self.claimed[position.instrument_id] += quantity
+        available = position.quantity if position.available_quantity is None else position.available_quantity
+        usable = max(min(position.quantity, available), ZERO)
+        if position.available_quantity is None:
+            self.warnings.append("The API does not say how many contracts are free of open orders.")
+        rows_above = f", {above} in rows above" if above else ""
+        if quantity + above > usable:
+            locked = position.quantity - usable
+            orders = f", {plain(locked)} locked by open orders" if locked else ""
+            self._against(
+                Rule.INSUFFICIENT_POSITION,
+                f"Insufficient position: asked {quantity}, available {plain(usable)} "
+                f"(held {plain(position.quantity)}{orders}{rows_above}).",
+            )
+        elif quantity + above > position.quantity - claims.quantity:
+            self._against(
+                Rule.ALREADY_INSTRUCTED,
+                f"Asked {quantity}, but of {plain(position.quantity)} held {plain(claims.quantity)} are already under "
+                f"instruction ({claims.said}{rows_above}).",
+            )
+        elif quantity + above > usable - claims.quantity:
+            self.warnings.append(
+                f"{plain(claims.quantity)} contracts are already under instruction ({claims.said}); the API may count "
+                f"them against the {plain(usable)} available and refuse this row."
+            )
+        if claims.has_unknown_quantity:
+            self.warnings.append("An instruction already outstanding on this contract has no readable quantity.")
