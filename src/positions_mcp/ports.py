@@ -5,16 +5,21 @@ Tools and guard depend on these and on `domain`, never on HTTP or a database. `c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
 from positions_mcp.domain.instructions import Instruction, InstructionRequest
+from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.orders import Order
+from positions_mcp.domain.plans import Mode, Plan
 from positions_mcp.domain.positions import Book
 from positions_mcp.domain.records import Response
 from positions_mcp.domain.sessions import MarketState, Session
+from positions_mcp.domain.states import Stage
+from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
 
 OnPage = Callable[[int, int | None], Awaitable[None]]
 """Told (rows read so far, total rows or None) after each page of a listing."""
@@ -133,4 +138,141 @@ class InstructionWriter(Protocol):
         self, account_id: AccountId, instruction_id: InstructionId
     ) -> Response[Instruction]:
         """Ask for one instruction, by the server's id, to be cancelled. Answers it as CANCEL_REQUESTED."""
+        ...
+
+
+class Ledger(Protocol):
+    """What a transaction sees, for deciding whether it may go on."""
+
+    def halt(self) -> Halt | None:
+        """The halt that stands, or None."""
+        ...
+
+    def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
+        """Dollars reserved for what was sent, or may have been, on a New York day."""
+        ...
+
+    def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
+        """Operations of the account that may still change its book, oldest first."""
+        ...
+
+    def sent_since(self, mode: Mode, account_id: AccountId, instant: datetime) -> tuple[Operation, ...]:
+        """Operations of the account of which a row left at `instant` or later and was not rejected."""
+        ...
+
+
+Refusing = Callable[[Ledger], None]
+"""Looks at what is stored, inside the transaction that is about to write; raises Refused to prevent the write."""
+
+
+class OperationStore(Ledger, Protocol):
+    """Durable operations. Blocking: call it in a worker thread.
+
+    Every write is one transaction, exclusive among all processes on the store, that also appends to the journal.
+    Every change names what it expects to find and raises Overtaken where another got there first.
+
+    Raises StoreUnavailable: reading failed, or writing is not possible (disk full, read-only, a newer schema, a broken
+    journal). A failed write has changed nothing.
+    """
+
+    def status(self) -> StoreStatus:
+        """Whether it can be written."""
+        ...
+
+    def verify(self) -> Verification:
+        """Walk the whole journal and compare what it describes."""
+        ...
+
+    def journal(self, operation_id: str | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
+        """The last entries, oldest first; of one operation, or of all."""
+        ...
+
+    def operation(self, operation_id: str) -> Operation | None:
+        """One operation, or None."""
+        ...
+
+    def operations(self, *, account_id: AccountId | None = None, limit: int = 50) -> tuple[Operation, ...]:
+        """The latest operations, newest first."""
+        ...
+
+    def latest(self, request_key: str) -> Operation | None:
+        """The newest operation planned for these arguments by this caller, in any stage."""
+        ...
+
+    def declined_at(self, target_key: str) -> datetime | None:
+        """When this set of targets was last declined, or None."""
+        ...
+
+    def approver(self) -> Approver | None:
+        """The key that desk decisions are verified against."""
+        ...
+
+    def add_plan(self, plan: Plan, request_key: str, now: datetime, *, supersede: str | None = None) -> Operation:
+        """Store a plan, or answer the open one that the same arguments from the same caller already have.
+
+        `supersede` names an open plan that no longer fits the book: it expires in the same transaction.
+        """
+        ...
+
+    def move(self, operation_id: str, *, expected: Sequence[Stage], to: Stage, reason: str, now: datetime) -> Operation:
+        """Change the stage before anything is sent, or end a claim."""
+        ...
+
+    def decide(self, decision: Decision, now: datetime) -> Operation:
+        """Record a person's decision about a plan that still awaits one."""
+        ...
+
+    def claim(self, operation_id: str, lease: Lease, now: datetime) -> Operation:
+        """Take an approved operation for sending: one process, once."""
+        ...
+
+    def begin(
+        self,
+        operation_id: str,
+        lease: Lease,
+        *,
+        reserving: Mapping[int, Reservation],
+        day: date,
+        now: datetime,
+        check: Refusing,
+    ) -> Operation:
+        """Make rows SENDING and reserve their measure, durably, before their request leaves.
+
+        `check` is called within the transaction, before anything is written; what it raises prevents the request.
+        """
+        ...
+
+    def record(
+        self, operation_id: str, token: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None
+    ) -> Operation:
+        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease expired.
+
+        Counts rejected and unknown outcomes in a row over all operations and sets the halt at `halt_after`.
+        """
+        ...
+
+    def finish(
+        self, operation_id: str, token: str, *, stage: Stage, reason: str, rows: Sequence[Row], now: datetime
+    ) -> Operation:
+        """End a claim; `rows` say why what was not sent was not."""
+        ...
+
+    def observe(self, before: Operation, rows: Sequence[Row], now: datetime) -> Operation:
+        """Write what following has seen, unless the rows have changed since `before` was read."""
+        ...
+
+    def expire(self, now: datetime) -> tuple[Operation, ...]:
+        """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""
+        ...
+
+    def set_halt(self, halt: Halt) -> None:
+        """Stop everything destructive."""
+        ...
+
+    def clear_halt(self, by: str, now: datetime) -> None:
+        """Let a person resume; also forgets the outcomes counted in a row."""
+        ...
+
+    def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
+        """Keep the approver's key. `replacing` is the public key it replaces; None where there is none yet."""
         ...

@@ -19,6 +19,7 @@ Every error says in words what was wrong, what to do next (`hint`), and whether 
     │   ├── OutcomeUnknown        a write left and its effect is not known
     │   └── InconsistentListing   pages of one listing contradict each other
     ├── Refused                   the guard decided against sending
+    │   └── Overtaken             another call or process moved the operation first
     └── StoreUnavailable          the operation store cannot be read or written
 
 Nothing secret is ever put into an error: no key, no header.
@@ -156,6 +157,10 @@ class InconsistentListing(UpstreamError):
 
 class Refused(PositionsError):
     """The guard decided against sending; the message names the rule."""
+
+
+class Overtaken(Refused):
+    """Another call or process moved the operation first: read it again to see what became of it."""
 
 
 class StoreUnavailable(PositionsError):

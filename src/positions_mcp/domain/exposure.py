@@ -1,0 +1,240 @@
+"""What a position counts for against limits, and which short options have no cover.
+
+Coverage is judged twice, and a plan may make neither worse:
+
+- *covered*: a short call by 100 long shares of its underlying, or by a long call of the same root with the same or a
+  later expiration and the same or a lower strike; a short put by 100 short shares, or by a long put of the same root
+  with the same or a later expiration and the same or a higher strike;
+- *protected*: the same, but by a long option at any strike, so that the far leg of a credit spread counts too.
+
+Shares cover standard contracts only: what an adjusted one delivers is not known. Cash is not counted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from positions_mcp.domain.enums import InstructionType, OrderSide
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight
+from positions_mcp.domain.money import ZERO, exact_product
+from positions_mcp.domain.moneyness import find_underlying, underlying_price
+from positions_mcp.domain.orders import Order
+from positions_mcp.domain.outstanding import Outstanding
+from positions_mcp.domain.positions import Book, Position
+
+Quantities: TypeAlias = dict[InstrumentId, Decimal]
+"""Signed quantity assumed for each instrument of a book."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Dollars that count against limits. Not `priced`: a price was missing, so the amount may be too small."""
+
+    amount: Decimal
+    priced: bool
+
+
+def measure_of(position: Position, book: Book, quantity: Decimal | None = None) -> Measure:
+    """The measure of trading `quantity` (by default all) of a position.
+
+    |market value|, or quantity × price where that is more; for a short option at least quantity × multiplier × the
+    price of its underlying, or its strike where the book does not know that price. A value of zero counts as missing.
+    """
+    held = abs(position.quantity)
+    traded = held if quantity is None else abs(quantity)
+    multiplier = position.multiplier or STANDARD_MULTIPLIER
+    value = abs(position.market_value or ZERO)
+    amount = value if traded == held else exact_product(value, traded) / held
+    amount = max(amount, exact_product(traded, multiplier, max(position.instrument_price or ZERO, ZERO)))
+    priced = amount > 0 and position.multiplier is not None
+    if position.is_option and position.quantity < 0:
+        price = underlying_price(find_underlying(position, book), book.as_of)
+        strike = position.contract.strike if position.contract else ZERO
+        amount = max(amount, exact_product(traded, multiplier, price.price if price else strike))
+        priced = priced and price is not None
+    return Measure(amount, priced)
+
+
+def expected_quantities(
+    book: Book,
+    *,
+    open_orders: Iterable[Order] | None,
+    in_flight: Iterable[InstrumentId] = (),
+    outstanding: Outstanding | None = None,
+) -> Quantities:
+    """What can be counted on: the book less what open orders and outstanding instructions may still take from it.
+
+    A short option counts in full until it is gone: a buy-back on its way covers nothing. Where orders could not be
+    read (None), an instrument with a close in flight counts as gone.
+    """
+    leaving = _leaving(open_orders)
+    closing = set(in_flight)
+    quantities: Quantities = {}
+    for position in book.positions:
+        quantity, key = position.quantity, position.instrument_id
+        if quantity < 0 and position.is_option:
+            quantities[key] = quantity
+            continue
+        against = OrderSide.SELL if quantity > 0 else OrderSide.BUY
+        taken = leaving[key, against]
+        if open_orders is None and key in closing:
+            taken = abs(quantity)
+        if outstanding is not None and position.is_option:
+            claims = outstanding.on(key)
+            taken += abs(quantity) if claims.has_unknown_quantity else claims.quantity
+        quantities[key] = nearer_zero(quantity, taken)
+    if outstanding is not None:
+        _deliver_exercised_puts(book, outstanding, quantities)
+    return quantities
+
+
+def nearer_zero(quantity: Decimal, by: Decimal) -> Decimal:
+    """`quantity` with `by` of it traded away, never past zero."""
+    left = max(abs(quantity) - by, ZERO)
+    return left if quantity > 0 else -left
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """Short contracts of one root and right that lack cover. `unprotected` lack even a long at another strike."""
+
+    root: str
+    right: OptionRight | None
+    uncovered: Decimal
+    unprotected: Decimal
+
+    @property
+    def name(self) -> str:
+        """How a person says it: `AAPL calls`."""
+        return f"{self.root} {self.right.lower()}s" if self.right else f"options on {self.root}"
+
+
+_Group: TypeAlias = tuple[str, OptionRight | None]
+
+
+def exposed(book: Book, quantities: Mapping[InstrumentId, Decimal]) -> dict[_Group, Exposed]:
+    """Every group of short options with what of it lacks cover, if `quantities` were held."""
+    groups: dict[_Group, list[tuple[Position, Decimal]]] = defaultdict(list)
+    shares: dict[InstrumentId, Decimal] = {}
+    for position in book.positions:
+        quantity = quantities.get(position.instrument_id, ZERO)
+        if not position.is_option:
+            shares[position.instrument_id] = quantity
+        elif quantity:
+            groups[_group_of(position)].append((position, quantity))
+    result: dict[_Group, Exposed] = {}
+    for group in sorted(groups, key=str):
+        options = groups[group]
+        shorts = [(p, -q) for p, q in options if q < 0]
+        if not shorts:
+            continue
+        longs = [(p, q) for p, q in options if q > 0]
+        uncovered = _unmatched(shorts, longs, by_strike=group[1])
+        unprotected = _unmatched(shorts, longs, by_strike=None)
+        by_shares = _use_shares(book, shorts, group[1], shares, uncovered)
+        result[group] = Exposed(*group, max(uncovered - by_shares, ZERO), max(unprotected - by_shares, ZERO))
+    return result
+
+
+def worsened(before: Mapping[_Group, Exposed], after: Mapping[_Group, Exposed]) -> tuple[tuple[Exposed, Exposed], ...]:
+    """The groups in which more short contracts lack cover after than before, as (before, after)."""
+    worse = []
+    for group, now in after.items():
+        was = before.get(group, Exposed(*group, ZERO, ZERO))
+        if now.uncovered > was.uncovered or now.unprotected > was.unprotected:
+            worse.append((was, now))
+    return tuple(worse)
+
+
+def _group_of(option: Position) -> _Group:
+    contract = option.contract
+    if contract is None:
+        return (str(option.underlying_instrument_id or option.instrument_id), None)
+    return (contract.root, contract.right)
+
+
+def _unmatched(
+    shorts: list[tuple[Position, Decimal]], longs: list[tuple[Position, Decimal]], *, by_strike: OptionRight | None
+) -> Decimal:
+    """Short contracts left when long ones are matched to them as well as possible.
+
+    Shorts are served from the latest expiration back, so every long once late enough stays so; of those the one that
+    is good for the fewest other shorts is used first, which leaves the fewest unmatched.
+    """
+    pool: list[tuple[Decimal, int]] = []
+    left = [quantity for _, quantity in longs]
+    waiting = sorted(range(len(longs)), key=lambda i: _expiry(longs[i][0]))
+    unmatched = ZERO
+    for short, quantity in sorted(shorts, key=lambda pair: _expiry(pair[0]), reverse=True):
+        wanted = quantity
+        while waiting and _expiry(longs[waiting[-1]][0]) >= _expiry(short):
+            late_enough = waiting.pop()
+            insort(pool, (_rank(longs[late_enough][0].contract, by_strike), late_enough))
+        end = bisect_right(pool, (_rank(short.contract, by_strike), len(longs)))
+        for place in range(end - 1, -1, -1):
+            index = pool[place][1]
+            used = min(wanted, left[index])
+            left[index] -= used
+            wanted -= used
+        unmatched += wanted
+    return unmatched
+
+
+def _expiry(option: Position) -> str:
+    return option.contract.expiration.isoformat() if option.contract else ""
+
+
+def _rank(contract: OptionContract | None, right: OptionRight | None) -> Decimal:
+    """A long covers shorts of the same or a higher rank: calls by strike upwards, puts downwards, else all alike."""
+    if contract is None or right is None:
+        return ZERO
+    return contract.strike if right is OptionRight.CALL else -contract.strike
+
+
+def _use_shares(
+    book: Book,
+    shorts: list[tuple[Position, Decimal]],
+    right: OptionRight | None,
+    shares: dict[InstrumentId, Decimal],
+    wanted: Decimal,
+) -> Decimal:
+    """Contracts that shares cover; what is used is taken from `shares`, so that no other group counts it again."""
+    position, _ = shorts[0]
+    underlying = find_underlying(position, book)
+    if underlying is None or position.multiplier is None or not wanted:
+        return ZERO
+    held = shares.get(underlying.instrument_id, ZERO)
+    sign = 1 if right is OptionRight.CALL else -1
+    covered = min(max(held * sign, ZERO) // STANDARD_MULTIPLIER, wanted)
+    shares[underlying.instrument_id] = held - sign * covered * STANDARD_MULTIPLIER
+    return covered
+
+
+def _leaving(open_orders: Iterable[Order] | None) -> defaultdict[tuple[InstrumentId, OrderSide], Decimal]:
+    leaving: defaultdict[tuple[InstrumentId, OrderSide], Decimal] = defaultdict(lambda: ZERO)
+    for order in open_orders or ():
+        if order.instrument_id is None or order.side is None or not order.is_open:
+            continue
+        leaves = order.leaves_quantity
+        if leaves is None:
+            leaves = (order.quantity or ZERO) - (order.filled_quantity or ZERO)
+        leaving[order.instrument_id, order.side] += max(leaves, ZERO)
+    return leaving
+
+
+def _deliver_exercised_puts(book: Book, outstanding: Outstanding, quantities: Quantities) -> None:
+    """Exercising a put sells the shares that may be covering a call."""
+    for position in book.positions:
+        if position.quantity <= 0 or not position.contract or position.contract.right is not OptionRight.PUT:
+            continue
+        exercised = outstanding.on(position.instrument_id).of_type(InstructionType.EXERCISE)
+        underlying = find_underlying(position, book)
+        if underlying is not None and exercised and underlying.quantity > 0:
+            key = underlying.instrument_id
+            quantities[key] = nearer_zero(quantities[key], exercised * STANDARD_MULTIPLIER)

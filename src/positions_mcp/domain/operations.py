@@ -1,0 +1,237 @@
+"""Operations: a plan, what a person decided about it, and what became of every row.
+
+States are closed. What is stored is the stage of the operation and the state of each row; the state that is shown is
+derived from them and the time, so that the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Self
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from positions_mcp.domain.enums import OrderSide
+from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
+from positions_mcp.domain.plans import Frozen, Plan
+from positions_mcp.domain.policy import Channel
+from positions_mcp.domain.states import OperationState, RowState, Stage
+
+
+class Conclusion(StrEnum):
+    """What became of a row whose outcome was unknown."""
+
+    TOOK_EFFECT = "took effect"
+    DID_NOT = "did not take effect"
+    """Only a person may say so: an unchanged book proves nothing."""
+
+
+class Resolution(Frozen):
+    """How an unknown outcome was settled, by whom, and on what evidence."""
+
+    conclusion: Conclusion
+    by: str = Field(min_length=1)
+    evidence: str
+    at: AwareDatetime
+    by_person: bool
+
+    @model_validator(mode="after")
+    def _only_a_person_says_did_not(self) -> Self:
+        if self.conclusion is Conclusion.DID_NOT and not self.by_person:
+            raise ValueError("only a person may conclude that a request did not take effect")
+        return self
+
+
+class SentOrder(Frozen):
+    """An order that a row produced, as last read."""
+
+    order_id: OrderId
+    status: str
+    side: OrderSide | None = None
+    quantity: Decimal | None = None
+    filled: Decimal | None = None
+    average_price: Decimal | None = None
+    is_open: bool = True
+    is_queued: bool = False
+    releases_at: datetime | None = None
+    details: str = ""
+    """Free text of the API, cleaned."""
+
+
+class Lease(Frozen):
+    """Who may send, and until when its silence means nothing. `token` is unique to one claim."""
+
+    token: str = Field(min_length=1)
+    process: str
+    until: AwareDatetime
+
+
+class Reservation(Frozen):
+    """What a row is about to do: dollars to count against the day, and the order quantity expected of the book."""
+
+    measure: Decimal = Field(ge=0)
+    expected_quantity: Decimal | None = None
+
+
+class Row(Frozen):
+    """One target of an operation and what is known of it. `position` is its place in the plan, from 0."""
+
+    position: int = Field(ge=0)
+    state: RowState = RowState.NOT_SENT
+    detail: str = ""
+    """Why it is so, in words."""
+    expected_quantity: Decimal | None = None
+    """Order quantity expected when the book was read again, just before sending."""
+    lease: Lease | None = None
+    reserved: Decimal = Decimal(0)
+    """Dollars counted against the day's limits."""
+    reserved_on: date | None = None
+    sent_at: AwareDatetime | None = None
+    orders: tuple[SentOrder, ...] = ()
+    instruction_id: InstructionId | None = None
+    request_id: str | None = None
+    residual: Decimal | None = None
+    """Signed quantity still held when last read; None while not read."""
+    observed_at: AwareDatetime | None = None
+    ended: bool = False
+    """Whether nothing more will happen by itself."""
+    resolution: Resolution | None = None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if (self.state is RowState.SENDING) != (self.lease is not None):
+            raise ValueError("a row holds a lease exactly while it is being sent")
+        if self.state is not RowState.NOT_SENT and self.sent_at is None:
+            raise ValueError("a row that may have left knows when")
+        if self.resolution is not None and self.state is not RowState.UNKNOWN:
+            raise ValueError("only an unknown outcome is settled")
+        if (self.reserved > 0) and self.reserved_on is None:
+            raise ValueError("what is reserved is reserved on a day")
+        return self
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether its effect is not known and nobody has settled it."""
+        return self.state is RowState.UNKNOWN and self.resolution is None
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it may still change the book, or may have done so unseen."""
+        return self.state is RowState.SENDING or self.is_in_doubt or (self.has_effect and not self.ended)
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether it is known to have taken effect."""
+        settled = self.resolution is not None and self.resolution.conclusion is Conclusion.TOOK_EFFECT
+        return self.state.took_effect or settled
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is left of its target, as last read."""
+        return self.residual is not None and self.residual == 0
+
+
+class Decision(Frozen):
+    """What a person decided about one digest of one operation. Single use."""
+
+    operation_id: str
+    digest: str
+    channel: Channel
+    approved: bool
+    by: str = Field(min_length=1)
+    """Who is recorded: the client's name for elicitation, the approver's fingerprint at the desk."""
+    decided_at: AwareDatetime
+    expires_at: AwareDatetime
+    signature: str | None = None
+    """Ed25519 in hexadecimal, present where it came from the passphrase."""
+
+    @model_validator(mode="after")
+    def _a_desk_yes_is_signed(self) -> Self:
+        if self.approved and self.channel is not Channel.ELICITATION and not self.signature:
+            raise ValueError(f"a yes from the {self.channel} is signed")
+        return self
+
+
+class Operation(Frozen):
+    """A plan and its history. `rows` stand in the plan's order, one for each target."""
+
+    plan: Plan
+    stage: Stage = Stage.PLANNED
+    reason: str = ""
+    """Why it is in this stage, where that needs saying."""
+    rows: tuple[Row, ...]
+    decision: Decision | None = None
+    lease: Lease | None = None
+    updated_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if [row.position for row in self.rows] != list(range(len(self.plan.targets))):
+            raise ValueError("an operation has one row for each target of its plan, in order")
+        if (self.stage is Stage.CLAIMED) != (self.lease is not None):
+            raise ValueError("an operation is leased exactly while it is claimed")
+        if self.stage in (Stage.APPROVED, Stage.CLAIMED, Stage.FINISHED):
+            decision = self.decision
+            if not decision or not decision.approved or decision.digest != self.plan.digest:
+                raise ValueError(f"{self.stage} needs an approval of this plan")
+        elif any(row.state is not RowState.NOT_SENT for row in self.rows):
+            raise ValueError(f"nothing can have been sent in stage {self.stage}")
+        if self.stage is not Stage.CLAIMED and any(row.state is RowState.SENDING for row in self.rows):
+            raise ValueError("a row is sent only while its operation is claimed")
+        return self
+
+    @classmethod
+    def planned(cls, plan: Plan) -> Operation:
+        """A new operation, with nothing decided and nothing sent."""
+        rows = tuple(Row(position=position) for position in range(len(plan.targets)))
+        return cls(plan=plan, rows=rows, updated_at=plan.created_at)
+
+    @property
+    def operation_id(self) -> str:
+        """The same as the plan's id."""
+        return self.plan.plan_id
+
+    @property
+    def account_id(self) -> AccountId:
+        """The account it is about."""
+        return self.plan.account_id
+
+    def row_of(self, instrument_id: InstrumentId) -> Row | None:
+        """The row of an instrument, or None."""
+        for target, row in zip(self.plan.targets, self.rows, strict=True):
+            if target.instrument_id == instrument_id:
+                return row
+        return None
+
+    def state(self, now: datetime) -> OperationState:
+        """What to call it at `now`."""
+        if self.stage.is_open:
+            return OperationState.EXPIRED if self.plan.is_expired(now) else OperationState(self.stage.value)
+        if self.stage is Stage.APPROVED:
+            lapsed = self.decision is not None and now >= self.decision.expires_at
+            return OperationState.LAPSED if lapsed else OperationState.APPROVED
+        if self.stage is Stage.CLAIMED:
+            touched = any(row.state is not RowState.NOT_SENT for row in self.rows)
+            return OperationState.SENDING if touched else OperationState.APPROVED
+        if self.stage is Stage.FINISHED:
+            return _state_of_finished(self.rows)
+        return OperationState(self.stage.value)
+
+
+def _state_of_finished(rows: Sequence[Row]) -> OperationState:
+    if any(row.is_in_doubt for row in rows):
+        return OperationState.UNKNOWN
+    if any(row.resolution for row in rows):
+        return OperationState.RECONCILED
+    if all(row.is_flat or (row.ended and row.residual is None and row.state.took_effect) for row in rows):
+        return OperationState.CLOSED
+    sent = [row for row in rows if row.has_effect]
+    if not sent:
+        rejected = any(row.state is RowState.REJECTED for row in rows)
+        return OperationState.REJECTED if rejected else OperationState.LAPSED
+    short_of_it = [row for row in rows if not row.has_effect and not row.is_flat]
+    left_over = [row for row in sent if row.ended and not row.is_flat]
+    return OperationState.PARTIAL if short_of_it or left_over else OperationState.SUBMITTED

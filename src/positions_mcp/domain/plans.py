@@ -1,0 +1,224 @@
+"""Plans: what exactly a person is asked to decide about, frozen and digested.
+
+A plan is written once and never changes. Its digest is the SHA-256 of its canonical JSON, so a decision about a digest
+is a decision about every word of the plan: account, mode, caller, targets, open orders, session, warnings and expiry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from positions_mcp.domain.enums import InstructionType, OrderSide
+from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId
+from positions_mcp.domain.money import exact_sum
+
+
+class Mode(StrEnum):
+    """Whose money moves: nobody's, on the embedded exchange, or that of a real account."""
+
+    PAPER = "paper"
+    LIVE = "live"
+
+    @property
+    def shown(self) -> str:
+        """How it stands in front of a person: PAPER or LIVE."""
+        return self.upper()
+
+
+class Kind(StrEnum):
+    """What a plan does. Each kind is one endpoint of the API."""
+
+    CLOSE_POSITIONS = "close_positions"
+    """One request for each instrument."""
+    CLOSE_ALL_POSITIONS = "close_all_positions"
+    """One request for the whole account."""
+    SUBMIT_INSTRUCTIONS = "submit_instructions"
+    """One request for the whole batch."""
+    CANCEL_INSTRUCTION = "cancel_instruction"
+    """One request for one instruction."""
+
+    @property
+    def is_close(self) -> bool:
+        """Whether it sends closing orders."""
+        return self in (Kind.CLOSE_POSITIONS, Kind.CLOSE_ALL_POSITIONS)
+
+    @property
+    def is_account_wide(self) -> bool:
+        """Whether the request names no instrument and takes whatever the account then holds."""
+        return self is Kind.CLOSE_ALL_POSITIONS
+
+
+class Frozen(BaseModel):
+    """A value that cannot change and has no field it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Target(Frozen):
+    symbol: str
+    """What to call the instrument in an answer."""
+    instrument_id: InstrumentId
+    measure: Decimal = Field(ge=0)
+    """Dollars this target counts for against limits."""
+    priced: bool = True
+    """False where a price was missing, so that the measure may be too small."""
+
+
+class CloseTarget(_Target):
+    """A position to be closed and the order it should produce. Quantities are shares or contracts."""
+
+    action: Literal["close"] = "close"
+    quantity: Decimal
+    """Signed, as held when planned; never zero."""
+    available: Decimal | None
+    value: Decimal | None
+    """Signed market value in dollars, None where the API does not say."""
+    side: Literal[OrderSide.BUY, OrderSide.SELL]
+    order_quantity: Decimal = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _is_a_close(self) -> CloseTarget:
+        if self.quantity == 0 or self.side is not closing_side(self.quantity):
+            raise ValueError("a close sells what is held long or buys back what is held short")
+        if self.order_quantity > abs(self.quantity):
+            raise ValueError("a close does not trade more than is held")
+        return self
+
+
+class InstructionTarget(_Target):
+    """One row of a batch of exercise instructions: whole contracts under a caller's key."""
+
+    action: Literal["instruct"] = "instruct"
+    instruction_type: InstructionType
+    quantity: int = Field(gt=0)
+    instruction_key: str
+    """The caller's key, given or generated once, so that a continued plan sends the same one."""
+    consequences: tuple[str, ...] = ()
+    """What a person is told of it, line by line."""
+
+
+class CancelTarget(_Target):
+    """An instruction to be cancelled, by the server's id."""
+
+    action: Literal["cancel"] = "cancel"
+    instruction_id: InstructionId
+    instruction_type: InstructionType
+    quantity: int | None
+    consequences: tuple[str, ...] = ()
+
+
+Target = Annotated[CloseTarget | InstructionTarget | CancelTarget, Field(discriminator="action")]
+
+_ACTION_OF_KIND = {
+    Kind.CLOSE_POSITIONS: "close",
+    Kind.CLOSE_ALL_POSITIONS: "close",
+    Kind.SUBMIT_INSTRUCTIONS: "instruct",
+    Kind.CANCEL_INSTRUCTION: "cancel",
+}
+
+
+class Plan(Frozen):
+    """One destructive operation as it is put before a person. Targets stand in the order of sending."""
+
+    plan_id: str = Field(min_length=1, max_length=64)
+    """Also the id of the operation that comes of it."""
+    mode: Mode
+    account_id: AccountId
+    kind: Kind
+    caller: str = Field(min_length=1)
+    """A label of who asked, not evidence."""
+    targets: tuple[Target, ...] = Field(min_length=1)
+    cancel_orders: bool = False
+    session: str = ""
+    """The market's state in words: what happens to an order sent now."""
+    warnings: tuple[str, ...] = ()
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    flatten: bool = False
+    """A person's own way out, from a terminal: whatever is held when it is sent."""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Plan:
+        if any(target.action != _ACTION_OF_KIND[self.kind] for target in self.targets):
+            raise ValueError(f"a target does not fit a plan to {self.kind}")
+        closed = [target.instrument_id for target in self.targets if target.action == "close"]
+        if len(set(closed)) != len(closed):
+            raise ValueError("an instrument is closed once")
+        if self.kind is Kind.CANCEL_INSTRUCTION and len(self.targets) != 1:
+            raise ValueError("one instruction is cancelled at a time")
+        if not self.created_at < self.expires_at:
+            raise ValueError("a plan expires after it is made")
+        return self
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """The plan as JSON with sorted keys and no spaces: what the digest is taken of."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.canonical).hexdigest()
+
+    @cached_property
+    def measure(self) -> Decimal:
+        """Dollars the whole plan counts for against limits."""
+        return exact_sum(target.measure for target in self.targets)
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether no target lacks a price."""
+        return all(target.priced for target in self.targets)
+
+    @property
+    def closes(self) -> tuple[CloseTarget, ...]:
+        """The targets of a close, typed; empty for other kinds."""
+        return tuple(target for target in self.targets if isinstance(target, CloseTarget))
+
+    @cached_property
+    def target_key(self) -> str:
+        """The same for every plan about the same set of targets, whoever asks and however it is done."""
+        return key_of(self.mode, self.account_id, _ACTION_OF_KIND[self.kind], sorted(map(_identity, self.targets)))
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether it may no longer be decided about."""
+        return now >= self.expires_at
+
+
+def closing_side(quantity: Decimal) -> Literal[OrderSide.BUY, OrderSide.SELL]:
+    """SELL for what is held long, BUY for what is held short."""
+    return OrderSide.SELL if quantity > 0 else OrderSide.BUY
+
+
+def canonical_json(value: Any) -> bytes:
+    """`value` as JSON that is the same for equal values: sorted keys, no spaces, UTF-8. Takes JSON types only."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def key_of(*parts: object) -> str:
+    """A short fingerprint of JSON-able parts."""
+    return hashlib.sha256(canonical_json(list(parts))).hexdigest()[:32]
+
+
+def request_key(
+    *, caller: str, mode: Mode, account_id: AccountId, kind: Kind, targets: Iterable[str], cancel_orders: bool
+) -> str:
+    """The same for the same arguments from the same caller. `targets` are what was asked for, in any order."""
+    return key_of("request", caller, mode, account_id, kind, sorted(targets), cancel_orders)
+
+
+def _identity(target: CloseTarget | InstructionTarget | CancelTarget) -> list[str]:
+    if isinstance(target, CloseTarget):
+        return [target.instrument_id]
+    if isinstance(target, InstructionTarget):
+        return [target.instrument_id, target.instruction_type, str(target.quantity)]
+    return [target.instruction_id]

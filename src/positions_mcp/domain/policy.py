@@ -1,0 +1,58 @@
+"""The limits within which anything destructive may be asked for, as a person configured them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from positions_mcp.domain.ids import AccountId
+
+
+class Channel(StrEnum):
+    """Where a human decision came from."""
+
+    ELICITATION = "elicitation"
+    """A form the client showed; proves only what the client answered."""
+    DESK = "desk"
+    """A signature made with the passphrase, which the model never sees."""
+    TERMINAL = "terminal"
+    """A person flattening at a terminal, with the passphrase and the account typed."""
+
+
+class Policy(BaseModel):
+    """Limits in dollars and counts; None means no limit. See design: the measure is what counts against them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trading_enabled: bool = False
+    accounts: frozenset[AccountId] = frozenset()
+    """The accounts that may be used; none is not all."""
+    allow_instruments: frozenset[str] = frozenset()
+    """Symbols, option roots or OSI symbols that may be traded; empty means any."""
+    deny_instruments: frozenset[str] = frozenset()
+    """Symbols, option roots or OSI symbols that may not be traded; stronger than what is allowed."""
+    max_notional: Decimal | None = Field(default=None, ge=0)
+    """Measure of one operation."""
+    max_daily_notional: Decimal | None = Field(default=None, ge=0)
+    """Measure of one account on one New York day."""
+    max_positions: int | None = Field(default=None, ge=1)
+    """Targets of one operation."""
+    allow_close_all: bool = True
+    allow_uncovered: bool = False
+    """Whether a plan may leave a short option without cover."""
+    tolerance: Decimal = Field(default=Decimal("0.10"), ge=0)
+    """How far a price may move between plan and sending, as a fraction, before the plan is stale."""
+    channel: Channel = Channel.ELICITATION
+    """The lowest rung allowed: elicitation (then the desk), or the desk only."""
+    desk_above: Decimal | None = Field(default=None, ge=0)
+    """Measure, cumulative for one account and day, above which only the desk will do."""
+    halt_after: int | None = Field(default=3, ge=1)
+    """Rejected or unknown outcomes in a row that trip the halt."""
+    plan_lifetime: timedelta = timedelta(minutes=5)
+    approval_lifetime: timedelta = timedelta(seconds=60)
+    """How long an approval waits for a call to send it."""
+    decline_rest: timedelta = timedelta(minutes=10)
+    """How long a declined set of targets is not asked about again, except at the desk."""
