@@ -1,0 +1,99 @@
+"""Calls: a request in, the documented type or an error of the tree out. Reads ask again, writes do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from positions_mcp.api import _failures
+from positions_mcp.api._http import Connection, Failure, Request
+from positions_mcp.api._listing import RawPage
+from positions_mcp.api._retry import Asked, ReadBudget
+from positions_mcp.api._wire import Reply, RowReader, read_record, read_reply
+from positions_mcp.domain.records import Record, Response
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Calls:
+    """What the operations share: asking within the budget, sending once, and judging what came back."""
+
+    def __init__(
+        self, connection: Connection, budget: ReadBudget, write_timeout_s: float, now: Callable[[], datetime]
+    ) -> None:
+        self._connection = connection
+        self._budget = budget
+        self._write_timeout_s = write_timeout_s
+        self._now = now
+
+    async def read_page(self, request: Request) -> RawPage:
+        """One page of a listing, its rows not read yet. A null list counts as empty only where the total is 0."""
+        asked, reply = await self._read(request)
+        if isinstance(reply.data, list):
+            return reply, reply.data
+        if reply.data is None and reply.error is None and reply.metadata.total_items == 0:
+            return reply, []
+        raise _failures.read_refusal(asked, reply, self._now())
+
+    async def read_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
+        """One page of a listing, read."""
+        reply, raw = await self.read_page(request)
+        return _rows_response(reply, raw, rows)
+
+    async def read_one(self, request: Request, kind: type[RecordT]) -> Response[RecordT]:
+        """One record."""
+        asked, reply = await self._read(request)
+        record = read_record(kind, reply.data)
+        if isinstance(record, str):
+            raise _failures.read_refusal(asked, reply, self._now())
+        return _response(reply, record)
+
+    async def write_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
+        """Send once; the answer's rows."""
+        reply = await self._write(request)
+        if reply.is_success and isinstance(reply.data, list):
+            return _rows_response(reply, reply.data, rows)
+        raise _failures.write_refusal(reply, self._now())
+
+    async def submit_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
+        """Send a batch once; the answer's rows, which a refusal of all of them may carry too."""
+        reply = await self._write(request)
+        may_carry_rows = reply.is_success or reply.status >= 400
+        if isinstance(reply.data, list) and may_carry_rows and (reply.data or reply.is_success):
+            return _rows_response(reply, reply.data, rows)
+        raise _failures.write_refusal(reply, self._now(), clearing_may_be_unavailable=True)
+
+    async def write_one(self, request: Request, kind: type[RecordT]) -> Response[RecordT]:
+        """Send once; the answer's one record."""
+        reply = await self._write(request)
+        record = read_record(kind, reply.data)
+        if not reply.is_success or isinstance(record, str):
+            raise _failures.write_refusal(reply, self._now())
+        return _response(reply, record)
+
+    async def _read(self, request: Request) -> tuple[Asked, Reply]:
+        asked = await self._budget.spend(lambda seconds: self._connection.exchange(request, timeout_s=seconds))
+        if isinstance(asked.outcome, Failure):
+            raise _failures.read_failure(asked, asked.outcome)
+        reply = read_reply(asked.outcome)
+        if not reply.is_success or reply.flaw:
+            raise _failures.read_refusal(asked, reply, self._now())
+        return asked, reply
+
+    async def _write(self, request: Request) -> Reply:
+        outcome = await self._connection.exchange(request, timeout_s=self._write_timeout_s, fresh=True)
+        if isinstance(outcome, Failure):
+            raise _failures.write_failure(outcome)
+        return read_reply(outcome)
+
+
+def _rows_response(reply: Reply, raw: list[object], rows: RowReader[RecordT]) -> Response[list[RecordT]]:
+    records, unreadable = rows.read(raw)
+    return Response(
+        data=records, error=reply.error, metadata=reply.metadata, status=reply.status, unreadable=tuple(unreadable)
+    )
+
+
+def _response(reply: Reply, record: RecordT) -> Response[RecordT]:
+    return Response(data=record, error=reply.error, metadata=reply.metadata, status=reply.status)

@@ -1,0 +1,156 @@
+"""The one place that turns what came back, or did not, into the error tree of `positions_mcp.domain.errors`.
+
+What a write's answer means:
+
+| answer | error |
+|---|---|
+| provably nothing left | NothingSent |
+| 400, 401, 403, 404, 409, 422, 429 with a readable body | RequestRejected and its kinds |
+| submit: 503 with a code and a message, the documented refusal while clearing is unavailable | RequestRejected |
+| everything else that is not a readable 2xx | OutcomeUnknown |
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypedDict
+
+from positions_mcp.api._http import Failure
+from positions_mcp.api._retry import Asked, retry_after_seconds
+from positions_mcp.api._wire import Reply
+from positions_mcp.domain.errors import (
+    Forbidden,
+    NotFound,
+    NothingSent,
+    OutcomeUnknown,
+    RateLimited,
+    ReadFailed,
+    RequestRejected,
+    Sent,
+    Unauthenticated,
+    UpstreamError,
+)
+from positions_mcp.domain.text import clean, quoted
+
+_REFUSALS = frozenset({400, 401, 403, 404, 409, 422, 429})
+_CLEARING_UNAVAILABLE = 503
+_MOST_DETAILS = 50
+
+_KINDS: dict[int, tuple[type[RequestRejected], str]] = {
+    401: (Unauthenticated, "Check the API key."),
+    403: (Forbidden, "Check which accounts and operations the API key is for."),
+    404: (NotFound, ""),
+    429: (RateLimited, ""),
+}
+_ASK_AGAIN = "Reading changes nothing: ask again."
+_DO_NOT_RESEND = "Do not send it again. Read the positions and the orders to see what happened."
+
+
+class _Facts(TypedDict):
+    sent: Sent
+    status: int | None
+    request_id: str | None
+    code: str | int | None
+    details: tuple[object, ...]
+
+
+def read_failure(asked: Asked, failure: Failure) -> ReadFailed:
+    """A read that got no complete answer."""
+    message = f"Clear Street could not be read: {failure.reason}{_after(asked)}."
+    return ReadFailed(message, hint=_ASK_AGAIN, sent=failure.left, status=failure.status)
+
+
+def read_refusal(asked: Asked, reply: Reply, now: datetime) -> UpstreamError:
+    """A read whose answer is not a usable success: refused, failed, redirected or unreadable."""
+    if reply.status in _REFUSALS:
+        return _refusal(reply, now, after=_waited(asked))
+    if reply.is_success:
+        message = f"Clear Street answered {reply.status}, but {reply.flaw or 'without data'}{_said(reply)}."
+    else:
+        message = f"Clear Street answered {_named(reply.status)}{_said(reply)}{_after(asked)}{_waited(asked)}."
+    return ReadFailed(message, hint=_ASK_AGAIN, **_facts(reply))
+
+
+def write_failure(failure: Failure) -> UpstreamError:
+    """A write that got no complete answer."""
+    if failure.left is Sent.NO:
+        return NothingSent(f"Nothing was sent: {failure.reason}.")
+    return OutcomeUnknown(
+        f"The request was sent and its outcome is not known: {failure.reason}.",
+        hint=_DO_NOT_RESEND,
+        sent=failure.left,
+        status=failure.status,
+    )
+
+
+def write_refusal(reply: Reply, now: datetime, *, clearing_may_be_unavailable: bool = False) -> UpstreamError:
+    """A write whose answer carries nothing that could be read as its result."""
+    if reply.status in _REFUSALS and reply.error is not None:
+        return _refusal(reply, now)
+    if clearing_may_be_unavailable and reply.status == _CLEARING_UNAVAILABLE and _is_documented(reply):
+        return _refusal(reply, now)
+    answered = f"Clear Street answered {_named(reply.status)}{_said(reply)}"
+    flaw = f", but {reply.flaw or 'without data'}" if reply.is_success else ""
+    message = f"The request was sent and its outcome is not known: {answered}{flaw}."
+    return OutcomeUnknown(message, hint=_DO_NOT_RESEND, **_facts(reply))
+
+
+def unreadable_rows(count: int, request_id: str | None) -> ReadFailed:
+    """A listing that is complete but for rows that are not what the contract says."""
+    return ReadFailed(
+        f"{count} rows of the listing cannot be read.",
+        hint=_ASK_AGAIN,
+        sent=Sent.YES,
+        status=200,
+        request_id=request_id,
+    )
+
+
+def _refusal(reply: Reply, now: datetime, after: str = "") -> RequestRejected:
+    kind, hint = _KINDS.get(reply.status, (RequestRejected, ""))
+    error = kind(
+        f"Clear Street refused the request with {reply.status}{_said(reply)}{after}.", hint=hint, **_facts(reply)
+    )
+    if isinstance(error, RateLimited):
+        error.retry_after_s = retry_after_seconds(reply.retry_after, now)
+    return error
+
+
+def _is_documented(reply: Reply) -> bool:
+    """Whether the body is the API's own error. A gateway says `{"message": …}` without a code, and has no knowledge."""
+    return reply.error is not None and reply.error.code is not None and bool(reply.error.message)
+
+
+def _facts(reply: Reply) -> _Facts:
+    error = reply.error
+    return {
+        "sent": Sent.YES,
+        "status": reply.status,
+        "request_id": None if reply.metadata.request_id is None else clean(reply.metadata.request_id, 100),
+        "code": _code(error.code if error else None),
+        "details": tuple((error.details or ())[:_MOST_DETAILS]) if error else (),
+    }
+
+
+def _code(code: int | str | None) -> int | str | None:
+    return clean(code, 100) if isinstance(code, str) else code
+
+
+def _said(reply: Reply) -> str:
+    return f": {quoted(reply.error.message)}" if reply.error and reply.error.message else ""
+
+
+def _named(status: int) -> str:
+    return f"{status}, a redirect, which is never followed" if 300 <= status < 400 else str(status)
+
+
+def _after(asked: Asked) -> str:
+    return f" (after {asked.attempts} attempts)" if asked.attempts > 1 else ""
+
+
+def _waited(asked: Asked) -> str:
+    return (
+        ""
+        if asked.refused_wait_s is None
+        else f"; it asks to wait {asked.refused_wait_s:g} s, longer than a read may take"
+    )

@@ -1,0 +1,227 @@
+"""One HTTP exchange: what came back, or why nothing did and whether anything had left by then.
+
+An exchange answers a value and never raises, so that no exception of the HTTP library, which holds the request with
+its headers, ends up in the cause or the context of one of ours.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from positions_mcp import __version__
+from positions_mcp.api._endpoint import Endpoint
+from positions_mcp.domain.errors import ConfigurationError, Sent, UnsafeIdentifier
+from positions_mcp.domain.text import clean
+
+if TYPE_CHECKING:
+    import httpx
+
+LARGEST_BODY = 32 * 2**20
+"""Bytes of a decoded body that are read at most. A page of 1,000 positions has about half a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request under the base URL. `json` is the body; None sends none."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    json: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer: status, decoded body, and the two headers that matter."""
+
+    status: int
+    body: bytes
+    request_id: str | None
+    retry_after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No complete answer. `left` says whether any byte of the request left; YES comes with the answer's status."""
+
+    reason: str
+    left: Sent
+    status: int | None = None
+    may_ask_again: bool = True
+
+
+class Connection:
+    """The way to one base URL with one key. Its HTTP clients are made on first use.
+
+    Reads share kept-alive connections. A write gets a connection of its own, so that a kept-alive one that was
+    silently dropped cannot turn it into an unknown outcome; a `transport` given from outside decides that itself.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, connect_timeout_s: float, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._key = endpoint.key
+        self._connect_timeout_s = connect_timeout_s
+        self._transport = transport
+        self._opening = anyio.Lock()
+        self._tls: ssl.SSLContext | None = None
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._closed = False
+
+    async def exchange(self, request: Request, *, timeout_s: float, fresh: bool = False) -> Answer | Failure:
+        """Send `request` once and read the answer wholly, within `timeout_s` seconds; `fresh` on a new connection.
+
+        Cancellation passes through: the caller then knows no more than that the request may have left.
+
+        Raises:
+            UnsafeIdentifier: the HTTP library would send another path than the one asked for.
+            ConfigurationError: the environment's proxy settings cannot be used.
+        """
+        client = await self._client(fresh=fresh)
+        departure = _Departure(watched=self._transport is None)
+        built = self._build(client, request, timeout_s, departure)
+        try:
+            with anyio.fail_after(timeout_s):
+                return await self._send(client, built)
+        except Exception as error:
+            nothing_left = departure.excluded or _is_before_sending(error)
+            return Failure(self._describe(error, timeout_s), Sent.NO if nothing_left else Sent.UNKNOWN)
+
+    async def aclose(self) -> None:
+        """Close the connections. Nothing can be sent afterwards."""
+        self._closed = True
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def _client(self, *, fresh: bool) -> httpx.AsyncClient:
+        if self._closed:
+            raise RuntimeError("this client is closed")
+        kind = fresh and self._transport is None
+        async with self._opening:
+            if kind not in self._clients:
+                self._clients[kind] = await self._open(keep_alive=not kind)
+            return self._clients[kind]
+
+    async def _open(self, *, keep_alive: bool) -> httpx.AsyncClient:
+        if self._tls is None:
+            self._tls = await anyio.to_thread.run_sync(self._prepare)
+        import httpx
+
+        try:
+            return httpx.AsyncClient(
+                headers={
+                    "Authorization": f"Bearer {self._key.get_secret_value()}",
+                    "Accept": "application/json",
+                    "User-Agent": f"positions-mcp/{__version__}",
+                },
+                verify=self._tls,
+                transport=self._transport,
+                # A proxy of the environment is for the way out: on this machine it would see the key in clear.
+                trust_env=not self._endpoint.is_loopback,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20 if keep_alive else 0),
+                follow_redirects=False,
+            )
+        except (ImportError, ValueError) as error:
+            reason = clean(str(error))
+        raise ConfigurationError(
+            f"The proxy settings of the environment cannot be used: {reason}", hint="See HTTPS_PROXY and ALL_PROXY."
+        )
+
+    def _prepare(self) -> ssl.SSLContext:
+        """Import the HTTP library and load the certificates: together up to a tenth of a second, hence in a thread."""
+        import httpx
+
+        if self._transport is None and self._endpoint.base_url.startswith("https:"):
+            return httpx.create_ssl_context()
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used: there is no TLS here
+
+    def _build(
+        self, client: httpx.AsyncClient, request: Request, timeout_s: float, departure: _Departure
+    ) -> httpx.Request:
+        connect_s = min(self._connect_timeout_s, timeout_s)
+        extensions: dict[str, Any] = {
+            "timeout": {"connect": connect_s, "pool": connect_s, "read": timeout_s, "write": timeout_s},
+            "trace": departure.watch,
+        }
+        url = self._endpoint.base_url + request.path
+        built = client.build_request(
+            request.method, url, params=request.query, json=request.json, extensions=extensions
+        )
+        if not str(built.url.copy_with(query=None)).endswith(request.path):
+            raise UnsafeIdentifier("The path of the request would not be the one asked for.")
+        return built
+
+    async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer | Failure:
+        response = await client.send(request, stream=True)
+        async with aclosing(response):
+            chunks, size = [], 0
+            async for chunk in response.aiter_bytes():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > LARGEST_BODY:
+                    reason = f"the answer is larger than {LARGEST_BODY // 2**20} MiB"
+                    return Failure(reason, Sent.YES, response.status_code, may_ask_again=False)
+        headers = response.headers
+        return Answer(
+            status=response.status_code,
+            body=self._without_key(b"".join(chunks)),
+            request_id=self._header(headers.get("x-request-id") or headers.get("request-id")),
+            retry_after=headers.get("retry-after"),
+        )
+
+    def _header(self, value: str | None) -> str | None:
+        return None if value is None else clean(self._without_key(value.encode()).decode())
+
+    def _without_key(self, content: bytes) -> bytes:
+        """A server that repeats what it was sent must not bring the key into answers, errors or records."""
+        return content.replace(self._key.get_secret_value().encode(), b"[api key]")
+
+    def _describe(self, error: Exception, timeout_s: float) -> str:
+        detail = clean(self._without_key(str(error).encode(errors="replace")).decode(), 160)
+        return _words_for(error, timeout_s).format(detail=f" ({detail})" if detail else "")
+
+
+class _Departure:
+    """Watches the HTTP library work: `excluded` as long as provably no byte of the request has been written."""
+
+    def __init__(self, *, watched: bool) -> None:
+        self.excluded = watched
+
+    async def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+            self.excluded = False
+
+
+def _is_before_sending(error: Exception) -> bool:
+    import httpx
+
+    return isinstance(
+        error,
+        httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError | httpx.UnsupportedProtocol,
+    )
+
+
+def _words_for(error: Exception, timeout_s: float) -> str:
+    import httpx
+
+    words: tuple[tuple[type[Exception], str], ...] = (
+        (httpx.ConnectTimeout, "connecting took too long"),
+        (httpx.PoolTimeout, "no connection became free"),
+        (httpx.TimeoutException, f"no answer within {timeout_s:.3g} s"),
+        (TimeoutError, f"no answer within {timeout_s:.3g} s"),
+        (httpx.ConnectError, "no connection could be made{detail}"),
+        (httpx.ProxyError, "the proxy refused{detail}"),
+        (httpx.NetworkError, "the connection broke before the answer was complete"),
+        (httpx.RemoteProtocolError, "the connection ended before the answer was complete"),
+        (httpx.DecodingError, "the answer is compressed in a way that cannot be undone"),
+    )
+    fallback = f"the exchange failed with {type(error).__name__}"
+    return next((text for kind, text in words if isinstance(error, kind)), fallback)

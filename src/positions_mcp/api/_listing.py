@@ -1,0 +1,214 @@
+"""Listings over all their pages: followed to the end, without duplicates, and honest about contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+
+from positions_mcp.api import _failures
+from positions_mcp.api._wire import Reply, RowReader
+from positions_mcp.domain.errors import InconsistentListing, Sent
+from positions_mcp.domain.records import Record, Response, UnreadableRow
+
+RecordT = TypeVar("RecordT", bound=Record)
+RawPage = tuple[Reply, list[object]]
+"""A page as it came: the reply and its rows, not read yet."""
+FetchPage = Callable[[str | None], Awaitable[RawPage]]
+"""Fetches the page behind a token, the first one for None."""
+
+_ROWS_AT_A_TIME = 100
+"""Rows read between two chances for the next page's request to get on its way."""
+
+
+class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
+    """The pages of one listing, each a `Response` with its readable rows and its unreadable ones.
+
+    Rows that an earlier page already had are left out. Entered with `async with` it reads ahead: the next page is
+    fetched while the caller works on this one.
+
+    Iterating raises UpstreamError where a page cannot be read, and at the end InconsistentListing if the pages
+    contradict each other: a token leads back, a page brings nothing new and yet names another, the total changes
+    under the listing, or the rows are not as many as it says.
+
+    Attributes:
+        total: how many rows the API says the listing has, or None.
+        received: distinct rows so far, unreadable ones included.
+        unreadable: rows so far that could not be read.
+    """
+
+    def __init__(self, fetch: FetchPage, rows: RowReader[RecordT], identity: Callable[[RecordT], Hashable]) -> None:
+        self._fetch = fetch
+        self._rows = rows
+        self._identity = identity
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._coming: _Coming | None = _Coming(fetch, None)
+        self._tokens: set[str] = set()
+        self._seen: set[Hashable] = set()
+        self._position = 0
+        self._contradiction: str | None = None
+        self.request_id: str | None = None
+        self.total: int | None = None
+        self.received = 0
+        self.unreadable = 0
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        if self._coming:
+            self._tasks.start_soon(self._coming.arrive)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks, self._tasks = self._tasks, None
+        if tasks:
+            tasks.cancel_scope.cancel()
+            # An error of the caller's own work is not the group's, so it is not wrapped into one.
+            await tasks.__aexit__(None, None, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Response[list[RecordT]]:
+        if self._coming is None:
+            self._conclude()
+            raise StopAsyncIteration
+        coming, self._coming = self._coming, None
+        if self._tasks is None:
+            await coming.arrive()
+        reply, rows = await coming.page()
+        self._start_next(reply.metadata.next_page_token)
+        records, unreadable = await self._read(rows)
+        new = [record for record in records if self._is_new(record)]
+        self._account_for(reply, arrived=len(rows), new=len(new) + len(unreadable))
+        self.unreadable += len(unreadable)
+        return Response(
+            data=new, error=reply.error, metadata=reply.metadata, status=reply.status, unreadable=tuple(unreadable)
+        )
+
+    def _start_next(self, token: str | None) -> None:
+        if not token:
+            return
+        if token in self._tokens:
+            self._contradict("a page token leads back to a page already read")
+            return
+        self._tokens.add(token)
+        self._coming = _Coming(self._fetch, token)
+        if self._tasks:
+            self._tasks.start_soon(self._coming.arrive)
+
+    async def _read(self, rows: list[object]) -> tuple[list[RecordT], list[UnreadableRow]]:
+        records: list[RecordT] = []
+        unreadable: list[UnreadableRow] = []
+        for start in range(0, len(rows), _ROWS_AT_A_TIME):
+            await anyio.lowlevel.checkpoint()
+            read, refused = self._rows.read(rows[start : start + _ROWS_AT_A_TIME], self._position + start)
+            records += read
+            unreadable += refused
+        self._position += len(rows)
+        return records, unreadable
+
+    def _is_new(self, record: RecordT) -> bool:
+        identity = self._identity(record)
+        if identity in self._seen:
+            return False
+        self._seen.add(identity)
+        return True
+
+    def _account_for(self, reply: Reply, *, arrived: int, new: int) -> None:
+        total = reply.metadata.total_items
+        if total is not None:
+            if self.total not in (None, total):
+                self._contradict(f"the total changes from {self.total} to {total}")
+            self.total = total
+        elif self.total is None and new < arrived:
+            self._contradict("a row comes twice")
+        if self._coming and not new:
+            self._contradict("a page brings nothing new and yet names another")
+            self._coming = None
+        self.received += new
+        self.request_id = reply.metadata.request_id
+
+    def _conclude(self) -> None:
+        if self.total not in (None, self.received):
+            self._contradict(f"the total is {self.total}, but {self.received} distinct rows came")
+        if self._contradiction:
+            raise InconsistentListing(
+                f"The pages of the listing contradict each other: {self._contradiction}.",
+                hint="It may have changed while it was read: list again.",
+                sent=Sent.YES,
+                status=200,
+                request_id=self.request_id,
+            )
+
+    def _contradict(self, how: str) -> None:
+        self._contradiction = self._contradiction or how
+
+
+class Listing(AsyncIterator[RecordT], Generic[RecordT]):
+    """The records of a listing one by one, over all pages.
+
+    `async for` alone fetches a page when it is needed; inside `async with` the next page is fetched while the caller
+    works on this one. Raises as `Pages` does, and at the end ReadFailed if there were rows that could not be read.
+
+    Attributes:
+        pages: the pages behind it, with totals and unreadable rows.
+    """
+
+    def __init__(self, pages: Pages[RecordT]) -> None:
+        self.pages = pages
+        self._page: Iterator[RecordT] = iter(())
+
+    async def __aenter__(self) -> Self:
+        await self.pages.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.pages.__aexit__(kind, error, trace)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RecordT:
+        while True:
+            for record in self._page:
+                return record
+            try:
+                self._page = iter((await anext(self.pages)).data)
+            except StopAsyncIteration:
+                if self.pages.unreadable:
+                    raise _failures.unreadable_rows(self.pages.unreadable, self.pages.request_id) from None
+                raise
+
+
+class _Coming:
+    """One page on its way, fetched by whoever runs `arrive` and waited for by whoever wants the `page`."""
+
+    def __init__(self, fetch: FetchPage, token: str | None) -> None:
+        self._fetch = fetch
+        self._token = token
+        self._here = anyio.Event()
+        self._page: RawPage | None = None
+        self._error: Exception | None = None
+
+    async def arrive(self) -> None:
+        try:
+            self._page = await self._fetch(self._token)
+        except Exception as error:  # it belongs to whoever asks for the page
+            self._error = error
+        finally:
+            self._here.set()
+
+    async def page(self) -> RawPage:
+        await self._here.wait()
+        if self._page is None:
+            raise self._error or RuntimeError("the page was given up")
+        return self._page

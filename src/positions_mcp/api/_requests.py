@@ -1,0 +1,182 @@
+"""The API's requests: every parameter checked and in its place, every path built from checked identifiers only.
+
+Filters and sort go into the query of a GET, with every page token again; a close has a JSON object as the body of its
+DELETE; a submission is a bare JSON array. Everything here raises InvalidInput before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
+
+from positions_mcp.api._http import Request
+from positions_mcp.domain import ids
+from positions_mcp.domain.enums import OrderStatus, PositionSortKey, SortDirection
+from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
+from positions_mcp.domain.instructions import InstructionRequest
+from positions_mcp.domain.instruments import parse_option_symbol
+
+LARGEST_PAGE = 1000
+_LONGEST_TOKEN = 4096
+_KEY_NAMES = {
+    "auto": ("instruction_id", "client_instruction_id"),
+    "seed": ("instruction_id",),
+    "current": ("client_instruction_id",),
+}
+
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
+
+
+def positions(
+    account_id: int,
+    *,
+    instrument_ids: Sequence[str],
+    sort_by: str | None,
+    sort_direction: str | None,
+    page_size: int | None,
+    page_token: str | None,
+) -> Request:
+    """GET one page of positions."""
+    query = {
+        "instrument_ids": _joined(ids.instrument_id(each) for each in instrument_ids),
+        "sort_by": _choice(PositionSortKey, sort_by, "sort_by"),
+        "sort_direction": _choice(SortDirection, sort_direction, "sort_direction"),
+        **_page(page_size, page_token),
+    }
+    return _get(f"{_account(account_id)}/positions", query)
+
+
+def orders(
+    account_id: int,
+    *,
+    order_ids: Sequence[str],
+    statuses: Sequence[str],
+    instrument_ids: Sequence[str],
+    underlying_instrument_ids: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    page_size: int | None,
+    page_token: str | None,
+) -> Request:
+    """GET one page of orders. `since` and `until` are inclusive."""
+    query = {
+        "order_ids": _joined(ids.order_id(each) for each in order_ids),
+        "status": _joined(_order_status(each) for each in statuses),
+        "instrument_ids": _joined(ids.instrument_id(each) for each in instrument_ids),
+        "underlying_instrument_ids": _joined(ids.instrument_id(each) for each in underlying_instrument_ids),
+        "from": _instant(since, "since"),
+        "to": _instant(until, "until"),
+        **_page(page_size, page_token),
+    }
+    return _get(f"{_account(account_id)}/orders", query)
+
+
+def order(account_id: int, order_id: str) -> Request:
+    """GET one order."""
+    return Request("GET", f"{_account(account_id)}/orders/{ids.order_id(order_id)}")
+
+
+def instructions(account_id: int, instrument_id: str | None) -> Request:
+    """GET the instructions of an account, or of one contract given by UUID or OSI symbol."""
+    query = {"instrument_id": None if instrument_id is None else _contract(instrument_id)}
+    return _get(f"{_account(account_id)}/positions/instructions", query)
+
+
+def close_all(account_id: int, cancel_orders: bool | None) -> Request:
+    """DELETE every position of an account."""
+    return Request("DELETE", f"{_account(account_id)}/positions", json=_close_body(cancel_orders))
+
+
+def close_one(account_id: int, instrument_id: str, cancel_orders: bool | None) -> Request:
+    """DELETE one position, by its UUID: a path that could be shortened would close the whole account."""
+    path = f"{_account(account_id)}/positions/{ids.instrument_id(instrument_id)}"
+    return Request("DELETE", path, json=_close_body(cancel_orders))
+
+
+def submit(account_id: int, rows: Sequence[InstructionRequest], contract: str) -> Request:
+    """POST a batch of instructions, the caller's key under the names that the contract has for it."""
+    if not rows:
+        raise InvalidInput("There is no instruction to submit.")
+    body = [_instruction(row, _KEY_NAMES[contract]) for row in rows]
+    return Request("POST", f"{_account(account_id)}/positions/instructions", json=body)
+
+
+def cancel(account_id: int, instruction_id: str) -> Request:
+    """DELETE one instruction, by the server's id."""
+    path = f"{_account(account_id)}/positions/instructions/{ids.instruction_id(instruction_id)}"
+    return Request("DELETE", path)
+
+
+def _account(account_id: int) -> str:
+    return f"/v1/accounts/{ids.account_id(account_id)}"
+
+
+def _get(path: str, query: dict[str, str | None]) -> Request:
+    return Request("GET", path, {name: value for name, value in query.items() if value} or None)
+
+
+def _joined(values: Iterable[str]) -> str | None:
+    return ",".join(values) or None
+
+
+def _page(page_size: int | None, page_token: str | None) -> dict[str, str | None]:
+    if page_size is not None and not (type(page_size) is int and 1 <= page_size <= LARGEST_PAGE):
+        raise InvalidInput(f"page_size is {page_size!r:.20}.", hint=f"It is an integer from 1 to {LARGEST_PAGE}.")
+    if page_token is not None and not (0 < len(page_token) <= _LONGEST_TOKEN and page_token.isprintable()):
+        raise InvalidInput("The page token is not one that the API gave.", hint="Start the listing again without it.")
+    return {"page_size": None if page_size is None else str(page_size), "page_token": page_token}
+
+
+def _choice(kind: type[ChoiceT], value: str | None, name: str) -> str | None:
+    try:
+        return None if value is None else kind(value).value
+    except ValueError:
+        allowed = ", ".join(member.value for member in kind)
+    raise InvalidInput(f"{name} is {value!r:.40}.", hint=f"It is one of {allowed}.")
+
+
+def _order_status(value: str) -> str:
+    status = OrderStatus(value)
+    if not status.is_known:
+        raise InvalidInput(f"{value!r:.40} is not an order status.", hint=f"It is one of {', '.join(OrderStatus)}.")
+    return status.value
+
+
+def _instant(value: datetime | None, name: str) -> str | None:
+    if value is not None and value.tzinfo is None:
+        raise InvalidInput(f"{name} has no time zone.")
+    return None if value is None else value.isoformat()
+
+
+def _contract(text: str) -> str:
+    contract = parse_option_symbol(text)
+    if contract is not None:
+        return contract.osi
+    try:
+        return ids.instrument_id(text)
+    except UnsafeIdentifier as error:
+        message = error.message
+    raise UnsafeIdentifier(message, hint="A contract is given by its UUID or its OSI symbol.")
+
+
+def _close_body(cancel_orders: bool | None) -> dict[str, bool]:
+    if cancel_orders is None:
+        return {}
+    if type(cancel_orders) is not bool:
+        raise InvalidInput(f"cancel_orders is {cancel_orders!r:.20}.", hint="It is true or false.")
+    return {"cancel_orders": cancel_orders}
+
+
+def _instruction(row: InstructionRequest, key_names: Sequence[str]) -> dict[str, str]:
+    if not row.instruction_type.is_known:
+        raise InvalidInput(f"{row.instruction_type!r:.40} is not an instruction type.")
+    if row.quantity < 1:
+        raise InvalidInput(f"The quantity is {row.quantity}.", hint="It is a number of whole contracts from 1.")
+    body = {
+        "instruction_type": row.instruction_type.value,
+        "instrument_id": ids.instrument_id(row.instrument_id),
+        "quantity": str(row.quantity),
+    }
+    return body if row.instruction_id is None else body | dict.fromkeys(key_names, row.instruction_id)

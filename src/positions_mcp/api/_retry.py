@@ -1,0 +1,85 @@
+"""Asking again: which outcomes of a read are worth another attempt, after how long, and when to stop.
+
+Only reads come here. No part of this program asks for a write to be sent again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from positions_mcp.api._http import Answer, Failure
+
+RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 4.0
+_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How asking ended: the last outcome, after how many attempts, and the wait that was too long, if one was."""
+
+    outcome: Answer | Failure
+    attempts: int
+    refused_wait_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBudget:
+    """How long one read may take in all (`total_s`) and one attempt at most (`attempt_s`), in seconds.
+
+    Pauses have full jitter: uniform from 0 to 0.25 s doubled with every attempt, at most 4 s, and never less than the
+    API's Retry-After.
+    """
+
+    total_s: float
+    attempt_s: float
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    random: Callable[[], float]
+    now: Callable[[], datetime]
+
+    async def spend(self, ask: Callable[[float], Awaitable[Answer | Failure]]) -> Asked:
+        """Call `ask` with the seconds it may take until it brings something final or the budget allows no more."""
+        deadline = self.monotonic() + self.total_s
+        attempts = 0
+        while True:
+            outcome = await ask(min(self.attempt_s, deadline - self.monotonic()))
+            attempts += 1
+            if not _is_worth_asking_again(outcome):
+                return Asked(outcome, attempts)
+            asked_to_wait = self._asked_to_wait(outcome)
+            pause = max(asked_to_wait or 0.0, self._jitter(attempts))
+            if self.monotonic() + pause >= deadline:
+                return Asked(outcome, attempts, asked_to_wait)
+            await self.sleep(pause)
+
+    def _jitter(self, attempts: int) -> float:
+        # The exponent is capped only so that it cannot overflow.
+        return self.random() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempts - 1, 10))
+
+    def _asked_to_wait(self, outcome: Answer | Failure) -> float | None:
+        return retry_after_seconds(outcome.retry_after, self.now()) if isinstance(outcome, Answer) else None
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """The seconds a Retry-After header asks for, given as seconds or as an HTTP date; None where it says neither."""
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        instant = parsedate_to_datetime(text)
+        aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return max((aware - now).total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _is_worth_asking_again(outcome: Answer | Failure) -> bool:
+    if isinstance(outcome, Failure):
+        return outcome.may_ask_again
+    return outcome.status in RETRIED_STATUSES

@@ -1,0 +1,164 @@
+"""From bytes to the documented types, tolerantly: what is new or missing never fails a page, and nothing is lost.
+
+Numbers stay exact. What cannot be read is said: a body by the reply's `flaw`, a row as an `UnreadableRow`, an
+optional field in the record's `model_extra["unreadable_fields"]`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Generic, NoReturn, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from positions_mcp.api._http import Answer
+from positions_mcp.domain.records import Metadata, Problem, Record, UnreadableRow
+from positions_mcp.domain.text import clean
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+UNREADABLE_FIELDS = "unreadable_fields"
+_LARGEST_MAGNITUDE = 60
+"""Powers of ten beyond which a number is nonsense here, and dangerous: written out it would fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, read. `flaw` says why its body is not the API's; `data` is None where there is none."""
+
+    status: int
+    data: object
+    error: Problem | None
+    metadata: Metadata
+    flaw: str | None = None
+    retry_after: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300
+
+
+def read_reply(answer: Answer) -> Reply:
+    """Read the envelope `{data, error, metadata}` or the flat error `{code, message, details}`."""
+    document = _decode(answer.body)
+    if isinstance(document, Mapping):
+        metadata = _metadata(document.get("metadata"), answer.request_id)
+        flaw = "the token of the next page is not text" if _lost_its_place(metadata) else None
+        return Reply(answer.status, document.get("data"), _problem(document), metadata, flaw, answer.retry_after)
+    flaw = document if isinstance(document, str) else "the body is JSON but not an object"
+    return Reply(answer.status, None, None, Metadata(request_id=answer.request_id), flaw, answer.retry_after)
+
+
+class RowReader(Generic[RecordT]):
+    """Reads rows as one kind of record: all at once, and one by one only where that fails."""
+
+    def __init__(self, kind: type[RecordT], all_rows: TypeAdapter[list[RecordT]]) -> None:
+        self._kind = kind
+        self._all = all_rows
+
+    def read(self, rows: Sequence[object], first: int = 0) -> tuple[list[RecordT], list[UnreadableRow]]:
+        """The records among `rows`, in order, and the rest; `first` is the index of the first row in the answer."""
+        try:
+            records = self._all.validate_python(rows)
+        except ValidationError:
+            pass
+        else:
+            if not _has_absurd_numbers(records):
+                return records, []
+        readings = [read_record(self._kind, row) for row in rows]
+        readable = [reading for reading in readings if not isinstance(reading, str)]
+        unreadable = [
+            UnreadableRow(position=position, reason=reading, raw=rows[position - first])
+            for position, reading in enumerate(readings, first)
+            if isinstance(reading, str)
+        ]
+        return readable, unreadable
+
+
+def read_record(kind: type[RecordT], row: object) -> RecordT | str:
+    """`row` as a record, or in words why it is none.
+
+    Optional fields that are null or empty text count as absent. Optional ones that make no sense are left out and
+    kept as they came in `model_extra["unreadable_fields"]`; a required one makes the row unreadable.
+    """
+    if not isinstance(row, Mapping):
+        return "not an object"
+    try:
+        record = kind.model_validate(row)
+    except ValidationError as error:
+        faults = _faults(error)
+    else:
+        faults = dict.fromkeys(_absurd_numbers(record), "a number beyond any sense")
+        if not faults:
+            return record
+    required = {name for name, field in kind.model_fields.items() if field.is_required()}
+    if not faults.keys().isdisjoint(required) or not faults.keys() <= row.keys():
+        return clean("; ".join(f"{name}: {reason}" for name, reason in faults.items()))
+    rest: dict[str, Any] = {name: value for name, value in row.items() if name not in faults}
+    if unread := {name: row[name] for name in faults if row[name] not in (None, "")}:
+        rest[UNREADABLE_FIELDS] = {**row.get(UNREADABLE_FIELDS, {}), **unread}
+    return read_record(kind, rest)
+
+
+def _decode(body: bytes) -> object:
+    """The JSON document, or a `str` saying why there is none. A JSON text alone is no document of this API either."""
+    if not body.strip():
+        return "the body is empty"
+    try:
+        document = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    except RecursionError:
+        return "the body is nested too deeply"
+    except ValueError:
+        return "the body is not JSON"
+    return "the body is JSON but not an object" if isinstance(document, str) else document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _metadata(raw: object, request_id: str | None) -> Metadata:
+    reading = read_record(Metadata, raw if isinstance(raw, Mapping) else {})
+    metadata = Metadata() if isinstance(reading, str) else reading
+    return metadata if metadata.request_id else metadata.model_copy(update={"request_id": request_id})
+
+
+def _lost_its_place(metadata: Metadata) -> bool:
+    return "next_page_token" in (metadata.model_extra or {}).get(UNREADABLE_FIELDS, {})
+
+
+def _problem(document: Mapping[str, Any]) -> Problem | None:
+    raw = document.get("error")
+    if isinstance(raw, str) and raw:
+        raw = {"message": document.get("message") or raw, "code": document.get("code")}
+    if raw is None and "data" not in document and ("message" in document or "code" in document):
+        raw = document
+    if not isinstance(raw, Mapping):
+        return None
+    reading = read_record(Problem, raw)
+    return None if isinstance(reading, str) else reading
+
+
+def _faults(error: ValidationError) -> dict[str, str]:
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return {str(detail["loc"][0]) if detail["loc"] else "": detail["msg"] for detail in details}
+
+
+def _has_absurd_numbers(records: Iterable[Record]) -> bool:
+    for record in records:
+        for value in record.__dict__.values():
+            if type(value) is Decimal and not -_LARGEST_MAGNITUDE < value.adjusted() < _LARGEST_MAGNITUDE:
+                return True
+    return False
+
+
+def _absurd_numbers(record: Record) -> list[str]:
+    return [
+        name
+        for name, value in record.__dict__.items()
+        if type(value) is Decimal and not -_LARGEST_MAGNITUDE < value.adjusted() < _LARGEST_MAGNITUDE
+    ]
