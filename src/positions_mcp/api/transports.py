@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import httpx
 
@@ -16,7 +17,9 @@ class InProcessTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, app: httpx._transports.asgi._ASGIApp, failures: Mapping[type[Exception], type[httpx.TransportError]]
+        self,
+        app: Callable[..., Coroutine[Any, Any, None]],
+        failures: Mapping[type[Exception], type[httpx.TransportError]],
     ) -> None:
         self._inner = httpx.ASGITransport(app)
         self._failures = dict(failures)

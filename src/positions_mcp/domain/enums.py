@@ -6,6 +6,7 @@ properties beside it, while the value itself stays as it arrived.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
@@ -15,6 +16,8 @@ class OpenEnum(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            value = str(value)
         if not isinstance(value, str):
             return None
         member = str.__new__(cls, value)

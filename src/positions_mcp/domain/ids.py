@@ -38,8 +38,10 @@ def account_id(value: int) -> AccountId:
     Raises:
         InvalidInput: not an integer from 1 to 2⁶³−1.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _LARGEST_ACCOUNT:
-        raise InvalidInput(f"{value!r:.40} is not an account number.", hint="An account number is a positive integer.")
+    if type(value) is not int or not 0 < value <= _LARGEST_ACCOUNT:
+        raise InvalidInput(
+            f"{_shown(value)} is not an account number.", hint="An account number is a positive integer."
+        )
     return AccountId(value)
 
 
@@ -58,9 +60,16 @@ def order_id(text: str) -> OrderId:
     return OrderId(_checked_uuid(text, "order id"))
 
 
-def _checked_uuid(text: str, what: str) -> str:
+def _checked_uuid(text: object, what: str) -> str:
     if not isinstance(text, str) or not is_uuid(text):
-        raise UnsafeIdentifier(f"{text!r:.60} is not an {what}.", hint=f"An {what} is a UUID.")
+        raise UnsafeIdentifier(f"{_shown(text)} is not an {what}.", hint=f"An {what} is a UUID.")
     if text == NIL_UUID:
         raise UnsafeIdentifier(f"The nil UUID is not an {what}.", hint="Rows refused before acceptance carry it.")
     return text.lower()
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # an integer too long to be written out
+        return "That"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
-from positions_mcp.domain.records import Record
+from positions_mcp.domain.records import Instant, Record, Text
 
 _EXISTING_ID = re.compile(r"existing_id=([0-9a-fA-F-]{36})")
 
@@ -20,7 +19,7 @@ _EXISTING_ID = re.compile(r"existing_id=([0-9a-fA-F-]{36})")
 class Rejection(Record):
     """Why a row was refused. `reason` is a code, not from a closed list; `metadata` belongs to the code."""
 
-    reason: str = ""
+    reason: Text = ""
     domain: str | None = None
     description: str | None = None
     metadata: dict[str, Any] | None = None
@@ -42,11 +41,11 @@ class Instruction(Record):
     instruction_id: str | None = None
     quantity: Decimal | None = None
     """Whole contracts asked for."""
-    symbol: str = ""
+    symbol: Text = ""
     accepted_quantity: Decimal | None = None
     """Contracts that clearing accepted; may be less than asked. Present once ACCEPTED."""
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
+    created_at: Instant | None = None
+    updated_at: Instant | None = None
     rejection_reason: str | None = None
     rejection: Rejection | None = None
     underlying_instrument_id: InstrumentId | None = None

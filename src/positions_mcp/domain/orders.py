@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 
 from positions_mcp.domain.enums import (
@@ -16,7 +15,7 @@ from positions_mcp.domain.enums import (
 )
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
 from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
-from positions_mcp.domain.records import Record
+from positions_mcp.domain.records import Instant, Record
 
 
 class Order(Record):
@@ -44,17 +43,17 @@ class Order(Record):
     client_order_id: str | None = None
     venue: str | None = None
     """MIC code of the venue where the order is routed."""
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
+    created_at: Instant | None = None
+    updated_at: Instant | None = None
     average_fill_price: Decimal | None = None
     details: list[str] | None = None
     """Execution, rejection or cancellation details: free text of the API."""
-    expires_at: datetime | None = None
+    expires_at: Instant | None = None
     extended_hours: bool | None = None
     limit_offset: Decimal | None = None
     limit_price: Decimal | None = None
     queue_state: QueueState | None = None
-    releases_at: datetime | None = None
+    releases_at: Instant | None = None
     """When an order that awaits release is to be released."""
     stop_price: Decimal | None = None
     trailing_limit_px: Decimal | None = None
@@ -62,7 +61,7 @@ class Order(Record):
     trailing_offset_type: TrailingOffsetType | None = None
     trailing_stop_px: Decimal | None = None
     trailing_watermark_px: Decimal | None = None
-    trailing_watermark_ts: datetime | None = None
+    trailing_watermark_ts: Instant | None = None
     underlying_instrument_id: InstrumentId | None = None
     strategy: str | None = None
     legs: list[object] | None = None

@@ -10,7 +10,7 @@ from functools import cached_property
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, parse_option_symbol
-from positions_mcp.domain.records import Record
+from positions_mcp.domain.records import Record, Text
 
 
 class Side(StrEnum):
@@ -32,7 +32,7 @@ class Position(Record):
     account_id: AccountId
     instrument_id: InstrumentId
     quantity: Decimal
-    symbol: str = ""
+    symbol: Text = ""
     """May be empty for an option the API cannot resolve."""
     available_quantity: Decimal | None = None
     """What is free to be operated on: not locked by open orders."""

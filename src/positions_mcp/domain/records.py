@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+"""Text that the API may send as null: then it is empty."""
+
+Instant = Annotated[datetime, AfterValidator(lambda value: value if value.tzinfo else value.replace(tzinfo=UTC))]
+"""A time of the API: always with a zone, and in UTC where the API leaves it out, as its documentation says."""
 
 
 class Record(BaseModel):
     """A frozen record of the API. Fields this program does not know are kept in `model_extra`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, coerce_numbers_to_str=True)
 
 
 class Metadata(Record):
@@ -28,7 +35,7 @@ class Problem(Record):
     """The API's error object. Beside data on a 2xx it is a summary, not by itself a failure."""
 
     code: int | str | None = None
-    message: str = ""
+    message: Text = ""
     details: list[object] | None = None
 
 
