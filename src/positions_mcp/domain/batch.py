@@ -1,0 +1,266 @@
+"""From a submitted batch of instructions and what came back to a report that accounts for every row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from positions_mcp.domain.batch_matching import AnsweredRow, Matching, match
+from positions_mcp.domain.batch_rows import BatchReport, KeyEcho, RowOutcome, RowReport, UnexpectedRow, Verdict
+from positions_mcp.domain.batch_verdicts import (
+    NOTHING_LEFT,
+    verdict_on_listed,
+    verdict_on_refused_batch,
+    verdict_on_row,
+    verdict_without_row,
+)
+from positions_mcp.domain.errors import RequestRejected, Sent, UpstreamError
+from positions_mcp.domain.ids import AccountId, InstructionId, is_uuid
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.plans import InstructionTarget
+from positions_mcp.domain.records import Problem, Response, UnreadableRow
+from positions_mcp.domain.text import clean, label
+
+_CLEARING_UNAVAILABLE = 503
+_NOT_FOUND = "A later listing does not show it, which is not proof: rows refused before acceptance are never listed."
+
+
+class SubmitAnswer(BaseModel):
+    """What came back of one submit: rows, a refusal, or nothing that says what happened."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sent: Sent
+    status: int | None = None
+    rows: tuple[Instruction, ...] = ()
+    unreadable: tuple[UnreadableRow, ...] = ()
+    problem: Problem | None = None
+    """The API's error object; None where the body was empty or could not be read."""
+    message: str = ""
+    """Why no answer was understood, in words of this program."""
+    request_id: str | None = None
+
+    @classmethod
+    def from_response(cls, response: Response[list[Instruction]]) -> Self:
+        """An answer that could be read, whatever its status."""
+        return cls(
+            sent=Sent.YES,
+            status=response.status,
+            rows=tuple(response.data),
+            unreadable=response.unreadable,
+            problem=response.error,
+            request_id=response.metadata.request_id,
+        )
+
+    @classmethod
+    def from_error(cls, error: UpstreamError) -> Self:
+        """The failure of a submit: nothing left, a refusal without rows, or an unknown outcome."""
+        refused = isinstance(error, RequestRejected)
+        return cls(
+            sent=Sent.YES if refused else error.sent,
+            status=error.status,
+            problem=Problem(code=error.code, message=error.message) if refused else None,
+            message=error.message,
+            request_id=error.request_id,
+        )
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether outcomes are read from rows: always on a success, on a refusal where rows came."""
+        status = self.status or 0
+        if self.sent is not Sent.YES:
+            return False
+        return 200 <= status < 300 or (bool(self.rows or self.unreadable) and status >= 400 and status != 408)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the batch as a whole was refused, in a body that could be read.
+
+        A 5xx refuses only as 503 (clearing unavailable); 408 and any other 5xx leave the outcome unknown.
+        """
+        status = self.status or 0
+        refusing = (400 <= status < 500 and status != 408) or status == _CLEARING_UNAVAILABLE
+        return self.sent is Sent.YES and refusing and self.problem is not None and not self.has_rows
+
+
+def batch_report(
+    planned: Sequence[InstructionTarget],
+    answer: SubmitAnswer,
+    *,
+    account_id: AccountId,
+    server_honours_keys: bool | None = None,
+) -> BatchReport:
+    """Account for every planned row.
+
+    Args:
+        planned: the rows as submitted, in order.
+        answer: what came back.
+        account_id: the account they were submitted for; rows of another one are unexpected.
+        server_honours_keys: what earlier submissions to this server have shown, for an answer that shows nothing.
+    """
+    if answer.has_rows:
+        return _by_rows(planned, answer, account_id, server_honours_keys)
+    verdict = _verdict_on_all(answer, server_honours_keys)
+    rows = tuple(_row(index, target, verdict) for index, target in enumerate(planned))
+    return _report(rows, Matching({}, answer.rows, {}), answer, keys_honoured=None)
+
+
+def followed(report: BatchReport, planned: Sequence[InstructionTarget], listed: Iterable[Instruction]) -> BatchReport:
+    """The report after a later listing of the account's instructions: by server id, else by key and content.
+
+    A row that the listing does not show keeps its outcome: absence proves nothing.
+    """
+    by_id: dict[str, Instruction] = {}
+    by_key: dict[str, list[Instruction]] = {}
+    for instruction in listed:
+        if not instruction.was_refused_before_acceptance:
+            by_id[instruction.id] = instruction
+            by_key.setdefault(instruction.instruction_id or "", []).append(instruction)
+    keys = Counter(row.key for row in report.rows)
+    rows = []
+    for row, target in zip(report.rows, planned, strict=True):
+        found = by_id.get(row.server_id or "")
+        is_open = row.outcome in (RowOutcome.MISSING, RowOutcome.UNKNOWN)
+        if found is None and is_open and keys[row.key] == 1:
+            same = [each for each in by_key.get(row.key, ()) if _is_the_same(target, each)]
+            found = same[0] if len(same) == 1 else None
+        if found is not None:
+            rows.append(_row(row.index, target, verdict_on_listed(target, found), found, row.key_echo))
+        else:
+            rows.append(row.model_copy(update={"note": _NOT_FOUND}) if is_open else row)
+    return report.model_copy(update={"rows": tuple(rows)})
+
+
+def _is_the_same(target: InstructionTarget, listed: Instruction) -> bool:
+    same_contract = listed.instrument_id is not None and listed.instrument_id == target.instrument_id
+    same_type = listed.instruction_type == target.instruction_type
+    return same_contract and same_type and listed.quantity is not None and listed.quantity == target.quantity
+
+
+def _verdict_on_all(answer: SubmitAnswer, same_key: bool | None) -> Verdict:
+    if answer.sent is Sent.NO:
+        return NOTHING_LEFT
+    if answer.is_refusal:
+        return verdict_on_refused_batch(answer.status, answer.problem)
+    said = f"the answer was {answer.status}" if answer.status else "no answer was read after sending"
+    return verdict_without_row(said, outcome=RowOutcome.UNKNOWN, same_key=same_key)
+
+
+def _by_rows(
+    planned: Sequence[InstructionTarget], answer: SubmitAnswer, account_id: AccountId, known: bool | None
+) -> BatchReport:
+    length = len(answer.rows) + len(answer.unreadable)
+    matching = match(planned, _in_their_places(answer, length), account_id, length)
+    echoes = {index: _echo(planned[index], row) for index, row in matching.answers.items()}
+    honoured = _honoured(echoes.values())
+    shared_ids = _shared_ids(matching)
+    stray_keys = {row.instruction_id for row in matching.left_over}
+    rows = []
+    for index, target in enumerate(planned):
+        row = matching.answers.get(index)
+        if row is None:
+            same_key = (known if honoured is None else honoured) and target.instruction_key not in stray_keys
+            rows.append(_row(index, target, _unanswered(answer, same_key)))
+            continue
+        verdict = verdict_on_row(
+            target,
+            row,
+            repeats=matching.repeats.get(index, ()),
+            http_status=answer.status,
+            shared_ids=shared_ids,
+        )
+        rows.append(_row(index, target, verdict, row, echoes[index]))
+    return _report(tuple(rows), matching, answer, keys_honoured=honoured)
+
+
+def _unanswered(answer: SubmitAnswer, same_key: bool | None) -> Verdict:
+    if answer.unreadable:
+        said = "the row that answers it may be one that could not be read"
+        return verdict_without_row(said, outcome=RowOutcome.UNKNOWN, same_key=same_key)
+    return verdict_without_row("the answer says nothing of it", outcome=RowOutcome.MISSING, same_key=same_key)
+
+
+def _in_their_places(answer: SubmitAnswer, length: int) -> list[AnsweredRow]:
+    unreadable = {row.position for row in answer.unreadable}
+    places = [place for place in range(length) if place not in unreadable]
+    # Should the places of unreadable rows not fit the answer, the readable ones are numbered as they came.
+    numbered = places if len(places) == len(answer.rows) else range(len(answer.rows))
+    return [AnsweredRow(place, row) for place, row in zip(numbered, answer.rows, strict=True)]
+
+
+def _echo(target: InstructionTarget, row: Instruction) -> KeyEcho:
+    if row.instruction_id == target.instruction_key:
+        return KeyEcho.ECHOED
+    # A row refused before acceptance may carry no key at all; a key of the server's own means ours was ignored.
+    if not row.instruction_id and row.was_refused_before_acceptance:
+        return KeyEcho.NOT_SEEN
+    return KeyEcho.IGNORED
+
+
+def _honoured(echoes: Iterable[KeyEcho]) -> bool | None:
+    seen = set(echoes)
+    if KeyEcho.IGNORED in seen:
+        return False
+    return True if KeyEcho.ECHOED in seen else None
+
+
+def _shared_ids(matching: Matching) -> frozenset[str]:
+    """Server ids that answer several planned rows: one instruction stands for all of them, or the answer is wrong."""
+    ids = Counter(row.id for row in matching.answers.values() if not row.was_refused_before_acceptance)
+    return frozenset(server_id for server_id, count in ids.items() if count > 1)
+
+
+def _row(
+    index: int,
+    target: InstructionTarget,
+    verdict: Verdict,
+    answered: Instruction | None = None,
+    key_echo: KeyEcho = KeyEcho.NOT_SEEN,
+) -> RowReport:
+    return RowReport(
+        **dict(verdict),
+        index=index,
+        instrument_id=target.instrument_id,
+        symbol=target.symbol,
+        instruction_type=target.instruction_type,
+        quantity=target.quantity,
+        key=target.instruction_key,
+        key_echo=key_echo,
+        status=label(answered.status) if answered else None,
+        server_id=_usable_id(answered) if answered else None,
+        accepted_quantity=answered.accepted_quantity if answered else None,
+    )
+
+
+def _usable_id(row: Instruction) -> InstructionId | None:
+    return None if row.was_refused_before_acceptance or not is_uuid(row.id) else row.id
+
+
+def _report(
+    rows: tuple[RowReport, ...], matching: Matching, answer: SubmitAnswer, *, keys_honoured: bool | None
+) -> BatchReport:
+    repeated = {id(row): index for index, again in matching.repeats.items() for row in again}
+    return BatchReport(
+        rows=rows,
+        unexpected=tuple(_unexpected(row, repeated.get(id(row))) for row in matching.left_over),
+        unreadable=tuple(f"row {row.position + 1}: {clean(row.reason, 120)}" for row in answer.unreadable),
+        keys_honoured=keys_honoured,
+        http_status=answer.status,
+        request_id=clean(answer.request_id, 80) if answer.request_id else None,
+        message=clean(answer.problem.message if answer.problem else answer.message) or None,
+    )
+
+
+def _unexpected(row: Instruction, repeats: int | None) -> UnexpectedRow:
+    return UnexpectedRow(
+        server_id=_usable_id(row),
+        key=clean(row.instruction_id, 128) if row.instruction_id else None,
+        instrument=label(row.symbol or row.instrument_id or "unnamed"),
+        instruction_type=label(row.instruction_type),
+        quantity=row.quantity,
+        status=label(row.status),
+        repeats=repeats,
+    )

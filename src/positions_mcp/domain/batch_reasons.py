@@ -1,0 +1,207 @@
+"""Why a row was refused, in words, and whether it may be submitted again.
+
+A resubmission is offered only where a second effect is impossible: the refusal is known, its cause is understood, and
+it is not that the instruction already exists. Anything else is for a person to look at. A row that was refused for
+itself and has to change gets a new key; a batch refused as a whole says nothing of its rows, one of which may have been
+a duplicate, so they keep theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from positions_mcp.domain.ids import is_uuid
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.records import Problem
+from positions_mcp.domain.text import clean, label, quoted
+
+
+class NextStep(StrEnum):
+    """What may be done about a row. No resubmission is ever done by the program; each is a plan a person decides."""
+
+    NOTHING = "nothing"
+    WAIT = "wait"
+    SAME_KEY = "may be resubmitted with the same key"
+    NEW_KEY = "may be resubmitted with a new key"
+    MUST_NOT = "must not be resubmitted"
+
+
+class ReasonCode(StrEnum):
+    """Reason codes of the API that this program understands. The API's list is not closed."""
+
+    INSUFFICIENT_POSITION = "INSUFFICIENT_POSITION"
+    DNE_NOT_ON_EXPIRY = "DNE_NOT_ON_EXPIRY"
+    CEA_NOT_ON_EXPIRY = "CEA_NOT_ON_EXPIRY"
+    EXERCISE_PAST_CUTOFF = "EXERCISE_PAST_CUTOFF"
+    DUPLICATE_INSTRUCTION = "DUPLICATE_INSTRUCTION"
+    OPTIONS_LEVEL_EXCEEDED = "OPTIONS_LEVEL_EXCEEDED"
+
+
+class Refusal(BaseModel):
+    """Why a row was refused and what may be done about it. Text of the API is cleaned."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str | None
+    """The API's reason code, known or not; None where it gave none."""
+    text: str | None
+    """The API's own words."""
+    said: str
+    """The cause in words; what is not understood is quoted."""
+    duplicate_of: str | None
+    next_step: NextStep
+    advice: str
+
+
+class _Advice(NamedTuple):
+    next_step: NextStep
+    text: str
+
+
+_DUPLICATE = _Advice(
+    NextStep.MUST_NOT, "An instruction of this kind already exists and stands: read its state instead of sending again."
+)
+_A_PERSON_LOOKS = _Advice(NextStep.MUST_NOT, "The cause is not one this program knows: a person has to look at it.")
+_LATER = _Advice(
+    NextStep.SAME_KEY, "May be submitted again unchanged once the API takes it, before the deadline, with the same key."
+)
+_BY_CODE = {
+    ReasonCode.INSUFFICIENT_POSITION: _Advice(
+        NextStep.NEW_KEY, "May be submitted again with a quantity that is available, under a new key."
+    ),
+    ReasonCode.DNE_NOT_ON_EXPIRY: _Advice(
+        NextStep.NEW_KEY, "May be submitted again on the contract's expiration day, under a new key."
+    ),
+    ReasonCode.CEA_NOT_ON_EXPIRY: _Advice(
+        NextStep.NEW_KEY, "May be submitted again on the contract's expiration day, under a new key."
+    ),
+    ReasonCode.EXERCISE_PAST_CUTOFF: _Advice(
+        NextStep.MUST_NOT, "The cutoff has passed: whether anything can still be done, only the broker can say."
+    ),
+    ReasonCode.DUPLICATE_INSTRUCTION: _DUPLICATE,
+    ReasonCode.OPTIONS_LEVEL_EXCEEDED: _Advice(
+        NextStep.MUST_NOT, "The account's options level does not allow it: only the broker can change that."
+    ),
+}
+_CORRECT = _Advice(
+    NextStep.SAME_KEY,
+    "Find the row at fault and correct it. Every row keeps its key, so that none the API already has is taken twice.",
+)
+_BY_STATUS = {
+    400: _CORRECT,
+    401: _Advice(
+        NextStep.SAME_KEY, "May be submitted again unchanged, with the same key, once the API key is accepted."
+    ),
+    403: _Advice(NextStep.SAME_KEY, "May be submitted again unchanged, with the same key, once access is granted."),
+    404: _CORRECT,
+    409: _DUPLICATE,
+    422: _CORRECT,
+    429: _LATER,
+    503: _LATER,
+}
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?", re.ASCII)
+_DATE_OR_TIME = re.compile(r"[0-9][0-9T:.Z+-]{3,34}( [A-Za-z/_]{2,30})?", re.ASCII)
+_LONGEST_REASON = 160
+
+
+def refusal_of_row(row: Instruction, asked: int, status: int | None) -> Refusal:
+    """Why one row that came back was refused.
+
+    Args:
+        row: the row as the API answered it.
+        asked: contracts asked for.
+        status: HTTP status of the whole answer.
+    """
+    code, text = _code(row), _text(row)
+    known = ReasonCode(code) if code in set(ReasonCode) else None
+    existing = row.duplicate_of if row.duplicate_of and is_uuid(row.duplicate_of) else None
+    if existing or known is ReasonCode.DUPLICATE_INSTRUCTION or (known is None and status == 409):
+        advice = _DUPLICATE
+    elif known is not None:
+        advice = _BY_CODE[known]
+    elif status == 503 and row.was_refused_before_acceptance:
+        advice = _LATER
+    else:
+        advice = _A_PERSON_LOOKS
+    return Refusal(
+        code=clean(code, 60) if code else None,
+        text=clean(text, _LONGEST_REASON) if text else None,
+        said=_said(row, asked, known=known, existing=existing),
+        duplicate_of=existing.lower() if existing else None,
+        next_step=advice.next_step,
+        advice=advice.text,
+    )
+
+
+def refusal_of_batch(status: int | None, problem: Problem | None) -> Refusal:
+    """Why the whole batch was refused, where no rows came back."""
+    advice = _BY_STATUS.get(status or 0, _A_PERSON_LOOKS)
+    message = problem.message if problem else ""
+    return Refusal(
+        code=None,
+        text=clean(message, _LONGEST_REASON) or None,
+        said=f"the API refused the batch with {status}" + (f" {quoted(message, _LONGEST_REASON)}" if message else ""),
+        duplicate_of=None,
+        next_step=advice.next_step,
+        advice=advice.text,
+    )
+
+
+def _code(row: Instruction) -> str | None:
+    """The reason code: given as such, or, in the contract that has only text, what that text begins with."""
+    if row.rejection is not None and row.rejection.reason:
+        return row.rejection.reason
+    start = re.sub(r"[\W_]+", "_", (row.rejection_reason or "")[:80]).upper()
+    return next((code for code in ReasonCode if start == code or start.startswith(f"{code}_")), None)
+
+
+def _text(row: Instruction) -> str | None:
+    return (row.rejection and row.rejection.description) or row.rejection_reason or None
+
+
+def _said(row: Instruction, asked: int, *, known: ReasonCode | None, existing: str | None) -> str:
+    if existing:
+        return f"duplicate of {existing.lower()}"
+    match known:
+        case ReasonCode.INSUFFICIENT_POSITION:
+            available = _detail(row, "available", _NUMBER)
+            return f"insufficient position (asked {asked}{_and('available', available)})"
+        case ReasonCode.DNE_NOT_ON_EXPIRY | ReasonCode.CEA_NOT_ON_EXPIRY:
+            kind = "do-not-exercise" if known is ReasonCode.DNE_NOT_ON_EXPIRY else "contrary exercise"
+            expiry = _detail(row, "expiry", _DATE_OR_TIME)
+            today = _detail(row, "business_date", _DATE_OR_TIME)
+            details = f"{_and('expires', expiry)}{_and('business date', today)}".removeprefix(", ")
+            return f"{kind} is taken on the expiration day only" + (f" ({details})" if details else "")
+        case ReasonCode.EXERCISE_PAST_CUTOFF:
+            cutoff = _detail(row, "cutoff_time", _DATE_OR_TIME)
+            return "past the cutoff" + (f" ({cutoff})" if cutoff else "")
+        case ReasonCode.DUPLICATE_INSTRUCTION:
+            return "duplicate of an instruction that the API does not name"
+        case ReasonCode.OPTIONS_LEVEL_EXCEEDED:
+            return "the account's options level does not allow it"
+        case None:
+            code, text = _code(row), _text(row)
+            parts = [label(code, 60)] if code else []
+            return " ".join([*parts, quoted(text, _LONGEST_REASON)] if text else parts) or "no reason given"
+
+
+def _detail(row: Instruction, name: str, form: re.Pattern[str]) -> str | None:
+    """A parameter of the reason, from its metadata or its text; None unless it plainly has the form expected."""
+    metadata = (row.rejection and row.rejection.metadata) or {}
+    value = str(metadata[name]).strip() if metadata.get(name) is not None else ""
+    if not value:
+        found = re.search(rf"\b{name}\b[\s:=]{{1,3}}([^\s,;()]{{1,40}})", (row.rejection_reason or "")[:400])
+        value = found.group(1).rstrip(".") if found else ""
+    if not form.fullmatch(value):
+        return None
+    return plain(Decimal(value)) if form is _NUMBER else value
+
+
+def _and(name: str, value: str | None) -> str:
+    return f", {name} {value}" if value else ""
