@@ -1,0 +1,53 @@
+"""The command line: `positions-mcp COMMAND`.
+
+Each command is a module of its own, imported only when it is the one asked for, so that `serve` starts fast. It has
+`add_arguments(parser)` and `run(arguments) -> exit code`; to add a command, write its module and a line in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from positions_mcp import __version__
+from positions_mcp.domain.errors import ConfigurationError, PositionsError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("positions_mcp.cli.serve", "run the MCP server over standard input and output"),
+    "demo": ("positions_mcp.cli.demo", "watch an MCP client work with the server on the paper exchange"),
+    "paper": ("positions_mcp.cli.paper", "run, reset and steer the paper exchange"),
+}
+"""Command → its module and one line of help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit code: 2 where the configuration or the usage is wrong."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
+    try:
+        code: int = parsed.run(parsed)
+    except PositionsError as error:
+        print(f"positions-mcp: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigurationError) else 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser, with the arguments of `command` only: the others are listed with their help and not imported."""
+    parser = argparse.ArgumentParser(
+        prog="positions-mcp",
+        description="Clear Street positions for assistants, with a person deciding what is sent.",
+    )
+    parser.add_argument("--version", action="version", version=f"positions-mcp {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        described = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == command:
+            implementation = importlib.import_module(module)
+            implementation.add_arguments(described)
+            described.set_defaults(run=implementation.run)
+    return parser

@@ -1,0 +1,136 @@
+"""Putting the parts together: which client, clock and exchange a configuration means."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from positions_mcp.api import PositionsClient
+from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.clock import RandomIds, SystemClock
+from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.domain.plans import Mode
+from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.ports import Clock
+from positions_mcp.settings import Settings, live_access
+from positions_mcp.tools._deps import Deps
+
+if TYPE_CHECKING:
+    import httpx
+
+    from positions_mcp.paper.exchange import PaperExchange
+
+_PAPER_URL = "http://localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """Where positions are: a client, the clock that its market follows, and its name for people."""
+
+    client: PositionsClient
+    clock: Clock
+    name: str
+
+
+@contextmanager
+def open_venue(settings: Settings) -> Iterator[Venue]:
+    """The live API, or the paper exchange in this process with its own clock.
+
+    Raises:
+        ConfigurationError: live without a usable key or address; in paper an unknown scenario, or a book that does not
+            fit the accounts or the scenario.
+    """
+    if settings.mode is Mode.LIVE:
+        access = live_access()
+        client = PositionsClient(
+            access.base_url,
+            access.api_key.get_secret_value(),
+            contract=settings.api.contract,
+            write_timeout_s=settings.api.write_timeout_s,
+        )
+        yield Venue(client, SystemClock(), access.base_url)
+        return
+    exchange = _open_exchange(settings)
+    try:
+        client = PositionsClient(
+            _PAPER_URL,
+            exchange.keys[0],
+            contract=settings.api.contract,
+            write_timeout_s=settings.api.write_timeout_s,
+            transport=cast("httpx.AsyncBaseTransport", PaperTransport(exchange)),
+            clock=exchange.clock,
+        )
+        yield Venue(client, exchange.clock, "the embedded paper exchange")
+    finally:
+        exchange.close()
+
+
+@asynccontextmanager
+async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[Deps]:
+    """What the tools need, over an open venue; the client's connections end with it."""
+    async with venue.client as client:
+        yield Deps(
+            mode=settings.mode,
+            accounts=settings.allowed_accounts,
+            positions=client,
+            orders=client,
+            instructions=client,
+            clock=venue.clock,
+            ids=RandomIds(),
+            calendar=NewYorkCalendar(),
+            trading_enabled=settings.trading_enabled,
+            contract=settings.api.contract,
+            venue=venue.name,
+        )
+
+
+def prepare_data_dir(settings: Settings) -> Path:
+    """The data directory, made if it is not there, and closed to everybody else.
+
+    Raises:
+        ConfigurationError: it cannot be made or is no directory.
+    """
+    folder = settings.data_dir.expanduser().absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+            if folder in (Path.home(), Path(folder.anchor)):
+                raise ConfigurationError(f"data_dir = {folder} would be closed to others.", hint="Name a folder in it.")
+            folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"data_dir = {folder} cannot be used: {error.strerror}.",
+            hint="Set --data-dir or POSITIONS_MCP_DATA_DIR to a directory of your own.",
+        ) from None
+    return folder
+
+
+def warm_up() -> None:
+    """Import and fill what the first answers need; run in a thread while a client introduces itself."""
+    import httpx
+
+    NewYorkCalendar().state_at(SystemClock().now())
+    httpx.AsyncClient(trust_env=False)
+
+
+def _open_exchange(settings: Settings) -> PaperExchange:
+    from positions_mcp.paper.errors import PaperError
+    from positions_mcp.paper.exchange import PaperExchange
+
+    try:
+        return PaperExchange.open(
+            prepare_data_dir(settings),
+            scenario=settings.paper.scenario,
+            contract=settings.paper.contract,
+            accounts=settings.allowed_accounts,
+        )
+    except PaperError as error:
+        raise ConfigurationError(
+            f"The paper exchange cannot start: {error}.",
+            hint="The scenario is set by --scenario, POSITIONS_MCP_PAPER__SCENARIO or [paper] scenario; accounts by "
+            "--account, POSITIONS_MCP_ACCOUNTS or accounts.",
+        ) from None

@@ -1,0 +1,73 @@
+"""`positions-mcp serve`: the MCP server over standard input and output.
+
+Standard output belongs to the protocol; everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
+from positions_mcp.cli.options import add_settings_options, settings_from
+from positions_mcp.settings import Settings
+from positions_mcp.tools._deps import Deps
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of `positions-mcp serve`."""
+    add_settings_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until the client ends the conversation or the process is told to stop. Returns the exit code."""
+    settings = settings_from(arguments)
+    log_to_stderr()
+    with open_venue(settings) as venue:
+        anyio.run(_serve, settings, venue)
+    return 0
+
+
+def log_to_stderr() -> None:
+    """Warnings to standard error, and no line for every request."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+async def _serve(settings: Settings, venue: Venue) -> None:
+    from positions_mcp.server import build_server
+
+    told_to_stop = False
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Deps]:
+        try:
+            async with open_deps(settings, venue) as deps:
+                yield deps
+        finally:
+            if told_to_stop:
+                # Everything is drained and closed, but the thread that reads standard input cannot be cancelled.
+                logging.shutdown()
+                os._exit(0)
+
+    server = build_server(parts, mode=settings.mode, accounts=settings.allowed_accounts, warm_up=warm_up)
+    async with anyio.create_task_group() as tasks:
+
+        async def stop_when_told() -> None:
+            nonlocal told_to_stop
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    told_to_stop = True
+                    tasks.cancel_scope.cancel()
+
+        tasks.start_soon(stop_when_told)
+        await server.run_stdio_async()
+        tasks.cancel_scope.cancel()

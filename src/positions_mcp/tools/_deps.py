@@ -1,0 +1,78 @@
+"""What tools are given: the parts behind the ports, and what the configuration says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.server.mcpserver.context import Context
+
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.listings import Listings
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.positions import Position
+from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, OnPage, OrdersReader, PositionsReader
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """Everything a tool may use. One for each server, made by its lifespan."""
+
+    mode: Mode
+    accounts: tuple[AccountId, ...]
+    """The accounts that may be used, in the configuration's order."""
+    positions: PositionsReader
+    orders: OrdersReader
+    instructions: InstructionsReader
+    clock: Clock
+    ids: Ids
+    calendar: MarketCalendar
+    trading_enabled: bool
+    contract: str
+    """The API dialect the configuration asks for: auto, seed or current."""
+    venue: str
+    """What answers: the base URL, or the paper exchange and its scenario."""
+    position_listings: Listings[Any, Position] = field(init=False)
+    instruction_listings: Listings[Any, Instruction] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position_listings", Listings(self.clock.now, self.ids.new))
+        object.__setattr__(self, "instruction_listings", Listings(self.clock.now, self.ids.new))
+
+    def account(self, wanted: int | None) -> AccountId:
+        """The account to use: the one named, or the only one configured.
+
+        Raises:
+            InvalidInput: not configured, or not named where several are.
+        """
+        allowed = ", ".join(map(str, self.accounts))
+        if wanted is None:
+            if len(self.accounts) == 1:
+                return self.accounts[0]
+            raise InvalidInput("Several accounts are configured.", hint=f"Give account_id, one of: {allowed}.")
+        if wanted not in self.accounts:
+            raise InvalidInput(
+                f"Account {wanted} is not configured for this server.",
+                hint=f"Allowed: {allowed}. A person can change `accounts` in its configuration.",
+            )
+        return AccountId(wanted)
+
+
+async def from_lifespan(ctx: Context[Deps, Any]) -> Deps:
+    """The resolver by which handlers receive the server's parts."""
+    return ctx.request_context.lifespan_context
+
+
+async def page_progress(ctx: Context[Any, Any]) -> OnPage:
+    """The resolver by which handlers tell a waiting client how far a listing of several pages has come."""
+    told = False
+
+    async def tell(read: int, total: int | None) -> None:
+        nonlocal told
+        if told or total is None or read < total:
+            told = True
+            await ctx.report_progress(read, total, f"{read} of {total} rows read" if total else f"{read} rows read")
+
+    return tell

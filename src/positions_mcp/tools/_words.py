@@ -1,0 +1,92 @@
+"""How answers say things: who and when first, numbers exactly as the API has them, missing as missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.portfolio.totals import Sum
+from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.sessions import NEW_YORK, MarketState
+from positions_mcp.domain.text import clean
+from positions_mcp.tools._deps import Deps
+
+MISSING = "missing"
+"""Stands where the API gave no value. Never a zero."""
+
+_LONGEST_NAME = 40
+_BARE_CELL = re.compile(r"[A-Za-z0-9_.:/+-]*", re.ASCII)
+
+
+class Heading(BaseModel):
+    """What every answer about an account begins with."""
+
+    mode: str
+    account_id: int
+    as_of: str
+    market: str
+
+    @property
+    def text(self) -> str:
+        """The first line of the text: PAPER or LIVE, account, when it was read, and the market."""
+        return f"{self.mode} account {self.account_id}, read {self.as_of} New York; market {self.market}."
+
+
+def heading(deps: Deps, account: AccountId, as_of: datetime) -> Heading:
+    """The heading of an answer about `account` as it was at `as_of`."""
+    market = market_words(deps.calendar.state_at(deps.clock.now()))
+    return Heading(mode=deps.mode.shown, account_id=account, as_of=moment(as_of), market=market)
+
+
+def moment(instant: datetime) -> str:
+    """An instant in New York time, to the second."""
+    return f"{instant.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S}"
+
+
+def market_words(state: MarketState) -> str:
+    """`open until 16:00`, or `closed, opens 2026-11-23 09:30`: regular sessions, New York time."""
+    if state.current:
+        early = " (early close)" if state.current.early_close else ""
+        return f"open until {state.current.closes.astimezone(NEW_YORK):%H:%M}{early}"
+    return f"closed, opens {state.next.opens.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
+
+
+def number(value: Decimal | None) -> str:
+    """A number with the digits it came with, or that it is missing."""
+    return MISSING if value is None else plain(value)
+
+
+def sum_words(total: Sum) -> str:
+    """A sum, with how many values it lacks."""
+    return number(total.total) + (f" ({total.missing} missing)" if total.missing and total.total is not None else "")
+
+
+def name_of(position: Position, *, shared: bool = False) -> str:
+    """What an answer calls a position, usable as an argument; with its UUID where another shares the symbol."""
+    name = clean(position.name, _LONGEST_NAME)
+    return f"{name} [{position.instrument_id}]" if shared and position.symbol else name
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows as comma-separated lines under one line of column names; a cell that could break a line is quoted."""
+    return "\n".join(",".join(map(_cell, row)) for row in (columns, *rows))
+
+
+def doubts(book: Book) -> list[str]:
+    """What is known to be wrong with a book, in words; nothing for a complete one."""
+    words = []
+    if book.unreadable:
+        words.append(f"{book.unreadable} rows of the API could not be read and are not included")
+    if not book.consistent:
+        words.append("the API's pages contradicted each other even when read again; this may not be everything held")
+    return words
+
+
+def _cell(text: str) -> str:
+    return text if _BARE_CELL.fullmatch(text) else '"' + clean(text, 400).replace('"', "'") + '"'

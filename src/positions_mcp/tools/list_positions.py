@@ -1,0 +1,293 @@
+"""`list_positions`: what an account holds, in compact rows, page by page over one snapshot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver import Resolve
+from pydantic import Field
+
+from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.listings import Listing, Page, page_of
+from positions_mcp.domain.portfolio.select import Filter, largest_first, natural_direction, select, sort
+from positions_mcp.domain.portfolio.totals import Sum, Totals
+from positions_mcp.domain.positions import Book, Position, Side
+from positions_mcp.domain.text import label
+from positions_mcp.ports import OnPage
+from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
+from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._words import Heading, doubts, heading, name_of, number, table
+
+_DEFAULT_LIMIT = 50
+
+_InstrumentType = Literal["COMMON_STOCK", "PREFERRED_STOCK", "OPTION", "CASH", "INDEX", "OTHER"]
+_SortBy = Literal[
+    "SYMBOL",
+    "INSTRUMENT_TYPE",
+    "QUANTITY",
+    "MARKET_VALUE",
+    "POSITION_TYPE",
+    "UNREALIZED_PNL",
+    "DAILY_UNREALIZED_PNL",
+    "DAILY_REALIZED_PNL",
+]
+
+
+class Output(Heading):
+    """What `list_positions` answers as data."""
+
+    held: int
+    matching: int
+    filter: str | None = None
+    totals: dict[str, str]
+    missing: dict[str, int] | None = None
+    locked_positions: int
+    warnings: list[str] | None = None
+    first: int
+    last: int
+    columns: list[str]
+    rows: list[list[str]]
+    next_cursor: Annotated[str | None, Field(description="Absent on the last page")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A listing's question, and what is true of all its pages."""
+
+    account: AccountId
+    given: dict[str, Any]
+    """The arguments that chose and ordered the rows, as they were given."""
+    limit: int
+    detail: str
+    book: Book
+    totals: Totals
+    shared_names: frozenset[str]
+
+
+async def list_positions(
+    *,
+    deps: Annotated[Deps, Resolve(from_lifespan)],
+    progress: Annotated[OnPage, Resolve(page_progress)],
+    account_id: Annotated[int | None, Field(description="Needed only if several are configured")] = None,
+    instruments: Annotated[
+        list[Annotated[str, Field(min_length=1)]] | None,
+        Field(min_length=1, max_length=100, description="Symbols, OSI option symbols (any spacing) or UUIDs held"),
+    ] = None,
+    underlying: Annotated[
+        str | None, Field(min_length=1, description="Symbol: the instrument and all options on it")
+    ] = None,
+    instrument_type: _InstrumentType | None = None,
+    side: Literal["long", "short"] | None = None,
+    sort_by: Annotated[_SortBy | None, Field(description="Default: largest absolute market value first")] = None,
+    sort_direction: Annotated[
+        Literal["ASC", "DESC"] | None, Field(description="Default: words ASC, numbers DESC. Losers: UNREALIZED_PNL ASC")
+    ] = None,
+    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 50")] = None,
+    cursor: Annotated[
+        str | None, Field(min_length=1, description="next_cursor of the page before; needs no other argument")
+    ] = None,
+    detail: Annotated[
+        Literal["concise", "full"] | None, Field(description="full adds cost, prices, percentages, ids")
+    ] = None,
+) -> Answer:
+    """List what an account holds. Raises the errors of `select`, of the listings and of the reader."""
+    chosen: dict[str, Any] = {
+        "account_id": account_id,
+        "instruments": instruments,
+        "underlying": underlying,
+        "instrument_type": instrument_type,
+        "side": side,
+        "sort_by": sort_by,
+        "sort_direction": sort_direction,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if cursor is not None:
+        listing, start = deps.position_listings.resume(cursor)
+        _check_same(given, listing.question)
+    else:
+        if sort_direction and not sort_by:
+            raise InvalidInput("sort_direction was given without sort_by.", hint="Give both, or neither.")
+        listing = await _read(deps, progress, given, limit or _DEFAULT_LIMIT, detail or "concise")
+        start = 0
+    asked = listing.question
+    page = page_of(listing, start, limit or asked.limit)
+    return _answer(
+        heading(deps, asked.account, asked.book.as_of), listing, page, full=(detail or asked.detail) == "full"
+    )
+
+
+async def _read(
+    deps: Deps, progress: OnPage, given: dict[str, Any], limit: int, detail: str
+) -> Listing[_Asked, Position]:
+    account = deps.account(given.get("account_id"))
+    wanted = Filter(
+        instruments=tuple(given.get("instruments", ())),
+        underlying=given.get("underlying"),
+        instrument_type=SecurityType(given["instrument_type"]) if "instrument_type" in given else None,
+        side=Side(given["side"]) if "side" in given else None,
+    )
+    book = await deps.positions.read_book(account, on_page=progress)
+    positions = select(book, wanted) if wanted.is_narrowing else list(book.positions)
+    if "sort_by" in given:
+        key = PositionSortKey(given["sort_by"])
+        direction = given.get("sort_direction")
+        rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))
+    else:
+        rows = largest_first(positions)
+    names = Counter(position.symbol for position in book.positions)
+    asked = _Asked(
+        account,
+        given,
+        limit,
+        detail,
+        book,
+        Totals.of(rows),
+        frozenset(name for name, count in names.items() if count > 1),
+    )
+    return deps.position_listings.keep(asked, rows)
+
+
+def _check_same(given: dict[str, Any], asked: _Asked) -> None:
+    same = {"account_id": asked.account, **asked.given}
+    for name, value in given.items():
+        if same.get(name) != value:
+            raise InvalidInput(
+                f"The cursor continues a listing with another {name}.",
+                hint="Pass the cursor alone, or list again without it.",
+            )
+
+
+def _answer(head: Heading, listing: Listing[_Asked, Position], page: Page[Position], *, full: bool) -> Answer:
+    asked = listing.question
+    totals = asked.totals
+    columns = [*(_FULL if full else _CONCISE)]
+    if not full and totals.locked:
+        columns.append("locked")
+    cells = [_COLUMNS[name] for name in columns[1:]]
+    rows = [
+        [name_of(position, shared=position.symbol in asked.shared_names), *(cell(position) for cell in cells)]
+        for position in page.rows
+    ]
+    sums = {name: total for name, total in _sums(totals).items() if total.total is not None}
+    missing = {name: total.missing for name, total in _sums(totals).items() if total.missing}
+    if totals.lock_unknown:
+        missing["available"] = totals.lock_unknown
+    data = Output(
+        **head.model_dump(),
+        held=len(asked.book.positions),
+        matching=page.total,
+        filter=_filter_words(asked.given) or None,
+        totals={name: number(total.total) for name, total in sums.items()},
+        missing=missing or None,
+        locked_positions=totals.locked,
+        warnings=doubts(asked.book) or None,
+        first=page.start + 1 if page.rows else 0,
+        last=page.end,
+        columns=columns,
+        rows=rows,
+        next_cursor=page.next_cursor,
+    )
+    return Answer(_text(head, data, listing), data)
+
+
+def _text(head: Heading, data: Output, listing: Listing[_Asked, Position]) -> str:
+    if data.filter:
+        counted = f"{data.matching} of {data.held} positions ({data.filter})"
+    else:
+        counted = f"{data.matching} positions"
+    lines = [head.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
+    if not data.rows:
+        return "\n".join([*lines, f"{counted}."])
+    totals = ", ".join(f"{name} {value}" for name, value in data.totals.items())
+    lines.append(f"{counted}: {totals}; {data.locked_positions} locked by open orders.")
+    if data.missing:
+        lines.append(f"Missing: {', '.join(f'{name} of {count}' for name, count in data.missing.items())}.")
+    order = listing.question.given.get("sort_by")
+    direction = f" {listing.question.given.get('sort_direction', '')}".rstrip() if order else ""
+    lines.append(
+        f"Rows {data.first}-{data.last} of {data.matching}"
+        f" by {f'{order}{direction}' if order else 'absolute market value'}:"
+    )
+    lines.append(table(data.columns, data.rows))
+    if data.next_cursor:
+        lines.append(f"More: cursor={data.next_cursor} (the same snapshot, kept 10 minutes).")
+    return "\n".join(lines)
+
+
+def _filter_words(given: dict[str, Any]) -> str:
+    words = []
+    for name in ("instruments", "underlying", "instrument_type", "side"):
+        if name in given:
+            value: Sequence[str] = given[name] if isinstance(given[name], list) else [given[name]]
+            shown = " ".join(label(each) for each in value[:5])
+            words.append(f"{name} {shown}" + (f" and {len(value) - 5} more" if len(value) > 5 else ""))
+    return ", ".join(words)
+
+
+def _sums(totals: Totals) -> dict[str, Sum]:
+    return {
+        "net": totals.net,
+        "long": totals.long,
+        "short": totals.short,
+        "day_pnl": totals.day_pnl,
+        "unrealized_pnl": totals.unrealized_pnl,
+    }
+
+
+_CONCISE = ("symbol", "quantity", "price", "market_value", "day_pnl", "unrealized_pnl")
+_FULL = (
+    "symbol",
+    "type",
+    "quantity",
+    "available",
+    "locked",
+    "price",
+    "market_value",
+    "avg_price",
+    "cost_basis",
+    "close",
+    "close_date",
+    "day_pnl",
+    "day_pnl_pct",
+    "day_realized_pnl",
+    "unrealized_pnl",
+    "unrealized_pnl_pct",
+    "instrument_id",
+)
+_COLUMNS: dict[str, Callable[[Position], str]] = {
+    "type": lambda position: label(position.instrument_type or "missing"),
+    "quantity": lambda position: number(position.quantity),
+    "available": lambda position: number(position.available_quantity),
+    "locked": lambda position: number(position.locked_quantity),
+    "price": lambda position: number(position.instrument_price),
+    "market_value": lambda position: number(position.market_value),
+    "avg_price": lambda position: number(position.avg_price),
+    "cost_basis": lambda position: number(position.cost_basis),
+    "close": lambda position: number(position.closing_price),
+    "close_date": lambda position: (
+        position.closing_price_date.isoformat() if position.closing_price_date else "missing"
+    ),
+    "day_pnl": lambda position: number(position.daily_unrealized_pnl),
+    "day_pnl_pct": lambda position: number(position.daily_unrealized_pnl_pct),
+    "day_realized_pnl": lambda position: number(position.daily_realized_pnl),
+    "unrealized_pnl": lambda position: number(position.unrealized_pnl),
+    "unrealized_pnl_pct": lambda position: number(position.unrealized_pnl_pct),
+    "instrument_id": lambda position: position.instrument_id,
+}
+
+SPEC = ToolSpec(
+    name="list_positions",
+    title="List positions",
+    description=(
+        "What an account holds, in rows: quantity, price, market value, P&L today and unrealized, what open orders "
+        "lock. Numbers are exact dollars; short quantities are negative. Filter, sort, page."
+    ),
+    handler=list_positions,
+    output=Output,
+    effect=Effect.READS,
+)
