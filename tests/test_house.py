@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "packaged": set(),
     "settings": {"domain", "packaged"},
     "guard": {"domain", "ports"},
-    "api": {"domain", "ports"},
+    "api": {"domain", "ports", "clock"},
     "store": {"domain", "ports"},
     "desk": {"domain", "ports", "guard"},
     "paper": {"ports", "clock", "market_calendar", "packaged", "domain.sessions"},
