@@ -215,15 +215,15 @@ class OperationStore(Ledger, Protocol):
         ...
 
     def move(self, operation_id: str, *, expected: Sequence[Stage], to: Stage, reason: str, now: datetime) -> Operation:
-        """Change the stage before anything is sent, or end a claim."""
+        """Change the stage before anything is sent."""
         ...
 
     def decide(self, decision: Decision, now: datetime) -> Operation:
         """Record a person's decision about a plan that still awaits one."""
         ...
 
-    def claim(self, operation_id: str, lease: Lease, now: datetime) -> Operation:
-        """Take an approved operation for sending: one process, once."""
+    def claim(self, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]) -> Operation:
+        """Take an approved operation for sending: one process, once. `check` may raise Refused to prevent it."""
         ...
 
     def begin(
@@ -242,10 +242,8 @@ class OperationStore(Ledger, Protocol):
         """
         ...
 
-    def record(
-        self, operation_id: str, token: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None
-    ) -> Operation:
-        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease expired.
+    def record(self, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None) -> Operation:
+        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out.
 
         Counts rejected and unknown outcomes in a row over all operations and sets the halt at `halt_after`.
         """
@@ -257,7 +255,7 @@ class OperationStore(Ledger, Protocol):
         """End a claim; `rows` say why what was not sent was not."""
         ...
 
-    def observe(self, before: Operation, rows: Sequence[Row], now: datetime) -> Operation:
+    def observe(self, before: Operation, rows: Sequence[Row], now: datetime, *, event: str) -> Operation:
         """Write what following has seen, unless the rows have changed since `before` was read."""
         ...
 

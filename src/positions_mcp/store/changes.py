@@ -1,0 +1,246 @@
+"""The changes a store allows: each names what it expects to find, and raises Overtaken where that is gone.
+
+Every function here runs within a `Transaction` that no other writer can interrupt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from positions_mcp.domain.errors import Overtaken, Refused
+from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
+from positions_mcp.domain.plans import Plan
+from positions_mcp.domain.states import RowState, Stage
+from positions_mcp.domain.supervision import Approver, Halt
+from positions_mcp.ports import Refusing
+from positions_mcp.store import keeping, records
+from positions_mcp.store.schema import as_text, operations
+from positions_mcp.store.transaction import Transaction, expect
+
+_OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
+_UNDER_WAY = (*_OPEN, Stage.APPROVED, Stage.CLAIMED)
+_PROGRAM = "positions-mcp"
+
+
+def add_plan(
+    transaction: Transaction, plan: Plan, request_key: str, now: datetime, *, supersede: str | None
+) -> Operation:
+    """Store a plan, or answer the one under way for the same arguments and caller."""
+    mine = operations.c.request_key == request_key
+    under_way = operations.c.stage.in_([stage.value for stage in _UNDER_WAY])
+    for found in records.select_operations(transaction.connection, mine, under_way, newest_first=True):
+        due = records.due_at(found)
+        if found.operation_id == supersede and found.stage in _OPEN:
+            transaction.check(found)
+            reason = "the book no longer fits it; a new plan was made"
+            transaction.save(found, "plan superseded", now, stage=Stage.EXPIRED, reason=reason)
+        elif due is not None and now < due:
+            return found
+    told = {"mode": plan.mode.value, "account_id": plan.account_id, "kind": plan.kind.value, "digest": plan.digest}
+    return transaction.add(Operation.planned(plan), request_key, told)
+
+
+def move(
+    transaction: Transaction, operation_id: str, *, expected: Sequence[Stage], to: Stage, reason: str, now: datetime
+) -> Operation:
+    """Change the stage before anything is sent."""
+    operation = transaction.operation(operation_id)
+    expect(operation, expected)
+    return transaction.save(operation, to.value.lower().replace("_", " "), now, stage=to, reason=reason)
+
+
+def decide(transaction: Transaction, decision: Decision, now: datetime) -> Operation:
+    """Record a person's decision. A no also stops what was approved and not yet taken for sending."""
+    operation = transaction.operation(decision.operation_id)
+    if decision.digest != operation.plan.digest:
+        raise Refused("The decision is about another plan than the one stored.", hint="Nothing was sent.")
+    told = decision.model_dump(mode="json", exclude={"signature"})
+    if not decision.approved:
+        expect(operation, (*_OPEN, Stage.APPROVED))
+        return transaction.save(operation, "declined", now, content=told, stage=Stage.DECLINED, decision=decision)
+    expect(operation, (Stage.AWAITING_APPROVAL,))
+    if operation.plan.is_expired(now):
+        raise Overtaken(f"Plan {operation.operation_id} expired before it was decided.", hint="Plan again.")
+    return transaction.save(operation, "approved", now, content=told, stage=Stage.APPROVED, decision=decision)
+
+
+def claim(
+    transaction: Transaction, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]
+) -> Operation:
+    """Take an approved operation for sending: one process, once. `check` may refuse by raising."""
+    operation = transaction.operation(operation_id)
+    expect(operation, (Stage.APPROVED,))
+    if operation.decision is None or now >= operation.decision.expires_at:
+        raise Overtaken(
+            f"The approval of {operation_id} lapsed before it was used.", hint="Nothing was sent. Plan again."
+        )
+    check(operation)
+    told = {"process": lease.process, "until": as_text(lease.until)}
+    return transaction.save(operation, "claimed", now, content=told, stage=Stage.CLAIMED, lease=lease)
+
+
+def begin(
+    transaction: Transaction,
+    operation_id: str,
+    lease: Lease,
+    *,
+    reserving: Mapping[int, Reservation],
+    day: date,
+    now: datetime,
+    check: Refusing,
+) -> Operation:
+    """Make rows SENDING and reserve their measure, before their request leaves."""
+    operation = transaction.operation(operation_id)
+    _expect_lease(operation, lease.token, now)
+    for other in (
+        *transaction.unfinished(operation.plan.mode, operation.account_id),
+        *transaction.sent_since(operation.plan.mode, operation.account_id, operation.plan.created_at),
+    ):
+        transaction.check(other)
+    check(transaction)
+    rows = []
+    for position, reservation in reserving.items():
+        row = operation.rows[position]
+        if row.state is not RowState.NOT_SENT:
+            raise Overtaken(f"Row {position + 1} of {operation_id} is {row.state}.", hint="It is sent once.")
+        told = {
+            "state": RowState.SENDING,
+            "detail": "",
+            "lease": lease,
+            "sent_at": now,
+            "reserved": reservation.measure,
+            "reserved_on": day,
+            "expected_quantity": reservation.expected_quantity,
+        }
+        rows.append(Row(**{**dict(row), **told}))
+    return transaction.save(operation, "sending", now, rows=rows, lease=lease)
+
+
+def record(
+    transaction: Transaction, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None
+) -> Operation:
+    """Write outcomes. An answer that comes after its lease ran out still tells the truth and is kept."""
+    operation = transaction.operation(operation_id)
+    for row in rows:
+        stored = operation.rows[row.position]
+        awaited = stored.state is RowState.SENDING or stored.is_in_doubt
+        came_of_it = row.sent_at == stored.sent_at or row.state is RowState.NOT_SENT
+        if not awaited or not came_of_it:
+            raise Overtaken(f"Row {row.position + 1} of {operation_id} is {stored.state} already.")
+    saved = transaction.save(operation, "outcome", now, rows=rows)
+    _count_failures(transaction, rows, now, halt_after)
+    return saved
+
+
+def finish(
+    transaction: Transaction,
+    operation_id: str,
+    token: str,
+    *,
+    stage: Stage,
+    reason: str,
+    rows: Sequence[Row],
+    now: datetime,
+) -> Operation:
+    """End a claim."""
+    operation = transaction.operation(operation_id)
+    if operation.lease is None or operation.lease.token != token:
+        raise Overtaken(f"Operation {operation_id} is no longer held by this process.")
+    return transaction.save(operation, "ended", now, rows=rows, stage=stage, reason=reason, lease=None)
+
+
+def observe(
+    transaction: Transaction, before: Operation, rows: Sequence[Row], now: datetime, *, event: str
+) -> Operation:
+    """Write what following has seen, unless it is about rows that have changed since."""
+    operation = transaction.operation(before.operation_id)
+    for row in rows:
+        if operation.rows[row.position] != before.rows[row.position]:
+            raise Overtaken(f"Row {row.position + 1} of {before.operation_id} changed meanwhile.")
+    return transaction.save(operation, event, now, rows=rows)
+
+
+def due(now: datetime) -> Select[Any]:
+    """The ids of operations that time has changed."""
+    return select(operations.c.id).where(operations.c.due_at <= as_text(now)).order_by(operations.c.due_at)
+
+
+def expire(transaction: Transaction, now: datetime) -> tuple[Operation, ...]:
+    """Write down what time has decided."""
+    return tuple(
+        _expire(transaction, transaction.operation(operation_id), now)
+        for operation_id in transaction.connection.execute(due(now)).scalars().all()
+    )
+
+
+def set_halt(transaction: Transaction, halt: Halt) -> None:
+    """Stop everything destructive."""
+    transaction.note("halted", "halt", halt.model_dump_json(), halt.at, halt.model_dump(mode="json"))
+
+
+def clear_halt(transaction: Transaction, by: str, now: datetime) -> None:
+    """Let a person resume."""
+    keeping.put(transaction.connection, "failures", None)
+    transaction.note("resumed", "halt", None, now, {"by": by})
+
+
+def set_approver(transaction: Transaction, approver: Approver, *, replacing: str | None, now: datetime) -> None:
+    """Keep the approver's key."""
+    stored = keeping.get(transaction.connection, "approver")
+    held = Approver.model_validate_json(stored).public_key if stored else None
+    if held != replacing or approver.previous_public_key != replacing:
+        raise Overtaken("The approver is not the one to be replaced.", hint="Replacing it needs the old passphrase.")
+    content = {"fingerprint": approver.fingerprint, "replacing": replacing}
+    transaction.note("approver set", "approver", approver.model_dump_json(), now, content)
+
+
+def _expire(transaction: Transaction, operation: Operation, now: datetime) -> Operation:
+    if operation.stage in _OPEN:
+        reason = "nobody decided in time"
+        return transaction.save(operation, "expired", now, stage=Stage.EXPIRED, reason=reason)
+    if operation.stage is Stage.APPROVED:
+        reason = "approved, but no call sent it in time"
+        return transaction.save(operation, "lapsed", now, stage=Stage.LAPSED, reason=reason)
+    lost = [
+        Row(
+            **{
+                **dict(row),
+                "state": RowState.UNKNOWN,
+                "lease": None,
+                "detail": "the process that sent it ended before the answer was recorded",
+            }
+        )
+        for row in operation.rows
+        if row.state is RowState.SENDING
+    ]
+    reason = "the process that was sending ended"
+    saved = transaction.save(
+        operation, "lease ran out", now, rows=lost, stage=Stage.FINISHED, reason=reason, lease=None
+    )
+    _count_failures(transaction, lost, now, None)
+    return saved
+
+
+def _expect_lease(operation: Operation, token: str, now: datetime) -> None:
+    if operation.lease is None or operation.lease.token != token or now >= operation.lease.until:
+        raise Overtaken(f"Operation {operation.operation_id} is no longer held by this process.")
+
+
+def _count_failures(transaction: Transaction, rows: Sequence[Row], now: datetime, halt_after: int | None) -> None:
+    """One request counts once: a success ends the series, a rejected or unknown outcome adds to it."""
+    connection = transaction.connection
+    if any(row.has_effect for row in rows):
+        keeping.put(connection, "failures", None)
+        return
+    failed = [row for row in rows if row.state in (RowState.REJECTED, RowState.UNKNOWN)]
+    if not failed:
+        return
+    count = int(keeping.get(connection, "failures") or 0) + 1
+    keeping.put(connection, "failures", str(count))
+    if halt_after is not None and count >= halt_after and transaction.halt() is None:
+        reason = f"{count} rejected or unknown outcomes in a row"
+        set_halt(transaction, Halt(reason=reason, by=_PROGRAM, at=now))

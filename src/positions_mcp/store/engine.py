@@ -1,0 +1,142 @@
+"""Opening a database: a private SQLite file that survives a power cut, or PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.text import clean
+
+BUSY_TIMEOUT_S = 10
+_WRITING = "positions_mcp_writing"
+
+
+class Database:
+    """A reader and a writer over one database. SQLite writers take the write lock when they begin, not later."""
+
+    def __init__(self, engine: Engine, *, place: str, read_only: str = "") -> None:
+        self.place = place
+        self.read_only = read_only
+        """Why it can only be read; empty where it can be written."""
+        self._engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reader = engine.execution_options(**isolation)
+        self._writer = engine.execution_options(**{_WRITING: True})
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view. Raises StoreUnavailable."""
+        with speaking_of(self.place, "read"), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, committed at the end and durable then, or rolled back whole. Raises StoreUnavailable."""
+        if self.read_only:
+            raise StoreUnavailable(
+                f"The operation store cannot be written: {self.read_only}.", hint="Nothing was sent."
+            )
+        with speaking_of(self.place, "written"), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give up every connection."""
+        self._engine.dispose()
+
+
+@contextmanager
+def speaking_of(place: str, what: str) -> Iterator[None]:
+    """Turn what the database library raises into StoreUnavailable."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreUnavailable(
+            f"The operation store {clean(place, 120)} cannot be {what}: {clean(str(cause), 160)}.",
+            hint="Reading may still work. Free space or restore access, then try again.",
+        ) from error
+
+
+def open_database(place: Path | str) -> Database:
+    """Open a SQLite file or a PostgreSQL URL. Raises StoreUnavailable where neither reading nor writing is possible."""
+    if isinstance(place, Path) or "://" not in place:
+        return _open_file(Path(place))
+    try:
+        url = make_url(place)
+    except ArgumentError as error:
+        raise StoreUnavailable("The store's URL cannot be read.", hint="Use postgresql://user@host/name.") from error
+    if url.drivername == "sqlite" and url.database:
+        return _open_file(Path(url.database))
+    if url.get_backend_name() != "postgresql":
+        raise StoreUnavailable(f"{url.drivername} is not supported.", hint="Use a file or a PostgreSQL URL.")
+    shown = url.render_as_string(hide_password=True)
+    with speaking_of(shown, "opened"):
+        engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    return Database(engine, place=shown)
+
+
+def _open_file(path: Path) -> Database:
+    with speaking_of(str(path), "opened"):
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        if why := _why_not_writable(path):
+            return Database(_sqlite_engine(_reader_of(path)), place=str(path), read_only=why)
+        return Database(_sqlite_engine(lambda: _connect(f"{path.absolute().as_uri()}?mode=rw")), place=str(path))
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    return connection
+
+
+def _why_not_writable(path: Path) -> str:
+    try:
+        probe = _connect(f"{path.absolute().as_uri()}?mode=rw")
+        try:
+            probe.execute("PRAGMA journal_mode=WAL").fetchone()
+            probe.execute("BEGIN IMMEDIATE")
+            probe.execute("PRAGMA user_version=0")
+            probe.execute("ROLLBACK")
+        finally:
+            probe.close()
+    except sqlite3.OperationalError as error:
+        return clean(str(error), 120)
+    return ""
+
+
+def _reader_of(path: Path) -> Callable[[], sqlite3.Connection]:
+    """A file that cannot be written is read as it is; without a log beside it, as one that nobody changes."""
+    log = path.with_name(f"{path.name}-wal")
+    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+    return lambda: _connect(f"{path.absolute().as_uri()}?{mode}")
+
+
+def _sqlite_engine(connect: Callable[[], sqlite3.Connection]) -> Engine:
+    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=_pool())
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get(_WRITING, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _pool() -> type:
+    from sqlalchemy.pool import QueuePool
+
+    return QueuePool

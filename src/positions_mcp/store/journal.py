@@ -1,0 +1,140 @@
+"""The journal: a hash chain over everything that happened, and over the state it left behind.
+
+Each entry's hash covers its content and the hash before it; its `state_digest` covers its subject (an operation with
+rows and decision, the halt, the approver) as it was left. So an edit of an entry breaks the chain, and an edit of
+anything else disagrees with the last entry about it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.plans import canonical_json
+from positions_mcp.domain.supervision import JournalEntry
+from positions_mcp.store import keeping
+from positions_mcp.store.schema import as_text, journal
+
+GENESIS = "0" * 64
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of JSON-able state."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def append(
+    connection: Connection,
+    *,
+    at: datetime,
+    event: str,
+    operation_id: str | None,
+    content: dict[str, Any],
+    state_digest: str | None,
+) -> JournalEntry:
+    """Add an entry at the head. The caller's transaction is the only writer."""
+    head = head_of(connection)
+    entry = JournalEntry(
+        sequence=head[0] + 1,
+        at=at.astimezone(UTC),
+        event=event,
+        operation_id=operation_id,
+        content=content,
+        state_digest=state_digest,
+        previous=head[1],
+        hash="",
+    )
+    entry = entry.model_copy(update={"hash": entry.expected_hash()})
+    connection.execute(
+        insert(journal).values(
+            sequence=entry.sequence,
+            at=as_text(entry.at),
+            event=entry.event,
+            operation_id=operation_id,
+            content=canonical_json(content).decode(),
+            state_digest=state_digest,
+            previous=entry.previous,
+            hash=entry.hash,
+        )
+    )
+    keeping.put(connection, "journal_head", f"{entry.sequence}:{entry.hash}")
+    return entry
+
+
+def head_of(connection: Connection) -> tuple[int, str]:
+    """Sequence and hash of the last entry, as noted beside the journal."""
+    noted = keeping.get(connection, "journal_head")
+    if noted is None:
+        return 0, GENESIS
+    sequence, _, digest = noted.partition(":")
+    return int(sequence), digest
+
+
+def last_state_digest(connection: Connection, operation_id: str) -> str | None:
+    """What the last entry about an operation says it looked like."""
+    newest = (
+        select(journal.c.state_digest)
+        .where(journal.c.operation_id == operation_id)
+        .order_by(journal.c.sequence.desc())
+        .limit(1)
+    )
+    return connection.execute(newest).scalar_one_or_none()
+
+
+def entries(connection: Connection, *, after: int = 0) -> Iterator[JournalEntry]:
+    """Entries in order, after a sequence."""
+    wanted = select(journal).where(journal.c.sequence > after).order_by(journal.c.sequence)
+    for row in connection.execute(wanted):
+        yield read(row)
+
+
+def read(row: Row[Any]) -> JournalEntry:
+    """An entry from its row. Raises StoreUnavailable where it cannot be one."""
+    try:
+        return JournalEntry(
+            sequence=row.sequence,
+            at=datetime.fromisoformat(row.at),
+            event=row.event,
+            operation_id=row.operation_id,
+            content=json.loads(row.content),
+            state_digest=row.state_digest,
+            previous=row.previous,
+            hash=row.hash,
+        )
+    except ValueError as error:
+        raise broken(f"entry {row.sequence} cannot be read") from error
+
+
+def follow_chain(connection: Connection, start: tuple[int, str]) -> tuple[int, str]:
+    """Check the chain from a place known to be good to the head. Returns the head; raises StoreUnavailable."""
+    sequence, digest = start
+    if sequence and not _stands(connection, sequence, digest):
+        raise broken(f"entry {sequence} was altered")
+    for entry in entries(connection, after=sequence):
+        if entry.sequence != sequence + 1 or entry.previous != digest:
+            raise broken(f"entry {entry.sequence} does not follow entry {sequence}")
+        if entry.expected_hash() != entry.hash:
+            raise broken(f"entry {entry.sequence} was altered")
+        sequence, digest = entry.sequence, entry.hash
+    if head_of(connection) != (sequence, digest):
+        raise broken(f"it ends at entry {sequence}, not where it was left")
+    return sequence, digest
+
+
+def broken(what: str) -> StoreUnavailable:
+    """The error for a journal that does not hold."""
+    return StoreUnavailable(
+        f"The journal is broken: {what}.",
+        hint="Nothing is sent until a person has looked. Run: positions-mcp operations verify.",
+    )
+
+
+def _stands(connection: Connection, sequence: int, digest: str) -> bool:
+    count = select(func.count()).where(journal.c.sequence == sequence, journal.c.hash == digest)
+    return connection.execute(count).scalar_one() == 1

@@ -1,0 +1,26 @@
+"""The few single values of a store, by name: schema version, journal head, halt, approver."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from positions_mcp.store.schema import meta
+
+
+def get(connection: Connection, key: str) -> str | None:
+    """The value, or None."""
+    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+
+
+def put(connection: Connection, key: str, value: str | None) -> None:
+    """Set the value; None removes it."""
+    if value is None:
+        connection.execute(delete(meta).where(meta.c.key == key))
+    elif not connection.execute(update(meta).where(meta.c.key == key).values(value=value)).rowcount:
+        connection.execute(insert(meta).values(key=key, value=value))
+
+
+def lock(connection: Connection) -> str | None:
+    """Wait until no other transaction writes; returns the schema version. SQLite has the lock since BEGIN."""
+    version = select(meta.c.value).where(meta.c.key == "schema_version").with_for_update()
+    return connection.execute(version).scalar_one_or_none()

@@ -1,0 +1,213 @@
+"""The operation store: implements `positions_mcp.ports.OperationStore` over either database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
+from positions_mcp.domain.plans import Mode, Plan
+from positions_mcp.domain.states import Stage
+from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
+from positions_mcp.ports import Refusing
+from positions_mcp.store import changes, journal, keeping, records, verifying
+from positions_mcp.store.engine import open_database
+from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up
+from positions_mcp.store.schema import journal as journal_table
+from positions_mcp.store.schema import operations
+from positions_mcp.store.transaction import Transaction
+
+
+class SqlOperationStore:
+    """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
+
+    def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+        self._database = open_database(place)
+        try:
+            self._version, self._read_only = bring_up(self._database, migrations)
+        except StoreUnavailable:
+            self._database.close()
+            raise
+        self._lock = threading.Lock()
+        self._verified = (0, journal.GENESIS)
+
+    def close(self) -> None:
+        """Give up every connection."""
+        self._database.close()
+
+    def status(self) -> StoreStatus:
+        """Whether it can be written."""
+        reason = self._read_only
+        if not reason:
+            try:
+                with self._writing():
+                    pass
+            except StoreUnavailable as error:
+                reason = error.message
+        return StoreStatus(writable=not reason, reason=reason, schema_version=self._version, place=self._database.place)
+
+    def verify(self) -> Verification:
+        """Walk the whole journal and compare what it describes."""
+        with self._database.reading() as connection:
+            return verifying.verify(connection)
+
+    def journal(self, operation_id: str | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
+        """The last entries, oldest first; of one operation, or of all."""
+        wanted = select(journal_table).order_by(journal_table.c.sequence.desc()).limit(limit)
+        if operation_id is not None:
+            wanted = wanted.where(journal_table.c.operation_id == operation_id)
+        with self._database.reading() as connection:
+            return tuple(journal.read(row) for row in reversed(connection.execute(wanted).all()))
+
+    def operation(self, operation_id: str) -> Operation | None:
+        """One operation, or None."""
+        with self._database.reading() as connection:
+            return records.select_operation(connection, operation_id)
+
+    def operations(self, *, account_id: AccountId | None = None, limit: int = 50) -> tuple[Operation, ...]:
+        """The latest operations, newest first."""
+        where = () if account_id is None else (operations.c.account_id == account_id,)
+        with self._database.reading() as connection:
+            return records.select_operations(connection, *where, limit=limit, newest_first=True)
+
+    def latest(self, request_key: str) -> Operation | None:
+        """The newest operation planned for these arguments by this caller, in any stage."""
+        with self._database.reading() as connection:
+            mine = operations.c.request_key == request_key
+            found = records.select_operations(connection, mine, limit=1, newest_first=True)
+        return found[0] if found else None
+
+    def declined_at(self, target_key: str) -> datetime | None:
+        """When this set of targets was last declined, or None."""
+        declined = select(func.max(operations.c.updated_at)).where(
+            operations.c.target_key == target_key, operations.c.stage == Stage.DECLINED.value
+        )
+        with self._database.reading() as connection:
+            noted = connection.execute(declined).scalar_one()
+        return datetime.fromisoformat(noted) if noted else None
+
+    def approver(self) -> Approver | None:
+        """The key that desk decisions are verified against."""
+        with self._database.reading() as connection:
+            stored = keeping.get(connection, "approver")
+        return Approver.model_validate_json(stored) if stored else None
+
+    def halt(self) -> Halt | None:
+        """The halt that stands, or None."""
+        with self._database.reading() as connection:
+            return Transaction(connection).halt()
+
+    def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
+        """Dollars reserved for what was sent, or may have been, on a New York day."""
+        with self._database.reading() as connection:
+            return records.used_on(connection, mode, account_id, day)
+
+    def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
+        """Operations of the account that may still change its book, oldest first."""
+        with self._database.reading() as connection:
+            return Transaction(connection).unfinished(mode, account_id)
+
+    def sent_since(self, mode: Mode, account_id: AccountId, instant: datetime) -> tuple[Operation, ...]:
+        """Operations of the account of which a row left at `instant` or later and was not rejected."""
+        with self._database.reading() as connection:
+            return Transaction(connection).sent_since(mode, account_id, instant)
+
+    def add_plan(self, plan: Plan, request_key: str, now: datetime, *, supersede: str | None = None) -> Operation:
+        """Store a plan, or answer the open one of the same arguments and caller."""
+        with self._writing() as transaction:
+            return changes.add_plan(transaction, plan, request_key, now, supersede=supersede)
+
+    def move(self, operation_id: str, *, expected: Sequence[Stage], to: Stage, reason: str, now: datetime) -> Operation:
+        """Change the stage before anything is sent."""
+        with self._writing() as transaction:
+            return changes.move(transaction, operation_id, expected=expected, to=to, reason=reason, now=now)
+
+    def decide(self, decision: Decision, now: datetime) -> Operation:
+        """Record a person's decision about a plan that still awaits one."""
+        with self._writing() as transaction:
+            return changes.decide(transaction, decision, now)
+
+    def claim(self, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]) -> Operation:
+        """Take an approved operation for sending: one process, once."""
+        with self._writing() as transaction:
+            return changes.claim(transaction, operation_id, lease, now, check=check)
+
+    def begin(
+        self,
+        operation_id: str,
+        lease: Lease,
+        *,
+        reserving: Mapping[int, Reservation],
+        day: date,
+        now: datetime,
+        check: Refusing,
+    ) -> Operation:
+        """Make rows SENDING and reserve their measure, durably, before their request leaves."""
+        with self._writing() as transaction:
+            return changes.begin(transaction, operation_id, lease, reserving=reserving, day=day, now=now, check=check)
+
+    def record(self, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None) -> Operation:
+        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out."""
+        with self._writing() as transaction:
+            return changes.record(transaction, operation_id, rows, now, halt_after=halt_after)
+
+    def finish(
+        self, operation_id: str, token: str, *, stage: Stage, reason: str, rows: Sequence[Row], now: datetime
+    ) -> Operation:
+        """End a claim; `rows` say why what was not sent was not."""
+        with self._writing() as transaction:
+            return changes.finish(transaction, operation_id, token, stage=stage, reason=reason, rows=rows, now=now)
+
+    def observe(self, before: Operation, rows: Sequence[Row], now: datetime, *, event: str) -> Operation:
+        """Write what following has seen, unless the rows have changed since `before` was read."""
+        with self._writing() as transaction:
+            return changes.observe(transaction, before, rows, now, event=event)
+
+    def expire(self, now: datetime) -> tuple[Operation, ...]:
+        """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""
+        with self._database.reading() as connection:
+            due = connection.execute(changes.due(now)).scalars().all()
+        if not due:
+            return ()
+        with self._writing() as transaction:
+            return changes.expire(transaction, now)
+
+    def set_halt(self, halt: Halt) -> None:
+        """Stop everything destructive."""
+        with self._writing() as transaction:
+            changes.set_halt(transaction, halt)
+
+    def clear_halt(self, by: str, now: datetime) -> None:
+        """Let a person resume; also forgets the outcomes counted in a row."""
+        with self._writing() as transaction:
+            changes.clear_halt(transaction, by, now)
+
+    def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
+        """Keep the approver's key."""
+        with self._writing() as transaction:
+            changes.set_approver(transaction, approver, replacing=replacing, now=now)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        """An exclusive transaction on a journal that holds up to this moment. One a process at a time."""
+        if self._read_only:
+            raise StoreUnavailable(
+                f"The operation store cannot be written: {self._read_only}.", hint="Nothing was sent."
+            )
+        with self._lock, self._database.writing() as connection:
+            version = keeping.lock(connection)
+            if version != str(self._version):
+                raise StoreUnavailable(
+                    f"The store's schema is now version {version}.",
+                    hint="Another program migrated it: restart this one.",
+                )
+            self._verified = journal.follow_chain(connection, self._verified)
+            yield Transaction(connection)

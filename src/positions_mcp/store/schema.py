@@ -1,0 +1,75 @@
+"""The tables. Values are kept as canonical text, so that both databases give back exactly what was stored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
+
+TABLES = MetaData()
+
+meta = Table("meta", TABLES, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+"""Schema version, head of the journal, halt, approver, and outcomes counted in a row."""
+
+operations = Table(
+    "operations",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("mode", Text, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("request_key", Text, nullable=False),
+    Column("target_key", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Column("due_at", Text),  # when time alone changes the stage; null once nothing will
+    Column("unfinished", Boolean, nullable=False),
+    Column("sent_at", Text),  # the latest row that left and was not rejected
+    Column("plan", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("lease", Text),
+    Index("operations_by_request", "request_key"),
+    Index("operations_by_target", "target_key", "stage"),
+    Index("operations_by_age", "created_at"),
+    Index("operations_due", "due_at"),
+)
+
+rows = Table(
+    "operation_rows",
+    TABLES,
+    Column("operation_id", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("reserved", Text, nullable=False),
+    Column("reserved_on", Text),
+    Column("content", Text, nullable=False),
+    PrimaryKeyConstraint("operation_id", "position"),
+    Index("rows_by_day", "mode", "account_id", "reserved_on"),
+)
+
+decisions = Table(
+    "decisions",
+    TABLES,
+    Column("operation_id", Text, primary_key=True),  # one decision an operation, used once
+    Column("content", Text, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    TABLES,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("operation_id", Text),
+    Column("content", Text, nullable=False),
+    Column("state_digest", Text),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index("journal_by_operation", "operation_id", "sequence"),
+)
+
+
+def as_text(instant: datetime) -> str:
+    """An instant as text that sorts by time."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")

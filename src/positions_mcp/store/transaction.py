@@ -1,0 +1,133 @@
+"""One exclusive write: what it may rely on, and how a change and its journal entry become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from positions_mcp.domain.errors import InvalidInput, Overtaken
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operations import Operation, Row
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.states import Stage
+from positions_mcp.domain.supervision import Halt
+from positions_mcp.store import journal, keeping, records
+from positions_mcp.store.schema import as_text, operations
+
+
+class Transaction:
+    """Implements `positions_mcp.ports.Ledger` within a transaction that nobody else can interrupt."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def halt(self) -> Halt | None:
+        """The halt that stands, or None."""
+        stored = keeping.get(self.connection, "halt")
+        return Halt.model_validate_json(stored) if stored else None
+
+    def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
+        """Dollars reserved for what was sent, or may have been, on a New York day."""
+        return records.used_on(self.connection, mode, account_id, day)
+
+    def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
+        """Operations of the account that may still change its book, oldest first."""
+        return records.select_operations(self.connection, *_of(mode, account_id), operations.c.unfinished.is_(True))
+
+    def sent_since(self, mode: Mode, account_id: AccountId, instant: datetime) -> tuple[Operation, ...]:
+        """Operations of the account of which a row left at `instant` or later and was not rejected."""
+        later = operations.c.sent_at >= as_text(instant)
+        return records.select_operations(self.connection, *_of(mode, account_id), later)
+
+    def operation(self, operation_id: str) -> Operation:
+        """An operation that is as its last journal entry left it.
+
+        Raises:
+            InvalidInput: there is none of that id.
+            StoreUnavailable: it was altered outside of the program.
+        """
+        operation = records.select_operation(self.connection, operation_id)
+        if operation is None:
+            raise InvalidInput(
+                f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones."
+            )
+        self.check(operation)
+        return operation
+
+    def check(self, operation: Operation) -> None:
+        """Raise StoreUnavailable unless the tables hold what the journal says was written."""
+        noted = journal.last_state_digest(self.connection, operation.operation_id)
+        if noted != records.state_digest(self.connection, operation):
+            raise journal.broken(f"operation {operation.operation_id} is not as it was written")
+
+    def add(self, operation: Operation, request_key: str, content: dict[str, Any]) -> Operation:
+        """Store a new operation and say so in the journal."""
+        records.insert_operation(self.connection, operation, request_key)
+        return self._note(operation, "plan made", content)
+
+    def save(
+        self,
+        operation: Operation,
+        event: str,
+        now: datetime,
+        *,
+        content: dict[str, Any] | None = None,
+        rows: Sequence[Row] = (),
+        **changes: Any,
+    ) -> Operation:
+        """Store a changed operation and say so in the journal. `rows` replace those of the same position."""
+        replaced = {row.position: row for row in rows}
+        merged = tuple(replaced.get(row.position, row) for row in operation.rows)
+        fields = {name: getattr(operation, name) for name in type(operation).model_fields}
+        try:
+            changed = Operation(**{**fields, **changes, "rows": merged, "updated_at": max(now, operation.updated_at)})
+        except ValidationError as error:
+            raise Overtaken(
+                f"Operation {operation.operation_id} is {operation.stage}: this can no longer happen to it."
+            ) from error
+        records.update_operation(self.connection, changed)
+        told = {**(content or {}), "stage": changed.stage.value}
+        if rows:
+            told["rows"] = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]
+        return self._note(changed, event, told)
+
+    def note(self, event: str, key: str, value: str | None, now: datetime, content: dict[str, Any]) -> None:
+        """Set a single value and say so in the journal."""
+        keeping.put(self.connection, key, value)
+        journal.append(
+            self.connection,
+            at=now,
+            event=event,
+            operation_id=None,
+            content={**content, "key": key},
+            state_digest=journal.digest_of(value),
+        )
+
+    def _note(self, operation: Operation, event: str, content: dict[str, Any]) -> Operation:
+        journal.append(
+            self.connection,
+            at=operation.updated_at,
+            event=event,
+            operation_id=operation.operation_id,
+            content=content,
+            state_digest=records.state_digest(self.connection, operation),
+        )
+        return operation
+
+
+def expect(operation: Operation, stages: Sequence[Stage]) -> None:
+    """Raise Overtaken unless the operation is in one of the stages."""
+    if operation.stage not in stages:
+        raise Overtaken(
+            f"Operation {operation.operation_id} is {operation.stage}, so this can no longer happen to it.",
+            hint="get_operation says what became of it.",
+        )
+
+
+def _of(mode: Mode, account_id: AccountId) -> tuple[Any, Any]:
+    return operations.c.mode == mode.value, operations.c.account_id == account_id
