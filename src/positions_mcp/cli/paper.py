@@ -1,0 +1,231 @@
+"""`positions-mcp paper …`: serve the paper exchange over TCP, begin it again, move its clock, make it fail, look into it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from positions_mcp.paper import PaperExchange
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?", re.ASCII)
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `paper` with its subcommands; each sets `handler`, which takes the arguments and returns the exit code."""
+    paper = subparsers.add_parser("paper", help="the paper exchange", description=__doc__)
+    paper.set_defaults(handler=run)
+    commands = paper.add_subparsers(dest="paper_command", required=True, metavar="COMMAND")
+
+    serve = _command(commands, "serve", "serve the API on loopback until interrupted")
+    serve.add_argument("--port", type=int, default=0, help="0 (default) picks a free one")
+    serve.add_argument("--scenario", help="a packaged scenario or a .toml file; default: the book's own, or demo")
+    serve.add_argument("--contract", choices=("seed", "current"), default="current", help="dialect of the API")
+    serve.add_argument("--errors", choices=("flat", "enveloped"), help="shape of errors; default: the dialect's own")
+
+    reset = _command(commands, "reset", "begin the book again")
+    reset.add_argument("--scenario", help="default: the one it has")
+    reset.add_argument("--account", type=int, action="append", help="an account number; may be repeated")
+
+    _command(commands, "status", "scenario, clock, money and counts")
+    _command(commands, "effects", "every request that has changed the book")
+
+    fault = _command(commands, "fault", "make the next requests fail; without arguments: what can fail, and what is armed")
+    fault.add_argument("kind", nargs="?", help="what happens, or `clear` to disarm all")
+    fault.add_argument("operation", nargs="?", default="any", help="on which operation (default any)")
+    fault.add_argument("--times", type=int, default=1, help="how often (default 1)")
+    fault.add_argument("--seconds", type=_decimal, help="how long a delay or refusal takes; Retry-After of status_429")
+    fault.add_argument("--after-effect", action="store_true", help="for status_NNN: the effect happens first")
+
+    clock = _command(commands, "clock", "show or move the book's clock")
+    moves = clock.add_subparsers(dest="clock_command", metavar="show|set|advance|real")
+    _with_data_dir(moves.add_parser("show", help="what it shows (default)"))
+    setting = moves.add_parser("set", help="set it; it then stands still")
+    setting.add_argument("instant", help="such as 2026-11-23T14:30, in New York unless it has a zone")
+    setting.add_argument("--running", action="store_true", help="let it run on from there")
+    _with_data_dir(setting)
+    advancing = moves.add_parser("advance", help="move it forward")
+    advancing.add_argument("by", type=_span, help="such as 90s, 5m, 2h or 1d")
+    _with_data_dir(advancing)
+    _with_data_dir(moves.add_parser("real", help="return to real time"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs a `paper` subcommand; 0 if it did what it was asked, 2 if it says why not."""
+    from positions_mcp.paper.errors import PaperError
+
+    directory = getattr(args, "data_dir", None) or default_data_dir()
+    command = {"serve": _serve, "reset": _reset, "status": _status, "effects": _effects, "fault": _fault, "clock": _clock}
+    try:
+        return command[args.paper_command](args, directory)
+    except (PaperError, ValueError) as error:
+        print(f"positions-mcp paper: {error}", file=sys.stderr)
+        return 2
+
+
+def default_data_dir() -> Path:
+    """`POSITIONS_MCP_DATA_DIR`, or the platform's folder for user data."""
+    if configured := os.environ.get("POSITIONS_MCP_DATA_DIR"):
+        return Path(configured)
+    from platformdirs import user_data_path
+
+    return user_data_path("positions-mcp", appauthor=False)
+
+
+def _serve(args: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.paper import DEFAULT_KEY
+    from positions_mcp.paper.serve import HOST, serve
+
+    exchange = _open(directory, args.scenario, contract=args.contract, errors=args.errors)
+
+    def announce(port: int) -> None:
+        with exchange.reading() as (ledger, now):
+            account = min(ledger.accounts)
+            scenario, title = ledger.facts.scenario, ledger.facts.title
+        base = f"http://{HOST}:{port}"
+        print(
+            f"Paper exchange listening on {base}\n"
+            f"  scenario  {scenario}: {title}\n"
+            f"  contract  {args.contract}   account {account}   key {DEFAULT_KEY}   clock {now.isoformat()}\n"
+            f"  try       curl -H 'Authorization: Bearer {DEFAULT_KEY}' '{base}/v1/accounts/{account}/positions?page_size=3'\n"
+            f"  SDK       ClearStreet(api_key={DEFAULT_KEY!r}, base_url={base!r})\n"
+            f"  look      {base}/openapi.json   {base}/paper/status",
+            flush=True,
+        )
+
+    try:
+        serve(exchange, args.port, announce)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        exchange.close()
+    return 0
+
+
+def _reset(args: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.paper import PaperExchange
+
+    name = PaperExchange.reset(directory, args.scenario, accounts=args.account)
+    print(f"The paper book in {directory} begins again with the scenario {name}.")
+    return 0
+
+
+def _status(_: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.paper.control import status_of
+
+    return _shown(directory, status_of)
+
+
+def _effects(_: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.paper.control import effects_of
+
+    return _shown(directory, effects_of)
+
+
+def _fault(args: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.paper import KINDS, OPERATIONS
+
+    exchange = _open(directory)
+    try:
+        if args.kind == "clear":
+            exchange.disarm()
+            print("No fault is armed.")
+        elif args.kind:
+            options: dict[str, Any] = {"seconds": args.seconds, "after_effect": args.after_effect}
+            fault = exchange.arm(args.kind, args.operation, times=args.times, **options)
+            print(f"Armed: {fault.kind} for {fault.operation}, {fault.times} time(s).")
+        else:
+            width = max(len(kind) for kind in KINDS)
+            print("\n".join(f"{kind:<{width}}  {what}" for kind, what in KINDS.items()))
+            print(f"{'status_NNN':<{width}}  the answer has status NNN (300 to 599), without an effect unless --after-effect")
+            print(f"\noperations: {', '.join(OPERATIONS)}, any")
+            armed = [f"  {f.kind} for {f.operation}, {f.times} time(s)" for f in exchange.faults()]
+            print("armed:" if armed else "armed: none", *armed, sep="\n")
+    finally:
+        exchange.close()
+    return 0
+
+
+def _clock(args: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.domain.sessions import NEW_YORK
+
+    exchange = _open(directory)
+    try:
+        if args.clock_command == "set":
+            instant = datetime.fromisoformat(args.instant)
+            exchange.clock.set(instant if instant.tzinfo else instant.replace(tzinfo=NEW_YORK), running=args.running)
+        elif args.clock_command == "advance":
+            exchange.clock.advance(args.by)
+        elif args.clock_command == "real":
+            exchange.clock.real()
+        with exchange.reading() as (ledger, now):
+            session = exchange.market(ledger).session_at(now)
+        market = "open" if session else "closed"
+        mode = {"real": "real time", "set": "set, standing still", "running": "set, running"}[exchange.clock.setting().mode]
+        print(f"{now.astimezone(NEW_YORK):%A %Y-%m-%d %H:%M:%S} New York ({mode}); the market is {market}.")
+    finally:
+        exchange.close()
+    return 0
+
+
+def _shown(directory: Path, look: Any) -> int:
+    exchange = _open(directory)
+    try:
+        print(json.dumps(look(exchange), indent=2))
+    finally:
+        exchange.close()
+    return 0
+
+
+def _open(directory: Path, scenario: str | None = None, **options: Any) -> PaperExchange:
+    """The book as it is, with whichever accounts it has."""
+    from positions_mcp.paper import PaperExchange
+
+    return PaperExchange.open(directory, scenario=scenario, accounts=None, **options)
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+    _with_data_dir(parser)
+    return parser
+
+
+def _with_data_dir(parser: argparse.ArgumentParser) -> None:
+    what = "where the book is (default: POSITIONS_MCP_DATA_DIR, or the platform's user data folder)"
+    parser.add_argument("--data-dir", type=Path, default=argparse.SUPPRESS, help=what)
+
+
+def _span(text: str) -> timedelta:
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 5m, 2h or 1d")
+    return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2] or "s"]))
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m positions_mcp.cli.paper …`: the `paper` subcommands on their own."""
+    parser = argparse.ArgumentParser(prog="positions-mcp")
+    add_parser(parser.add_subparsers(required=True))
+    args = parser.parse_args(["paper", *(sys.argv[1:] if argv is None else argv)])
+    return int(args.handler(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

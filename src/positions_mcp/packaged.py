@@ -1,0 +1,34 @@
+"""Where the files that come with the program are: in the wheel, or in the repository of an editable installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def config_dir() -> Path:
+    """The directory of packaged configuration: `default.toml`, `paper/*.toml`, client snippets.
+
+    Raises:
+        FileNotFoundError: the installation lacks it.
+    """
+    return _find("config")
+
+
+def prompts_dir() -> Path:
+    """The directory of MCP prompts in Markdown.
+
+    Raises:
+        FileNotFoundError: the installation lacks it.
+    """
+    return _find("prompts")
+
+
+def _find(name: str) -> Path:
+    candidates = (_PACKAGE / "_data" / name, _PACKAGE.parents[1] / name)
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    looked_in = " or ".join(str(candidate) for candidate in candidates)
+    raise FileNotFoundError(f"positions-mcp is installed without its {name!r} files; looked in {looked_in}")

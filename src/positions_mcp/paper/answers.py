@@ -1,0 +1,55 @@
+"""The API's answers: envelopes, both shapes of error, and what faults do to a body."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import Response
+
+from positions_mcp.paper.dialects import Dialect
+from positions_mcp.paper.errors import Refusal
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation answers: the rows as JSON texts (`many`: a list, otherwise one object)."""
+
+    rows: Sequence[str]
+    many: bool = True
+    status: int = 200
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    error: Mapping[str, Any] | None = None
+
+    def response(self, request_id: str) -> Response:
+        """The answer as HTTP. Rows are joined, not parsed again: a large page costs little more than its bytes."""
+        data = f"[{','.join(self.rows)}]" if self.many else self.rows[0]
+        error = json.dumps(self.error)
+        metadata = json.dumps({"request_id": request_id, **self.metadata})
+        body = f'{{"data":{data},"error":{error},"metadata":{metadata}}}'
+        return Response(body, self.status, {"x-request-id": request_id}, JSON)
+
+
+def error_body(status: int, message: str, details: Sequence[Mapping[str, object]] = ()) -> dict[str, Any]:
+    """The `error` of an envelope, and a flat error's whole body."""
+    return {"code": status, "message": message, "details": [dict(detail) for detail in details]}
+
+
+def error_response(
+    dialect: Dialect, refusal: Refusal, request_id: str, rows: Sequence[str] = (), headers: Mapping[str, str] | None = None
+) -> Response:
+    """An error in the dialect's shape. A flat one has its request id among the details; both have it as a header.
+
+    `rows`: rejected rows, which only the enveloped shape has room for.
+    """
+    if dialect.errors == "flat":
+        body = json.dumps(error_body(refusal.status, refusal.message, [*refusal.details, {"request_id": request_id}]))
+    else:
+        error = json.dumps(error_body(refusal.status, refusal.message, refusal.details))
+        data = f'"data":[{",".join(rows)}],' if rows else ""
+        body = f'{{{data}"error":{error},"metadata":{json.dumps({"request_id": request_id})}}}'
+    return Response(body, refusal.status, {"x-request-id": request_id, **(headers or {})}, JSON)

@@ -1,0 +1,166 @@
+"""The ASGI application of the paper exchange: routes, the bearer key, faults, and errors in the API's own shape."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from positions_mcp.paper import control, tampering
+from positions_mcp.paper.answers import Answer, error_response
+from positions_mcp.paper.errors import Refusal
+from positions_mcp.paper.faults import ConnectionDropped, ConnectionRefused, Fault, TransportFault
+from positions_mcp.paper.handlers import Call, Handlers
+from positions_mcp.paper.requests import Query, account_number
+
+if TYPE_CHECKING:
+    from positions_mcp.paper.exchange import PaperExchange
+
+LARGEST_BODY = 1024 * 1024
+_ACCOUNT = "/v1/accounts/{account_id}"
+_PATHS: Mapping[str, Mapping[str, str]] = {
+    "/positions": {"GET": "get_positions", "DELETE": "close_positions"},
+    "/positions/instructions": {"GET": "get_position_instructions", "POST": "submit_position_instructions"},
+    "/positions/instructions/{target}": {"DELETE": "cancel_position_instruction"},
+    "/positions/{target}": {"DELETE": "close_position"},
+    "/orders": {"GET": "get_orders"},
+    "/orders/{target}": {"GET": "get_order"},
+}
+_MESSAGES = {404: "no such resource", 405: "method not allowed for this resource"}
+_PAUSE = 2.0
+_log = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Handler = Callable[[Call], Answer | Response]
+
+
+class PaperApp:
+    """The application over one exchange."""
+
+    def __init__(self, exchange: PaperExchange) -> None:
+        self._exchange = exchange
+        self._dialect = exchange.dialect
+        self._handlers = Handlers(exchange)
+        routes = [Route(_ACCOUNT + path, self._endpoint(by), methods=list(by)) for path, by in _PATHS.items()]
+        self._router = Router(routes=[*routes, *control.routes(exchange)], redirect_slashes=False)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serves one request. Raises `TransportFault` where the connection is to fail."""
+        if scope["type"] != "http":
+            return
+        scope["app"] = self  # the router then raises for unknown routes and methods instead of answering in its own words
+        scope["paper.request_id"] = request_id = self._exchange.ids.new()
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._router(scope, receive, watched_send)
+        except TransportFault:
+            raise
+        except Exception as error:
+            if started:
+                raise
+            await self._failure(error, request_id)(scope, receive, send)
+
+    def _failure(self, error: Exception, request_id: str) -> Response:
+        if isinstance(error, HTTPException):
+            refusal = Refusal(error.status_code, _MESSAGES.get(error.status_code, error.detail))
+            return error_response(self._dialect, refusal, request_id, headers=error.headers)
+        if isinstance(error, Refusal):
+            headers = {"www-authenticate": "Bearer"} if error.status == 401 else None
+            return error_response(self._dialect, error, request_id, headers=headers)
+        _log.error("request %s failed", request_id, exc_info=error)
+        return error_response(self._dialect, Refusal(500, "internal error"), request_id)
+
+    def _endpoint(self, by_method: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            operation = by_method["GET" if request.method == "HEAD" else request.method]
+            target = request.path_params.get("target", "")
+            if operation == "close_position" and target == "instructions":
+                raise HTTPException(405, headers={"Allow": "GET, POST"})
+            self._authenticate(request)
+            account = account_number(request.path_params["account_id"])
+            body = await _body(request)
+            query = Query(request.scope["query_string"])
+            call = Call(operation, account, request.scope["paper.request_id"], query, body, target)
+            return await self._serve(call, getattr(self._handlers, operation))
+
+        return serve
+
+    def _authenticate(self, request: Request) -> None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        matches = [hmac.compare_digest(key.strip().encode(), known.encode()) for known in self._exchange.keys]
+        if scheme.lower() != "bearer" or not any(matches):
+            raise Refusal(401, "missing or invalid API key")
+
+    def _authorise(self, call: Call) -> None:
+        with self._exchange.reading() as (ledger, _):
+            if call.account not in ledger.accounts:
+                raise Refusal(403, "this API key has no access to the account")
+
+    async def _serve(self, call: Call, handler: Handler) -> Response:
+        def unless_struck() -> Answer | Response | Fault:
+            self._authorise(call)
+            later_page = call.query.text("page_token") is not None
+            return self._exchange.strike(call.operation, later_page=later_page) or handler(call)
+
+        answer = await run_sync(unless_struck)
+        if isinstance(answer, Fault):
+            return await self._struck(replace(call, fault=answer), answer, handler)
+        return _rendered(answer, call)
+
+    async def _struck(self, call: Call, fault: Fault, handler: Handler) -> Response:
+        if fault.kind == "refuse":
+            raise ConnectionRefused("injected: the connection is refused")
+        if fault.kind == "drop_before_effect":
+            raise ConnectionDropped("injected: the connection is dropped before any effect")
+        if fault.kind == "delay_before_effect":
+            await self._pause(fault)
+        if fault.status is not None and not fault.after_effect:
+            return tampering.status_response(fault, fault.status, self._dialect, call.request_id)
+        answer = await run_sync(handler, call)
+        if fault.kind == "drop_after_effect":
+            raise ConnectionDropped("injected: the connection is dropped after the effect")
+        if fault.kind == "delay":
+            await self._pause(fault)
+        if fault.status is not None:
+            return tampering.status_response(fault, fault.status, self._dialect, call.request_id)
+        if isinstance(answer, Answer):
+            answer = tampering.tampered(answer, fault)
+        return tampering.wrecked(_rendered(answer, call), fault, call.request_id)
+
+    async def _pause(self, fault: Fault) -> None:
+        seconds = _PAUSE if fault.seconds is None else float(fault.seconds)
+        await (self._exchange.sleeper or anyio.sleep)(seconds)
+
+
+def _rendered(answer: Answer | Response, call: Call) -> Response:
+    return answer.response(call.request_id) if isinstance(answer, Answer) else answer
+
+
+async def _body(request: Request) -> bytes:
+    too_large = Refusal(413, f"the body is larger than {LARGEST_BODY} bytes")
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > LARGEST_BODY:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise too_large
+    return bytes(body)

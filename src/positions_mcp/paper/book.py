@@ -1,0 +1,253 @@
+"""A paper book on disk: its ledger is read once, kept in memory, and read again when another process has changed it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from positions_mcp.paper import database
+from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.holdings import Account, Holding, Instrument, Record
+from positions_mcp.paper.ledger import Delays, Effect, Facts, Ledger
+from positions_mcp.paper.model import Instruction, Order
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Book:
+    """The ledger of one SQLite file. All methods block; call them from a worker thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+        self._ledger: Ledger | None = None
+        self._version = -1
+        self._revision = -1
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with every change of the ledger in memory."""
+        return self._revision
+
+    def is_empty(self) -> bool:
+        """Whether no scenario has been loaded yet."""
+        with self._lock:
+            return database.state(self._connection, "facts") is None
+
+    @contextmanager
+    def reading(self) -> Iterator[Ledger]:
+        """The ledger as the last commit of any process left it. Do not change it."""
+        with self._lock:
+            yield self._current()
+
+    @contextmanager
+    def changing(self) -> Iterator[Ledger]:
+        """The ledger inside one transaction: what is changed is durable when the block ends, or undone if it raises."""
+        with self._lock:
+            try:
+                with database.transaction(self._connection):
+                    ledger = self._current()
+                    yield ledger
+                    if ledger.changed:
+                        self._store(ledger)
+            except BaseException:
+                if self._ledger is not None and self._ledger.changed:
+                    self._ledger = None
+                raise
+
+    def begin_again(
+        self, make: Callable[[], Ledger], state: Mapping[str, str], *, only_if_empty: bool = False
+    ) -> None:
+        """Replaces everything in the book, armed faults included, by what `make` returns and the given state."""
+        with self._lock, database.transaction(self._connection):
+            if only_if_empty and database.state(self._connection, "facts") is not None:
+                return
+            for table in ("account", "instrument", "holding", "orders", "instruction", "effect", "fault"):
+                self._connection.execute(f"DELETE FROM {table}")
+            self._connection.execute("DELETE FROM state WHERE key != 'revision'")
+            for key, body in state.items():
+                database.set_state(self._connection, key, body)
+            ledger = self._ledger = make()
+            self._store(ledger)
+
+    def _current(self) -> Ledger:
+        if self._connection.in_transaction:
+            return self._refreshed()
+        self._connection.execute("BEGIN")
+        try:
+            return self._refreshed()
+        finally:
+            self._connection.execute("COMMIT")
+
+    def _refreshed(self) -> Ledger:
+        version = database.data_version(self._connection)
+        if self._ledger is None or version != self._version:
+            revision = int(database.state(self._connection, "revision") or 0)
+            if self._ledger is None or revision != self._revision:
+                self._ledger = _load(self._connection)
+                self._revision = revision
+            self._version = version
+        return self._ledger
+
+    def _store(self, ledger: Ledger) -> None:
+        _save(self._connection, ledger)
+        ledger.changed.clear()
+        self._revision = int(database.state(self._connection, "revision") or 0) + 1
+        database.set_state(self._connection, "revision", str(self._revision))
+
+    def faults(self) -> list[Fault]:
+        """Faults that are armed, oldest first."""
+        with self._lock:
+            rows = self._connection.execute("SELECT key, body FROM fault ORDER BY key").fetchall()
+        return [Fault.from_record(key, json.loads(body)) for key, body in rows]
+
+    def arm(self, fault: Fault) -> Fault:
+        """Keeps a fault until it has struck as often as it says."""
+        with self._lock, database.transaction(self._connection):
+            body = json.dumps(fault.as_record())
+            key = self._connection.execute("INSERT INTO fault (body) VALUES (?)", (body,)).lastrowid
+        return Fault.from_record(int(key or 0), fault.as_record())
+
+    def disarm(self) -> None:
+        """Forgets every fault."""
+        with self._lock, database.transaction(self._connection):
+            self._connection.execute("DELETE FROM fault")
+
+    def claim_fault(self, applies: Callable[[Fault], bool]) -> Fault | None:
+        """Takes one strike of the oldest fault that applies; no other process gets the same strike."""
+        with self._lock:
+            if self._connection.execute("SELECT 1 FROM fault LIMIT 1").fetchone() is None:
+                return None
+            with database.transaction(self._connection):
+                for fault in self.faults():
+                    if applies(fault):
+                        self._strike(fault)
+                        return fault
+        return None
+
+    def _strike(self, fault: Fault) -> None:
+        left = fault.times - 1
+        if left:
+            body = json.dumps({**fault.as_record(), "times": left})
+            self._connection.execute("UPDATE fault SET body = ? WHERE key = ?", (body, fault.number))
+        else:
+            self._connection.execute("DELETE FROM fault WHERE key = ?", (fault.number,))
+
+
+def _load(connection: sqlite3.Connection) -> Ledger:
+    ledger = Ledger(_facts_from(json.loads(database.state(connection, "facts") or "{}")))
+    for number, body in connection.execute("SELECT key, body FROM account"):
+        record = json.loads(body)
+        ledger.put_account(Account(number, Decimal(record["cash"]), Decimal(record["realized"])))
+    for symbol, body in connection.execute("SELECT key, body FROM instrument"):
+        ledger.put_instrument(Instrument.from_record(symbol, json.loads(body)))
+    for account, symbol, body in connection.execute("SELECT account, symbol, body FROM holding"):
+        ledger.put_holding(Holding.from_record(account, symbol, json.loads(body)))
+    for key, body in connection.execute("SELECT key, body FROM orders ORDER BY number"):
+        ledger.put_order(Order.from_record(key, json.loads(body)))
+    for key, body in connection.execute("SELECT key, body FROM instruction ORDER BY number"):
+        ledger.put_instruction(Instruction.from_record(key, json.loads(body)))
+    for number, body in connection.execute("SELECT key, body FROM effect ORDER BY key"):
+        ledger.effects.append(_effect_from(number, json.loads(body)))
+    ledger.changed.clear()
+    return ledger
+
+
+def _save(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    changed: dict[str, list[object]] = {}
+    for kind, key in ledger.changed:
+        changed.setdefault(kind, []).append(key)
+    if "facts" in changed:
+        database.set_state(connection, "facts", json.dumps(_facts_record(ledger.facts)))
+        database.set_state(connection, "as_of", ledger.facts.as_of.isoformat())
+    accounts = (ledger.accounts[int(str(key))] for key in changed.get("account", ()))
+    _put(connection, "account", ((a.number, {"cash": str(a.cash), "realized": str(a.realized)}) for a in accounts))
+    instruments = (ledger.instruments[str(key)] for key in changed.get("instrument", ()))
+    _put(connection, "instrument", ((i.symbol, i.as_record()) for i in instruments))
+    _put(connection, "effect", ((e.number, _effect_record(e)) for e in _changed_effects(ledger, changed)))
+    for table, records in (("orders", ledger.orders), ("instruction", ledger.instructions)):
+        kind = "order" if table == "orders" else table
+        connection.executemany(
+            f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)",
+            ((key, records[str(key)].number, json.dumps(records[str(key)].as_record())) for key in changed.get(kind, ())),
+        )
+    _save_holdings(connection, ledger, changed.get("holding", ()))
+
+
+def _save_holdings(connection: sqlite3.Connection, ledger: Ledger, keys: Iterable[object]) -> None:
+    held, gone = [], []
+    for key in keys:
+        account, symbol = key  # type: ignore[misc]
+        holding = ledger.holdings.get((account, symbol))
+        if holding is None:
+            gone.append((account, symbol))
+        else:
+            held.append((account, symbol, json.dumps(holding.as_record())))
+    connection.executemany("INSERT OR REPLACE INTO holding VALUES (?, ?, ?)", held)
+    connection.executemany("DELETE FROM holding WHERE account = ? AND symbol = ?", gone)
+
+
+def _put(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[object, object]]) -> None:
+    connection.executemany(
+        f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", ((key, json.dumps(record)) for key, record in rows)
+    )
+
+
+def _changed_effects(ledger: Ledger, changed: dict[str, list[object]]) -> Iterator[Effect]:
+    return (ledger.effects[int(str(number)) - 1] for number in changed.get("effect", ()))
+
+
+def _facts_record(facts: Facts) -> dict[str, object]:
+    return {
+        "scenario": facts.scenario,
+        "title": facts.title,
+        "loaded_at": facts.loaded_at.isoformat(),
+        "anchor": facts.anchor.isoformat(),
+        "as_of": facts.as_of.isoformat(),
+        "token_secret": facts.token_secret,
+        "delays": {name: value // _MICROSECOND for name, value in asdict(facts.delays).items()},
+    }
+
+
+def _facts_from(record: Record) -> Facts:
+    return Facts(
+        scenario=record["scenario"],
+        title=record["title"],
+        loaded_at=datetime.fromisoformat(record["loaded_at"]),
+        anchor=datetime.fromisoformat(record["anchor"]),
+        as_of=datetime.fromisoformat(record["as_of"]),
+        token_secret=record["token_secret"],
+        delays=Delays(**{name: value * _MICROSECOND for name, value in record["delays"].items()}),
+    )
+
+
+def _effect_record(effect: Effect) -> dict[str, object]:
+    return {
+        "at": effect.at.isoformat(),
+        "operation": effect.operation,
+        "account": effect.account,
+        "request_id": effect.request_id,
+        "made": list(effect.made),
+    }
+
+
+def _effect_from(number: int, record: Record) -> Effect:
+    return Effect(
+        number=number,
+        at=datetime.fromisoformat(record["at"]),
+        operation=record["operation"],
+        account=record["account"],
+        request_id=record["request_id"],
+        made=tuple(record["made"]),
+    )

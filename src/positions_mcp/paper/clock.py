@@ -1,0 +1,125 @@
+"""The paper exchange's clock: real time, or a time that is set and moved, shared by every process on the book."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from positions_mcp.paper import database
+from positions_mcp.paper.errors import BookError
+from positions_mcp.ports import Clock
+
+Mode = Literal["real", "set", "running"]
+_KEY = "clock"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSetting:
+    """How the clock goes: `real`; `set` and standing still at `at`; or `running` at the real pace, `ahead` of real time."""
+
+    mode: Mode = "real"
+    at: datetime | None = None
+    ahead: timedelta = timedelta(0)
+
+    def reading(self, real: datetime) -> datetime:
+        """What the clock shows when the real time is `real`."""
+        if self.mode == "set" and self.at is not None:
+            return self.at
+        return real + self.ahead
+
+    def as_text(self) -> str:
+        """The form in which the book keeps it."""
+        at = self.at.isoformat() if self.at else None
+        return json.dumps({"mode": self.mode, "at": at, "ahead": str(self.ahead // timedelta(microseconds=1))})
+
+    @classmethod
+    def from_text(cls, text: str | None) -> ClockSetting:
+        """The inverse of `as_text`; real time where nothing is kept."""
+        if text is None:
+            return cls()
+        kept = json.loads(text)
+        at = datetime.fromisoformat(kept["at"]) if kept["at"] else None
+        return cls(kept["mode"], at, timedelta(microseconds=int(kept["ahead"])))
+
+
+class PaperClock:
+    """Implements `positions_mcp.ports.Clock` with the time of a paper book.
+
+    It never goes back behind what the book has already lived through: an order that has filled stays filled.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, base: Clock) -> None:
+        self._connection = connection
+        self._base = base
+        self._lock = threading.Lock()
+        self._version = -1
+        self._setting = ClockSetting()
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
+
+    def now(self) -> datetime:
+        """The present instant of the book, aware, in UTC."""
+        return self.setting().reading(self._base.now()).astimezone(UTC)
+
+    def setting(self) -> ClockSetting:
+        """How the clock goes now, as the last process to change it left it."""
+        with self._lock:
+            version = database.data_version(self._connection)
+            if version != self._version:
+                self._setting = ClockSetting.from_text(database.state(self._connection, _KEY))
+                self._version = version
+            return self._setting
+
+    def set(self, instant: datetime, *, running: bool = False) -> datetime:
+        """Sets the clock to `instant`, standing still or `running` on from there at the real pace.
+
+        Raises:
+            BookError: the book has already lived beyond `instant`.
+            ValueError: `instant` has no zone.
+        """
+        if instant.tzinfo is None:
+            raise ValueError("the clock is set to an instant with a zone")
+        if running:
+            return self._change(ClockSetting("running", None, instant - self._base.now()))
+        return self._change(ClockSetting("set", instant.astimezone(UTC)))
+
+    def advance(self, by: timedelta) -> datetime:
+        """Moves the clock forward. A clock on real time is set, and stands still from then on.
+
+        Raises:
+            BookError: `by` is negative.
+        """
+        if by < timedelta(0):
+            raise BookError("the clock only goes forward; `positions-mcp paper reset` begins again")
+        setting = self.setting()
+        if setting.mode == "running":
+            return self._change(ClockSetting("running", None, setting.ahead + by))
+        return self._change(ClockSetting("set", self.now() + by))
+
+    def real(self) -> datetime:
+        """Returns to real time.
+
+        Raises:
+            BookError: the book has already lived beyond the real time.
+        """
+        return self._change(ClockSetting())
+
+    def _change(self, setting: ClockSetting) -> datetime:
+        reading = setting.reading(self._base.now()).astimezone(UTC)
+        with self._lock, database.transaction(self._connection):
+            lived = database.state(self._connection, "as_of")
+            if lived and reading < datetime.fromisoformat(lived):
+                raise BookError(
+                    f"the book has lived until {lived} and cannot go back to {reading.isoformat()}: "
+                    "`positions-mcp paper reset` begins again"
+                )
+            database.set_state(self._connection, _KEY, setting.as_text())
+            self._setting = setting
+        return reading

@@ -1,0 +1,149 @@
+"""The control endpoint, `/paper/…`: faults, clock, effects and money of the book. No part of the API it imitates.
+
+It asks for no key: the exchange is served on loopback only, and holds nothing that is worth anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from positions_mcp.paper.errors import PaperError, Refusal
+from positions_mcp.paper.faults import Fault
+
+if TYPE_CHECKING:
+    from positions_mcp.paper.exchange import PaperExchange
+
+_LARGEST_BODY = 64 * 1024
+
+
+def routes(exchange: PaperExchange) -> list[Route]:
+    """The routes of the control endpoint and of the specification."""
+
+    def route(path: str, **by_method: Callable[[dict[str, Any]], object]) -> Route:
+        async def serve(request: Request) -> Response:
+            body = await _object(request)
+            try:
+                return JSONResponse(await run_sync(by_method[request.method], body))
+            except Refusal:
+                raise
+            except (PaperError, ValueError, TypeError, InvalidOperation) as error:
+                raise Refusal(400, str(error)) from error
+
+        return Route(path, serve, methods=list(by_method))
+
+    def arm(body: dict[str, Any]) -> object:
+        fault = Fault.from_record(0, body)
+        options: dict[str, Any] = {"times": fault.times, "seconds": fault.seconds, "after_effect": fault.after_effect}
+        return shown_fault(exchange.arm(fault.kind, fault.operation, **options))
+
+    def disarm(_: dict[str, Any]) -> object:
+        exchange.disarm()
+        return []
+
+    return [
+        route("/paper/status", GET=lambda _: status_of(exchange)),
+        route("/paper/effects", GET=lambda _: effects_of(exchange)),
+        route("/paper/faults", GET=lambda _: [shown_fault(f) for f in exchange.faults()], POST=arm, DELETE=disarm),
+        route("/paper/clock", GET=lambda _: clock_of(exchange), PUT=lambda body: move_clock(exchange, body)),
+        _specification(exchange),
+    ]
+
+
+def status_of(exchange: PaperExchange) -> dict[str, Any]:
+    """Scenario, clock, money and counts of the book."""
+    with exchange.reading() as (ledger, now):
+        accounts = {
+            str(number): {
+                "cash": str(account.cash),
+                "realized_pnl": str(account.realized),
+                "positions": len(ledger.holdings_of(number)),
+                "open_orders": sum(order.account == number for order in ledger.open_orders()),
+                "instructions_standing": sum(i.account == number for i in ledger.standing_instructions()),
+            }
+            for number, account in sorted(ledger.accounts.items())
+        }
+        session = exchange.market(ledger).session_at(now)
+        return {
+            "scenario": ledger.facts.scenario,
+            "title": ledger.facts.title,
+            "contract": exchange.dialect.name,
+            "clock": clock_of(exchange),
+            "market_open": session is not None,
+            "accounts": accounts,
+            "effects": exchange.effect_counts(),
+            "faults": [shown_fault(fault) for fault in exchange.faults()],
+        }
+
+
+def effects_of(exchange: PaperExchange) -> dict[str, Any]:
+    """How many requests changed the book, by operation, and each of them."""
+    effects = exchange.effects()
+    return {
+        "counts": exchange.effect_counts(),
+        "effects": [
+            {
+                "number": effect.number,
+                "at": effect.at.isoformat(),
+                "operation": effect.operation,
+                "account": effect.account,
+                "request_id": effect.request_id,
+                "made": list(effect.made),
+            }
+            for effect in effects
+        ],
+    }
+
+
+def shown_fault(fault: Fault) -> dict[str, Any]:
+    """A fault as the control endpoint shows it."""
+    return {"number": fault.number, **fault.as_record()}
+
+
+def clock_of(exchange: PaperExchange) -> dict[str, Any]:
+    """What the clock shows and how it goes."""
+    return {"now": exchange.clock.now().isoformat(), "mode": exchange.clock.setting().mode}
+
+
+def move_clock(exchange: PaperExchange, body: dict[str, Any]) -> dict[str, Any]:
+    """Sets (`{"set": instant, "running": bool}`), advances (`{"advance_seconds": n}`) or releases (`{"real": true}`) the clock."""
+    if isinstance(body.get("set"), str):
+        exchange.clock.set(datetime.fromisoformat(body["set"]), running=body.get("running") is True)
+    elif "advance_seconds" in body:
+        exchange.clock.advance(timedelta(microseconds=int(Decimal(str(body["advance_seconds"])) * 1_000_000)))
+    elif body.get("real") is True:
+        exchange.clock.real()
+    else:
+        raise ValueError('give {"set": "2026-11-23T14:30:00-05:00"}, {"advance_seconds": 60} or {"real": true}')
+    return clock_of(exchange)
+
+
+def _specification(exchange: PaperExchange) -> Route:
+    async def serve(_: Request) -> Response:
+        from positions_mcp.paper.openapi import specification
+
+        return JSONResponse(await run_sync(specification, exchange.dialect))
+
+    serving: Callable[[Request], Awaitable[Response]] = serve
+    return Route("/openapi.json", serving, methods=["GET"])
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    raw = await request.body()
+    if not raw.strip():
+        return {}
+    try:
+        found = json.loads(raw) if len(raw) <= _LARGEST_BODY else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Refusal(400, "the body is a JSON object")
+    return found

@@ -1,0 +1,98 @@
+"""The SQLite file of a paper book: how it is opened, and nothing about what is in it.
+
+Write-ahead logging lets one process write while others read; every change happens in one `BEGIN IMMEDIATE` transaction,
+so a process killed at any moment leaves the book as its last commit had it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from positions_mcp.paper.errors import BookError
+
+FILE_NAME = "paper.sqlite"
+FORMAT = 1
+"""Version of the tables below. A file of a later version is refused, not guessed at."""
+
+_BUSY_MS = 15_000
+_TABLES = """
+CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS account (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS instrument (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holding (
+    account INTEGER NOT NULL, symbol TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (account, symbol)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS orders (key TEXT PRIMARY KEY, number INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS instruction (key TEXT PRIMARY KEY, number INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS effect (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS fault (key INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
+"""
+
+
+def connect(data_dir: Path) -> sqlite3.Connection:
+    """A connection to the book in `data_dir`, created with its tables if it is not there (0600 in a 0700 directory).
+
+    The connection may be used from several threads, one at a time, and is in autocommit mode outside `transaction`.
+
+    Raises:
+        BookError: the file is no paper book, was written by a later version, or cannot be opened.
+    """
+    path = data_dir / FILE_NAME
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        with transaction(connection):
+            # By name, not by descriptor: closing a descriptor of our own would drop SQLite's locks on the file.
+            os.chmod(path, 0o600)
+            _prepare(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except (OSError, sqlite3.Error) as error:
+        raise BookError(f"the paper book {path} cannot be opened: {error}") from error
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction: committed at the end, undone if anything is raised."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def state(connection: sqlite3.Connection, key: str) -> str | None:
+    """One value of the book's own state, such as the revision."""
+    row = connection.execute("SELECT body FROM state WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_state(connection: sqlite3.Connection, key: str, body: str) -> None:
+    """Replaces one value of the book's own state."""
+    connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, body))
+
+
+def data_version(connection: sqlite3.Connection) -> int:
+    """A number that changes when another connection has committed to the file."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if found > FORMAT:
+        raise BookError(
+            f"the paper book {path} has format {found}, this program knows {FORMAT}: "
+            "use the newer program, or another --data-dir"
+        )
+    if found < FORMAT:
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")

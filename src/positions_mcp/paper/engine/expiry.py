@@ -1,0 +1,96 @@
+"""The evening of a trading day: instructed exercises are processed, and contracts that expire are exercised, assigned or end.
+
+Exercise by exception: a long contract at least 0.01 in the money at its underlying's closing price is exercised unless an instruction
+says otherwise. Short contracts are assigned under the same condition. What has no known price is not exercised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.paper.engine.orders import cancel_uncovered, end_expired
+from positions_mcp.paper.engine.trades import exercise, expire_worthless
+from positions_mcp.paper.holdings import ZERO, Holding, Instrument
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.market import CENT, Market
+from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType
+from positions_mcp.paper.symbols import Contract
+
+_TAKEN = frozenset({InstructionStatus.ACCEPTED, InstructionStatus.CANCEL_FAILED})
+
+
+def process_evening(ledger: Ledger, market: Market, at: datetime) -> None:
+    """Processes one trading day's exercises and expiries, at its processing instant."""
+    today = new_york_day(at)
+    for instruction in list(ledger.standing_instructions()):
+        if instruction.status in _TAKEN and instruction.instruction_type is not InstructionType.DO_NOT_EXERCISE:
+            _exercise_instructed(ledger, instruction, at)
+    for key in sorted(ledger.holdings):
+        holding = ledger.holdings.get(key)
+        contract = ledger.instruments[key[1]].contract
+        if holding is not None and contract is not None and contract.expiry <= today:
+            _expire(ledger, market, holding, contract, at)
+    for instruction in list(ledger.standing_instructions()):
+        contract = ledger.instruments[instruction.symbol].contract
+        if contract is not None and contract.expiry <= today:
+            ledger.put_instruction(replace(instruction, settled=True))
+    for order in list(ledger.open_orders()):
+        symbols = [order.symbol] if order.symbol else [leg.symbol for leg in order.legs]
+        for symbol in symbols:
+            contract = ledger.instruments[symbol].contract
+            if contract is not None and contract.expiry <= today:
+                end_expired(ledger, order.account, symbol, at)
+
+
+def _exercise_instructed(ledger: Ledger, instruction: Instruction, at: datetime) -> None:
+    holding = ledger.holdings.get((instruction.account, instruction.symbol))
+    if holding is not None and holding.quantity > 0:
+        _deliver(ledger, holding, min(instruction.contracts, holding.quantity), at)
+    ledger.put_instruction(replace(instruction, settled=True))
+
+
+def _expire(ledger: Ledger, market: Market, holding: Holding, contract: Contract, at: datetime) -> None:
+    instrument = ledger.instruments[holding.symbol]
+    in_the_money = intrinsic_at_close(ledger, market, instrument) >= CENT
+    exercised = abs(holding.quantity) if in_the_money else ZERO
+    if holding.quantity > 0:
+        exercised = max(exercised - _not_to_exercise(ledger, holding), ZERO)
+    _deliver(ledger, holding, exercised, at)
+    left = ledger.holdings.get((holding.account, holding.symbol))
+    if left is not None:
+        expire_worthless(ledger, left)
+
+
+def _deliver(ledger: Ledger, holding: Holding, contracts: Decimal, at: datetime) -> None:
+    exercise(ledger, holding, contracts, new_york_day(at))
+    for symbol in (holding.symbol, ledger.underlying(ledger.instruments[holding.symbol]).symbol):
+        cancel_uncovered(ledger, holding.account, symbol, at)
+
+
+def intrinsic_at_close(ledger: Ledger, market: Market, instrument: Instrument) -> Decimal:
+    """What one share's worth of an option is worth at the close of its last session; below zero out of the money."""
+    contract = instrument.contract
+    if contract is None:
+        return ZERO
+    underlying = ledger.underlying(instrument)
+    spot = market.price(underlying, underlying, market.last_trade(contract))
+    if spot is None:
+        return ZERO
+    return spot - contract.strike if contract.right == "call" else contract.strike - spot
+
+
+def _not_to_exercise(ledger: Ledger, holding: Holding) -> Decimal:
+    return sum(
+        (
+            instruction.contracts
+            for instruction in ledger.standing_instructions()
+            if instruction.account == holding.account
+            and instruction.symbol == holding.symbol
+            and instruction.instruction_type is InstructionType.DO_NOT_EXERCISE
+            and instruction.status in _TAKEN
+        ),
+        ZERO,
+    )

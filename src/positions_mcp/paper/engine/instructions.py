@@ -1,0 +1,189 @@
+"""Position instructions: what is taken in and why not, what clearing answers, and how a cancel ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.paper.errors import Refusal
+from positions_mcp.paper.holdings import ZERO, Instrument
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.market import Market
+from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType
+from positions_mcp.paper.requests import SubmittedRow
+from positions_mcp.ports import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that was not taken in: it has no id, is never listed, and says why. `status` is what it alone would have answered."""
+
+    row: SubmittedRow
+    key: str
+    reason: str
+    description: str
+    status: int = 400
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+Judged = Instruction | RefusedRow
+
+
+def submit(
+    ledger: Ledger,
+    market: Market,
+    ids: Ids,
+    account: int,
+    rows: Sequence[SubmittedRow],
+    now: datetime,
+    *,
+    honour_keys: bool = True,
+    clearing_up: bool = True,
+) -> list[Judged]:
+    """Judges each row after the one before it, and takes in what is sound; the answers are in the order of the rows."""
+    known = {i.client_key: i for i in ledger.instructions.values() if i.account == account}
+    judged: list[Judged] = []
+    for row in rows:
+        identifier = ids.new()
+        key = row.key if row.key is not None and honour_keys else identifier
+        refused = _judge(ledger, market, account, row, key, known if honour_keys else {}, now)
+        if refused is None and not clearing_up:
+            refused = RefusedRow(row, key, "CLEARING_UNAVAILABLE", "The clearing service is unavailable", 503)
+        if refused is not None:
+            judged.append(refused)
+            continue
+        instrument = ledger.instrument_by_id(row.instrument_id.lower())
+        assert instrument is not None and instrument.contract is not None
+        instruction = Instruction(
+            id=identifier,
+            number=len(ledger.instructions) + 1,
+            account=account,
+            client_key=key,
+            instruction_type=row.instruction_type,
+            symbol=instrument.symbol,
+            quantity=row.quantity,
+            status=InstructionStatus.SENT,
+            created_at=now,
+            updated_at=now,
+            due_at=_in_time(market, instrument, now, now + ledger.facts.delays.clearing),
+        )
+        ledger.put_instruction(instruction)
+        known[key] = instruction
+        judged.append(instruction)
+    return judged
+
+
+def _judge(
+    ledger: Ledger,
+    market: Market,
+    account: int,
+    row: SubmittedRow,
+    key: str,
+    known: Mapping[str, Instruction],
+    now: datetime,
+) -> RefusedRow | None:
+    def refused(reason: str, description: str, status: int = 400, **metadata: str) -> RefusedRow:
+        return RefusedRow(row, key, reason, description, status, metadata)
+
+    if key in known:
+        original = known[key].id
+        return refused(
+            "DUPLICATE_INSTRUCTION",
+            f"An instruction with this key was already submitted: existing_id={original}",
+            409,
+            existing_id=original,
+        )
+    instrument = ledger.instrument_by_id(row.instrument_id.lower())
+    if instrument is None:
+        return refused("INSTRUMENT_NOT_FOUND", "The instrument is not known", 404)
+    contract = instrument.contract
+    if contract is None:
+        return refused("NOT_AN_OPTION", "Only options can be exercised")
+    if row.quantity <= 0 or row.quantity != row.quantity.to_integral_value():
+        return refused("INVALID_QUANTITY", "The quantity is a whole number of contracts above zero")
+    today, expiry = new_york_day(now), contract.expiry
+    if row.instruction_type is not InstructionType.EXERCISE and today != expiry:
+        short = "DNE" if row.instruction_type is InstructionType.DO_NOT_EXERCISE else "CEA"
+        return refused(
+            f"{short}_NOT_ON_EXPIRY",
+            f"{row.instruction_type} is only taken on the expiration date: expiry={expiry}, business_date={today}",
+            expiry=expiry.isoformat(),
+            business_date=today.isoformat(),
+        )
+    deadline = market.deadline(expiry)
+    if now >= deadline:
+        cutoff = deadline.isoformat()
+        return refused("EXERCISE_PAST_CUTOFF", f"The deadline has passed: cutoff_time={cutoff}", cutoff_time=cutoff)
+    available = _free(ledger, account, instrument)
+    if row.quantity > available:
+        return refused(
+            "INSUFFICIENT_POSITION",
+            f"The position is too small: available={available:f}, requested={row.quantity:f}",
+            available=f"{available:f}",
+            requested=f"{row.quantity:f}",
+        )
+    return None
+
+
+def _free(ledger: Ledger, account: int, instrument: Instrument) -> Decimal:
+    """Long contracts that neither an instruction speaks for nor an open order has promised."""
+    holding = ledger.holdings.get((account, instrument.symbol))
+    if holding is None or holding.quantity <= 0:
+        return ZERO
+    unspoken = holding.quantity - ledger.instructed(account, instrument.symbol)
+    return max(min(unspoken, ledger.available(account, instrument.symbol)), ZERO)
+
+
+def request_cancel(ledger: Ledger, market: Market, account: int, instruction_id: str, now: datetime) -> Instruction:
+    """Asks clearing to cancel an instruction that it has not answered yet.
+
+    Raises:
+        Refusal: 404 if the account has no such instruction; 409 once it is terminal, or a cancel is under way.
+    """
+    instruction = ledger.instructions.get(instruction_id.lower())
+    if instruction is None or instruction.account != account:
+        raise Refusal(404, "position instruction not found")
+    if instruction.status is not InstructionStatus.SENT:
+        already = "a cancel is already under way" if instruction.due_at else "it is already terminal"
+        raise Refusal(409, f"position instruction cannot be cancelled: {already} ({instruction.status})")
+    instrument = ledger.instruments[instruction.symbol]
+    instruction = replace(
+        instruction,
+        status=InstructionStatus.CANCEL_REQUESTED,
+        updated_at=now,
+        due_at=_in_time(market, instrument, now, now + ledger.facts.delays.cancel),
+    )
+    ledger.put_instruction(instruction)
+    return instruction
+
+
+def clearing_answers(ledger: Ledger, instruction: Instruction) -> None:
+    """Lets clearing answer what is outstanding: a submission, or a cancel."""
+    at = instruction.due_at or instruction.updated_at
+    behaviour = ledger.instruments[instruction.symbol].behaviour
+    answered = replace(instruction, updated_at=at, due_at=None)
+    if instruction.status is InstructionStatus.CANCEL_REQUESTED:
+        if behaviour.cancel_fails:
+            reason = behaviour.reason or "Clearing could not cancel: the instruction was already being processed"
+            answered = replace(
+                answered, status=InstructionStatus.CANCEL_FAILED, reason=reason, reason_code="CANCEL_NOT_POSSIBLE"
+            )
+        else:
+            answered = replace(answered, status=InstructionStatus.CANCELLED)
+    elif behaviour.clearing_rejects or behaviour.accepts == ZERO:
+        reason = behaviour.reason or "Rejected by clearing"
+        answered = replace(answered, status=InstructionStatus.REJECTED, reason=reason, reason_code="CLEARING_REJECTED")
+    else:
+        accepted = instruction.quantity if behaviour.accepts is None else min(behaviour.accepts, instruction.quantity)
+        answered = replace(answered, status=InstructionStatus.ACCEPTED, accepted=accepted)
+    ledger.put_instruction(answered)
+
+
+def _in_time(market: Market, instrument: Instrument, now: datetime, due: datetime) -> datetime:
+    """Clearing answers before it processes the contract's expiry."""
+    if instrument.contract is None:
+        return due
+    return max(min(due, market.processing(instrument.contract.expiry)), now)

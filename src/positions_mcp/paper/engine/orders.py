@@ -1,0 +1,188 @@
+"""Closing orders and their lives: PENDING_NEW → NEW → PARTIALLY_FILLED → FILLED, or an end on the way.
+
+An order knows its future from the moment it is placed. Outside the session it waits, QUEUED, for the next one. What has not filled when
+the session closes expires. Orders only ever reduce a position: what is no longer there is not sold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+
+from positions_mcp.paper.engine.trades import trade
+from positions_mcp.paper.holdings import ZERO, Holding, Instrument
+from positions_mcp.paper.ledger import Ledger, order_parts
+from positions_mcp.paper.market import Market
+from positions_mcp.paper.model import Order, OrderStatus, Step
+
+_WHOLE = Decimal(1)
+
+
+def place_close(
+    ledger: Ledger, market: Market, holding: Holding, quantity: Decimal, order_id: str, now: datetime
+) -> Order:
+    """Places a market order that closes `quantity` units of a position, and returns it as the exchange answers it."""
+    instrument = ledger.instruments[holding.symbol]
+    order = Order(
+        id=order_id,
+        number=len(ledger.orders) + 1,
+        account=holding.account,
+        symbol=holding.symbol,
+        side="SELL" if holding.quantity > 0 else "BUY",
+        quantity=quantity,
+        status=OrderStatus.PENDING_NEW,
+        created_at=now,
+        updated_at=now,
+        venue=instrument.venue,
+    )
+    refusal = _refusal(ledger, market, instrument, quantity, now)
+    order = _ended(order, OrderStatus.REJECTED, now, refusal) if refusal else _with_future(ledger, market, order, instrument)
+    ledger.put_order(order)
+    return order
+
+
+def _refusal(ledger: Ledger, market: Market, instrument: Instrument, quantity: Decimal, now: datetime) -> str:
+    behaviour = instrument.behaviour
+    if not quantity:
+        return "No quantity is available to close: all of it is locked by open orders or instructions"
+    if behaviour.rejects == "at_once":
+        return behaviour.reason or "Rejected by the venue"
+    if instrument.contract and now >= market.last_trade(instrument.contract):
+        return "The contract no longer trades"
+    if market.price(instrument, ledger.underlying(instrument), market.trading_moment(now)) is None:
+        return "There is no market in this instrument"
+    return ""
+
+
+def _with_future(ledger: Ledger, market: Market, order: Order, instrument: Instrument) -> Order:
+    session = market.session_at(order.created_at)
+    start, delays, behaviour = order.created_at, ledger.facts.delays, instrument.behaviour
+    steps: list[Step] = []
+    if session is None:
+        session = market.next_session(start)
+        start = session.opens
+        steps.append(Step(start, "release"))
+        order = replace(order, status=OrderStatus.QUEUED, releases_at=start)
+    steps.append(Step(start + delays.acknowledge, "acknowledge"))
+    if behaviour.rejects == "later":
+        steps.append(Step(start + delays.acknowledge, "reject"))
+    else:
+        filling = order.quantity
+        if behaviour.fills < 1:
+            filling = (filling * behaviour.fills).quantize(_WHOLE, ROUND_DOWN)
+        first = (filling / 2).quantize(_WHOLE, ROUND_DOWN)
+        if first:
+            steps.append(Step(start + delays.first_fill, "fill", first))
+        if filling:
+            steps.append(Step(start + delays.last_fill, "fill", filling - first))
+    in_time = [step for step in steps if step.at < session.closes]
+    return replace(order, steps=(*in_time, Step(session.closes, "expire")))
+
+
+def take_step(ledger: Ledger, market: Market, order: Order) -> None:
+    """Lets the next thing happen to an open order."""
+    step, order = order.steps[0], replace(order, steps=order.steps[1:])
+    if step.kind == "release":
+        ledger.put_order(replace(order, status=OrderStatus.PENDING_NEW, updated_at=step.at))
+    elif step.kind == "acknowledge":
+        ledger.put_order(replace(order, status=OrderStatus.NEW, updated_at=step.at))
+    elif step.kind == "reject":
+        reason = ledger.instruments[order.symbol or ""].behaviour.reason or "Rejected by the venue"
+        ledger.put_order(_ended(order, OrderStatus.REJECTED, step.at, reason))
+    elif step.kind == "expire":
+        ledger.put_order(_ended(order, OrderStatus.EXPIRED, step.at, "The session closed"))
+    else:
+        _fill(ledger, market, order, step)
+
+
+def _fill(ledger: Ledger, market: Market, order: Order, step: Step) -> None:
+    instrument = ledger.instruments[order.symbol or ""]
+    holding = ledger.holdings.get((order.account, instrument.symbol))
+    price = market.price(instrument, ledger.underlying(instrument), market.trading_moment(step.at))
+    units = min(step.quantity, order.leaves, _reducible(holding, order))
+    if price is None or not units:
+        ledger.put_order(_ended(order, OrderStatus.CANCELED, step.at, "There is nothing left to close"))
+        return
+    order = replace(
+        order, filled=order.filled + units, filled_value=order.filled_value + units * price, updated_at=step.at
+    )
+    if order.filled == order.quantity:
+        order = replace(order, status=OrderStatus.FILLED, steps=())
+    else:
+        order = replace(order, status=OrderStatus.PARTIALLY_FILLED)
+    signed = units if order.side == "BUY" else -units
+    trade(ledger, order.account, instrument, signed, price, market.trading_day(step.at).day)
+    ledger.put_order(order)
+
+
+def _reducible(holding: Holding | None, order: Order) -> Decimal:
+    if holding is None or (holding.quantity > 0) != (order.side == "SELL"):
+        return ZERO
+    return abs(holding.quantity)
+
+
+def cancel_open(ledger: Ledger, account: int, symbols: set[str], now: datetime, why: str) -> list[Order]:
+    """Cancels every open order of the account that trades one of the symbols, whole."""
+    cancelled = []
+    for order in ledger.open_orders():
+        if order.account == account and any(symbol in symbols for symbol, _, _ in order_parts(order)):
+            cancelled.append(_ended(order, OrderStatus.CANCELED, now, why))
+            ledger.put_order(cancelled[-1])
+    return cancelled
+
+
+def end_expired(ledger: Ledger, account: int, symbol: str, now: datetime) -> None:
+    """Ends every open order in a contract that has expired."""
+    for order in ledger.open_orders():
+        if order.account == account and any(part == symbol for part, _, _ in order_parts(order)):
+            ledger.put_order(_ended(order, OrderStatus.EXPIRED, now, "The contract has expired"))
+
+
+def cancel_uncovered(ledger: Ledger, account: int, symbol: str, now: datetime) -> None:
+    """Cancels, newest first, open orders that would close more of a position than an exercise or assignment has left.
+
+    An order that opens a position, or adds to one, promises nothing and stays.
+    """
+    holding = ledger.holdings.get((account, symbol))
+    held = holding.quantity if holding else ZERO
+    promised = ZERO
+    for order in ledger.open_orders():
+        for part, side, ratio in order_parts(order):
+            if order.account != account or part != symbol or order.order_type != "MARKET" and not held:
+                continue
+            reduces = held != 0 and (held > 0) == (side == "SELL")
+            units = order.leaves * ratio
+            if order.order_type == "MARKET" and not reduces or reduces and promised + units > abs(held):
+                ledger.put_order(_ended(order, OrderStatus.CANCELED, now, "There is nothing left to close"))
+                break
+            promised += units if reduces else ZERO
+
+
+def trade_elsewhere(ledger: Ledger, market: Market, holding: Holding, units: Decimal, order_id: str, now: datetime) -> Order:
+    """Adds units to a position by a trade that somebody else made at this instant (for the fault `changed_quantity`)."""
+    instrument = ledger.instruments[holding.symbol]
+    price = market.price(instrument, ledger.underlying(instrument), market.trading_moment(now)) or ZERO
+    order = Order(
+        id=order_id,
+        number=len(ledger.orders) + 1,
+        account=holding.account,
+        symbol=holding.symbol,
+        side="BUY" if holding.quantity > 0 else "SELL",
+        quantity=units,
+        status=OrderStatus.FILLED,
+        created_at=now,
+        updated_at=now,
+        venue=instrument.venue,
+        filled=units,
+        filled_value=units * price,
+        details=("Traded in another session",),
+    )
+    ledger.put_order(order)
+    signed = units if holding.quantity > 0 else -units
+    trade(ledger, holding.account, instrument, signed, price, market.trading_day(now).day)
+    return order
+
+
+def _ended(order: Order, status: OrderStatus, now: datetime, why: str) -> Order:
+    return replace(order, status=status, updated_at=now, steps=(), details=(*order.details, why))

@@ -1,0 +1,58 @@
+"""Lets time pass: everything that is due happens, in order, at the instant at which it was due.
+
+What happens depends on the ledger and the market alone, so it does not matter which process looks first, or when.
+"""
+
+from __future__ import annotations
+
+import heapq
+from datetime import datetime
+
+from positions_mcp.paper.engine.expiry import process_evening
+from positions_mcp.paper.engine.instructions import clearing_answers
+from positions_mcp.paper.engine.orders import take_step
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.market import Market
+
+_ORDER, _INSTRUCTION, _EVENING = 0, 1, 2
+Due = tuple[datetime, int, int, str]
+
+
+def next_due(ledger: Ledger, market: Market) -> datetime:
+    """When something happens next."""
+    return min(_all_due(ledger, market))[0]
+
+
+def advance(ledger: Ledger, market: Market, now: datetime) -> None:
+    """Lets everything happen that is due until `now`, inclusive."""
+    due = _all_due(ledger, market)
+    heapq.heapify(due)
+    while due and due[0][0] <= now:
+        at, kind, _, key = heapq.heappop(due)
+        if kind == _EVENING:
+            process_evening(ledger, market, at)
+            ledger.happened(at)
+            due = _all_due(ledger, market)
+            heapq.heapify(due)
+            continue
+        if kind == _ORDER:
+            order = ledger.orders[key]
+            if not order.steps or order.steps[0].at != at:
+                continue
+            take_step(ledger, market, order)
+            if following := ledger.orders[key].steps:
+                heapq.heappush(due, (following[0].at, _ORDER, order.number, key))
+        else:
+            clearing_answers(ledger, ledger.instructions[key])
+        ledger.happened(at)
+
+
+def _all_due(ledger: Ledger, market: Market) -> list[Due]:
+    due: list[Due] = [(market.next_processing(ledger.facts.as_of), _EVENING, 0, "")]
+    for order in ledger.open_orders():
+        if order.steps:
+            due.append((order.steps[0].at, _ORDER, order.number, order.id))
+    for instruction in ledger.standing_instructions():
+        if instruction.due_at is not None:
+            due.append((instruction.due_at, _INSTRUCTION, instruction.number, instruction.id))
+    return due

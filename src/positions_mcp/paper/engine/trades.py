@@ -1,0 +1,90 @@
+"""Bookkeeping of trades, exercises and expiries.
+
+One identity holds through everything, exactly: `cash + cost of all positions − realised profit` never changes, but for what is
+paid in. Costs are kept to a millionth of a dollar; what rounding a part leaves over stays with the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import ROUND_DOWN, Decimal
+
+from positions_mcp.paper.holdings import CONTRACT_MULTIPLIER, ZERO, Holding, Instrument
+from positions_mcp.paper.ledger import Ledger
+
+_FINEST = Decimal("0.000001")
+
+
+def trade(
+    ledger: Ledger, account: int, instrument: Instrument, quantity: Decimal, price: Decimal, day: date, carried: Decimal = ZERO
+) -> None:
+    """Buys (`quantity` above zero) or sells units at `price` a share; what closes a position realises its profit.
+
+    `carried` is cost that comes along from an exercised option: it is no cash, but part of what the shares cost.
+    """
+    paid = quantity * price * instrument.multiplier
+    held = ledger.holdings.get((account, instrument.symbol)) or Holding(account, instrument.symbol, ZERO, ZERO)
+    cost = paid + carried
+    closing = min(abs(quantity), abs(held.quantity)) if held.quantity * quantity < 0 else ZERO
+    released = _part(held.cost, closing, abs(held.quantity))
+    spent = _part(cost, closing, abs(quantity))
+    profit = -spent - released if closing else ZERO
+    changed = replace(held, quantity=held.quantity + quantity, cost=held.cost - released + cost - spent)
+    ledger.put_holding(_with_profit(changed, profit, day))
+    _book(ledger, account, -paid, profit)
+
+
+def release(ledger: Ledger, holding: Holding, units: Decimal) -> Decimal:
+    """Takes units out of a position without a trade; returns the signed cost that leaves with them."""
+    cost = _part(holding.cost, units, abs(holding.quantity))
+    left = holding.quantity - units if holding.quantity > 0 else holding.quantity + units
+    ledger.put_holding(replace(holding, quantity=left, cost=holding.cost - cost))
+    return cost
+
+
+def exercise(ledger: Ledger, holding: Holding, contracts: Decimal, day: date) -> None:
+    """Exercises long contracts, or has short ones assigned: shares change hands at the strike.
+
+    What was paid or received for the option becomes part of the shares' cost.
+    """
+    instrument = ledger.instruments[holding.symbol]
+    contract = instrument.contract
+    if contract is None or contracts <= 0:
+        return
+    long, call = holding.quantity > 0, contract.right == "call"
+    premium = release(ledger, holding, contracts)
+    shares = contracts * CONTRACT_MULTIPLIER
+    trade(
+        ledger,
+        holding.account,
+        ledger.underlying(instrument),
+        shares if long == call else -shares,
+        contract.strike,
+        day,
+        carried=premium,
+    )
+
+
+def expire_worthless(ledger: Ledger, holding: Holding) -> None:
+    """Lets what is left of an option position go; its cost is the loss, or what was received the profit."""
+    cost = release(ledger, holding, abs(holding.quantity))
+    _book(ledger, holding.account, ZERO, -cost)
+
+
+def _with_profit(holding: Holding, profit: Decimal, day: date) -> Holding:
+    if not profit:
+        return holding
+    before = holding.realized_today if holding.realized_day == day else ZERO
+    return replace(holding, realized_today=before + profit, realized_day=day)
+
+
+def _book(ledger: Ledger, account: int, cash: Decimal, profit: Decimal) -> None:
+    money = ledger.accounts[account]
+    ledger.put_account(replace(money, cash=money.cash + cash, realized=money.realized + profit))
+
+
+def _part(amount: Decimal, units: Decimal, all_units: Decimal) -> Decimal:
+    if units == all_units:
+        return amount
+    return (amount * units / all_units).quantize(_FINEST, ROUND_DOWN)

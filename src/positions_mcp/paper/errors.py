@@ -1,0 +1,36 @@
+"""What can go wrong on the paper exchange.
+
+```
+PaperError
+├── ScenarioError    a scenario file is wrong: which value, what is allowed, where
+├── BookError        the stored book cannot be used as asked (another scenario, a newer program, a clock set back)
+└── Refusal          a request is refused; becomes the API's own error answer with its HTTP status
+```
+Transport faults that are injected on purpose are not errors of the exchange: see `faults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class PaperError(Exception):
+    """Anything the paper exchange says about itself."""
+
+
+class ScenarioError(PaperError):
+    """A scenario cannot be loaded; the message names the value, the allowed ones and the place."""
+
+
+class BookError(PaperError):
+    """The stored book cannot be used as asked; the message says what to run."""
+
+
+class Refusal(PaperError):
+    """A request the exchange refuses, with the HTTP status and message its answer carries."""
+
+    def __init__(self, status: int, message: str, details: Sequence[Mapping[str, object]] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.details = tuple(details)

@@ -1,0 +1,77 @@
+"""How a scenario writes an option: `AAPL today 190 call`, with an expiry relative to the book's first trading day."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from positions_mcp.paper.symbols import Contract, Right
+from positions_mcp.ports import MarketCalendar
+
+_SERIES = re.compile(
+    r"(?P<root>[A-Z][A-Z0-9.]{0,5}) (?P<expiry>today|tomorrow|\+[0-9]{1,3}[dw]|friday(?:\+[0-9]{1,2})?|month\+[0-9]{1,2}"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}) (?P<strike>[0-9]{1,5}(?:\.[0-9]{1,3})?) (?P<right>call|put)",
+    re.ASCII,
+)
+_FRIDAY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesText:
+    """An option with its expiry still in words."""
+
+    root: str
+    expiry: str
+    strike: Decimal
+    right: Right
+
+    def contract(self, today: date, calendar: MarketCalendar) -> Contract:
+        """The listed contract, seen from a book whose first trading day is `today`."""
+        return Contract(self.root, expiry_date(self.expiry, today, calendar), self.right, self.strike)
+
+
+def parse_series(text: str) -> SeriesText | None:
+    """Reads `ROOT EXPIRY STRIKE call|put`; None if it is not that."""
+    match = _SERIES.fullmatch(text)
+    if not match:
+        return None
+    if match["expiry"][:2].isdigit():
+        try:
+            date.fromisoformat(match["expiry"])
+        except ValueError:
+            return None
+    return SeriesText(match["root"], match["expiry"], Decimal(match["strike"]), "call" if match["right"] == "call" else "put")
+
+
+def expiry_date(text: str, today: date, calendar: MarketCalendar) -> date:
+    """The session on which an expiry in words falls.
+
+    `today`, `tomorrow`, `+3d`, `+2w`: that many days on, moved to the next session. `friday`, `friday+2`, `month+1`: a weekly or
+    monthly (third Friday) expiry, on the session before where Friday is a holiday. A date stays what it is.
+    """
+    if text[:2].isdigit():
+        return date.fromisoformat(text)
+    if text == "today":
+        return calendar.next_session(today).day
+    if text == "tomorrow":
+        return calendar.next_session(today + timedelta(days=1)).day
+    if text.startswith("+"):
+        days = int(text[1:-1]) * (7 if text.endswith("w") else 1)
+        return calendar.next_session(today + timedelta(days=days)).day
+    count = int(text.partition("+")[2] or 0)
+    friday = _third_friday(today, count) if text.startswith("month") else _friday(today) + timedelta(weeks=count)
+    if calendar.session_on(friday):
+        return friday
+    before = calendar.previous_session(friday).day
+    return before if before >= today else calendar.next_session(friday).day
+
+
+def _friday(today: date) -> date:
+    return today + timedelta(days=(_FRIDAY - today.weekday()) % 7)
+
+
+def _third_friday(today: date, months: int) -> date:
+    year, month = divmod(today.year * 12 + today.month - 1 + months, 12)
+    return _friday(date(year, month + 1, 1)) + timedelta(weeks=2)

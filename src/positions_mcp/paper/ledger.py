@@ -1,0 +1,182 @@
+"""The working set of a paper book: every record in memory, with what has changed since it was last stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from positions_mcp.paper.holdings import ZERO, Account, Holding, Instrument
+from positions_mcp.paper.model import Instruction, InstructionType, Order
+
+Key = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How long things take after the order, its release, the submission or the cancel."""
+
+    acknowledge: timedelta = timedelta(milliseconds=300)
+    first_fill: timedelta = timedelta(seconds=1)
+    last_fill: timedelta = timedelta(seconds=2)
+    clearing: timedelta = timedelta(seconds=5)
+    cancel: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is true of the whole book. `as_of` is the last instant at which something happened in it."""
+
+    scenario: str
+    title: str
+    loaded_at: datetime
+    anchor: datetime
+    as_of: datetime
+    token_secret: str
+    delays: Delays = Delays()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One request that changed the book: which operation, on what, and which orders or instructions it made."""
+
+    number: int
+    at: datetime
+    operation: str
+    account: int
+    request_id: str
+    made: tuple[str, ...]
+
+
+class Ledger:
+    """All records of a book. Change them through its methods only: they keep the indexes and note what to store."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.accounts: dict[int, Account] = {}
+        self.instruments: dict[str, Instrument] = {}
+        self.holdings: dict[Key, Holding] = {}
+        self.orders: dict[str, Order] = {}
+        self.instructions: dict[str, Instruction] = {}
+        self.effects: list[Effect] = []
+        self.changed: set[tuple[str, object]] = set()
+        self._by_id: dict[str, Instrument] = {}
+        self._open_orders: dict[str, None] = {}
+        self._standing: dict[str, None] = {}
+        self._locks: dict[Key, Decimal] | None = None
+
+    def put_account(self, account: Account) -> None:
+        """Adds or replaces an account."""
+        self.accounts[account.number] = account
+        self.changed.add(("account", account.number))
+
+    def put_instrument(self, instrument: Instrument) -> None:
+        """Adds or replaces an instrument."""
+        self.instruments[instrument.symbol] = instrument
+        self._by_id[instrument.instrument_id] = instrument
+        self.changed.add(("instrument", instrument.symbol))
+
+    def put_holding(self, holding: Holding) -> None:
+        """Adds, replaces or, once flat, removes a position."""
+        key = (holding.account, holding.symbol)
+        if holding.quantity:
+            self.holdings[key] = holding
+        else:
+            self.holdings.pop(key, None)
+        self._locks = None
+        self.changed.add(("holding", key))
+
+    def put_order(self, order: Order) -> None:
+        """Adds or replaces an order."""
+        self.orders[order.id] = order
+        if order.is_open:
+            self._open_orders[order.id] = None
+        else:
+            self._open_orders.pop(order.id, None)
+        self._locks = None
+        self.changed.add(("order", order.id))
+
+    def put_instruction(self, instruction: Instruction) -> None:
+        """Adds or replaces an instruction."""
+        self.instructions[instruction.id] = instruction
+        if instruction.stands:
+            self._standing[instruction.id] = None
+        else:
+            self._standing.pop(instruction.id, None)
+        self._locks = None
+        self.changed.add(("instruction", instruction.id))
+
+    def add_effect(self, at: datetime, operation: str, account: int, request_id: str, made: tuple[str, ...]) -> None:
+        """Counts a request that changed the book."""
+        effect = Effect(len(self.effects) + 1, at, operation, account, request_id, made)
+        self.effects.append(effect)
+        self.changed.add(("effect", effect.number))
+
+    def happened(self, at: datetime) -> None:
+        """Notes that the book has lived until `at`."""
+        if at > self.facts.as_of:
+            self.facts = replace(self.facts, as_of=at)
+            self.changed.add(("facts", ""))
+
+    def instrument_by_id(self, instrument_id: str) -> Instrument | None:
+        """The instrument of a UUID in canonical form."""
+        return self._by_id.get(instrument_id)
+
+    def underlying(self, instrument: Instrument) -> Instrument:
+        """What an option is over; a share itself."""
+        return self.instruments[instrument.contract.root] if instrument.contract else instrument
+
+    def holdings_of(self, account: int) -> list[Holding]:
+        """The positions of an account, in no particular order."""
+        return [holding for holding in self.holdings.values() if holding.account == account]
+
+    def open_orders(self) -> Iterator[Order]:
+        """Orders that may still trade, oldest first."""
+        return (self.orders[key] for key in list(self._open_orders))
+
+    def standing_instructions(self) -> Iterator[Instruction]:
+        """Instructions that still speak for contracts, oldest first."""
+        return (self.instructions[key] for key in list(self._standing))
+
+    def instructed(self, account: int, symbol: str) -> Decimal:
+        """Contracts of a position that instructions of any type speak for."""
+        return sum(
+            (i.contracts for i in self.standing_instructions() if i.account == account and i.symbol == symbol), ZERO
+        )
+
+    def locked(self, account: int, symbol: str) -> Decimal:
+        """Units that cannot be closed: promised to open orders or to exercise instructions. Never above what is held."""
+        holding = self.holdings.get((account, symbol))
+        if holding is None:
+            return ZERO
+        return min(self._all_locks().get((account, symbol), ZERO), abs(holding.quantity))
+
+    def available(self, account: int, symbol: str) -> Decimal:
+        """Units of a position that are free, without sign."""
+        holding = self.holdings.get((account, symbol))
+        return abs(holding.quantity) - self.locked(account, symbol) if holding else ZERO
+
+    def _all_locks(self) -> dict[Key, Decimal]:
+        if self._locks is None:
+            self._locks = {}
+            for order in self.open_orders():
+                for symbol, side, ratio in order_parts(order):
+                    self._lock(order.account, symbol, order.leaves * ratio, side)
+            for instruction in self.standing_instructions():
+                if instruction.instruction_type is not InstructionType.DO_NOT_EXERCISE:
+                    self._lock(instruction.account, instruction.symbol, instruction.contracts, "SELL")
+        return self._locks
+
+    def _lock(self, account: int, symbol: str, quantity: Decimal, side: str) -> None:
+        holding = self.holdings.get((account, symbol))
+        if self._locks is not None and holding and (holding.quantity > 0) == (side == "SELL"):
+            key = (account, symbol)
+            self._locks[key] = self._locks.get(key, ZERO) + quantity
+
+
+def order_parts(order: Order) -> list[tuple[str, str, Decimal]]:
+    """What an order trades: symbol, side and units for each unit of the order."""
+    if order.symbol is not None:
+        return [(order.symbol, order.side, Decimal(1))]
+    return [(leg.symbol, leg.side, leg.ratio) for leg in order.legs]

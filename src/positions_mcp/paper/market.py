@@ -1,0 +1,156 @@
+"""Prices and hours of the paper market: pure functions of the instrument and the instant.
+
+The same book asked about the same instant always sees the same price, in every process and after every restart, and
+nothing has to be stored. All arithmetic is in integers and decimals, so it is the same on every machine.
+
+Shares follow value noise: at each of four time scales a hash gives a height to each lattice point, with straight lines
+between. A price can therefore never leave the band `price × (1 ± volatility × 0.16)`. Prices move only during regular sessions,
+every five seconds. Options are worth their intrinsic value plus a time value that is largest at the money,
+follows the square root of the time left, and is gone when the contract's last session closes. Put–call parity holds
+exactly, at an interest rate of nought.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import blake2b
+
+from positions_mcp.domain.sessions import NEW_YORK, Session, new_york_day
+from positions_mcp.paper.holdings import Instrument
+from positions_mcp.paper.symbols import Contract
+from positions_mcp.ports import MarketCalendar
+
+CENT = Decimal("0.01")
+DEADLINE = time(17, 30)
+"""Until when a customer may instruct on expiry day, New York time."""
+PROCESSING = time(18, 0)
+"""When exercises are processed and contracts expire on the paper exchange, New York time."""
+
+_TICK_SECONDS = 5
+_SWING = Decimal("0.08")
+_LATTICES = ((172_800, 50), (14_400, 25), (1_800, 15), (60, 10))
+_MILLION = 1_000_000
+_YEAR_MINUTES = Decimal(365 * 24 * 60)
+_AT_THE_MONEY = Decimal("0.4")
+_REACH = Decimal(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The price of one instrument at one instant; None where no price is known."""
+
+    price: Decimal | None
+    closing_price: Decimal | None
+
+
+class Market:
+    """The paper market of one book. `anchor` is the instant at which every instrument costs its scenario's price."""
+
+    def __init__(self, calendar: MarketCalendar, anchor: datetime, seed: str) -> None:
+        self._calendar = calendar
+        self._anchor = int(anchor.timestamp())
+        self._seed = seed
+
+    def quote(self, instrument: Instrument, underlying: Instrument, moment: datetime, close: datetime) -> Quote:
+        """The price at a trading `moment` and at an earlier session's `close` (see `trading_moment`)."""
+        return Quote(self.price(instrument, underlying, moment), self.price(instrument, underlying, close))
+
+    def price(self, instrument: Instrument, underlying: Instrument, moment: datetime) -> Decimal | None:
+        """The price of a share or of one share's worth of a contract, to the cent."""
+        spot = self._spot(underlying, moment)
+        if spot is None or instrument.contract is None:
+            return spot
+        return self._option(instrument.contract, spot, underlying.volatility, moment)
+
+    def _spot(self, instrument: Instrument, moment: datetime) -> Decimal | None:
+        if instrument.price is None:
+            return None
+        path = f"{self._seed}|{instrument.symbol}"
+        moved = Decimal(_height(path, int(moment.timestamp())) - _height(path, self._anchor)) / _MILLION
+        return (instrument.price * (1 + instrument.volatility * _SWING * moved)).quantize(CENT)
+
+    def _option(self, contract: Contract, spot: Decimal, volatility: Decimal, moment: datetime) -> Decimal:
+        distance = spot - contract.strike
+        intrinsic = max(distance if contract.right == "call" else -distance, Decimal(0))
+        minutes = int((self.last_trade(contract) - moment).total_seconds()) // 60
+        if minutes <= 0:
+            return intrinsic
+        deviation = spot * volatility * (minutes / _YEAR_MINUTES).sqrt()
+        nearness = max(1 - abs(distance) / (_REACH * deviation), Decimal(0)) if deviation else Decimal(0)
+        time_value = _AT_THE_MONEY * deviation * nearness * nearness
+        return max((intrinsic + time_value).quantize(CENT), CENT)
+
+    def trading_moment(self, instant: datetime) -> datetime:
+        """The last instant up to `instant` at which prices moved: within a session, or the last session's close."""
+        session = self.trading_day(instant)
+        if instant >= session.closes:
+            return session.closes
+        seconds = int(instant.timestamp())
+        return datetime.fromtimestamp(seconds - seconds % _TICK_SECONDS, tz=session.opens.tzinfo)
+
+    def trading_day(self, instant: datetime) -> Session:
+        """The session that is on, or the last one that was."""
+        today = new_york_day(instant)
+        session = self._calendar.session_on(today)
+        return session if session and session.opens <= instant else self._calendar.previous_session(today)
+
+    def previous_close(self, instant: datetime) -> Session:
+        """The session whose closing price profit of the day is measured from."""
+        return self._calendar.previous_session(self.trading_day(instant).day)
+
+    def session_at(self, instant: datetime) -> Session | None:
+        """The regular session that is on at `instant`."""
+        return self._calendar.state_at(instant).current
+
+    def next_session(self, instant: datetime) -> Session:
+        """The next session to open."""
+        return self._calendar.state_at(instant).next
+
+    def session_on(self, day: date) -> Session | None:
+        """The session of a day."""
+        return self._calendar.session_on(day)
+
+    def last_trade(self, contract: Contract) -> datetime:
+        """When the contract stops trading: the close of its expiration date."""
+        return _close_of(self._calendar, contract.expiry)
+
+    def deadline(self, day: date) -> datetime:
+        """Until when instructions are taken on `day`."""
+        return datetime.combine(day, DEADLINE, NEW_YORK)
+
+    def processing(self, day: date) -> datetime:
+        """When exercises of `day` are processed and its contracts expire."""
+        return datetime.combine(day, PROCESSING, NEW_YORK)
+
+    def next_processing(self, after: datetime) -> datetime:
+        """The first processing strictly after an instant."""
+        day = new_york_day(after)
+        session = self._calendar.next_session(day)
+        if self.processing(session.day) <= after:
+            session = self._calendar.next_session(day + timedelta(days=1))
+        return self.processing(session.day)
+
+
+@lru_cache(maxsize=4096)
+def _close_of(calendar: MarketCalendar, day: date) -> datetime:
+    session = calendar.session_on(day) or calendar.previous_session(day)
+    return session.closes
+
+
+def _height(path: str, second: int) -> int:
+    """The height of a path in millionths, between −1 and 1."""
+    total = 0
+    for period, weight in _LATTICES:
+        point, rest = divmod(second, period)
+        left, right = _lattice(path, period, point), _lattice(path, period, point + 1)
+        total += weight * (left + (right - left) * rest // period)
+    return total // 100
+
+
+@lru_cache(maxsize=65536)
+def _lattice(path: str, period: int, point: int) -> int:
+    digest = blake2b(f"{path}|{period}|{point}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest) % (2 * _MILLION + 1) - _MILLION

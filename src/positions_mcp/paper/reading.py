@@ -1,0 +1,213 @@
+"""The reading operations: positions, instructions and orders of an account, as rows and metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from positions_mcp.paper.dialects import Dialect
+from positions_mcp.paper.errors import Refusal
+from positions_mcp.paper.holdings import Holding
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.market import Market
+from positions_mcp.paper.model import Instruction, Order
+from positions_mcp.paper.paging import page_of
+from positions_mcp.paper.requests import Query, uuids_only
+from positions_mcp.paper.symbols import as_uuid, canonical
+from positions_mcp.paper.valuation import Valuation, ValuedPosition
+from positions_mcp.paper.wire import instruction_row, instrument_type, order_row, position_row, position_type
+
+_WORTH = {"MARKET_VALUE", "UNREALIZED_PNL", "DAILY_UNREALIZED_PNL", "DAILY_REALIZED_PNL"}
+Amount = Callable[[ValuedPosition], Decimal | None]
+_AMOUNTS: dict[str, Amount] = {
+    "MARKET_VALUE": lambda valued: valued.market_value if valued.price is not None else None,
+    "UNREALIZED_PNL": lambda valued: valued.unrealized,
+    "DAILY_UNREALIZED_PNL": lambda valued: valued.daily,
+    "DAILY_REALIZED_PNL": lambda valued: valued.daily_realized,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows as JSON texts, ready to be joined, and what the metadata says about paging."""
+
+    rows: list[str]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class Reader:
+    """Answers reading operations from a ledger; keeps values and rows for as long as book and prices stand still."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._key: tuple[object, ...] = ()
+        self._valuation: Valuation | None = None
+        self._texts: dict[tuple[int, str], str] = {}
+
+    def positions(
+        self, ledger: Ledger, revision: int, market: Market, now: datetime, account: int, query: Query
+    ) -> Listing:
+        """GET positions.
+
+        Raises:
+            Refusal: 400 for a parameter that is not allowed.
+        """
+        wanted = uuids_only("instrument_ids", query.several("instrument_ids"), self._dialect)
+        sort_by = query.one_of("sort_by", self._dialect.sort_keys) or "SYMBOL"
+        descending = query.one_of("sort_direction", ("ASC", "DESC")) == "DESC"
+        filters = {"of": "positions", "account": account, "ids": wanted, "by": sort_by, "down": descending}
+        page = page_of(*query.page(), filters, ledger.facts.token_secret)
+        valuation = self._valued(ledger, revision, market, now)
+        holdings = _held(ledger, account, wanted)
+        in_order = self._sorted(holdings, ledger, valuation, sort_by, descending)
+        rows = [self._text(valued, ledger) for valued in valuation.of(page.of(in_order))]
+        return Listing(rows, page.metadata(len(in_order)))
+
+    def instructions(self, ledger: Ledger, account: int, query: Query) -> list[str]:
+        """GET instructions: everything that was taken in, oldest first. Refused rows were never taken in.
+
+        Raises:
+            Refusal: 404 for an instrument that the market does not know.
+        """
+        found: Iterable[Instruction] = (i for i in ledger.instructions.values() if i.account == account)
+        if (text := query.text("instrument_id")) is not None:
+            symbol = known_symbol(ledger, text)
+            found = [i for i in found if i.symbol == symbol]
+        if self._dialect.is_current and (text := query.text("underlying_instrument_id")) is not None:
+            underlying = known_symbol(ledger, text)
+            found = [i for i in found if _root(ledger, i.symbol) == underlying]
+        return [json.dumps(instruction_row(i, ledger, self._dialect)) for i in found]
+
+    def orders(self, ledger: Ledger, account: int, query: Query) -> Listing:
+        """GET orders, newest first.
+
+        Raises:
+            Refusal: 400 for a parameter that is not allowed.
+        """
+        filters = {name: query.several(name) for name in ("order_ids", "instrument_ids", "underlying_instrument_ids", "status")}
+        for status in filters["status"] or ():
+            if status not in self._dialect.order_statuses:
+                raise Refusal(400, f"status is one or more of {', '.join(self._dialect.order_statuses)}")
+        kind = query.one_of("instrument_type", self._dialect.instrument_types)
+        symbol, earliest, latest = query.text("symbol"), query.instant("from"), query.instant("to")
+        if earliest and latest and earliest > latest:
+            raise Refusal(400, "from is not after to")
+        bound = {**filters, "type": kind, "symbol": symbol, "from": str(earliest), "to": str(latest), "account": account}
+        page = page_of(*query.page(), bound, ledger.facts.token_secret)
+        ids = set(filters["order_ids"] or ())
+        instruments = _symbols(ledger, filters["instrument_ids"])
+        underlyings = _symbols(ledger, filters["underlying_instrument_ids"])
+        statuses = set(filters["status"] or ())
+        chosen = []
+        for order in sorted(ledger.orders.values(), key=lambda order: (order.created_at, order.number), reverse=True):
+            symbols = {order.symbol} if order.symbol else {leg.symbol for leg in order.legs}
+            if (
+                order.account == account
+                and (not ids or order.id in ids)
+                and (instruments is None or symbols & instruments)
+                and (underlyings is None or {_root(ledger, str(s)) for s in symbols} & underlyings)
+                and (symbol is None or canonical(symbol) in symbols)
+                and (kind is None or (order.symbol and instrument_type(ledger.instruments[order.symbol]) == kind))
+                and (earliest is None or order.created_at >= earliest)
+                and (latest is None or order.created_at <= latest)
+                and (not statuses or order_row(order, ledger, self._dialect)["status"] in statuses)
+            ):
+                chosen.append(order)
+        return Listing([self.order_text(order, ledger) for order in page.of(chosen)], page.metadata(len(chosen)))
+
+    def order(self, ledger: Ledger, account: int, order_id: str) -> str:
+        """GET one order.
+
+        Raises:
+            Refusal: 404 if the account has no such order.
+        """
+        order = ledger.orders.get(order_id.lower())
+        if order is None or order.account != account:
+            raise Refusal(404, "order not found")
+        return self.order_text(order, ledger)
+
+    def order_text(self, order: Order, ledger: Ledger) -> str:
+        """One order as JSON."""
+        return json.dumps(order_row(order, ledger, self._dialect))
+
+    def _valued(self, ledger: Ledger, revision: int, market: Market, now: datetime) -> Valuation:
+        key = (revision, market.trading_moment(now), market.trading_day(now).day)
+        if self._valuation is None or key != self._key:
+            self._key, self._valuation, self._texts = key, Valuation(ledger, market, now), {}
+        return self._valuation
+
+    def _text(self, valued: ValuedPosition, ledger: Ledger) -> str:
+        key = (valued.holding.account, valued.holding.symbol)
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = json.dumps(position_row(valued, ledger, self._dialect))
+        return text
+
+    def _sorted(
+        self, holdings: list[Holding], ledger: Ledger, valuation: Valuation, sort_by: str, descending: bool
+    ) -> list[Holding]:
+        """A total order: by the key, missing values last in both directions, and by symbol where the key is the same."""
+        by_symbol = sorted(holdings, key=lambda holding: holding.symbol)
+        if sort_by == "SYMBOL":
+            return by_symbol[::-1] if descending else by_symbol
+        if sort_by == "QUANTITY":
+            return sorted(by_symbol, key=lambda holding: holding.quantity, reverse=descending)
+        if sort_by in _WORTH:
+            amount = _AMOUNTS[sort_by]
+            pairs = [(amount(valued), valued.holding) for valued in valuation.of(by_symbol)]
+            there = sorted(
+                ((value, holding) for value, holding in pairs if value is not None),
+                key=lambda pair: pair[0],
+                reverse=descending,
+            )
+            return [holding for _, holding in there] + [holding for value, holding in pairs if value is None]
+
+        def kind(holding: Holding) -> str:
+            instrument = ledger.instruments[holding.symbol]
+            if sort_by == "INSTRUMENT_TYPE":
+                return instrument_type(instrument)
+            return position_type(holding.quantity, instrument, self._dialect)
+
+        return sorted(by_symbol, key=kind, reverse=descending)
+
+
+def known_symbol(ledger: Ledger, text: str) -> str:
+    """The book's symbol for a UUID or a symbol in any spacing.
+
+    Raises:
+        Refusal: 404 if the market does not know it.
+    """
+    identifier = as_uuid(text)
+    instrument = ledger.instrument_by_id(identifier) if identifier else ledger.instruments.get(canonical(text))
+    if instrument is None:
+        raise Refusal(404, "instrument not found")
+    return instrument.symbol
+
+
+def _held(ledger: Ledger, account: int, wanted: Sequence[str] | None) -> list[Holding]:
+    symbols = _symbols(ledger, wanted)
+    if symbols is None:
+        return ledger.holdings_of(account)
+    return [holding for symbol in symbols if (holding := ledger.holdings.get((account, symbol)))]
+
+
+def _symbols(ledger: Ledger, wanted: Sequence[str] | None) -> set[str] | None:
+    """The symbols of UUIDs and symbols; what the market does not know matches nothing."""
+    if wanted is None:
+        return None
+    found = set()
+    for text in wanted:
+        try:
+            found.add(known_symbol(ledger, text))
+        except Refusal:
+            continue
+    return found
+
+
+def _root(ledger: Ledger, symbol: str) -> str | None:
+    contract = ledger.instruments[symbol].contract
+    return contract.root if contract else None

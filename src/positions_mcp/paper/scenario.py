@@ -1,0 +1,261 @@
+"""Scenario files: what a paper book starts with, as a trader writes it in TOML (`docs/paper-exchange.md`).
+
+This module reads and checks; `staging` turns a scenario into a ledger.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from positions_mcp.packaged import config_dir
+from positions_mcp.paper.errors import ScenarioError
+from positions_mcp.paper.expiries import parse_series
+from positions_mcp.paper.symbols import is_ticker, parse_contract
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_EXAMPLES = "AAPL, AAPL today 190 call, AAPL friday+1 187.5 put or AAPL  280121C00195000"
+
+
+def _duration(text: str) -> str:
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is no duration; write 300ms, 2s, 5m, 4h or 1d")
+    return text
+
+
+def _ticker(text: str) -> str:
+    if not is_ticker(text):
+        raise ValueError(f"{text!r} is no ticker; write capital letters, such as AAPL or BRK.B")
+    return text
+
+
+def _instrument(text: str) -> str:
+    if not (is_ticker(text) or parse_contract(text) or parse_series(text)):
+        raise ValueError(f"{text!r} is no instrument; write {_EXAMPLES}")
+    return text
+
+
+def span_of(duration: str) -> timedelta:
+    """The length of a checked duration such as `300ms`."""
+    match = _DURATION.fullmatch(duration)
+    assert match, duration
+    return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2]]))
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+Ticker = Annotated[str, AfterValidator(_ticker)]
+InstrumentText = Annotated[str, AfterValidator(_instrument)]
+Price = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=4)]
+Units = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=4)]
+Contracts = Annotated[int, Field(gt=0, le=1_000_000)]
+
+
+class Section(BaseModel):
+    """A table of a scenario file: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClockSection(Section):
+    """`[clock]`: the book's clock runs from this New York time on its first trading day, instead of real time."""
+
+    at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    standing: bool = False
+
+
+class DelaysSection(Section):
+    """`[delays]`: how long the exchange takes."""
+
+    acknowledge: Duration = "300ms"
+    first_fill: Duration = "1s"
+    last_fill: Duration = "2s"
+    clearing: Duration = "5s"
+    cancel: Duration = "5s"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> DelaysSection:
+        if not span_of(self.acknowledge) <= span_of(self.first_fill) <= span_of(self.last_fill):
+            raise ValueError("acknowledge comes before first_fill, and first_fill before last_fill")
+        return self
+
+
+class UnderlyingSection(Section):
+    """`[[underlyings]]`: a share, with the price it closed at before the scenario begins; `priced = false`: none is known."""
+
+    symbol: Ticker
+    price: Price | None = None
+    priced: bool = True
+    volatility: Annotated[Decimal, Field(ge=0, le=3)] = Decimal("0.30")
+    venue: str = "XNAS"
+
+    @model_validator(mode="after")
+    def _priced_or_not(self) -> UnderlyingSection:
+        if self.priced == (self.price is None):
+            raise ValueError("give a price, or priced = false")
+        return self
+
+
+class PositionSection(Section):
+    """`[[positions]]`: shares or contracts held; a negative quantity is short."""
+
+    symbol: InstrumentText
+    quantity: Annotated[Decimal, Field(max_digits=12, decimal_places=4)]
+    average_price: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]
+
+    @model_validator(mode="after")
+    def _held(self) -> PositionSection:
+        if not self.quantity:
+            raise ValueError("a position of 0 is none")
+        return self
+
+
+class LegSection(Section):
+    """A leg of a multi-leg order."""
+
+    symbol: InstrumentText
+    side: Literal["buy", "sell"]
+    ratio: Contracts = 1
+
+
+class OrderSection(Section):
+    """`[[orders]]`: a limit order that rests in the market and never fills; it locks what it would sell or buy back."""
+
+    symbol: InstrumentText | None = None
+    legs: tuple[LegSection, ...] = ()
+    side: Literal["buy", "sell"]
+    quantity: Units
+    limit: Price
+    age: Duration = "1h"
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> OrderSection:
+        if (self.symbol is None) == (len(self.legs) < 2):
+            raise ValueError("give a symbol, or two legs or more")
+        return self
+
+
+class InstructionSection(Section):
+    """`[[instructions]]`: a position instruction from before; clearing answers a sent one `answered_after` the start."""
+
+    symbol: InstrumentText
+    type: Literal["exercise", "do_not_exercise", "contrary_exercise"]
+    quantity: Contracts
+    status: Literal["sent", "accepted", "rejected", "cancel_requested", "cancelled", "cancel_failed"] = "sent"
+    accepted: Annotated[int, Field(ge=0)] | None = None
+    key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    reason: Annotated[str, Field(max_length=200)] = ""
+    answered_after: Duration = "5s"
+    age: Duration = "30m"
+
+
+class BehaviourSection(Section):
+    """`[[behaviour]]`: an instrument on which something goes wrong."""
+
+    symbol: InstrumentText
+    fills: Annotated[Decimal, Field(ge=0, le=1)] = Decimal(1)
+    orders: Literal["fill", "reject", "reject_later"] = "fill"
+    reason: Annotated[str, Field(max_length=200)] = ""
+    accepts: Annotated[int, Field(ge=0)] | None = None
+    clearing: Literal["accept", "reject"] = "accept"
+    cancel: Literal["succeed", "fail"] = "succeed"
+    unresolvable: bool = False
+
+
+class GenerateSection(Section):
+    """`[generate]`: positions made up from a seed; the same seed always makes the same ones."""
+
+    seed: str = "large"
+    positions: Annotated[int, Field(ge=1, le=200_000)]
+    underlyings: Annotated[int, Field(ge=1, le=10_000)] = 400
+    options: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.6")
+    short: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.3")
+
+    @model_validator(mode="after")
+    def _enough_room(self) -> GenerateSection:
+        if self.positions > self.underlyings * 200:
+            raise ValueError("at most 200 positions for each underlying")
+        return self
+
+
+class Scenario(Section):
+    """A whole scenario file."""
+
+    title: str
+    about: str = ""
+    cash: Annotated[Decimal, Field(max_digits=15, decimal_places=2)] = Decimal(0)
+    clock: ClockSection | None = None
+    delays: DelaysSection = DelaysSection()
+    underlyings: tuple[UnderlyingSection, ...] = ()
+    positions: tuple[PositionSection, ...] = ()
+    orders: tuple[OrderSection, ...] = ()
+    instructions: tuple[InstructionSection, ...] = ()
+    behaviour: tuple[BehaviourSection, ...] = ()
+    generate: GenerateSection | None = None
+
+
+def scenario_names() -> list[str]:
+    """The scenarios that come with the program."""
+    return sorted(path.stem for path in (config_dir() / "paper").glob("*.toml"))
+
+
+def load_scenario(name: str) -> Scenario:
+    """Reads a scenario by its packaged name, or from a file whose path ends in `.toml`.
+
+    Raises:
+        ScenarioError: there is no such scenario, or it is wrong; the message names value, allowed values and place.
+    """
+    path = Path(name) if name.endswith(".toml") else config_dir() / "paper" / f"{name}.toml"
+    if not name.endswith(".toml") and name not in scenario_names():
+        raise ScenarioError(
+            f"no scenario {name!r}; there are {', '.join(scenario_names())}, or give the path of your own .toml file"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"the scenario {path} cannot be read: {error}") from error
+    return parse_scenario(text, where=str(path))
+
+
+def parse_scenario(text: str, *, where: str) -> Scenario:
+    """Checks the text of a scenario file; `where` is named in errors.
+
+    Raises:
+        ScenarioError: it is not TOML, or a value is not allowed.
+    """
+    try:
+        return Scenario.model_validate(tomllib.loads(text, parse_float=Decimal))
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{where} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise ScenarioError("\n".join(f"{where}: {_said(problem, Scenario)}" for problem in error.errors())) from None
+
+
+def _said(problem: object, root: type[Section]) -> str:
+    """One problem of a file as `positions[3].quantity = 'x': what is allowed`."""
+    assert isinstance(problem, dict)
+    place, section = "", root
+    for step in problem["loc"]:
+        if isinstance(step, int):
+            place += f"[{step}]"
+            continue
+        place += f".{step}" if place else str(step)
+        field = section.model_fields.get(str(step))
+        for candidate in _sections(field.annotation if field else None):
+            section = candidate
+    if problem["type"] == "extra_forbidden":
+        return f"{place}: unknown key; allowed here: {', '.join(section.model_fields)}"
+    value = "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f" = {str(problem['input'])!r}"
+    return f"{place}{value}: {str(problem['msg']).removeprefix('Value error, ')}"
+
+
+def _sections(annotation: object) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for inner in getattr(annotation, "__args__", ()) for section in _sections(inner)]

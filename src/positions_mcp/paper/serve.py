@@ -1,0 +1,109 @@
+"""The paper exchange over TCP, on loopback, with failures that are real: sockets are reset, cut and refused."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import uvicorn
+from anyio.to_thread import run_sync
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from positions_mcp.paper.app import Message, PaperApp, Receive, Send
+from positions_mcp.paper.exchange import PaperExchange
+from positions_mcp.paper.faults import AnswerTruncated, TransportFault
+
+HOST = "127.0.0.1"
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_REFUSAL_SECONDS = 2.0
+_KEEP_ALIVE_SECONDS = 75
+_connections: dict[tuple[str, int], asyncio.Transport] = {}
+
+
+class _Protocol(H11Protocol):
+    """Remembers the transport of every connection, so that one of them can be made to fail."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base does
+        super().connection_made(transport)
+        if self.client is not None:
+            _connections[self.client] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.client is not None:
+            _connections.pop(self.client, None)
+        super().connection_lost(exc)
+
+
+class _FailingTransport:
+    """Runs the application and turns its transport faults into the real thing."""
+
+    def __init__(self, app: PaperApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except TransportFault as fault:
+            transport = _connections.get(tuple(scope["client"]))
+            if transport is None:
+                return
+            if isinstance(fault, AnswerTruncated):
+                transport.close()
+            else:
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                transport.abort()
+            message: Message = {}
+            while message.get("type") != "http.disconnect":
+                message = await receive()
+
+
+class _Server(uvicorn.Server):
+    """Listens, and stops listening for as long as a `refuse` fault says: then the operating system refuses connections."""
+
+    def __init__(self, config: uvicorn.Config, exchange: PaperExchange, announce: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._exchange = exchange
+        self._announce = announce
+        self._refusing_until: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        first = not self.started
+        await super().startup(sockets)
+        if first and self.started:
+            self.config.port = self.servers[0].sockets[0].getsockname()[1]
+            self._announce(self.config.port)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._refusing_until is not None and monotonic() >= self._refusing_until:
+            self._refusing_until = None
+            await self.startup()
+        elif self._refusing_until is None and (fault := await run_sync(self._exchange.strike_refusal)):
+            self._refusing_until = monotonic() + float(_REFUSAL_SECONDS if fault.seconds is None else fault.seconds)
+            for server in self.servers:
+                server.close()
+            for transport in list(_connections.values()):
+                transport.abort()
+        return await super().on_tick(counter)
+
+
+def serve(exchange: PaperExchange, port: int, announce: Callable[[int], None]) -> None:
+    """Serves until interrupted. `announce` is called with the port once connections are accepted (port 0 picks one)."""
+    config = uvicorn.Config(
+        _FailingTransport(exchange.app),  # type: ignore[arg-type]  # an ASGI application by its signature
+        host=HOST,
+        port=port,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=2,
+    )
+    _Server(config, exchange, announce).run()

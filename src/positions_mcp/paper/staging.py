@@ -1,0 +1,245 @@
+"""Turns a scenario into a ledger, at the instant at which it is loaded."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+from positions_mcp.domain.sessions import NEW_YORK, new_york_day
+from positions_mcp.paper.errors import ScenarioError
+from positions_mcp.paper.expiries import expiry_date, parse_series
+from positions_mcp.paper.holdings import Account, Behaviour, Holding, Instrument
+from positions_mcp.paper.ledger import Delays, Facts, Ledger
+from positions_mcp.paper.market import Market
+from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType, Leg, Order, OrderStatus
+from positions_mcp.paper.scenario import (
+    BehaviourSection,
+    GenerateSection,
+    InstructionSection,
+    OrderSection,
+    Scenario,
+    span_of,
+)
+from positions_mcp.paper.symbols import Contract, canonical, instrument_id_of, parse_contract
+from positions_mcp.ports import Ids, MarketCalendar
+
+_OPTION_VENUE = "XCBO"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ACCEPTED_SO_FAR = frozenset({InstructionStatus.ACCEPTED})
+
+
+def first_trading_day(now: datetime, calendar: MarketCalendar, processing: time) -> date:
+    """What "today" means in a scenario: this session's day until its contracts have expired, otherwise the next one's."""
+    day = new_york_day(now)
+    if calendar.session_on(day) and now < datetime.combine(day, processing, NEW_YORK):
+        return day
+    return calendar.next_session(day + timedelta(days=1)).day
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything a scenario is loaded with. `now` is the book's first instant, `today` its first trading day."""
+
+    name: str
+    now: datetime
+    today: date
+    calendar: MarketCalendar
+    ids: Ids
+
+    def ledger(self, scenario: Scenario, accounts: tuple[int, ...], token_secret: str) -> Ledger:
+        """A ledger in which every account holds what the scenario says.
+
+        Raises:
+            ScenarioError: something it names is not defined, or does not fit together.
+        """
+        market = Market(self.calendar, self.now, self.name)
+        delays = Delays(**{name: span_of(text) for name, text in scenario.delays.model_dump().items()})
+        anchor = market.previous_close(self.now).closes
+        ledger = Ledger(Facts(self.name, scenario.title, self.now, anchor, self.now, token_secret, delays))
+        ledger.changed.add(("facts", ""))
+        for underlying in scenario.underlyings:
+            ledger.put_instrument(
+                Instrument(
+                    underlying.symbol,
+                    instrument_id_of(underlying.symbol),
+                    None,
+                    underlying.price,
+                    underlying.volatility,
+                    underlying.venue,
+                )
+            )
+        for account in accounts:
+            ledger.put_account(Account(account, scenario.cash))
+            self._stage_account(ledger, market, scenario, account)
+        for section in scenario.behaviour:
+            self._behave(ledger, section)
+        return ledger
+
+    def _stage_account(self, ledger: Ledger, market: Market, scenario: Scenario, account: int) -> None:
+        for position in scenario.positions:
+            instrument = self._instrument(ledger, position.symbol)
+            cost = position.quantity * position.average_price * instrument.multiplier
+            if (account, instrument.symbol) in ledger.holdings:
+                raise ScenarioError(f"{self.name}: positions: {position.symbol!r} is listed twice")
+            ledger.put_holding(Holding(account, instrument.symbol, position.quantity, cost))
+        if scenario.generate:
+            for holding in _generated(scenario.generate, account, self, ledger):
+                ledger.put_holding(holding)
+        for order in scenario.orders:
+            self._rest(ledger, order, account)
+        for instruction in scenario.instructions:
+            self._instruct(ledger, market, instruction, account)
+
+    def _instrument(self, ledger: Ledger, text: str) -> Instrument:
+        series = parse_series(text)
+        contract = series.contract(self.today, self.calendar) if series else parse_contract(text)
+        symbol = contract.compact if contract else canonical(text)
+        root = contract.root if contract else symbol
+        if root not in ledger.instruments:
+            defined = ", ".join(sorted(ledger.instruments)) or "none"
+            raise ScenarioError(f"{self.name}: {text!r} needs an [[underlyings]] entry for {root!r}; defined: {defined}")
+        if symbol not in ledger.instruments:
+            self.list_contract(ledger, contract) if contract else None
+        return ledger.instruments[symbol]
+
+    def list_contract(self, ledger: Ledger, contract: Contract) -> Instrument:
+        """Adds a contract on a defined underlying to the market."""
+        volatility = ledger.instruments[contract.root].volatility
+        symbol = contract.compact
+        instrument = Instrument(symbol, instrument_id_of(symbol), contract, None, volatility, _OPTION_VENUE)
+        ledger.put_instrument(instrument)
+        return instrument
+
+    def _rest(self, ledger: Ledger, section: OrderSection, account: int) -> None:
+        instrument = self._instrument(ledger, section.symbol) if section.symbol else None
+        legs = tuple(
+            Leg(self._instrument(ledger, leg.symbol).symbol, "BUY" if leg.side == "buy" else "SELL", Decimal(leg.ratio))
+            for leg in section.legs
+        )
+        created = self.now - span_of(section.age)
+        order = Order(
+            id=self.ids.new(),
+            number=len(ledger.orders) + 1,
+            account=account,
+            symbol=instrument.symbol if instrument else None,
+            side="BUY" if section.side == "buy" else "SELL",
+            quantity=section.quantity,
+            status=OrderStatus.NEW,
+            created_at=created,
+            updated_at=created,
+            venue=instrument.venue if instrument else _OPTION_VENUE,
+            order_type="LIMIT",
+            time_in_force="GOOD_TILL_CANCEL",
+            limit_price=section.limit,
+            legs=legs,
+        )
+        self._must_fit(ledger, order)
+        ledger.put_order(order)
+
+    def _must_fit(self, ledger: Ledger, order: Order) -> None:
+        parts = [(order.symbol, order.side, Decimal(1))] if order.symbol else [(g.symbol, g.side, g.ratio) for g in order.legs]
+        for symbol, side, ratio in parts:
+            holding = ledger.holdings.get((order.account, str(symbol)))
+            reduces = holding is not None and (holding.quantity > 0) == (side == "SELL")
+            if reduces and ledger.available(order.account, str(symbol)) < order.quantity * ratio:
+                raise ScenarioError(f"{self.name}: orders: {order.quantity * ratio} of {symbol} are more than is free there")
+
+    def _instruct(self, ledger: Ledger, market: Market, section: InstructionSection, account: int) -> None:
+        instrument = self._instrument(ledger, section.symbol)
+        holding = ledger.holdings.get((account, instrument.symbol))
+        if instrument.contract is None or holding is None or holding.quantity <= 0:
+            raise ScenarioError(f"{self.name}: instructions: {section.symbol!r} is no option held long")
+        status = InstructionStatus[section.status.upper()]
+        created = self.now - span_of(section.age)
+        outstanding = status in (InstructionStatus.SENT, InstructionStatus.CANCEL_REQUESTED)
+        key = self.ids.new()
+        accepted = section.quantity if section.accepted is None else min(section.accepted, section.quantity)
+        instruction = Instruction(
+            id=key,
+            number=len(ledger.instructions) + 1,
+            account=account,
+            client_key=section.key or key,
+            instruction_type=InstructionType[section.type.upper()],
+            symbol=instrument.symbol,
+            quantity=Decimal(section.quantity),
+            status=status,
+            created_at=created,
+            updated_at=created if outstanding else created + timedelta(seconds=5),
+            accepted=Decimal(accepted) if status in _ACCEPTED_SO_FAR else None,
+            reason=section.reason,
+            reason_code="CLEARING_REJECTED" if status is InstructionStatus.REJECTED else "",
+            due_at=min(self.now + span_of(section.answered_after), market.processing(instrument.contract.expiry))
+            if outstanding
+            else None,
+        )
+        spoken_for = ledger.instructed(account, instrument.symbol) + (instruction.contracts if instruction.stands else 0)
+        if spoken_for > holding.quantity:
+            raise ScenarioError(f"{self.name}: instructions: {spoken_for} of {section.symbol!r}, but {holding.quantity} are held")
+        ledger.put_instruction(instruction)
+
+    def _behave(self, ledger: Ledger, section: BehaviourSection) -> None:
+        instrument = self._instrument(ledger, section.symbol)
+        ledger.put_instrument(
+            Instrument(
+                instrument.symbol,
+                instrument.instrument_id,
+                instrument.contract,
+                instrument.price,
+                instrument.volatility,
+                instrument.venue,
+                Behaviour(
+                    fills=section.fills,
+                    rejects="at_once" if section.orders == "reject" else "later" if section.orders == "reject_later" else "",
+                    reason=section.reason,
+                    accepts=None if section.accepts is None else Decimal(section.accepts),
+                    clearing_rejects=section.clearing == "reject",
+                    cancel_fails=section.cancel == "fail",
+                    unresolvable=section.unresolvable,
+                ),
+            )
+        )
+
+
+def _generated(section: GenerateSection, account: int, stage: Stage, ledger: Ledger) -> list[Holding]:
+    """As many positions as the section asks for, without two in the same instrument."""
+    dice = random.Random(f"{section.seed}|{section.positions}")
+    roots = [_ticker_of(number) for number in range(section.underlyings)]
+    for root in roots:
+        if root not in ledger.instruments:
+            price, volatility = Decimal(dice.randrange(500, 60_000)) / 100, Decimal(dice.randrange(15, 80)) / 100
+            ledger.put_instrument(Instrument(root, instrument_id_of(root), None, price, volatility, "XNYS"))
+    expiries = [expiry_date(text, stage.today, stage.calendar) for text in ("friday", "friday+1", "month+1", "month+2", "month+6")]
+    wanted_options = min(int(section.positions * section.options), section.positions)
+    holdings: dict[str, Holding] = {}
+    for root in roots[: section.positions - wanted_options]:
+        price = ledger.instruments[root].price or Decimal(1)
+        holdings[root] = _holding(dice, section, account, ledger.instruments[root], price, dice.randrange(1, 2000))
+    while len(holdings) < section.positions:
+        root = dice.choice(roots)
+        price = ledger.instruments[root].price or Decimal(1)
+        strike = (price * Decimal(dice.randrange(60, 141)) / 100).quantize(Decimal("0.5"))
+        contract = Contract(root, dice.choice(expiries), dice.choice(("call", "put")), max(strike, Decimal("0.5")))
+        if contract.compact not in holdings:
+            instrument = stage.list_contract(ledger, contract)
+            paid = max((price * Decimal(dice.randrange(1, 120)) / 1000).quantize(Decimal("0.01")), Decimal("0.01"))
+            holdings[contract.compact] = _holding(dice, section, account, instrument, paid, dice.randrange(1, 60))
+    return list(holdings.values())
+
+
+def _holding(
+    dice: random.Random, section: GenerateSection, account: int, instrument: Instrument, price: Decimal, units: int
+) -> Holding:
+    quantity = Decimal(-units if dice.random() < section.short else units)
+    paid = (price * Decimal(dice.randrange(70, 131)) / 100).quantize(Decimal("0.01"))
+    return Holding(account, instrument.symbol, quantity, quantity * max(paid, Decimal("0.01")) * instrument.multiplier)
+
+
+def _ticker_of(number: int) -> str:
+    """A four-letter ticker that is none of the usual ones: QAAA, QAAB …"""
+    letters = ""
+    for _ in range(3):
+        number, place = divmod(number, 26)
+        letters = _LETTERS[place] + letters
+    return "Q" + letters

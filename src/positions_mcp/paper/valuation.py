@@ -1,0 +1,90 @@
+"""What positions are worth at an instant: price, value, cost and profit, exactly, in decimals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from positions_mcp.paper.holdings import ZERO, Holding, Instrument
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.market import CENT, Market
+
+_PERCENT = Decimal("0.0001")
+_AVERAGE = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class ValuedPosition:
+    """A position with its value. None where no price is known; `market_value` is then 0, which the API requires to be there."""
+
+    holding: Holding
+    instrument: Instrument
+    available: Decimal
+    average_price: Decimal
+    price: Decimal | None
+    closing_price: Decimal | None
+    closing_date: date
+    market_value: Decimal
+    unrealized: Decimal | None
+    unrealized_pct: Decimal | None
+    daily: Decimal | None
+    daily_pct: Decimal | None
+    daily_realized: Decimal
+
+
+class Valuation:
+    """All positions of one ledger at one instant; each is valued when first asked for and kept."""
+
+    def __init__(self, ledger: Ledger, market: Market, instant: datetime) -> None:
+        self._ledger = ledger
+        self._market = market
+        self.moment = market.trading_moment(instant)
+        self._today = market.trading_day(instant).day
+        self._close = market.previous_close(instant)
+        self._known: dict[tuple[int, str], ValuedPosition] = {}
+
+    def of(self, holdings: Iterable[Holding]) -> list[ValuedPosition]:
+        """The given positions, valued."""
+        return [self._known.get((holding.account, holding.symbol)) or self._value(holding) for holding in holdings]
+
+    def _value(self, holding: Holding) -> ValuedPosition:
+        instrument = self._ledger.instruments[holding.symbol]
+        underlying = self._ledger.underlying(instrument)
+        quote = self._market.quote(instrument, underlying, self.moment, self._close.closes)
+        units = holding.quantity * instrument.multiplier
+        value = ZERO if quote.price is None else (units * quote.price).quantize(CENT)
+        unrealized = None if quote.price is None else (units * quote.price - holding.cost).quantize(CENT)
+        daily = daily_pct = None
+        if quote.price is not None and quote.closing_price is not None:
+            daily = (units * (quote.price - quote.closing_price)).quantize(CENT)
+            daily_pct = _share(daily, units * quote.closing_price)
+        valued = ValuedPosition(
+            holding=holding,
+            instrument=instrument,
+            available=self._ledger.available(holding.account, holding.symbol),
+            average_price=_trimmed(holding.cost / units),
+            price=quote.price,
+            closing_price=quote.closing_price,
+            closing_date=self._close.day,
+            market_value=value,
+            unrealized=unrealized,
+            unrealized_pct=None if unrealized is None else _share(unrealized, holding.cost),
+            daily=daily,
+            daily_pct=daily_pct,
+            daily_realized=holding.realized_today if holding.realized_day == self._today else ZERO,
+        )
+        self._known[(holding.account, holding.symbol)] = valued
+        return valued
+
+
+def _share(amount: Decimal, whole: Decimal) -> Decimal | None:
+    return (amount * 100 / abs(whole)).quantize(_PERCENT) if whole else None
+
+
+def _trimmed(average: Decimal) -> Decimal:
+    """At most six decimals and at least two."""
+    exact = average.quantize(_AVERAGE)
+    cents = exact.quantize(CENT)
+    return cents if cents == exact else exact.normalize()

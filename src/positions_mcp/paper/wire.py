@@ -1,0 +1,191 @@
+"""How positions, orders and instructions look on the wire, in each dialect. Decimals are strings, times have nine digits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from positions_mcp.paper.dialects import Dialect
+from positions_mcp.paper.holdings import Instrument
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.model import Instruction, InstructionStatus, Order, OrderStatus
+from positions_mcp.paper.valuation import ValuedPosition
+
+Row = dict[str, Any]
+NIL_ID = "00000000-0000-0000-0000-000000000000"
+"""The id of an instruction that was refused before it was taken in."""
+
+
+def position_row(valued: ValuedPosition, ledger: Ledger, dialect: Dialect) -> Row:
+    """One position. `available_quantity` has no sign; where no price is known, prices and profits are null."""
+    holding, instrument = valued.holding, valued.instrument
+    row: Row = {
+        "account_id": holding.account,
+        "available_quantity": plain(valued.available),
+        "avg_price": plain(valued.average_price),
+        "closing_price": _optional(valued.closing_price),
+        "closing_price_date": None if valued.closing_price is None else valued.closing_date.isoformat(),
+        "cost_basis": plain(_cents(holding.cost)),
+        "daily_unrealized_pnl": _optional(valued.daily),
+        "daily_unrealized_pnl_pct": _optional(valued.daily_pct),
+        "instrument_id": instrument.instrument_id,
+        "instrument_price": _optional(valued.price),
+        "instrument_type": instrument_type(instrument),
+        "market_value": plain(valued.market_value),
+        "position_type": position_type(holding.quantity, instrument, dialect),
+        "quantity": plain(holding.quantity),
+        "symbol": shown_symbol(instrument),
+        "underlying_instrument_id": _underlying_id(instrument, ledger),
+        "unrealized_pnl": _optional(valued.unrealized),
+        "unrealized_pnl_pct": _optional(valued.unrealized_pct),
+    }
+    if dialect.is_current:
+        row["daily_realized_pnl"] = plain(_cents(valued.daily_realized))
+        row["underlying_instrument_type"] = _underlying_type(instrument, ledger)
+    return row
+
+
+def order_row(order: Order, ledger: Ledger, dialect: Dialect) -> Row:
+    """One order. The seed has no QUEUED: an order that waits for the session is PENDING_NEW there, with its queue state."""
+    instrument = ledger.instruments[order.symbol] if order.symbol else None
+    status = order.status
+    if status is OrderStatus.QUEUED and not dialect.is_current:
+        status = OrderStatus.PENDING_NEW
+    row: Row = {
+        "id": order.id,
+        "account_id": order.account,
+        "average_fill_price": plain(_average(order)) if order.filled else None,
+        "created_at": timestamp(order.created_at),
+        "details": list(order.details) or None,
+        "expires_at": None,
+        "extended_hours": False,
+        "filled_quantity": plain(order.filled),
+        "instrument_id": instrument.instrument_id if instrument else None,
+        "instrument_type": instrument_type(instrument) if instrument else None,
+        "leaves_quantity": plain(order.leaves),
+        "limit_price": _optional(order.limit_price),
+        "order_type": order.order_type,
+        "quantity": plain(order.quantity),
+        "queue_state": _queue_state(order),
+        "releases_at": timestamp(order.releases_at) if order.releases_at else None,
+        "side": order.side,
+        "status": status.value,
+        "stop_price": None,
+        "symbol": shown_symbol(instrument) if instrument else None,
+        "time_in_force": order.time_in_force,
+        "underlying_instrument_id": _underlying_id(instrument, ledger) if instrument else None,
+        "updated_at": timestamp(order.updated_at),
+        "venue": order.venue,
+    }
+    if dialect.is_current:
+        row["client_order_id"] = order.id
+        row["strategy"] = {"type": "SOR"}
+        row["underlying_instrument_type"] = _underlying_type(instrument, ledger) if instrument else None
+        row["legs"] = [
+            {
+                "instrument_id": ledger.instruments[leg.symbol].instrument_id,
+                "symbol": shown_symbol(ledger.instruments[leg.symbol]),
+                "side": leg.side,
+                "ratio": plain(leg.ratio),
+            }
+            for leg in order.legs
+        ] or None
+    return row
+
+
+def instruction_row(instruction: Instruction, ledger: Ledger, dialect: Dialect) -> Row:
+    """One instruction that the exchange took in."""
+    instrument = ledger.instruments[instruction.symbol]
+    row: Row = {
+        "id": instruction.id,
+        "account_id": instruction.account,
+        dialect.key_field: instruction.client_key,
+        "instruction_type": instruction.instruction_type.value,
+        "instrument_id": instrument.instrument_id,
+        "quantity": plain(instruction.quantity),
+        "status": instruction.status.value,
+        "symbol": instrument.contract.spaced if instrument.contract else instrument.symbol,
+        "accepted_quantity": _optional(instruction.accepted),
+        "created_at": timestamp(instruction.created_at),
+        "rejection_reason": instruction.reason or None,
+        "updated_at": timestamp(instruction.updated_at),
+    }
+    if dialect.is_current:
+        row["underlying_instrument_id"] = _underlying_id(instrument, ledger)
+        row["rejection"] = None
+        if instruction.status in (InstructionStatus.REJECTED, InstructionStatus.CANCEL_FAILED):
+            code = instruction.reason_code or "CLEARING_REJECTED"
+            row["rejection"] = rejection(code, instruction.reason, {}, clearing=True)
+    return row
+
+
+def rejection(reason: str, description: str, metadata: Mapping[str, str], *, clearing: bool = False) -> Row:
+    """The machine-readable reason of a rejected instruction, as the current dialect has it."""
+    domain = "com.clearstreet.oems.clearing" if clearing else "com.clearstreet.oems.exercise"
+    return {"reason": reason, "domain": domain, "description": description, "metadata": dict(metadata)}
+
+
+def instrument_type(instrument: Instrument) -> str:
+    """COMMON_STOCK or OPTION; the paper market has nothing else."""
+    return "OPTION" if instrument.contract else "COMMON_STOCK"
+
+
+def position_type(quantity: Decimal, instrument: Instrument, dialect: Dialect) -> str:
+    """LONG or SHORT; in the seed an option's right as well."""
+    side = "LONG" if quantity > 0 else "SHORT"
+    if instrument.contract is None or dialect.is_current:
+        return side
+    return f"{side}_{instrument.contract.right.upper()}"
+
+
+def shown_symbol(instrument: Instrument) -> str:
+    """The symbol as positions and orders carry it: empty for an option the API could not resolve."""
+    return "" if instrument.behaviour.unresolvable else instrument.symbol
+
+
+def plain(value: Decimal) -> str:
+    """A decimal without exponent; whole numbers without a point, others as they were kept."""
+    text = format(value, "f")
+    whole, point, fraction = text.partition(".")
+    if point and not fraction.strip("0") and len(fraction) != 2:
+        return whole
+    return text
+
+
+def timestamp(instant: datetime) -> str:
+    """RFC 3339 in UTC with nine fractional digits, as the API writes them."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
+
+
+def _optional(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+def _cents(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("0.01"))
+
+
+def _average(order: Order) -> Decimal:
+    average = (order.filled_value / order.filled).quantize(Decimal("0.000001"))
+    cents = _cents(average)
+    return cents if cents == average else average.normalize()
+
+
+def _queue_state(order: Order) -> str | None:
+    if order.releases_at is None:
+        return None
+    return "AWAITING_RELEASE" if order.status is OrderStatus.QUEUED else "RELEASED"
+
+
+def _underlying_id(instrument: Instrument, ledger: Ledger) -> str | None:
+    if instrument.contract is None or instrument.behaviour.unresolvable:
+        return None
+    return ledger.underlying(instrument).instrument_id
+
+
+def _underlying_type(instrument: Instrument, ledger: Ledger) -> str | None:
+    if instrument.contract is None or instrument.behaviour.unresolvable:
+        return None
+    return instrument_type(ledger.underlying(instrument))

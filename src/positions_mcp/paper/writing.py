@@ -1,0 +1,111 @@
+"""The writing operations: closes, instructions and cancels, with the effects the exchange counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from positions_mcp.paper.engine import instructions, orders
+from positions_mcp.paper.errors import Refusal
+from positions_mcp.paper.holdings import Holding
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.market import Market
+from positions_mcp.paper.model import Instruction, Order
+from positions_mcp.paper.reading import known_symbol
+from positions_mcp.paper.requests import SubmittedRow
+from positions_mcp.ports import Ids
+
+_ONE = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One write: on which ledger and market, when, for whom, and under which request id."""
+
+    ledger: Ledger
+    market: Market
+    ids: Ids
+    now: datetime
+    account: int
+    request_id: str
+    interfered: bool = False
+    """Whether somebody else trades one unit of the first position just before it is closed."""
+
+    def close_all(self, cancel_orders: bool) -> list[Order]:
+        """Closes every position; one order for each, REJECTED where nothing is available."""
+        holdings = sorted(self.ledger.holdings_of(self.account), key=lambda holding: holding.symbol)
+        placed = self._close(holdings, cancel_orders)
+        self._count("close_positions", [order.id for order in placed])
+        return placed
+
+    def close(self, instrument: str, cancel_orders: bool) -> list[Order]:
+        """Closes one position, given as UUID or symbol.
+
+        Raises:
+            Refusal: 404 for an instrument that is not known or not held; 400 if nothing of it is available.
+        """
+        symbol = known_symbol(self.ledger, instrument)
+        holding = self.ledger.holdings.get((self.account, symbol))
+        if holding is None:
+            raise Refusal(404, "position not found")
+        if not cancel_orders and not self.ledger.available(self.account, symbol):
+            raise Refusal(400, "no quantity is available to close: all of it is locked by open orders or instructions")
+        placed = self._close([holding], cancel_orders)
+        self._count("close_position", [order.id for order in placed])
+        return placed
+
+    def _close(self, holdings: Sequence[Holding], cancel_orders: bool) -> list[Order]:
+        if self.interfered and holdings:
+            first = holdings[0]
+            orders.trade_elsewhere(self.ledger, self.market, first, _ONE, self.ids.new(), self.now)
+            holdings = [self.ledger.holdings[(first.account, first.symbol)], *holdings[1:]]
+        if cancel_orders:
+            symbols = {holding.symbol for holding in holdings}
+            orders.cancel_open(self.ledger, self.account, symbols, self.now, "Cancelled before closing the position")
+        targets = [(holding, self.ledger.available(self.account, holding.symbol)) for holding in holdings]
+        return [
+            orders.place_close(self.ledger, self.market, holding, quantity, self.ids.new(), self.now)
+            for holding, quantity in targets
+        ]
+
+    def submit(
+        self, rows: Sequence[SubmittedRow], *, honour_keys: bool, clearing_up: bool, unknown_refuses_all: bool
+    ) -> list[instructions.Judged]:
+        """Submits a batch of instructions.
+
+        Raises:
+            Refusal: 404 for the whole batch if an instrument is unknown and `unknown_refuses_all`.
+        """
+        if unknown_refuses_all:
+            for number, row in enumerate(rows):
+                if self.ledger.instrument_by_id(row.instrument_id.lower()) is None:
+                    raise Refusal(404, f"instructions[{number}]: unknown instrument_id", [{"row": str(number)}])
+        judged = instructions.submit(
+            self.ledger,
+            self.market,
+            self.ids,
+            self.account,
+            rows,
+            self.now,
+            honour_keys=honour_keys,
+            clearing_up=clearing_up,
+        )
+        self._count("submit_position_instructions", [row.id for row in judged if isinstance(row, Instruction)])
+        return judged
+
+    def cancel(self, instruction_id: str) -> Instruction:
+        """Requests the cancel of an instruction.
+
+        Raises:
+            Refusal: 404 or 409, see `engine.instructions.request_cancel`.
+        """
+        instruction = instructions.request_cancel(self.ledger, self.market, self.account, instruction_id, self.now)
+        self._count("cancel_position_instruction", [instruction.id])
+        return instruction
+
+    def _count(self, operation: str, made: list[str]) -> None:
+        if made:
+            self.ledger.add_effect(self.now, operation, self.account, self.request_id, tuple(made))
+            self.ledger.happened(self.now)
