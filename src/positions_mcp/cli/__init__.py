@@ -1,7 +1,8 @@
 """The command line: `positions-mcp COMMAND`.
 
 Each command is a module of its own, imported only when it is the one asked for, so that `serve` starts fast. It has
-`add_arguments(parser)` and `run(arguments) -> exit code`; to add a command, write its module and a line in `COMMANDS`.
+`add_arguments(parser)` and `run(arguments) -> exit code`, or, to describe itself wholly, `add_parser(subparsers)` setting
+`handler`. To add a command, write its module and a line in `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
     try:
-        code: int = parsed.run(parsed)
+        code: int = parsed.handler(parsed)
     except PositionsError as error:
         print(f"positions-mcp: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
@@ -45,9 +46,12 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"positions-mcp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
+        implementation = importlib.import_module(module) if name == command else None
+        if implementation and hasattr(implementation, "add_parser"):
+            implementation.add_parser(commands)
+            continue
         described = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        if name == command:
-            implementation = importlib.import_module(module)
+        if implementation:
             implementation.add_arguments(described)
-            described.set_defaults(run=implementation.run)
+            described.set_defaults(handler=implementation.run)
     return parser

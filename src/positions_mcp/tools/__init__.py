@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from positions_mcp.tools import list_positions
+from positions_mcp.tools import get_trading_status, list_instructions, list_positions, summarize_positions
 from positions_mcp.tools._spec import ToolSpec
 
-CATALOGUE: tuple[ToolSpec, ...] = (list_positions.SPEC,)
+CATALOGUE: tuple[ToolSpec, ...] = (
+    list_positions.SPEC,
+    summarize_positions.SPEC,
+    list_instructions.SPEC,
+    get_trading_status.SPEC,
+)
 """Every tool there is, in the order in which a client sees them. A tool that is not here does not exist."""

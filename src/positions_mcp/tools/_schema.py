@@ -29,10 +29,13 @@ def input_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def output_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a tool's structured content, which is dumped without nulls. Raises TypeError for unions."""
+    """The schema of a tool's structured content, to its first level: deeper, the names of keys and columns speak.
+
+    Structured content is dumped without nulls. Raises TypeError for unions.
+    """
     schema = _slim(model.model_json_schema(by_alias=True, schema_generator=_Generator))
     _check_union_free(schema, model.__name__)
-    return schema
+    return {**schema, "properties": {name: _first_level(each) for name, each in schema["properties"].items()}}
 
 
 class _Generator(GenerateJsonSchema):
@@ -66,6 +69,13 @@ def _slimmed(schema: Mapping[str, Any], definitions: Mapping[str, Mapping[str, A
     if properties := slim.get("properties"):
         slim["properties"] = {name: _slimmed(each, definitions) for name, each in properties.items()}
     return slim
+
+
+def _first_level(schema: Mapping[str, Any]) -> dict[str, Any]:
+    shallow = {key: schema[key] for key in ("type", "description", "enum") if key in schema}
+    if "items" in schema:
+        shallow["items"] = {"type": schema["items"]["type"]}
+    return shallow
 
 
 def _check_closed(schema: Mapping[str, Any], where: str) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from pydantic import BaseModel
 
+from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.portfolio.totals import Sum
+from positions_mcp.domain.portfolio.totals import Sum, Totals
 from positions_mcp.domain.positions import Book, Position
 from positions_mcp.domain.sessions import NEW_YORK, MarketState
 from positions_mcp.domain.text import clean
@@ -62,15 +64,37 @@ def number(value: Decimal | None) -> str:
     return MISSING if value is None else plain(value)
 
 
-def sum_words(total: Sum) -> str:
-    """A sum, with how many values it lacks."""
-    return number(total.total) + (f" ({total.missing} missing)" if total.missing and total.total is not None else "")
+def sums(totals: Totals, *names: str) -> dict[str, str]:
+    """The named sums that are known at all, as an answer gives them."""
+    each: dict[str, Sum] = {name: getattr(totals, name) for name in names}
+    return {name: plain(total.total) for name, total in each.items() if total.total is not None}
 
 
-def name_of(position: Position, *, shared: bool = False) -> str:
-    """What an answer calls a position, usable as an argument; with its UUID where another shares the symbol."""
-    name = clean(position.name, _LONGEST_NAME)
-    return f"{name} [{position.instrument_id}]" if shared and position.symbol else name
+def missing(totals: Totals) -> dict[str, int]:
+    """How many values the sums lack, by what is missing; empty where nothing is."""
+    counts = {
+        "market_value": totals.net.missing,
+        "day_pnl": totals.day_pnl.missing,
+        "unrealized_pnl": totals.unrealized_pnl.missing,
+        "available": totals.lock_unknown,
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def missing_line(counts: dict[str, int] | None) -> list[str]:
+    """The line of text that says so, if anything is missing."""
+    return [f"Missing, not zero: {', '.join(f'{name} of {n}' for name, n in counts.items())}."] if counts else []
+
+
+def names_of(book: Book) -> Callable[[Position], str]:
+    """What answers call the positions of a book: usable as an argument, with the UUID where several share a symbol."""
+    counts = Counter(position.symbol for position in book.positions)
+
+    def name_of(position: Position) -> str:
+        name = clean(position.name, _LONGEST_NAME)
+        return f"{name} [{position.instrument_id}]" if position.symbol and counts[position.symbol] > 1 else name
+
+    return name_of
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -86,6 +110,16 @@ def doubts(book: Book) -> list[str]:
     if not book.consistent:
         words.append("the API's pages contradicted each other even when read again; this may not be everything held")
     return words
+
+
+def check_same(given: Mapping[str, object], listed: Mapping[str, object]) -> None:
+    """Refuse a cursor together with arguments that its listing does not answer. Raises InvalidInput."""
+    for name, value in given.items():
+        if listed.get(name) != value:
+            raise InvalidInput(
+                f"The cursor continues a listing with another {name}.",
+                hint="Pass the cursor alone, or list again without it.",
+            )
 
 
 def _cell(text: str) -> str:

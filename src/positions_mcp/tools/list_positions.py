@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -15,13 +14,25 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.listings import Listing, Page, page_of
 from positions_mcp.domain.portfolio.select import Filter, largest_first, natural_direction, select, sort
-from positions_mcp.domain.portfolio.totals import Sum, Totals
+from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.positions import Book, Position, Side
 from positions_mcp.domain.text import label
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
 from positions_mcp.tools._spec import Answer, Effect, ToolSpec
-from positions_mcp.tools._words import Heading, doubts, heading, name_of, number, table
+from positions_mcp.tools._words import (
+    MISSING,
+    Heading,
+    check_same,
+    doubts,
+    heading,
+    missing,
+    missing_line,
+    names_of,
+    number,
+    sums,
+    table,
+)
 
 _DEFAULT_LIMIT = 50
 
@@ -52,7 +63,8 @@ class Output(Heading):
     last: int
     columns: list[str]
     rows: list[list[str]]
-    next_cursor: Annotated[str | None, Field(description="Absent on the last page")] = None
+    next_cursor: str | None = None
+    """Absent on the last page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +78,28 @@ class _Asked:
     detail: str
     book: Book
     totals: Totals
-    shared_names: frozenset[str]
+    name_of: Callable[[Position], str]
 
 
 async def list_positions(
     *,
     deps: Annotated[Deps, Resolve(from_lifespan)],
     progress: Annotated[OnPage, Resolve(page_progress)],
-    account_id: Annotated[int | None, Field(description="Needed only if several are configured")] = None,
+    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
     instruments: Annotated[
         list[Annotated[str, Field(min_length=1)]] | None,
-        Field(min_length=1, max_length=100, description="Symbols, OSI option symbols (any spacing) or UUIDs held"),
+        Field(min_length=1, max_length=100, description="Symbols, OSI option symbols or UUIDs"),
     ] = None,
-    underlying: Annotated[
-        str | None, Field(min_length=1, description="Symbol: the instrument and all options on it")
-    ] = None,
-    instrument_type: _InstrumentType | None = None,
-    side: Literal["long", "short"] | None = None,
-    sort_by: Annotated[_SortBy | None, Field(description="Default: largest absolute market value first")] = None,
+    underlying: Annotated[str | None, Field(min_length=1, description="Symbol; includes its options")] = None,
+    instrument_type: Annotated[_InstrumentType | None, Field(description="Only this type")] = None,
+    side: Annotated[Literal["long", "short"] | None, Field(description="Only this side")] = None,
+    sort_by: Annotated[_SortBy | None, Field(description="Default: by absolute market value")] = None,
     sort_direction: Annotated[
-        Literal["ASC", "DESC"] | None, Field(description="Default: words ASC, numbers DESC. Losers: UNREALIZED_PNL ASC")
+        Literal["ASC", "DESC"] | None, Field(description="Default DESC for numbers; ASC puts losers first")
     ] = None,
     limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 50")] = None,
-    cursor: Annotated[
-        str | None, Field(min_length=1, description="next_cursor of the page before; needs no other argument")
-    ] = None,
-    detail: Annotated[
-        Literal["concise", "full"] | None, Field(description="full adds cost, prices, percentages, ids")
-    ] = None,
+    cursor: Annotated[str | None, Field(min_length=1, description="next_cursor of the page before, alone")] = None,
+    detail: Annotated[Literal["concise", "full"] | None, Field(description="full adds cost, prices, %, ids")] = None,
 ) -> Answer:
     """List what an account holds. Raises the errors of `select`, of the listings and of the reader."""
     chosen: dict[str, Any] = {
@@ -108,7 +114,7 @@ async def list_positions(
     given = {name: value for name, value in chosen.items() if value is not None}
     if cursor is not None:
         listing, start = deps.position_listings.resume(cursor)
-        _check_same(given, listing.question)
+        check_same(given, {"account_id": listing.question.account, **listing.question.given})
     else:
         if sort_direction and not sort_by:
             raise InvalidInput("sort_direction was given without sort_by.", hint="Give both, or neither.")
@@ -139,27 +145,8 @@ async def _read(
         rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))
     else:
         rows = largest_first(positions)
-    names = Counter(position.symbol for position in book.positions)
-    asked = _Asked(
-        account,
-        given,
-        limit,
-        detail,
-        book,
-        Totals.of(rows),
-        frozenset(name for name, count in names.items() if count > 1),
-    )
+    asked = _Asked(account, given, limit, detail, book, Totals.of(rows), names_of(book))
     return deps.position_listings.keep(asked, rows)
-
-
-def _check_same(given: dict[str, Any], asked: _Asked) -> None:
-    same = {"account_id": asked.account, **asked.given}
-    for name, value in given.items():
-        if same.get(name) != value:
-            raise InvalidInput(
-                f"The cursor continues a listing with another {name}.",
-                hint="Pass the cursor alone, or list again without it.",
-            )
 
 
 def _answer(head: Heading, listing: Listing[_Asked, Position], page: Page[Position], *, full: bool) -> Answer:
@@ -169,21 +156,14 @@ def _answer(head: Heading, listing: Listing[_Asked, Position], page: Page[Positi
     if not full and totals.locked:
         columns.append("locked")
     cells = [_COLUMNS[name] for name in columns[1:]]
-    rows = [
-        [name_of(position, shared=position.symbol in asked.shared_names), *(cell(position) for cell in cells)]
-        for position in page.rows
-    ]
-    sums = {name: total for name, total in _sums(totals).items() if total.total is not None}
-    missing = {name: total.missing for name, total in _sums(totals).items() if total.missing}
-    if totals.lock_unknown:
-        missing["available"] = totals.lock_unknown
+    rows = [[asked.name_of(position), *(cell(position) for cell in cells)] for position in page.rows]
     data = Output(
         **head.model_dump(),
         held=len(asked.book.positions),
         matching=page.total,
         filter=_filter_words(asked.given) or None,
-        totals={name: number(total.total) for name, total in sums.items()},
-        missing=missing or None,
+        totals=sums(totals, "net", "long", "short", "day_pnl", "unrealized_pnl"),
+        missing=missing(totals) or None,
         locked_positions=totals.locked,
         warnings=doubts(asked.book) or None,
         first=page.start + 1 if page.rows else 0,
@@ -205,8 +185,7 @@ def _text(head: Heading, data: Output, listing: Listing[_Asked, Position]) -> st
         return "\n".join([*lines, f"{counted}."])
     totals = ", ".join(f"{name} {value}" for name, value in data.totals.items())
     lines.append(f"{counted}: {totals}; {data.locked_positions} locked by open orders.")
-    if data.missing:
-        lines.append(f"Missing: {', '.join(f'{name} of {count}' for name, count in data.missing.items())}.")
+    lines += missing_line(data.missing)
     order = listing.question.given.get("sort_by")
     direction = f" {listing.question.given.get('sort_direction', '')}".rstrip() if order else ""
     lines.append(
@@ -227,16 +206,6 @@ def _filter_words(given: dict[str, Any]) -> str:
             shown = " ".join(label(each) for each in value[:5])
             words.append(f"{name} {shown}" + (f" and {len(value) - 5} more" if len(value) > 5 else ""))
     return ", ".join(words)
-
-
-def _sums(totals: Totals) -> dict[str, Sum]:
-    return {
-        "net": totals.net,
-        "long": totals.long,
-        "short": totals.short,
-        "day_pnl": totals.day_pnl,
-        "unrealized_pnl": totals.unrealized_pnl,
-    }
 
 
 _CONCISE = ("symbol", "quantity", "price", "market_value", "day_pnl", "unrealized_pnl")
@@ -260,7 +229,7 @@ _FULL = (
     "instrument_id",
 )
 _COLUMNS: dict[str, Callable[[Position], str]] = {
-    "type": lambda position: label(position.instrument_type or "missing"),
+    "type": lambda position: label(position.instrument_type or MISSING),
     "quantity": lambda position: number(position.quantity),
     "available": lambda position: number(position.available_quantity),
     "locked": lambda position: number(position.locked_quantity),
@@ -285,7 +254,7 @@ SPEC = ToolSpec(
     title="List positions",
     description=(
         "What an account holds, in rows: quantity, price, market value, P&L today and unrealized, what open orders "
-        "lock. Numbers are exact dollars; short quantities are negative. Filter, sort, page."
+        "lock. Shorts are negative."
     ),
     handler=list_positions,
     output=Output,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from positions_mcp.domain.money import ZERO, exact_sum, percent
+from positions_mcp.domain.money import percent
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.positions import Position
@@ -45,7 +45,7 @@ def group(positions: Sequence[Position], by: GroupBy, underlyings: Underlyings) 
     if by is GroupBy.EXPIRY:
         # Dates sort before the words for no date.
         return sorted(groups, key=lambda each: each.name)
-    return sorted(groups, key=lambda each: (-(each.totals.gross.total or ZERO), each.name))
+    return sorted(groups, key=lambda each: (-each.totals.gross.amount, each.name))
 
 
 def share(part: Totals, whole: Totals) -> Decimal | None:
@@ -53,12 +53,6 @@ def share(part: Totals, whole: Totals) -> Decimal | None:
     if part.gross.total is None or whole.gross.total is None:
         return None
     return percent(part.gross.total, whole.gross.total)
-
-
-def share_of_largest(groups: Sequence[Group], count: int, whole: Totals) -> Decimal | None:
-    """Gross value of the `count` largest groups as percent of that of `whole`: how concentrated the book is."""
-    gross = sorted((each.totals.gross.total or ZERO for each in groups), reverse=True)[:count]
-    return percent(exact_sum(gross), whole.gross.total) if whole.gross.total is not None else None
 
 
 def _key(by: GroupBy, underlyings: Underlyings) -> Callable[[Position], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -67,18 +67,13 @@ def natural_direction(key: PositionSortKey) -> SortDirection:
     return SortDirection.ASC if key in _WORDS else SortDirection.DESC
 
 
-def top(
-    positions: Sequence[Position],
-    key: PositionSortKey,
-    count: int,
-    *,
-    descending: bool,
-    keep: Callable[[Decimal], bool],
-) -> list[Position]:
-    """The first `count` positions by a numeric key among those whose value satisfies `keep`."""
-    value = _KEYS[key]
-    known = [position for position in positions if isinstance(number := value(position), Decimal) and keep(number)]
-    return _ordered(known, value, descending=descending)[:count]
+def movers(positions: Iterable[Position], count: int) -> tuple[list[Position], list[Position]]:
+    """The `count` positions that gained most today and the `count` that lost most, each the largest first."""
+    moved = [position for position in positions if position.daily_unrealized_pnl]
+    ordered = sort(moved, PositionSortKey.DAILY_UNREALIZED_PNL, SortDirection.DESC)
+    winners = [position for position in ordered[:count] if _moved_up(position)]
+    losers = [position for position in reversed(ordered[-count:]) if not _moved_up(position)]
+    return winners, losers
 
 
 _Value = Decimal | str | None
@@ -108,6 +103,10 @@ def _ordered(positions: Iterable[Position], value: Callable[[Position], _Value],
     known.sort(key=lambda pair: pair[0], reverse=descending)
     missing.sort(key=_tie)
     return [*(position for _, position in known), *missing]
+
+
+def _moved_up(position: Position) -> bool:
+    return position.daily_unrealized_pnl is not None and position.daily_unrealized_pnl > 0
 
 
 def _tie(position: Position) -> tuple[str, str]:

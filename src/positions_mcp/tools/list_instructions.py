@@ -1,0 +1,173 @@
+"""`list_instructions`: exercise instructions and where each is in its life."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver import Resolve
+from pydantic import Field
+
+from positions_mcp.domain.enums import InstructionStatus
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.ids import AccountId, is_uuid
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.listings import Listing, Page, page_of
+from positions_mcp.domain.portfolio.resolve import Holdings
+from positions_mcp.domain.text import clean, label
+from positions_mcp.tools._deps import Deps, from_lifespan
+from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._words import MISSING, Heading, check_same, heading, moment, number, table
+
+_DEFAULT_LIMIT = 25
+_LONGEST_REASON = 120
+_COLUMNS = ["id", "symbol", "type", "quantity", "status", "accepted", "key", "updated", "reason"]
+
+_Status = Literal["SENT", "ACCEPTED", "REJECTED", "CANCEL_REQUESTED", "CANCELLED", "CANCEL_FAILED", "UNKNOWN"]
+
+
+class Output(Heading):
+    """What `list_instructions` answers as data."""
+
+    listed: int
+    matching: int
+    by_status: dict[str, int]
+    warnings: list[str] | None = None
+    first: int
+    last: int
+    columns: list[str]
+    rows: list[list[str]]
+    next_cursor: str | None = None
+    """Absent on the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    account: AccountId
+    given: dict[str, Any]
+    limit: int
+    as_of: datetime
+    listed: int
+    unreadable: int
+    by_status: dict[str, int]
+
+
+async def list_instructions(
+    *,
+    deps: Annotated[Deps, Resolve(from_lifespan)],
+    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
+    instrument: Annotated[str | None, Field(min_length=1, description="OSI option symbol or UUID")] = None,
+    status: Annotated[list[_Status] | None, Field(min_length=1, description="Any of these")] = None,
+    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 25")] = None,
+    cursor: Annotated[str | None, Field(min_length=1, description="next_cursor of the page before, alone")] = None,
+) -> Answer:
+    """List exercise instructions. Raises InvalidInput, UnknownInstrument, CursorExpired and the reader's errors."""
+    chosen: dict[str, Any] = {"account_id": account_id, "instrument": instrument, "status": status}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if cursor is not None:
+        listing, start = deps.instruction_listings.resume(cursor)
+        check_same(given, {"account_id": listing.question.account, **listing.question.given})
+    else:
+        listing, start = await _read(deps, given, limit or _DEFAULT_LIMIT), 0
+    asked = listing.question
+    page = page_of(listing, start, limit or asked.limit)
+    data = _data(heading(deps, asked.account, asked.as_of), asked, page)
+    return Answer(_text(data), data)
+
+
+async def _read(deps: Deps, given: dict[str, Any], limit: int) -> Listing[_Asked, Instruction]:
+    account, wanted = deps.account(given.get("account_id")), given.get("instrument")
+    if wanted is not None and not is_uuid(wanted.strip()) and not parse_option_symbol(wanted):
+        raise InvalidInput(
+            f"{label(wanted)} is not an option.", hint="Give an OSI symbol such as AAPL281215C00195000, or a UUID."
+        )
+    as_of = deps.clock.now()
+    answer = await deps.instructions.get_position_instructions(account)
+    rows = answer.data if wanted is None else [row for row in answer.data if _is_on(row, wanted)]
+    if wanted is not None and not rows:
+        # No instruction on what is held is an answer; on what nobody holds it is more likely a misspelt symbol.
+        Holdings(await deps.positions.read_book(account)).find(wanted)
+    if "status" in given:
+        rows = [row for row in rows if _status(row) in given["status"]]
+    rows.sort(key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
+    by_status = dict(Counter(label(row.status) for row in rows))
+    asked = _Asked(account, given, limit, as_of, len(answer.data), len(answer.unreadable), by_status)
+    return deps.instruction_listings.keep(asked, rows)
+
+
+def _is_on(row: Instruction, wanted: str) -> bool:
+    contract = parse_option_symbol(wanted)
+    if contract is not None:
+        return parse_option_symbol(row.symbol) == contract
+    return (row.instrument_id or "").lower() == wanted.strip().lower()
+
+
+def _status(row: Instruction) -> str:
+    return InstructionStatus.REJECTED if row.status.is_rejected else row.status
+
+
+def _data(head: Heading, asked: _Asked, page: Page[Instruction]) -> Output:
+    warnings = [f"{asked.unreadable} rows of the API could not be read"] if asked.unreadable else []
+    if failed := sum(1 for row in page.rows if row.status is InstructionStatus.CANCEL_FAILED):
+        warnings.append(f"{failed} CANCEL_FAILED: an operator must look; the original instruction may stand")
+    return Output(
+        **head.model_dump(),
+        listed=asked.listed,
+        matching=page.total,
+        by_status=asked.by_status,
+        warnings=warnings or None,
+        first=page.start + 1 if page.rows else 0,
+        last=page.end,
+        columns=_COLUMNS,
+        rows=[_row(row) for row in page.rows],
+        next_cursor=page.next_cursor,
+    )
+
+
+def _row(row: Instruction) -> list[str]:
+    contract = parse_option_symbol(row.symbol)
+    changed = row.updated_at or row.created_at
+    return [
+        clean(row.id, 40),
+        contract.compact if contract else clean(row.symbol or row.instrument_id or MISSING, 40),
+        clean(row.instruction_type, 40),
+        number(row.quantity),
+        clean(row.status, 40),
+        number(row.accepted_quantity) if row.accepted_quantity is not None else "",
+        clean(row.instruction_id or "", 64),
+        moment(changed).replace(" ", "T") if changed else MISSING,
+        clean(row.rejection_reason or "", _LONGEST_REASON),
+    ]
+
+
+def _text(data: Output) -> str:
+    counted = (
+        f"{data.matching} of {data.listed} instructions"
+        if data.matching != data.listed
+        else f"{data.listed} instructions"
+    )
+    statuses = ", ".join(f"{name} {count}" for name, count in data.by_status.items())
+    lines = [data.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
+    lines.append(f"{counted}{f': {statuses}' if statuses else ''}. Rows refused before acceptance are never listed.")
+    if data.rows:
+        lines.append(f"Rows {data.first}-{data.last} of {data.matching}, latest first:")
+        lines.append(table(data.columns, data.rows))
+    if data.next_cursor:
+        lines.append(f"More: cursor={data.next_cursor} (the same snapshot, kept 10 minutes).")
+    return "\n".join(lines)
+
+
+SPEC = ToolSpec(
+    name="list_instructions",
+    title="List exercise instructions",
+    description=(
+        "Option exercise instructions and their state. SENT is handed to clearing, not yet accepted. Cancelling needs "
+        "the id."
+    ),
+    handler=list_instructions,
+    output=Output,
+    effect=Effect.READS,
+)

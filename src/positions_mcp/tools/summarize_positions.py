@@ -1,0 +1,211 @@
+"""`summarize_positions`: how an account stands, in a few lines however many positions it has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from mcp.server.mcpserver import Resolve
+from pydantic import BaseModel, Field
+
+from positions_mcp.domain.moneyness import Moneyness
+from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring
+from positions_mcp.domain.portfolio.groups import Group, GroupBy, group, share
+from positions_mcp.domain.portfolio.select import largest_first, movers
+from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.domain.portfolio.underlyings import Underlyings
+from positions_mcp.domain.positions import Position
+from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.domain.text import clean
+from positions_mcp.ports import OnPage
+from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
+from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._words import Heading, doubts, heading, missing, missing_line, names_of, number, sums, table
+
+_DEFAULT_TOP = 5
+_FEW = 3
+_CONCENTRATION = 5
+_SHORT = {Moneyness.IN: "ITM", Moneyness.AT: "ATM", Moneyness.OUT: "OTM", Moneyness.UNKNOWN: "unknown"}
+
+
+class Expiring(BaseModel):
+    """Options that expire in the rest of the trading week."""
+
+    first_day: str
+    last_day: str
+    counts: dict[str, int]
+    columns: list[str]
+    rows: list[list[str]]
+
+
+class Output(Heading):
+    """What `summarize_positions` answers as data."""
+
+    positions: int
+    totals: dict[str, str]
+    missing: dict[str, int] | None = None
+    locked_positions: int
+    warnings: list[str] | None = None
+    group_columns: list[str]
+    groups: list[list[str]]
+    concentration_pct: dict[str, str]
+    """Share that the largest underlyings have of gross."""
+    largest: list[list[str]]
+    """Symbol and market value."""
+    winners_today: list[list[str]]
+    """Symbol and profit or loss since the previous close."""
+    losers_today: list[list[str]]
+    expiring: Expiring
+
+
+async def summarize_positions(
+    *,
+    deps: Annotated[Deps, Resolve(from_lifespan)],
+    progress: Annotated[OnPage, Resolve(page_progress)],
+    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
+    group_by: Annotated[
+        Literal["underlying", "instrument_type", "side", "expiry"] | None,
+        Field(description="Default underlying, with its options"),
+    ] = None,
+    top: Annotated[int | None, Field(ge=1, le=50, description="Rows a list, default 5")] = None,
+) -> Answer:
+    """Summarize what an account holds. Raises the errors of the reader."""
+    account = deps.account(account_id)
+    by, count = GroupBy(group_by or "underlying"), top or _DEFAULT_TOP
+    book = await deps.positions.read_book(account, on_page=progress)
+    name_of = names_of(book)
+    underlyings = Underlyings(book.positions)
+    groups = group(book.positions, by, underlyings)
+    by_underlying = groups if by is GroupBy.UNDERLYING else group(book.positions, GroupBy.UNDERLYING, underlyings)
+    totals = Totals.merged(each.totals for each in groups)
+    week = Week.of(new_york_day(deps.clock.now()))
+    soon = expiring(book.positions, week, book)
+    few = top or _FEW
+    winners, losers = movers(book.positions, few)
+    group_columns, group_rows = _group_table(groups, by, totals, count)
+    data = Output(
+        **heading(deps, account, book.as_of).model_dump(),
+        positions=totals.positions,
+        totals=sums(totals, "net", "gross", "long", "short", "day_pnl", "unrealized_pnl"),
+        missing=missing(totals) or None,
+        locked_positions=totals.locked,
+        warnings=doubts(book) or None,
+        group_columns=group_columns,
+        groups=group_rows,
+        concentration_pct=_concentration(by_underlying, totals),
+        largest=[
+            [name_of(position), number(position.market_value)]
+            for position in largest_first(book.positions)[:few]
+            if position.market_value is not None
+        ],
+        winners_today=[[name_of(position), number(position.daily_unrealized_pnl)] for position in winners],
+        losers_today=[[name_of(position), number(position.daily_unrealized_pnl)] for position in losers],
+        expiring=Expiring(
+            first_day=week.first.isoformat(),
+            last_day=week.last.isoformat(),
+            counts=_counts(soon, week),
+            columns=["symbol", "quantity", "moneyness", "distance", "underlying_price", "market_value"],
+            rows=[_expiring_row(each, name_of) for each in soon[:count]],
+        ),
+    )
+    return Answer(_text(data), data)
+
+
+def _group_table(groups: Sequence[Group], by: GroupBy, totals: Totals, count: int) -> tuple[list[str], list[list[str]]]:
+    """Columns and at most `count` rows, with one more row that sums up the rest."""
+    shown = [(clean(each.name, 40), each.totals) for each in groups[:count]]
+    if rest := groups[count:]:
+        shown.append((f"({len(rest)} more)", Totals.merged(each.totals for each in rest)))
+    columns = [by.value, "positions", "net", "gross", "gross_pct", "day_pnl", "unrealized_pnl"]
+    rows = [
+        [
+            name,
+            str(part.positions),
+            number(part.net.total),
+            number(part.gross.total),
+            number(share(part, totals)),
+            number(part.day_pnl.total),
+            number(part.unrealized_pnl.total),
+        ]
+        for name, part in shown
+    ]
+    if totals.incomplete:
+        columns.append("incomplete")
+        for row, (_, part) in zip(rows, shown, strict=True):
+            row.append(str(part.incomplete))
+    return columns, rows
+
+
+def _concentration(groups: Sequence[Group], totals: Totals) -> dict[str, str]:
+    shares: dict[str, Decimal | None] = {}
+    for name, count in (("largest", 1), (f"largest_{_CONCENTRATION}", _CONCENTRATION)):
+        if len(groups) > count:
+            shares[name] = share(Totals.merged(each.totals for each in groups[:count]), totals)
+    return {name: number(value) for name, value in shares.items() if value is not None}
+
+
+def _counts(soon: Sequence[ExpiringOption], week: Week) -> dict[str, int]:
+    counts = Counter(_SHORT[each.moneyness] for each in soon)
+    past = sum(1 for each in soon if each.contract.expiration < week.first)
+    return {"total": len(soon), **counts, **({"past_expiration": past} if past else {})}
+
+
+def _expiring_row(option: ExpiringOption, name_of: Callable[[Position], str]) -> list[str]:
+    return [
+        name_of(option.position),
+        number(option.position.quantity),
+        _SHORT[option.moneyness],
+        number(option.distance),
+        number(option.price.price if option.price else None),
+        number(option.position.market_value),
+    ]
+
+
+def _text(data: Output) -> str:
+    lines = [data.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
+    if not data.positions:
+        return "\n".join([*lines, "No positions."])
+    lines.append(
+        f"{data.positions} positions: {', '.join(f'{name} {value}' for name, value in data.totals.items())}; "
+        f"{data.locked_positions} locked by open orders."
+    )
+    lines += missing_line(data.missing)
+    lines.append(table(data.group_columns, data.groups))
+    if data.concentration_pct:
+        shares = ", ".join(f"{name} {value}%" for name, value in data.concentration_pct.items())
+        lines.append(f"Concentration (underlyings, of gross): {shares}.")
+    lines.append(_pairs("Largest", data.largest))
+    lines.append(_pairs("Winners today", data.winners_today))
+    lines.append(_pairs("Losers today", data.losers_today))
+    lines.append(_expiring_text(data.expiring))
+    return "\n".join(lines)
+
+
+def _pairs(title: str, pairs: Sequence[Sequence[str]]) -> str:
+    return f"{title}: {'; '.join(table(pair, ()).replace(',', ' ') for pair in pairs) or 'none'}."
+
+
+def _expiring_text(data: Expiring) -> str:
+    days = f"{data.first_day} to {data.last_day}" if data.first_day != data.last_day else "today"
+    counts = dict(data.counts)
+    total = counts.pop("total")
+    if not total:
+        return f"Options expiring {days}: none."
+    said = ", ".join(f"{name} {count}" for name, count in counts.items())
+    shown = f"; first {len(data.rows)}" if total > len(data.rows) else ""
+    return f"Options expiring {days}: {total} ({said}){shown}:\n{table(data.columns, data.rows)}"
+
+
+SPEC = ToolSpec(
+    name="summarize_positions",
+    title="Summarize positions",
+    description=(
+        "How an account stands: net, gross, long, short, P&L, groups, concentration, largest, today's winners and "
+        "losers, options expiring this week and whether they are in the money."
+    ),
+    handler=summarize_positions,
+    output=Output,
+    effect=Effect.READS,
+)
