@@ -39,13 +39,14 @@ class Endpoint:
             scheme, host = "", ""
         is_loopback = _is_loopback(host)
         # Credentials in a URL would replace the bearer token; a query or a fragment would swallow the path.
-        if not host or not base_url.isprintable() or any(mark in base_url for mark in "@?# \\"):
+        if not host or not base_url.isprintable() or any(mark in base_url for mark in _MISLEADING):
             raise ConfigurationError("The base URL of the API cannot be used.", hint=_EXPECTED)
         if scheme != "https" and not (scheme == "http" and is_loopback):
             raise ConfigurationError(f"The base URL of the API at {host} is not https.", hint=_EXPECTED)
         return cls(base_url.rstrip("/"), is_loopback, SecretStr(api_key))
 
 
+_MISLEADING = ("@", "?", "#", "%", "\\", " ", "/.")
 _EXPECTED = "It is an https:// address without credentials or query; http:// only for this machine."
 
 

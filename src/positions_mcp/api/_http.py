@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from positions_mcp import __version__
 from positions_mcp.api._endpoint import Endpoint
+from positions_mcp.api._logs import REPLACEMENT, KeyFilter
 from positions_mcp.domain.errors import ConfigurationError, Sent, UnsafeIdentifier
 from positions_mcp.domain.text import clean
 
@@ -75,6 +76,7 @@ class Connection:
         self._tls: ssl.SSLContext | None = None
         self._clients: dict[bool, httpx.AsyncClient] = {}
         self._closed = False
+        self._log_filter = KeyFilter(endpoint.key)
 
     async def exchange(self, request: Request, *, timeout_s: float, fresh: bool = False) -> Answer | Failure:
         """Send `request` once and read the answer wholly, within `timeout_s` seconds; `fresh` on a new connection.
@@ -98,6 +100,7 @@ class Connection:
     async def aclose(self) -> None:
         """Close the connections. Nothing can be sent afterwards."""
         self._closed = True
+        self._log_filter.remove()
         for client in self._clients.values():
             await client.aclose()
 
@@ -115,6 +118,7 @@ class Connection:
             self._tls = await anyio.to_thread.run_sync(self._prepare)
         import httpx
 
+        self._log_filter.install()
         try:
             return httpx.AsyncClient(
                 headers={
@@ -129,7 +133,7 @@ class Connection:
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20 if keep_alive else 0),
                 follow_redirects=False,
             )
-        except (ImportError, ValueError) as error:
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
             reason = clean(str(error))
         raise ConfigurationError(
             f"The proxy settings of the environment cannot be used: {reason}", hint="See HTTPS_PROXY and ALL_PROXY."
@@ -174,7 +178,7 @@ class Connection:
             status=response.status_code,
             body=self._without_key(b"".join(chunks)),
             request_id=self._header(headers.get("x-request-id") or headers.get("request-id")),
-            retry_after=headers.get("retry-after"),
+            retry_after=self._header(headers.get("retry-after")),
         )
 
     def _header(self, value: str | None) -> str | None:
@@ -182,7 +186,7 @@ class Connection:
 
     def _without_key(self, content: bytes) -> bytes:
         """A server that repeats what it was sent must not bring the key into answers, errors or records."""
-        return content.replace(self._key.get_secret_value().encode(), b"[api key]")
+        return content.replace(self._key.get_secret_value().encode(), REPLACEMENT.encode())
 
     def _describe(self, error: Exception, timeout_s: float) -> str:
         detail = clean(self._without_key(str(error).encode(errors="replace")).decode(), 160)

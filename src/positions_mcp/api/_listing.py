@@ -11,6 +11,7 @@ import anyio.abc
 import anyio.lowlevel
 
 from positions_mcp.api import _failures
+from positions_mcp.api._requests import is_page_token
 from positions_mcp.api._wire import Reply, RowReader
 from positions_mcp.domain.errors import InconsistentListing, Sent
 from positions_mcp.domain.records import Record, Response, UnreadableRow
@@ -95,8 +96,8 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
     def _start_next(self, token: str | None) -> None:
         if not token:
             return
-        if token in self._tokens:
-            self._contradict("a page token leads back to a page already read")
+        if token in self._tokens or not is_page_token(token):
+            self._contradict("a page token leads back, or cannot be sent")
             return
         self._tokens.add(token)
         self._coming = _Coming(self._fetch, token)

@@ -109,6 +109,11 @@ def cancel(account_id: int, instruction_id: str) -> Request:
     return Request("DELETE", path)
 
 
+def is_page_token(value: object) -> bool:
+    """Whether `value` can be sent as a page token: printable text of a sensible length."""
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_TOKEN and value.isprintable()
+
+
 def _account(account_id: int) -> str:
     return f"/v1/accounts/{ids.account_id(account_id)}"
 
@@ -124,7 +129,7 @@ def _joined(values: Iterable[str]) -> str | None:
 def _page(page_size: int | None, page_token: str | None) -> dict[str, str | None]:
     if page_size is not None and not (type(page_size) is int and 1 <= page_size <= LARGEST_PAGE):
         raise InvalidInput(f"page_size is {page_size!r:.20}.", hint=f"It is an integer from 1 to {LARGEST_PAGE}.")
-    if page_token is not None and not (0 < len(page_token) <= _LONGEST_TOKEN and page_token.isprintable()):
+    if page_token is not None and not is_page_token(page_token):
         raise InvalidInput("The page token is not one that the API gave.", hint="Start the listing again without it.")
     return {"page_size": None if page_size is None else str(page_size), "page_token": page_token}
 
@@ -151,14 +156,14 @@ def _instant(value: datetime | None, name: str) -> str | None:
 
 
 def _contract(text: str) -> str:
-    contract = parse_option_symbol(text)
-    if contract is not None:
-        return contract.osi
     try:
         return ids.instrument_id(text)
     except UnsafeIdentifier as error:
         message = error.message
-    raise UnsafeIdentifier(message, hint="A contract is given by its UUID or its OSI symbol.")
+    contract = parse_option_symbol(text) if type(text) is str else None
+    if contract is None:
+        raise UnsafeIdentifier(message, hint="A contract is given by its UUID or its OSI symbol.")
+    return contract.osi
 
 
 def _close_body(cancel_orders: bool | None) -> dict[str, bool]:

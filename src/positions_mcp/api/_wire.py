@@ -100,8 +100,14 @@ def read_record(kind: type[RecordT], row: object) -> RecordT | str:
         return clean("; ".join(f"{name}: {reason}" for name, reason in faults.items()))
     rest: dict[str, Any] = {name: value for name, value in row.items() if name not in faults}
     if unread := {name: row[name] for name in faults if row[name] not in (None, "")}:
-        rest[UNREADABLE_FIELDS] = {**row.get(UNREADABLE_FIELDS, {}), **unread}
+        rest[UNREADABLE_FIELDS] = {**_unreadable_fields(row), **unread}
     return read_record(kind, rest)
+
+
+def _unreadable_fields(fields: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What earlier rounds left out; should the API itself have a field of that name, it is kept under its name."""
+    earlier = (fields or {}).get(UNREADABLE_FIELDS, {})
+    return earlier if isinstance(earlier, Mapping) else {UNREADABLE_FIELDS: earlier}
 
 
 def _decode(body: bytes) -> object:
@@ -128,7 +134,7 @@ def _metadata(raw: object, request_id: str | None) -> Metadata:
 
 
 def _lost_its_place(metadata: Metadata) -> bool:
-    return "next_page_token" in (metadata.model_extra or {}).get(UNREADABLE_FIELDS, {})
+    return "next_page_token" in _unreadable_fields(metadata.model_extra)
 
 
 def _problem(document: Mapping[str, Any]) -> Problem | None:

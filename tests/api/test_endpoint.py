@@ -1,0 +1,183 @@
+"""Where the key goes: only to the API, over TLS, past proxies and credential files of the machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from api.loopback import AAPL, ACCOUNT, KEY, answer, data, drop, raw, serving, silence
+from positions_mcp.api import PositionsClient
+from positions_mcp.domain.errors import ConfigurationError, NothingSent, ReadFailed, Sent
+
+FAR = "https://api.example.invalid"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "api.clearstreet.com", "ftp://api.clearstreet.com", "http://api.clearstreet.com", "http://127.0.0.1.example.com",
+        "https://", "https://user:word@api.clearstreet.com", "https://api.clearstreet.com?x=1", "https://api.clearstreet.com#x",
+        "https://api.clearstreet.com/a/../b", "https://api.clearstreet.com/%2e", "https://api.clearstreet.com:port",
+        "https://[::1", "https://api.clearstreet.com\r\nHost: x", "http://localhost.example.com", "http://10.0.0.1",
+    ],
+)  # fmt: skip
+def test_a_base_url_that_is_not_safe_for_the_key_is_refused(url: str):
+    with pytest.raises(ConfigurationError) as caught:
+        PositionsClient(url, KEY)
+    assert "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.clearstreet.com",
+        "https://api.clearstreet.com/",
+        "http://localhost:8080",
+        "http://127.0.0.1",
+        "http://[::1]:1",
+    ],
+)
+def test_https_anywhere_and_http_on_this_machine_are_accepted(url: str):
+    assert repr(PositionsClient(url, KEY)) == f"PositionsClient(base_url={url.rstrip('/')!r}, contract='auto')"
+
+
+@pytest.mark.requirement("A-05")
+@pytest.mark.parametrize("key", ["", " ", "two words", "a\r\nX-Evil: 1", "clé", "\x00", "tab\t"])
+def test_a_key_that_cannot_stand_in_a_header_is_refused_without_repeating_it(key: str):
+    with pytest.raises(ConfigurationError) as caught:
+        PositionsClient("https://api.clearstreet.com", key)
+    assert not key.strip() or key not in str(caught.value)
+
+
+def test_an_unknown_contract_is_refused():
+    with pytest.raises(ConfigurationError, match="auto, seed or current"):
+        PositionsClient("https://api.clearstreet.com", KEY, contract="newest")
+
+
+def certificate(folder: Path) -> ssl.SSLContext:
+    """A server's context with a certificate that nobody trusts."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+@pytest.mark.requirement("A-04", "A-05")
+async def test_a_certificate_nobody_trusts_gets_nothing(tmp_path: Path):
+    async with serving(data([]), tls=certificate(tmp_path)) as server, server.client() as client:
+        with pytest.raises(NothingSent, match="certificate"):
+            await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
+    assert server.requests == []
+
+
+@pytest.mark.requirement("A-04")
+async def test_a_trusted_certificate_is_spoken_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    context = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    async with serving(data([]), tls=context) as server, server.client() as client:
+        await client.get_positions(ACCOUNT)
+        await client.close_positions(ACCOUNT, cancel_orders=False)
+        await client.close_positions(ACCOUNT, cancel_orders=False)
+    assert [request.connection for request in server.requests] == [1, 2, 3]
+
+
+@pytest.mark.requirement("A-04")
+@pytest.mark.parametrize("reply", [raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"), drop])
+async def test_a_handshake_that_fails_is_nothing_sent(reply):
+    async with (
+        serving(reply) as server,
+        PositionsClient(server.url.replace("http:", "https:"), KEY, connect_timeout_s=0.3) as client,
+    ):
+        with pytest.raises(NothingSent):
+            await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
+    assert server.requests == []
+
+
+@pytest.mark.requirement("A-04", "A-05")
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(407, b""),
+        answer(502, b""),
+        drop,
+        silence,
+        raw(b"HTTP/1.1 200 OK\r\n\r\nnot a handshake"),
+        raw(b"???\r\n\r\n"),
+    ],
+)
+async def test_a_proxy_that_does_not_let_us_through_gets_nothing(reply, monkeypatch: pytest.MonkeyPatch):
+    async with serving(reply) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        async with PositionsClient(FAR, KEY, write_timeout_s=0.3, read_budget_s=0.3) as client:
+            with pytest.raises(NothingSent) as caught:
+                await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
+            assert caught.value.sent is Sent.NO
+            with pytest.raises(ReadFailed) as failed:
+                await client.get_positions(ACCOUNT)
+            assert failed.value.sent is Sent.NO
+    assert {request.method for request in proxy.requests} == {"CONNECT"}
+    assert all("authorization" not in request.headers for request in proxy.requests)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "gopher://127.0.0.1:9", "http://[::1"])
+async def test_a_proxy_that_cannot_be_used_is_a_matter_of_configuration(proxy: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    async with PositionsClient(FAR, KEY) as client:
+        with pytest.raises(ConfigurationError, match="proxy"):
+            await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
+
+
+@pytest.mark.requirement("A-05")
+async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch):
+    async with serving(answer(407, b"")) as proxy, serving(data([])) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        async with server.client() as client:
+            await client.get_positions(ACCOUNT)
+            await client.close_positions(ACCOUNT, cancel_orders=False)
+    assert (len(server.requests), proxy.connections) == (2, 0)
+
+
+@pytest.mark.requirement("A-05")
+async def test_a_netrc_file_does_not_replace_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with serving(data([])) as server, server.client() as client:
+        await client.get_positions(ACCOUNT)
+        await client.close_positions(ACCOUNT, cancel_orders=False)
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+
+
+def test_importing_and_making_a_client_does_not_import_the_http_library():
+    program = (
+        "import sys; from positions_mcp.api import PositionsClient; PositionsClient('https://a.example', 'k.s');"
+        "print('httpx' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.strip() == "False"
