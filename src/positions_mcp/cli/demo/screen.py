@@ -41,8 +41,8 @@ class Screen:
         lines = text.splitlines()
         shown = lines[:_LONGEST_ANSWER_LINES]
         for line in shown:
-            cut = line if len(line) <= self._width - 3 else f"{line[: self._width - 4]}…"
-            print(f"   {self._in(_RED, cut) if failed else cut}")
+            for part in textwrap.wrap(line, self._width - 3, subsequent_indent="  ") or [""]:
+                print(f"   {self._in(_RED, part) if failed else part}")
         if len(lines) > len(shown):
             print(self._in(_DIM, f"   … {len(lines) - len(shown)} more lines of the answer"))
         print(self._in(_DIM, f"   [{size}]"), flush=True)
