@@ -1,8 +1,8 @@
 """The command line: `positions-mcp COMMAND`.
 
 Each command is a module of its own, imported only when it is the one asked for, so that `serve` starts fast. It has
-`add_arguments(parser)` and `run(arguments) -> exit code`, or, to describe itself wholly, `add_parser(subparsers)` setting
-`handler`. To add a command, write its module and a line in `COMMANDS`.
+`add_arguments(parser)` and `run(arguments) -> exit code`; one that describes itself wholly has `add_parser(subparsers)`
+instead, and sets `handler`. To add a command, write its module and a line in `COMMANDS`.
 """
 
 from __future__ import annotations

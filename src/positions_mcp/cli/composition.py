@@ -37,13 +37,18 @@ class Venue:
 
 
 @contextmanager
-def open_venue(settings: Settings) -> Iterator[Venue]:
+def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterator[Venue]:
     """The live API, or the paper exchange in this process with its own clock.
+
+    Args:
+        settings: which of them, and how it is spoken to.
+        real_time: what the clock of either goes by; the machine's time if omitted.
 
     Raises:
         ConfigurationError: live without a usable key or address; in paper an unknown scenario, or a book that does not
             fit the accounts or the scenario.
     """
+    time = real_time or SystemClock()
     if settings.mode is Mode.LIVE:
         access = live_access()
         client = PositionsClient(
@@ -51,10 +56,11 @@ def open_venue(settings: Settings) -> Iterator[Venue]:
             access.api_key.get_secret_value(),
             contract=settings.api.contract,
             write_timeout_s=settings.api.write_timeout_s,
+            clock=time,
         )
-        yield Venue(client, SystemClock(), access.base_url)
+        yield Venue(client, time, access.base_url)
         return
-    exchange = _open_exchange(settings)
+    exchange = _open_exchange(settings, time)
     try:
         client = PositionsClient(
             _PAPER_URL,
@@ -117,7 +123,7 @@ def warm_up() -> None:
     httpx.AsyncClient(trust_env=False)
 
 
-def _open_exchange(settings: Settings) -> PaperExchange:
+def _open_exchange(settings: Settings, real_time: Clock) -> PaperExchange:
     from positions_mcp.paper.errors import PaperError
     from positions_mcp.paper.exchange import PaperExchange
 
@@ -127,6 +133,7 @@ def _open_exchange(settings: Settings) -> PaperExchange:
             scenario=settings.paper.scenario,
             contract=settings.paper.contract,
             accounts=settings.allowed_accounts,
+            clock=real_time,
         )
     except PaperError as error:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""`positions-mcp paper …`: serve the paper exchange over TCP, begin it again, move its clock, make it fail, look into it."""
+"""`positions-mcp paper …`: serve the paper exchange, begin it again, move its clock, make it fail, look into it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _command(commands, "status", "scenario, clock, money and counts")
     _command(commands, "effects", "every request that has changed the book")
 
-    fault = _command(commands, "fault", "make the next requests fail; without arguments: what can fail, and what is armed")
+    fault = _command(
+        commands, "fault", "make the next requests fail; without arguments: what can fail, and what is armed"
+    )
     fault.add_argument("kind", nargs="?", help="what happens, or `clear` to disarm all")
     fault.add_argument("operation", nargs="?", default="any", help="on which operation (default any)")
     fault.add_argument("--times", type=int, default=1, help="how often (default 1)")
@@ -63,7 +65,14 @@ def run(args: argparse.Namespace) -> int:
     from positions_mcp.paper.errors import PaperError
 
     directory = getattr(args, "data_dir", None) or default_data_dir()
-    command = {"serve": _serve, "reset": _reset, "status": _status, "effects": _effects, "fault": _fault, "clock": _clock}
+    command = {
+        "serve": _serve,
+        "reset": _reset,
+        "status": _status,
+        "effects": _effects,
+        "fault": _fault,
+        "clock": _clock,
+    }
     try:
         return command[args.paper_command](args, directory)
     except (PaperError, ValueError) as error:
@@ -87,15 +96,14 @@ def _serve(args: argparse.Namespace, directory: Path) -> int:
     exchange = _open(directory, args.scenario, contract=args.contract, errors=args.errors)
 
     def announce(port: int) -> None:
-        with exchange.reading() as (ledger, now):
-            account = min(ledger.accounts)
-            scenario, title = ledger.facts.scenario, ledger.facts.title
+        with exchange.reading() as moment:
+            account, now, facts = min(moment.ledger.accounts), moment.now, moment.ledger.facts
         base = f"http://{HOST}:{port}"
         print(
             f"Paper exchange listening on {base}\n"
-            f"  scenario  {scenario}: {title}\n"
+            f"  scenario  {facts.scenario}: {facts.title}\n"
             f"  contract  {args.contract}   account {account}   key {DEFAULT_KEY}   clock {now.isoformat()}\n"
-            f"  try       curl -H 'Authorization: Bearer {DEFAULT_KEY}' '{base}/v1/accounts/{account}/positions?page_size=3'\n"
+            f"  try       curl -H 'Authorization: Bearer {DEFAULT_KEY}' {base}/v1/accounts/{account}/positions\n"
             f"  SDK       ClearStreet(api_key={DEFAULT_KEY!r}, base_url={base!r})\n"
             f"  look      {base}/openapi.json   {base}/paper/status",
             flush=True,
@@ -145,7 +153,7 @@ def _fault(args: argparse.Namespace, directory: Path) -> int:
         else:
             width = max(len(kind) for kind in KINDS)
             print("\n".join(f"{kind:<{width}}  {what}" for kind, what in KINDS.items()))
-            print(f"{'status_NNN':<{width}}  the answer has status NNN (300 to 599), without an effect unless --after-effect")
+            print(f"{'status_NNN':<{width}}  the answer has status NNN, 300 to 599; no effect unless --after-effect")
             print(f"\noperations: {', '.join(OPERATIONS)}, any")
             armed = [f"  {f.kind} for {f.operation}, {f.times} time(s)" for f in exchange.faults()]
             print("armed:" if armed else "armed: none", *armed, sep="\n")
@@ -166,10 +174,12 @@ def _clock(args: argparse.Namespace, directory: Path) -> int:
             exchange.clock.advance(args.by)
         elif args.clock_command == "real":
             exchange.clock.real()
-        with exchange.reading() as (ledger, now):
-            session = exchange.market(ledger).session_at(now)
+        with exchange.reading() as moment:
+            now, session = moment.now, moment.market.session_at(moment.now)
         market = "open" if session else "closed"
-        mode = {"real": "real time", "set": "set, standing still", "running": "set, running"}[exchange.clock.setting().mode]
+        mode = {"real": "real time", "set": "set, standing still", "running": "set, running"}[
+            exchange.clock.setting().mode
+        ]
         print(f"{now.astimezone(NEW_YORK):%A %Y-%m-%d %H:%M:%S} New York ({mode}); the market is {market}.")
     finally:
         exchange.close()

@@ -1,0 +1,64 @@
+"""A listing is one snapshot: pages add up, and it is kept for a while and no longer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from positions_mcp.domain.errors import CursorExpired, InvalidInput
+from positions_mcp.domain.listings import MOST_KEPT, Listings, page_of
+from tools.serving import CountingIds, StandingClock
+
+
+def listings(clock: StandingClock | None = None) -> Listings[str, int]:
+    return Listings((clock or StandingClock()).now, CountingIds().new)
+
+
+@pytest.mark.requirement("T-03")
+@given(st.lists(st.integers(), max_size=60), st.integers(1, 20))
+def test_walking_the_cursors_shows_every_row_once_in_order(rows: list[int], limit: int) -> None:
+    kept = listings()
+    page = page_of(kept.keep("all", rows), 0, limit)
+    seen = list(page.rows)
+    while page.next_cursor:
+        listing, start = kept.resume(page.next_cursor)
+        page = page_of(listing, start, limit)
+        seen += page.rows
+        assert page.total == len(rows)
+    assert seen == rows
+
+
+@pytest.mark.requirement("T-03")
+def test_a_listing_is_kept_ten_minutes() -> None:
+    clock = StandingClock()
+    kept = listings(clock)
+    cursor = page_of(kept.keep("all", [1, 2]), 0, 1).next_cursor
+    assert cursor
+    clock.advance(timedelta(minutes=9, seconds=59))
+    assert kept.resume(cursor)[1] == 1
+    clock.advance(timedelta(seconds=1))
+    with pytest.raises(CursorExpired, match="List again"):
+        kept.resume(cursor)
+
+
+@pytest.mark.requirement("T-03")
+def test_the_oldest_listing_gives_way_to_the_ninth() -> None:
+    kept = listings()
+    cursors = [page_of(kept.keep(str(n), [1, 2]), 0, 1).next_cursor or "" for n in range(MOST_KEPT + 1)]
+    with pytest.raises(CursorExpired):
+        kept.resume(cursors[0])
+    assert [kept.resume(cursor)[0].question for cursor in cursors[1:]] == [str(n) for n in range(1, MOST_KEPT + 1)]
+
+
+@pytest.mark.requirement("T-03")
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "000000000001-0", "000000000001--1", "000000000001-2", "000000000001-01", "../etc"]
+)
+def test_what_is_not_a_cursor_of_the_listing_is_refused(cursor: str) -> None:
+    kept = listings()
+    kept.keep("all", [1, 2])
+    with pytest.raises(InvalidInput):
+        kept.resume(cursor)

@@ -1,0 +1,44 @@
+"""What expires this week, and whether it is in the money."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from domain.books import book_of, identifier
+from positions_mcp.domain.moneyness import Moneyness
+from positions_mcp.domain.portfolio.expiring import Week, expiring
+from tools.serving import held
+
+
+@pytest.mark.parametrize(
+    ("today", "last"),
+    [
+        ("2026-11-16", "2026-11-20"),
+        ("2026-11-20", "2026-11-20"),
+        ("2026-11-21", "2026-11-27"),
+        ("2026-11-22", "2026-11-27"),
+    ],
+)
+def test_a_week_ends_on_friday_and_a_weekend_belongs_to_the_next(today: str, last: str) -> None:
+    assert Week.of(date.fromisoformat(today)) == Week(date.fromisoformat(today), date.fromisoformat(last))
+
+
+def test_options_of_the_week_come_soonest_first_with_their_distance_from_the_strike() -> None:
+    book = book_of(
+        held("AAPL", number=1, instrument_price="229.40"),
+        held("AAPL261120P00240000", number=2, underlying_instrument_id=identifier(1), market_value="10"),
+        held("AAPL261120C00240000", number=3, underlying_instrument_id=identifier(1), market_value="-20"),
+        held("AAPL261119C00229400", number=4, underlying_instrument_id=identifier(1)),
+        held("TSLA261120C00240000", number=5, underlying_instrument_id=identifier(99)),
+        held("AAPL261127C00240000", number=6, underlying_instrument_id=identifier(1)),
+    )
+    found = expiring(book.positions, Week(date(2026, 11, 20), date(2026, 11, 20)), book)
+    assert [(each.position.instrument_id, each.moneyness, each.distance) for each in found] == [
+        (identifier(4), Moneyness.AT, Decimal(0)),
+        (identifier(3), Moneyness.OUT, Decimal("10.60")),
+        (identifier(2), Moneyness.IN, Decimal("10.60")),
+        (identifier(5), Moneyness.UNKNOWN, None),
+    ]

@@ -1,0 +1,74 @@
+"""Grouping loses nothing, counts nothing twice, and every total is the exact sum of what is known."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.books import book_of, books, identifier
+from positions_mcp.domain.portfolio.groups import NO_EXPIRY, UNKNOWN_EXPIRY, GroupBy, group, share
+from positions_mcp.domain.portfolio.totals import Sum, Totals
+from positions_mcp.domain.portfolio.underlyings import Underlyings
+from positions_mcp.domain.positions import Book
+from tools.serving import held
+
+
+@pytest.mark.requirement("A-01")
+@given(books(), st.sampled_from(GroupBy))
+def test_every_position_is_in_one_group_and_the_groups_make_the_whole(book: Book, by: GroupBy) -> None:
+    groups = group(book.positions, by, Underlyings(book.positions))
+    assert sum(each.totals.positions for each in groups) == len(book.positions)
+    assert len({each.name for each in groups}) == len(groups)
+    assert Totals.merged(each.totals for each in groups) == Totals.of(book.positions)
+
+
+@pytest.mark.requirement("A-01")
+@given(books())
+def test_totals_are_the_exact_sums_of_what_is_known_and_count_what_is_not(book: Book) -> None:
+    totals = Totals.of(book.positions)
+    values = [position.market_value for position in book.positions]
+    assert Fraction(totals.net.amount) == sum((Fraction(value) for value in values if value is not None), Fraction(0))
+    assert Fraction(totals.gross.amount) == sum((abs(Fraction(v)) for v in values if v is not None), Fraction(0))
+    assert totals.net.missing == values.count(None)
+    assert (totals.net.total is None) == (bool(values) and values.count(None) == len(values))
+    flat = Sum.of(position.market_value for position in book.positions if position.quantity == 0)
+    assert Sum.merged([totals.long, totals.short, flat]) == totals.net
+
+
+def test_options_roll_up_under_the_underlying_the_api_names_or_their_root_names() -> None:
+    book = book_of(
+        held("AAPL", number=1),
+        held("AAPL261218C00240000", number=2, underlying_instrument_id=identifier(1)),
+        held("AAPL1261218C00240000", number=3, underlying_instrument_id=identifier(1)),
+        held("AAPL261218P00200000", number=4),
+        held("BRK.B", number=5),
+        held("BRKB261218P00400000", number=6),
+        held("SPXW261218P05000000", number=7, underlying_instrument_id=identifier(99)),
+        held("SPX261218P05000000", number=8, underlying_instrument_id=identifier(99)),
+        held("", number=9, instrument_type="OPTION"),
+    )
+    groups = group(book.positions, GroupBy.UNDERLYING, Underlyings(book.positions))
+    counts = {each.name: each.totals.positions for each in groups}
+    assert counts == {"AAPL": 4, "BRK.B": 2, "SPX": 2, identifier(9): 1}
+
+
+def test_groups_by_expiry_are_in_date_order_with_what_has_none_last() -> None:
+    book = book_of(
+        held("AAPL", number=1),
+        held("AAPL270115C00240000", number=2),
+        held("", number=3, instrument_type="OPTION"),
+        held("AAPL261218C00240000", number=4),
+    )
+    groups = group(book.positions, GroupBy.EXPIRY, Underlyings(book.positions))
+    assert [each.name for each in groups] == ["2026-12-18", "2027-01-15", NO_EXPIRY, UNKNOWN_EXPIRY]
+
+
+def test_a_share_is_of_gross_value_and_unknown_where_nothing_is_known() -> None:
+    one = Totals.of([held("A", market_value="-30")])
+    whole = Totals.of([held("A", market_value="-30"), held("B", number=1, market_value="90")])
+    assert share(one, whole) == Decimal("25.00")
+    assert share(one, Totals.of([held("C")])) is None

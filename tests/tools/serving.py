@@ -1,0 +1,175 @@
+"""Servers for tests: over the paper exchange, or over a book that no exchange would give; and how to talk to them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from mcp import Client
+from mcp.server.mcpserver import MCPServer
+from mcp_types import CallToolResult
+
+from positions_mcp.cli.composition import open_deps, open_venue
+from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.orders import Order
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.records import Response
+from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.ports import OnPage
+from positions_mcp.server import build_server
+from positions_mcp.settings import load
+from positions_mcp.tools._deps import Deps
+
+ERAS = ("legacy", "2026-07-28")
+"""Both protocol eras, as a client asks for them."""
+ACCOUNT = AccountId(19816)
+FRIDAY = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
+"""10:30 in New York, the market open."""
+
+
+@dataclass(slots=True)
+class StandingClock:
+    """Tells the time it was set to."""
+
+    at: datetime = FRIDAY
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, by: timedelta) -> None:
+        self.at += by
+
+
+class CountingIds:
+    """Makes UUIDs that count."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def new(self) -> str:
+        return f"00000000-0000-4000-8000-{next(self._numbers):012d}"
+
+
+def held(symbol: str, quantity: str = "100", number: int = 0, **fields: Any) -> Position:
+    """A position with the id that `number` gives it; fields that are not named are missing."""
+    instrument = f"a1a2a3a4-b1b2-c1c2-d1d2-{number:012d}"
+    row = {"account_id": ACCOUNT, "instrument_id": instrument, "quantity": quantity, "symbol": symbol, **fields}
+    return Position.model_validate(row)
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Reads what a test put on it, and counts how often it was asked."""
+
+    clock: StandingClock = field(default_factory=StandingClock)
+    positions: Sequence[Position] = ()
+    rows: Sequence[Instruction] = ()
+    error: Exception | None = None
+    consistent: bool = True
+    unreadable: int = 0
+    requests: int = 0
+
+    async def read_book(
+        self,
+        account_id: AccountId,
+        *,
+        instrument_ids: Sequence[InstrumentId] = (),
+        on_page: OnPage | None = None,
+    ) -> Book:
+        self._ask()
+        total = len(self.positions)
+        if on_page and total > 1:
+            await on_page(1, total)
+            await on_page(total, total)
+        return Book(
+            account_id=account_id,
+            positions=tuple(self.positions),
+            as_of=self.clock.now(),
+            consistent=self.consistent,
+            unreadable=self.unreadable,
+        )
+
+    async def get_position_instructions(
+        self, account_id: AccountId, instrument_id: str | None = None
+    ) -> Response[list[Instruction]]:
+        self._ask()
+        return Response(data=list(self.rows))
+
+    async def read_orders(self, account_id: AccountId, **_: Any) -> tuple[Order, ...]:
+        self._ask()
+        return ()
+
+    def _ask(self) -> None:
+        self.requests += 1
+        if self.error:
+            raise self.error
+
+
+def server_over(shelf: Shelf, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER) -> MCPServer[Deps]:
+    """A server whose broker is `shelf`."""
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Deps]:
+        yield Deps(
+            mode=mode,
+            accounts=tuple(map(AccountId, accounts)),
+            positions=shelf,
+            orders=shelf,
+            instructions=shelf,
+            clock=shelf.clock,
+            ids=CountingIds(),
+            calendar=NewYorkCalendar(),
+            trading_enabled=True,
+            contract="auto",
+            venue="a shelf",
+        )
+
+    return build_server(parts, mode=mode, accounts=tuple(map(AccountId, accounts)))
+
+
+@contextmanager
+def paper_server(data_dir: Path, scenario: str, clock: StandingClock | None = None) -> Iterator[MCPServer[Deps]]:
+    """The server as `serve` composes it, on the paper exchange, at a time that stands."""
+    settings = load({"mode": "paper", "data_dir": data_dir, "paper": {"scenario": scenario}})
+    with open_venue(settings, real_time=clock or StandingClock()) as venue:
+        yield build_server(lambda: open_deps(settings, venue), mode=settings.mode, accounts=settings.allowed_accounts)
+
+
+async def call(
+    server: MCPServer[Deps], tool: str, arguments: dict[str, Any] | None = None, *, era: str = ERAS[1]
+) -> CallToolResult:
+    """One call in a conversation of its own."""
+    async with Client(server, mode=era) as client:
+        return await client.call_tool(tool, arguments or {})
+
+
+def text_of(result: CallToolResult) -> str:
+    """The text of an answer that is no error."""
+    assert not result.is_error, result.content
+    return words_of(result)
+
+
+def words_of(result: CallToolResult) -> str:
+    """The text of any answer."""
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+def data_of(result: CallToolResult) -> dict[str, Any]:
+    """The structured content of an answer that is no error."""
+    assert not result.is_error, result.content
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+def error_of(result: CallToolResult) -> str:
+    """The text of an answer that is an error, which carries no structured content."""
+    assert result.is_error
+    assert result.structured_content is None
+    return words_of(result)
