@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from starlette.responses import Response
 
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.errors import Refusal
+from positions_mcp.paper.wire import compact
 
 JSON = "application/json"
 
@@ -28,8 +28,8 @@ class Answer:
     def response(self, request_id: str) -> Response:
         """The answer as HTTP. Rows are joined, not parsed again: a large page costs little more than its bytes."""
         data = f"[{','.join(self.rows)}]" if self.many else self.rows[0]
-        error = json.dumps(self.error)
-        metadata = json.dumps({"request_id": request_id, **self.metadata})
+        error = compact(self.error)
+        metadata = compact({"request_id": request_id, **self.metadata})
         body = f'{{"data":{data},"error":{error},"metadata":{metadata}}}'
         return Response(body, self.status, {"x-request-id": request_id}, JSON)
 
@@ -40,16 +40,20 @@ def error_body(status: int, message: str, details: Sequence[Mapping[str, object]
 
 
 def error_response(
-    dialect: Dialect, refusal: Refusal, request_id: str, rows: Sequence[str] = (), headers: Mapping[str, str] | None = None
+    dialect: Dialect,
+    refusal: Refusal,
+    request_id: str,
+    rows: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An error in the dialect's shape. A flat one has its request id among the details; both have it as a header.
 
     `rows`: rejected rows, which only the enveloped shape has room for.
     """
     if dialect.errors == "flat":
-        body = json.dumps(error_body(refusal.status, refusal.message, [*refusal.details, {"request_id": request_id}]))
+        body = compact(error_body(refusal.status, refusal.message, [*refusal.details, {"request_id": request_id}]))
     else:
-        error = json.dumps(error_body(refusal.status, refusal.message, refusal.details))
+        error = compact(error_body(refusal.status, refusal.message, refusal.details))
         data = f'"data":[{",".join(rows)}],' if rows else ""
-        body = f'{{{data}"error":{error},"metadata":{json.dumps({"request_id": request_id})}}}'
+        body = f'{{{data}"error":{error},"metadata":{compact({"request_id": request_id})}}}'
     return Response(body, refusal.status, {"x-request-id": request_id, **(headers or {})}, JSON)

@@ -59,7 +59,9 @@ class PaperApp:
         """Serves one request. Raises `TransportFault` where the connection is to fail."""
         if scope["type"] != "http":
             return
-        scope["app"] = self  # the router then raises for unknown routes and methods instead of answering in its own words
+        scope["app"] = (
+            self  # the router then raises for unknown routes and methods instead of answering in its own words
+        )
         scope["paper.request_id"] = request_id = self._exchange.ids.new()
         started = False
 
@@ -109,8 +111,8 @@ class PaperApp:
             raise Refusal(401, "missing or invalid API key")
 
     def _authorise(self, call: Call) -> None:
-        with self._exchange.reading() as (ledger, _):
-            if call.account not in ledger.accounts:
+        with self._exchange.reading() as moment:
+            if call.account not in moment.ledger.accounts:
                 raise Refusal(403, "this API key has no access to the account")
 
     async def _serve(self, call: Call, handler: Handler) -> Response:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from positions_mcp.paper import database
 from positions_mcp.paper.faults import Fault
@@ -18,6 +19,16 @@ from positions_mcp.paper.ledger import Delays, Effect, Facts, Ledger
 from positions_mcp.paper.model import Instruction, Order
 
 _MICROSECOND = timedelta(microseconds=1)
+_EMPTYING = (
+    "DELETE FROM account",
+    "DELETE FROM instrument",
+    "DELETE FROM holding",
+    "DELETE FROM orders",
+    "DELETE FROM instruction",
+    "DELETE FROM effect",
+    "DELETE FROM fault",
+    "DELETE FROM state WHERE key != 'revision'",
+)
 
 
 class Book:
@@ -66,16 +77,13 @@ class Book:
                     self._ledger = None
                 raise
 
-    def begin_again(
-        self, make: Callable[[], Ledger], state: Mapping[str, str], *, only_if_empty: bool = False
-    ) -> None:
+    def begin_again(self, make: Callable[[], Ledger], state: Mapping[str, str], *, only_if_empty: bool = False) -> None:
         """Replaces everything in the book, armed faults included, by what `make` returns and the given state."""
         with self._lock, database.transaction(self._connection):
             if only_if_empty and database.state(self._connection, "facts") is not None:
                 return
-            for table in ("account", "instrument", "holding", "orders", "instruction", "effect", "fault"):
-                self._connection.execute(f"DELETE FROM {table}")
-            self._connection.execute("DELETE FROM state WHERE key != 'revision'")
+            for statement in _EMPTYING:
+                self._connection.execute(statement)
             for key, body in state.items():
                 database.set_state(self._connection, key, body)
             ledger = self._ledger = make()
@@ -165,30 +173,40 @@ def _load(connection: sqlite3.Connection) -> Ledger:
 
 
 def _save(connection: sqlite3.Connection, ledger: Ledger) -> None:
-    changed: dict[str, list[object]] = {}
+    changed: dict[str, list[Any]] = {}
     for kind, key in ledger.changed:
         changed.setdefault(kind, []).append(key)
     if "facts" in changed:
         database.set_state(connection, "facts", json.dumps(_facts_record(ledger.facts)))
         database.set_state(connection, "as_of", ledger.facts.as_of.isoformat())
-    accounts = (ledger.accounts[int(str(key))] for key in changed.get("account", ()))
-    _put(connection, "account", ((a.number, {"cash": str(a.cash), "realized": str(a.realized)}) for a in accounts))
-    instruments = (ledger.instruments[str(key)] for key in changed.get("instrument", ()))
-    _put(connection, "instrument", ((i.symbol, i.as_record()) for i in instruments))
-    _put(connection, "effect", ((e.number, _effect_record(e)) for e in _changed_effects(ledger, changed)))
-    for table, records in (("orders", ledger.orders), ("instruction", ledger.instructions)):
-        kind = "order" if table == "orders" else table
-        connection.executemany(
-            f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)",
-            ((key, records[str(key)].number, json.dumps(records[str(key)].as_record())) for key in changed.get(kind, ())),
-        )
+    accounts = (ledger.accounts[key] for key in changed.get("account", ()))
+    connection.executemany(
+        "INSERT OR REPLACE INTO account VALUES (?, ?)",
+        ((a.number, json.dumps({"cash": str(a.cash), "realized": str(a.realized)})) for a in accounts),
+    )
+    instruments = (ledger.instruments[key] for key in changed.get("instrument", ()))
+    connection.executemany(
+        "INSERT OR REPLACE INTO instrument VALUES (?, ?)", ((i.symbol, json.dumps(i.as_record())) for i in instruments)
+    )
+    orders = (ledger.orders[key] for key in changed.get("order", ()))
+    connection.executemany(
+        "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", ((o.id, o.number, json.dumps(o.as_record())) for o in orders)
+    )
+    instructions = (ledger.instructions[key] for key in changed.get("instruction", ()))
+    connection.executemany(
+        "INSERT OR REPLACE INTO instruction VALUES (?, ?, ?)",
+        ((i.id, i.number, json.dumps(i.as_record())) for i in instructions),
+    )
+    effects = (ledger.effects[number - 1] for number in changed.get("effect", ()))
+    connection.executemany(
+        "INSERT OR REPLACE INTO effect VALUES (?, ?)", ((e.number, json.dumps(_effect_record(e))) for e in effects)
+    )
     _save_holdings(connection, ledger, changed.get("holding", ()))
 
 
-def _save_holdings(connection: sqlite3.Connection, ledger: Ledger, keys: Iterable[object]) -> None:
+def _save_holdings(connection: sqlite3.Connection, ledger: Ledger, keys: Iterable[tuple[int, str]]) -> None:
     held, gone = [], []
-    for key in keys:
-        account, symbol = key  # type: ignore[misc]
+    for account, symbol in keys:
         holding = ledger.holdings.get((account, symbol))
         if holding is None:
             gone.append((account, symbol))
@@ -196,16 +214,6 @@ def _save_holdings(connection: sqlite3.Connection, ledger: Ledger, keys: Iterabl
             held.append((account, symbol, json.dumps(holding.as_record())))
     connection.executemany("INSERT OR REPLACE INTO holding VALUES (?, ?, ?)", held)
     connection.executemany("DELETE FROM holding WHERE account = ? AND symbol = ?", gone)
-
-
-def _put(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[object, object]]) -> None:
-    connection.executemany(
-        f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", ((key, json.dumps(record)) for key, record in rows)
-    )
-
-
-def _changed_effects(ledger: Ledger, changed: dict[str, list[object]]) -> Iterator[Effect]:
-    return (ledger.effects[int(str(number)) - 1] for number in changed.get("effect", ()))
 
 
 def _facts_record(facts: Facts) -> dict[str, object]:

@@ -19,7 +19,7 @@ _KEY = "clock"
 
 @dataclass(frozen=True, slots=True)
 class ClockSetting:
-    """How the clock goes: `real`; `set` and standing still at `at`; or `running` at the real pace, `ahead` of real time."""
+    """How the clock goes: `real`, `set` and standing still at `at`, or `running`, `ahead` of real time."""
 
     mode: Mode = "real"
     at: datetime | None = None

@@ -60,7 +60,8 @@ def routes(exchange: PaperExchange) -> list[Route]:
 
 def status_of(exchange: PaperExchange) -> dict[str, Any]:
     """Scenario, clock, money and counts of the book."""
-    with exchange.reading() as (ledger, now):
+    with exchange.reading() as moment:
+        ledger = moment.ledger
         accounts = {
             str(number): {
                 "cash": str(account.cash),
@@ -71,7 +72,7 @@ def status_of(exchange: PaperExchange) -> dict[str, Any]:
             }
             for number, account in sorted(ledger.accounts.items())
         }
-        session = exchange.market(ledger).session_at(now)
+        session = moment.market.session_at(moment.now)
         return {
             "scenario": ledger.facts.scenario,
             "title": ledger.facts.title,
@@ -114,7 +115,7 @@ def clock_of(exchange: PaperExchange) -> dict[str, Any]:
 
 
 def move_clock(exchange: PaperExchange, body: dict[str, Any]) -> dict[str, Any]:
-    """Sets (`{"set": instant, "running": bool}`), advances (`{"advance_seconds": n}`) or releases (`{"real": true}`) the clock."""
+    """Moves the clock: `{"set": instant, "running": bool}`, `{"advance_seconds": n}` or `{"real": true}`."""
     if isinstance(body.get("set"), str):
         exchange.clock.set(datetime.fromisoformat(body["set"]), running=body.get("running") is True)
     elif "advance_seconds" in body:

@@ -6,7 +6,6 @@ so a process killed at any moment leaves the book as its last commit had it.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +47,7 @@ def connect(data_dir: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         with transaction(connection):
             # By name, not by descriptor: closing a descriptor of our own would drop SQLite's locks on the file.
-            os.chmod(path, 0o600)
+            path.chmod(0o600)
             _prepare(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -1,4 +1,4 @@
-"""The two dialects of the API, and the values of its enums in each. This module is all the two differ in, with `wire`."""
+"""The two dialects of the API, and the values of its enums in each."""
 
 from __future__ import annotations
 

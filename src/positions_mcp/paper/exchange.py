@@ -7,7 +7,8 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import contextmanager
-from datetime import datetime, time
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from positions_mcp.paper import database
 from positions_mcp.paper.book import Book
 from positions_mcp.paper.clock import ClockSetting, PaperClock
 from positions_mcp.paper.dialects import ContractName, Dialect, ErrorShape, dialect_of
+from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.timeline import advance, next_due
 from positions_mcp.paper.errors import BookError
 from positions_mcp.paper.faults import Fault
@@ -85,10 +87,13 @@ class PaperExchange:
         """Opens the book in `data_dir`, loading `scenario` (default `demo`) if there is none yet.
 
         Args:
+            data_dir: where `paper.sqlite` is, or will be.
             scenario: a packaged scenario, or the path of a `.toml` file. None: whatever the book has.
             contract: which dialect of the API `app` speaks.
             errors: the shape of its errors, if not the dialect's own.
             clock: what "real time" is; the machine's time if omitted.
+            ids: makes identifiers; random ones if omitted.
+            calendar: knows the sessions; New York's if omitted.
             accounts: account numbers of a new book; an existing one must have them. None: whichever it has.
             keys: bearer tokens that `app` accepts, in the form `<id>.<secret>`.
             sleeper: how faults wait; real time if omitted.
@@ -103,8 +108,8 @@ class PaperExchange:
         book = Book(database.connect(data_dir))
         try:
             if book.is_empty():
-                numbers = accounts or (DEFAULT_ACCOUNT,)
-                _load(book, scenario or DEFAULT_SCENARIO, base, calendar, identifiers, numbers, only_if_empty=True)
+                loading = _Loading(base, calendar, identifiers, tuple(accounts or (DEFAULT_ACCOUNT,)))
+                loading.load(book, scenario or DEFAULT_SCENARIO, only_if_empty=True)
             with book.reading() as ledger:
                 _check(ledger, scenario, accounts or ())
             paper_clock = PaperClock(database.connect(data_dir), base)
@@ -138,7 +143,8 @@ class PaperExchange:
             if not book.is_empty():
                 with book.reading() as ledger:
                     name, numbers = scenario or ledger.facts.scenario, tuple(accounts or sorted(ledger.accounts))
-            _load(book, name, clock or SystemClock(), calendar or NewYorkCalendar(), ids or RandomIds(), numbers)
+            loading = _Loading(clock or SystemClock(), calendar or NewYorkCalendar(), ids or RandomIds(), numbers)
+            loading.load(book, name)
         finally:
             book.close()
         return name
@@ -163,40 +169,40 @@ class PaperExchange:
         """A number that grows with every change of the book."""
         return self._book.revision
 
-    def market(self, ledger: Ledger) -> Market:
-        """The market of the book."""
+    def _market(self, ledger: Ledger) -> Market:
         key = (ledger.facts.scenario, ledger.facts.anchor)
         if key not in self._markets:
             self._markets = {key: Market(self._calendar, ledger.facts.anchor, Path(ledger.facts.scenario).stem)}
         return self._markets[key]
 
     @contextmanager
-    def reading(self) -> Iterator[tuple[Ledger, datetime]]:
-        """The ledger as of now, and what now is. Everything that was due has happened, durably."""
+    def reading(self) -> Iterator[Moment]:
+        """The book as of now; everything that was due has happened, durably. Do not change it."""
         self._settle()
         with self._book.reading() as ledger:
-            yield ledger, self._now(ledger)
+            yield self._moment(ledger)
 
     @contextmanager
-    def changing(self) -> Iterator[tuple[Ledger, datetime]]:
-        """The ledger as of now in a transaction; what is changed is durable when the block ends."""
+    def changing(self) -> Iterator[Moment]:
+        """The book as of now in a transaction; what is changed is durable when the block ends."""
         self._settle()
         with self._book.changing() as ledger:
-            now = self._now(ledger)
-            advance(ledger, self.market(ledger), now)
-            yield ledger, now
+            moment = self._moment(ledger)
+            advance(moment)
+            yield moment
 
     def _settle(self) -> None:
         with self._book.reading() as ledger:
+            moment = self._moment(ledger)
             if self._due is None or self._due[0] != self._book.revision:
-                self._due = (self._book.revision, next_due(ledger, self.market(ledger)))
-            if self._due[1] > self._now(ledger):
+                self._due = (self._book.revision, next_due(ledger, moment.market))
+            if self._due[1] > moment.now:
                 return
         with self._book.changing() as ledger:
-            advance(ledger, self.market(ledger), self._now(ledger))
+            advance(self._moment(ledger))
 
-    def _now(self, ledger: Ledger) -> datetime:
-        return max(self.clock.now(), ledger.facts.as_of)
+    def _moment(self, ledger: Ledger) -> Moment:
+        return Moment(ledger, self._market(ledger), max(self.clock.now(), ledger.facts.as_of))
 
     def arm(self, kind: str, operation: str = "any", *, times: int = 1, **options: Any) -> Fault:
         """Arms a fault (`faults.KINDS`) for an operation; `options` are `seconds` and `after_effect`.
@@ -222,45 +228,47 @@ class PaperExchange:
         return self._book.claim_fault(lambda fault: fault.applies_to(operation, later_page=later_page))
 
     def strike_refusal(self) -> Fault | None:
-        """Takes an armed `refuse`, for whichever operation: a server that refuses connections cannot tell them apart."""
+        """Takes an armed `refuse`, for whichever operation: a server that refuses connections cannot tell."""
         return self._book.claim_fault(lambda fault: fault.kind == "refuse")
 
     def effects(self) -> list[Effect]:
         """Every request that has changed the book since the scenario was loaded, oldest first."""
-        with self.reading() as (ledger, _):
-            return list(ledger.effects)
+        with self.reading() as moment:
+            return list(moment.ledger.effects)
 
     def effect_counts(self) -> dict[str, int]:
         """How many requests have changed the book, by operation; operations without an effect are left out."""
         return dict(Counter(effect.operation for effect in self.effects()))
 
 
-def _load(
-    book: Book,
-    scenario: str,
-    base: Clock,
-    calendar: MarketCalendar,
-    ids: Ids,
-    accounts: Sequence[int],
-    *,
-    only_if_empty: bool = False,
-) -> None:
-    from positions_mcp.paper.scenario import load_scenario
-    from positions_mcp.paper.staging import Stage, first_trading_day
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """What a scenario is loaded with."""
 
-    content = load_scenario(scenario)
-    real = base.now()
-    now, setting = real, ClockSetting()
-    today = first_trading_day(real, calendar, PROCESSING)
-    if content.clock is not None:
-        now = datetime.combine(today, time.fromisoformat(content.clock.at), NEW_YORK).astimezone(real.tzinfo)
-        setting = ClockSetting("set", now) if content.clock.standing else ClockSetting("running", None, now - real)
-    stage = Stage(scenario, now, today, calendar, ids)
+    clock: Clock
+    calendar: MarketCalendar
+    ids: Ids
+    accounts: tuple[int, ...]
 
-    def make() -> Ledger:
-        return stage.ledger(content, tuple(accounts), secrets.token_hex(16))
+    def load(self, book: Book, name: str, *, only_if_empty: bool = False) -> None:
+        """Begins the book with a scenario, at the present instant or at the one its `[clock]` says."""
+        from positions_mcp.paper.scenario import load_scenario
+        from positions_mcp.paper.staging import Stage, first_trading_day
 
-    book.begin_again(make, {"clock": setting.as_text()}, only_if_empty=only_if_empty)
+        scenario = load_scenario(name)
+        real = self.clock.now()
+        now, setting = real, ClockSetting()
+        today = first_trading_day(real, self.calendar, PROCESSING)
+        if scenario.clock is not None:
+            now = datetime.combine(today, time.fromisoformat(scenario.clock.at), NEW_YORK).astimezone(UTC)
+            standing = scenario.clock.standing
+            setting = ClockSetting("set", now) if standing else ClockSetting("running", None, now - real)
+        stage = Stage(name, now, today, self.calendar, self.ids)
+        book.begin_again(
+            lambda: stage.ledger(scenario, self.accounts, secrets.token_hex(16)),
+            {"clock": setting.as_text()},
+            only_if_empty=only_if_empty,
+        )
 
 
 def _check(ledger: Ledger, scenario: str | None, accounts: Sequence[int]) -> None:

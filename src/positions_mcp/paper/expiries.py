@@ -10,10 +10,10 @@ from decimal import Decimal
 from positions_mcp.paper.symbols import Contract, Right
 from positions_mcp.ports import MarketCalendar
 
+_EXPIRY = r"today|tomorrow|\+[0-9]{1,3}[dw]|friday(?:\+[0-9]{1,2})?|month\+[0-9]{1,2}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_STRIKE = r"[0-9]{1,5}(?:\.[0-9]{1,3})?"
 _SERIES = re.compile(
-    r"(?P<root>[A-Z][A-Z0-9.]{0,5}) (?P<expiry>today|tomorrow|\+[0-9]{1,3}[dw]|friday(?:\+[0-9]{1,2})?|month\+[0-9]{1,2}"
-    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}) (?P<strike>[0-9]{1,5}(?:\.[0-9]{1,3})?) (?P<right>call|put)",
-    re.ASCII,
+    rf"(?P<root>[A-Z][A-Z0-9.]{{0,5}}) (?P<expiry>{_EXPIRY}) (?P<strike>{_STRIKE}) (?P<right>call|put)", re.ASCII
 )
 _FRIDAY = 4
 
@@ -42,14 +42,16 @@ def parse_series(text: str) -> SeriesText | None:
             date.fromisoformat(match["expiry"])
         except ValueError:
             return None
-    return SeriesText(match["root"], match["expiry"], Decimal(match["strike"]), "call" if match["right"] == "call" else "put")
+    return SeriesText(
+        match["root"], match["expiry"], Decimal(match["strike"]), "call" if match["right"] == "call" else "put"
+    )
 
 
 def expiry_date(text: str, today: date, calendar: MarketCalendar) -> date:
     """The session on which an expiry in words falls.
 
-    `today`, `tomorrow`, `+3d`, `+2w`: that many days on, moved to the next session. `friday`, `friday+2`, `month+1`: a weekly or
-    monthly (third Friday) expiry, on the session before where Friday is a holiday. A date stays what it is.
+    `today`, `tomorrow`, `+3d`, `+2w`: that many days on, moved to the next session. `friday`, `friday+2`, `month+1`:
+    a weekly or monthly (third Friday) expiry, on the session before where Friday is a holiday. A date stays what it is.
     """
     if text[:2].isdigit():
         return date.fromisoformat(text)

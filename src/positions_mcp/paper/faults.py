@@ -1,16 +1,17 @@
 """Failures on demand: which there are, when they strike, and how they leave the exchange.
 
-A fault is armed for one operation (or `any`) and a number of strikes. It strikes when a request for that operation has been
-authenticated. What happens is real at the level at which it happens:
+A fault is armed for one operation (or `any`) and a number of strikes. It strikes when a request for that operation
+has been authenticated. What happens is real at the level at which it happens:
 
-- *In the answer* (a status, a body that is cut, a missing order …): the answer itself is that way, in process and over TCP.
+- *In the answer* (a status, a body that is cut, a missing order …): the answer itself is that way, in process and
+  over TCP.
 - *At the connection*: the application raises a `TransportFault`. Over TCP the server turns it into the real thing:
   the socket is reset without an answer (`ConnectionDropped`), the answer stops half way and the socket is reset
-  (`AnswerTruncated`), or the listening socket is closed for a while (`ConnectionRefused`: then the operating system refuses, and
-  as it never tells anybody, such a fault lasts a number of seconds instead of a number of strikes). In process there
-  is no socket: the exception leaves the ASGI application, and whoever called it treats it as its HTTP library would
-  have: `ConnectionRefused` as a failure to connect (nothing was sent), `ConnectionDropped` and `AnswerTruncated` as a failure
-  to read (something may have happened).
+  (`AnswerTruncated`), or the listening socket is closed for a while (`ConnectionRefused`: then the operating system
+  refuses, and as it never tells anybody, such a fault lasts a number of seconds instead of a number of strikes). In
+  process there is no socket: the exception leaves the ASGI application, and whoever called it treats it as its HTTP
+  library would have: `ConnectionRefused` as a failure to connect (nothing was sent), `ConnectionDropped` and
+  `AnswerTruncated` as a failure to read (something may have happened).
 """
 
 from __future__ import annotations

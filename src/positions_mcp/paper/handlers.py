@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.reading import Reader
 from positions_mcp.paper.requests import Query, cancel_orders, submitted_rows
-from positions_mcp.paper.wire import NIL_ID, Row, instruction_row, plain, rejection
+from positions_mcp.paper.wire import NIL_ID, Row, compact, instruction_row, plain, rejection
 from positions_mcp.paper.writing import Act
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Call:
 
 
 class Handlers:
-    """Answers calls. Each method is named after its operation, blocks for a moment, and raises `Refusal` for what is wrong."""
+    """Answers calls. Each method is named after its operation and raises `Refusal` for what is wrong."""
 
     def __init__(self, exchange: PaperExchange) -> None:
         self._exchange = exchange
@@ -54,28 +53,27 @@ class Handlers:
 
     def get_positions(self, call: Call) -> Answer:
         """GET positions: 200 with a page."""
-        with self._exchange.reading() as (ledger, now):
-            market = self._exchange.market(ledger)
-            listing = self._reader.positions(ledger, self._exchange.revision, market, now, call.account, call.query)
+        with self._exchange.reading() as moment:
+            listing = self._reader.positions(moment, self._exchange.revision, call.account, call.query)
         return Answer(listing.rows, metadata=listing.metadata)
 
     def get_position_instructions(self, call: Call) -> Answer:
         """GET instructions: 200 with all of them."""
         if call.struck_by("clearing_down"):
             raise _CLEARING_DOWN
-        with self._exchange.reading() as (ledger, _):
-            return Answer(self._reader.instructions(ledger, call.account, call.query))
+        with self._exchange.reading() as moment:
+            return Answer(self._reader.instructions(moment.ledger, call.account, call.query))
 
     def get_orders(self, call: Call) -> Answer:
         """GET orders: 200 with a page."""
-        with self._exchange.reading() as (ledger, _):
-            listing = self._reader.orders(ledger, call.account, call.query)
+        with self._exchange.reading() as moment:
+            listing = self._reader.orders(moment.ledger, call.account, call.query)
         return Answer(listing.rows, metadata=listing.metadata)
 
     def get_order(self, call: Call) -> Answer:
         """GET one order: 200 with one object."""
-        with self._exchange.reading() as (ledger, _):
-            return Answer([self._reader.order(ledger, call.account, call.target)], many=False)
+        with self._exchange.reading() as moment:
+            return Answer([self._reader.order(moment.ledger, call.account, call.target)], many=False)
 
     def close_positions(self, call: Call) -> Answer:
         """DELETE positions: 200 with one order for each position."""
@@ -99,7 +97,7 @@ class Handlers:
                 clearing_up=not call.struck_by("clearing_down"),
                 unknown_refuses_all=not self._dialect.is_current,
             )
-            texts = [json.dumps(self._judged_row(row, act.ledger, call.account)) for row in judged]
+            texts = [compact(self._judged_row(row, act.ledger, call.account)) for row in judged]
         return self._batch(judged, texts, call.request_id)
 
     def cancel_position_instruction(self, call: Call) -> Answer:
@@ -108,14 +106,14 @@ class Handlers:
             raise _CLEARING_DOWN
         with self._acting(call) as act:
             cancelled = act.cancel(call.target)
-            return Answer([json.dumps(instruction_row(cancelled, act.ledger, self._dialect))], many=False)
+            return Answer([compact(instruction_row(cancelled, act.ledger, self._dialect))], many=False)
 
     @contextmanager
     def _acting(self, call: Call) -> Iterator[Act]:
         exchange = self._exchange
-        with exchange.changing() as (ledger, now):
+        with exchange.changing() as moment:
             interfered = call.struck_by("changed_quantity")
-            yield Act(ledger, exchange.market(ledger), exchange.ids, now, call.account, call.request_id, interfered)
+            yield Act(moment, exchange.ids, call.account, call.request_id, interfered)
 
     def _orders(self, orders: list[Order], ledger: Ledger) -> Answer:
         return Answer([self._reader.order_text(order, ledger) for order in orders])
@@ -130,7 +128,9 @@ class Handlers:
         causes = {row.status for row in refused}
         status = causes.pop() if len(causes) == 1 else 400
         details = [{"row": str(number), "reason": row.description} for number, row in enumerate(refused)]
-        return error_response(self._dialect, Refusal(status, f"{message}: {refused[0].description}", details), request_id, texts)
+        return error_response(
+            self._dialect, Refusal(status, f"{message}: {refused[0].description}", details), request_id, texts
+        )
 
     def _judged_row(self, judged: Judged, ledger: Ledger, account: int) -> Row:
         if isinstance(judged, Instruction):
@@ -153,5 +153,7 @@ class Handlers:
         }
         if self._dialect.is_current:
             row["rejection"] = rejection(judged.reason, judged.description, judged.metadata)
-            row["underlying_instrument_id"] = ledger.underlying(instrument).instrument_id if instrument and contract else None
+            row["underlying_instrument_id"] = (
+                ledger.underlying(instrument).instrument_id if instrument and contract else None
+            )
         return row

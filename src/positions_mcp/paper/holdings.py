@@ -36,7 +36,7 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """Something that can be held. `price` is the previous close when the scenario was loaded; None: no price is known."""
+    """Something that can be held. `price`: the close before the scenario was loaded; None where none is known."""
 
     symbol: str
     instrument_id: str

@@ -107,9 +107,8 @@ class Ledger:
         self._locks = None
         self.changed.add(("instruction", instruction.id))
 
-    def add_effect(self, at: datetime, operation: str, account: int, request_id: str, made: tuple[str, ...]) -> None:
+    def add_effect(self, effect: Effect) -> None:
         """Counts a request that changed the book."""
-        effect = Effect(len(self.effects) + 1, at, operation, account, request_id, made)
         self.effects.append(effect)
         self.changed.add(("effect", effect.number))
 
@@ -146,7 +145,7 @@ class Ledger:
         )
 
     def locked(self, account: int, symbol: str) -> Decimal:
-        """Units that cannot be closed: promised to open orders or to exercise instructions. Never above what is held."""
+        """Units that cannot be closed, being promised to open orders or exercises. Never above what is held."""
         holding = self.holdings.get((account, symbol))
         if holding is None:
             return ZERO

@@ -4,10 +4,10 @@ The same book asked about the same instant always sees the same price, in every 
 nothing has to be stored. All arithmetic is in integers and decimals, so it is the same on every machine.
 
 Shares follow value noise: at each of four time scales a hash gives a height to each lattice point, with straight lines
-between. A price can therefore never leave the band `price × (1 ± volatility × 0.16)`. Prices move only during regular sessions,
-every five seconds. Options are worth their intrinsic value plus a time value that is largest at the money,
-follows the square root of the time left, and is gone when the contract's last session closes. Put–call parity holds
-exactly, at an interest rate of nought.
+between. A price can therefore never leave the band `price × (1 ± volatility × 0.16)`. Prices move only during
+regular sessions, every five seconds. Options are worth their intrinsic value plus a time value that is largest at
+the money, follows the square root of the time left, and is gone when the contract's last session closes. Put–call
+parity holds exactly, at an interest rate of nought.
 """
 
 from __future__ import annotations
@@ -134,7 +134,6 @@ class Market:
         return self.processing(session.day)
 
 
-@lru_cache(maxsize=4096)
 def _close_of(calendar: MarketCalendar, day: date) -> datetime:
     session = calendar.session_on(day) or calendar.previous_session(day)
     return session.closes

@@ -63,7 +63,9 @@ def page_of(size: int | None, token: str | None, filters: Mapping[str, object], 
         return Page(1, size or DEFAULT_SIZE, listing, secret)
     number, kept_size, kept_listing = _read(token, secret)
     if kept_listing != listing:
-        raise Refusal(400, "page_token was issued for other filters or another sort order; resend the ones it came with")
+        raise Refusal(
+            400, "page_token was issued for other filters or another sort order; resend the ones it came with"
+        )
     return Page(number, kept_size, listing, secret)
 
 

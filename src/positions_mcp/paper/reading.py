@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from positions_mcp.paper.dialects import Dialect
+from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import Holding
 from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.market import Market
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.paging import page_of
 from positions_mcp.paper.requests import Query, uuids_only
 from positions_mcp.paper.symbols import as_uuid, canonical
 from positions_mcp.paper.valuation import Valuation, ValuedPosition
-from positions_mcp.paper.wire import instruction_row, instrument_type, order_row, position_row, position_type
+from positions_mcp.paper.wire import compact, instruction_row, instrument_type, order_row, position_row, position_type
 
 _WORTH = {"MARKET_VALUE", "UNREALIZED_PNL", "DAILY_UNREALIZED_PNL", "DAILY_REALIZED_PNL"}
 Amount = Callable[[ValuedPosition], Decimal | None]
@@ -48,9 +46,7 @@ class Reader:
         self._valuation: Valuation | None = None
         self._texts: dict[tuple[int, str], str] = {}
 
-    def positions(
-        self, ledger: Ledger, revision: int, market: Market, now: datetime, account: int, query: Query
-    ) -> Listing:
+    def positions(self, moment: Moment, revision: int, account: int, query: Query) -> Listing:
         """GET positions.
 
         Raises:
@@ -60,10 +56,11 @@ class Reader:
         sort_by = query.one_of("sort_by", self._dialect.sort_keys) or "SYMBOL"
         descending = query.one_of("sort_direction", ("ASC", "DESC")) == "DESC"
         filters = {"of": "positions", "account": account, "ids": wanted, "by": sort_by, "down": descending}
+        ledger = moment.ledger
         page = page_of(*query.page(), filters, ledger.facts.token_secret)
-        valuation = self._valued(ledger, revision, market, now)
+        valuation = self._valued(moment, revision)
         holdings = _held(ledger, account, wanted)
-        in_order = self._sorted(holdings, ledger, valuation, sort_by, descending)
+        in_order = self._sorted(holdings, ledger, valuation, (sort_by, descending))
         rows = [self._text(valued, ledger) for valued in valuation.of(page.of(in_order))]
         return Listing(rows, page.metadata(len(in_order)))
 
@@ -80,7 +77,7 @@ class Reader:
         if self._dialect.is_current and (text := query.text("underlying_instrument_id")) is not None:
             underlying = known_symbol(ledger, text)
             found = [i for i in found if _root(ledger, i.symbol) == underlying]
-        return [json.dumps(instruction_row(i, ledger, self._dialect)) for i in found]
+        return [compact(instruction_row(i, ledger, self._dialect)) for i in found]
 
     def orders(self, ledger: Ledger, account: int, query: Query) -> Listing:
         """GET orders, newest first.
@@ -88,7 +85,9 @@ class Reader:
         Raises:
             Refusal: 400 for a parameter that is not allowed.
         """
-        filters = {name: query.several(name) for name in ("order_ids", "instrument_ids", "underlying_instrument_ids", "status")}
+        filters = {
+            name: query.several(name) for name in ("order_ids", "instrument_ids", "underlying_instrument_ids", "status")
+        }
         for status in filters["status"] or ():
             if status not in self._dialect.order_statuses:
                 raise Refusal(400, f"status is one or more of {', '.join(self._dialect.order_statuses)}")
@@ -96,7 +95,14 @@ class Reader:
         symbol, earliest, latest = query.text("symbol"), query.instant("from"), query.instant("to")
         if earliest and latest and earliest > latest:
             raise Refusal(400, "from is not after to")
-        bound = {**filters, "type": kind, "symbol": symbol, "from": str(earliest), "to": str(latest), "account": account}
+        bound = {
+            **filters,
+            "type": kind,
+            "symbol": symbol,
+            "from": str(earliest),
+            "to": str(latest),
+            "account": account,
+        }
         page = page_of(*query.page(), bound, ledger.facts.token_secret)
         ids = set(filters["order_ids"] or ())
         instruments = _symbols(ledger, filters["instrument_ids"])
@@ -132,25 +138,26 @@ class Reader:
 
     def order_text(self, order: Order, ledger: Ledger) -> str:
         """One order as JSON."""
-        return json.dumps(order_row(order, ledger, self._dialect))
+        return compact(order_row(order, ledger, self._dialect))
 
-    def _valued(self, ledger: Ledger, revision: int, market: Market, now: datetime) -> Valuation:
-        key = (revision, market.trading_moment(now), market.trading_day(now).day)
+    def _valued(self, moment: Moment, revision: int) -> Valuation:
+        key = (revision, moment.market.trading_moment(moment.now), moment.trading_day)
         if self._valuation is None or key != self._key:
-            self._key, self._valuation, self._texts = key, Valuation(ledger, market, now), {}
+            self._key, self._valuation, self._texts = key, Valuation(moment), {}
         return self._valuation
 
     def _text(self, valued: ValuedPosition, ledger: Ledger) -> str:
         key = (valued.holding.account, valued.holding.symbol)
         text = self._texts.get(key)
         if text is None:
-            text = self._texts[key] = json.dumps(position_row(valued, ledger, self._dialect))
+            text = self._texts[key] = compact(position_row(valued, ledger, self._dialect))
         return text
 
     def _sorted(
-        self, holdings: list[Holding], ledger: Ledger, valuation: Valuation, sort_by: str, descending: bool
+        self, holdings: list[Holding], ledger: Ledger, valuation: Valuation, order: tuple[str, bool]
     ) -> list[Holding]:
-        """A total order: by the key, missing values last in both directions, and by symbol where the key is the same."""
+        """A total order: by the key, missing values last in both directions, then by symbol."""
+        sort_by, descending = order
         by_symbol = sorted(holdings, key=lambda holding: holding.symbol)
         if sort_by == "SYMBOL":
             return by_symbol[::-1] if descending else by_symbol

@@ -183,7 +183,9 @@ def _required_text(number: int, row: Mapping[str, object], field: str) -> str:
 
 
 def _wrong(number: int, field: str, what: str) -> Refusal:
-    return Refusal(400, f"instructions[{number}].{field} {what}".replace(". ", ": "), [{"row": str(number), "field": field}])
+    return Refusal(
+        400, f"instructions[{number}].{field} {what}".replace(". ", ": "), [{"row": str(number), "field": field}]
+    )
 
 
 def _no_constant(name: str) -> None:

@@ -87,7 +87,7 @@ class DelaysSection(Section):
 
 
 class UnderlyingSection(Section):
-    """`[[underlyings]]`: a share, with the price it closed at before the scenario begins; `priced = false`: none is known."""
+    """`[[underlyings]]`: a share and what it closed at before the scenario begins; `priced = false`: none is known."""
 
     symbol: Ticker
     price: Price | None = None
@@ -142,7 +142,7 @@ class OrderSection(Section):
 
 
 class InstructionSection(Section):
-    """`[[instructions]]`: a position instruction from before; clearing answers a sent one `answered_after` the start."""
+    """`[[instructions]]`: an instruction from before; clearing answers a sent one `answered_after` the start."""
 
     symbol: InstrumentText
     type: Literal["exercise", "do_not_exercise", "contrary_exercise"]
@@ -251,7 +251,9 @@ def _said(problem: object, root: type[Section]) -> str:
             section = candidate
     if problem["type"] == "extra_forbidden":
         return f"{place}: unknown key; allowed here: {', '.join(section.model_fields)}"
-    value = "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f" = {str(problem['input'])!r}"
+    value = (
+        "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f" = {str(problem['input'])!r}"
+    )
     return f"{place}{value}: {str(problem['msg']).removeprefix('Value error, ')}"
 
 

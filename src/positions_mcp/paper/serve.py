@@ -62,7 +62,7 @@ class _FailingTransport:
 
 
 class _Server(uvicorn.Server):
-    """Listens, and stops listening for as long as a `refuse` fault says: then the operating system refuses connections."""
+    """Listens, but not for as long as a `refuse` fault says: then the operating system refuses connections."""
 
     def __init__(self, config: uvicorn.Config, exchange: PaperExchange, announce: Callable[[int], None]) -> None:
         super().__init__(config)
@@ -93,7 +93,7 @@ class _Server(uvicorn.Server):
 def serve(exchange: PaperExchange, port: int, announce: Callable[[int], None]) -> None:
     """Serves until interrupted. `announce` is called with the port once connections are accepted (port 0 picks one)."""
     config = uvicorn.Config(
-        _FailingTransport(exchange.app),  # type: ignore[arg-type]  # an ASGI application by its signature
+        _FailingTransport(exchange.app),
         host=HOST,
         port=port,
         http=_Protocol,

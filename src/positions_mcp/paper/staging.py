@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,13 +9,13 @@ from decimal import Decimal
 from positions_mcp.domain.sessions import NEW_YORK, new_york_day
 from positions_mcp.paper.errors import ScenarioError
 from positions_mcp.paper.expiries import expiry_date, parse_series
+from positions_mcp.paper.generator import Generator
 from positions_mcp.paper.holdings import Account, Behaviour, Holding, Instrument
 from positions_mcp.paper.ledger import Delays, Facts, Ledger
 from positions_mcp.paper.market import Market
 from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType, Leg, Order, OrderStatus
 from positions_mcp.paper.scenario import (
     BehaviourSection,
-    GenerateSection,
     InstructionSection,
     OrderSection,
     Scenario,
@@ -26,12 +25,12 @@ from positions_mcp.paper.symbols import Contract, canonical, instrument_id_of, p
 from positions_mcp.ports import Ids, MarketCalendar
 
 _OPTION_VENUE = "XCBO"
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_GENERATED_EXPIRIES = ("friday", "friday+1", "month+1", "month+2", "month+6")
 _ACCEPTED_SO_FAR = frozenset({InstructionStatus.ACCEPTED})
 
 
 def first_trading_day(now: datetime, calendar: MarketCalendar, processing: time) -> date:
-    """What "today" means in a scenario: this session's day until its contracts have expired, otherwise the next one's."""
+    """What "today" means in a scenario: this session's day until its contracts have expired, then the next one's."""
     day = new_york_day(now)
     if calendar.session_on(day) and now < datetime.combine(day, processing, NEW_YORK):
         return day
@@ -80,17 +79,29 @@ class Stage:
     def _stage_account(self, ledger: Ledger, market: Market, scenario: Scenario, account: int) -> None:
         for position in scenario.positions:
             instrument = self._instrument(ledger, position.symbol)
-            cost = position.quantity * position.average_price * instrument.multiplier
             if (account, instrument.symbol) in ledger.holdings:
                 raise ScenarioError(f"{self.name}: positions: {position.symbol!r} is listed twice")
-            ledger.put_holding(Holding(account, instrument.symbol, position.quantity, cost))
+            self._hold(ledger, account, instrument, (position.quantity, position.average_price))
         if scenario.generate:
-            for holding in _generated(scenario.generate, account, self, ledger):
-                ledger.put_holding(holding)
+            expiries = [expiry_date(text, self.today, self.calendar) for text in _GENERATED_EXPIRIES]
+            generator = Generator(scenario.generate, expiries)
+            for underlying in generator.underlyings:
+                ledger.put_instrument(underlying)
+            for made in generator.positions():
+                instrument = (
+                    self.list_contract(ledger, made.contract) if made.contract else ledger.instruments[made.symbol]
+                )
+                self._hold(ledger, account, instrument, (made.quantity, made.average_price))
         for order in scenario.orders:
             self._rest(ledger, order, account)
         for instruction in scenario.instructions:
             self._instruct(ledger, market, instruction, account)
+
+    @staticmethod
+    def _hold(ledger: Ledger, account: int, instrument: Instrument, bought: tuple[Decimal, Decimal]) -> None:
+        quantity, average_price = bought
+        cost = quantity * average_price * instrument.multiplier
+        ledger.put_holding(Holding(account, instrument.symbol, quantity, cost))
 
     def _instrument(self, ledger: Ledger, text: str) -> Instrument:
         series = parse_series(text)
@@ -99,7 +110,9 @@ class Stage:
         root = contract.root if contract else symbol
         if root not in ledger.instruments:
             defined = ", ".join(sorted(ledger.instruments)) or "none"
-            raise ScenarioError(f"{self.name}: {text!r} needs an [[underlyings]] entry for {root!r}; defined: {defined}")
+            raise ScenarioError(
+                f"{self.name}: {text!r} needs an [[underlyings]] entry for {root!r}; defined: {defined}"
+            )
         if symbol not in ledger.instruments:
             self.list_contract(ledger, contract) if contract else None
         return ledger.instruments[symbol]
@@ -139,12 +152,18 @@ class Stage:
         ledger.put_order(order)
 
     def _must_fit(self, ledger: Ledger, order: Order) -> None:
-        parts = [(order.symbol, order.side, Decimal(1))] if order.symbol else [(g.symbol, g.side, g.ratio) for g in order.legs]
+        parts = (
+            [(order.symbol, order.side, Decimal(1))]
+            if order.symbol
+            else [(g.symbol, g.side, g.ratio) for g in order.legs]
+        )
         for symbol, side, ratio in parts:
             holding = ledger.holdings.get((order.account, str(symbol)))
             reduces = holding is not None and (holding.quantity > 0) == (side == "SELL")
             if reduces and ledger.available(order.account, str(symbol)) < order.quantity * ratio:
-                raise ScenarioError(f"{self.name}: orders: {order.quantity * ratio} of {symbol} are more than is free there")
+                raise ScenarioError(
+                    f"{self.name}: orders: {order.quantity * ratio} of {symbol} are more than is free there"
+                )
 
     def _instruct(self, ledger: Ledger, market: Market, section: InstructionSection, account: int) -> None:
         instrument = self._instrument(ledger, section.symbol)
@@ -174,9 +193,13 @@ class Stage:
             if outstanding
             else None,
         )
-        spoken_for = ledger.instructed(account, instrument.symbol) + (instruction.contracts if instruction.stands else 0)
+        spoken_for = ledger.instructed(account, instrument.symbol) + (
+            instruction.contracts if instruction.stands else 0
+        )
         if spoken_for > holding.quantity:
-            raise ScenarioError(f"{self.name}: instructions: {spoken_for} of {section.symbol!r}, but {holding.quantity} are held")
+            raise ScenarioError(
+                f"{self.name}: instructions: {spoken_for} of {section.symbol!r}, but {holding.quantity} are held"
+            )
         ledger.put_instruction(instruction)
 
     def _behave(self, ledger: Ledger, section: BehaviourSection) -> None:
@@ -191,7 +214,11 @@ class Stage:
                 instrument.venue,
                 Behaviour(
                     fills=section.fills,
-                    rejects="at_once" if section.orders == "reject" else "later" if section.orders == "reject_later" else "",
+                    rejects="at_once"
+                    if section.orders == "reject"
+                    else "later"
+                    if section.orders == "reject_later"
+                    else "",
                     reason=section.reason,
                     accepts=None if section.accepts is None else Decimal(section.accepts),
                     clearing_rejects=section.clearing == "reject",
@@ -200,46 +227,3 @@ class Stage:
                 ),
             )
         )
-
-
-def _generated(section: GenerateSection, account: int, stage: Stage, ledger: Ledger) -> list[Holding]:
-    """As many positions as the section asks for, without two in the same instrument."""
-    dice = random.Random(f"{section.seed}|{section.positions}")
-    roots = [_ticker_of(number) for number in range(section.underlyings)]
-    for root in roots:
-        if root not in ledger.instruments:
-            price, volatility = Decimal(dice.randrange(500, 60_000)) / 100, Decimal(dice.randrange(15, 80)) / 100
-            ledger.put_instrument(Instrument(root, instrument_id_of(root), None, price, volatility, "XNYS"))
-    expiries = [expiry_date(text, stage.today, stage.calendar) for text in ("friday", "friday+1", "month+1", "month+2", "month+6")]
-    wanted_options = min(int(section.positions * section.options), section.positions)
-    holdings: dict[str, Holding] = {}
-    for root in roots[: section.positions - wanted_options]:
-        price = ledger.instruments[root].price or Decimal(1)
-        holdings[root] = _holding(dice, section, account, ledger.instruments[root], price, dice.randrange(1, 2000))
-    while len(holdings) < section.positions:
-        root = dice.choice(roots)
-        price = ledger.instruments[root].price or Decimal(1)
-        strike = (price * Decimal(dice.randrange(60, 141)) / 100).quantize(Decimal("0.5"))
-        contract = Contract(root, dice.choice(expiries), dice.choice(("call", "put")), max(strike, Decimal("0.5")))
-        if contract.compact not in holdings:
-            instrument = stage.list_contract(ledger, contract)
-            paid = max((price * Decimal(dice.randrange(1, 120)) / 1000).quantize(Decimal("0.01")), Decimal("0.01"))
-            holdings[contract.compact] = _holding(dice, section, account, instrument, paid, dice.randrange(1, 60))
-    return list(holdings.values())
-
-
-def _holding(
-    dice: random.Random, section: GenerateSection, account: int, instrument: Instrument, price: Decimal, units: int
-) -> Holding:
-    quantity = Decimal(-units if dice.random() < section.short else units)
-    paid = (price * Decimal(dice.randrange(70, 131)) / 100).quantize(Decimal("0.01"))
-    return Holding(account, instrument.symbol, quantity, quantity * max(paid, Decimal("0.01")) * instrument.multiplier)
-
-
-def _ticker_of(number: int) -> str:
-    """A four-letter ticker that is none of the usual ones: QAAA, QAAB …"""
-    letters = ""
-    for _ in range(3):
-        number, place = divmod(number, 26)
-        letters = _LETTERS[place] + letters
-    return "Q" + letters

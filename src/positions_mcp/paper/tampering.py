@@ -14,6 +14,7 @@ from positions_mcp.paper.answers import Answer, error_response
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import AnswerTruncated, Fault
+from positions_mcp.paper.wire import compact
 
 _HTML = "<html><head><title>Service</title></head><body><h1>It works</h1></body></html>"
 _NEVER_SEEN = {
@@ -26,7 +27,7 @@ _NEVER_SEEN = {
 
 
 def status_response(fault: Fault, status: int, dialect: Dialect, request_id: str) -> Response:
-    """The answer of a `status_NNN` fault: an error in the dialect's shape; 429 and 503 with Retry-After, 3xx with a Location."""
+    """The answer of a `status_NNN` fault: an error in the dialect's shape, with the headers the status calls for."""
     headers: dict[str, str] = {}
     if status == 429 or (status == 503 and fault.seconds is not None):
         headers["retry-after"] = str(int(fault.seconds if fault.seconds is not None else Decimal(1)))
@@ -42,7 +43,9 @@ def tampered(answer: Answer, fault: Fault) -> Answer:
     if fault.kind == "changed_total":
         return replace(answer, metadata={**answer.metadata, "total_items": answer.metadata["total_items"] + 1})
     if fault.kind == "unknown_fields":
-        return replace(answer, rows=[_strange(text) for text in answer.rows], metadata={**answer.metadata, "shard": "b"})
+        return replace(
+            answer, rows=[_strange(text) for text in answer.rows], metadata={**answer.metadata, "shard": "b"}
+        )
     return answer
 
 
@@ -63,8 +66,8 @@ class _HalfResponse(Response):
 
     async def __call__(
         self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        _scope: MutableMapping[str, Any],
+        _receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -78,4 +81,4 @@ def _strange(text: str) -> str:
     for field, value in _NEVER_SEEN.items():
         if field in row:
             row[field] = value
-    return json.dumps({**row, "settlement_cycle": "T0", "risk": {"score": "0.42", "flags": ["NEW"]}})
+    return compact({**row, "settlement_cycle": "T0", "risk": {"score": "0.42", "flags": ["NEW"]}})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
+from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.holdings import ZERO, Holding, Instrument
-from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.market import CENT, Market
+from positions_mcp.paper.market import CENT
 
 _PERCENT = Decimal("0.0001")
 _AVERAGE = Decimal("0.000001")
@@ -17,7 +17,7 @@ _AVERAGE = Decimal("0.000001")
 
 @dataclass(frozen=True, slots=True)
 class ValuedPosition:
-    """A position with its value. None where no price is known; `market_value` is then 0, which the API requires to be there."""
+    """A position with its value. None where no price is known; `market_value`, which the API requires, is then 0."""
 
     holding: Holding
     instrument: Instrument
@@ -37,12 +37,12 @@ class ValuedPosition:
 class Valuation:
     """All positions of one ledger at one instant; each is valued when first asked for and kept."""
 
-    def __init__(self, ledger: Ledger, market: Market, instant: datetime) -> None:
-        self._ledger = ledger
-        self._market = market
-        self.moment = market.trading_moment(instant)
-        self._today = market.trading_day(instant).day
-        self._close = market.previous_close(instant)
+    def __init__(self, moment: Moment) -> None:
+        self._ledger = moment.ledger
+        self._market = moment.market
+        self._priced_at = moment.market.trading_moment(moment.now)
+        self._today = moment.trading_day
+        self._close = moment.market.previous_close(moment.now)
         self._known: dict[tuple[int, str], ValuedPosition] = {}
 
     def of(self, holdings: Iterable[Holding]) -> list[ValuedPosition]:
@@ -52,7 +52,7 @@ class Valuation:
     def _value(self, holding: Holding) -> ValuedPosition:
         instrument = self._ledger.instruments[holding.symbol]
         underlying = self._ledger.underlying(instrument)
-        quote = self._market.quote(instrument, underlying, self.moment, self._close.closes)
+        quote = self._market.quote(instrument, underlying, self._priced_at, self._close.closes)
         units = holding.quantity * instrument.multiplier
         value = ZERO if quote.price is None else (units * quote.price).quantize(CENT)
         unrealized = None if quote.price is None else (units * quote.price - holding.cost).quantize(CENT)

@@ -1,7 +1,8 @@
-"""How positions, orders and instructions look on the wire, in each dialect. Decimals are strings, times have nine digits."""
+"""How positions, orders and instructions look on the wire: decimals are strings, times have nine digits."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +17,10 @@ from positions_mcp.paper.valuation import ValuedPosition
 Row = dict[str, Any]
 NIL_ID = "00000000-0000-0000-0000-000000000000"
 """The id of an instruction that was refused before it was taken in."""
+
+
+compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""JSON as the API sends it, without spaces."""
 
 
 def position_row(valued: ValuedPosition, ledger: Ledger, dialect: Dialect) -> Row:
@@ -48,7 +53,7 @@ def position_row(valued: ValuedPosition, ledger: Ledger, dialect: Dialect) -> Ro
 
 
 def order_row(order: Order, ledger: Ledger, dialect: Dialect) -> Row:
-    """One order. The seed has no QUEUED: an order that waits for the session is PENDING_NEW there, with its queue state."""
+    """One order. The seed has no QUEUED: an order that waits for the session is PENDING_NEW there."""
     instrument = ledger.instruments[order.symbol] if order.symbol else None
     status = order.status
     if status is OrderStatus.QUEUED and not dialect.is_current:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from positions_mcp.paper.engine import instructions, orders
+from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import Holding
-from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.market import Market
+from positions_mcp.paper.ledger import Effect, Ledger
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.reading import known_symbol
 from positions_mcp.paper.requests import SubmittedRow
@@ -22,16 +21,19 @@ _ONE = Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One write: on which ledger and market, when, for whom, and under which request id."""
+    """One write: on which book and when, for whom, and under which request id."""
 
-    ledger: Ledger
-    market: Market
+    moment: Moment
     ids: Ids
-    now: datetime
     account: int
     request_id: str
     interfered: bool = False
     """Whether somebody else trades one unit of the first position just before it is closed."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that is written to."""
+        return self.moment.ledger
 
     def close_all(self, cancel_orders: bool) -> list[Order]:
         """Closes every position; one order for each, REJECTED where nothing is available."""
@@ -59,16 +61,14 @@ class Act:
     def _close(self, holdings: Sequence[Holding], cancel_orders: bool) -> list[Order]:
         if self.interfered and holdings:
             first = holdings[0]
-            orders.trade_elsewhere(self.ledger, self.market, first, _ONE, self.ids.new(), self.now)
+            orders.trade_elsewhere(self.moment, first, _ONE, self.ids.new())
             holdings = [self.ledger.holdings[(first.account, first.symbol)], *holdings[1:]]
         if cancel_orders:
             symbols = {holding.symbol for holding in holdings}
-            orders.cancel_open(self.ledger, self.account, symbols, self.now, "Cancelled before closing the position")
+            why = "Cancelled before closing the position"
+            orders.cancel_open(self.ledger, self.account, symbols, self.moment.now, why)
         targets = [(holding, self.ledger.available(self.account, holding.symbol)) for holding in holdings]
-        return [
-            orders.place_close(self.ledger, self.market, holding, quantity, self.ids.new(), self.now)
-            for holding, quantity in targets
-        ]
+        return [orders.place_close(self.moment, holding, quantity, self.ids.new()) for holding, quantity in targets]
 
     def submit(
         self, rows: Sequence[SubmittedRow], *, honour_keys: bool, clearing_up: bool, unknown_refuses_all: bool
@@ -83,12 +83,10 @@ class Act:
                 if self.ledger.instrument_by_id(row.instrument_id.lower()) is None:
                     raise Refusal(404, f"instructions[{number}]: unknown instrument_id", [{"row": str(number)}])
         judged = instructions.submit(
-            self.ledger,
-            self.market,
+            self.moment,
             self.ids,
             self.account,
             rows,
-            self.now,
             honour_keys=honour_keys,
             clearing_up=clearing_up,
         )
@@ -101,11 +99,14 @@ class Act:
         Raises:
             Refusal: 404 or 409, see `engine.instructions.request_cancel`.
         """
-        instruction = instructions.request_cancel(self.ledger, self.market, self.account, instruction_id, self.now)
+        instruction = instructions.request_cancel(self.moment, self.account, instruction_id)
         self._count("cancel_position_instruction", [instruction.id])
         return instruction
 
     def _count(self, operation: str, made: list[str]) -> None:
         if made:
-            self.ledger.add_effect(self.now, operation, self.account, self.request_id, tuple(made))
-            self.ledger.happened(self.now)
+            number = len(self.ledger.effects) + 1
+            self.ledger.add_effect(
+                Effect(number, self.moment.now, operation, self.account, self.request_id, tuple(made))
+            )
+            self.ledger.happened(self.moment.now)

@@ -1,1 +1,1 @@
-"""What happens on the paper exchange, as pure functions of a ledger, the market and an instant; no clock, no file, no HTTP."""
+"""What happens on the paper exchange, as functions of a ledger, the market and an instant: no clock, file or HTTP."""

@@ -1,7 +1,8 @@
-"""The evening of a trading day: instructed exercises are processed, and contracts that expire are exercised, assigned or end.
+"""The evening of a trading day: exercises are processed; contracts that expire are exercised, assigned or end.
 
-Exercise by exception: a long contract at least 0.01 in the money at its underlying's closing price is exercised unless an instruction
-says otherwise. Short contracts are assigned under the same condition. What has no known price is not exercised.
+Exercise by exception: a long contract at least 0.01 in the money at its underlying's closing price is exercised
+unless an instruction says otherwise. Short contracts are assigned under the same condition. What has no known price
+is not exercised.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from positions_mcp.paper.holdings import ZERO, Holding, Instrument
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.market import CENT, Market
 from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType
-from positions_mcp.paper.symbols import Contract
 
 _TAKEN = frozenset({InstructionStatus.ACCEPTED, InstructionStatus.CANCEL_FAILED})
 
@@ -32,7 +32,7 @@ def process_evening(ledger: Ledger, market: Market, at: datetime) -> None:
         holding = ledger.holdings.get(key)
         contract = ledger.instruments[key[1]].contract
         if holding is not None and contract is not None and contract.expiry <= today:
-            _expire(ledger, market, holding, contract, at)
+            _expire(ledger, market, holding, at)
     for instruction in list(ledger.standing_instructions()):
         contract = ledger.instruments[instruction.symbol].contract
         if contract is not None and contract.expiry <= today:
@@ -52,7 +52,7 @@ def _exercise_instructed(ledger: Ledger, instruction: Instruction, at: datetime)
     ledger.put_instruction(replace(instruction, settled=True))
 
 
-def _expire(ledger: Ledger, market: Market, holding: Holding, contract: Contract, at: datetime) -> None:
+def _expire(ledger: Ledger, market: Market, holding: Holding, at: datetime) -> None:
     instrument = ledger.instruments[holding.symbol]
     in_the_money = intrinsic_at_close(ledger, market, instrument) >= CENT
     exercised = abs(holding.quantity) if in_the_money else ZERO

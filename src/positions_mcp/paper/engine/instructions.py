@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import ZERO, Instrument
 from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.market import Market
 from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType
 from positions_mcp.paper.requests import SubmittedRow
 from positions_mcp.ports import Ids
@@ -19,7 +19,7 @@ from positions_mcp.ports import Ids
 
 @dataclass(frozen=True, slots=True)
 class RefusedRow:
-    """A row that was not taken in: it has no id, is never listed, and says why. `status` is what it alone would have answered."""
+    """A row that was not taken in: it has no id, is never listed, and says why. `status`: what it alone answers."""
 
     row: SubmittedRow
     key: str
@@ -33,30 +33,29 @@ Judged = Instruction | RefusedRow
 
 
 def submit(
-    ledger: Ledger,
-    market: Market,
+    moment: Moment,
     ids: Ids,
     account: int,
     rows: Sequence[SubmittedRow],
-    now: datetime,
     *,
     honour_keys: bool = True,
     clearing_up: bool = True,
 ) -> list[Judged]:
     """Judges each row after the one before it, and takes in what is sound; the answers are in the order of the rows."""
+    ledger, now = moment.ledger, moment.now
     known = {i.client_key: i for i in ledger.instructions.values() if i.account == account}
     judged: list[Judged] = []
     for row in rows:
         identifier = ids.new()
         key = row.key if row.key is not None and honour_keys else identifier
-        refused = _judge(ledger, market, account, row, key, known if honour_keys else {}, now)
+        refused = _judge(moment, account, row, key, known if honour_keys else {})
         if refused is None and not clearing_up:
             refused = RefusedRow(row, key, "CLEARING_UNAVAILABLE", "The clearing service is unavailable", 503)
         if refused is not None:
             judged.append(refused)
             continue
         instrument = ledger.instrument_by_id(row.instrument_id.lower())
-        assert instrument is not None and instrument.contract is not None
+        assert instrument is not None
         instruction = Instruction(
             id=identifier,
             number=len(ledger.instructions) + 1,
@@ -68,7 +67,7 @@ def submit(
             status=InstructionStatus.SENT,
             created_at=now,
             updated_at=now,
-            due_at=_in_time(market, instrument, now, now + ledger.facts.delays.clearing),
+            due_at=_in_time(moment, instrument, ledger.facts.delays.clearing),
         )
         ledger.put_instruction(instruction)
         known[key] = instruction
@@ -77,14 +76,10 @@ def submit(
 
 
 def _judge(
-    ledger: Ledger,
-    market: Market,
-    account: int,
-    row: SubmittedRow,
-    key: str,
-    known: Mapping[str, Instruction],
-    now: datetime,
+    moment: Moment, account: int, row: SubmittedRow, key: str, known: Mapping[str, Instruction]
 ) -> RefusedRow | None:
+    ledger, now = moment.ledger, moment.now
+
     def refused(reason: str, description: str, status: int = 400, **metadata: str) -> RefusedRow:
         return RefusedRow(row, key, reason, description, status, metadata)
 
@@ -113,7 +108,7 @@ def _judge(
             expiry=expiry.isoformat(),
             business_date=today.isoformat(),
         )
-    deadline = market.deadline(expiry)
+    deadline = moment.market.deadline(expiry)
     if now >= deadline:
         cutoff = deadline.isoformat()
         return refused("EXERCISE_PAST_CUTOFF", f"The deadline has passed: cutoff_time={cutoff}", cutoff_time=cutoff)
@@ -137,12 +132,13 @@ def _free(ledger: Ledger, account: int, instrument: Instrument) -> Decimal:
     return max(min(unspoken, ledger.available(account, instrument.symbol)), ZERO)
 
 
-def request_cancel(ledger: Ledger, market: Market, account: int, instruction_id: str, now: datetime) -> Instruction:
+def request_cancel(moment: Moment, account: int, instruction_id: str) -> Instruction:
     """Asks clearing to cancel an instruction that it has not answered yet.
 
     Raises:
         Refusal: 404 if the account has no such instruction; 409 once it is terminal, or a cancel is under way.
     """
+    ledger = moment.ledger
     instruction = ledger.instructions.get(instruction_id.lower())
     if instruction is None or instruction.account != account:
         raise Refusal(404, "position instruction not found")
@@ -153,8 +149,8 @@ def request_cancel(ledger: Ledger, market: Market, account: int, instruction_id:
     instruction = replace(
         instruction,
         status=InstructionStatus.CANCEL_REQUESTED,
-        updated_at=now,
-        due_at=_in_time(market, instrument, now, now + ledger.facts.delays.cancel),
+        updated_at=moment.now,
+        due_at=_in_time(moment, instrument, ledger.facts.delays.cancel),
     )
     ledger.put_instruction(instruction)
     return instruction
@@ -182,8 +178,9 @@ def clearing_answers(ledger: Ledger, instruction: Instruction) -> None:
     ledger.put_instruction(answered)
 
 
-def _in_time(market: Market, instrument: Instrument, now: datetime, due: datetime) -> datetime:
+def _in_time(moment: Moment, instrument: Instrument, delay: timedelta) -> datetime:
     """Clearing answers before it processes the contract's expiry."""
+    due = moment.now + delay
     if instrument.contract is None:
         return due
-    return max(min(due, market.processing(instrument.contract.expiry)), now)
+    return max(min(due, moment.market.processing(instrument.contract.expiry)), moment.now)

@@ -1,7 +1,8 @@
 """Closing orders and their lives: PENDING_NEW → NEW → PARTIALLY_FILLED → FILLED, or an end on the way.
 
-An order knows its future from the moment it is placed. Outside the session it waits, QUEUED, for the next one. What has not filled when
-the session closes expires. Orders only ever reduce a position: what is no longer there is not sold.
+An order knows its future from the moment it is placed. Outside the session it waits, QUEUED, for the next one. What
+has not filled when the session closes expires. Orders only ever reduce a position: what is no longer there is not
+sold.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
-from positions_mcp.paper.engine.trades import trade
+from positions_mcp.paper.engine.moment import Moment
+from positions_mcp.paper.engine.trades import Trade, book_trade
 from positions_mcp.paper.holdings import ZERO, Holding, Instrument
 from positions_mcp.paper.ledger import Ledger, order_parts
 from positions_mcp.paper.market import Market
@@ -19,10 +21,9 @@ from positions_mcp.paper.model import Order, OrderStatus, Step
 _WHOLE = Decimal(1)
 
 
-def place_close(
-    ledger: Ledger, market: Market, holding: Holding, quantity: Decimal, order_id: str, now: datetime
-) -> Order:
+def place_close(moment: Moment, holding: Holding, quantity: Decimal, order_id: str) -> Order:
     """Places a market order that closes `quantity` units of a position, and returns it as the exchange answers it."""
+    ledger, now = moment.ledger, moment.now
     instrument = ledger.instruments[holding.symbol]
     order = Order(
         id=order_id,
@@ -36,31 +37,31 @@ def place_close(
         updated_at=now,
         venue=instrument.venue,
     )
-    refusal = _refusal(ledger, market, instrument, quantity, now)
-    order = _ended(order, OrderStatus.REJECTED, now, refusal) if refusal else _with_future(ledger, market, order, instrument)
+    refusal = _refusal(moment, instrument, quantity)
+    order = _ended(order, OrderStatus.REJECTED, now, refusal) if refusal else _with_future(moment, order, instrument)
     ledger.put_order(order)
     return order
 
 
-def _refusal(ledger: Ledger, market: Market, instrument: Instrument, quantity: Decimal, now: datetime) -> str:
+def _refusal(moment: Moment, instrument: Instrument, quantity: Decimal) -> str:
     behaviour = instrument.behaviour
     if not quantity:
         return "No quantity is available to close: all of it is locked by open orders or instructions"
     if behaviour.rejects == "at_once":
         return behaviour.reason or "Rejected by the venue"
-    if instrument.contract and now >= market.last_trade(instrument.contract):
+    if instrument.contract and moment.now >= moment.market.last_trade(instrument.contract):
         return "The contract no longer trades"
-    if market.price(instrument, ledger.underlying(instrument), market.trading_moment(now)) is None:
+    if moment.price(instrument) is None:
         return "There is no market in this instrument"
     return ""
 
 
-def _with_future(ledger: Ledger, market: Market, order: Order, instrument: Instrument) -> Order:
-    session = market.session_at(order.created_at)
-    start, delays, behaviour = order.created_at, ledger.facts.delays, instrument.behaviour
+def _with_future(moment: Moment, order: Order, instrument: Instrument) -> Order:
+    session = moment.market.session_at(moment.now)
+    start, delays, behaviour = moment.now, moment.ledger.facts.delays, instrument.behaviour
     steps: list[Step] = []
     if session is None:
-        session = market.next_session(start)
+        session = moment.market.next_session(start)
         start = session.opens
         steps.append(Step(start, "release"))
         order = replace(order, status=OrderStatus.QUEUED, releases_at=start)
@@ -99,7 +100,8 @@ def take_step(ledger: Ledger, market: Market, order: Order) -> None:
 def _fill(ledger: Ledger, market: Market, order: Order, step: Step) -> None:
     instrument = ledger.instruments[order.symbol or ""]
     holding = ledger.holdings.get((order.account, instrument.symbol))
-    price = market.price(instrument, ledger.underlying(instrument), market.trading_moment(step.at))
+    moment = Moment(ledger, market, step.at)
+    price = moment.price(instrument)
     units = min(step.quantity, order.leaves, _reducible(holding, order))
     if price is None or not units:
         ledger.put_order(_ended(order, OrderStatus.CANCELED, step.at, "There is nothing left to close"))
@@ -112,7 +114,7 @@ def _fill(ledger: Ledger, market: Market, order: Order, step: Step) -> None:
     else:
         order = replace(order, status=OrderStatus.PARTIALLY_FILLED)
     signed = units if order.side == "BUY" else -units
-    trade(ledger, order.account, instrument, signed, price, market.trading_day(step.at).day)
+    book_trade(ledger, Trade(order.account, instrument, signed, price, moment.trading_day))
     ledger.put_order(order)
 
 
@@ -149,20 +151,22 @@ def cancel_uncovered(ledger: Ledger, account: int, symbol: str, now: datetime) -
     promised = ZERO
     for order in ledger.open_orders():
         for part, side, ratio in order_parts(order):
-            if order.account != account or part != symbol or order.order_type != "MARKET" and not held:
+            if order.account != account or part != symbol:
                 continue
             reduces = held != 0 and (held > 0) == (side == "SELL")
-            units = order.leaves * ratio
-            if order.order_type == "MARKET" and not reduces or reduces and promised + units > abs(held):
+            promised += order.leaves * ratio if reduces else ZERO
+            closes_nothing = order.order_type == "MARKET" and not reduces
+            if closes_nothing or promised > abs(held):
+                promised -= order.leaves * ratio if reduces else ZERO
                 ledger.put_order(_ended(order, OrderStatus.CANCELED, now, "There is nothing left to close"))
                 break
-            promised += units if reduces else ZERO
 
 
-def trade_elsewhere(ledger: Ledger, market: Market, holding: Holding, units: Decimal, order_id: str, now: datetime) -> Order:
-    """Adds units to a position by a trade that somebody else made at this instant (for the fault `changed_quantity`)."""
+def trade_elsewhere(moment: Moment, holding: Holding, units: Decimal, order_id: str) -> Order:
+    """Adds units to a position by a trade that somebody else makes now (for the fault `changed_quantity`)."""
+    ledger, now = moment.ledger, moment.now
     instrument = ledger.instruments[holding.symbol]
-    price = market.price(instrument, ledger.underlying(instrument), market.trading_moment(now)) or ZERO
+    price = moment.price(instrument) or ZERO
     order = Order(
         id=order_id,
         number=len(ledger.orders) + 1,
@@ -180,7 +184,7 @@ def trade_elsewhere(ledger: Ledger, market: Market, holding: Holding, units: Dec
     )
     ledger.put_order(order)
     signed = units if holding.quantity > 0 else -units
-    trade(ledger, holding.account, instrument, signed, price, market.trading_day(now).day)
+    book_trade(ledger, Trade(holding.account, instrument, signed, price, moment.trading_day))
     return order
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from positions_mcp.paper.engine.expiry import process_evening
 from positions_mcp.paper.engine.instructions import clearing_answers
+from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.orders import take_step
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.market import Market
@@ -23,8 +24,9 @@ def next_due(ledger: Ledger, market: Market) -> datetime:
     return min(_all_due(ledger, market))[0]
 
 
-def advance(ledger: Ledger, market: Market, now: datetime) -> None:
+def advance(moment: Moment) -> None:
     """Lets everything happen that is due until `now`, inclusive."""
+    ledger, market, now = moment.ledger, moment.market, moment.now
     due = _all_due(ledger, market)
     heapq.heapify(due)
     while due and due[0][0] <= now:
@@ -49,10 +51,10 @@ def advance(ledger: Ledger, market: Market, now: datetime) -> None:
 
 def _all_due(ledger: Ledger, market: Market) -> list[Due]:
     due: list[Due] = [(market.next_processing(ledger.facts.as_of), _EVENING, 0, "")]
-    for order in ledger.open_orders():
-        if order.steps:
-            due.append((order.steps[0].at, _ORDER, order.number, order.id))
-    for instruction in ledger.standing_instructions():
-        if instruction.due_at is not None:
-            due.append((instruction.due_at, _INSTRUCTION, instruction.number, instruction.id))
+    due.extend((order.steps[0].at, _ORDER, order.number, order.id) for order in ledger.open_orders() if order.steps)
+    due.extend(
+        (instruction.due_at, _INSTRUCTION, instruction.number, instruction.id)
+        for instruction in ledger.standing_instructions()
+        if instruction.due_at is not None
+    )
     return due

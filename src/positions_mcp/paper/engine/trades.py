@@ -1,12 +1,13 @@
 """Bookkeeping of trades, exercises and expiries.
 
-One identity holds through everything, exactly: `cash + cost of all positions − realised profit` never changes, but for what is
-paid in. Costs are kept to a millionth of a dollar; what rounding a part leaves over stays with the rest.
+One identity holds through everything, exactly: `cash + cost of all positions − realised profit` never changes, but
+for what is paid in. Costs are kept to a millionth of a dollar; what rounding a part leaves over stays with the
+rest.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
 
@@ -16,22 +17,33 @@ from positions_mcp.paper.ledger import Ledger
 _FINEST = Decimal("0.000001")
 
 
-def trade(
-    ledger: Ledger, account: int, instrument: Instrument, quantity: Decimal, price: Decimal, day: date, carried: Decimal = ZERO
-) -> None:
-    """Buys (`quantity` above zero) or sells units at `price` a share; what closes a position realises its profit.
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """Units bought (`quantity` above zero) or sold at `price` a share, on a trading day.
 
     `carried` is cost that comes along from an exercised option: it is no cash, but part of what the shares cost.
     """
-    paid = quantity * price * instrument.multiplier
+
+    account: int
+    instrument: Instrument
+    quantity: Decimal
+    price: Decimal
+    day: date
+    carried: Decimal = ZERO
+
+
+def book_trade(ledger: Ledger, trade: Trade) -> None:
+    """Changes position and cash; what closes a position realises its profit."""
+    account, instrument, quantity = trade.account, trade.instrument, trade.quantity
+    paid = quantity * trade.price * instrument.multiplier
     held = ledger.holdings.get((account, instrument.symbol)) or Holding(account, instrument.symbol, ZERO, ZERO)
-    cost = paid + carried
+    cost = paid + trade.carried
     closing = min(abs(quantity), abs(held.quantity)) if held.quantity * quantity < 0 else ZERO
     released = _part(held.cost, closing, abs(held.quantity))
     spent = _part(cost, closing, abs(quantity))
     profit = -spent - released if closing else ZERO
     changed = replace(held, quantity=held.quantity + quantity, cost=held.cost - released + cost - spent)
-    ledger.put_holding(_with_profit(changed, profit, day))
+    ledger.put_holding(_with_profit(changed, profit, trade.day))
     _book(ledger, account, -paid, profit)
 
 
@@ -55,14 +67,9 @@ def exercise(ledger: Ledger, holding: Holding, contracts: Decimal, day: date) ->
     long, call = holding.quantity > 0, contract.right == "call"
     premium = release(ledger, holding, contracts)
     shares = contracts * CONTRACT_MULTIPLIER
-    trade(
-        ledger,
-        holding.account,
-        ledger.underlying(instrument),
-        shares if long == call else -shares,
-        contract.strike,
-        day,
-        carried=premium,
+    shares = shares if long == call else -shares
+    book_trade(
+        ledger, Trade(holding.account, ledger.underlying(instrument), shares, contract.strike, day, carried=premium)
     )
 
 
