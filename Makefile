@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,9 +36,12 @@ check: $(VENV)/.dev ## lint, format, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_house.py
 
+bench: $(VENV)/.runtime ## measure what answers cost (needs node and npm); writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
 format: $(VENV)/.dev ## put the code into the house's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 clean: ## remove the environment and everything built
-	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-peer build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

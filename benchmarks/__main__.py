@@ -1,0 +1,75 @@
+"""`make bench`: measures what an answer costs, prints the table and writes RESULTS.md beside this file."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from time import monotonic
+
+from benchmarks import machine, peer, speed, start, tokens
+from benchmarks.processes import HERE
+from benchmarks.report import Finding, markdown_table, text_table
+
+_PARTS: dict[str, Callable[[Path], Iterator[Finding]]] = {
+    "tokens": tokens.findings,
+    "page": speed.page_findings,
+    "books": speed.book_findings,
+    "start": start.findings,
+}
+
+_TEXT = """\
+# What an answer costs
+
+Written by `make bench` on {day}. Everything runs on one machine over loopback.
+
+{facts}
+
+{table}
+
+## How it is measured
+
+- **Tokens** are those of the o200k vocabulary ({vocabulary}). Structured content and definitions count as the JSON
+  that is on the wire. Every tool is asked with as few arguments as it takes, on an account of 1,000 positions in the
+  embedded paper exchange, by a client that cannot ask a person.
+- **Times** are medians of a run in which the sides of a comparison take turns. Positions are read by the production
+  client from `positions-mcp paper serve`, which runs in a process of its own; prices stand still, so that it answers
+  with rows that are ready. The MCP servers are processes too, spoken to over standard input and output line by line;
+  the time is that from the request to the last byte of the answer, which is not parsed.
+- The **floor** of an answer is fetching all its pages with `httpx.Client`, one after another over a kept connection,
+  and `json.loads` of each. The floor of the start is an `MCPServer` with one empty tool.
+- The **peer** is `FastMCP.from_openapi` ({peer}) over the same upstream and its own specification, in an environment of
+  its own, and asked in the same way for the same page.
+- **Memory** is the most that was resident in the server's process alone, in 10⁶ bytes.
+"""
+
+
+def main(wanted: list[str]) -> int:
+    """Measure all parts, or the named ones without writing RESULTS.md. Returns 1 if a target is missed."""
+    begin = monotonic()
+    tokens.prepare()
+    peer.prepare()
+    findings: list[Finding] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, measure in _PARTS.items():
+            if not wanted or name in wanted:
+                print(f"measuring {name} …", file=sys.stderr, flush=True)
+                findings += measure(Path(folder))
+    print(text_table(findings))
+    print(f"\n{monotonic() - begin:.0f} s")
+    if not wanted:
+        facts = "\n".join(f"- {name}: {value}" for name, value in machine.facts())
+        text = _TEXT.format(
+            day=date.today().isoformat(),  # noqa: DTZ011  # the day of whoever measures
+            facts=facts,
+            table=markdown_table(findings),
+            vocabulary=tokens.VOCABULARY,
+            peer=peer.PACKAGE,
+        )
+        (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
+    return 1 if any(finding.passed is False for finding in findings) else 0
+
+
+sys.exit(main(sys.argv[1:]))

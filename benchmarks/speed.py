@@ -1,0 +1,85 @@
+"""How long answers take beside the cost of their pages, and beside the peer; how much memory a large book needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+from benchmarks import peer
+from benchmarks.processes import KEY, POSITIONS_MCP, McpProcess, Upstream, result_of, upstream
+from benchmarks.report import Finding
+from benchmarks.timing import medians, timed
+
+_PAGE_ROUNDS = 25
+_BOOK_ROUNDS = 9
+_LARGE_ROUNDS = 2
+_TENFOLD = 10
+_PEAK_MB = 350
+
+
+def page_findings(folder: Path) -> Iterator[Finding]:
+    """`list_positions` over one page of 1,000 rows."""
+    with (
+        upstream("thousand") as api,
+        _server(api, folder) as ours,
+        _http() as client,
+        McpProcess(peer.command(api, folder)) as generated,
+    ):
+        measured, floor, theirs = medians(
+            _answer(ours, "list_positions"),
+            _all_pages(client, api),
+            timed(lambda: peer.call_positions(generated)),
+            rounds=_PAGE_ROUNDS,
+        )
+    what = "list_positions, 1,000 positions"
+    yield Finding(what, 1e3 * measured, "ms", 2.0, base=1e3 * floor)
+    yield Finding(what, 1e3 * measured, "ms", 0.3, base=1e3 * theirs, base_is="peer")
+
+
+def book_findings(folder: Path) -> Iterator[Finding]:
+    """`summarize_positions` over books of many pages."""
+    with upstream("ten_thousand") as api, _server(api, folder) as ours, _http() as client:
+        small, floor = medians(_answer(ours, "summarize_positions"), _all_pages(client, api), rounds=_BOOK_ROUNDS)
+    yield Finding("summarize_positions, 10,000 positions", 1e3 * small, "ms", 1.6, base=1e3 * floor)
+    with upstream("hundred_thousand") as api, _server(api, folder) as ours, _http() as client:
+        measures = _answer(ours, "summarize_positions"), _all_pages(client, api)
+        large, floor = medians(*measures, rounds=_LARGE_ROUNDS, warm_up=1)
+        peak = ours.peak_memory_mb
+    what = "summarize_positions, 100,000 positions"
+    yield Finding(what, 1e3 * large, "ms", 1.6, base=1e3 * floor)
+    yield Finding(f"{what}, beside ten times 10,000", 1e3 * large, "ms", 1.2, base=1e3 * _TENFOLD * small)
+    yield Finding(f"{what}, most memory resident", peak, "MB", _PEAK_MB)
+
+
+def _server(api: Upstream, folder: Path) -> McpProcess:
+    """positions-mcp with its production client on `api`."""
+    return McpProcess([*POSITIONS_MCP, "serve", "--data-dir", str(folder / "live")], api.live_settings)
+
+
+def _http() -> httpx.Client:
+    return httpx.Client(headers={"Authorization": f"Bearer {KEY}"}, timeout=60, trust_env=False)
+
+
+def _answer(server: McpProcess, tool: str) -> Callable[[], float]:
+    def ask() -> None:
+        line = server.call(tool)
+        if b'"isError":true' in line:
+            raise RuntimeError(f"{tool} answered {result_of(line)['content']}")
+
+    return timed(ask)
+
+
+def _all_pages(client: httpx.Client, api: Upstream) -> Callable[[], float]:
+    """The floor: every page is fetched over a kept connection and parsed; nothing else."""
+
+    def fetch() -> None:
+        token = None
+        while True:
+            answer = client.get(api.positions_url, params={"page_token": token} if token else None)
+            token = json.loads(answer.raise_for_status().content)["metadata"].get("next_page_token")
+            if token is None:
+                return
+
+    return timed(fetch)
