@@ -20,6 +20,8 @@ def clean(text: str, limit: int = 200) -> str:
 
     Runs of white space become one space; what is cut is marked with an ellipsis.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return " ".join(text.split())
     # Four times the limit leaves room for what is removed without walking a hostile megabyte.
     head = text[: 4 * limit]
     visible = "".join(_visible(character) for character in _BLANK.sub("", head))

@@ -87,12 +87,18 @@ def missing_line(counts: dict[str, int] | None) -> list[str]:
 
 
 def names_of(book: Book) -> Callable[[Position], str]:
-    """What answers call the positions of a book: usable as an argument, with the UUID where several share a symbol."""
-    counts = Counter(position.symbol for position in book.positions)
+    """What answers call the positions of a book: usable as an argument, and never the same for two of them.
+
+    A symbol that several share, or that had characters hidden in it, is followed by the UUID.
+    """
+    counts = Counter(_unspaced(position) for position in book.positions)
 
     def name_of(position: Position) -> str:
-        name = clean(position.name, _LONGEST_NAME)
-        return f"{name} [{position.instrument_id}]" if position.symbol and counts[position.symbol] > 1 else name
+        name = position.contract.compact if position.contract else clean(position.symbol, _LONGEST_NAME)
+        if not name:
+            return position.instrument_id
+        is_alone = counts[_unspaced(position)] == 1 and (position.contract is not None or name == position.symbol)
+        return name if is_alone else f"{name} [{position.instrument_id}]"
 
     return name_of
 
@@ -110,6 +116,10 @@ def doubts(book: Book) -> list[str]:
     if not book.consistent:
         words.append("the API's pages contradicted each other even when read again; this may not be everything held")
     return words
+
+
+def _unspaced(position: Position) -> str:
+    return position.symbol.replace(" ", "")
 
 
 def check_same(given: Mapping[str, object], listed: Mapping[str, object]) -> None:

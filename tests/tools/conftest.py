@@ -1,0 +1,13 @@
+"""Every tool test runs in both protocol eras."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.serving import ERAS
+
+
+@pytest.fixture(params=ERAS)
+def era(request: pytest.FixtureRequest) -> str:
+    """The protocol era that a client asks for."""
+    return str(request.param)
