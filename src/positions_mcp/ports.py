@@ -232,8 +232,8 @@ class OperationStore(Ledger, Protocol):
         lease: Lease,
         *,
         reserving: Mapping[int, Reservation],
-        day: date,
         now: datetime,
+        market_now: datetime,
         check: Refusing,
     ) -> Operation:
         """Make rows SENDING and reserve their measure, durably, before their request leaves.

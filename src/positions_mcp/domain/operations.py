@@ -16,9 +16,11 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
+from positions_mcp.domain.orders import Order
 from positions_mcp.domain.plans import Frozen, Plan
 from positions_mcp.domain.policy import Channel
 from positions_mcp.domain.states import OperationState, RowState, Stage
+from positions_mcp.domain.text import clean
 
 
 class Conclusion(StrEnum):
@@ -60,6 +62,22 @@ class SentOrder(Frozen):
     details: str = ""
     """Free text of the API, cleaned."""
 
+    @classmethod
+    def of(cls, order: Order) -> Self:
+        """What is kept of an order as the API reports it."""
+        return cls(
+            order_id=order.id,
+            status=clean(order.status, 40),
+            side=order.side,
+            quantity=order.quantity,
+            filled=order.filled_quantity,
+            average_price=order.average_fill_price,
+            is_open=order.is_open,
+            is_queued=order.is_queued,
+            releases_at=order.releases_at,
+            details=clean("; ".join(order.details or ()), 200),
+        )
+
 
 class Lease(Frozen):
     """Who may send, and until when its silence means nothing. `token` is unique to one claim."""
@@ -90,6 +108,8 @@ class Row(Frozen):
     """Dollars counted against the day's limits."""
     reserved_on: date | None = None
     sent_at: AwareDatetime | None = None
+    sent_at_market: AwareDatetime | None = None
+    """The same instant by the market's clock, which a paper exchange may set."""
     orders: tuple[SentOrder, ...] = ()
     instruction_id: InstructionId | None = None
     request_id: str | None = None

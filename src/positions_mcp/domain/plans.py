@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -61,6 +61,11 @@ class Frozen(BaseModel):
     """A value that cannot change and has no field it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy with other values, checked like a new one. Raises pydantic's ValidationError."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**fields, **changes})
 
 
 class _Target(Frozen):

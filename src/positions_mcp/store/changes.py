@@ -6,7 +6,7 @@ Every function here runs within a `Transaction` that no other writer can interru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -14,6 +14,7 @@ from sqlalchemy import Select, select
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.plans import Plan
+from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.domain.states import RowState, Stage
 from positions_mcp.domain.supervision import Approver, Halt
 from positions_mcp.ports import Refusing
@@ -78,6 +79,7 @@ def claim(
         raise Overtaken(
             f"The approval of {operation_id} lapsed before it was used.", hint="Nothing was sent. Plan again."
         )
+    transaction.single("approver")
     check(operation)
     told = {"process": lease.process, "until": as_text(lease.until)}
     return transaction.save(operation, "claimed", now, content=told, stage=Stage.CLAIMED, lease=lease)
@@ -89,8 +91,8 @@ def begin(
     lease: Lease,
     *,
     reserving: Mapping[int, Reservation],
-    day: date,
     now: datetime,
+    market_now: datetime,
     check: Refusing,
 ) -> Operation:
     """Make rows SENDING and reserve their measure, before their request leaves."""
@@ -113,10 +115,11 @@ def begin(
             "lease": lease,
             "sent_at": now,
             "reserved": reservation.measure,
-            "reserved_on": day,
+            "reserved_on": new_york_day(market_now),
+            "sent_at_market": market_now,
             "expected_quantity": reservation.expected_quantity,
         }
-        rows.append(Row(**{**dict(row), **told}))
+        rows.append(row.changed(**told))
     return transaction.save(operation, "sending", now, rows=rows, lease=lease)
 
 
@@ -190,7 +193,7 @@ def clear_halt(transaction: Transaction, by: str, now: datetime) -> None:
 
 def set_approver(transaction: Transaction, approver: Approver, *, replacing: str | None, now: datetime) -> None:
     """Keep the approver's key."""
-    stored = keeping.get(transaction.connection, "approver")
+    stored = transaction.single("approver")
     held = Approver.model_validate_json(stored).public_key if stored else None
     if held != replacing or approver.previous_public_key != replacing:
         raise Overtaken("The approver is not the one to be replaced.", hint="Replacing it needs the old passphrase.")
@@ -206,13 +209,8 @@ def _expire(transaction: Transaction, operation: Operation, now: datetime) -> Op
         reason = "approved, but no call sent it in time"
         return transaction.save(operation, "lapsed", now, stage=Stage.LAPSED, reason=reason)
     lost = [
-        Row(
-            **{
-                **dict(row),
-                "state": RowState.UNKNOWN,
-                "lease": None,
-                "detail": "the process that sent it ended before the answer was recorded",
-            }
+        row.changed(
+            state=RowState.UNKNOWN, lease=None, detail="the process that sent it ended before the answer was recorded"
         )
         for row in operation.rows
         if row.state is RowState.SENDING

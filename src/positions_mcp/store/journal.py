@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,6 +81,17 @@ def last_state_digest(connection: Connection, operation_id: str) -> str | None:
     newest = (
         select(journal.c.state_digest)
         .where(journal.c.operation_id == operation_id)
+        .order_by(journal.c.sequence.desc())
+        .limit(1)
+    )
+    return connection.execute(newest).scalar_one_or_none()
+
+
+def last_digest_of_value(connection: Connection, events: Sequence[str]) -> str | None:
+    """What the last entry with one of these events says of its value; None where there is none."""
+    newest = (
+        select(journal.c.state_digest)
+        .where(journal.c.operation_id.is_(None), journal.c.event.in_(events))
         .order_by(journal.c.sequence.desc())
         .limit(1)
     )

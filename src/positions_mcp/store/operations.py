@@ -146,13 +146,15 @@ class SqlOperationStore:
         lease: Lease,
         *,
         reserving: Mapping[int, Reservation],
-        day: date,
         now: datetime,
+        market_now: datetime,
         check: Refusing,
     ) -> Operation:
         """Make rows SENDING and reserve their measure, durably, before their request leaves."""
         with self._writing() as transaction:
-            return changes.begin(transaction, operation_id, lease, reserving=reserving, day=day, now=now, check=check)
+            return changes.begin(
+                transaction, operation_id, lease, reserving=reserving, now=now, market_now=market_now, check=check
+            )
 
     def record(self, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None) -> Operation:
         """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out."""

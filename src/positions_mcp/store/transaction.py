@@ -19,6 +19,9 @@ from positions_mcp.domain.supervision import Halt
 from positions_mcp.store import journal, keeping, records
 from positions_mcp.store.schema import as_text, operations
 
+VALUE_EVENTS = {"halt": ("halted", "resumed"), "approver": ("approver set",)}
+"""The journal's events that set each single value."""
+
 
 class Transaction:
     """Implements `positions_mcp.ports.Ledger` within a transaction that nobody else can interrupt."""
@@ -28,7 +31,7 @@ class Transaction:
 
     def halt(self) -> Halt | None:
         """The halt that stands, or None."""
-        stored = keeping.get(self.connection, "halt")
+        stored = self.single("halt")
         return Halt.model_validate_json(stored) if stored else None
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
@@ -83,9 +86,8 @@ class Transaction:
         """Store a changed operation and say so in the journal. `rows` replace those of the same position."""
         replaced = {row.position: row for row in rows}
         merged = tuple(replaced.get(row.position, row) for row in operation.rows)
-        fields = {name: getattr(operation, name) for name in type(operation).model_fields}
         try:
-            changed = Operation(**{**fields, **changes, "rows": merged, "updated_at": max(now, operation.updated_at)})
+            changed = operation.changed(**changes, rows=merged, updated_at=max(now, operation.updated_at))
         except ValidationError as error:
             raise Overtaken(
                 f"Operation {operation.operation_id} is {operation.stage}: this can no longer happen to it."
@@ -95,6 +97,14 @@ class Transaction:
         if rows:
             told["rows"] = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]
         return self._note(changed, event, told)
+
+    def single(self, key: str) -> str | None:
+        """A single value that is as its last journal entry left it. Raises StoreUnavailable where it was altered."""
+        value = keeping.get(self.connection, key)
+        noted = journal.last_digest_of_value(self.connection, VALUE_EVENTS[key])
+        if noted != (None if value is None and noted is None else journal.digest_of(value)):
+            raise journal.broken(f"the {key} is not as it was written")
+        return value
 
     def note(self, event: str, key: str, value: str | None, now: datetime, content: dict[str, Any]) -> None:
         """Set a single value and say so in the journal."""

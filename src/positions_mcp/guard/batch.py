@@ -1,0 +1,302 @@
+"""One approved operation being sent: read again, compare, judge again, then request by request.
+
+Each request is journalled as SENDING, durably, before it leaves; it leaves once; its outcome is journalled before the
+next. An unknown outcome ends the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import anyio
+
+from positions_mcp.domain.errors import (
+    NothingSent,
+    OutcomeUnknown,
+    Refused,
+    RequestRejected,
+    StoreUnavailable,
+    UpstreamError,
+)
+from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.operations import Lease, Operation, Row
+from positions_mcp.domain.plans import Kind
+from positions_mcp.domain.policy import Channel, Policy
+from positions_mcp.domain.states import RowState, Stage
+from positions_mcp.guard import scopes
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.facts import FactReader, Facts
+from positions_mcp.guard.rules import desk_threshold, judge, judge_record
+from positions_mcp.guard.senders import Answer, Outcome, Request, Sender
+from positions_mcp.guard.staleness import Comparison, as_planned
+from positions_mcp.ports import Clock, Ids, Ledger, OperationStore
+
+RETRY_NOTHING_SENT_FOR = timedelta(seconds=5)
+LEASE_MARGIN = timedelta(seconds=10)
+_RECORDING_PAUSES_S = (0.1, 0.4, 1.5)
+
+Checkpoint = Callable[[str, str], Awaitable[None]]
+"""Told (name, operation id) between any two steps a process may die between. Tests let it die there."""
+
+
+async def no_checkpoint(_name: str, _operation_id: str) -> None:
+    """Nothing happens between two steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What sending needs."""
+
+    policy: Policy
+    store: OperationStore
+    facts: FactReader
+    senders: Mapping[Kind, Sender]
+    clock: Clock
+    market_clock: Clock
+    ids: Ids
+    process: str
+    """Names this process to others: host, process id and boot."""
+    write_timeout: timedelta = timedelta(seconds=30)
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    checkpoint: Checkpoint = no_checkpoint
+
+
+class _End(Exception):
+    """Nothing more of this batch is sent."""
+
+    def __init__(self, reason: str, stage: Stage = Stage.FINISHED) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.stage = stage
+
+
+@dataclass(slots=True)
+class Batch:
+    """One claimed operation on its way. `must_stop` says why no further request may leave; empty while it may."""
+
+    means: Means
+    operation: Operation
+    lease: Lease
+    must_stop: Callable[[bool], str]
+    """Called with whether anything was sent yet."""
+    notes: list[str] = field(default_factory=list)
+    held_back: dict[int, str] = field(default_factory=dict)
+    flat: set[int] = field(default_factory=set)
+    recorded: bool = True
+    """False once an outcome could not be journalled: then what is in memory is all there is."""
+
+    async def run(self) -> Operation:
+        """Send what may be sent. Returns the operation as it then is."""
+        end = _End("")
+        try:
+            await self._send_all()
+        except _End as reached:
+            end = reached
+        except UpstreamError as error:
+            end = _End(f"The account could not be read again before sending: {error.message}", Stage.LAPSED)
+        except StoreUnavailable as error:
+            end = _End(error.message)
+        return await self._finish(end)
+
+    async def _send_all(self) -> None:
+        plan, sender = self.operation.plan, self.means.senders[self.operation.plan.kind]
+        facts = await self._read_again()
+        await self._pass("read again")
+        comparison = as_planned(plan) if facts is None else sender.compare(plan, facts)
+        if comparison.stale:
+            raise _End(" ".join(comparison.stale), Stage.STALE)
+        self.flat = comparison.flat
+        self.held_back.update(comparison.notes)
+        if facts is not None:
+            self._judge_again(facts, exact_sum(row.measure for row in comparison.reserving.values()))
+        for request in sender.requests(plan, comparison):
+            if why := self.must_stop(self._anything_sent):
+                raise _End(why, Stage.FINISHED if self._anything_sent else Stage.LAPSED)
+            if facts is not None and (obstacle := sender.obstacle(self.operation, request, facts)):
+                self.held_back.update(dict.fromkeys(request.rows, f"Held back: {obstacle}"))
+                continue
+            await self._send(sender, request, comparison)
+
+    async def _read_again(self) -> Facts | None:
+        """The facts now. A person who flattens in a crash is not stopped by a book that cannot be read: None."""
+        try:
+            return await self.means.facts.read(self.operation.account_id)
+        except UpstreamError:
+            if not self.operation.plan.flatten:
+                raise
+            self.notes.append("The book could not be read again before sending.")
+            return None
+
+    def _judge_again(self, facts: Facts, measure_now: Decimal) -> None:
+        plan, decision = self.operation.plan, self.operation.decision
+        if plan.flatten:
+            return
+        verdict = judge(self.means.policy, plan, facts, measure=max(plan.measure, measure_now))
+        if verdict.is_refused:
+            raise _End(verdict.shown, Stage.REFUSED)
+        if verdict.needs_desk and decision is not None and decision.channel is Channel.ELICITATION:
+            raise _End(f"Since it was approved in the client it {verdict.shown}", Stage.REFUSED)
+
+    async def _send(self, sender: Sender, request: Request, comparison: Comparison) -> None:
+        """One request; where provably nothing left, again for five seconds."""
+        started, pause = self.means.clock.now(), 0.2
+        while True:
+            await self._begin(request)
+            await self._pass("sending journalled")
+            answer, failure = await self._ask(sender, request)
+            await self._pass("answered")
+            await self._record(request, answer, comparison)
+            await self._pass("outcome journalled")
+            if failure is None:
+                break
+            if self.means.clock.now() - started >= RETRY_NOTHING_SENT_FOR:
+                raise _End(f"Nothing could be sent: {failure.message}")
+            await self.means.sleep(pause)
+            pause = min(pause * 2, 1.0)
+            if why := self.must_stop(self._anything_sent):
+                raise _End(why)
+        if any(outcome.state is RowState.UNKNOWN for outcome in answer.outcomes.values()):
+            raise _End("An outcome is unknown, so nothing more was sent.")
+
+    async def _begin(self, request: Request) -> None:
+        now = self.means.clock.now()
+        until = now + self.means.write_timeout + LEASE_MARGIN
+        self.lease = self.lease.model_copy(update={"until": until})
+        try:
+            self.operation = await in_thread(
+                self.means.store.begin,
+                self.operation.operation_id,
+                self.lease,
+                reserving=request.rows,
+                now=now,
+                market_now=self.means.market_clock.now(),
+                check=lambda ledger: self._check(ledger, request),
+            )
+        except Refused as refused:
+            raise _End(refused.message, Stage.REFUSED) from refused
+
+    def _check(self, ledger: Ledger, request: Request) -> None:
+        """Within the transaction that journals SENDING: the rules that other processes may have changed."""
+        plan, policy, decision = self.operation.plan, self.means.policy, self.operation.decision
+        if plan.flatten:
+            return
+        record = self.means.facts.record(ledger, plan.account_id)
+        measure = exact_sum(reservation.measure for reservation in request.rows.values())
+        verdict = judge_record(policy, plan, record, measure)
+        if verdict.is_refused:
+            raise Refused(verdict.shown)
+        if decision is not None and decision.channel is Channel.ELICITATION:
+            for finding in desk_threshold(policy, record.used_today, measure):
+                raise Refused(finding.message)
+        sent = ledger.sent_since(plan.mode, plan.account_id, plan.created_at)
+        if other := scopes.known_too_late(plan, sent):
+            raise Refused(
+                f"Operation {other.operation_id} was sent to the same instrument after this plan was made: plan again."
+            )
+
+    async def _ask(self, sender: Sender, request: Request) -> tuple[Answer, NothingSent | None]:
+        """Send once. Whatever happens, every row has an outcome."""
+        with anyio.move_on_after(self.means.write_timeout.total_seconds(), shield=True):
+            try:
+                return await sender.send(self.operation, request), None
+            except NothingSent as error:
+                detail = f"Not sent: {error.message}"
+                return self._same(request, Outcome(RowState.NOT_SENT, detail)), error
+            except RequestRejected as error:
+                detail = f"The API refused it: {error.message}"
+                outcome = Outcome(RowState.REJECTED, detail, request_id=error.request_id, ended=True)
+                return self._same(request, outcome), None
+            except OutcomeUnknown as error:
+                detail = f"Sent, and the outcome is not known: {error.message}"
+                return self._same(request, Outcome(RowState.UNKNOWN, detail, request_id=error.request_id)), None
+            except Exception as error:  # after SENDING every failure is an unknown outcome
+                detail = f"Sent, and the outcome is not known: {type(error).__name__}."
+                return self._same(request, Outcome(RowState.UNKNOWN, detail)), None
+        seconds = self.means.write_timeout.total_seconds()
+        return self._same(request, Outcome(RowState.UNKNOWN, f"No answer within {seconds:g} seconds.")), None
+
+    async def _record(self, request: Request, answer: Answer, comparison: Comparison) -> None:
+        if answer.unexpected:
+            self.notes.append(answer.unexpected)
+        rows = [self._row(position, answer.outcomes.get(position), comparison) for position in request.rows]
+        for pause in (*_RECORDING_PAUSES_S, None):
+            try:
+                self.operation = await in_thread(
+                    self.means.store.record,
+                    self.operation.operation_id,
+                    rows,
+                    self.means.clock.now(),
+                    halt_after=self.means.policy.halt_after,
+                )
+            except (StoreUnavailable, Refused) as error:
+                if pause is not None and isinstance(error, StoreUnavailable):
+                    await self.means.sleep(pause)
+                    continue
+                self.recorded = False
+                self._remember(rows)
+                raise _End(f"The outcome could not be journalled: {error.message}") from error
+            return
+
+    def _row(self, position: int, outcome: Outcome | None, comparison: Comparison) -> Row:
+        row = self.operation.rows[position]
+        found = outcome or Outcome(RowState.UNKNOWN, "The answer says nothing of it.")
+        told: dict[str, Any] = {
+            "state": found.state,
+            "detail": " ".join(filter(None, [found.detail, comparison.notes.get(position, "")])),
+            "lease": None,
+            "orders": found.orders,
+            "instruction_id": found.instruction_id,
+            "request_id": found.request_id,
+            "ended": found.ended,
+        }
+        if found.state in (RowState.NOT_SENT, RowState.REJECTED):
+            told |= {"reserved": 0, "reserved_on": None}
+        if found.state is RowState.NOT_SENT:
+            told |= {"sent_at": None, "sent_at_market": None}
+        return row.changed(**told)
+
+    def _remember(self, rows: Sequence[Row]) -> None:
+        new = {row.position: row for row in rows}
+        merged = tuple(new.get(row.position, row) for row in self.operation.rows)
+        self.operation = self.operation.changed(rows=merged)
+
+    async def _finish(self, end: _End) -> Operation:
+        """End the claim; rows that were not sent say why."""
+        why = end.reason or "Not sent."
+        untouched = [self._untouched(row, why) for row in self.operation.rows if row.state is RowState.NOT_SENT]
+        reason = " ".join(filter(None, [*self.notes, end.reason]))
+        stage = Stage.FINISHED if self._anything_sent else end.stage
+        if not self.recorded:
+            return self.operation.model_copy(update={"reason": reason})
+        try:
+            return await in_thread(
+                self.means.store.finish,
+                self.operation.operation_id,
+                self.lease.token,
+                stage=stage,
+                reason=reason,
+                rows=untouched,
+                now=self.means.clock.now(),
+            )
+        except (StoreUnavailable, Refused):
+            return self.operation.model_copy(update={"reason": reason})
+
+    def _untouched(self, row: Row, why: str) -> Row:
+        if row.position in self.flat:
+            return row.changed(detail="Already flat, so nothing was sent.", residual=0, ended=True)
+        return row.changed(detail=self.held_back.get(row.position) or row.detail or why)
+
+    @property
+    def _anything_sent(self) -> bool:
+        return any(row.state is not RowState.NOT_SENT for row in self.operation.rows)
+
+    @staticmethod
+    def _same(request: Request, outcome: Outcome) -> Answer:
+        return Answer(dict.fromkeys(request.rows, outcome))
+
+    async def _pass(self, name: str) -> None:
+        await self.means.checkpoint(name, self.operation.operation_id)

@@ -1,0 +1,141 @@
+"""Sending closes: one request for each instrument or one for the account, and what the answer says of each row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.operations import Operation, Row, SentOrder
+from positions_mcp.domain.orders import Order
+from positions_mcp.domain.plans import CloseTarget, Plan
+from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.records import Response
+from positions_mcp.domain.states import RowState
+from positions_mcp.domain.text import label
+from positions_mcp.guard import coverage, following
+from positions_mcp.guard.facts import Facts
+from positions_mcp.guard.senders import Answer, Outcome, Request
+from positions_mcp.guard.staleness import Comparison, compare_closes
+from positions_mcp.ports import OrdersReader, OrderWriter
+
+
+class Closes:
+    """Implements `positions_mcp.guard.senders.Sender` for both kinds of close."""
+
+    def __init__(self, policy: Policy, writer: OrderWriter, orders: OrdersReader | None) -> None:
+        self._policy = policy
+        self._writer = writer
+        self._orders = orders
+
+    def compare(self, plan: Plan, facts: Facts) -> Comparison:
+        """The book just read against the plan."""
+        return compare_closes(plan, facts.book, self._policy.tolerance)
+
+    def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
+        """One for each row that is not flat, or one for them all."""
+        reserving = comparison.reserving
+        if plan.kind.is_account_wide:
+            return [Request(reserving)] if reserving else []
+        return [Request({position: reserving[position]}) for position in sorted(reserving)]
+
+    def obstacle(self, operation: Operation, request: Request, facts: Facts) -> str:
+        """A sale that would uncover a short whose buy-back is not known waits."""
+        if operation.plan.kind.is_account_wide or self._policy.allow_uncovered or operation.plan.flatten:
+            return ""
+        (position,) = request.rows
+        return coverage.obstacle(operation, position, facts)
+
+    async def send(self, operation: Operation, request: Request) -> Answer:
+        """One DELETE; `cancel_orders` is always said."""
+        plan = operation.plan
+        if plan.kind.is_account_wide:
+            response = await self._writer.close_positions(plan.account_id, plan.cancel_orders)
+        else:
+            (position,) = request.rows
+            target = plan.closes[position]
+            response = await self._writer.close_position(plan.account_id, target.instrument_id, plan.cancel_orders)
+        return account_for(plan, request, response)
+
+    async def follow(self, operation: Operation, facts: Facts) -> Sequence[Row]:
+        """What the book and the orders now say of each row."""
+        return await following.follow_closes(operation, facts, self._orders)
+
+
+def account_for(plan: Plan, request: Request, response: Response[list[Order]]) -> Answer:
+    """Every row of the request gets what the answer says of it; orders that no row expected are named."""
+    of_row: dict[int, list[Order]] = defaultdict(list)
+    strays: list[Order] = []
+    for order in response.data:
+        position = _row_of(order, plan, request)
+        strays.append(order) if position is None else of_row[position].append(order)
+    outcomes = {
+        position: _outcome(plan.closes[position], reservation.expected_quantity, of_row[position], response)
+        for position, reservation in request.rows.items()
+    }
+    return Answer(outcomes, _said_of_strays(strays, response))
+
+
+def _row_of(order: Order, plan: Plan, request: Request) -> int | None:
+    for position in request.rows:
+        if _is_for(order, plan.closes[position]):
+            return position
+    return None
+
+
+def _is_for(order: Order, target: CloseTarget) -> bool:
+    if order.instrument_id is not None:
+        return order.instrument_id.lower() == target.instrument_id
+    if order.contract is not None:
+        return order.contract == parse_option_symbol(target.symbol)
+    return order.symbol is not None and order.symbol == target.symbol
+
+
+def _outcome(
+    target: CloseTarget, expected: Decimal | None, orders: Sequence[Order], response: Response[list[Order]]
+) -> Outcome:
+    request_id = response.metadata.request_id
+    if not orders:
+        unreadable = " Some rows of the answer could not be read." if response.unreadable else ""
+        detail = f"The API accepted the request but named no order for {target.symbol}.{unreadable}"
+        return Outcome(RowState.UNKNOWN, detail, request_id=request_id)
+    kept = tuple(SentOrder.of(order) for order in orders)
+    ended = not any(order.is_open for order in orders)
+    living = [order for order in orders if order.status is not OrderStatus.REJECTED]
+    if not living:
+        why = "; ".join(order.details for order in kept if order.details)
+        detail = f"The order was rejected: {why}." if why else "The order was rejected."
+        return Outcome(RowState.REJECTED, detail, kept, request_id=request_id, ended=True)
+    if deviation := _deviation(target, expected, living):
+        return Outcome(RowState.DEVIATED, deviation, kept, request_id=request_id, ended=ended)
+    state = RowState.QUEUED if any(order.is_queued for order in living) else RowState.SUBMITTED
+    return Outcome(state, "", kept, request_id=request_id, ended=ended)
+
+
+def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[Order]) -> str:
+    planned = target.order_quantity if expected is None else expected
+    sides = {order.side for order in orders}
+    if sides != {target.side}:
+        seen = ", ".join(sorted(label(side) if side else "none stated" for side in sides))
+        return f"Planned {target.side} {plain(planned)} {target.symbol}; the order's side is {seen}."
+    quantities = [order.quantity for order in orders if order.quantity is not None]
+    if len(quantities) < len(orders):
+        return f"Planned {target.side} {plain(planned)} {target.symbol}; the order states no quantity."
+    if (total := exact_sum(quantities)) != planned:
+        return f"Planned {target.side} {plain(planned)} {target.symbol}; the order is for {plain(total)}."
+    return ""
+
+
+def _said_of_strays(strays: Iterable[Order], response: Response[list[Order]]) -> str:
+    said = [
+        f"{label(order.side or 'side unknown')} {plain(order.quantity) if order.quantity is not None else '?'} "
+        f"{label(order.symbol or order.instrument_id or order.id)}"
+        for order in strays
+    ]
+    parts = [f"The answer names orders that are not in the plan: {', '.join(said[:20])}."] if said else []
+    if response.unreadable:
+        parts.append(f"{len(response.unreadable)} rows of the answer could not be read.")
+    return " ".join(parts)

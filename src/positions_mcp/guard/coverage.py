@@ -1,0 +1,103 @@
+"""Whether a close would leave a short option without cover, and what open orders hold back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from positions_mcp.domain.exposure import Exposed, Quantities, expected_quantities, exposed, nearer_zero, worsened
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.plans import Plan
+from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.text import label
+from positions_mcp.guard.facts import Facts
+from positions_mcp.guard.verdict import Finding, Rule, Severity
+
+
+def judge(policy: Policy, plan: Plan, facts: Facts) -> Iterator[Finding]:
+    """G-12: a plan may not leave more short contracts uncovered, or unprotected, than before."""
+    if not plan.kind.is_close or plan.kind.is_account_wide:
+        return
+    traded = {target.instrument_id: target.order_quantity for target in plan.closes}
+    for was, now in _worsened(facts, counted_on(facts, plan.plan_id), traded):
+        yield Finding(
+            rule=Rule.UNCOVERED,
+            severity=Severity.NOTE if policy.allow_uncovered else Severity.REFUSE,
+            limit=f"{plain(was.uncovered)} uncovered, {plain(was.unprotected)} unprotected, as now",
+            seen=f"{plain(now.uncovered)} uncovered, {plain(now.unprotected)} unprotected",
+            message=_said(was, now),
+        )
+
+
+def locked(plan: Plan, facts: Facts) -> Iterator[Finding]:
+    """G-13: what open orders hold, and what cancel_orders would change."""
+    if not plan.kind.is_close:
+        return
+    for target in plan.closes:
+        position = facts.book.by_id.get(target.instrument_id)
+        held_back = position.locked_quantity if position else None
+        if not held_back:
+            continue
+        of = f"{plain(held_back)} of {plain(abs(target.quantity))} {target.symbol}"
+        if plan.cancel_orders:
+            message = f"{of} are locked by open orders, which cancel_orders cancels first."
+        else:
+            message = (
+                f"{of} are locked by open orders, which stay: at most {plain(target.order_quantity)} can be closed. "
+                "With cancel_orders they would be cancelled first and all of it closed."
+            )
+        yield Finding(
+            rule=Rule.LOCKED, severity=Severity.NOTE, limit="nothing locked", seen=plain(held_back), message=message
+        )
+
+
+def obstacle(operation: Operation, position: int, facts: Facts) -> str:
+    """Why a row may not be sent now: it would uncover a short option whose buy-back is not known. Empty if it may.
+
+    Buy-backs of this operation count as far as the answers showed orders for them.
+    """
+    target = operation.plan.closes[position]
+    held = facts.book.by_id.get(target.instrument_id)
+    if held is None or (held.is_option and held.quantity < 0):
+        return ""
+    quantities = counted_on(facts, operation.operation_id)
+    for done, row in zip(operation.plan.closes, operation.rows, strict=True):
+        if row.position != position and row.has_effect:
+            ordered = sum((order.quantity or Decimal(0) for order in row.orders), Decimal(0))
+            if done.instrument_id in quantities:
+                quantities[done.instrument_id] = nearer_zero(quantities[done.instrument_id], ordered)
+    worse = _worsened(facts, quantities, {target.instrument_id: abs(target.quantity)})
+    return _said(*worse[0]) if worse else ""
+
+
+def counted_on(facts: Facts, operation_id: str) -> Quantities:
+    """What of the book can be counted on, apart from the operation itself."""
+    in_flight = {
+        target.instrument_id
+        for operation in facts.record.without(operation_id)
+        for target, row in zip(operation.plan.targets, operation.rows, strict=True)
+        if operation.plan.kind.is_close and row.is_unfinished
+    }
+    return expected_quantities(
+        facts.book, open_orders=facts.open_orders, in_flight=in_flight, outstanding=facts.outstanding
+    )
+
+
+def _worsened(
+    facts: Facts, quantities: Quantities, traded: Mapping[InstrumentId, Decimal]
+) -> tuple[tuple[Exposed, Exposed], ...]:
+    after = {key: nearer_zero(quantity, traded.get(key, Decimal(0))) for key, quantity in quantities.items()}
+    return worsened(exposed(facts.book, quantities), exposed(facts.book, after))
+
+
+def _said(was: Exposed, now: Exposed) -> str:
+    more = max(now.uncovered - was.uncovered, now.unprotected - was.unprotected)
+    kind = "uncovered" if now.uncovered > was.uncovered else "without the long option that limits them"
+    group = f"short {label(now.root)} {_right(now)}"
+    return f"It would leave {plain(more)} more {group} {kind} ({plain(now.uncovered)} in all)."
+
+
+def _right(group: Exposed) -> str:
+    return f"{group.right.lower()}s" if group.right else "options"

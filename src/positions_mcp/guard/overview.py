@@ -1,0 +1,56 @@
+"""Where an account stands with the guard: limits, what is used of them, what is in doubt."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.plans import Frozen
+from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.domain.supervision import Halt, StoreStatus
+from positions_mcp.guard.parts import Parts
+
+
+class Use(Frozen):
+    """What an account has used of today's limits, in dollars, and what is in doubt or still open there."""
+
+    account_id: AccountId
+    used_today: Decimal
+    in_doubt: tuple[str, ...]
+    """Operations with an unknown outcome, or being sent."""
+    following: tuple[str, ...]
+    """Operations submitted and not yet known to be closed."""
+
+
+class GuardStatus(Frozen):
+    """The write half of the trading status."""
+
+    policy: Policy
+    use: tuple[Use, ...]
+    halt: Halt | None
+    approver_set: bool
+    store: StoreStatus
+
+
+def overview(parts: Parts) -> GuardStatus:
+    """The status now. Blocking."""
+    store = parts.store
+    return GuardStatus(
+        policy=parts.policy,
+        use=tuple(_use(parts, account_id) for account_id in sorted(parts.policy.accounts)),
+        halt=store.halt(),
+        approver_set=store.approver() is not None,
+        store=store.status(),
+    )
+
+
+def _use(parts: Parts, account_id: AccountId) -> Use:
+    unfinished = parts.store.unfinished(parts.mode, account_id)
+    doubtful = [op for op in unfinished if any(row.is_in_doubt or row.lease for row in op.rows)]
+    return Use(
+        account_id=account_id,
+        used_today=parts.store.used(parts.mode, account_id, new_york_day(parts.market_clock.now())),
+        in_doubt=tuple(op.operation_id for op in doubtful),
+        following=tuple(op.operation_id for op in unfinished if op not in doubtful),
+    )

@@ -1,0 +1,115 @@
+"""What the guard is built of: the ports, the limits, and the clocks."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.plans import Kind, Mode
+from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.text import quoted
+from positions_mcp.guard.batch import Checkpoint, Means, no_checkpoint
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.closes import Closes
+from positions_mcp.guard.facts import FactReader
+from positions_mcp.guard.senders import Sender
+from positions_mcp.ports import (
+    Clock,
+    Ids,
+    InstructionsReader,
+    MarketCalendar,
+    OperationStore,
+    OrdersReader,
+    OrderWriter,
+    PositionsReader,
+)
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def process_name() -> str:
+    """This process for other processes to see: host, process id, and the machine's boot where it is known."""
+    boot = _BOOT_ID.read_text(encoding="ascii").strip()[:8] if _BOOT_ID.exists() else "-"
+    return f"{socket.gethostname()}:{os.getpid()}:{boot}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The guard's parts. `clock` is real time (expiry, leases); `market_clock` is the exchange's (days, sessions)."""
+
+    mode: Mode
+    policy: Policy
+    store: OperationStore
+    positions: PositionsReader
+    orders: OrdersReader | None
+    """None where a deployment refuses them: the guard says so and carries on with the book."""
+    order_writer: OrderWriter
+    instructions: InstructionsReader | None
+    clock: Clock
+    market_clock: Clock
+    calendar: MarketCalendar
+    ids: Ids
+    process: str = field(default_factory=process_name)
+    write_timeout: timedelta = timedelta(seconds=30)
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    checkpoint: Checkpoint = no_checkpoint
+    other_senders: Mapping[Kind, Sender] = field(default_factory=dict)
+    """Senders of other kinds than closes."""
+
+    def facts(self) -> FactReader:
+        """Reads what the rules look at."""
+        return FactReader(
+            mode=self.mode,
+            store=self.store,
+            positions=self.positions,
+            orders=self.orders,
+            instructions=self.instructions,
+            calendar=self.calendar,
+            market_clock=self.market_clock,
+        )
+
+    def senders(self) -> dict[Kind, Sender]:
+        """How each kind is sent."""
+        closes = Closes(self.policy, self.order_writer, self.orders)
+        return {Kind.CLOSE_POSITIONS: closes, Kind.CLOSE_ALL_POSITIONS: closes, **self.other_senders}
+
+    def means(self) -> Means:
+        """What the executor needs."""
+        return Means(
+            policy=self.policy,
+            store=self.store,
+            facts=self.facts(),
+            senders=self.senders(),
+            clock=self.clock,
+            market_clock=self.market_clock,
+            ids=self.ids,
+            process=self.process,
+            write_timeout=self.write_timeout,
+            sleep=self.sleep,
+            checkpoint=self.checkpoint,
+        )
+
+    def check_account(self, account_id: AccountId) -> None:
+        """Raise InvalidInput unless the account may be used."""
+        if account_id not in self.policy.accounts:
+            allowed = ", ".join(str(account) for account in sorted(self.policy.accounts)) or "none"
+            raise InvalidInput(f"Account {account_id} may not be used.", hint=f"Allowed: {allowed}.")
+
+    async def operation(self, operation_id: str) -> Operation:
+        """A stored operation of this mode. Raises InvalidInput where there is none."""
+        operation = await in_thread(self.store.operation, operation_id)
+        if operation is None or operation.plan.mode is not self.mode:
+            raise InvalidInput(
+                f"There is no {self.mode} operation {quoted(operation_id, 40)}.",
+                hint="list_operations names the recent ones.",
+            )
+        return operation

@@ -1,0 +1,146 @@
+"""What an operation comes to, for an answer: gravest first, what is left per target, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from decimal import Decimal
+
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operations import Operation, Row, SentOrder
+from positions_mcp.domain.plans import CloseTarget, Frozen, Kind, Mode, Target
+from positions_mcp.domain.states import OperationState, RowState
+
+_GRAVEST_FIRST = (RowState.DEVIATED, RowState.UNKNOWN, RowState.SENDING, RowState.REJECTED)
+
+_NEXT = {
+    OperationState.PLANNED: "Nothing was sent. It waits to be asked for.",
+    OperationState.AWAITING_APPROVAL: "Nothing was sent. A person has yet to decide.",
+    OperationState.APPROVED: "APPROVED, NOT SENT.",
+    OperationState.SENDING: "It is being sent: ask again with get_operation.",
+    OperationState.SUBMITTED: "Submitted is not closed: follow it with get_operation.",
+    OperationState.CLOSED: "Nothing is left of its targets.",
+    OperationState.PARTIAL: "Part of it is left: see each row.",
+    OperationState.DECLINED: "Nothing was sent: a person declined.",
+    OperationState.EXPIRED: "Nothing was sent: the plan expired undecided.",
+    OperationState.LAPSED: "Nothing was sent: the approval ended first.",
+    OperationState.STALE: "Nothing was sent: the account changed after the plan was made. Plan again.",
+    OperationState.REFUSED: "Nothing was sent: policy refused it.",
+    OperationState.REJECTED: "The API rejected it: no order was made.",
+    OperationState.UNKNOWN: "Do not send it again: whether it took effect is not known. get_operation reconciles it; "
+    "only a person can conclude that it did not (positions-mcp operations settle).",
+    OperationState.RECONCILED: "An unknown outcome was settled: see each row.",
+}
+
+
+class RowReport(Frozen):
+    """One target: what was planned, what is known, and what is left. Quantities are shares or contracts."""
+
+    symbol: str
+    state: RowState
+    planned: str
+    """`SELL 100`."""
+    planned_value: Decimal | None = None
+    residual: Decimal | None = None
+    """Signed quantity still held when last read; None where it was not read."""
+    detail: str = ""
+    orders: tuple[SentOrder, ...] = ()
+    resolution: str = ""
+    """How an unknown outcome was settled, by whom and on what evidence."""
+
+
+class OperationReport(Frozen):
+    """An operation for an answer. `rows` stand gravest first."""
+
+    operation_id: str
+    mode: Mode
+    account_id: AccountId
+    kind: Kind
+    state: OperationState
+    headline: str
+    reason: str = ""
+    decision: str = ""
+    """Who decided, through which channel: `elicitation, client NAME` or `desk, approver …`."""
+    rows: tuple[RowReport, ...]
+    next_step: str
+    anything_sent: bool | None
+    """True, False, or None where an outcome is not known."""
+    cancel_orders: bool = False
+    created_at: datetime
+    expires_at: datetime
+    updated_at: datetime
+    not_followed: str = ""
+    """Why the account could not be read again, where it could not."""
+
+
+def report(operation: Operation, now: datetime, *, not_followed: str = "") -> OperationReport:
+    """The operation as it stands at `now`."""
+    plan, state = operation.plan, operation.state(now)
+    rows = [_row(target, row) for target, row in zip(plan.targets, operation.rows, strict=True)]
+    rows.sort(key=lambda row: _gravity(row.state))
+    return OperationReport(
+        operation_id=operation.operation_id,
+        mode=plan.mode,
+        account_id=plan.account_id,
+        kind=plan.kind,
+        state=state,
+        headline=_headline(operation, state),
+        reason=operation.reason,
+        decision=_decision(operation),
+        rows=tuple(rows),
+        next_step=_NEXT[state],
+        anything_sent=_anything_sent(operation),
+        cancel_orders=plan.cancel_orders,
+        created_at=plan.created_at,
+        expires_at=plan.expires_at,
+        updated_at=operation.updated_at,
+        not_followed=not_followed,
+    )
+
+
+def _gravity(state: RowState) -> int:
+    return _GRAVEST_FIRST.index(state) if state in _GRAVEST_FIRST else len(_GRAVEST_FIRST)
+
+
+def _row(target: Target, row: Row) -> RowReport:
+    planned, value = f"{target.action} {target.symbol}", None
+    if isinstance(target, CloseTarget):
+        quantity = row.expected_quantity if row.expected_quantity is not None else target.order_quantity
+        planned, value = f"{target.side} {quantity:f}", target.value
+    settled = row.resolution
+    said = f"{settled.conclusion} ({settled.by}): {settled.evidence}" if settled else ""
+    return RowReport(
+        symbol=target.symbol,
+        state=row.state,
+        planned=planned,
+        planned_value=value,
+        residual=row.residual,
+        detail=row.detail,
+        orders=row.orders,
+        resolution=said,
+    )
+
+
+def _headline(operation: Operation, state: OperationState) -> str:
+    """Mode, state and counts: `PAPER SUBMITTED: 1 deviated, 2 submitted; 0 of 3 flat`."""
+    mode = operation.plan.mode.shown
+    if operation.decision is None or not any(row.state is not RowState.NOT_SENT for row in operation.rows):
+        return f"{mode} {state}"
+    counts = Counter(row.state for row in operation.rows)
+    parts = [f"{counts[row_state]} {row_state.lower().replace('_', ' ')}" for row_state in sorted(counts, key=_gravity)]
+    flat = sum(row.is_flat for row in operation.rows)
+    return f"{mode} {state}: {', '.join(parts)}; {flat} of {len(operation.rows)} flat"
+
+
+def _decision(operation: Operation) -> str:
+    decision = operation.decision
+    if decision is None:
+        return ""
+    verb = "approved" if decision.approved else "declined"
+    return f"{verb} at {decision.decided_at:%H:%M:%S} UTC, {decision.channel}, {decision.by}"
+
+
+def _anything_sent(operation: Operation) -> bool | None:
+    if any(row.is_in_doubt or row.state is RowState.SENDING for row in operation.rows):
+        return None
+    return any(row.state is not RowState.NOT_SENT for row in operation.rows)

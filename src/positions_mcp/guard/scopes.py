@@ -1,0 +1,82 @@
+"""What earlier operations still hold: scopes whose outcome is unknown, and closes that may still fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from positions_mcp.domain.operations import Operation, Row
+from positions_mcp.domain.plans import Plan, Target
+from positions_mcp.domain.states import RowState
+from positions_mcp.guard.facts import Facts, Record
+from positions_mcp.guard.verdict import Finding, Rule, Severity
+
+
+def judge(plan: Plan, facts: Facts) -> Iterator[Finding]:
+    """Scopes in doubt refuse; a close in flight refuses unless its order is known to be gone or will be cancelled."""
+    yield from in_doubt(plan, facts.record)
+    if plan.kind.is_close:
+        yield from _in_flight(plan, facts)
+
+
+def in_doubt(plan: Plan, record: Record) -> Iterator[Finding]:
+    """Nothing is sent into a scope where an earlier request is being sent or its outcome is unknown."""
+    for operation in record.without(plan.plan_id):
+        if not any(row.state is RowState.SENDING or row.is_in_doubt for _, row in shared(plan, [operation])):
+            continue
+        sending = any(row.state is RowState.SENDING for row in operation.rows)
+        what = "is being sent" if sending else "has an unknown outcome"
+        scope = "the account" if operation.plan.kind.is_account_wide or plan.kind.is_account_wide else "the instrument"
+        yield Finding(
+            rule=Rule.IN_DOUBT,
+            severity=Severity.REFUSE,
+            limit="nothing in doubt",
+            seen=operation.operation_id,
+            message=f"Operation {operation.operation_id} {what} and holds {scope}; get_operation follows it.",
+        )
+
+
+def known_too_late(plan: Plan, sent: Iterable[Operation]) -> Operation | None:
+    """An operation on the same scope that left after the plan was made, so that the plan cannot have counted it."""
+    for operation in sent:
+        if operation.operation_id == plan.plan_id:
+            continue
+        for _, row in shared(plan, [operation]):
+            if row.sent_at is not None and row.sent_at >= plan.created_at and row.state is not RowState.REJECTED:
+                return operation
+    return None
+
+
+def shared(plan: Plan, operations: Iterable[Operation]) -> Iterator[tuple[Target, Row]]:
+    """Targets and rows of operations that a plan touches too. A request for a whole account touches everything."""
+    wanted = {target.instrument_id for target in plan.targets}
+    for operation in operations:
+        everything = plan.kind.is_account_wide or operation.plan.kind.is_account_wide
+        for target, row in zip(operation.plan.targets, operation.rows, strict=True):
+            if everything or target.instrument_id in wanted:
+                yield target, row
+
+
+def _in_flight(plan: Plan, facts: Facts) -> Iterator[Finding]:
+    for operation in facts.record.without(plan.plan_id):
+        if not operation.plan.kind.is_close:
+            continue
+        for target, row in shared(plan, [operation]):
+            if row.has_effect and not row.ended:
+                yield from _about(plan, facts, operation.operation_id, target, row)
+
+
+def _about(plan: Plan, facts: Facts, operation_id: str, target: Target, row: Row) -> Iterator[Finding]:
+    said = f"The close of {target.symbol} by operation {operation_id}"
+    open_ids = facts.open_order_ids
+    if open_ids is None:
+        severity, seen = Severity.DESK, "not known"
+        message = f"{said} may still fill: its order could not be read, and closing again may trade twice."
+    elif not any(order.order_id in open_ids for order in row.orders):
+        return
+    elif plan.cancel_orders:
+        severity, seen = Severity.NOTE, "open"
+        message = f"{said} is still open; cancel_orders cancels its order first."
+    else:
+        severity, seen = Severity.REFUSE, "open"
+        message = f"{said} is still open: closing again may trade twice."
+    yield Finding(rule=Rule.IN_FLIGHT, severity=severity, limit="no close in flight", seen=seen, message=message)

@@ -1,0 +1,155 @@
+"""Desk decisions: Ed25519 signatures with a key that is derived from the supervisor's passphrase and never stored.
+
+The passphrase goes through scrypt to the seed of the private key. What is stored is the public key and the salt, so
+verifying needs no secret, and the model, the tools and the store never see one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.operations import Decision
+from positions_mcp.domain.plans import Plan, canonical_json
+from positions_mcp.domain.policy import Channel
+from positions_mcp.domain.supervision import Approver
+
+SHORTEST_PASSPHRASE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Hardness:
+    """scrypt's cost. The default takes about 128 MiB and half a second for each guess."""
+
+    n: int = 2**17
+    r: int = 8
+    p: int = 1
+
+
+def new_approver(
+    passphrase: str,
+    now: datetime,
+    *,
+    hardness: Hardness | None = None,
+    replacing: Approver | None = None,
+    old_passphrase: str = "",
+) -> Approver:
+    """A new approver. Replacing one needs its passphrase, which endorses the new key.
+
+    Raises:
+        InvalidInput: the passphrase is too short.
+        Refused: the old passphrase is wrong.
+    """
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise InvalidInput(
+            f"The passphrase is shorter than {SHORTEST_PASSPHRASE} characters.", hint="Four random words are good."
+        )
+    cost = hardness or Hardness()
+    salt = secrets.token_bytes(16)
+    public = _public_key(_seed(passphrase, salt, cost))
+    return Approver(
+        public_key=public,
+        salt=salt.hex(),
+        scrypt_n=cost.n,
+        scrypt_r=cost.r,
+        scrypt_p=cost.p,
+        created_at=now,
+        previous_public_key=replacing.public_key if replacing else None,
+        endorsement=_sign(replacing, old_passphrase, _endorsed(public)) if replacing else None,
+    )
+
+
+def succeeds(approver: Approver, earlier: Approver) -> bool:
+    """Whether `approver` is `earlier` itself, or replaced it with its passphrase."""
+    if approver.public_key == earlier.public_key:
+        return True
+    endorsed = approver.previous_public_key == earlier.public_key and approver.endorsement is not None
+    return endorsed and _verifies(earlier.public_key, approver.endorsement or "", _endorsed(approver.public_key))
+
+
+def sign(
+    approver: Approver, passphrase: str, plan: Plan, *, channel: Channel, now: datetime, until: datetime
+) -> Decision:
+    """A signed yes to one plan. Raises Refused where the passphrase is wrong."""
+    signature = _sign(approver, passphrase, _statement(plan, until))
+    return Decision(
+        operation_id=plan.plan_id,
+        digest=plan.digest,
+        channel=channel,
+        approved=True,
+        by=f"approver {approver.fingerprint}",
+        decided_at=now,
+        expires_at=until,
+        signature=signature,
+    )
+
+
+def verify(approver: Approver | None, plan: Plan, decision: Decision) -> None:
+    """Raise Refused unless the approver signed exactly this plan until exactly this time."""
+    signature = decision.signature or ""
+    if approver is None or not _verifies(approver.public_key, signature, _statement(plan, decision.expires_at)):
+        raise Refused(
+            f"The approval of {plan.plan_id} is not signed by the approver.",
+            hint="Nothing was sent. The store may have been altered: run positions-mcp operations verify.",
+        )
+
+
+def check_passphrase(approver: Approver, passphrase: str) -> None:
+    """Raise Refused unless it is the approver's passphrase."""
+    _private(approver, passphrase)
+
+
+def _statement(plan: Plan, until: datetime) -> bytes:
+    return canonical_json(
+        {
+            "purpose": "positions-mcp approval",
+            "mode": plan.mode,
+            "account": plan.account_id,
+            "operation": plan.plan_id,
+            "digest": plan.digest,
+            "expires_at": until.astimezone(UTC).isoformat(timespec="microseconds"),
+        }
+    )
+
+
+def _endorsed(public_key: str) -> bytes:
+    return canonical_json({"purpose": "positions-mcp approver", "public_key": public_key})
+
+
+def _sign(approver: Approver, passphrase: str, statement: bytes) -> str:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(_private(approver, passphrase)).sign(statement).hex()
+
+
+def _private(approver: Approver, passphrase: str) -> bytes:
+    cost = Hardness(approver.scrypt_n, approver.scrypt_r, approver.scrypt_p)
+    seed = _seed(passphrase, bytes.fromhex(approver.salt), cost)
+    if not secrets.compare_digest(_public_key(seed), approver.public_key):
+        raise Refused("The passphrase is not the approver's.", hint="Nothing was decided.")
+    return seed
+
+
+def _seed(passphrase: str, salt: bytes, cost: Hardness) -> bytes:
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    return Scrypt(salt=salt, length=32, n=cost.n, r=cost.r, p=cost.p).derive(passphrase.encode())
+
+
+def _public_key(seed: bytes) -> str:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw().hex()
+
+
+def _verifies(public_key: str, signature: str, statement: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(bytes.fromhex(signature), statement)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""Is what was approved still what is held? The comparison right before sending (G-03)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.operations import Reservation
+from positions_mcp.domain.plans import CloseTarget, Plan
+from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.text import label
+from positions_mcp.guard.planning import close_target
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What the book says now against the plan.
+
+    Any `stale` reason prevents sending. `flat` are the rows with nothing left; `reserving` the rows that may be sent,
+    with what they now measure; `notes` say per row what is nearer zero than planned.
+    """
+
+    stale: list[str] = field(default_factory=list)
+    flat: set[int] = field(default_factory=set)
+    reserving: dict[int, Reservation] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing at all differs that a person would see."""
+        return not (self.stale or self.flat or self.notes)
+
+
+def compare_closes(plan: Plan, book: Book, tolerance: Decimal) -> Comparison:
+    """Growth, a change of sign, a new target (close-all) or a price beyond the tolerance is stale; less is not."""
+    result = Comparison()
+    for position, target in enumerate(plan.closes):
+        held = book.by_id.get(target.instrument_id)
+        if held is None or held.quantity == 0:
+            result.flat.add(position)
+            result.notes[position] = "already flat"
+            continue
+        if not plan.flatten and (reason := _why_stale(target, held, tolerance)):
+            result.stale.append(reason)
+            continue
+        now = close_target(held, book, plan.cancel_orders)
+        if held.quantity != target.quantity:
+            result.notes[position] = f"{plain(held.quantity)} held now, {plain(target.quantity)} when planned"
+        measure = max(now.measure, Decimal(0)) if now.priced else max(now.measure, target.measure)
+        result.reserving[position] = Reservation(measure=measure, expected_quantity=now.order_quantity)
+    if plan.kind.is_account_wide:
+        _compare_whole_account(plan, book, result)
+    return result
+
+
+def as_planned(plan: Plan) -> Comparison:
+    """Every row as it was planned, for a person who flattens although the book cannot be read."""
+    return Comparison(reserving={i: Reservation(measure=target.measure) for i, target in enumerate(plan.targets)})
+
+
+def _why_stale(target: CloseTarget, held: Position, tolerance: Decimal) -> str:
+    was, now = target.quantity, held.quantity
+    if (was > 0) != (now > 0):
+        return f"{target.symbol} changed sign: {plain(was)} planned, {plain(now)} held."
+    if abs(now) > abs(was):
+        return f"{target.symbol} grew: {plain(was)} planned, {plain(now)} held."
+    if not target.value:
+        return ""
+    if not held.market_value:
+        return f"{target.symbol} has no value now; {plain(abs(target.value))} was planned."
+    before, after = abs(target.value / was), abs(held.market_value / now)
+    if abs(after - before) > before * tolerance:
+        percent = 100 * (after - before) / before
+        return f"{target.symbol} moved {percent:+.1f} % in value, beyond the tolerance of {100 * tolerance:.0f} %."
+    return ""
+
+
+def _compare_whole_account(plan: Plan, book: Book, result: Comparison) -> None:
+    planned = {target.instrument_id for target in plan.targets}
+    if not book.is_complete and not plan.flatten:
+        result.stale.append("What the account holds could not be read consistently.")
+    for held in book.positions:
+        if held.quantity != 0 and held.instrument_id not in planned and not plan.flatten:
+            result.stale.append(f"{label(held.name)} is new: {plain(held.quantity)} held, not in the plan.")

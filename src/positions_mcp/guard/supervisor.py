@@ -1,0 +1,223 @@
+"""What a person does over the program, at a terminal or the desk: decide, halt and resume, settle, flatten.
+
+No tool can reach any of this. Whatever lets something be sent, or ends a protection, needs the passphrase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operations import Conclusion, Decision, Operation, Resolution, Row
+from positions_mcp.domain.plans import key_of
+from positions_mcp.domain.policy import Channel
+from positions_mcp.domain.states import Stage
+from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, Verification
+from positions_mcp.domain.text import clean
+from positions_mcp.guard import signatures
+from positions_mcp.guard.approvals import ApprovalCheck
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.executor import Executor
+from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.planning import draft_close
+from positions_mcp.guard.question import question
+from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.signatures import Hardness
+from positions_mcp.guard.verdict import Finding
+from positions_mcp.guard.watching import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Flattening:
+    """A plan to flatten, the question to show, and every rule it overrides."""
+
+    operation: Operation
+    question: str
+    overrides: tuple[Finding, ...]
+
+
+class Supervisor:
+    """A person's own means."""
+
+    def __init__(self, parts: Parts, *, hardness: Hardness | None = None) -> None:
+        self._parts = parts
+        self._hardness = hardness
+        self._watcher = Watcher(parts)
+        self._approvals = ApprovalCheck(parts)
+
+    async def set_up_approver(self, passphrase: str) -> Approver:
+        """The first approver. Raises Refused where there is one: replacing it needs its passphrase."""
+        if await in_thread(self._parts.store.approver) is not None:
+            raise Refused("There is an approver already.", hint="Replacing it needs its passphrase.")
+        return await self._keep_approver(passphrase, None, "")
+
+    async def replace_approver(self, old_passphrase: str, new_passphrase: str) -> Approver:
+        """Another passphrase. Raises Refused where the old one is wrong."""
+        return await self._keep_approver(new_passphrase, await self._approver(), old_passphrase)
+
+    async def question(self, operation_id: str) -> tuple[Operation, str]:
+        """An operation and what is to be decided about it."""
+        await self._watcher.note_time()
+        operation = await self._parts.operation(operation_id)
+        return operation, question(operation.plan)
+
+    async def approve(self, operation_id: str, passphrase: str) -> OperationReport:
+        """Sign a yes to a plan that was asked about. It lapses unless a waiting call sends it in time.
+
+        Raises:
+            Refused: wrong passphrase, or nobody asked to send it, or it is decided or expired.
+        """
+        operation, _ = await self.question(operation_id)
+        approver = await self._approver()
+        if operation.stage is not Stage.AWAITING_APPROVAL:
+            raise Refused(
+                f"Operation {operation_id} is {operation.state(self._parts.clock.now())}: nothing to approve."
+            )
+        now = self._parts.clock.now()
+        until = now + self._parts.policy.approval_lifetime
+        decision = await in_thread(
+            signatures.sign, approver, passphrase, operation.plan, channel=Channel.DESK, now=now, until=until
+        )
+        return report(await in_thread(self._parts.store.decide, decision, now), now)
+
+    async def reject(self, operation_id: str, *, by: str) -> OperationReport:
+        """Say no. It also stops what was approved and not yet taken for sending."""
+        operation, _ = await self.question(operation_id)
+        now = self._parts.clock.now()
+        decision = Decision(
+            operation_id=operation_id,
+            digest=operation.plan.digest,
+            channel=Channel.DESK,
+            approved=False,
+            by=clean(by, 60) or "supervisor",
+            decided_at=now,
+            expires_at=now,
+        )
+        return report(await in_thread(self._parts.store.decide, decision, now), now)
+
+    async def halt(self, reason: str, *, by: str) -> Halt:
+        """Stop everything destructive before its next request, in every process on the store."""
+        halt = Halt(reason=clean(reason, 200) or "no reason given", by=clean(by, 60), at=self._parts.clock.now())
+        await in_thread(self._parts.store.set_halt, halt)
+        return halt
+
+    async def resume(self, passphrase: str, *, by: str) -> None:
+        """End the halt. Raises Refused where the passphrase is wrong, or nothing is halted."""
+        if await in_thread(self._parts.store.halt) is None:
+            raise Refused("Nothing is halted.")
+        await self._check_passphrase(passphrase)
+        await in_thread(self._parts.store.clear_halt, clean(by, 60), self._parts.clock.now())
+
+    async def settle(
+        self, operation_id: str, symbol: str, conclusion: Conclusion, passphrase: str, *, by: str, evidence: str
+    ) -> OperationReport:
+        """Say what became of an unknown outcome, after having looked elsewhere.
+
+        Raises:
+            InvalidInput: no such row.
+            Refused: its outcome is not unknown, or the passphrase is wrong.
+        """
+        await self._watcher.note_time()
+        operation = await self._parts.operation(operation_id)
+        row = _row_called(operation, symbol)
+        if not row.is_in_doubt:
+            raise Refused(f"{symbol} in {operation_id} is {row.state}: there is nothing to settle.")
+        await self._check_passphrase(passphrase)
+        now = self._parts.clock.now()
+        resolution = Resolution(
+            conclusion=conclusion, by=clean(by, 60), evidence=clean(evidence, 300), at=now, by_person=True
+        )
+        told = {"resolution": resolution, "ended": conclusion is Conclusion.DID_NOT}
+        settled = [row.changed(**told)]
+        return report(await in_thread(self._parts.store.observe, operation, settled, now, event="settled"), now)
+
+    async def verify(self) -> Verification:
+        """Walk the whole journal and compare what it describes."""
+        return await in_thread(self._parts.store.verify)
+
+    async def journal(self, operation_id: str | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
+        """The last entries of the journal."""
+        return await in_thread(self._parts.store.journal, operation_id, limit=limit)
+
+    async def plan_flatten(self, account_id: AccountId, instruments: Sequence[str] | None, *, by: str) -> Flattening:
+        """Whatever is held when it is sent, open orders cancelled first, and every rule this goes against by name."""
+        parts = self._parts
+        parts.check_account(account_id)
+        facts = await parts.facts().read(account_id)
+        now = parts.clock.now()
+        plan, verdict = draft_close(
+            policy=parts.policy,
+            facts=facts,
+            mode=parts.mode,
+            account_id=account_id,
+            instruments=instruments,
+            cancel_orders=True,
+            caller=f"terminal {clean(by, 60)}",
+            market=parts.calendar.state_at(parts.market_clock.now()),
+            now=now,
+            new_id=parts.ids.new(),
+            flatten=True,
+        )
+        operation = await in_thread(parts.store.add_plan, plan, key_of("flatten", plan.plan_id), now)
+        operation = await in_thread(
+            parts.store.move,
+            plan.plan_id,
+            expected=(Stage.PLANNED,),
+            to=Stage.AWAITING_APPROVAL,
+            reason="",
+            now=now,
+        )
+        return Flattening(operation, question(plan), verdict.refusals)
+
+    async def flatten(self, flattening: Flattening, passphrase: str, *, typed_account: str) -> OperationReport:
+        """Send it: under a halt, limits and unknown outcomes too. The account is typed as it stands in the question.
+
+        Raises:
+            InvalidInput: another account was typed.
+            Refused: wrong passphrase, or no approver is set up.
+        """
+        plan, parts = flattening.operation.plan, self._parts
+        if typed_account.strip() != str(plan.account_id):
+            raise InvalidInput(f"The account typed is not {plan.account_id}.", hint="Nothing was sent.")
+        approver = await self._approver()
+        now = parts.clock.now()
+        until = now + parts.policy.approval_lifetime
+        decision = await in_thread(
+            signatures.sign, approver, passphrase, plan, channel=Channel.TERMINAL, now=now, until=until
+        )
+        await in_thread(parts.store.decide, decision, now)
+        async with Executor(parts.means()) as executor:
+            done = await executor.run(plan.plan_id, await self._approvals.of_terminal(), belongs_to_call=False)
+        return report(done, parts.clock.now())
+
+    async def _approver(self) -> Approver:
+        approver = await self._approvals.approver()
+        if approver is None:
+            raise Refused("No approver is set up.", hint="Run: positions-mcp approver init")
+        return approver
+
+    async def _check_passphrase(self, passphrase: str) -> None:
+        await in_thread(signatures.check_passphrase, await self._approver(), passphrase)
+
+    async def _keep_approver(self, passphrase: str, replacing: Approver | None, old_passphrase: str) -> Approver:
+        now = self._parts.clock.now()
+        approver = await in_thread(
+            signatures.new_approver,
+            passphrase,
+            now,
+            hardness=self._hardness,
+            replacing=replacing,
+            old_passphrase=old_passphrase,
+        )
+        replaced = replacing.public_key if replacing else None
+        await in_thread(self._parts.store.set_approver, approver, replacing=replaced, now=now)
+        return approver
+
+
+def _row_called(operation: Operation, symbol: str) -> Row:
+    for target, row in zip(operation.plan.targets, operation.rows, strict=True):
+        if symbol.strip().upper() in (target.symbol.upper(), target.instrument_id.upper()):
+            return row
+    raise InvalidInput(f"Operation {operation.operation_id} has no row of that name.", hint="Name its symbol.")

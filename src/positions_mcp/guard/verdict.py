@@ -1,0 +1,93 @@
+"""What policy says of a plan: findings that name their rule, its limit and the value seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from positions_mcp.domain.plans import Frozen
+
+
+class Rule(StrEnum):
+    """The rules a plan is judged by."""
+
+    TRADING_ENABLED = "trading enabled"
+    HALT = "halt"
+    ACCOUNT = "account"
+    INSTRUMENT = "instrument"
+    MEASURE_PER_OPERATION = "measure per operation"
+    MEASURE_PER_DAY = "measure per day"
+    POSITIONS_PER_OPERATION = "positions per operation"
+    CLOSE_ALL = "close-all"
+    UNCOVERED = "uncovered short option"
+    LOCKED = "locked by open orders"
+    IN_DOUBT = "scope in doubt"
+    IN_FLIGHT = "close in flight"
+    INCOMPLETE_BOOK = "incomplete book"
+    MISSING_PRICE = "missing price"
+    DESK_THRESHOLD = "desk threshold"
+    DESK_ONLY = "desk only"
+    NOT_READ = "not read"
+
+
+class Severity(StrEnum):
+    """What a finding does."""
+
+    REFUSE = "refused"
+    DESK = "needs the desk"
+    NOTE = "called out"
+
+
+class Finding(Frozen):
+    """One rule's word on a plan."""
+
+    rule: Rule
+    severity: Severity
+    limit: str
+    """What the rule allows, in words."""
+    seen: str
+    """What the plan or the account has."""
+    message: str
+    """Both in one sentence for a person."""
+
+
+class Verdict(Frozen):
+    """All findings, the gravest first. None at all: nothing stands against asking a person."""
+
+    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding]) -> Verdict:
+        """The findings in order of gravity, and within that in the order of the rules."""
+        order = list(Severity)
+        return cls(findings=tuple(sorted(findings, key=lambda finding: order.index(finding.severity))))
+
+    @property
+    def refusals(self) -> tuple[Finding, ...]:
+        """Why it may not be sent."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.REFUSE)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether policy refuses it, whoever would approve."""
+        return bool(self.refusals)
+
+    @property
+    def needs_desk(self) -> tuple[Finding, ...]:
+        """Why a form in the client is not enough."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.DESK)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person must be told before deciding: everything but what is only about who decides."""
+        about_who = (Rule.DESK_THRESHOLD, Rule.DESK_ONLY)
+        return tuple(finding.message for finding in self.findings if finding.rule not in about_who)
+
+    @property
+    def shown(self) -> str:
+        """In one line: `allowed`, or what stands against it."""
+        if self.is_refused:
+            return "refused: " + " ".join(f"[{finding.rule}] {finding.message}" for finding in self.refusals)
+        if self.needs_desk:
+            return "needs the desk: " + " ".join(finding.message for finding in self.needs_desk)
+        return "allowed"
