@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.instruction_samples import ACCOUNT, answer_to, outcomes, planned, responded, target, uuid_of
@@ -82,6 +82,7 @@ def submissions(draw: st.DrawFn) -> Submitted:
 
 
 @pytest.mark.requirement("I-01")
+@settings(max_examples=60)
 @given(submissions())
 def test_every_row_ends_in_exactly_one_outcome_and_every_answered_row_is_used_once(submitted: Submitted) -> None:
     result = batch_report(submitted.rows, submitted.answer, account_id=ACCOUNT)
@@ -94,6 +95,7 @@ def test_every_row_ends_in_exactly_one_outcome_and_every_answered_row_is_used_on
 
 
 @pytest.mark.requirement("I-01")
+@settings(max_examples=60)
 @given(submissions())
 def test_the_first_line_names_every_outcome_with_its_count(submitted: Submitted) -> None:
     result = batch_report(submitted.rows, submitted.answer, account_id=ACCOUNT)
@@ -107,6 +109,7 @@ def test_the_first_line_names_every_outcome_with_its_count(submitted: Submitted)
 
 
 @pytest.mark.requirement("I-01")
+@settings(max_examples=60)
 @given(submissions())
 def test_nothing_is_called_sent_or_accepted_that_the_answer_does_not_say_so_of(submitted: Submitted) -> None:
     result = batch_report(submitted.rows, submitted.answer, account_id=ACCOUNT)
@@ -123,6 +126,7 @@ def test_nothing_is_called_sent_or_accepted_that_the_answer_does_not_say_so_of(s
 
 
 @pytest.mark.requirement("I-02", "G-05")
+@settings(max_examples=60)
 @given(submissions(), st.sampled_from([True, False, None]))
 def test_a_new_key_is_offered_only_for_rows_known_to_be_refused(submitted: Submitted, known: bool | None) -> None:
     result = batch_report(submitted.rows, submitted.answer, account_id=ACCOUNT, server_honours_keys=known)

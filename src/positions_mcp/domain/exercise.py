@@ -112,8 +112,8 @@ class _Desk:
         level = None if price is None else price.price
         exercises = row.instruction_type in _EXERCISING
         effect = effect_of_exercise(option, row.quantity) if exercises else Effect(cash=ZERO, shares=ZERO)
-        by_exception = self._by_exception(row, contract, level)
         uncovers = self._uncovered(row, exercises=exercises)
+        by_exception = self._by_exception(row, contract, level, {exercises: uncovers})
         _carry_out(option, row.quantity, exercises, self.book, self.quantities)
         return ConsequenceCard(
             symbol=contract.compact,
@@ -134,18 +134,28 @@ class _Desk:
             unknown=self._unknown(row, contract, level),
         )
 
-    def _by_exception(self, row: CardRow, contract: OptionContract, level: Decimal | None) -> ByException:
-        """What clearing would do with these contracts at the known price if nothing were sent."""
+    def _by_exception(
+        self, row: CardRow, contract: OptionContract, level: Decimal | None, known: dict[bool, tuple[Uncovered, ...]]
+    ) -> ByException:
+        """What clearing would do with these contracts at the known price if nothing were sent.
+
+        `known`: what exercising them (True) or letting them lapse (False) leaves uncovered, as far as worked out.
+        """
         exercised = is_exercised_by_exception(contract, level)
+        uncovers: tuple[Uncovered, ...] = ()
+        if exercised is not None:
+            uncovers = known[exercised] if exercised in known else self._uncovered(row, exercises=exercised)
         return ByException(
             exercised=exercised,
             expires_today=contract.expiration <= new_york_day(self.now),
             effect=effect_of_exercise(row.position, row.quantity) if exercised else Effect(cash=ZERO, shares=ZERO),
-            uncovers=() if exercised is None else self._uncovered(row, exercises=exercised),
+            uncovers=uncovers,
         )
 
     def _uncovered(self, row: CardRow, *, exercises: bool) -> tuple[Uncovered, ...]:
         related = self._related(row.position)
+        if not any(each.is_option and each.quantity < 0 for each in related.positions):
+            return ()
         before = {each.instrument_id: self.quantities[each.instrument_id] for each in related.positions}
         after = dict(before)
         _carry_out(row.position, row.quantity, exercises, related, after)

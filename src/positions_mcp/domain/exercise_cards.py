@@ -80,10 +80,9 @@ class ByException(_Frozen):
         when = "today" if self.expires_today else "at expiration"
         if self.exercised is None:
             return f"{when} not known without a price"
-        if not self.exercised:
-            return f"at this price expires worthless {when}"
         uncovers = f"; leaves {', '.join(each.said for each in self.uncovers)}" if self.uncovers else ""
-        return f"at this price exercised {when}: {self.effect.said}{uncovers}"
+        happens = f"exercised {when}: {self.effect.said}" if self.exercised else f"expires worthless {when}"
+        return f"at this price {happens}{uncovers}"
 
 
 class ConsequenceCard(_Frozen):

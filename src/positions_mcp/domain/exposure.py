@@ -182,6 +182,8 @@ def _unmatched(
             used = min(wanted, left[index])
             left[index] -= used
             wanted -= used
+            if not wanted:
+                break
         unmatched += wanted
     return unmatched
 

@@ -1,0 +1,279 @@
+"""What the preview of a batch of instructions catches, with its reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from domain.instruction_samples import answer_to, book, position, target, uuid_of
+from positions_mcp.domain.deadlines import DeadlineRule
+from positions_mcp.domain.instruction_rows import CheckedBatch, CheckedRow, InstructionRow, Rule
+from positions_mcp.domain.instruction_rules import MOST_ROWS, check_instructions
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.positions import Book, Position
+from positions_mcp.market_calendar import NewYorkCalendar
+
+CALENDAR = NewYorkCalendar()
+FRIDAY = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
+"""15:00 in New York on an ordinary Friday."""
+CALL = "AAPL261120C00195000"
+LATER = "AAPL261218P00200000"
+
+
+def held(**fields: object) -> Position:
+    """Five calls that expire this Friday."""
+    return position(CALL, fields.pop("quantity", 5), 1, **fields)
+
+
+def check(*rows: InstructionRow, of: Book | None = None, listed: list[Instruction] | None = None, **more: object):
+    given = {"now": FRIDAY, "calendar": CALENDAR, "deadline": DeadlineRule()} | more
+    return check_instructions(rows, book=of or book(held(), position(LATER, 5, 2)), listed=listed or [], **given)
+
+
+def ask(instrument: str = CALL, kind: str = "EXERCISE", quantity: str = "1", key: str | None = None) -> InstructionRow:
+    return InstructionRow(instrument=instrument, instruction_type=kind, quantity=quantity, instruction_id=key)
+
+
+def rules(checked: CheckedRow) -> list[Rule]:
+    return [finding.rule for finding in checked.findings]
+
+
+def only(batch: CheckedBatch) -> CheckedRow:
+    assert batch.findings == ()
+    (row,) = batch.rows
+    return row
+
+
+def listed(quantity: int, status: str = "SENT", *, kind: str = "EXERCISE", **fields: object) -> Instruction:
+    """An instruction the account already has on the call."""
+    row = target(1, quantity=quantity, kind=kind).model_copy(update={"instrument_id": uuid_of(1, 3)})
+    return answer_to(row, status, symbol=CALL, **fields)
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize(
+    "spelling", [CALL, "AAPL  261120C00195000", " aapl 261120 C 00195000", uuid_of(1, 3), uuid_of(1, 3).upper()]
+)
+@pytest.mark.parametrize("kind", ["EXERCISE", "DO_NOT_EXERCISE", "CONTRARY_EXERCISE"])
+def test_a_sound_row_becomes_a_request_by_uuid_in_any_spelling(spelling: str, kind: str) -> None:
+    row = only(check(ask(spelling, kind, "5")))
+    assert row.is_valid
+    assert row.warnings == ()
+    request = row.request("generated")
+    assert (request.instrument_id, request.instruction_type, request.quantity) == (uuid_of(1, 3), kind, 5)
+    assert request.instruction_id == "generated"
+
+
+@pytest.mark.requirement("I-02")
+def test_a_key_the_caller_gave_is_kept() -> None:
+    assert only(check(ask(key="mine"))).request("generated").instruction_id == "mine"
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        "0",
+        "-1",
+        "+1",
+        "1.5",
+        "1.0",
+        "1e3",
+        " 1",
+        "1 ",
+        "01",
+        "",
+        "1_000",
+        "1,000",
+        "٣",
+        "３",
+        "²",
+        "one",
+        "0x1",
+        "NaN",
+        "9" * 5000,
+    ],
+)
+def test_a_quantity_that_is_not_a_plain_whole_number_is_caught(quantity: str) -> None:
+    row = only(check(ask(quantity=quantity)))
+    assert rules(row) == [Rule.QUANTITY_NOT_WHOLE]
+    with pytest.raises(ValueError, match="row 1 may not be sent"):
+        row.request("key")
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize("quantity", ["6", str(10**18)])
+def test_more_than_is_held_is_caught(quantity: str) -> None:
+    row = only(check(ask(quantity=quantity)))
+    assert rules(row) == [Rule.INSUFFICIENT_POSITION]
+    assert f"asked {quantity}, available 5" in row.findings[0].message
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize("kind", ["", "exercise", "DNE", "ABANDON", "EXERCISE "])
+def test_an_unknown_type_is_caught_and_the_known_ones_are_named(kind: str) -> None:
+    row = only(check(ask(kind=kind)))
+    assert rules(row) == [Rule.UNKNOWN_TYPE]
+    assert "EXERCISE, DO_NOT_EXERCISE, CONTRARY_EXERCISE" in row.findings[0].message
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize(
+    ("holding", "instrument", "rule"),
+    [
+        (position("AAPL", 100, 0), "AAPL", Rule.NOT_AN_OPTION),
+        (position(CALL, -3, 1), CALL, Rule.SHORT_POSITION),
+        (position(CALL, 0, 1), CALL, Rule.NOT_HELD),
+        (position(CALL, 5, 1), "MSFT261120C00195000", Rule.NOT_HELD),
+        (position(CALL, 5, 1), uuid_of(9, 9), Rule.NOT_HELD),
+        (position(CALL, 5, 1), "", Rule.NOT_HELD),
+        (position(CALL, 5, 1), "../positions", Rule.NOT_HELD),
+        (position("AAPL261113C00195000", 5, 1), "AAPL261113C00195000", Rule.EXPIRED),
+        (position("", 5, 1, instrument_type="OPTION"), uuid_of(1, 3), Rule.UNRESOLVED_CONTRACT),
+    ],
+)
+def test_an_instrument_that_cannot_be_exercised_is_caught(holding: Position, instrument: str, rule: Rule) -> None:
+    assert rules(only(check(ask(instrument), of=book(holding)))) == [rule]
+
+
+@pytest.mark.requirement("I-03")
+def test_a_name_that_several_contracts_share_is_caught() -> None:
+    twice = book(held(), position(CALL, 2, 2))
+    row = only(check(ask(), of=twice))
+    assert rules(row) == [Rule.AMBIGUOUS]
+    assert uuid_of(2, 3) in row.findings[0].message
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize(("count", "rule"), [(0, Rule.NO_ROWS), (MOST_ROWS + 1, Rule.TOO_MANY_ROWS)])
+def test_a_batch_of_the_wrong_size_is_caught_as_a_whole(count: int, rule: Rule) -> None:
+    batch = check(*[ask()] * count)
+    assert [finding.rule for finding in batch.findings] == [rule]
+    assert not batch.is_valid
+
+
+@pytest.mark.requirement("I-03")
+def test_a_batch_of_a_thousand_rows_is_checked() -> None:
+    symbols = [f"AAPL261120C{strike * 1000:08d}" for strike in range(1, MOST_ROWS + 1)]
+    holdings = book(*(position(symbol, 1, number) for number, symbol in enumerate(symbols, start=1)))
+    batch = check(*(ask(symbol) for symbol in symbols), of=holdings)
+    assert batch.is_valid
+    assert len(batch.rows) == MOST_ROWS
+
+
+@pytest.mark.requirement("I-03")
+def test_a_repeated_row_is_caught_on_the_later_one_in_any_spelling() -> None:
+    first, second = check(ask(), ask("AAPL  261120C00195000", quantity="2")).rows
+    assert rules(first) == []
+    assert rules(second) == [Rule.REPEATED_ROW]
+    assert "Row 1" in second.findings[0].message
+
+
+@pytest.mark.requirement("I-03")
+def test_rows_of_two_types_on_one_contract_share_what_is_available() -> None:
+    enough = check(ask(quantity="3"), ask(kind="DO_NOT_EXERCISE", quantity="2"))
+    too_much = check(ask(quantity="3"), ask(kind="DO_NOT_EXERCISE", quantity="3"))
+    assert enough.is_valid
+    assert [rules(row) for row in too_much.rows] == [[], [Rule.INSUFFICIENT_POSITION]]
+    assert "3 in rows above" in too_much.rows[1].findings[0].message
+
+
+@pytest.mark.requirement("I-02", "I-03")
+def test_a_key_used_twice_in_the_batch_is_caught() -> None:
+    first, second = check(ask(key="k"), ask(LATER, key="k")).rows
+    assert rules(first) == []
+    assert rules(second) == [Rule.REUSED_KEY]
+
+
+@pytest.mark.requirement("I-02", "I-03")
+@pytest.mark.parametrize("status", ["SENT", "REJECTED", "CANCELLED"])
+def test_a_key_of_an_instruction_already_listed_is_caught_with_its_id(status: str) -> None:
+    row = only(check(ask(key="key-1"), listed=[listed(1, status)]))
+    assert rules(row) == [Rule.REUSED_KEY]
+    assert listed(1).id in row.findings[0].message
+
+
+@pytest.mark.requirement("I-02", "T-01")
+@pytest.mark.parametrize("key", ["", " ", "a b", "k\n", "\u202ek", "k" * 129])
+def test_a_key_that_could_not_be_echoed_plainly_is_caught(key: str) -> None:
+    assert rules(only(check(ask(key=key)))) == [Rule.UNUSABLE_KEY]
+
+
+@pytest.mark.requirement("I-03", "G-13")
+def test_contracts_locked_by_open_orders_are_not_available() -> None:
+    row = only(check(ask(quantity="4"), of=book(held(available_quantity="3"))))
+    assert rules(row) == [Rule.INSUFFICIENT_POSITION]
+    assert "asked 4, available 3 (held 5, 2 locked by open orders)" in row.findings[0].message
+
+
+@pytest.mark.requirement("I-03")
+def test_an_available_quantity_the_api_does_not_give_is_said_and_the_held_one_counts() -> None:
+    unknown = book(held(available_quantity=None))
+    assert only(check(ask(quantity="5"), of=unknown)).is_valid
+    assert "does not say how many" in only(check(ask(quantity="5"), of=unknown)).warnings[0]
+    assert rules(only(check(ask(quantity="6"), of=unknown))) == [Rule.INSUFFICIENT_POSITION]
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize("status", ["SENT", "ACCEPTED", "CANCEL_REQUESTED", "CANCEL_FAILED", "UNKNOWN", "NEW_IN_2027"])
+def test_contracts_already_under_instruction_are_not_instructed_again(status: str) -> None:
+    already = [listed(4, status, kind="DO_NOT_EXERCISE")]
+    assert only(check(ask(quantity="1"), listed=already)).is_valid
+    row = only(check(ask(quantity="2"), listed=already))
+    assert rules(row) == [Rule.ALREADY_INSTRUCTED]
+    assert f"DO_NOT_EXERCISE 4 {status}" in row.findings[0].message
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize("status", ["REJECTED", "ENGINE_REJECTED", "CANCELLED"])
+def test_instructions_that_ended_without_effect_claim_nothing(status: str) -> None:
+    assert only(check(ask(quantity="5"), listed=[listed(5, status)])).is_valid
+
+
+@pytest.mark.requirement("I-03")
+def test_an_accepted_instruction_claims_what_was_accepted_until_the_next_session() -> None:
+    today = listed(5, "ACCEPTED", accepted_quantity="2", updated_at="2026-11-20T15:00:00Z")
+    before = listed(5, "ACCEPTED", accepted_quantity="2", updated_at="2026-11-19T15:00:00Z")
+    assert rules(only(check(ask(quantity="4"), listed=[today]))) == [Rule.ALREADY_INSTRUCTED]
+    assert only(check(ask(quantity="3"), listed=[today])).is_valid
+    assert only(check(ask(quantity="5"), listed=[before])).is_valid
+
+
+@pytest.mark.requirement("I-03")
+def test_where_locked_and_instructed_contracts_may_be_the_same_the_doubt_is_said() -> None:
+    row = only(check(ask(quantity="3"), of=book(held(available_quantity="3")), listed=[listed(2)]))
+    assert row.is_valid
+    assert "may count them against the 3 available" in row.warnings[0]
+
+
+@pytest.mark.requirement("I-03")
+def test_an_instruction_of_unknown_size_is_said() -> None:
+    row = only(check(ask(), listed=[listed(1).model_copy(update={"quantity": None})]))
+    assert "no readable quantity" in row.warnings[0]
+
+
+@pytest.mark.requirement("I-03")
+def test_what_could_not_be_read_is_said() -> None:
+    unread = check_instructions(
+        [ask()],
+        book=book(held(), consistent=False),
+        listed=None,
+        now=FRIDAY,
+        calendar=CALENDAR,
+        deadline=DeadlineRule(),
+    )
+    assert len(unread.warnings) == 2
+
+
+@pytest.mark.requirement("I-03")
+def test_an_index_option_is_called_out() -> None:
+    row = only(check(ask(), of=book(held(underlying_instrument_type="INDEX"))))
+    assert "settled in cash" in row.warnings[0]
+
+
+@pytest.mark.requirement("I-03", "T-01")
+def test_one_row_gets_every_reason_that_stands_against_it() -> None:
+    row = only(check(ask("AAPL\n\u202e", "DNE", "1.5", "a b")))
+    assert set(rules(row)) == {Rule.UNKNOWN_TYPE, Rule.QUANTITY_NOT_WHOLE, Rule.UNUSABLE_KEY, Rule.NOT_HELD}
+    assert all("\n" not in finding.message and "\u202e" not in finding.message for finding in row.findings)
