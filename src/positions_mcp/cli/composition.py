@@ -6,6 +6,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,12 +18,15 @@ from positions_mcp.domain.plans import Mode
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings, live_access
-from positions_mcp.tools._deps import Deps
 
 if TYPE_CHECKING:
     import httpx
 
+    from positions_mcp.guard.parts import Parts
     from positions_mcp.paper.exchange import PaperExchange
+    from positions_mcp.ports import OperationStore
+    from positions_mcp.store.operations import SqlOperationStore
+    from positions_mcp.tools._deps import Deps
 
 _PAPER_URL = "http://localhost"
 
@@ -78,6 +82,8 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterato
 @asynccontextmanager
 async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[Deps]:
     """What the tools need, over an open venue; the client's connections end with it."""
+    from positions_mcp.tools._deps import Deps
+
     async with venue.client as client:
         yield Deps(
             mode=settings.mode,
@@ -92,6 +98,43 @@ async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[Deps]:
             contract=settings.api.contract,
             venue=venue.name,
         )
+
+
+@contextmanager
+def open_operations(settings: Settings) -> Iterator[SqlOperationStore]:
+    """The operation store that the configuration names. Blocking.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: it cannot be opened at all.
+    """
+    from positions_mcp.store import DEFAULT_FILE, open_store
+
+    url = settings.store.url
+    store = open_store(url.get_secret_value() if url else prepare_data_dir(settings) / DEFAULT_FILE)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def guard_parts(settings: Settings, client: PositionsClient, market_clock: Clock, store: OperationStore) -> Parts:
+    """What the guard is built of: the venue's client and clock, the store, the configured limits and real time."""
+    from positions_mcp.guard.parts import Parts
+
+    return Parts(
+        mode=settings.mode,
+        policy=settings.policy,
+        store=store,
+        positions=client,
+        orders=client,
+        order_writer=client,
+        instructions=client,
+        clock=SystemClock(),
+        market_clock=market_clock,
+        calendar=NewYorkCalendar(),
+        ids=RandomIds(),
+        write_timeout=timedelta(seconds=settings.api.write_timeout_s),
+    )
 
 
 def prepare_data_dir(settings: Settings) -> Path:
