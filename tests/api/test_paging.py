@@ -48,10 +48,10 @@ async def test_a_book_follows_the_tokens_to_the_end_and_tells_its_progress():
 @pytest.mark.requirement("A-06")
 async def test_filters_and_sort_are_sent_with_every_page_token():
     async with serving(page(range(2), "b", 3), page(range(2, 3), None, 3)) as server, server.client() as client:
-        async with client.iter_positions(
+        positions = client.iter_positions(
             ACCOUNT, instrument_ids=[AAPL, CALL], sort_by="QUANTITY", sort_direction="ASC", page_size=2
-        ) as positions:
-            assert [held.instrument_id async for held in positions] == IDS[:3]
+        )
+        assert [held.instrument_id async for held in positions] == IDS[:3]
     first, second = (request.query for request in server.requests)
     assert first == {
         "instrument_ids": f"{AAPL},{CALL}",
