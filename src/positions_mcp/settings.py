@@ -40,6 +40,10 @@ LIVE_DESK_ABOVE = Decimal(25_000)
 Dollars = Annotated[Decimal, Field(ge=0)]
 
 
+class AccountsNotNamed(ConfigurationError):
+    """Live, and no configuration names the accounts that may be used."""
+
+
 def _accounts(numbers: tuple[int, ...]) -> tuple[AccountId, ...]:
     if not numbers or any(number <= 0 for number in numbers) or len(set(numbers)) < len(numbers):
         raise ValueError("a list of different positive account numbers, such as [19816]")
@@ -159,7 +163,7 @@ def load(options: Mapping[str, Any] | None = None, *, config: Path | None = None
         config: a TOML file of the user's.
 
     Raises:
-        ConfigurationError: an unknown key, a value that is not allowed, or live without accounts.
+        ConfigurationError: an unknown key or a value that is not allowed; AccountsNotNamed where live has none.
     """
     said = _without_none(options or {})
     files = [(f"the file {config}", _read(config))] if config else []
@@ -186,7 +190,7 @@ def load(options: Mapping[str, Any] | None = None, *, config: Path | None = None
     except SettingsError as error:
         raise ConfigurationError(_unparsable(error)) from None
     if settings.mode is Mode.LIVE and not settings.accounts:
-        raise ConfigurationError(
+        raise AccountsNotNamed(
             "Live mode needs the accounts that may be used.",
             hint="Give --account NUMBER, POSITIONS_MCP_ACCOUNTS=[NUMBER], or `accounts = [NUMBER]` in a --config file.",
         )

@@ -28,25 +28,35 @@ class Terminal:
 
     def show(self, text: str) -> None:
         """Write `text` and end the line."""
-        os.write(self._descriptor, f"{text}\n".encode())
+        self._write(f"{text}\n")
 
     def ask(self, prompt: str) -> str:
-        """One line the person types, without its end. Raises NoTerminal when the terminal is gone."""
-        os.write(self._descriptor, prompt.encode())
+        """One line the person types after the prompt, without its end; what was typed ahead is thrown away.
+
+        Raises:
+            NoTerminal: the terminal is gone.
+        """
+        termios.tcflush(self._descriptor, termios.TCIFLUSH)
+        self._write(prompt)
         return self._read_line()
 
     def ask_secret(self, prompt: str) -> str:
         """One line the person types without seeing it; what was typed ahead of the prompt is thrown away."""
         before = termios.tcgetattr(self._descriptor)
         silent = list(before)
-        silent[3] &= ~termios.ECHO
+        silent[3] = (silent[3] & ~termios.ECHO) | termios.ICANON | termios.ISIG
         try:
             termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, silent)
-            os.write(self._descriptor, prompt.encode())
+            self._write(prompt)
             return self._read_line()
         finally:
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)
-            os.write(self._descriptor, b"\n")
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        left = text.encode()
+        while left:
+            left = left[os.write(self._descriptor, left) :]
 
     def _read_line(self) -> str:
         line = os.read(self._descriptor, _LONGEST_LINE)

@@ -103,11 +103,16 @@ class Supervisor:
         await in_thread(self._parts.store.set_halt, halt)
         return halt
 
-    async def resume(self, passphrase: str, *, by: str) -> None:
-        """End the halt. Raises Refused where the passphrase is wrong, or nothing is halted."""
+    async def resume(self, passphrase: str | None, *, by: str) -> None:
+        """End the halt. Where there is an approver it takes the passphrase.
+
+        Raises:
+            Refused: the passphrase is wrong or missing, or nothing is halted.
+        """
         if await in_thread(self._parts.store.halt) is None:
             raise Refused("Nothing is halted.")
-        await self._check_passphrase(passphrase)
+        if passphrase is not None or await self._approvals.approver() is not None:
+            await self._check_passphrase(passphrase or "")
         await in_thread(self._parts.store.clear_halt, clean(by, 60), self._parts.clock.now())
 
     async def settle(
