@@ -1,0 +1,97 @@
+"""The server as a whole: what it says of itself, how it begins and ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from positions_mcp import __version__
+from positions_mcp.cli.composition import open_deps, open_venue
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.plans import Mode
+from positions_mcp.paper import PaperExchange
+from positions_mcp.server import build_server, instructions
+from positions_mcp.settings import load
+from positions_mcp.tools._deps import Deps
+from tools.serving import Shelf, StandingClock, call, data_of, deps_over, error_of, paper_server, server_over
+
+
+@pytest.mark.requirement("G-15")
+@pytest.mark.parametrize("mode", Mode)
+def test_the_instructions_say_paper_or_live_first_and_are_enough_in_500_characters(mode: Mode) -> None:
+    said = instructions(mode, [AccountId(19816), AccountId(20000)])
+    assert said.startswith(f"{mode.shown} accounts 19816, 20000 on ")
+    assert ("REAL MONEY" in said) is (mode is Mode.LIVE)
+    for word in ("list_positions", "summarize_positions", "list_instructions", "get_trading_status", "person"):
+        assert word in said[:500]
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_a_client_learns_name_version_and_instructions(era: str) -> None:
+    async with Client(server_over(Shelf()), mode=era) as client:
+        assert client.server_info is not None
+        assert (client.server_info.name, client.server_info.version) == ("positions-mcp", __version__)
+
+
+async def test_the_parts_are_opened_once_and_closed_at_the_end_and_slow_work_runs_beside() -> None:
+    events: list[str] = []
+    warmed = threading.Event()
+    shelf = Shelf()
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Deps]:
+        events.append("opened")
+        yield deps_over(shelf)
+        events.append("closed")
+
+    server = build_server(parts, mode=Mode.PAPER, accounts=(AccountId(19816),), warm_up=warmed.set)
+    async with Client(server) as client:
+        await client.call_tool("list_positions", {})
+        await client.call_tool("list_positions", {})
+    assert events == ["opened", "closed"]
+    assert warmed.is_set()
+
+
+@pytest.mark.requirement("G-15", "A-03")
+async def test_in_paper_mode_the_production_client_meets_the_exchanges_failures(tmp_path: Path) -> None:
+    with paper_server(tmp_path, "demo") as server:
+        exchange = PaperExchange.open(tmp_path, clock=StandingClock())
+        exchange.arm("status_500", "get_positions", times=1)
+        message = error_of(await call(server, "list_positions"))
+        assert "500" in message
+        assert "Nothing was sent: this tool only reads." in message
+        assert data_of(await call(server, "list_positions"))["held"] == 25
+        exchange.close()
+
+
+async def test_the_markets_today_follows_the_paper_exchanges_clock(tmp_path: Path) -> None:
+    clock = StandingClock()
+    settings = load({"data_dir": tmp_path, "paper": {"scenario": "demo"}})
+    with open_venue(settings, real_time=clock) as venue:
+        server = build_server(
+            lambda: open_deps(settings, venue), mode=settings.mode, accounts=settings.allowed_accounts
+        )
+        before = data_of(await call(server, "get_trading_status"))
+        exchange = PaperExchange.open(tmp_path, clock=clock)
+        exchange.clock.advance(timedelta(days=1))
+        after = data_of(await call(server, "get_trading_status"))
+        exchange.close()
+    assert before["now"] < after["now"]
+    assert after["market"].startswith("closed, opens 2026-11-23")
+
+
+@pytest.mark.requirement("G-15")
+def test_paper_speaks_to_no_other_machine_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", "real.key")
+    monkeypatch.setenv("CLEAR_STREET_BASE_URL", "https://api.clearstreet.com")
+    with open_venue(load({"data_dir": tmp_path, "paper": {"scenario": "empty"}})) as venue:
+        assert "clearstreet" not in repr(venue.connect())
+        assert venue.name == "the embedded paper exchange"

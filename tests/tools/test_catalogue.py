@@ -1,0 +1,110 @@
+"""The catalogue of tools: what every tool has, and a snapshot that notices every change of a schema.
+
+After an intended change: `REFRESH_SNAPSHOTS=1 python -m pytest tests/tools/test_catalogue.py`, and read the difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from positions_mcp.tools import CATALOGUE
+from positions_mcp.tools._spec import Effect, ToolSpec
+from tools.serving import Shelf, refresh_wanted, server_over
+
+SNAPSHOT = Path(__file__).with_name("schemas.json")
+MOST_CHARACTERS = 20_000
+"""Of all definitions as JSON: about 4,500 tokens."""
+
+every_tool = pytest.mark.parametrize("spec", CATALOGUE, ids=lambda spec: spec.name)
+
+
+def schemas_within(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        yield schema
+        for each in schema.values():
+            yield from schemas_within(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from schemas_within(each)
+
+
+async def definitions() -> list[dict[str, Any]]:
+    async with Client(server_over(Shelf()), mode="legacy") as client:
+        return [tool.model_dump(by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools]
+
+
+async def test_the_definitions_of_all_tools_are_those_of_the_snapshot() -> None:
+    now = {tool["name"]: tool for tool in await definitions()}
+    if refresh_wanted():
+        SNAPSHOT.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert now == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+async def test_a_client_of_either_era_sees_exactly_the_catalogue(era: str) -> None:
+    async with Client(server_over(Shelf()), mode=era) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == [spec.name for spec in CATALOGUE]
+
+
+async def test_all_definitions_together_are_small() -> None:
+    assert len(json.dumps(await definitions(), separators=(",", ":"))) <= MOST_CHARACTERS
+
+
+@every_tool
+def test_every_tool_has_a_title_and_a_short_description(spec: ToolSpec) -> None:
+    assert spec.title
+    assert spec.title != spec.name
+    assert 40 <= len(spec.description) <= 600
+
+
+@every_tool
+def test_every_tool_has_all_four_hints_and_they_agree(spec: ToolSpec) -> None:
+    hints = spec.annotations.model_dump(by_alias=True)
+    assert all(isinstance(hints[name], bool) for name in hints if name.endswith("Hint"))
+    assert hints["readOnlyHint"] is not hints["destructiveHint"]
+    assert hints["readOnlyHint"] is (spec.effect is Effect.READS)
+
+
+@pytest.mark.requirement("G-09")
+@every_tool
+def test_every_argument_is_described_closed_and_of_one_type(spec: ToolSpec) -> None:
+    schema = spec.build().parameters
+    assert schema["additionalProperties"] is False
+    for name, argument in schema["properties"].items():
+        assert argument.get("description"), f"{spec.name}.{name} is not described"
+        assert isinstance(argument["type"], str)
+    for each in schemas_within(schema):
+        assert not {"anyOf", "oneOf", "allOf", "$ref", "$defs"} & set(each)
+        assert each.get("type") != "object" or each.get("additionalProperties") is False
+
+
+@every_tool
+def test_every_tool_has_an_output_schema_without_unions(spec: ToolSpec) -> None:
+    schema = spec.build().output_schema
+    assert schema is not None
+    assert schema["type"] == "object"
+    assert schema["properties"]
+    for each in schemas_within(schema):
+        assert not {"anyOf", "oneOf", "$ref"} & set(each)
+
+
+@pytest.mark.requirement("G-01")
+@every_tool
+def test_no_argument_stands_in_for_a_persons_decision(spec: ToolSpec) -> None:
+    names = set(spec.build().parameters["properties"])
+    assert not names & {
+        "approve",
+        "approved",
+        "confirm",
+        "confirmed",
+        "force",
+        "yes",
+        "passphrase",
+        "decision",
+        "dry_run",
+    }
