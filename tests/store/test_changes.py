@@ -1,0 +1,237 @@
+"""What a store allows, in both databases: each change once, from where it may come, and nothing half done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.states import OperationState, RowState, Stage
+from positions_mcp.domain.supervision import Halt
+from positions_mcp.ports import Ledger
+from positions_mcp.store.operations import SqlOperationStore
+from store.steps import (
+    ACCOUNT,
+    MINUTE,
+    NOW,
+    approved,
+    begin,
+    claimed,
+    finished,
+    lease_until,
+    outcome,
+    plan_of,
+    planned,
+    sending,
+    yes_to,
+)
+
+
+def test_what_was_stored_is_read_back_exactly(store: SqlOperationStore) -> None:
+    operation = finished(store)
+    assert store.operation(operation.operation_id) == operation
+    assert operation.plan.digest == plan_of().digest
+    assert store.operations() == (operation,)
+
+
+def test_the_same_arguments_find_the_plan_under_way_until_it_expires(store: SqlOperationStore) -> None:
+    first = store.add_plan(plan_of("op-1"), "key", NOW)
+    assert store.add_plan(plan_of("op-2"), "key", NOW + MINUTE) == first
+    later = store.add_plan(plan_of("op-3", at=NOW + 5 * MINUTE), "key", NOW + 5 * MINUTE)
+    assert later.operation_id == "op-3"
+    assert store.latest("key") == later
+
+
+def test_a_superseded_plan_is_ended_in_the_same_transaction(store: SqlOperationStore) -> None:
+    store.add_plan(plan_of("op-1"), "key", NOW)
+    assert store.add_plan(plan_of("op-2"), "key", NOW, supersede="op-1").operation_id == "op-2"
+    assert store.operation("op-1").stage is Stage.EXPIRED
+
+
+def test_five_threads_with_the_same_arguments_get_one_plan(store: SqlOperationStore) -> None:
+    found: list[str] = []
+
+    def plan(number: int) -> None:
+        found.append(store.add_plan(plan_of(f"op-{number}"), "key", NOW).operation_id)
+
+    threads = [threading.Thread(target=plan, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 5
+    assert len(set(found)) == 1
+    assert store.verify().entries == 1
+
+
+@pytest.mark.requirement("G-02")
+def test_a_plan_is_decided_once(store: SqlOperationStore) -> None:
+    operation = approved(store)
+    with pytest.raises(Overtaken):
+        store.decide(yes_to(operation), NOW)
+
+
+@pytest.mark.requirement("G-02")
+def test_a_decision_about_another_digest_is_refused(store: SqlOperationStore) -> None:
+    operation = planned(store)
+    other = plan_of(symbols=("TSLA",))
+    with pytest.raises(Refused):
+        store.decide(yes_to(operation).changed(digest=other.digest), NOW)
+    assert store.operation("op-1").stage is Stage.PLANNED
+
+
+def test_an_expired_plan_cannot_be_approved(store: SqlOperationStore) -> None:
+    operation = planned(store)
+    store.move("op-1", expected=(Stage.PLANNED,), to=Stage.AWAITING_APPROVAL, reason="", now=NOW)
+    with pytest.raises(Overtaken):
+        store.decide(yes_to(operation), NOW + 5 * MINUTE)
+
+
+def test_a_no_stops_what_was_approved_and_not_yet_taken(store: SqlOperationStore) -> None:
+    operation = approved(store)
+    declined = store.decide(yes_to(operation, approved=False), NOW)
+    assert declined.stage is Stage.DECLINED
+    assert store.declined_at(operation.plan.target_key) == NOW
+    with pytest.raises(Overtaken):
+        store.claim("op-1", lease_until(), NOW, check=lambda _: None)
+
+
+@pytest.mark.requirement("G-06")
+def test_an_approved_operation_is_claimed_once(opened: Callable[[], SqlOperationStore]) -> None:
+    first, second = opened(), opened()
+    approved(first)
+    outcomes: list[str] = []
+
+    def claim(store: SqlOperationStore, token: str) -> None:
+        try:
+            store.claim("op-1", lease_until(token=token), NOW, check=lambda _: None)
+            outcomes.append("claimed")
+        except Overtaken:
+            outcomes.append("overtaken")
+
+    threads = [
+        threading.Thread(target=claim, args=(store, f"{number}")) for number, store in enumerate([first, second] * 3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["claimed"] + ["overtaken"] * 5
+
+
+@pytest.mark.requirement("G-02")
+def test_a_lapsed_approval_cannot_be_claimed(store: SqlOperationStore) -> None:
+    approved(store)
+    with pytest.raises(Overtaken):
+        store.claim("op-1", lease_until(NOW + 5 * MINUTE), NOW + MINUTE, check=lambda _: None)
+
+
+@pytest.mark.requirement("G-04", "G-10")
+def test_sending_and_the_reservation_are_one_change(store: SqlOperationStore) -> None:
+    operation = claimed(store)
+
+    def refuse(_: Ledger) -> None:
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        begin(store, operation, 0, check=refuse)
+    assert store.used(Mode.PAPER, ACCOUNT, NOW.date()) == 0
+    assert store.operation("op-1").rows[0].state is RowState.NOT_SENT
+    begin(store, operation, 0)
+    assert store.used(Mode.PAPER, ACCOUNT, NOW.date()) == Decimal("1000.00")
+    assert store.operation("op-1").state(NOW) is OperationState.SENDING
+
+
+@pytest.mark.requirement("G-06")
+def test_a_row_is_sent_once(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    with pytest.raises(Overtaken):
+        begin(store, operation, 0)
+
+
+def test_another_process_cannot_send_a_claimed_row(store: SqlOperationStore) -> None:
+    operation = claimed(store, lease=lease_until(token="another"))
+    with pytest.raises(Overtaken):
+        begin(store, operation, 0)
+
+
+def test_a_rejected_row_gives_back_what_it_reserved(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    row = outcome(operation, 0, RowState.REJECTED, reserved=Decimal(0), reserved_on=None)
+    store.record("op-1", [row], NOW, halt_after=None)
+    assert store.used(Mode.PAPER, ACCOUNT, NOW.date()) == 0
+
+
+@pytest.mark.requirement("G-05")
+def test_only_a_lease_that_ran_out_becomes_unknown(store: SqlOperationStore) -> None:
+    sending(store)
+    assert store.expire(NOW + MINUTE - MINUTE / 60) == ()
+    (operation,) = store.expire(NOW + MINUTE)
+    assert operation.rows[0].state is RowState.UNKNOWN
+    assert operation.rows[1].state is RowState.NOT_SENT
+    assert operation.state(NOW + MINUTE) is OperationState.UNKNOWN
+
+
+def test_an_answer_after_the_lease_ran_out_is_still_kept(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    store.expire(NOW + MINUTE)
+    late = store.record("op-1", [outcome(operation, 0, RowState.SUBMITTED)], NOW + MINUTE, halt_after=None)
+    assert late.rows[0].state is RowState.SUBMITTED
+    with pytest.raises(Overtaken):
+        begin(store, operation, 1)
+
+
+def test_time_ends_plans_and_approvals_that_nobody_used(store: SqlOperationStore) -> None:
+    planned(store, plan_of("op-1"))
+    approved(store, plan_of("op-2"))
+    ended = {operation.operation_id: operation.stage for operation in store.expire(NOW + 5 * MINUTE)}
+    assert ended == {"op-1": Stage.EXPIRED, "op-2": Stage.LAPSED}
+    assert store.expire(NOW + 5 * MINUTE) == ()
+
+
+def test_what_was_seen_of_rows_that_changed_meanwhile_is_not_written(store: SqlOperationStore) -> None:
+    before = finished(store)
+    seen = before.rows[0].changed(residual=Decimal(3))
+    store.observe(before, [seen], NOW, event="followed")
+    with pytest.raises(Overtaken):
+        store.observe(before, [before.rows[0].changed(residual=Decimal(0))], NOW, event="followed")
+    assert store.operation("op-1").rows[0].residual == 3
+
+
+@pytest.mark.requirement("G-11")
+def test_failures_in_a_row_halt_and_a_success_ends_the_row(store: SqlOperationStore) -> None:
+    for number, state in enumerate([RowState.REJECTED, RowState.SUBMITTED, RowState.REJECTED, RowState.UNKNOWN]):
+        operation = sending(store, plan_of(f"op-{number}"))
+        store.record(operation.operation_id, [outcome(operation, 0, state)], NOW, halt_after=2)
+        assert (store.halt() is not None) == (number == 3)
+    store.clear_halt("root", NOW)
+    assert store.halt() is None
+
+
+@pytest.mark.requirement("G-11")
+def test_a_halt_is_seen_by_every_process_at_once(opened: Callable[[], SqlOperationStore]) -> None:
+    first, second = opened(), opened()
+    halt = Halt(reason="news", by="root", at=NOW)
+    first.set_halt(halt)
+    assert second.halt() == halt
+
+
+def test_operations_that_may_still_change_the_book_are_unfinished(store: SqlOperationStore) -> None:
+    finished(store, plan_of("op-1"))
+    planned(store, plan_of("op-2"))
+    operation = sending(store, plan_of("op-3"))
+    assert [it.operation_id for it in store.unfinished(Mode.PAPER, ACCOUNT)] == ["op-1", "op-3"]
+    assert store.unfinished(Mode.LIVE, ACCOUNT) == ()
+    assert [it.operation_id for it in store.sent_since(Mode.PAPER, ACCOUNT, NOW)] == ["op-1", "op-3"]
+    assert store.sent_since(Mode.PAPER, ACCOUNT, NOW + MINUTE) == ()
+    assert operation.stage is Stage.CLAIMED
+
+
+def test_an_operation_nobody_planned_is_an_error(store: SqlOperationStore) -> None:
+    assert store.operation("op-9") is None
+    with pytest.raises(InvalidInput):
+        store.move("op-9", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)

@@ -1,0 +1,224 @@
+"""Opening a store: private files, older and newer schemas, a full disk, a file that may not be written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.states import Stage
+from positions_mcp.store import open_store
+from positions_mcp.store.operations import SqlOperationStore
+from store.steps import NOW, finished, plan_of, planned
+
+
+def add_a_column(connection: Connection) -> None:
+    """A step from version 1 to 2, as a later program might take it."""
+    connection.execute(text("ALTER TABLE operations ADD COLUMN note TEXT"))
+
+
+def test_importing_the_store_and_the_guard_loads_no_database_and_no_cryptography() -> None:
+    code = (
+        "import sys, positions_mcp.store, positions_mcp.guard.service, positions_mcp.guard.supervisor;"
+        "print({'sqlalchemy', 'cryptography', 'httpx', 'sqlite3'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_file_and_its_folder_are_private(tmp_path: Path) -> None:
+    place = tmp_path / "data" / "operations.sqlite"
+    store = open_store(place)
+    planned(store)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.parent.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+    store.close()
+
+
+@pytest.mark.requirement("G-04")
+def test_a_file_survives_a_power_cut(tmp_path: Path) -> None:
+    store = SqlOperationStore(tmp_path / "operations.sqlite")
+    with store._database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    store.close()
+
+
+def test_an_older_schema_is_migrated_after_a_backup(place: Path | str) -> None:
+    old = SqlOperationStore(place)
+    operation = finished(old)
+    old.close()
+    new = SqlOperationStore(place, migrations=(add_a_column,))
+    assert new.status().schema_version == 2
+    assert new.operation("op-1") == operation
+    assert new.verify().intact
+    assert planned(new, plan_of("op-2")).stage is Stage.PLANNED
+    if isinstance(place, Path):
+        backup = place.with_name("operations.sqlite.v1.backup")
+        assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+        kept = SqlOperationStore(backup)
+        assert kept.operations() == (operation,)
+        kept.close()
+    else:
+        with new._database.reading() as connection:
+            assert connection.execute(text("SELECT count(*) FROM positions_mcp_v1.operations")).scalar_one() == 1
+    new.close()
+
+
+def test_a_failed_migration_leaves_the_store_as_it_was(place: Path | str) -> None:
+    old = SqlOperationStore(place)
+    operation = planned(old)
+    old.close()
+
+    def fail(connection: Connection) -> None:
+        add_a_column(connection)
+        connection.execute(text("ALTER TABLE nothing ADD COLUMN note TEXT"))
+
+    with pytest.raises(StoreUnavailable):
+        SqlOperationStore(place, migrations=(fail,))
+    again = SqlOperationStore(place)
+    assert again.status().schema_version == 1
+    assert again.operations() == (operation,)
+    assert again.status().writable
+    again.close()
+
+
+def test_a_program_older_than_its_store_reads_but_does_not_write(place: Path | str) -> None:
+    new = SqlOperationStore(place, migrations=(add_a_column,))
+    operation = planned(new)
+    new.close()
+    old = SqlOperationStore(place)
+    assert old.operation("op-1") == operation
+    assert not old.status().writable
+    assert "newer positions-mcp" in old.status().reason
+    with pytest.raises(StoreUnavailable):
+        old.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)
+    old.close()
+
+
+def test_a_running_program_stops_writing_when_another_migrates_its_store(place: Path | str) -> None:
+    running = SqlOperationStore(place)
+    operation = planned(running)
+    SqlOperationStore(place, migrations=(add_a_column,)).close()
+    assert running.operation("op-1") == operation
+    with pytest.raises(StoreUnavailable, match="version 2"):
+        running.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)
+    running.close()
+
+
+@contextmanager
+def no_file_may_grow_beyond(size: int) -> Iterator[None]:
+    """A full disk, as this process sees it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_on_a_full_disk_reads_work_and_a_refused_write_has_changed_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "operations.sqlite"
+    store = SqlOperationStore(place)
+    operation = planned(store)
+    log = place.with_name("operations.sqlite-wal")
+    with no_file_may_grow_beyond(log.stat().st_size):
+        with pytest.raises(StoreUnavailable):
+            store.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)
+        assert store.operation("op-1") == operation
+    assert store.verify().intact
+    assert store.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW).stage is Stage.REFUSED
+    store.close()
+
+
+@contextmanager
+def as_somebody_without_rights() -> Iterator[None]:
+    """Permissions do not bind root, so root becomes nobody for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def readable_by_all() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
+        path.chmod(0o755)
+
+
+def test_a_file_that_may_not_be_written_is_read(readable_by_all: Path) -> None:
+    place = readable_by_all / "operations.sqlite"
+    first = SqlOperationStore(place)
+    operation = finished(first)
+    first.close()
+    place.chmod(0o444)
+    readable_by_all.chmod(0o555)
+    with as_somebody_without_rights():
+        store = SqlOperationStore(place)
+        assert store.operation("op-1") == operation
+        assert store.verify().intact
+        assert not store.status().writable
+        with pytest.raises(StoreUnavailable):
+            planned(store, plan_of("op-2"))
+        store.close()
+
+
+def test_a_file_that_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
+    place = tmp_path / "operations.sqlite"
+    place.write_text("a letter to somebody")
+    with pytest.raises(StoreUnavailable):
+        SqlOperationStore(place)
+    with sqlite3.connect(tmp_path / "other.sqlite") as other:
+        other.execute("CREATE TABLE meta (key TEXT, value TEXT)")
+    other.close()
+    with pytest.raises(StoreUnavailable, match="not an operation store"):
+        SqlOperationStore(tmp_path / "other.sqlite")
+
+
+@pytest.mark.parametrize("url", ["mysql://root@localhost/x", "postgresql://u:secret@127.0.0.1:1/x", "::"])
+def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(StoreUnavailable) as refused:
+        open_store(url if "://" in url else f"{url}://")
+    assert "secret" not in str(refused.value)
+
+
+def test_several_programs_can_create_the_store_at_once(place: Path | str) -> None:
+    import threading
+
+    stores: list[SqlOperationStore] = []
+    errors: list[Exception] = []
+
+    def create() -> None:
+        try:
+            stores.append(SqlOperationStore(place))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert {store.status().writable for store in stores} == {True}
+    for store in stores:
+        store.close()
