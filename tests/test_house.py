@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "mcp": {"server", "tools", "resources", "prompts", "cli.demo"},
     "mcp_types": {"server", "tools", "resources", "prompts", "cli.demo"},
-    "httpx": {"api", "cli.paper_transport"},
+    "httpx": {"api", "cli.composition", "cli.paper_transport"},
     "sqlalchemy": {"store"},
     "sqlite3": {"paper", "store"},
     "starlette": {"paper", "desk"},

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import itertools
+import os
+import tempfile
+import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult
 
 from positions_mcp.cli.composition import open_deps, open_venue
+from positions_mcp.cli.late_store import LateStore
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.positions import Book, Position
 from positions_mcp.domain.records import Response
+from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.service import Guard
 from positions_mcp.market_calendar import NewYorkCalendar
-from positions_mcp.ports import OnPage
+from positions_mcp.ports import OnPage, OperationStore, OrderWriter
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
+from positions_mcp.store import open_store
 from positions_mcp.tools._deps import Deps
 
 ERAS = ("legacy", "2026-07-28")
@@ -112,24 +120,49 @@ class Shelf:
             raise self.error
 
 
+def deps_over(shelf: Shelf, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER) -> Deps:
+    """Parts whose broker is `shelf`."""
+    return Deps(
+        mode=mode,
+        accounts=tuple(map(AccountId, accounts)),
+        positions=shelf,
+        orders=shelf,
+        instructions=shelf,
+        guard=guard_over(shelf, accounts=accounts, mode=mode),
+        clock=shelf.clock,
+        ids=CountingIds(),
+        calendar=NewYorkCalendar(),
+        trading_enabled=True,
+        contract="auto",
+        venue="a shelf",
+    )
+
+
+def guard_over(shelf: Shelf, *, accounts: Sequence[int], mode: Mode) -> Guard:
+    """A guard with a store of its own, made when it is first used, and nothing it could send to."""
+    place = Path(tempfile.gettempdir()) / f"positions-mcp-{uuid.uuid4()}" / "operations.sqlite"
+    parts = Parts(
+        mode=mode,
+        policy=Policy(trading_enabled=True, accounts=frozenset(map(AccountId, accounts))),
+        store=cast("OperationStore", LateStore(lambda: open_store(place))),
+        positions=shelf,
+        orders=shelf,
+        order_writer=cast("OrderWriter", None),
+        instructions=shelf,
+        clock=shelf.clock,
+        market_clock=shelf.clock,
+        calendar=NewYorkCalendar(),
+        ids=CountingIds(),
+    )
+    return Guard(parts)
+
+
 def server_over(shelf: Shelf, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER) -> MCPServer[Deps]:
     """A server whose broker is `shelf`."""
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[Deps]:
-        yield Deps(
-            mode=mode,
-            accounts=tuple(map(AccountId, accounts)),
-            positions=shelf,
-            orders=shelf,
-            instructions=shelf,
-            clock=shelf.clock,
-            ids=CountingIds(),
-            calendar=NewYorkCalendar(),
-            trading_enabled=True,
-            contract="auto",
-            venue="a shelf",
-        )
+        yield deps_over(shelf, accounts=accounts, mode=mode)
 
     return build_server(parts, mode=mode, accounts=tuple(map(AccountId, accounts)))
 
@@ -173,3 +206,8 @@ def error_of(result: CallToolResult) -> str:
     assert result.is_error
     assert result.structured_content is None
     return words_of(result)
+
+
+def refresh_wanted() -> bool:
+    """Whether snapshots are to be written anew: `REFRESH_SNAPSHOTS=1 python -m pytest tests/tools`."""
+    return os.environ.get("REFRESH_SNAPSHOTS") == "1"

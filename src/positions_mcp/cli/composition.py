@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from positions_mcp.api import PositionsClient
+from positions_mcp.cli.late_store import LateStore
 from positions_mcp.cli.paper_transport import PaperTransport
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import httpx
 
     from positions_mcp.guard.parts import Parts
+    from positions_mcp.guard.service import Guard
     from positions_mcp.paper.exchange import PaperExchange
     from positions_mcp.ports import OperationStore
     from positions_mcp.store.operations import SqlOperationStore
@@ -33,11 +36,14 @@ _PAPER_URL = "http://localhost"
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """Where positions are: a client, the clock that its market follows, and its name for people."""
+    """Where positions are: how to reach it, the clock that its market follows, and its name for people."""
 
-    client: PositionsClient
+    connect: Callable[[], PositionsClient]
+    """Makes a client, to be closed by who asked for it."""
     clock: Clock
     name: str
+    real_time: Clock = field(default_factory=SystemClock)
+    """What expiry and leases go by; the market's clock may be set to another day."""
 
 
 @contextmanager
@@ -53,44 +59,39 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterato
             fit the accounts or the scenario.
     """
     time = real_time or SystemClock()
+    client = partial(PositionsClient, contract=settings.api.contract, write_timeout_s=settings.api.write_timeout_s)
     if settings.mode is Mode.LIVE:
         access = live_access()
-        client = PositionsClient(
-            access.base_url,
-            access.api_key.get_secret_value(),
-            contract=settings.api.contract,
-            write_timeout_s=settings.api.write_timeout_s,
-            clock=time,
-        )
-        yield Venue(client, time, access.base_url)
+        key = access.api_key.get_secret_value()
+        yield Venue(partial(client, access.base_url, key, clock=time), time, access.base_url, time)
         return
     exchange = _open_exchange(settings, time)
+    transport = cast("httpx.AsyncBaseTransport", PaperTransport(exchange))
     try:
-        client = PositionsClient(
-            _PAPER_URL,
-            exchange.keys[0],
-            contract=settings.api.contract,
-            write_timeout_s=settings.api.write_timeout_s,
-            transport=cast("httpx.AsyncBaseTransport", PaperTransport(exchange)),
-            clock=exchange.clock,
+        yield Venue(
+            partial(client, _PAPER_URL, exchange.keys[0], transport=transport, clock=exchange.clock),
+            exchange.clock,
+            "the embedded paper exchange",
+            time,
         )
-        yield Venue(client, exchange.clock, "the embedded paper exchange")
     finally:
         exchange.close()
 
 
 @asynccontextmanager
 async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[Deps]:
-    """What the tools need, over an open venue; the client's connections end with it."""
+    """What the tools need, over an open venue, with connections of its own that end with it."""
     from positions_mcp.tools._deps import Deps
 
-    async with venue.client as client:
+    async with venue.connect() as client, open_guard(settings, venue, client) as guard:
         yield Deps(
             mode=settings.mode,
             accounts=settings.allowed_accounts,
             positions=client,
             orders=client,
             instructions=client,
+            guard=guard,
+            approval_wait_s=settings.approval.wait_s,
             clock=venue.clock,
             ids=RandomIds(),
             calendar=NewYorkCalendar(),
@@ -100,6 +101,23 @@ async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[Deps]:
         )
 
 
+@asynccontextmanager
+async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) -> AsyncIterator[Guard]:
+    """The guard, ready to send. Its store is opened when it is first needed: a server starts and reads without it.
+
+    At the end a request in flight finishes and is journalled, and the rest of its batch is not sent.
+    """
+    from positions_mcp.guard.service import Guard
+
+    store = LateStore(lambda: _open_store(settings))
+    parts = guard_parts(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
+    try:
+        async with Guard(parts) as guard:
+            yield guard
+    finally:
+        store.close()
+
+
 @contextmanager
 def open_operations(settings: Settings) -> Iterator[SqlOperationStore]:
     """The operation store that the configuration names. Blocking.
@@ -107,17 +125,21 @@ def open_operations(settings: Settings) -> Iterator[SqlOperationStore]:
     Raises:
         ConfigurationError, StoreUnavailable: it cannot be opened at all.
     """
-    from positions_mcp.store import DEFAULT_FILE, open_store
-
-    url = settings.store.url
-    store = open_store(url.get_secret_value() if url else prepare_data_dir(settings) / DEFAULT_FILE)
+    store = _open_store(settings)
     try:
         yield store
     finally:
         store.close()
 
 
-def guard_parts(settings: Settings, client: PositionsClient, market_clock: Clock, store: OperationStore) -> Parts:
+def guard_parts(
+    settings: Settings,
+    client: PositionsClient,
+    market_clock: Clock,
+    store: OperationStore,
+    *,
+    real_time: Clock | None = None,
+) -> Parts:
     """What the guard is built of: the venue's client and clock, the store, the configured limits and real time."""
     from positions_mcp.guard.parts import Parts
 
@@ -129,7 +151,7 @@ def guard_parts(settings: Settings, client: PositionsClient, market_clock: Clock
         orders=client,
         order_writer=client,
         instructions=client,
-        clock=SystemClock(),
+        clock=real_time or SystemClock(),
         market_clock=market_clock,
         calendar=NewYorkCalendar(),
         ids=RandomIds(),
@@ -162,8 +184,17 @@ def warm_up() -> None:
     """Import and fill what the first answers need; run in a thread while a client introduces itself."""
     import httpx
 
+    import positions_mcp.store.operations  # noqa: F401 — the database library, before somebody waits for it
+
     NewYorkCalendar().state_at(SystemClock().now())
     httpx.AsyncClient(trust_env=False)
+
+
+def _open_store(settings: Settings) -> SqlOperationStore:
+    from positions_mcp.store import DEFAULT_FILE, open_store
+
+    url = settings.store.url
+    return open_store(url.get_secret_value() if url else prepare_data_dir(settings) / DEFAULT_FILE)
 
 
 def _open_exchange(settings: Settings, real_time: Clock) -> PaperExchange:

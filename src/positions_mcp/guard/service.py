@@ -64,7 +64,6 @@ class Guard:
         self._approvals = ApprovalCheck(parts)
 
     async def __aenter__(self) -> Self:
-        await self._watcher.note_time()
         await self._executor.__aenter__()
         return self
 

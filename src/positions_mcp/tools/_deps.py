@@ -13,6 +13,7 @@ from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.listings import Listings
 from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.positions import Position
+from positions_mcp.guard.service import Guard
 from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, OnPage, OrdersReader, PositionsReader
 
 
@@ -26,7 +27,10 @@ class Deps:
     positions: PositionsReader
     orders: OrdersReader
     instructions: InstructionsReader
+    guard: Guard
+    """The one way to anything destructive."""
     clock: Clock
+    """The market's clock, which a paper exchange may set."""
     ids: Ids
     calendar: MarketCalendar
     trading_enabled: bool
@@ -34,6 +38,10 @@ class Deps:
     """The API dialect the configuration asks for: auto, seed or current."""
     venue: str
     """What answers: the base URL, or the paper exchange and its scenario."""
+    approval_wait_s: float = 45.0
+    """How long a call waits for the desk."""
+    heartbeat_s: float = 10.0
+    """How often a waiting call says that it still waits; hosts give up a silent call after 60 s."""
     position_listings: Listings[Any, Position] = field(init=False)
     instruction_listings: Listings[Any, Instruction] = field(init=False)
 

@@ -1,0 +1,49 @@
+"""The operation store, opened at its first use: a server starts and reads without it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from positions_mcp.domain.errors import ConfigurationError, StoreUnavailable
+from positions_mcp.domain.supervision import StoreStatus
+
+if TYPE_CHECKING:
+    from positions_mcp.store.operations import SqlOperationStore
+
+
+class LateStore:
+    """Stands for an operation store by its methods. Each call tries again to open one that could not be opened."""
+
+    def __init__(self, opening: Callable[[], SqlOperationStore]) -> None:
+        self._opening = opening
+        self._lock = threading.Lock()
+        self._store: SqlOperationStore | None = None
+
+    def open(self) -> SqlOperationStore:
+        """The store itself. Blocking. Raises StoreUnavailable where it cannot be opened."""
+        with self._lock:
+            if self._store is None:
+                try:
+                    self._store = self._opening()
+                except ConfigurationError as error:
+                    raise StoreUnavailable(error.message, hint=error.hint) from error
+            return self._store
+
+    def status(self) -> StoreStatus:
+        """Whether it can be written, and why not; also where it cannot be opened at all."""
+        try:
+            return self.open().status()
+        except StoreUnavailable as error:
+            return StoreStatus(writable=False, reason=error.message, schema_version=0, place="not opened")
+
+    def close(self) -> None:
+        """Close it, if it was ever opened."""
+        with self._lock:
+            store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.open(), name)
