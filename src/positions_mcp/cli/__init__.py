@@ -18,6 +18,13 @@ from positions_mcp.domain.errors import ConfigurationError, PositionsError
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("positions_mcp.cli.serve", "run the MCP server over standard input and output"),
     "demo": ("positions_mcp.cli.demo", "watch an MCP client work with the server on the paper exchange"),
+    "approver": ("positions_mcp.cli.approver", "choose the passphrase that approves, at a terminal"),
+    "approve": ("positions_mcp.cli.approve", "show a plan and approve it with the passphrase, at a terminal"),
+    "reject": ("positions_mcp.cli.reject", "say no to a plan"),
+    "operations": ("positions_mcp.cli.operations", "list, show and settle operations, and verify their journal"),
+    "flatten": ("positions_mcp.cli.flatten", "close what an account holds, yourself, at a terminal"),
+    "halt": ("positions_mcp.cli.halt", "stop everything destructive at once"),
+    "resume": ("positions_mcp.cli.resume", "end a halt, at a terminal"),
     "paper": ("positions_mcp.cli.paper", "run, reset and steer the paper exchange"),
 }
 """Command → its module and one line of help."""

@@ -1,0 +1,119 @@
+"""`positions-mcp approve OPERATION`: the whole question, the passphrase, and then the truth until it is known."""
+
+from __future__ import annotations
+
+import argparse
+
+import anyio
+
+from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.record import Record, on_error, open_record
+from positions_mcp.cli.terminal import Terminal, controlling_terminal
+from positions_mcp.cli.words import for_a_person, money_at_stake, operation_text, paragraph
+from positions_mcp.clock import SystemClock
+from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.states import OperationState, Stage
+from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.supervisor import Supervisor
+
+POLL_S = 0.2
+_INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of `positions-mcp approve`."""
+    parser.description = (
+        "Show a plan and approve it with the passphrase, at a terminal; then follow it until it is sent, or is not. "
+        "`positions-mcp reject OPERATION` says no."
+    )
+    parser.add_argument("operation", metavar="OPERATION", help="the operation's id, as the assistant's answer names it")
+    add_settings_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, sign, follow. Returns the exit code: 0 once it is sent."""
+    with controlling_terminal() as terminal, open_record(arguments) as record:
+        with on_error("This command decided nothing."):
+            operation = record.operation(arguments.operation, arguments.mode)
+            supervisor = record.supervisor(operation.plan.mode)
+            passphrase = _ask(terminal, record, supervisor, operation)
+            if passphrase is None:
+                return _INTERRUPTED
+        try:
+            with on_error("This command decided nothing."):
+                anyio.run(supervisor.approve, operation.operation_id, passphrase)
+            done = anyio.run(_follow, terminal, supervisor, operation.operation_id)
+        except KeyboardInterrupt:
+            return _left_alone(terminal, record, operation)
+        terminal.show(operation_text(done))
+    return 0 if done.anything_sent and done.state is not OperationState.REJECTED else 1
+
+
+def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: Operation) -> str | None:
+    """The passphrase, after the whole question; None where the person interrupted. Raises Refused."""
+    operation, question = anyio.run(supervisor.question, operation.operation_id)
+    terminal.show(record.heading(operation))
+    terminal.show(f"\n*** {money_at_stake(operation.plan.mode)} ***\n")
+    terminal.show(paragraph(question))
+    _check_open(operation)
+    if record.store.approver() is None:
+        raise Refused("No approver is set up.", hint="Run: positions-mcp approver init")
+    if halt := record.store.halt():
+        terminal.show(paragraph(f"HALTED by {halt.by}: {halt.reason}. While it is, an approval is not sent."))
+    try:
+        return terminal.ask_secret(f"\nPassphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): ")
+    except KeyboardInterrupt:
+        terminal.show("Nothing was decided, nothing was sent.")
+        return None
+
+
+def _check_open(operation: Operation) -> None:
+    """Raise Refused unless it waits for a decision that this command can give."""
+    said = report(operation, SystemClock().now())
+    if operation.plan.flatten:
+        raise Refused("It belongs to the terminal that runs `flatten`.", hint="Nothing was decided.")
+    if operation.stage is Stage.PLANNED and said.state is OperationState.PLANNED:
+        raise Refused("It was only previewed: nobody has asked to send it.", hint="Nothing was decided.")
+    if said.state is not OperationState.AWAITING_APPROVAL:
+        raise Refused(f"It is {said.state}: there is nothing to approve.", hint=for_a_person(said))
+
+
+async def _follow(terminal: Terminal, supervisor: Supervisor, operation_id: str) -> OperationReport:
+    """Say each state as it comes, until no more will be sent."""
+    shown = ""
+    while True:
+        operation, _ = await supervisor.question(operation_id)
+        now = SystemClock().now()
+        state = operation.state(now)
+        if operation.stage not in (Stage.APPROVED, Stage.CLAIMED) or state is OperationState.LAPSED:
+            return report(operation, now)
+        words = _under_way(operation, state)
+        if words != shown:
+            terminal.show(words)
+            shown = words
+        await anyio.sleep(POLL_S)
+
+
+def _under_way(operation: Operation, state: OperationState) -> str:
+    if state is OperationState.SENDING:
+        return "SENDING: a request has left, its answer is not here yet."
+    if operation.stage is Stage.CLAIMED:
+        return "APPROVED - NOT SENT: a server has taken it and reads the account again."
+    until = f"{operation.decision.expires_at:%H:%M:%S} UTC" if operation.decision else "its end"
+    return f"APPROVED - NOT SENT: waiting for the call that asked for it; it lapses at {until}."
+
+
+def _left_alone(terminal: Terminal, record: Record, operation: Operation) -> int:
+    """Interrupted after the passphrase was typed: say what the store then holds."""
+    now = record.operation(operation.operation_id)
+    said = report(now, SystemClock().now())
+    terminal.show(f"\nNo longer watching. {said.headline}.")
+    if now.stage is Stage.APPROVED:
+        terminal.show(_under_way(now, said.state))
+        terminal.show(f"`positions-mcp reject {now.operation_id}` takes the yes back while no server has taken it.")
+    elif now.stage.is_open:
+        terminal.show("Nothing was decided, nothing was sent.")
+    else:
+        terminal.show(paragraph(for_a_person(said)))
+    return _INTERRUPTED

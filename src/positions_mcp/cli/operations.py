@@ -1,0 +1,128 @@
+"""`positions-mcp operations …`: what was planned, decided and sent, what is left, and whether the record is intact."""
+
+from __future__ import annotations
+
+import argparse
+
+import anyio
+
+from positions_mcp.cli import settle
+from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.record import on_error, open_record
+from positions_mcp.cli.watching import followed
+from positions_mcp.cli.words import instant, operation_text, paragraph, table
+from positions_mcp.clock import SystemClock
+from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.supervision import JournalEntry
+from positions_mcp.guard.question import question
+from positions_mcp.guard.reports import report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the subcommands of `positions-mcp operations`."""
+    commands = parser.add_subparsers(dest="operations_command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="recent operations", description="Recent operations, newest first.")
+    listing.add_argument("--limit", metavar="N", type=int, default=20, help="how many (default 20)")
+    showing = commands.add_parser(
+        "show",
+        help="one operation: question, decision, rows, what is left, journal",
+        description="One operation, with what is left of each target as the account now says.",
+    )
+    showing.add_argument("operation", metavar="OPERATION")
+    showing.add_argument("--offline", action="store_true", help="as last recorded: do not read the account")
+    verifying = commands.add_parser(
+        "verify",
+        help="whether the journal is unaltered",
+        description="Walk the journal's hash chain and compare what it describes. Exit code 0 if all holds, else 1.",
+    )
+    settling = commands.add_parser(
+        "settle",
+        help="conclude what became of an unknown outcome",
+        description="Say whether a request of unknown outcome took effect, after having looked elsewhere: at a "
+        "terminal, with the passphrase. What the program knows is shown first.",
+    )
+    settling.add_argument("operation", metavar="OPERATION")
+    settling.add_argument("symbol", metavar="SYMBOL", nargs="?", help="only this row; otherwise each that is unknown")
+    for command in (listing, showing, verifying, settling):
+        add_settings_options(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a subcommand. Returns the exit code."""
+    commands = {"list": _list, "show": _show, "verify": _verify, "settle": settle.run}
+    with on_error("This command sent nothing."):
+        return commands[arguments.operations_command](arguments)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    with open_record(arguments) as record:
+        now = SystemClock().now()
+        found = [
+            operation
+            for operation in record.store.operations(limit=max(arguments.limit, 1))
+            if arguments.mode in (None, operation.plan.mode)
+        ]
+        print(f"Operations in {record.place}")
+        if halt := record.store.halt():
+            print(paragraph(f"HALTED since {instant(halt.at)} by {halt.by}: {halt.reason}"))
+        if not found:
+            print("None.")
+            return 0
+        heading = ("OPERATION", "MODE", "ACCOUNT", "STATE", "PLANNED (UTC)", "KIND", "LEFT")
+        rows = [
+            (
+                operation.operation_id,
+                operation.plan.mode.shown,
+                str(operation.account_id),
+                operation.state(now),
+                f"{operation.plan.created_at:%Y-%m-%d %H:%M}",
+                operation.plan.kind,
+                _left(operation),
+            )
+            for operation in found
+        ]
+        print("\n".join(table(heading, rows)))
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with open_record(arguments) as record:
+        operation = record.operation(arguments.operation, arguments.mode)
+        print(record.heading(operation))
+        print(paragraph(question(operation.plan)))
+        print()
+        if arguments.offline:
+            print(operation_text(report(operation, SystemClock().now())))
+        else:
+            print(operation_text(anyio.run(followed, record, arguments, operation)))
+        print("\nJournal")
+        entries = table(("TIME (UTC)", "EVENT", "DETAIL"), map(_entry, record.store.journal(operation.operation_id)))
+        print("\n".join(entries))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    with open_record(arguments) as record:
+        found = record.store.verify()
+        print(f"PAPER and LIVE, every account, {record.place}")
+        if not found.intact:
+            print(paragraph(f"BROKEN: {found.problem}"))
+            print("Servers refuse to send with this store. Keep it as evidence; compare it with a copy.")
+            return 1
+        print(f"INTACT: {found.entries} journal entries, head {found.head}")
+        print("Note the head elsewhere: it shows later whether the end of the journal was cut off.")
+    return 0
+
+
+def _left(operation: Operation) -> str:
+    flat = sum(row.is_flat for row in operation.rows)
+    doubt = sum(row.is_in_doubt for row in operation.rows)
+    return f"{flat}/{len(operation.rows)} flat" + (f", {doubt} unknown" if doubt else "")
+
+
+def _entry(entry: JournalEntry) -> tuple[str, str, str]:
+    told = [str(entry.content[key]) for key in ("channel", "by", "process", "reason") if entry.content.get(key)]
+    for row in entry.content.get("rows", ()):
+        conclusion = (row.get("resolution") or {}).get("conclusion", "")
+        told.append(f"{row['position'] + 1}. {row.get('state', 'NOT_SENT')} {conclusion}".rstrip())
+    return f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.event, ", ".join(told)

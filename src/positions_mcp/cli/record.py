@@ -1,0 +1,151 @@
+"""What a person's own commands share: the operation store they work on, and the account behind it where they need it.
+
+Deciding, halting and verifying take the store alone: no key of the live API, no account, no running server. The mode is
+then the operation's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from positions_mcp.cli.composition import guard_parts, open_operations, open_venue
+from positions_mcp.clock import RandomIds, SystemClock
+from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.text import quoted
+from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.settings import AccountsNotNamed, Settings, load
+
+if TYPE_CHECKING:
+    from positions_mcp.store.operations import SqlOperationStore
+
+
+class _Unconnected:
+    """Stands where the account would be, for a command that never asks it."""
+
+    async def read_book(self, *_: object, **__: object) -> NoReturn:
+        raise NothingSent("This command does not read the account.")
+
+    read_orders = close_position = close_positions = read_book
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The operation store, opened for one command of a person's."""
+
+    settings: Settings
+    store: SqlOperationStore
+
+    @property
+    def place(self) -> str:
+        """Where it is, as a command's output names it."""
+        elsewhere = " (operations in the database of store.url)" if self.settings.store.url else ""
+        return f"data_dir {self.settings.data_dir.expanduser().absolute()}{elsewhere}"
+
+    def operation(self, operation_id: str, mode: str | None = None) -> Operation:
+        """An operation of either mode, or of the one that was said. Raises InvalidInput where there is none."""
+        operation = self.store.operation(operation_id)
+        if operation is None:
+            raise InvalidInput(
+                f"There is no operation {quoted(operation_id, 40)} in {self.place}.",
+                hint="`positions-mcp operations list` shows them; --data-dir names another place. Nothing was sent.",
+            )
+        if mode not in (None, operation.plan.mode):
+            raise InvalidInput(
+                f"Operation {operation.operation_id} is {operation.plan.mode.shown}, and --mode says {mode}.",
+                hint="Nothing was decided, nothing was sent.",
+            )
+        return operation
+
+    def supervisor(self, mode: Mode = Mode.PAPER) -> Supervisor:
+        """A person's means over the store alone. The mode matters to what is about an operation."""
+        return Supervisor(self._parts(mode))
+
+    def heading(self, operation: Operation) -> str:
+        """Mode, account and place: the first line of what is said of an operation."""
+        return f"{operation.plan.mode.shown} account {operation.account_id}, {self.place}"
+
+    def _parts(self, mode: Mode) -> Parts:
+        clock, nowhere = SystemClock(), _Unconnected()
+        return Parts(
+            mode=mode,
+            policy=self.settings.policy,
+            store=self.store,
+            positions=nowhere,
+            orders=None,
+            order_writer=nowhere,
+            instructions=None,
+            clock=clock,
+            market_clock=clock,
+            calendar=NewYorkCalendar(),
+            ids=RandomIds(),
+        )
+
+
+@contextmanager
+def open_record(arguments: argparse.Namespace) -> Iterator[Record]:
+    """The store that the command line, the environment and the files name.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: it cannot be opened.
+    """
+    # Paper stands for "either": nothing but the place of the store is read from these settings.
+    settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
+    with open_operations(settings) as store:
+        yield Record(settings, store)
+
+
+def settings_for(arguments: argparse.Namespace, account_id: AccountId, *, mode: Mode | str | None) -> Settings:
+    """The settings for a command about one account; in live that is the one allowed where no configuration names any.
+
+    Raises:
+        ConfigurationError: as `settings.load`.
+    """
+    said: dict[str, Any] = {
+        "mode": mode,
+        "accounts": arguments.accounts,
+        "data_dir": arguments.data_dir,
+        "paper": {"scenario": arguments.scenario},
+    }
+    try:
+        return load(said, config=arguments.config)
+    except AccountsNotNamed:
+        return load({**said, "accounts": [account_id]}, config=arguments.config)
+
+
+@asynccontextmanager
+async def account_parts(settings: Settings, store: SqlOperationStore) -> AsyncIterator[Parts]:
+    """The guard's parts with the account behind them: the live API, or the paper exchange in this process."""
+    with open_venue(settings) as venue:
+        async with venue.connect() as client:
+            yield guard_parts(settings, client, venue.clock, store)
+
+
+@contextmanager
+def on_error(consequence: str) -> Iterator[None]:
+    """Any error in here ends with its consequence, such as "Nothing was sent.", and names a person's commands."""
+    try:
+        yield
+    except PositionsError as error:
+        hint = error.hint.replace("get_operation", "`positions-mcp operations show`")
+        hint = hint.replace("list_operations", "`positions-mcp operations list`")
+        error.hint = hint if "othing was" in f"{error.message} {hint}" else f"{hint} {consequence}".lstrip()
+        raise
+
+
+def os_user() -> str:
+    """Who the operating system says is running this: a label for the journal, not evidence."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"

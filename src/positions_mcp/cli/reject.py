@@ -1,0 +1,32 @@
+"""`positions-mcp reject OPERATION`: say no. A no is always allowed: it takes no passphrase and no terminal."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+import anyio
+
+from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.record import on_error, open_record, os_user
+from positions_mcp.cli.words import operation_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of `positions-mcp reject`."""
+    parser.description = (
+        "Say no to a plan, or take back a yes that no call has used yet. Needs no passphrase: a no is always allowed."
+    )
+    parser.add_argument("operation", metavar="OPERATION", help="the operation's id, as the question names it")
+    add_settings_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Record the no. Returns the exit code."""
+    with on_error("This command decided nothing."), open_record(arguments) as record:
+        operation = record.operation(arguments.operation, arguments.mode)
+        supervisor = record.supervisor(operation.plan.mode)
+        report = anyio.run(partial(supervisor.reject, operation.operation_id, by=os_user()))
+        print(record.heading(operation))
+        print(operation_text(report))
+    return 0

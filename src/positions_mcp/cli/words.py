@@ -1,0 +1,78 @@
+"""How a person's commands say things: plain text in 100 columns, and nothing from outside that is not cleaned."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.operations import SentOrder
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.text import clean
+from positions_mcp.guard.reports import OperationReport, RowReport
+
+WIDTH = 100
+_LONGEST_LINE = 2_000
+
+
+def instant(moment: datetime) -> str:
+    """`2026-11-20 15:30:00 UTC`."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def money_at_stake(mode: Mode) -> str:
+    """`LIVE (REAL MONEY)` or `PAPER (no real money)`."""
+    return f"{mode.shown} ({'REAL MONEY' if mode is Mode.LIVE else 'no real money'})"
+
+
+def paragraph(text: str, *, indent: str = "") -> str:
+    """Text of several lines, each cleaned of what could hide or forge, and folded at the width."""
+    lines = (clean(line, _LONGEST_LINE) for line in text.splitlines())
+    return "\n".join(
+        textwrap.fill(line, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ") for line in lines
+    )
+
+
+def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Rows in columns as wide as their widest cell; the last column is cut at the width."""
+    cells = [list(heading), *([clean(cell, WIDTH) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(heading))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return [clean_end if len(clean_end := line.rstrip()) <= WIDTH else f"{clean_end[: WIDTH - 1]}…" for line in lines]
+
+
+def operation_text(report: OperationReport) -> str:
+    """An operation for a person: the headline, why, what is known and left of each target, and what to do next."""
+    said = [
+        clean(report.headline),
+        f"{report.operation_id}: {report.kind}, cancel_orders {str(report.cancel_orders).lower()}",
+    ]
+    said += [paragraph(text, indent="  ") for text in (report.decision, report.reason, report.not_followed) if text]
+    lines = iter(table(("SYMBOL", "STATE", "PLANNED", "LEFT", "ORDERS"), map(_cells, report.rows)))
+    said.append(next(lines))
+    for line, row in zip(lines, report.rows, strict=True):
+        said.append(line)
+        said += [paragraph(text, indent="    ") for text in (row.detail, row.resolution) if text]
+    said.append(paragraph(for_a_person(report)))
+    return "\n".join(said)
+
+
+def for_a_person(report: OperationReport) -> str:
+    """What to do next, with the commands that a person has instead of the assistant's tools."""
+    show = f"positions-mcp operations show {report.operation_id}"
+    settle = f"positions-mcp operations settle {report.operation_id}"
+    return report.next_step.replace("get_operation", show).replace("positions-mcp operations settle", settle)
+
+
+def order_text(order: SentOrder) -> str:
+    """`FILLED 100/100 at 187.10`."""
+    size = "" if order.quantity is None else f" {plain(order.filled or order.quantity * 0)}/{plain(order.quantity)}"
+    price = "" if order.average_price is None else f" at {plain(order.average_price)}"
+    until = "" if order.releases_at is None else f" until {instant(order.releases_at)}"
+    return f"{order.status}{size}{price}{until}"
+
+
+def _cells(row: RowReport) -> tuple[str, ...]:
+    left = "not read" if row.residual is None else plain(row.residual)
+    return row.symbol, row.state, row.planned, left, ", ".join(map(order_text, row.orders)) or "-"
