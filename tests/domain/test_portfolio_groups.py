@@ -35,7 +35,7 @@ def test_totals_are_the_exact_sums_of_what_is_known_and_count_what_is_not(book: 
     assert Fraction(totals.gross.amount) == sum((abs(Fraction(v)) for v in values if v is not None), Fraction(0))
     assert totals.net.missing == values.count(None)
     assert (totals.net.total is None) == (bool(values) and values.count(None) == len(values))
-    flat = Sum.of(position.market_value for position in book.positions if position.quantity == 0)
+    flat = Totals.of(position for position in book.positions if position.quantity == 0).net
     assert Sum.merged([totals.long, totals.short, flat]) == totals.net
 
 

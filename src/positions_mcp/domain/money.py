@@ -8,19 +8,19 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 
-_EXACT = Context(prec=120)
+EXACT = Context(prec=120)
 """Wide enough that sums and products of API decimals never round."""
 
 
 def exact_sum(values: Iterable[Decimal]) -> Decimal:
     """The sum without rounding; zero for no values."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return sum(values, ZERO)
 
 
 def exact_product(*factors: Decimal | int) -> Decimal:
     """The product without rounding; one for no factors."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         product = Decimal(1)
         for factor in factors:
             product *= factor
@@ -29,7 +29,7 @@ def exact_product(*factors: Decimal | int) -> Decimal:
 
 def to_cents(amount: Decimal) -> Decimal:
     """`amount` with two decimals, halves to even: for figures this program computes, never for the API's own."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
 
 
@@ -37,7 +37,7 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
     """`part` as signed percent of |`whole`| with two decimals; None where the whole is zero."""
     if whole == 0:
         return None
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return (100 * part / abs(whole)).quantize(CENT, rounding=ROUND_HALF_EVEN)
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 
 from pydantic import BaseModel
 
@@ -23,6 +24,7 @@ MISSING = "missing"
 """Stands where the API gave no value. Never a zero."""
 
 _LONGEST_NAME = 40
+_symbol = attrgetter("symbol")
 _BARE_CELL = re.compile(r"[A-Za-z0-9_.:/+-]*", re.ASCII)
 
 
@@ -91,13 +93,13 @@ def names_of(book: Book) -> Callable[[Position], str]:
 
     A symbol that several share, or that had characters hidden in it, is followed by the UUID.
     """
-    counts = Counter(_unspaced(position) for position in book.positions)
+    counts = Counter(map(_symbol, book.positions))
 
     def name_of(position: Position) -> str:
         name = position.contract.compact if position.contract else clean(position.symbol, _LONGEST_NAME)
         if not name:
             return position.instrument_id
-        is_alone = counts[_unspaced(position)] == 1 and (position.contract is not None or name == position.symbol)
+        is_alone = counts[position.symbol] == 1 and (position.contract is not None or name == position.symbol)
         return name if is_alone else f"{name} [{position.instrument_id}]"
 
     return name_of
@@ -116,10 +118,6 @@ def doubts(book: Book) -> list[str]:
     if not book.consistent:
         words.append("the API's pages contradicted each other even when read again; this may not be everything held")
     return words
-
-
-def _unspaced(position: Position) -> str:
-    return position.symbol.replace(" ", "")
 
 
 def check_same(given: Mapping[str, object], listed: Mapping[str, object]) -> None:

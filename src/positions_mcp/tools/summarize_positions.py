@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from positions_mcp.domain.moneyness import Moneyness
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, group, share
-from positions_mcp.domain.portfolio.select import largest_first, movers
+from positions_mcp.domain.portfolio.select import largest, movers
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.positions import Position
@@ -95,11 +95,7 @@ async def summarize_positions(
         group_columns=group_columns,
         groups=group_rows,
         concentration_pct=_concentration(by_underlying, totals),
-        largest=[
-            [name_of(position), number(position.market_value)]
-            for position in largest_first(book.positions)[:few]
-            if position.market_value is not None
-        ],
+        largest=[[name_of(position), number(position.market_value)] for position in largest(book.positions, few)],
         winners_today=[[name_of(position), number(position.daily_unrealized_pnl)] for position in winners],
         losers_today=[[name_of(position), number(position.daily_unrealized_pnl)] for position in losers],
         expiring=Expiring(

@@ -12,11 +12,12 @@ from positions_mcp.domain.money import ZERO
 from positions_mcp.domain.moneyness import (
     Moneyness,
     UnderlyingPrice,
-    find_underlying,
+    as_root,
     moneyness,
     points_in_the_money,
     underlying_price,
 )
+from positions_mcp.domain.portfolio.underlyings import expiry_and_right
 from positions_mcp.domain.positions import Book, Position
 
 
@@ -54,13 +55,43 @@ def expiring(positions: Iterable[Position], week: Week, book: Book) -> list[Expi
 
     `book` is where the underlyings are looked for; `positions` may be a part of it.
     """
+    held = _Held(book)
+    prices: dict[str, UnderlyingPrice | None] = {}
     found = []
+    last = f"{week.last:%y%m%d}"
     for position in positions:
-        contract = position.contract
-        if contract is not None and contract.expiration <= week.last:
-            price = underlying_price(find_underlying(position, book), book.as_of)
+        # What the symbol plainly says is enough to leave out nearly all of a large book unread.
+        if expiry_and_right(position)[:6] > last or (contract := position.contract) is None:
+            continue
+        if contract.expiration <= week.last:
+            underlying = position.underlying_instrument_id or contract.root
+            if underlying not in prices:
+                prices[underlying] = underlying_price(held.underlying_of(position), book.as_of)
+            price = prices[underlying]
             found.append(ExpiringOption(position, contract, price, moneyness(contract, price.price if price else None)))
-    return sorted(found, key=lambda each: (each.contract.expiration, -_size(each.position), each.contract))
+    return sorted(found, key=lambda each: (each.contract.expiration, -_size(each.position)))
+
+
+class _Held:
+    """`moneyness.find_underlying` for many options of one book: what it looks through is indexed once."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._by_root: dict[str, Position | None] | None = None
+
+    def underlying_of(self, option: Position) -> Position | None:
+        """The position in the option's underlying; None where none is held or its symbol is held twice."""
+        if option.underlying_instrument_id is not None:
+            return self._book.by_id.get(option.underlying_instrument_id)
+        if option.contract is None or option.contract.is_adjusted:
+            return None
+        if self._by_root is None:
+            self._by_root = {}
+            for position in self._book.positions:
+                if not position.is_option:
+                    root = as_root(position.symbol)
+                    self._by_root[root] = None if root in self._by_root else position
+        return self._by_root.get(option.contract.root)
 
 
 def _size(position: Position) -> Decimal:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from positions_mcp.domain.money import percent
-from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.domain.portfolio.totals import Totals, totals_by
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.positions import Position
 
@@ -37,11 +37,7 @@ class Group:
 
 def group(positions: Sequence[Position], by: GroupBy, underlyings: Underlyings) -> list[Group]:
     """Every position in exactly one group. Groups by expiry are in date order, others largest gross value first."""
-    key = _key(by, underlyings)
-    members: dict[str, list[Position]] = {}
-    for position in positions:
-        members.setdefault(key(position), []).append(position)
-    groups = [Group(name, Totals.of(held)) for name, held in members.items()]
+    groups = [Group(name, totals) for name, totals in totals_by(positions, _key(by, underlyings)).items()]
     if by is GroupBy.EXPIRY:
         # Dates sort before the words for no date.
         return sorted(groups, key=lambda each: each.name)

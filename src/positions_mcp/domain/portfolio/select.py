@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import itemgetter
 
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
@@ -57,6 +59,14 @@ def largest_first(positions: Iterable[Position]) -> list[Position]:
     return _ordered(positions, lambda position: _absolute(position.market_value), descending=True)
 
 
+def largest(positions: Iterable[Position], count: int) -> list[Position]:
+    """The `count` positions of the largest absolute market value, among those that have one."""
+    valued = [
+        (position.market_value.copy_abs(), position) for position in positions if position.market_value is not None
+    ]
+    return [position for _, position in heapq.nlargest(count, valued, key=_first)]
+
+
 def sort(positions: Iterable[Position], key: PositionSortKey, direction: SortDirection) -> list[Position]:
     """By one of the API's sort keys. Positions without the value come last in either direction."""
     return _ordered(positions, _KEYS[key], descending=direction is SortDirection.DESC)
@@ -69,13 +79,18 @@ def natural_direction(key: PositionSortKey) -> SortDirection:
 
 def movers(positions: Iterable[Position], count: int) -> tuple[list[Position], list[Position]]:
     """The `count` positions that gained most today and the `count` that lost most, each the largest first."""
-    moved = [position for position in positions if position.daily_unrealized_pnl]
-    ordered = sort(moved, PositionSortKey.DAILY_UNREALIZED_PNL, SortDirection.DESC)
-    winners = [position for position in ordered[:count] if _moved_up(position)]
-    losers = [position for position in reversed(ordered[-count:]) if not _moved_up(position)]
-    return winners, losers
+    gained: list[tuple[Decimal, Position]] = []
+    lost: list[tuple[Decimal, Position]] = []
+    for position in positions:
+        day = position.daily_unrealized_pnl
+        if day:
+            (gained if day > 0 else lost).append((day, position))
+    winners = heapq.nlargest(count, gained, key=_first)
+    losers = heapq.nsmallest(count, lost, key=_first)
+    return [position for _, position in winners], [position for _, position in losers]
 
 
+_first = itemgetter(0)
 _Value = Decimal | str | None
 _WORDS = frozenset({PositionSortKey.SYMBOL, PositionSortKey.INSTRUMENT_TYPE, PositionSortKey.POSITION_TYPE})
 _KEYS: dict[PositionSortKey, Callable[[Position], _Value]] = {
@@ -98,19 +113,9 @@ def _ordered(positions: Iterable[Position], value: Callable[[Position], _Value],
             missing.append(position)
         else:
             known.append((key, position))
-    # Two stable sorts: ties and missing values stand in symbol order whichever way the key runs.
-    known.sort(key=lambda pair: _tie(pair[1]))
-    known.sort(key=lambda pair: pair[0], reverse=descending)
-    missing.sort(key=_tie)
+    # The sort is stable: ties stand in the order of the book whichever way the key runs.
+    known.sort(key=_first, reverse=descending)
     return [*(position for _, position in known), *missing]
-
-
-def _moved_up(position: Position) -> bool:
-    return position.daily_unrealized_pnl is not None and position.daily_unrealized_pnl > 0
-
-
-def _tie(position: Position) -> tuple[str, str]:
-    return position.symbol, position.instrument_id
 
 
 def _absolute(value: Decimal | None) -> Decimal | None:

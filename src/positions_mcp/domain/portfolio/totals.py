@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from typing import TypeVar
 
-from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.money import EXACT, ZERO, exact_sum
 from positions_mcp.domain.positions import Position
+
+KeyT = TypeVar("KeyT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +20,6 @@ class Sum:
     amount: Decimal
     known: int
     missing: int
-
-    @classmethod
-    def of(cls, values: Iterable[Decimal | None]) -> Sum:
-        """The sum of `values`, of which some may be missing."""
-        known: list[Decimal] = []
-        missing = 0
-        for value in values:
-            if value is None:
-                missing += 1
-            else:
-                known.append(value)
-        return cls(exact_sum(known), len(known), missing)
 
     @classmethod
     def merged(cls, sums: Iterable[Sum]) -> Sum:
@@ -69,23 +60,7 @@ class Totals:
     @classmethod
     def of(cls, positions: Iterable[Position]) -> Totals:
         """The totals of `positions`."""
-        held = list(positions)
-        values = [position.market_value for position in held]
-        day = [position.daily_unrealized_pnl for position in held]
-        unrealized = [position.unrealized_pnl for position in held]
-        locks = [position.locked_quantity for position in held]
-        return cls(
-            positions=len(held),
-            net=Sum.of(values),
-            gross=Sum.of(None if value is None else value.copy_abs() for value in values),
-            long=Sum.of(value for value, position in zip(values, held, strict=True) if position.quantity > 0),
-            short=Sum.of(value for value, position in zip(values, held, strict=True) if position.quantity < 0),
-            day_pnl=Sum.of(day),
-            unrealized_pnl=Sum.of(unrealized),
-            incomplete=sum(1 for three in zip(values, day, unrealized, strict=True) if None in three),
-            locked=sum(1 for lock in locks if lock),
-            lock_unknown=locks.count(None),
-        )
+        return totals_by(positions, lambda _: None).get(None) or _Tally().totals()
 
     @classmethod
     def merged(cls, totals: Iterable[Totals]) -> Totals:
@@ -102,4 +77,99 @@ class Totals:
             incomplete=sum(part.incomplete for part in parts),
             locked=sum(part.locked for part in parts),
             lock_unknown=sum(part.lock_unknown for part in parts),
+        )
+
+
+def totals_by(positions: Iterable[Position], key: Callable[[Position], KeyT]) -> dict[KeyT, Totals]:
+    """The totals of the positions that share a key, in one pass: a book may have a hundred thousand."""
+    tallies: dict[KeyT, _Tally] = {}
+    with localcontext(EXACT):
+        for position in positions:
+            name = key(position)
+            tally = tallies.get(name)
+            if tally is None:
+                tally = tallies[name] = _Tally()
+            tally.add(position)
+    return {name: tally.totals() for name, tally in tallies.items()}
+
+
+class _Tally:
+    """Totals while they grow. `add` runs within the exact context."""
+
+    __slots__ = (
+        "day",
+        "day_missing",
+        "gross",
+        "incomplete",
+        "lock_unknown",
+        "locked",
+        "long",
+        "longs",
+        "longs_missing",
+        "net",
+        "positions",
+        "short",
+        "shorts",
+        "shorts_missing",
+        "unrealized",
+        "unrealized_missing",
+        "value_missing",
+    )
+
+    def __init__(self) -> None:
+        self.positions = self.incomplete = self.locked = self.lock_unknown = 0
+        self.net = self.gross = self.long = self.short = self.day = self.unrealized = ZERO
+        self.value_missing = self.day_missing = self.unrealized_missing = 0
+        self.longs = self.longs_missing = self.shorts = self.shorts_missing = 0
+
+    def add(self, position: Position) -> None:
+        """Count one more position."""
+        self.positions += 1
+        value, day, unrealized = position.market_value, position.daily_unrealized_pnl, position.unrealized_pnl
+        if value is None or day is None or unrealized is None:
+            self.incomplete += 1
+        if day is None:
+            self.day_missing += 1
+        else:
+            self.day += day
+        if unrealized is None:
+            self.unrealized_missing += 1
+        else:
+            self.unrealized += unrealized
+        self._add_value(position.quantity, value)
+        available = position.available_quantity
+        if available is None:
+            self.lock_unknown += 1
+        elif available != position.quantity and position.locked_quantity:
+            self.locked += 1
+
+    def _add_value(self, quantity: Decimal, value: Decimal | None) -> None:
+        if value is None:
+            self.value_missing += 1
+            self.longs_missing += quantity > 0
+            self.shorts_missing += quantity < 0
+            return
+        self.net += value
+        self.gross += value.copy_abs()
+        if quantity > 0:
+            self.long += value
+            self.longs += 1
+        elif quantity < 0:
+            self.short += value
+            self.shorts += 1
+
+    def totals(self) -> Totals:
+        """What has been counted."""
+        valued = self.positions - self.value_missing
+        return Totals(
+            positions=self.positions,
+            net=Sum(self.net, valued, self.value_missing),
+            gross=Sum(self.gross, valued, self.value_missing),
+            long=Sum(self.long, self.longs, self.longs_missing),
+            short=Sum(self.short, self.shorts, self.shorts_missing),
+            day_pnl=Sum(self.day, self.positions - self.day_missing, self.day_missing),
+            unrealized_pnl=Sum(self.unrealized, self.positions - self.unrealized_missing, self.unrealized_missing),
+            incomplete=self.incomplete,
+            locked=self.locked,
+            lock_unknown=self.lock_unknown,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from positions_mcp.domain.ids import InstrumentId
@@ -19,38 +20,60 @@ class Underlyings:
 
     def __init__(self, positions: Iterable[Position]) -> None:
         held: dict[InstrumentId, str] = {}
-        unheld: dict[InstrumentId, str] = {}
         options: list[Position] = []
         for position in positions:
             if position.is_option:
                 options.append(position)
-            elif position.symbol:
-                held[position.instrument_id] = position.symbol
+            else:
+                held[position.instrument_id] = position.name
+        names: dict[InstrumentId, str] = dict(held)
         for option in options:
             underlying = option.underlying_instrument_id
-            if underlying and underlying not in held and option.contract:
-                root = option.contract.root
-                known = unheld.get(underlying)
+            if underlying and underlying not in held and (root := option_root(option)):
+                known = names.get(underlying)
                 # The shortest root is the plain one: SPX before SPXW, AAPL before the adjusted AAPL1.
                 if known is None or (len(root), root) < (len(known), known):
-                    unheld[underlying] = root
-        self._names = unheld | held
-        self._by_root = {as_root(symbol): symbol for symbol in held.values()}
+                    names[underlying] = root
+        by_root: dict[str, str] | None = None
+        for option in options:
+            name = names.get(option.underlying_instrument_id) if option.underlying_instrument_id else None
+            if name is None:
+                by_root = by_root or {as_root(symbol): symbol for symbol in held.values()}
+                root = option_root(option)
+                name = by_root.get(root, root) or option.name
+            held[option.instrument_id] = name
+        self._names = held
 
     def name_of(self, position: Position) -> str:
-        """The name of the underlying that `position` rolls up under."""
-        if not position.is_option:
-            return position.name
-        if position.underlying_instrument_id in self._names:
-            return self._names[position.underlying_instrument_id]
-        if position.contract:
-            return self._by_root.get(position.contract.root, position.contract.root)
-        return position.name
+        """The name of the underlying that `position`, one of the book, rolls up under."""
+        return self._names[position.instrument_id]
 
     def matches(self, position: Position, wanted: str) -> bool:
         """Whether `wanted` (a symbol or root in upper case, or an instrument UUID in lower case) is its underlying."""
         if wanted in (position.instrument_id, position.underlying_instrument_id):
             return True
-        if self.name_of(position).upper() == wanted:
-            return True
-        return position.contract is not None and position.contract.root == wanted
+        return self.name_of(position).upper() == wanted or option_root(position) == wanted
+
+
+def option_root(position: Position) -> str:
+    """The root of an option's symbol; empty for what is not an option or cannot be read.
+
+    Reading the whole contract of every option of a large book takes longer than everything else about it.
+    """
+    tail = expiry_and_right(position)
+    if tail and _ROOT.fullmatch(root := position.symbol[:-_TAIL].strip().upper()):
+        return root
+    return position.contract.root if position.contract else ""
+
+
+def expiry_and_right(position: Position) -> str:
+    """YYMMDD and C or P as they stand at the end of an OSI symbol; empty where the symbol has another form."""
+    symbol = position.symbol
+    tail = symbol[-_TAIL:]
+    plain = len(symbol) > _TAIL and symbol.isascii() and tail[6] in "CP" and (tail[:6] + tail[7:]).isdigit()
+    return tail[:7] if plain else ""
+
+
+_ROOT = re.compile(r"[A-Z][A-Z0-9./]{0,5}", re.ASCII)
+_TAIL = 15
+"""Characters of expiration, right and strike, with which every OSI symbol ends."""
