@@ -22,6 +22,7 @@ from positions_mcp.domain.batch import SubmitAnswer, batch_report, followed
 from positions_mcp.domain.batch_reasons import NextStep
 from positions_mcp.domain.batch_rows import KeyEcho, RowOutcome
 from positions_mcp.domain.errors import OutcomeUnknown
+from positions_mcp.domain.ids import NIL_UUID
 
 
 @pytest.mark.requirement("I-02")
@@ -119,6 +120,38 @@ def test_a_known_reason_says_what_may_be_done(
     result = report([rejected(row, reason, "refused", dialect=dialect, **metadata)], status, count=1)
     assert (result.rows[0].said, result.rows[0].next_step, result.rows[0].reason_code) == (said, step, reason)
     assert result.rows[0].duplicate_of == metadata.get("existing_id")
+
+
+@pytest.mark.requirement("I-02")
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        (
+            "EXERCISE",
+            "The position is too small: available=2, requested=5",
+            "insufficient position (asked 5, available 2)",
+        ),
+        (
+            "DO_NOT_EXERCISE",
+            "Only taken on the day: expiry=2028-01-21, business_date=2026-11-20",
+            "do-not-exercise is taken on the expiration day only (expires 2028-01-21, business date 2026-11-20)",
+        ),
+        ("EXERCISE", "Too late: cutoff_time=2026-11-20T17:30:00-05:00", "past the cutoff (2026-11-20T17:30:00-05:00)"),
+        ("EXERCISE", f"Submitted before: existing_id={uuid_of(9)}", f"duplicate of {uuid_of(9)}"),
+        ("EXERCISE", "Too few: available=2, requested=9", '"Too few: available=2, requested=9"'),
+    ],
+)
+def test_where_a_reason_is_text_only_its_parameters_name_it(kind: str, text: str, said: str) -> None:
+    (row,) = planned(1, kind=kind)
+    answer = responded([answer_to(row, "ENGINE_REJECTED", id=NIL_UUID, rejection_reason=text)])
+    assert batch_report([row], answer, account_id=ACCOUNT).rows[0].said == said
+
+
+@pytest.mark.requirement("I-02")
+def test_a_refusal_for_duplicates_says_so_even_where_the_row_does_not() -> None:
+    (row,) = planned(1)
+    result = report([rejected(row, "KEY_SEEN", "seen before", dialect="current")], 409, count=1)
+    assert "already exists" in result.rows[0].advice
 
 
 @pytest.mark.requirement("I-02")

@@ -206,6 +206,22 @@ def test_two_rows_under_one_key_are_told_apart_by_position_and_content() -> None
 
 
 @pytest.mark.requirement("I-01")
+def test_of_rows_alike_the_one_at_its_own_place_is_matched_first() -> None:
+    rows = [target(0, key="key-0"), target(1, key="key-0"), target(2, contract=1, key="key-0")]
+    answered = [answer_to(rows[2], "REJECTED", id=NIL_UUID), answer_to(rows[1])]
+    result = batch_report(rows, responded(answered), account_id=ACCOUNT)
+    assert [row.status for row in result.rows] == [None, "SENT", "REJECTED"]
+
+
+@pytest.mark.requirement("I-01")
+def test_a_row_that_comes_back_again_does_not_answer_its_twin_under_another_key() -> None:
+    rows = [target(0), target(1, contract=0)]
+    result = batch_report(rows, responded([answer_to(rows[0])] * 2), account_id=ACCOUNT)
+    assert outcomes(result) == ("sent", "missing")
+    assert [row.repeats for row in result.unexpected] == [0]
+
+
+@pytest.mark.requirement("I-01")
 def test_a_row_under_our_key_for_another_contract_is_unexpected_and_stops_a_resubmission() -> None:
     rows = planned(2)
     stranger = answer_to(rows[0], instrument_id=uuid_of(9, 9), symbol="")

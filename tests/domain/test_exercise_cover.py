@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from domain.exercise_samples import CALL, NOW, PUT, READ, card, option, shares, text
 from domain.instruction_samples import answer_to, book, target, uuid_of
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exercise import cancel_lines, consequence_cards, quantities_after, with_underlyings
+from positions_mcp.domain.exercise import (
+    cancel_lines,
+    consequence_cards,
+    measure_of_instruction,
+    quantities_after,
+    with_underlyings,
+)
 from positions_mcp.domain.exercise_cards import CardRow
 from positions_mcp.domain.exposure import expected_quantities
 from positions_mcp.domain.money import exact_sum
@@ -82,6 +88,26 @@ def test_carrying_rows_out_conserves_contracts_and_shares(rows: list[tuple[str, 
     assert [after[each.instrument_id] for each in options] == [5 - quantity for _, _, quantity in rows]
     assert after[uuid_of(0, 3)] == held + exact_sum(each.effect.shares or Decimal(0) for each in cards)
     assert after[uuid_of(0, 3)] == cards[-1].shares_after
+
+
+@pytest.mark.requirement("G-10")
+@pytest.mark.parametrize(
+    ("symbol", "kind", "price", "amount", "priced"),
+    [
+        (CALL, "EXERCISE", None, 39000, True),
+        (PUT, "CONTRARY_EXERCISE", "200.5", 39000, True),
+        (CALL, "DO_NOT_EXERCISE", "200.5", 1100, True),
+        (PUT, "DO_NOT_EXERCISE", "200.5", 0, True),
+        (CALL, "DO_NOT_EXERCISE", None, 0, False),
+        ("AAPL1261120C00195000", "EXERCISE", "200.5", 39000, False),
+    ],
+)
+def test_an_instruction_counts_for_the_money_it_moves_or_gives_up(
+    *, symbol: str, kind: str, price: str | None, amount: int, priced: bool
+) -> None:
+    row = CardRow(position=option(symbol), instruction_type=InstructionType(kind), quantity=2)
+    measure = measure_of_instruction(row, book(shares(0, price)))
+    assert (measure.amount, measure.priced) == (amount, priced)
 
 
 def cancelled(status: str = "SENT", kind: str = "DO_NOT_EXERCISE", **fields: object) -> str:

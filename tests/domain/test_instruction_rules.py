@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -87,6 +87,7 @@ def test_a_key_the_caller_gave_is_kept() -> None:
         "1_000",
         "1,000",
         "٣",
+        "1٣",
         "３",
         "²",
         "one",
@@ -238,6 +239,16 @@ def test_an_accepted_instruction_claims_what_was_accepted_until_the_next_session
     assert rules(only(check(ask(quantity="4"), listed=[today]))) == [Rule.ALREADY_INSTRUCTED]
     assert only(check(ask(quantity="3"), listed=[today])).is_valid
     assert only(check(ask(quantity="5"), listed=[before])).is_valid
+
+
+@pytest.mark.requirement("I-03")
+def test_over_a_weekend_what_friday_accepted_still_claims_its_contracts() -> None:
+    friday = listed(5, "ACCEPTED", updated_at="2026-11-20T15:00:00Z").model_copy(
+        update={"instrument_id": uuid_of(2, 3)}
+    )
+    saturday, monday = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=3)
+    assert rules(only(check(ask(LATER), listed=[friday], now=saturday))) == [Rule.ALREADY_INSTRUCTED]
+    assert only(check(ask(LATER), listed=[friday], now=monday)).is_valid
 
 
 @pytest.mark.requirement("I-03")

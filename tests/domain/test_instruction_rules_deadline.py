@@ -59,10 +59,10 @@ ENDS = [
 @pytest.mark.parametrize(("expiration", "ends"), ENDS)
 def test_instructions_end_at_half_past_five_or_ninety_minutes_after_an_early_close(expiration: str, ends: str) -> None:
     instant, day = datetime.fromisoformat(ends), date.fromisoformat(expiration)
-    in_time = check(day, instant)
+    in_time = check(day, instant - timedelta(microseconds=1))
     assert in_time.is_valid
     assert in_time.deadline == instant
-    too_late = check(day, instant + timedelta(microseconds=1))
+    too_late = check(day, instant)
     assert rules(too_late) == [Rule.DEADLINE_PASSED]
     assert f"{instant.astimezone(NEW_YORK):%H:%M} New York time" in too_late.findings[0].message
 
@@ -83,8 +83,8 @@ def test_an_earlier_deadline_can_be_configured_and_an_early_close_still_counts(
     day = date.fromisoformat(expiration)
     rule = DeadlineRule(latest)
     at_the_end = new_york(f"{expiration}T{ends}")
-    assert check(day, at_the_end, rule=rule).is_valid
-    assert rules(check(day, at_the_end + timedelta(seconds=1), rule=rule)) == [Rule.DEADLINE_PASSED]
+    assert check(day, at_the_end - timedelta(seconds=1), rule=rule).is_valid
+    assert rules(check(day, at_the_end, rule=rule)) == [Rule.DEADLINE_PASSED]
 
 
 @pytest.mark.parametrize("latest", [time(17, 30, 1), time(23, 59), time(15, 0, tzinfo=NEW_YORK)])
@@ -124,8 +124,8 @@ def test_after_the_expiration_day_the_contract_is_expired(now: str, kind: str) -
     ("now", "warning"),
     [
         ("2026-11-17T12:00", None),
-        ("2026-11-17T17:30", None),
-        ("2026-11-17T17:31", "Today's deadline was 17:30"),
+        ("2026-11-17T17:29", None),
+        ("2026-11-17T17:30", "Today's deadline was 17:30"),
         ("2026-11-21T12:00", "not a trading day"),
         ("2026-11-26T12:00", "not a trading day"),
         ("2026-11-27T14:31", "Today's deadline was 14:30"),

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.ids import is_uuid
 from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.money import plain
@@ -105,6 +106,10 @@ _BY_STATUS = {
     429: _LATER,
     503: _LATER,
 }
+_NOT_ON_EXPIRY = {
+    InstructionType.DO_NOT_EXERCISE: ReasonCode.DNE_NOT_ON_EXPIRY,
+    InstructionType.CONTRARY_EXERCISE: ReasonCode.CEA_NOT_ON_EXPIRY,
+}
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?", re.ASCII)
 _DATE_OR_TIME = re.compile(r"[0-9][0-9T:.Z+-]{3,34}( [A-Za-z/_]{2,30})?", re.ASCII)
 _LONGEST_REASON = 160
@@ -118,7 +123,7 @@ def refusal_of_row(row: Instruction, asked: int, status: int | None) -> Refusal:
         asked: contracts asked for.
         status: HTTP status of the whole answer.
     """
-    code, text = _code(row), _text(row)
+    code, text = _code(row, asked), _text(row)
     known = ReasonCode(code) if code in set(ReasonCode) else None
     existing = row.duplicate_of if row.duplicate_of and is_uuid(row.duplicate_of) else None
     if existing or known is ReasonCode.DUPLICATE_INSTRUCTION or (known is None and status == 409):
@@ -153,12 +158,24 @@ def refusal_of_batch(status: int | None, problem: Problem | None) -> Refusal:
     )
 
 
-def _code(row: Instruction) -> str | None:
-    """The reason code: given as such, or, in the contract that has only text, what that text begins with."""
+def _code(row: Instruction, asked: int) -> str | None:
+    """The reason code: given as such, or, in the contract that has only text, what the text begins with or names.
+
+    Each known reason has parameters of its own, which that contract writes into the text as `name=value`.
+    """
     if row.rejection is not None and row.rejection.reason:
         return row.rejection.reason
     start = re.sub(r"[\W_]+", "_", (row.rejection_reason or "")[:80]).upper()
-    return next((code for code in ReasonCode if start == code or start.startswith(f"{code}_")), None)
+    named = next((code for code in ReasonCode if start == code or start.startswith(f"{code}_")), None)
+    if named is not None:
+        return named
+    if _detail(row, "available", _NUMBER) and _detail(row, "requested", _NUMBER) == str(asked):
+        return ReasonCode.INSUFFICIENT_POSITION
+    if _detail(row, "cutoff_time", _DATE_OR_TIME):
+        return ReasonCode.EXERCISE_PAST_CUTOFF
+    if _detail(row, "expiry", _DATE_OR_TIME) and _detail(row, "business_date", _DATE_OR_TIME):
+        return _NOT_ON_EXPIRY.get(row.instruction_type)
+    return None
 
 
 def _text(row: Instruction) -> str | None:
@@ -186,7 +203,7 @@ def _said(row: Instruction, asked: int, *, known: ReasonCode | None, existing: s
         case ReasonCode.OPTIONS_LEVEL_EXCEEDED:
             return "the account's options level does not allow it"
         case None:
-            code, text = _code(row), _text(row)
+            code, text = _code(row, asked), _text(row)
             parts = [label(code, 60)] if code else []
             return " ".join([*parts, quoted(text, _LONGEST_REASON)] if text else parts) or "no reason given"
 

@@ -34,7 +34,7 @@ class TradingDays(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadlineRule:
-    """The time of day, in New York, after which no instruction is taken.
+    """The time of day, in New York, from which no instruction is taken.
 
     Raises:
         ValueError: later than 17:30, or with a zone of its own.
@@ -47,7 +47,7 @@ class DeadlineRule:
             raise ValueError(f"the exercise deadline is a New York time of day up to {_LATEST:%H:%M}: {self.latest}")
 
     def on(self, session: Session) -> datetime:
-        """The last instant at which an instruction may be sent on the day of `session`."""
+        """The instant from which no more instructions are taken on the day of `session`."""
         return min(datetime.combine(session.day, self.latest, NEW_YORK), session.closes + _AFTER_THE_CLOSE)
 
 

@@ -16,10 +16,10 @@ from decimal import Decimal
 
 from positions_mcp.domain.enums import InstructionType, SecurityType
 from positions_mcp.domain.exercise_cards import ByException, CardRow, ConsequenceCard, Effect, Uncovered
-from positions_mcp.domain.exposure import Quantities, exposed, worsened
+from positions_mcp.domain.exposure import Measure, Quantities, exposed, worsened
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.instruments import OptionContract, OptionRight
+from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, plain
 from positions_mcp.domain.moneyness import (
     Moneyness,
@@ -231,6 +231,22 @@ class _Desk:
         if not self.read.is_complete:
             said.append("the whole book, so the share position and cover")
         return tuple(said)
+
+
+def measure_of_instruction(row: CardRow, book: Book) -> Measure:
+    """What a row counts for against limits: the money of an exercise, or the intrinsic value given up.
+
+    Not `priced`, and at least zero, where the deliverable or, for not exercising, the underlying's price is not known.
+    """
+    option, contract = row.position, row.position.contract
+    if contract is None:
+        return Measure(ZERO, priced=False)
+    level: Decimal | None = contract.strike
+    if row.instruction_type not in _EXERCISING:
+        price = underlying_price(find_underlying(option, book), book.as_of)
+        level = None if price is None else intrinsic_value(contract, price.price)
+    amount = exact_product(level or ZERO, option.multiplier or STANDARD_MULTIPLIER, row.quantity)
+    return Measure(amount, priced=level is not None and option.multiplier is not None)
 
 
 def cancel_lines(

@@ -68,7 +68,7 @@ class CheckedRow(BaseModel):
     instruction_type: InstructionType | None = None
     quantity: int | None = None
     deadline: datetime | None = None
-    """The last instant, in New York, at which the contract takes an instruction."""
+    """The instant, in New York, from which the contract takes no more instructions."""
     findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
 

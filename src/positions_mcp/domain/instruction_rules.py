@@ -190,7 +190,7 @@ class _Desk:
         expiration = contract.expiration.isoformat()
         if contract.expiration < today:
             self._against(Rule.EXPIRED, f"{contract.compact} expired on {expiration}.")
-        elif self.now > ends:
+        elif self.now >= ends:
             self._against(
                 Rule.DEADLINE_PASSED,
                 f"Instructions on {contract.compact} ended on {last.day.isoformat()} at {ends:%H:%M} New York time.",
@@ -214,7 +214,7 @@ class _Desk:
         session = self.calendar.session_on(new_york_day(self.now))
         if session is None:
             self.warnings.append("Today is not a trading day: the API may refuse this, or take it for the next one.")
-        elif self.now > (ends := self.deadline.on(session)):
+        elif self.now >= (ends := self.deadline.on(session)):
             self.warnings.append(
                 f"Today's deadline was {ends.astimezone(NEW_YORK):%H:%M} New York time: the API may refuse this, "
                 "or take it for the next trading day."
