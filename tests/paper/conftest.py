@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from paper.support import MONDAY_MORNING, Opening, SettableClock
 
+from paper.support import MONDAY_MORNING, Opening, SettableClock
 from positions_mcp.paper import PaperExchange
 
 

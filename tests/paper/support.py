@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+
 from positions_mcp.domain.sessions import NEW_YORK
 from positions_mcp.paper import DEFAULT_KEY, PaperExchange
 

@@ -1,20 +1,21 @@
-"""Whatever is closed, cancelled, instructed, filled or expired, in any order: nothing appears from nowhere or vanishes."""
+"""Whatever is closed, cancelled, instructed, filled or expired, in any order: nothing appears or vanishes."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from paper.support import MONDAY_MORNING, CountingIds, SettableClock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from paper.support import CountingIds, SettableClock
+from positions_mcp.domain.sessions import NEW_YORK
 from positions_mcp.paper import PaperExchange
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
@@ -27,14 +28,67 @@ from positions_mcp.paper.writing import Act
 ACCOUNT = 19816
 ENDED = {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED}
 WAITING = {InstructionStatus.SENT, InstructionStatus.CANCEL_REQUESTED}
+AFTERNOON = datetime(2026, 11, 23, 15, 50, tzinfo=NEW_YORK)
+CROWDED = """
+title = "Shares, and everything that takes or brings shares tonight"
+cash = 100_000
+
+[[underlyings]]
+symbol = "XYZ"
+price = 100.00
+volatility = 0.30
+
+[[positions]]
+symbol = "XYZ"
+quantity = 250
+average_price = 80.01
+
+[[positions]]
+symbol = "XYZ today 80 call"
+quantity = 5
+average_price = 17.37
+
+[[positions]]
+symbol = "XYZ today 85 call"
+quantity = -3
+average_price = 11.11
+
+[[positions]]
+symbol = "XYZ today 120 put"
+quantity = 4
+average_price = 19.99
+
+[[positions]]
+symbol = "XYZ friday+1 90 call"
+quantity = 7
+average_price = 12.34
+
+[[orders]]
+symbol = "XYZ"
+side = "sell"
+quantity = 60
+limit = 140
+
+[[orders]]
+side = "sell"
+quantity = 2
+limit = 30.00
+
+[[orders.legs]]
+symbol = "XYZ today 80 call"
+side = "sell"
+
+[[orders.legs]]
+symbol = "XYZ today 85 call"
+side = "buy"
+"""
 SPANS = st.sampled_from(
     [
         timedelta(milliseconds=400),
-        timedelta(seconds=1),
+        timedelta(seconds=1, milliseconds=200),
         timedelta(seconds=30),
-        timedelta(minutes=20),
-        timedelta(hours=3),
-        timedelta(hours=8),
+        timedelta(minutes=11),
+        timedelta(hours=2),
         timedelta(days=1),
         timedelta(days=9),
     ]
@@ -59,13 +113,15 @@ class Trading(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp())
-        self.clock = SettableClock(MONDAY_MORNING)
+        (self.directory / "crowded.toml").write_text(CROWDED)
+        self.clock = SettableClock(AFTERNOON)
         self.exchange = PaperExchange.open(self.directory, scenario="empty", clock=self.clock, ids=CountingIds())
-        self.requests = 0
+        self.requests = self.refused = 0
 
-    @initialize(scenario=st.sampled_from(["demo", "expiry", "rough"]))
+    @initialize(scenario=st.sampled_from(["crowded", "crowded", "demo", "rough"]))
     def load(self, scenario: str) -> None:
-        PaperExchange.reset(self.directory, scenario, clock=self.clock, ids=CountingIds())
+        name = str(self.directory / "crowded.toml") if scenario == "crowded" else scenario
+        PaperExchange.reset(self.directory, name, clock=self.clock, ids=CountingIds())
         self.start = self.look(invested)
         self.at_first = self.look(lambda ledger: {key[1]: h.quantity for key, h in ledger.holdings.items()})
         self.symbols = sorted(self.at_first)
@@ -87,8 +143,8 @@ class Trading(RuleBasedStateMachine):
         try:
             with self.exchange.changing() as moment:
                 do(Act(moment, self.exchange.ids, ACCOUNT, f"request {self.requests}", interfered))
-        except Refusal as refusal:
-            assert refusal.status in (400, 404, 409)
+        except Refusal:
+            self.refused += 1
 
     @rule(which=st.integers(0, 99), cancel=st.booleans(), interfered=st.booleans())
     def close_one(self, which: int, cancel: bool, interfered: bool) -> None:
@@ -99,15 +155,13 @@ class Trading(RuleBasedStateMachine):
     def close_all(self, cancel: bool) -> None:
         self.act(lambda act: act.close_all(cancel))
 
-    @rule(rows=st.lists(st.tuples(st.integers(0, 99), st.sampled_from(InstructionType), st.integers(0, 12)), max_size=4))
+    @rule(rows=st.lists(st.tuples(st.integers(0, 99), st.sampled_from(InstructionType), st.integers(0, 6)), max_size=4))
     def instruct(self, rows: list[tuple[int, InstructionType, int]]) -> None:
         submitted = [
             SubmittedRow(kind, instrument_id_of(self.symbols[which % len(self.symbols)]), Decimal(quantity), None)
             for which, kind, quantity in rows
         ]
-        self.act(
-            lambda act: act.submit(submitted, honour_keys=True, clearing_up=True, unknown_refuses_all=False)
-        )
+        self.act(lambda act: act.submit(submitted, honour_keys=True, clearing_up=True, unknown_refuses_all=False))
 
     @rule(which=st.integers(0, 99))
     @precondition(lambda self: self.look(lambda ledger: bool(ledger.instructions)))
@@ -202,7 +256,7 @@ class Trading(RuleBasedStateMachine):
 
 
 Trading.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,

@@ -17,8 +17,8 @@ from positions_mcp.paper.paging import LARGEST_SIZE
 from positions_mcp.paper.symbols import as_uuid
 
 MOST_ROWS = 1000
-_LONGEST_KEY = 128
-_LONGEST_NUMBER = 30
+LONGEST_KEY = 128
+LONGEST_NUMBER = 30
 
 
 class Query:
@@ -157,8 +157,8 @@ def _row(number: int, row: object, dialect: Dialect) -> SubmittedRow:
     if kind not in InstructionType.__members__:
         raise _wrong(number, "instruction_type", f"is one of {', '.join(InstructionType)}")
     key = row.get(dialect.key_field)
-    if key is not None and not (isinstance(key, str) and 0 < len(key) <= _LONGEST_KEY):
-        raise _wrong(number, dialect.key_field, f"is a text of 1 to {_LONGEST_KEY} characters")
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= LONGEST_KEY):
+        raise _wrong(number, dialect.key_field, f"is a text of 1 to {LONGEST_KEY} characters")
     return SubmittedRow(
         InstructionType(kind), _required_text(number, row, "instrument_id"), _quantity(number, row), key
     )
@@ -167,7 +167,7 @@ def _row(number: int, row: object, dialect: Dialect) -> SubmittedRow:
 def _quantity(number: int, row: Mapping[str, object]) -> Decimal:
     text = _required_text(number, row, "quantity")
     try:
-        value = Decimal(text) if text.isascii() and len(text) <= _LONGEST_NUMBER and "_" not in text else None
+        value = Decimal(text) if text.isascii() and len(text) <= LONGEST_NUMBER and "_" not in text else None
     except InvalidOperation:
         value = None
     if value is None or not value.is_finite() or text != text.strip():

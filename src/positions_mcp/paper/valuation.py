@@ -54,7 +54,7 @@ class Valuation:
         underlying = self._ledger.underlying(instrument)
         quote = self._market.quote(instrument, underlying, self._priced_at, self._close.closes)
         units = holding.quantity * instrument.multiplier
-        value = ZERO if quote.price is None else (units * quote.price).quantize(CENT)
+        value = (units * (quote.price or ZERO)).quantize(CENT)
         unrealized = None if quote.price is None else (units * quote.price - holding.cost).quantize(CENT)
         daily = daily_pct = None
         if quote.price is not None and quote.closing_price is not None:

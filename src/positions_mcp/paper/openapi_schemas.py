@@ -1,0 +1,178 @@
+"""The schemas of positions, orders, instructions and errors in each dialect, for the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from positions_mcp.paper.dialects import Dialect
+from positions_mcp.paper.requests import LONGEST_KEY, LONGEST_NUMBER
+
+Schema = dict[str, Any]
+UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+DECIMAL: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+UUID_TEXT: Schema = {"type": "string", "format": "uuid"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+TEXT: Schema = {"type": "string"}
+
+
+def object_of(required: Mapping[str, Schema], **optional: Schema) -> Schema:
+    """An object with required and optional properties, open to more."""
+    return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
+
+
+def enum_of(values: tuple[str, ...]) -> Schema:
+    """A text that is one of these."""
+    return {"type": "string", "enum": list(values)}
+
+
+def or_null(schema: Schema) -> Schema:
+    """The schema, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_INSTRUCTION_TYPE = enum_of(("EXERCISE", "DO_NOT_EXERCISE", "CONTRARY_EXERCISE"))
+
+
+def components(dialect: Dialect) -> dict[str, Schema]:
+    """Every schema of a dialect, by its name."""
+    flat: Schema = {
+        "code": {"type": "integer"},
+        "message": TEXT,
+        "details": {"type": "array", "items": {"type": "object"}},
+    }
+    error = object_of(flat)
+    metadata = object_of(
+        {"request_id": TEXT},
+        page_number={"type": "integer", "minimum": 1},
+        total_items={"type": "integer", "minimum": 0},
+        total_pages={"type": "integer", "minimum": 0},
+        next_page_token=TEXT,
+        previous_page_token=TEXT,
+    )
+    enveloped = object_of({"error": error, "metadata": metadata}, data={"type": "array"})
+    return {
+        "Position": _position(dialect),
+        "Order": _order(dialect),
+        "Instruction": _instruction(dialect),
+        "NewInstruction": _new_instruction(dialect),
+        "Close": {"type": "object", "properties": {"cancel_orders": {"type": ["boolean", "null"]}}},
+        "Metadata": metadata,
+        "PartialFailure": error,
+        "Error": enveloped if dialect.errors == "enveloped" else error,
+    }
+
+
+def _position(dialect: Dialect) -> Schema:
+    optional_amounts = (
+        "avg_price",
+        "closing_price",
+        "cost_basis",
+        "daily_unrealized_pnl",
+        "daily_unrealized_pnl_pct",
+        "instrument_price",
+        "unrealized_pnl",
+        "unrealized_pnl_pct",
+    )
+    schema = object_of(
+        {
+            "account_id": {"type": "integer"},
+            "available_quantity": DECIMAL,
+            "instrument_id": UUID_TEXT,
+            "instrument_type": enum_of(dialect.instrument_types),
+            "market_value": DECIMAL,
+            "position_type": enum_of(dialect.position_types),
+            "quantity": DECIMAL,
+            "symbol": TEXT,
+        },
+        **{name: or_null(DECIMAL) for name in optional_amounts},
+        closing_price_date=or_null({"type": "string", "format": "date"}),
+        underlying_instrument_id=or_null(UUID_TEXT),
+    )
+    if dialect.is_current:
+        schema["properties"]["daily_realized_pnl"] = or_null(DECIMAL)
+        schema["properties"]["underlying_instrument_type"] = or_null(enum_of(dialect.instrument_types))
+    return schema
+
+
+def _order(dialect: Dialect) -> Schema:
+    schema = object_of(
+        {
+            "id": UUID_TEXT,
+            "account_id": {"type": "integer"},
+            "created_at": TIME,
+            "filled_quantity": DECIMAL,
+            "instrument_id": or_null(UUID_TEXT),
+            "instrument_type": or_null(enum_of(dialect.instrument_types)),
+            "leaves_quantity": DECIMAL,
+            "order_type": enum_of(("MARKET", "LIMIT")),
+            "quantity": DECIMAL,
+            "side": enum_of(("BUY", "SELL")),
+            "status": enum_of(dialect.order_statuses),
+            "symbol": or_null(TEXT),
+            "time_in_force": enum_of(("DAY", "GOOD_TILL_CANCEL")),
+            "updated_at": TIME,
+            "venue": TEXT,
+        },
+        average_fill_price=or_null(DECIMAL),
+        details=or_null({"type": "array", "items": TEXT}),
+        expires_at=or_null(TIME),
+        extended_hours=or_null({"type": "boolean"}),
+        limit_price=or_null(DECIMAL),
+        queue_state=or_null(enum_of(("AWAITING_RELEASE", "RELEASED"))),
+        releases_at=or_null(TIME),
+        stop_price=or_null(DECIMAL),
+        underlying_instrument_id=or_null(UUID_TEXT),
+    )
+    if dialect.is_current:
+        leg = object_of(
+            {"instrument_id": UUID_TEXT, "symbol": TEXT, "side": enum_of(("BUY", "SELL")), "ratio": DECIMAL}
+        )
+        schema["properties"] |= {
+            "client_order_id": TEXT,
+            "strategy": or_null(object_of({"type": enum_of(("SOR", "VWAP", "TWAP", "DMA"))})),
+            "legs": or_null({"type": "array", "items": leg}),
+            "underlying_instrument_type": or_null(enum_of(dialect.instrument_types)),
+        }
+        schema["required"].append("client_order_id")
+    return schema
+
+
+def _instruction(dialect: Dialect) -> Schema:
+    schema = object_of(
+        {
+            "id": UUID_TEXT,
+            "account_id": {"type": "integer"},
+            dialect.key_field: TEXT,
+            "instruction_type": _INSTRUCTION_TYPE,
+            "instrument_id": TEXT,
+            "quantity": {"type": "string"},
+            "status": enum_of(dialect.instruction_statuses),
+            "symbol": TEXT,
+        },
+        accepted_quantity=or_null(DECIMAL),
+        created_at=or_null(TIME),
+        rejection_reason=or_null(TEXT),
+        updated_at=or_null(TIME),
+    )
+    if dialect.is_current:
+        texts = {"type": "object", "additionalProperties": TEXT}
+        rejection = object_of({"reason": TEXT, "domain": TEXT, "description": TEXT, "metadata": texts})
+        schema["properties"] |= {
+            "rejection": or_null(rejection),
+            "underlying_instrument_id": or_null(UUID_TEXT),
+        }
+    return schema
+
+
+def _new_instruction(dialect: Dialect) -> Schema:
+    key = {"type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_KEY}
+    quantity = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "maxLength": LONGEST_NUMBER}
+    return object_of(
+        {
+            "instruction_type": _INSTRUCTION_TYPE,
+            "instrument_id": {"type": "string", "minLength": 1},
+            "quantity": quantity,
+        },
+        **{dialect.key_field: key},
+    )

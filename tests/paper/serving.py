@@ -1,0 +1,65 @@
+"""`positions-mcp paper serve` as a process of its own, for tests that need a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from positions_mcp.paper import DEFAULT_KEY
+
+COMMAND = (sys.executable, "-m", "positions_mcp.cli.paper")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server: where it listens, and its process."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def client(self) -> httpx.Client:
+        """An HTTP client with the right key."""
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {DEFAULT_KEY}"}, timeout=10)
+
+    def set_clock(self, **body: object) -> None:
+        """Moves the book's clock through the control endpoint."""
+        httpx.put(f"{self.url}/paper/clock", json=body).raise_for_status()
+
+    def kill(self) -> None:
+        """Ends the process without any chance to tidy up."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def serving(data_dir: Path, scenario: str = "demo", contract: str = "current") -> Iterator[Served]:
+    """Serves a book on a free port of loopback until the block ends."""
+    arguments = ("serve", "--port", "0", "--scenario", scenario, "--contract", contract, "--data-dir", str(data_dir))
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            assert first.startswith("Paper exchange listening on http://127.0.0.1:"), first
+            yield Served(first.split()[-1], process)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.stdout.close()  # type: ignore[union-attr]  # asserted above
+            process.wait(timeout=10)
+
+
+def command(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a `paper` subcommand to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments, "--data-dir", str(data_dir)], capture_output=True, text=True, check=False
+    )
