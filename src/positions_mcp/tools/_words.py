@@ -61,6 +61,11 @@ def market_words(state: MarketState) -> str:
     return f"closed, opens {state.next.opens.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
 
 
+def counted(count: int) -> str:
+    """`1 position`, `2 positions`."""
+    return f"{count} position{'' if count == 1 else 's'}"
+
+
 def number(value: Decimal | None) -> str:
     """A number with the digits it came with, or that it is missing."""
     return MISSING if value is None else plain(value)

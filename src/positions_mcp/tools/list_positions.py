@@ -24,6 +24,7 @@ from positions_mcp.tools._words import (
     MISSING,
     Heading,
     check_same,
+    counted,
     doubts,
     heading,
     missing,
@@ -176,15 +177,12 @@ def _answer(head: Heading, listing: Listing[_Asked, Position], page: Page[Positi
 
 
 def _text(head: Heading, data: Output, listing: Listing[_Asked, Position]) -> str:
-    if data.filter:
-        counted = f"{data.matching} of {data.held} positions ({data.filter})"
-    else:
-        counted = f"{data.matching} positions"
+    said = f"{data.matching} of {counted(data.held)} ({data.filter})" if data.filter else counted(data.matching)
     lines = [head.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     if not data.rows:
-        return "\n".join([*lines, f"{counted}."])
+        return "\n".join([*lines, f"{said}."])
     totals = ", ".join(f"{name} {value}" for name, value in data.totals.items())
-    lines.append(f"{counted}: {totals}; {data.locked_positions} locked by open orders.")
+    lines.append(f"{said}: {totals}; {data.locked_positions} locked by open orders.")
     lines += missing_line(data.missing)
     order = listing.question.given.get("sort_by")
     direction = f" {listing.question.given.get('sort_direction', '')}".rstrip() if order else ""

@@ -22,7 +22,18 @@ from positions_mcp.domain.text import clean
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
 from positions_mcp.tools._spec import Answer, Effect, ToolSpec
-from positions_mcp.tools._words import Heading, doubts, heading, missing, missing_line, names_of, number, sums, table
+from positions_mcp.tools._words import (
+    Heading,
+    counted,
+    doubts,
+    heading,
+    missing,
+    missing_line,
+    names_of,
+    number,
+    sums,
+    table,
+)
 
 _DEFAULT_TOP = 5
 _FEW = 3
@@ -111,7 +122,7 @@ async def summarize_positions(
 
 def _group_table(groups: Sequence[Group], by: GroupBy, totals: Totals, count: int) -> tuple[list[str], list[list[str]]]:
     """Columns and at most `count` rows, with one more row that sums up the rest."""
-    shown = [(clean(each.name, 40), each.totals) for each in groups[:count]]
+    shown = [(_group_name(each.name), each.totals) for each in groups[:count]]
     if rest := groups[count:]:
         shown.append((f"({len(rest)} more)", Totals.merged(each.totals for each in rest)))
     columns = [by.value, "positions", "net", "gross", "gross_pct", "day_pnl", "unrealized_pnl"]
@@ -132,6 +143,12 @@ def _group_table(groups: Sequence[Group], by: GroupBy, totals: Totals, count: in
         for row, (_, part) in zip(rows, shown, strict=True):
             row.append(str(part.incomplete))
     return columns, rows
+
+
+def _group_name(name: str) -> str:
+    shown = clean(name, 40)
+    # What had to be cleaned must not pass for the symbol that it then looks like.
+    return shown if shown == name else f"{shown} (altered)".lstrip()
 
 
 def _concentration(groups: Sequence[Group], totals: Totals) -> dict[str, str]:
@@ -164,7 +181,7 @@ def _text(data: Output) -> str:
     if not data.positions:
         return "\n".join([*lines, "No positions."])
     lines.append(
-        f"{data.positions} positions: {', '.join(f'{name} {value}' for name, value in data.totals.items())}; "
+        f"{counted(data.positions)}: {', '.join(f'{name} {value}' for name, value in data.totals.items())}; "
         f"{data.locked_positions} locked by open orders."
     )
     lines += missing_line(data.missing)
