@@ -53,7 +53,9 @@ def operation_text(report: OperationReport) -> str:
     said.append(next(lines))
     for line, row in zip(lines, report.rows, strict=True):
         said.append(line)
-        said += [paragraph(text, indent="    ") for text in (row.detail, row.resolution) if text]
+        said += [
+            paragraph(text, indent="    ") for text in (row.detail, row.resolution) if text not in ("", report.reason)
+        ]
     said.append(paragraph(for_a_person(report)))
     return "\n".join(said)
 

@@ -1,0 +1,37 @@
+"""A call of an assistant's as a process of its own: plan, ask, wait for the desk, send. Prints the id, then the report.
+
+python asking.py DATA_DIR WAIT_S SYMBOL…
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import anyio
+
+from positions_mcp.cli.composition import open_guard, open_venue
+from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.guard.service import Wait
+from positions_mcp.settings import load
+
+
+async def ask(data_dir: Path, wait_s: float, symbols: list[str]) -> None:
+    settings = load({"mode": "paper", "data_dir": data_dir})
+    with open_venue(settings) as venue:
+        async with venue.connect() as client, open_guard(settings, venue, client) as guard:
+            planned = await guard.plan_close(
+                account_id=AccountId(19816), instruments=symbols, cancel_orders=False, caller="test"
+            )
+            operation = await guard.ask(planned.operation)
+            print(operation.operation_id, flush=True)
+            try:
+                report = await guard.wait_and_send(operation, caller="test", wait=Wait(wait_s))
+            except PositionsError as error:
+                print(f'{{"error": "{type(error).__name__}"}}', flush=True)
+                return
+            print(report.model_dump_json(), flush=True)
+
+
+anyio.run(ask, Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])

@@ -1,0 +1,221 @@
+"""`approve` and `reject`: a person decides in one process what a call waits for in another."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.person import FRIDAY, PASSPHRASE, Place, StandingClock
+from positions_mcp.domain.states import OperationState
+
+PROMPT = "Passphrase to APPROVE in PAPER"
+WAITING = "APPROVED - NOT SENT"
+
+
+@pytest.mark.requirement("G-01", "G-02", "G-15")
+def test_a_yes_at_the_terminal_is_sent_by_the_call_that_waits_and_followed_to_its_outcome(place: Place) -> None:
+    with place.asking("JPM", "KO") as call, place.at_terminal("approve", call.operation_id) as person:
+        person.sees(f"PAPER account 19816, data_dir {place.data_dir}"[:100], "*** PAPER (no real money) ***")
+        person.sees("SELL 60 JPM", "SELL 400", "KO", "Open orders stay", call.operation_id)
+        person.answers(PROMPT, PASSPHRASE)
+        person.sees(WAITING)
+        code, shown = person.ends()
+        report = call.report()
+    assert code == 0, shown
+    assert "PAPER SUBMITTED: 2 submitted" in shown
+    assert PASSPHRASE not in shown
+    assert report["state"] == "SUBMITTED"
+    decision = place.operation(call.operation_id).decision
+    with place.store() as store:
+        approver = store.approver()
+    assert decision is not None
+    assert approver is not None
+    assert decision.by == f"approver {approver.fingerprint}"
+    assert decision.signature
+    assert place.effects() == {"close_position": 2}
+
+
+@pytest.mark.requirement("G-01")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("approve", "{operation}"),
+        ("operations", "settle", "{operation}"),
+        ("flatten", "19816"),
+        ("resume",),
+        ("approver", "replace"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_program_without_a_terminal_decides_nothing_whatever_it_pipes_in(
+    place: Place, words: tuple[str, ...]
+) -> None:
+    operation = place.planned("JPM").operation_id
+    lines = f"{PASSPHRASE}\n19816\n{PASSPHRASE}\n"
+    done = place.without_terminal(*(word.format(operation=operation) for word in words), typed=lines)
+    assert done.returncode == 1
+    assert "needs a person at a terminal" in done.stderr
+    assert done.stdout == ""
+    assert place.state(operation) is OperationState.AWAITING_APPROVAL
+    assert place.effects() == {}
+
+
+@pytest.mark.requirement("G-01")
+def test_no_argument_and_no_variable_carries_a_passphrase(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    assert place.without_terminal("approve", operation, "--passphrase", PASSPHRASE).returncode == 2
+    assert place.without_terminal("approve", operation, PASSPHRASE).returncode == 2
+    place.environment["POSITIONS_MCP_PASSPHRASE"] = PASSPHRASE
+    with place.at_terminal("approve", operation) as person:
+        code, shown = person.ends()
+    assert code == 2
+    assert "POSITIONS_MCP_PASSPHRASE is not an environment variable" in " ".join(shown.split())
+    assert place.state(operation) is OperationState.AWAITING_APPROVAL
+
+
+@pytest.mark.requirement("G-01")
+def test_what_was_typed_before_the_question_is_no_answer(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    with place.at_terminal("approve", operation) as person:
+        person.types(PASSPHRASE)
+        person.sees(PROMPT)
+        person.types("another passphrase")
+        code, shown = person.ends()
+    assert code == 1
+    assert "not the approver's" in shown
+    assert place.state(operation) is OperationState.AWAITING_APPROVAL
+
+
+@pytest.mark.requirement("G-02")
+def test_a_wrong_passphrase_decides_nothing_and_the_plan_can_still_be_approved_once(place: Place) -> None:
+    with place.asking("JPM") as call:
+        with place.at_terminal("approve", call.operation_id) as person:
+            person.answers(PROMPT, "correct horse battery stable")
+            code, shown = person.ends()
+            assert code == 1
+            assert "not the approver's" in shown
+        with place.at_terminal("approve", call.operation_id) as person:
+            person.answers(PROMPT, PASSPHRASE)
+            assert person.ends()[0] == 0
+        with place.at_terminal("approve", call.operation_id) as person:
+            code, shown = person.ends()
+    assert code == 1
+    assert "It is SUBMITTED: there is nothing to approve" in shown
+    assert PROMPT not in shown
+    assert place.effects() == {"close_position": 1}
+
+
+@pytest.mark.requirement("G-02", "G-06")
+def test_two_terminals_that_approve_at_once_decide_once(place: Place) -> None:
+    with (
+        place.asking("JPM") as call,
+        place.at_terminal("approve", call.operation_id) as one,
+        place.at_terminal("approve", call.operation_id) as other,
+    ):
+        one.sees(PROMPT)
+        other.sees(PROMPT)
+        one.types(PASSPHRASE)
+        other.types(PASSPHRASE)
+        codes = sorted([one.ends(), other.ends()])
+    assert [code for code, _ in codes] == [0, 1]
+    assert "decided nothing" in codes[1][1]
+    assert place.effects() == {"close_position": 1}
+
+
+@pytest.mark.requirement("G-02")
+def test_an_expired_plan_is_shown_and_cannot_be_approved(place: Place) -> None:
+    operation = place.planned("JPM", clock=StandingClock(FRIDAY)).operation_id
+    with place.at_terminal("approve", operation) as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert "It is EXPIRED" in shown
+    assert PROMPT not in shown
+
+
+@pytest.mark.requirement("G-02")
+def test_a_yes_that_no_call_uses_is_shown_as_not_sent_until_it_has_lapsed(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    with place.at_terminal("approve", operation) as person:
+        person.answers(PROMPT, PASSPHRASE)
+        person.sees(WAITING, "lapses at")
+        place.lapses(operation)
+        code, shown = person.ends()
+    assert code == 1
+    assert "PAPER LAPSED" in shown
+    assert "Nothing was sent" in shown
+    assert place.effects() == {}
+
+
+@pytest.mark.requirement("G-02")
+def test_an_interrupt_before_the_passphrase_decides_nothing(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    with place.at_terminal("approve", operation) as person:
+        person.sees(PROMPT)
+        person.interrupts()
+        code, shown = person.ends()
+    assert code == 130
+    assert "Nothing was decided, nothing was sent." in shown
+    assert place.state(operation) is OperationState.AWAITING_APPROVAL
+
+
+@pytest.mark.requirement("G-02")
+def test_an_interrupt_after_the_yes_says_that_it_stands_and_a_no_takes_it_back(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    with place.at_terminal("approve", operation) as person:
+        person.answers(PROMPT, PASSPHRASE)
+        person.sees(WAITING)
+        person.interrupts()
+        code, shown = person.ends()
+    assert code == 130
+    assert f"positions-mcp reject {operation}" in shown
+    done = place.without_terminal("reject", operation)
+    assert done.returncode == 0
+    assert "PAPER DECLINED" in done.stdout
+    assert place.state(operation) is OperationState.DECLINED
+
+
+@pytest.mark.requirement("G-01")
+def test_a_no_needs_neither_terminal_nor_passphrase_and_ends_the_call_that_waits(place: Place) -> None:
+    with place.asking("JPM") as call:
+        done = place.without_terminal("reject", call.operation_id)
+        report = call.report()
+    assert done.returncode == 0
+    assert report["state"] == "DECLINED"
+    again = place.without_terminal("reject", call.operation_id)
+    assert again.returncode == 1
+    assert f"{call.operation_id} is DECLINED" in again.stderr
+    assert place.effects() == {}
+
+
+@pytest.mark.requirement("G-01")
+def test_a_plan_that_was_only_previewed_cannot_be_approved(place: Place) -> None:
+    operation = place.planned("JPM", asked=False).operation_id
+    with place.at_terminal("approve", operation) as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert "nobody has asked to send it" in shown
+
+
+@pytest.mark.requirement("G-15")
+def test_a_command_that_says_another_mode_than_the_plan_decides_nothing(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    with place.at_terminal("approve", operation, "--mode", "live") as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert f"{operation} is PAPER, and --mode says live" in " ".join(shown.split())
+
+
+@pytest.mark.requirement("T-01")
+def test_a_callers_name_cannot_draw_on_the_screen_of_the_person_who_decides(place: Place) -> None:
+    operation = place.planned("JPM", caller="helper\x1b[2J\x1b]0;x\x07\u202eLIVE\r\nApproved already").operation_id
+    with place.at_terminal("approve", operation) as person:
+        person.sees(PROMPT)
+        person.interrupts()
+        _, shown = person.ends()
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown.replace("\x1b[?2004l", ""))
+
+
+def test_an_operation_that_is_not_there_is_an_error_that_names_the_place(place: Place) -> None:
+    done = place.without_terminal("reject", "op-0000000000")
+    assert done.returncode == 1
+    assert str(place.data_dir) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
