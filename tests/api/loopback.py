@@ -47,7 +47,13 @@ class Received:
 
 
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
-Script = Callable[[Received], Reply]
+
+
+@dataclass(frozen=True)
+class Script:
+    """Decides by the request what the reply is; used as a decorator."""
+
+    decide: Callable[[Received], Reply]
 
 
 @dataclass
@@ -82,7 +88,7 @@ async def serving(*replies: Reply | Script, tls: ssl.SSLContext | None = None) -
                 server.requests.append(request)
                 server.arrived.set()
                 reply = replies[min(len(server.requests), len(replies)) - 1]
-                await (reply(request) if getattr(reply, "is_script", False) else reply)(writer)  # type: ignore[operator]
+                await (reply.decide(request) if isinstance(reply, Script) else reply)(writer)
                 if writer.is_closing():
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -102,11 +108,6 @@ async def serving(*replies: Reply | Script, tls: ssl.SSLContext | None = None) -
             writer.transport.abort()
         await listener.wait_closed()
         await asyncio.sleep(0)
-
-
-def script(decide: Script) -> Script:
-    decide.is_script = True  # type: ignore[attr-defined]
-    return decide
 
 
 async def _read_request(reader: asyncio.StreamReader, connection: int) -> Received | None:

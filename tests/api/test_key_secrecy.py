@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
 
 import pytest
 
@@ -13,13 +12,13 @@ from api.loopback import (
     KEY,
     Received,
     Reply,
+    Script,
     answer,
     cut,
     data,
     drop,
     envelope,
     position,
-    script,
     serving,
     silence,
 )
@@ -29,7 +28,7 @@ from positions_mcp.domain.errors import PositionsError, UpstreamError
 SECRET = KEY.partition(".")[2]
 
 
-@script
+@Script
 def parrot(received: Received) -> Reply:
     """Repeats the key wherever an answer has room for it."""
     bearer = received.headers["authorization"]
@@ -37,19 +36,19 @@ def parrot(received: Received) -> Reply:
     return answer(400, {"error": problem, "metadata": {"request_id": bearer}}, {"X-Request-Id": bearer})
 
 
-@script
+@Script
 def parrot_of_headers(received: Received) -> Reply:
     bearer = received.headers["authorization"]
     return answer(401, b"<html>", {"X-Request-Id": bearer, "Retry-After": bearer})
 
 
-@script
+@Script
 def friendly_parrot(received: Received) -> Reply:
     bearer = received.headers["authorization"]
     return data([position(symbol=bearer, new_field=[bearer]), {"id": bearer}, bearer], request_id=bearer)
 
 
-FAILING: dict[str, Reply | Callable[[Received], Reply]] = {
+FAILING: dict[str, Reply | Script] = {
     "refusal that repeats the key": parrot,
     "headers that repeat the key": parrot_of_headers,
     "drop": drop,

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from api.loopback import AAPL, ACCOUNT, CALL, Loopback, Received, Reply, answer, data, order, position, script, serving
+from api.loopback import AAPL, ACCOUNT, CALL, Loopback, Received, Reply, Script, answer, data, order, position, serving
 from positions_mcp.domain.errors import InconsistentListing, ReadFailed, RequestRejected
 
 IDS = [str(uuid.UUID(int=number + 1)) for number in range(20)]
@@ -108,7 +108,7 @@ async def test_a_listing_that_contradicts_itself_twice_is_not_consistent(pages: 
 
 @pytest.mark.requirement("A-06")
 async def test_a_listing_that_never_ends_is_stopped():
-    @script
+    @Script
     def endless(received: Received) -> Reply:
         return page(range(2), str(uuid.uuid4()), 2)
 
@@ -159,7 +159,7 @@ async def test_a_failing_page_fails_the_listing_with_its_own_error():
 async def test_the_next_page_is_on_its_way_while_the_caller_works():
     asked_for_second = anyio.Event()
 
-    @script
+    @Script
     def pages(received: Received) -> Reply:
         if "page_token" in received.target:
             asked_for_second.set()
@@ -185,7 +185,7 @@ async def test_without_entering_it_a_listing_asks_for_a_page_when_it_is_needed()
 async def test_leaving_early_gives_up_the_page_on_its_way():
     gate = anyio.Event()
 
-    @script
+    @Script
     def pages(received: Received) -> Reply:
         async def held_back(writer: Any) -> None:
             await gate.wait()

@@ -12,6 +12,7 @@ import anyio
 from pydantic import TypeAdapter
 
 from positions_mcp.api import _requests
+from positions_mcp.api._book import gather_book
 from positions_mcp.api._calls import Calls
 from positions_mcp.api._endpoint import Endpoint
 from positions_mcp.api._http import Connection, Request
@@ -183,8 +184,14 @@ class PositionsClient:
         If its pages contradict each other the listing is read once more; if they still do, the book is not
         `consistent`. `on_page` is told (rows so far, total or None) after every page.
         """
-        book = await self._read_book_once(account_id, instrument_ids, on_page)
-        return book if book.consistent else await self._read_book_once(account_id, instrument_ids, on_page)
+
+        async def read_once() -> Book:
+            as_of = self._clock.now()
+            listing = self.iter_positions(account_id, instrument_ids=instrument_ids)
+            return await gather_book(listing.pages, account_id, as_of, on_page)
+
+        book = await read_once()
+        return book if book.consistent else await read_once()
 
     async def close_position(
         self, account_id: AccountId, instrument_id: InstrumentId, cancel_orders: bool | None = None
@@ -310,28 +317,6 @@ class PositionsClient:
             return await read_once()
 
     # What they share
-
-    async def _read_book_once(
-        self, account_id: AccountId, instrument_ids: Sequence[InstrumentId], on_page: ports.OnPage | None
-    ) -> Book:
-        as_of = self._clock.now()
-        positions: list[Position] = []
-        consistent = True
-        async with self.iter_positions(account_id, instrument_ids=instrument_ids) as listing:
-            try:
-                async for page in listing.pages:
-                    positions += page.data
-                    if on_page:
-                        await on_page(listing.pages.received, listing.pages.total)
-            except InconsistentListing:
-                consistent = False
-        return Book(
-            account_id=account_id,
-            positions=tuple(positions),
-            as_of=as_of,
-            consistent=consistent,
-            unreadable=listing.pages.unreadable,
-        )
 
     def _pages(
         self, request: Callable[[str | None], Request], rows: RowReader[RecordT], identity: Callable[[RecordT], str]
