@@ -95,7 +95,7 @@ async def test_a_close_with_a_malformed_body_closes_nothing(opened: Opening, pat
         f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": " 1"}}]',
         f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "٣"}}]',
         f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "1", "client_instruction_id": 7}}]',
-        f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "1", "client_instruction_id": ""}}]',
+        f'[{{"client_instruction_id": "", "instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "1"}}]',
     ],
 )  # fmt: skip
 async def test_a_batch_with_a_malformed_row_is_refused_whole(opened: Opening, body: str):
