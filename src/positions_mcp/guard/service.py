@@ -23,7 +23,7 @@ from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreU
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operations import Decision, Operation
 from positions_mcp.domain.plans import Kind
-from positions_mcp.domain.policy import Channel
+from positions_mcp.domain.policy import Channel, Policy
 from positions_mcp.domain.states import OperationState, Stage
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approvals import ApprovalCheck
@@ -71,6 +71,11 @@ class Guard:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         return await self._executor.__aexit__(kind, error, traceback)
+
+    @property
+    def policy(self) -> Policy:
+        """The limits, as a person configured them."""
+        return self._parts.policy
 
     def close(self) -> None:
         """Send nothing more: the request in flight finishes, the rest of its batch is NOT_SENT."""

@@ -13,8 +13,10 @@ from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.listings import Listings
 from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.positions import Position
+from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.service import Guard
 from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, OnPage, OrdersReader, PositionsReader
+from positions_mcp.tools._once import Once
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Deps:
     """How long a call waits for the desk."""
     heartbeat_s: float = 10.0
     """How often a waiting call says that it still waits; hosts give up a silent call after 60 s."""
+    planning: Once[Planned] = field(default_factory=Once)
+    """Identical requests for a plan at the same time lead to one plan."""
     position_listings: Listings[Any, Position] = field(init=False)
     instruction_listings: Listings[Any, Instruction] = field(init=False)
 

@@ -27,7 +27,8 @@ def failure_text(error: PositionsError, *, reads: bool) -> str:
     parts = [error.message, error.hint]
     if isinstance(error, RateLimited) and error.retry_after_s is not None:
         parts.append(f"Wait {error.retry_after_s:g} s before asking again.")
-    parts.append(_READ_ONLY if reads else _SENT[error.sent])
+    if not (error.sent is Sent.NO and "othing was sent" in " ".join(parts)):
+        parts.append(_READ_ONLY if reads else _SENT[error.sent])
     if isinstance(error, UpstreamError) and error.request_id:
         parts.append(f"Request id {label(error.request_id, 64)}.")
     return clean(" ".join(part for part in parts if part), _LONGEST_MESSAGE)

@@ -63,6 +63,8 @@ class ToolSpec:
     effect: Effect
     leaves_the_machine: bool = True
     """Whether it asks the broker; False for a tool that answers from this program's own state."""
+    tool_class: type[StrictTool] | None = None
+    """What runs it, where that is more than a `StrictTool`."""
 
     @property
     def annotations(self) -> ToolAnnotations:
@@ -80,7 +82,7 @@ class ToolSpec:
         Raises:
             TypeError: its schemas are open or have unions.
         """
-        tool = StrictTool.from_function(
+        tool = (self.tool_class or StrictTool).from_function(
             self.handler,
             name=self.name,
             title=self.title,

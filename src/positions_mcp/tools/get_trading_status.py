@@ -1,13 +1,21 @@
-"""`get_trading_status`: where the server is, and what may be sent from it."""
+"""`get_trading_status`: where the server is, what may be sent from it, and who decides."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import Resolve
+from mcp.server.mcpserver.context import Context
 from pydantic import BaseModel
 
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.money import plain
 from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.policy import Channel, Policy
+from positions_mcp.domain.text import quoted
+from positions_mcp.guard.overview import GuardStatus
+from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._spec import Answer, Effect, ToolSpec
 from positions_mcp.tools._words import market_words, moment
@@ -22,55 +30,130 @@ class Output(BaseModel):
     market: str
     next_session: str
     trading: str
+    approval: str
+    limits: dict[str, str]
+    used_today: dict[str, str] | None = None
+    """Dollars by account."""
+    halt: str | None = None
+    in_doubt: list[str] | None = None
+    following: list[str] | None = None
+    """Operations submitted and not yet known to be closed."""
+    store: str
     api: str
     help: str
 
 
-async def get_trading_status(*, deps: Annotated[Deps, Resolve(from_lifespan)]) -> Answer:
-    """Say where the server is and what may be sent. Asks nobody."""
-    data = _reading(deps)
+async def get_trading_status(*, ctx: Context[Deps, Any], deps: Annotated[Deps, Resolve(from_lifespan)]) -> Answer:
+    """Say where the server is, what may be sent and who decides. Asks nobody."""
+    status, problem = None, ""
+    try:
+        status = await deps.guard.status()
+    except StoreUnavailable as error:
+        problem = error.message
+    data = _reading(deps, status, problem, form=can_elicit(ctx))
     return Answer(_text(data), data)
 
 
-def _reading(deps: Deps) -> Output:
+def _reading(deps: Deps, status: GuardStatus | None, problem: str, *, form: bool) -> Output:
     now = deps.clock.now()
     market = deps.calendar.state_at(now)
     early = " early close" if market.next.early_close else ""
+    policy = deps.guard.policy
+    use = status.use if status else ()
+    store = problem or (status.store.reason if status else "")
+    halt = status.halt if status else None
+    halted = f"{quoted(halt.reason)} since {moment(halt.at)} New York by {halt.by}" if halt else None
     return Output(
         mode=deps.mode.shown,
         accounts=list(deps.accounts),
         now=moment(now),
         market=market_words(market),
         next_session=f"{market.next.opens:%a %Y-%m-%d %H:%M}-{market.next.closes:%H:%M}{early}",
-        trading=_trading(deps),
+        trading=_trading(deps, store, halted),
+        approval=_approval(policy, status, form=form),
+        limits=_limits(policy),
+        used_today={str(each.account_id): plain(each.used_today) for each in use} or None,
+        halt=halted,
+        in_doubt=[one for each in use for one in each.in_doubt] or None,
+        following=[one for each in use for one in each.following] or None,
+        store=f"cannot be used: {store}" if store else "writable",
         api=f"{deps.venue}, dialect {deps.contract}",
         help="A person can run `positions-mcp --help` in a terminal.",
     )
 
 
-def _trading(deps: Deps) -> str:
+def _trading(deps: Deps, store: str, halted: str | None) -> str:
     if not deps.trading_enabled:
         return "read-only; a person can set trading.enabled in the configuration"
+    if store:
+        return "read-only; the operation store cannot be used"
+    if halted:
+        return "halted; a person ends it with `positions-mcp resume`"
     return "enabled; everything destructive waits for a person's decision"
+
+
+def _approval(policy: Policy, status: GuardStatus | None, *, form: bool) -> str:
+    desk = "the desk (approver not known)"
+    if status is not None:
+        is_set = "approver set" if status.approver_set else "NOT set up: a person runs `positions-mcp approver init`"
+        desk = f"the desk, `positions-mcp approve OPERATION` ({is_set})"
+    if policy.channel is not Channel.ELICITATION:
+        return desk
+    if not form:
+        return f"this client cannot show a form; {desk}"
+    above = f" up to {plain(policy.desk_above)} a day" if policy.desk_above is not None else ""
+    return f"a form in this client{above}; else {desk}"
+
+
+def _limits(policy: Policy) -> dict[str, str]:
+    return {
+        "per_operation": _or_none(policy.max_notional),
+        "per_day": _or_none(policy.max_daily_notional),
+        "desk_above": _or_none(policy.desk_above),
+        "positions": str(policy.max_positions) if policy.max_positions is not None else "none",
+        "close_all": "allowed" if policy.allow_close_all else "not allowed",
+        "uncovered": "allowed" if policy.allow_uncovered else "not allowed",
+        "tolerance": plain(policy.tolerance),
+    }
+
+
+def _or_none(limit: Decimal | None) -> str:
+    return "none" if limit is None else plain(limit)
 
 
 def _text(data: Output) -> str:
     what = "no real money moves" if data.mode == Mode.PAPER.shown else "REAL MONEY"
-    return "\n".join(
-        [
-            f"{data.mode} ({what}), {data.api}.",
-            f"Accounts: {', '.join(map(str, data.accounts))}.",
-            f"Trading: {data.trading}.",
-            f"Now {data.now} New York; market {data.market}. Next session {data.next_session}.",
-            data.help,
-        ]
-    )
+    lines = [
+        f"{data.mode} ({what}), {data.api}.",
+        f"Accounts: {', '.join(map(str, data.accounts))}.",
+        f"Trading: {data.trading}.",
+        f"Decisions: {data.approval}.",
+        f"Limits in dollars: {', '.join(f'{name} {limit}' for name, limit in data.limits.items())}.",
+    ]
+    if data.used_today:
+        lines.append(f"Used today: {', '.join(f'{account} {used}' for account, used in data.used_today.items())}.")
+    if data.halt:
+        lines.append(f"HALTED: {data.halt}.")
+    if data.in_doubt:
+        lines.append(f"IN DOUBT: {', '.join(data.in_doubt)}; get_operation reconciles.")
+    if data.following:
+        lines.append(f"Submitted, not yet known closed: {', '.join(data.following)}.")
+    if data.store != "writable":
+        lines.append(f"Operation store {data.store}")
+    lines += [
+        f"Now {data.now} New York; market {data.market}. Next session {data.next_session}.",
+        data.help,
+    ]
+    return "\n".join(lines)
 
 
 SPEC = ToolSpec(
     name="get_trading_status",
     title="Get trading status",
-    description="PAPER or LIVE, accounts, market session and clock, and whether anything may be sent.",
+    description=(
+        "PAPER or LIVE, accounts, market session and clock, whether anything may be sent, who decides, limits and what "
+        "is used of them, halt, and anything in doubt."
+    ),
     handler=get_trading_status,
     output=Output,
     effect=Effect.READS,

@@ -1,0 +1,42 @@
+"""Identical work at the same time, done once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class _Flight(Generic[T]):
+    landed: anyio.Event = field(default_factory=anyio.Event)
+    results: list[T] = field(default_factory=list)
+    """One where it succeeded, none where it failed or was cancelled."""
+
+
+class Once(Generic[T]):
+    """Callers with the same key who come while one is at work wait for it and share its result.
+
+    Where it fails, or its caller leaves, the next one in line does the work anew.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, _Flight[T]] = {}
+
+    async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` returns. Raises what it raises."""
+        while (flight := self._flights.get(key)) is not None:
+            await flight.landed.wait()
+            for result in flight.results:
+                return result
+        flight = self._flights[key] = _Flight()
+        try:
+            flight.results.append(await work())
+            return flight.results[0]
+        finally:
+            del self._flights[key]
+            flight.landed.set()

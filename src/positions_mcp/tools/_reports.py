@@ -1,0 +1,170 @@
+"""How an operation stands in an answer: aloud first, the gravest rows first, what is left of each target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.operations import SentOrder
+from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.text import clean, label
+from positions_mcp.guard.reports import OperationReport, RowReport
+from positions_mcp.tools._spec import Answer
+from positions_mcp.tools._words import moment, table
+
+_LONGEST_NOTE = 240
+_NOT_READ = "not read"
+_ALOUD = {
+    RowState.DEVIATED: "DEVIATED from the plan",
+    RowState.UNKNOWN: "with UNKNOWN outcome",
+    RowState.SENDING: "being sent",
+    RowState.REJECTED: "rejected",
+    RowState.SUBMITTED: "submitted",
+    RowState.QUEUED: "queued",
+    RowState.NOT_SENT: "not sent",
+    RowState.SENT: "sent, awaiting clearing",
+    RowState.ACCEPTED: "accepted",
+    RowState.CANCEL_REQUESTED: "with cancel requested",
+    RowState.CANCELLED: "cancelled",
+    RowState.CANCEL_FAILED: "with cancel FAILED",
+}
+_UNSENT_ALOUD = {
+    OperationState.PLANNED: "nothing was sent; it is only planned",
+    OperationState.AWAITING_APPROVAL: "nothing was sent; a person has yet to decide",
+    OperationState.APPROVED: "APPROVED, NOT SENT",
+    OperationState.DECLINED: "nothing was sent; a person declined",
+    OperationState.EXPIRED: "nothing was sent; the plan expired undecided",
+    OperationState.LAPSED: "nothing was sent; the approval LAPSED",
+    OperationState.STALE: "nothing was sent; the account changed after the plan was made",
+    OperationState.REFUSED: "nothing was sent; policy refused it",
+}
+
+
+class Output(BaseModel):
+    """An operation as data."""
+
+    mode: str
+    account_id: int
+    operation_id: str
+    kind: str
+    state: str
+    summary: str
+    """The first line of the text, to be read aloud."""
+    sent: str
+    """`yes`, `no`, or `unknown`."""
+    why: str | None = None
+    decision: str | None = None
+    cancel_orders: bool
+    columns: list[str]
+    rows: list[list[str]]
+    warnings: list[str] | None = None
+    next: str
+
+
+def answer_of(report: OperationReport) -> Answer:
+    """An operation in words and as data."""
+    data = output_of(report)
+    lines = [data.summary, *(f"WARNING: {warning}." for warning in data.warnings or [])]
+    decision = f"; {data.decision}" if data.decision else ""
+    lines.append(f"Operation {data.operation_id}, {data.kind}: {data.state}{decision}.")
+    if data.why:
+        lines.append(f"Why: {data.why}")
+    return Answer("\n".join([*lines, table(data.columns, data.rows), f"Next: {data.next}"]), data)
+
+
+def output_of(report: OperationReport) -> Output:
+    """An operation as data."""
+    columns, rows = _rows(report)
+    return Output(
+        mode=report.mode.shown,
+        account_id=report.account_id,
+        operation_id=report.operation_id,
+        kind=report.kind,
+        state=report.state,
+        summary=summary_of(report),
+        sent={True: "yes", False: "no", None: "unknown"}[report.anything_sent],
+        why=report.reason or None,
+        decision=report.decision or None,
+        cancel_orders=report.cancel_orders,
+        columns=columns,
+        rows=rows,
+        warnings=[report.not_followed.rstrip(".")] if report.not_followed else None,
+        next=_next(report),
+    )
+
+
+def summary_of(report: OperationReport) -> str:
+    """As in `PAPER account 19816: 1 DEVIATED from the plan, 2 submitted; 1 of 3 closed.`."""
+    who = f"{report.mode.shown} account {report.account_id}"
+    if report.anything_sent is False:
+        return f"{who}: {_unsent(report)}."
+    # Rows stand gravest first, and a counter keeps that order.
+    counts = Counter(row.state for row in report.rows)
+    said = ", ".join(f"{count} {_ALOUD[state]}" for state, count in counts.items())
+    if not report.kind.is_close:
+        return f"{who}: {said}."
+    flat = sum(1 for row in report.rows if row.residual is not None and row.residual == 0)
+    return f"{who}: {said}; {flat} of {len(report.rows)} closed."
+
+
+def _unsent(report: OperationReport) -> str:
+    if report.rows and all(row.residual is not None and row.residual == 0 for row in report.rows):
+        return "nothing was sent; everything was flat already"
+    return _UNSENT_ALOUD.get(report.state, f"nothing was sent; it is {report.state}")
+
+
+def _next(report: OperationReport) -> str:
+    words = report.next_step
+    if report.state is OperationState.APPROVED:
+        return f"{words} Call {report.kind} with plan_id={report.operation_id} to send it before it lapses."
+    if report.state is OperationState.AWAITING_APPROVAL:
+        until = moment(report.expires_at).split()[1]
+        return f"{words} Call {report.kind} with plan_id={report.operation_id} to wait again, until {until} New York."
+    if report.state in (OperationState.SUBMITTED, OperationState.SENDING, OperationState.UNKNOWN):
+        return f"{words} (operation_id={report.operation_id}, wait_s=30)"
+    return words
+
+
+def _rows(report: OperationReport) -> tuple[list[str], list[list[str]]]:
+    columns = ["symbol", "state", "planned", "left", "orders", "note"]
+    rows = [_row(row) for row in report.rows]
+    spoken = [index for index in range(len(columns)) if index < 3 or any(row[index] for row in rows)]
+    return [columns[index] for index in spoken], [[row[index] for index in spoken] for row in rows]
+
+
+def _row(row: RowReport) -> list[str]:
+    sent = row.state is not RowState.NOT_SENT
+    left = plain(row.residual) if row.residual is not None else _NOT_READ if sent else ""
+    note = " ".join(part for part in (row.detail, row.resolution) if part)
+    return [
+        row.symbol,
+        row.state,
+        row.planned,
+        left,
+        clean("; ".join(map(_order, row.orders)), _LONGEST_NOTE),
+        clean(note, _LONGEST_NOTE),
+    ]
+
+
+def _order(order: SentOrder) -> str:
+    parts = [label(order.side or "side unknown"), _or(order.quantity, "?"), label(order.status)]
+    if order.filled:
+        price = f" at {plain(order.average_price)}" if order.average_price is not None else ""
+        parts.append(f"filled {plain(order.filled)}{price}")
+    if order.is_queued and order.releases_at is not None:
+        parts.append(f"until {moment(order.releases_at)}")
+    return " ".join(parts)
+
+
+def _or(value: Decimal | None, otherwise: str) -> str:
+    return otherwise if value is None else plain(value)
+
+
+def symbols(rows: Sequence[RowReport], most: int = 3) -> str:
+    """What an operation is about, in a cell."""
+    named = " ".join(row.symbol for row in rows[:most])
+    return f"{named} +{len(rows) - most}" if len(rows) > most else named

@@ -1,0 +1,112 @@
+"""`list_operations`: recent plans and operations, and anything in doubt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from mcp.server.mcpserver import Resolve
+from pydantic import BaseModel, Field
+
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.states import OperationState
+from positions_mcp.guard.reports import OperationReport
+from positions_mcp.tools._callers import Caller, from_request
+from positions_mcp.tools._deps import Deps, from_lifespan
+from positions_mcp.tools._reports import symbols
+from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._words import moment, table
+
+_DEFAULT_LIMIT = 20
+_COLUMNS = ["operation_id", "account", "planned", "kind", "state", "sent", "targets", "decision"]
+
+_State = Literal[
+    "PLANNED",
+    "AWAITING_APPROVAL",
+    "APPROVED",
+    "SENDING",
+    "SUBMITTED",
+    "CLOSED",
+    "PARTIAL",
+    "DECLINED",
+    "EXPIRED",
+    "LAPSED",
+    "STALE",
+    "REFUSED",
+    "REJECTED",
+    "UNKNOWN",
+    "RECONCILED",
+]
+
+
+class Output(BaseModel):
+    """What `list_operations` answers as data."""
+
+    mode: str
+    shown: int
+    in_doubt: list[str]
+    """Operations whose outcome is not known, however old."""
+    columns: list[str]
+    rows: list[list[str]]
+    more: bool
+    """Whether the limit cut older ones off."""
+
+
+async def list_operations(
+    *,
+    deps: Annotated[Deps, Resolve(from_lifespan)],
+    caller: Annotated[Caller, Resolve(from_request)],
+    account_id: Annotated[int | None, Field(description="Default: every account")] = None,
+    state: Annotated[_State | None, Field(description="Only these")] = None,
+    limit: Annotated[int | None, Field(ge=1, le=100, description="Default 20")] = None,
+) -> Answer:
+    """List operations as they were last seen. Raises InvalidInput and StoreUnavailable."""
+    account: AccountId | None = None if account_id is None else deps.account(account_id)
+    wanted = OperationState(state) if state is not None else None
+    at_most = limit or _DEFAULT_LIMIT
+    found = await deps.guard.operations(account_id=account, state=wanted, limit=at_most + 1, caller=caller.sees)
+    use = (await deps.guard.status()).use
+    doubtful = [one for each in use if account in (None, each.account_id) for one in each.in_doubt]
+    data = Output(
+        mode=deps.mode.shown,
+        shown=min(len(found), at_most),
+        in_doubt=doubtful,
+        columns=_COLUMNS,
+        rows=[_row(report) for report in found[:at_most]],
+        more=len(found) > at_most,
+    )
+    return Answer(_text(data), data)
+
+
+def _row(report: OperationReport) -> list[str]:
+    return [
+        report.operation_id,
+        str(report.account_id),
+        moment(report.created_at).replace(" ", "T"),
+        report.kind,
+        report.state,
+        {True: "yes", False: "no", None: "unknown"}[report.anything_sent],
+        symbols(report.rows),
+        report.decision,
+    ]
+
+
+def _text(data: Output) -> str:
+    doubt = f" IN DOUBT: {', '.join(data.in_doubt)} (get_operation reconciles)." if data.in_doubt else ""
+    noun = "operation" if data.shown == 1 else "operations, newest first"
+    lines = [f"{data.mode}: {data.shown} {noun}, as last seen.{doubt}"]
+    if data.rows:
+        lines.append(table(data.columns, data.rows))
+    if data.more:
+        lines.append("There are older ones: raise limit, or filter by state.")
+    return "\n".join(lines)
+
+
+SPEC = ToolSpec(
+    name="list_operations",
+    title="List operations",
+    description="Recent plans and operations, newest first, and anything in doubt.",
+    handler=list_operations,
+    output=Output,
+    effect=Effect.READS,
+    leaves_the_machine=False,
+)

@@ -1,0 +1,146 @@
+"""`preview_close`: what closing would do, as a frozen plan. Sends nothing and asks nobody."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Resolve
+from mcp.server.mcpserver.context import Context
+from pydantic import BaseModel, Field
+
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.plans import CloseTarget, Kind, Plan
+from positions_mcp.guard.ladder import Rung, Step
+from positions_mcp.guard.planner import Planned
+from positions_mcp.guard.verdict import Verdict
+from positions_mcp.tools._approval import can_elicit
+from positions_mcp.tools._callers import Caller, from_request
+from positions_mcp.tools._deps import Deps, from_lifespan
+from positions_mcp.tools._plans import CloseRequest, new_close
+from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._words import moment, number, table
+
+_COLUMNS = ["side", "quantity", "symbol", "held", "available", "value"]
+
+
+class Output(BaseModel):
+    """What `preview_close` answers as data."""
+
+    mode: str
+    account_id: int
+    plan_id: str
+    summary: str
+    columns: list[str]
+    rows: list[list[str]]
+    total: str
+    """Of the values that are known, each without its sign."""
+    measure: str
+    """What counts against the limits."""
+    cancel_orders: bool
+    session: str
+    policy: str
+    findings: list[str] | None = None
+    valid_until: str
+    next: str
+
+
+async def preview_close(
+    *,
+    ctx: Context[Deps, Any],
+    deps: Annotated[Deps, Resolve(from_lifespan)],
+    caller: Annotated[Caller, Resolve(from_request)],
+    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
+    instruments: Annotated[
+        list[str] | None, Field(min_length=1, max_length=100, description="Symbols, OSI option symbols or UUIDs")
+    ] = None,
+    all: Annotated[bool | None, Field(description="Everything held, instead of instruments")] = None,  # noqa: A002 — the argument's public name
+    cancel_orders: Annotated[bool | None, Field(description="Cancel their open orders first; default false")] = None,
+) -> Answer:
+    """Freeze a plan. Raises as `Guard.plan_close` does."""
+    if bool(all) == (instruments is not None):
+        raise InvalidInput("Exactly one of instruments and all=true is needed.", hint="Name instruments, or all=true.")
+    kind = Kind.CLOSE_ALL_POSITIONS if all else Kind.CLOSE_POSITIONS
+    planned = await new_close(deps, caller, CloseRequest(kind, account_id, instruments, cancel_orders))
+    step = await deps.guard.step(planned, can_elicit=can_elicit(ctx))
+    data = _data(planned, planned.verdict or Verdict(), step)
+    return Answer(_text(data), data)
+
+
+def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
+    plan = planned.operation.plan
+    return Output(
+        mode=plan.mode.shown,
+        account_id=plan.account_id,
+        plan_id=plan.plan_id,
+        summary=_summary(plan),
+        columns=_COLUMNS,
+        rows=[_row(target) for target in plan.closes],
+        total=plain(exact_sum(abs(target.value) for target in plan.closes if target.value is not None)),
+        measure=plain(plan.measure),
+        cancel_orders=plan.cancel_orders,
+        session=plan.session,
+        policy="refused" if verdict.is_refused else "needs the desk" if verdict.needs_desk else "allowed",
+        findings=[
+            f"{finding.severity} [{finding.rule}; limit {finding.limit}; seen {finding.seen}] {finding.message}"
+            for finding in verdict.findings
+        ]
+        or None,
+        valid_until=moment(plan.expires_at),
+        next=_next(plan, step),
+    )
+
+
+def _summary(plan: Plan) -> str:
+    count = len(plan.closes)
+    what = "EVERY position of the account" if plan.kind.is_account_wide else "whole"
+    positions = f"{count} position{'' if count == 1 else 's'}"
+    how = f"{what}, {positions} as of now, in one request" if plan.kind.is_account_wide else f"{positions} at market"
+    return f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would close {how}. Nothing was sent."
+
+
+def _next(plan: Plan, step: Step) -> str:
+    call = f"{plan.kind} with plan_id={plan.plan_id}"
+    if step.rung is Rung.ELICITATION:
+        return f"{call} asks a person in this client."
+    if step.rung is Rung.DESK:
+        return f"{call} waits for the supervisor. {step.reason} {step.for_the_person}"
+    return f"It cannot be sent now. {step.reason} {step.for_the_person}".strip()
+
+
+def _row(target: CloseTarget) -> list[str]:
+    return [
+        target.side,
+        plain(target.order_quantity),
+        target.symbol,
+        plain(target.quantity),
+        number(target.available),
+        number(target.value),
+    ]
+
+
+def _text(data: Output) -> str:
+    orders = "are CANCELLED first" if data.cancel_orders else "stay as they are"
+    lines = [
+        data.summary,
+        table(data.columns, data.rows),
+        f"Total {data.total}; measure against limits {data.measure}. Market {data.session}.",
+        f"Open orders {orders} (cancel_orders {str(data.cancel_orders).lower()}).",
+        f"Policy: {data.policy}.",
+        *(f"- {finding}" for finding in data.findings or []),
+        f"Valid until {data.valid_until} New York. Next: {data.next}",
+    ]
+    return "\n".join(lines)
+
+
+SPEC = ToolSpec(
+    name="preview_close",
+    title="Preview a close",
+    description=(
+        "Freezes a plan: the orders a close should produce, value, market session, warnings, policy and who decides. "
+        "Sends nothing."
+    ),
+    handler=preview_close,
+    output=Output,
+    effect=Effect.READS,
+)
