@@ -83,21 +83,24 @@ async def test_a_close_with_a_malformed_body_closes_nothing(opened: Opening, pat
     assert exchange.effect_counts() == {}
 
 
+def one_row(quantity: str = '"1"', kind: str = "EXERCISE", more: str = "") -> str:
+    return f'[{{"instruction_type": "{kind}", "instrument_id": "{CALL}", "quantity": {quantity}{more}}}]'
+
+
 @pytest.mark.parametrize(
     "body",
     [
-        "{}", "[]", "[1]", "[[]]", "[{}]", "[" * 100_000,
+        *("{}", "[]", "[1]", "[[]]", "[{}]", "[" * 100_000),
         '[{"instruction_type": "EXERCISE", "quantity": "1"}]',
-        f'[{{"instruction_type": "SELL", "instrument_id": "{CALL}", "quantity": "1"}}]',
-        f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": 1}}]',
-        f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "one"}}]',
-        f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "NaN"}}]',
-        f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": " 1"}}]',
-        f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "٣"}}]',
-        f'[{{"instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "1", "client_instruction_id": 7}}]',
-        f'[{{"client_instruction_id": "", "instruction_type": "EXERCISE", "instrument_id": "{CALL}", "quantity": "1"}}]',
+        one_row(kind="SELL"),
+        *(
+            one_row(quantity)
+            for quantity in ("1", "null", '""', '"one"', '"NaN"', '"1_0"', '" 1"', '"٣"', f'"{10**40}"')
+        ),
+        one_row(more=', "client_instruction_id": 7'),
+        one_row(more=', "client_instruction_id": ""'),
     ],
-)  # fmt: skip
+)
 async def test_a_batch_with_a_malformed_row_is_refused_whole(opened: Opening, body: str):
     exchange = opened("demo")
     async with http(exchange) as client:

@@ -1,0 +1,148 @@
+"""Several processes on one book, and processes that die."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from paper.serving import Served, command, serving
+from paper.support import ORDERS, POSITIONS, Opening, by_symbol
+from positions_mcp.paper import BookError, PaperExchange
+
+IN_SESSION = "2030-11-25T11:00:00-05:00"
+
+
+def test_two_processes_on_one_book_agree(tmp_path: Path):
+    with serving(tmp_path) as one, serving(tmp_path, contract="current") as other:
+        one.set_clock(set=IN_SESSION)
+        with one.client() as first, other.client() as second:
+            assert first.get(POSITIONS).json()["data"] == second.get(POSITIONS).json()["data"]
+            (order,) = first.request("DELETE", f"{POSITIONS}/KO").json()["data"]
+            assert second.get(f"{ORDERS}/{order['id']}").json()["data"] == order
+            other.set_clock(advance_seconds=2)
+            assert first.get(f"{ORDERS}/{order['id']}").json()["data"]["status"] == "FILLED"
+            assert first.get(POSITIONS).json()["data"] == second.get(POSITIONS).json()["data"]
+            assert "KO" not in by_symbol(second.get(POSITIONS))
+
+
+def test_of_many_closes_at_once_from_two_processes_exactly_one_has_an_effect(tmp_path: Path):
+    with serving(tmp_path) as one, serving(tmp_path) as other:
+        one.set_clock(set=IN_SESSION)
+        barrier = threading.Barrier(8)
+
+        def close(served: Served) -> int:
+            with served.client() as client:
+                barrier.wait()
+                return client.request("DELETE", f"{POSITIONS}/KO", json={"cancel_orders": False}).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            statuses = sorted(pool.map(close, [one, other] * 4))
+        assert statuses == [200] + [400] * 7
+        assert httpx.get(f"{other.url}/paper/effects").json()["counts"] == {"close_position": 1}
+
+
+def test_a_kill_at_any_moment_loses_nothing_that_was_answered(tmp_path: Path):
+    dice = random.Random(7)
+    answered: set[str] = set()
+    command("reset", "--scenario", "demo", data_dir=tmp_path)
+    command("clock", "set", "2030-11-25T11:00", data_dir=tmp_path)
+    for _ in range(6):
+        with serving(tmp_path) as served, served.client() as client:
+            killer = threading.Timer(dice.uniform(0.02, 0.25), served.process.kill)
+            killer.start()
+            try:
+                while True:
+                    answer = client.request("DELETE", f"{POSITIONS}/KO", json={"cancel_orders": True})
+                    answered |= {order["id"] for order in answer.json()["data"]}
+            except httpx.TransportError:
+                killer.join()
+    exchange = PaperExchange.open(tmp_path)
+    with exchange.reading() as moment:
+        kept, made = set(moment.ledger.orders), {key for effect in moment.ledger.effects for key in effect.made}
+        (holding,) = (held for key, held in moment.ledger.holdings.items() if key[1] == "KO")
+        assert moment.ledger.locked(*(19816, "KO")) == holding.quantity == 400
+    exchange.close()
+    assert answered
+    assert answered <= made <= kept
+
+
+def turn_around_and_fail(exchange: PaperExchange) -> None:
+    with exchange.changing() as moment:
+        for holding in list(moment.ledger.holdings.values()):
+            moment.ledger.put_holding(replace(holding, quantity=-holding.quantity))
+        raise ZeroDivisionError
+
+
+def test_a_transaction_that_fails_leaves_the_book_as_it_was(opened: Opening):
+    exchange = opened("demo")
+    with exchange.reading() as moment:
+        before = dict(moment.ledger.holdings)
+    with pytest.raises(ZeroDivisionError):
+        turn_around_and_fail(exchange)
+    with exchange.reading() as moment:
+        assert moment.ledger.holdings == before
+
+
+def test_a_book_continues_with_its_scenario_and_refuses_another(opened: Opening):
+    opened("expiry").clock.advance(timedelta(hours=5))
+    assert len(list(opened(None).faults())) == 0
+    with opened("expiry").reading() as moment:
+        assert "AMD261123C00185000" not in {symbol for _, symbol in moment.ledger.holdings}
+    with pytest.raises(BookError, match="paper reset --scenario demo"):
+        opened("demo")
+    with pytest.raises(BookError, match="19816"):
+        opened(None, accounts=[1])
+
+
+def test_two_accounts_have_books_of_their_own(opened: Opening):
+    exchange = opened("demo", accounts=[19816, 19817])
+    with exchange.reading() as moment:
+        assert len(moment.ledger.holdings_of(19816)) == len(moment.ledger.holdings_of(19817)) == 25
+
+
+def test_a_reset_is_seen_by_a_server_that_is_running(tmp_path: Path):
+    with serving(tmp_path) as served, served.client() as client:
+        assert client.get(POSITIONS).json()["metadata"]["total_items"] == 25
+        assert command("reset", "--scenario", "empty", data_dir=tmp_path).returncode == 0
+        assert client.get(POSITIONS).json()["metadata"]["total_items"] == 0
+
+
+def test_the_book_is_for_its_owner_only(tmp_path: Path):
+    exchange = PaperExchange.open(tmp_path / "data")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
+    exchange.close()
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    assert set(modes.values()) == {0o600}
+    assert "paper.sqlite" in modes
+
+
+def test_a_book_of_a_later_program_or_of_no_program_is_refused(tmp_path: Path):
+    PaperExchange.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / "paper.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(BookError, match="99"):
+        PaperExchange.open(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "paper.sqlite").write_text("this is no database, but long enough to be looked at " * 20)
+    with pytest.raises(BookError, match=r"paper\.sqlite"):
+        PaperExchange.open(other)
+
+
+def test_importing_the_exchange_imports_neither_the_server_nor_the_http_stack():
+    heavy = ("uvicorn", "starlette", "holidays", "httpx", "mcp")
+    code = f"import sys, positions_mcp.paper; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,97 @@
+"""`/openapi.json` is true: what it says is answered, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+
+from paper.serving import serving
+from paper.support import INSTRUCTIONS, ORDERS, POSITIONS, Opening, SettableClock, delete, http
+from paper.test_instructions import row, submit
+from positions_mcp.paper import DEFAULT_KEY
+from positions_mcp.paper.dialects import dialect_of
+from positions_mcp.paper.openapi import specification
+
+CONFIGURATION = """
+seed = 1
+wait-for-schema = 10
+[parameters]
+account_id = 19816
+[generation]
+deterministic = true
+max-examples = 8
+"""
+
+
+@pytest.mark.parametrize("contract", ["seed", "current"])
+def test_schemathesis_finds_nothing(tmp_path: Path, contract: str):
+    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
+    with serving(tmp_path / "data", "demo", contract) as served:
+        run = subprocess.run(
+            [
+                *(
+                    str(Path(sys.executable).with_name("schemathesis")),
+                    "--config-file",
+                    str(tmp_path / "schemathesis.toml"),
+                ),
+                *("run", f"{served.url}/openapi.json", "-H", f"Authorization: Bearer {DEFAULT_KEY}", "--no-color"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env=os.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path / "hypothesis")},
+        )
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+    assert "8 selected / 8 total" in run.stdout
+
+
+@pytest.mark.parametrize("contract", ["seed", "current"])
+async def test_everything_that_is_answered_fits_the_specification(opened: Opening, clock: SettableClock, contract: str):
+    exchange = opened("rough", contract=contract)
+    document = specification(exchange.dialect)
+    async with http(exchange) as client:
+        for _ in range(2):
+            conforms(document, "/positions", await client.get(POSITIONS))
+            conforms(document, "/orders", await client.get(ORDERS))
+            conforms(document, "/positions", await delete(client, POSITIONS))
+            sent = await submit(client, row("NVDA261123P00160000"), row("NVDA261123C00140000", quantity="9"))
+            conforms(document, "/positions/instructions", sent)
+            conforms(document, "/positions/instructions", await submit(client, row("GME")))
+            conforms(document, "/positions/instructions", await client.get(INSTRUCTIONS))
+            conforms(document, "/positions/{instrument_id}", await delete(client, f"{POSITIONS}/NOBODY"))
+            clock.advance(timedelta(seconds=30))
+        target = sent.json()["data"][0]["id"]
+        conforms(document, "/positions/instructions/{instruction_id}", await client.delete(f"{INSTRUCTIONS}/{target}"))
+        clock.advance(timedelta(days=3))
+        conforms(document, "/orders", await client.get(ORDERS))
+        conforms(document, "/positions", await client.get(POSITIONS))
+
+
+def conforms(document: dict[str, Any], path: str, answer: Any) -> None:
+    """Checks an answer against the specification of its operation and status."""
+    operation = document["paths"][f"/v1/accounts/{{account_id}}{path}"][answer.request.method.lower()]
+    schema = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+    closed = {**schema, "components": document["components"]}
+    Draft202012Validator(closed, format_checker=FormatChecker()).validate(answer.json())
+
+
+def test_the_specification_knows_each_dialects_own_names():
+    seed, current = specification(dialect_of("seed")), specification(dialect_of("current"))
+    assert "instruction_id" in seed["components"]["schemas"]["NewInstruction"]["properties"]
+    assert "client_instruction_id" in current["components"]["schemas"]["NewInstruction"]["properties"]
+    assert "QUEUED" in current["components"]["schemas"]["Order"]["properties"]["status"]["enum"]
+    assert "QUEUED" not in seed["components"]["schemas"]["Order"]["properties"]["status"]["enum"]
+
+
+async def test_the_specification_is_served_without_a_key(opened: Opening):
+    async with http(opened("empty"), key=None) as client:
+        answer = await client.get("/openapi.json")
+    assert answer.json()["openapi"] == "3.1.0"
