@@ -156,8 +156,8 @@ class Ledger(Protocol):
         """Operations of the account that may still change its book, oldest first."""
         ...
 
-    def sent_since(self, mode: Mode, account_id: AccountId, instant: datetime) -> tuple[Operation, ...]:
-        """Operations of the account of which a row left at `instant` or later and was not rejected."""
+    def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
+        """Other operations of the account that sent something after this one was planned, by the journal's order."""
         ...
 
 

@@ -226,8 +226,8 @@ def test_operations_that_may_still_change_the_book_are_unfinished(store: SqlOper
     operation = sending(store, plan_of("op-3"))
     assert [it.operation_id for it in store.unfinished(Mode.PAPER, ACCOUNT)] == ["op-1", "op-3"]
     assert store.unfinished(Mode.LIVE, ACCOUNT) == ()
-    assert [it.operation_id for it in store.sent_since(Mode.PAPER, ACCOUNT, NOW)] == ["op-1", "op-3"]
-    assert store.sent_since(Mode.PAPER, ACCOUNT, NOW + MINUTE) == ()
+    assert [it.operation_id for it in store.sent_after_planning("op-2")] == ["op-3"]
+    assert [it.operation_id for it in store.sent_after_planning("op-1")] == ["op-3"]
     assert operation.stage is Stage.CLAIMED
 
 

@@ -149,6 +149,11 @@ class Row(Frozen):
         return self.state.took_effect or settled
 
     @property
+    def is_done(self) -> bool:
+        """Whether what was asked for has happened and nothing more will: flat with no order open, or accepted."""
+        return self.ended and (self.is_flat or self.state in (RowState.ACCEPTED, RowState.CANCELLED))
+
+    @property
     def is_flat(self) -> bool:
         """Whether nothing is left of its target, as last read."""
         return self.residual is not None and self.residual == 0
@@ -165,6 +170,8 @@ class Decision(Frozen):
     """Who is recorded: the client's name for elicitation, the approver's fingerprint at the desk."""
     decided_at: AwareDatetime
     expires_at: AwareDatetime
+    call: str = ""
+    """The call that an elicited yes belongs to; no other may use it."""
     signature: str | None = None
     """Ed25519 in hexadecimal, present where it came from the passphrase."""
 
@@ -246,12 +253,12 @@ def _state_of_finished(rows: Sequence[Row]) -> OperationState:
         return OperationState.UNKNOWN
     if any(row.resolution for row in rows):
         return OperationState.RECONCILED
-    if all(row.is_flat or (row.ended and row.residual is None and row.state.took_effect) for row in rows):
+    if all(row.is_done for row in rows):
         return OperationState.CLOSED
     sent = [row for row in rows if row.has_effect]
     if not sent:
         rejected = any(row.state is RowState.REJECTED for row in rows)
         return OperationState.REJECTED if rejected else OperationState.LAPSED
     short_of_it = [row for row in rows if not row.has_effect and not row.is_flat]
-    left_over = [row for row in sent if row.ended and not row.is_flat]
+    left_over = [row for row in sent if row.ended and not row.is_done]
     return OperationState.PARTIAL if short_of_it or left_over else OperationState.SUBMITTED

@@ -192,8 +192,7 @@ class Batch:
         if decision is not None and decision.channel is Channel.ELICITATION:
             for finding in desk_threshold(policy, record.used_today, measure):
                 raise Refused(finding.message)
-        sent = ledger.sent_since(plan.mode, plan.account_id, plan.created_at)
-        if other := scopes.known_too_late(plan, sent):
+        if other := scopes.known_too_late(plan, ledger.sent_after_planning(plan.plan_id)):
             raise Refused(
                 f"Operation {other.operation_id} was sent to the same instrument after this plan was made: plan again."
             )

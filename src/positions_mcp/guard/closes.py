@@ -103,16 +103,15 @@ def _outcome(
         detail = f"The API accepted the request but named no order for {target.symbol}.{unreadable}"
         return Outcome(RowState.UNKNOWN, detail, request_id=request_id)
     kept = tuple(SentOrder.of(order) for order in orders)
-    ended = not any(order.is_open for order in orders)
     living = [order for order in orders if order.status is not OrderStatus.REJECTED]
     if not living:
         why = "; ".join(order.details for order in kept if order.details)
         detail = f"The order was rejected: {why}." if why else "The order was rejected."
         return Outcome(RowState.REJECTED, detail, kept, request_id=request_id, ended=True)
     if deviation := _deviation(target, expected, living):
-        return Outcome(RowState.DEVIATED, deviation, kept, request_id=request_id, ended=ended)
+        return Outcome(RowState.DEVIATED, deviation, kept, request_id=request_id)
     state = RowState.QUEUED if any(order.is_queued for order in living) else RowState.SUBMITTED
-    return Outcome(state, "", kept, request_id=request_id, ended=ended)
+    return Outcome(state, "", kept, request_id=request_id)
 
 
 def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[Order]) -> str:

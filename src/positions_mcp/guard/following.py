@@ -71,9 +71,10 @@ def _observed(row: Row, target: CloseTarget, book: Book, orders: dict[str, Order
     if orders is None:
         update["ended"] = update.get("residual") == 0
         return update
+    # An end is an end only once what is left was read with it.
     read = tuple(SentOrder.of(orders[o.order_id]) if o.order_id in orders else o for o in row.orders)
     update["orders"] = read
-    update["ended"] = not any(order.is_open for order in read)
+    update["ended"] = "residual" in update and not any(order.is_open for order in read)
     if row.state in (RowState.SUBMITTED, RowState.QUEUED):
         if all(order.status == OrderStatus.REJECTED and not order.filled for order in read):
             update["state"] = RowState.REJECTED

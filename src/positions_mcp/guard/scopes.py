@@ -36,13 +36,10 @@ def in_doubt(plan: Plan, record: Record) -> Iterator[Finding]:
 
 
 def known_too_late(plan: Plan, sent: Iterable[Operation]) -> Operation | None:
-    """An operation on the same scope that left after the plan was made, so that the plan cannot have counted it."""
+    """Of operations sent after the plan was made, one on the same scope, which the plan cannot have counted."""
     for operation in sent:
-        if operation.operation_id == plan.plan_id:
-            continue
-        for _, row in shared(plan, [operation]):
-            if row.sent_at is not None and row.sent_at >= plan.created_at and row.state is not RowState.REJECTED:
-                return operation
+        if any(row.state not in (RowState.NOT_SENT, RowState.REJECTED) for _, row in shared(plan, [operation])):
+            return operation
     return None
 
 

@@ -207,6 +207,7 @@ class Guard:
             by=f"client {clean(client, 60) or 'unnamed'}",
             decided_at=now,
             expires_at=now + self._parts.policy.approval_lifetime,
+            call=self._parts.ids.new(),
         )
         sent = False
         try:
@@ -217,7 +218,7 @@ class Guard:
         finally:
             if not sent:
                 with anyio.CancelScope(shield=True):
-                    await self._lapse(operation, "the call that was approved ended before it was sent")
+                    await self._lapse(decision, "the call that was approved ended before it was sent")
         return report(done, self._parts.clock.now())
 
     async def send_approved(self, operation_id: str, *, caller: str) -> OperationReport:
@@ -289,10 +290,12 @@ class Guard:
             self._parts.store.move, operation.operation_id, expected=expected, to=to, reason=reason, now=now
         )
 
-    async def _lapse(self, operation: Operation, reason: str) -> None:
-        """End an approval that its call did not use. Where that cannot be written, it expires by itself."""
+    async def _lapse(self, decision: Decision, reason: str) -> None:
+        """End this call's own approval, which it did not use. Where that cannot be written, it expires by itself."""
         try:
-            await self._move(operation, (Stage.APPROVED,), Stage.LAPSED, reason)
+            operation = await self._parts.operation(decision.operation_id)
+            if operation.decision == decision:
+                await self._move(operation, (Stage.APPROVED,), Stage.LAPSED, reason)
         except (Refused, StoreUnavailable):
             return
 

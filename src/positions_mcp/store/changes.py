@@ -20,7 +20,7 @@ from positions_mcp.domain.supervision import Approver, Halt
 from positions_mcp.ports import Refusing
 from positions_mcp.store import keeping, records
 from positions_mcp.store.schema import as_text, operations
-from positions_mcp.store.transaction import Transaction, expect
+from positions_mcp.store.transaction import SENDING, Transaction, expect
 
 _OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
 _UNDER_WAY = (*_OPEN, Stage.APPROVED, Stage.CLAIMED)
@@ -100,7 +100,7 @@ def begin(
     _expect_lease(operation, lease.token, now)
     for other in (
         *transaction.unfinished(operation.plan.mode, operation.account_id),
-        *transaction.sent_since(operation.plan.mode, operation.account_id, operation.plan.created_at),
+        *transaction.sent_after_planning(operation_id),
     ):
         transaction.check(other)
     check(transaction)
@@ -120,7 +120,7 @@ def begin(
             "expected_quantity": reservation.expected_quantity,
         }
         rows.append(row.changed(**told))
-    return transaction.save(operation, "sending", now, rows=rows, lease=lease)
+    return transaction.save(operation, SENDING, now, rows=rows, lease=lease)
 
 
 def record(

@@ -76,6 +76,11 @@ def head_of(connection: Connection) -> tuple[int, str]:
     return int(sequence), digest
 
 
+def next_sequence(connection: Connection) -> int:
+    """The sequence that the entry of this transaction's next change will have."""
+    return head_of(connection)[0] + 1
+
+
 def last_state_digest(connection: Connection, operation_id: str) -> str | None:
     """What the last entry about an operation says it looked like."""
     newest = (

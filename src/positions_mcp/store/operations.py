@@ -115,10 +115,10 @@ class SqlOperationStore:
         with self._database.reading() as connection:
             return Transaction(connection).unfinished(mode, account_id)
 
-    def sent_since(self, mode: Mode, account_id: AccountId, instant: datetime) -> tuple[Operation, ...]:
-        """Operations of the account of which a row left at `instant` or later and was not rejected."""
+    def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
+        """Other operations of the account that sent something after this one was planned, by the journal's order."""
         with self._database.reading() as connection:
-            return Transaction(connection).sent_since(mode, account_id, instant)
+            return Transaction(connection).sent_after_planning(operation_id)
 
     def add_plan(self, plan: Plan, request_key: str, now: datetime, *, supersede: str | None = None) -> Operation:
         """Store a plan, or answer the open one of the same arguments and caller."""

@@ -17,7 +17,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.plans import Mode, canonical_json
-from positions_mcp.domain.states import RowState, Stage
+from positions_mcp.domain.states import Stage
 from positions_mcp.store.journal import digest_of
 from positions_mcp.store.schema import as_text, decisions, operations, rows
 
@@ -49,22 +49,25 @@ def select_operation(connection: Connection, operation_id: str) -> Operation | N
     return found[0] if found else None
 
 
-def insert_operation(connection: Connection, operation: Operation, request_key: str) -> None:
+def insert_operation(connection: Connection, operation: Operation, request_key: str, planned_entry: int) -> None:
     """Store a new operation."""
     plan = operation.plan
     connection.execute(
         insert(operations).values(
-            id=plan.plan_id, request_key=request_key, created_at=as_text(plan.created_at), **_columns(operation)
+            id=plan.plan_id,
+            request_key=request_key,
+            created_at=as_text(plan.created_at),
+            planned_entry=planned_entry,
+            **_columns(operation),
         )
     )
     _write_rows(connection, operation)
 
 
-def update_operation(connection: Connection, operation: Operation) -> None:
-    """Store a changed operation: its stage, rows and decision."""
-    connection.execute(
-        update(operations).where(operations.c.id == operation.operation_id).values(**_columns(operation))
-    )
+def update_operation(connection: Connection, operation: Operation, *, sent_entry: int | None = None) -> None:
+    """Store a changed operation: its stage, rows and decision. `sent_entry` is noted where it is given."""
+    values = _columns(operation) if sent_entry is None else {**_columns(operation), "sent_entry": sent_entry}
+    connection.execute(update(operations).where(operations.c.id == operation.operation_id).values(**values))
     connection.execute(delete(rows).where(rows.c.operation_id == operation.operation_id))
     _write_rows(connection, operation)
     if operation.decision is not None:
@@ -105,7 +108,6 @@ def due_at(operation: Operation) -> datetime | None:
 
 def _columns(operation: Operation) -> dict[str, Any]:
     plan, due = operation.plan, due_at(operation)
-    left = [row.sent_at for row in operation.rows if row.sent_at and _may_have_effect(row.state)]
     lease = operation.lease
     return {
         "mode": plan.mode.value,
@@ -115,15 +117,10 @@ def _columns(operation: Operation) -> dict[str, Any]:
         "updated_at": as_text(operation.updated_at),
         "due_at": as_text(due) if due else None,
         "unfinished": any(row.is_unfinished for row in operation.rows),
-        "sent_at": as_text(max(left)) if left else None,
         "plan": plan.canonical.decode(),
         "reason": operation.reason,
         "lease": canonical_json(lease.model_dump(mode="json")).decode() if lease else None,
     }
-
-
-def _may_have_effect(state: RowState) -> bool:
-    return state not in (RowState.NOT_SENT, RowState.REJECTED)
 
 
 def _write_rows(connection: Connection, operation: Operation) -> None:

@@ -24,7 +24,8 @@ operations = Table(
     Column("updated_at", Text, nullable=False),
     Column("due_at", Text),  # when time alone changes the stage; null once nothing will
     Column("unfinished", Boolean, nullable=False),
-    Column("sent_at", Text),  # the latest row that left and was not rejected
+    Column("planned_entry", BigInteger, nullable=False),  # the journal's entry that made the plan
+    Column("sent_entry", BigInteger),  # the latest entry that made a row SENDING
     Column("plan", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("lease", Text),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken
 from positions_mcp.domain.ids import AccountId
@@ -17,8 +17,10 @@ from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.states import Stage
 from positions_mcp.domain.supervision import Halt
 from positions_mcp.store import journal, keeping, records
-from positions_mcp.store.schema import as_text, operations
+from positions_mcp.store.schema import operations
 
+SENDING = "sending"
+"""The event that makes rows SENDING."""
 VALUE_EVENTS = {"halt": ("halted", "resumed"), "approver": ("approver set",)}
 """The journal's events that set each single value."""
 
@@ -42,10 +44,16 @@ class Transaction:
         """Operations of the account that may still change its book, oldest first."""
         return records.select_operations(self.connection, *_of(mode, account_id), operations.c.unfinished.is_(True))
 
-    def sent_since(self, mode: Mode, account_id: AccountId, instant: datetime) -> tuple[Operation, ...]:
-        """Operations of the account of which a row left at `instant` or later and was not rejected."""
-        later = operations.c.sent_at >= as_text(instant)
-        return records.select_operations(self.connection, *_of(mode, account_id), later)
+    def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
+        """Other operations of the account that sent something after this one was planned, by the journal's order."""
+        mine = select(operations).where(operations.c.id == operation_id).subquery()
+        return records.select_operations(
+            self.connection,
+            operations.c.mode == select(mine.c.mode).scalar_subquery(),
+            operations.c.account_id == select(mine.c.account_id).scalar_subquery(),
+            operations.c.sent_entry > select(mine.c.planned_entry).scalar_subquery(),
+            operations.c.id != operation_id,
+        )
 
     def operation(self, operation_id: str) -> Operation:
         """An operation that is as its last journal entry left it.
@@ -70,7 +78,7 @@ class Transaction:
 
     def add(self, operation: Operation, request_key: str, content: dict[str, Any]) -> Operation:
         """Store a new operation and say so in the journal."""
-        records.insert_operation(self.connection, operation, request_key)
+        records.insert_operation(self.connection, operation, request_key, journal.next_sequence(self.connection))
         return self._note(operation, "plan made", content)
 
     def save(
@@ -92,7 +100,8 @@ class Transaction:
             raise Overtaken(
                 f"Operation {operation.operation_id} is {operation.stage}: this can no longer happen to it."
             ) from error
-        records.update_operation(self.connection, changed)
+        sent_entry = journal.next_sequence(self.connection) if event == SENDING else None
+        records.update_operation(self.connection, changed, sent_entry=sent_entry)
         told = {**(content or {}), "stage": changed.stage.value}
         if rows:
             told["rows"] = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]

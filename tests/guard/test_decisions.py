@@ -1,0 +1,335 @@
+"""Human decisions: bound to one plan, signed where they come from the desk, used once, and lapsing."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
+from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreUnavailable
+from positions_mcp.domain.operations import Decision
+from positions_mcp.domain.policy import Channel, Policy
+from positions_mcp.domain.states import OperationState, Stage
+from positions_mcp.guard import signatures
+from positions_mcp.guard.ladder import Rung
+from positions_mcp.guard.service import Wait
+from positions_mcp.guard.signatures import Hardness, new_approver
+
+DESK_ONLY = Policy(**{**POLICY.model_dump(), "channel": Channel.DESK})
+
+
+async def state_of(it: Desk, operation_id: str) -> OperationState:
+    return (await it.guard.operation(operation_id)).state
+
+
+@pytest.mark.requirement("G-01")
+async def test_without_form_elicitation_and_without_an_approver_the_person_is_told_what_to_run(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        planned = await it.plan("AAPL")
+        step = await it.guard.step(planned, can_elicit=False)
+        assert step.rung is Rung.REFUSE
+        assert step.for_the_person.endswith("positions-mcp approver init")
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        step = await it.guard.step(planned, can_elicit=False)
+        assert step.rung is Rung.DESK
+        assert step.for_the_person.endswith(f"positions-mcp approve {planned.operation.operation_id}")
+
+
+@pytest.mark.requirement("G-01")
+async def test_a_yes_in_the_client_is_not_enough_where_the_desk_is_required(tmp_path: Path) -> None:
+    async with desk(tmp_path, policy=DESK_ONLY) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        operation = await it.asked("AAPL")
+        with pytest.raises(Refused):
+            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        assert it.exchange.requests == []
+        assert await state_of(it, operation.operation_id) is OperationState.AWAITING_APPROVAL
+
+
+@pytest.mark.requirement("G-01")
+async def test_a_plan_that_was_never_put_before_a_person_cannot_be_approved(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        operation = (await it.plan("AAPL")).operation
+        with pytest.raises(Overtaken):
+            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        with pytest.raises(Refused):
+            await it.supervisor.approve(operation.operation_id, PASSPHRASE)
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-01")
+async def test_without_any_decision_nothing_is_sent_however_often_it_is_asked_for(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        operation = await it.asked("AAPL")
+        for _ in range(3):
+            with pytest.raises(Refused):
+                await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_waiting_call_sends_as_soon_as_the_desk_says_yes_and_tells_how_long_it_waits(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        operation = await it.asked("AAPL")
+        told: list[tuple[float, float]] = []
+
+        async def on_wait(waited: float, at_most: float) -> None:
+            told.append((waited, at_most))
+            if len(told) == 3:
+                await it.supervisor.approve(operation.operation_id, PASSPHRASE)
+
+        report = await it.guard.wait_and_send(operation, caller=CALLER, wait=Wait(45, on_wait))
+        assert report.state is OperationState.SUBMITTED
+        assert len(it.exchange.requests) == 1
+        assert told == [(0.0, 45), (0.5, 45), (1.0, 45)]
+        assert "desk, approver" in report.decision
+
+
+async def test_a_call_that_waits_in_vain_leaves_the_plan_open_for_the_desk(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        report = await it.guard.wait_and_send(operation, caller=CALLER, wait=Wait(45))
+        assert report.state is OperationState.AWAITING_APPROVAL
+        assert sum(it.pauses) == pytest.approx(45)
+        report = await it.guard.wait_and_send(operation, caller=CALLER, wait=Wait(600))
+        assert report.state is OperationState.EXPIRED
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_desk_approval_that_no_call_uses_lapses_after_a_minute(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.approved_at_desk("AAPL")
+        assert await state_of(it, operation.operation_id) is OperationState.APPROVED
+        it.clock.advance(timedelta(seconds=60))
+        with pytest.raises(Overtaken):
+            await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert await state_of(it, operation.operation_id) is OperationState.LAPSED
+        assert it.exchange.requests == []
+
+
+async def test_a_reject_at_the_desk_ends_the_waiting_call(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        await it.supervisor.reject(operation.operation_id, by="root")
+        report = await it.guard.wait_and_send(operation, caller=CALLER, wait=Wait(45))
+        assert report.state is OperationState.DECLINED
+        assert report.anything_sent is False
+
+
+@pytest.mark.requirement("G-02")
+@pytest.mark.parametrize("passphrase", ["", "correct horse battery", PASSPHRASE.upper(), PASSPHRASE + " "])
+async def test_a_wrong_passphrase_approves_nothing(tmp_path: Path, passphrase: str) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        operation = await it.asked("AAPL")
+        with pytest.raises(Refused, match="passphrase"):
+            await it.supervisor.approve(operation.operation_id, passphrase)
+        assert await state_of(it, operation.operation_id) is OperationState.AWAITING_APPROVAL
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_signature_is_good_for_one_plan_one_time_and_one_key(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        approver = new_approver(PASSPHRASE, it.clock.now(), hardness=QUICK)
+        other = new_approver(PASSPHRASE, it.clock.now(), hardness=QUICK)
+        one, two = (await it.plan("AAPL")).operation.plan, (await it.plan("TSLA")).operation.plan
+        now = it.clock.now()
+        until = now + timedelta(seconds=60)
+        decision = signatures.sign(approver, PASSPHRASE, one, channel=Channel.DESK, now=now, until=until)
+        signatures.verify(approver, one, decision)
+        wrong: list[tuple[Any, Any, Any]] = [
+            (approver, two, decision),
+            (approver, one.changed(account_id=7), decision),
+            (approver, one.changed(caller="another"), decision),
+            (approver, one, decision.changed(expires_at=until + timedelta(seconds=1))),
+            (approver, one, decision.changed(signature="00" * 64)),
+            (approver, one, decision.changed(signature="not hexadecimal")),
+            (other, one, decision),
+            (None, one, decision),
+        ]
+        for key, plan, signed in wrong:
+            with pytest.raises(Refused):
+                signatures.verify(key, plan, signed)
+
+
+@pytest.mark.requirement("G-01", "G-02")
+async def test_a_decision_row_that_nobody_signed_sends_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        first = await it.approved_at_desk("AAPL")
+        second = await it.asked("TSLA")
+        copied = it.store.operation(first.operation_id).decision.changed(
+            operation_id=second.operation_id, digest=second.plan.digest
+        )
+        it.store.decide(copied, it.clock.now())
+        with pytest.raises(Refused, match="not signed"):
+            await it.guard.send_approved(second.operation_id, caller=CALLER)
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-01", "G-02")
+async def test_a_yes_in_the_client_that_another_process_wrote_down_sends_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        forged = Decision(
+            operation_id=operation.operation_id,
+            digest=operation.plan.digest,
+            channel=Channel.ELICITATION,
+            approved=True,
+            by="client Claude",
+            decided_at=it.clock.now(),
+            expires_at=it.clock.now() + timedelta(seconds=60),
+        )
+        it.store.decide(forged, it.clock.now())
+        with pytest.raises(Refused):
+            await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        with pytest.raises(Refused):
+            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-02", "G-06")
+async def test_an_approval_is_used_once(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.approved_at_desk("AAPL")
+        done = await asyncio.gather(
+            *(it.guard.send_approved(operation.operation_id, caller=CALLER) for _ in range(5)), return_exceptions=True
+        )
+        assert [type(one) for one in done if isinstance(one, Exception)] == [Overtaken] * 4
+        assert len(it.exchange.requests) == 1
+
+
+@pytest.mark.requirement("G-06")
+async def test_several_yeses_to_one_plan_send_once_and_a_replay_sends_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL", "TSLA")
+        done = await asyncio.gather(
+            *(it.guard.send_elicited(operation, caller=CALLER, client="Claude") for _ in range(5)),
+            return_exceptions=True,
+        )
+        assert sum(not isinstance(one, Exception) for one in done) == 1
+        with pytest.raises(Refused):
+            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        assert len(it.exchange.requests) == 2
+
+
+@pytest.mark.requirement("G-01")
+async def test_a_declined_set_of_targets_is_not_asked_about_again_for_ten_minutes_except_at_the_desk(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as it:
+        declined = await it.asked("AAPL", "TSLA")
+        await it.guard.decline(declined, client="Claude")
+        for again in (await it.plan("TSLA", "AAPL"), await it.plan("AAPL", "TSLA", cancel_orders=True)):
+            assert again.operation.operation_id != declined.operation_id
+            assert (await it.guard.step(again, can_elicit=True)).rung is Rung.REFUSE
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        again = await it.plan("AAPL", "TSLA")
+        assert (await it.guard.step(again, can_elicit=True)).rung is Rung.DESK
+        operation = await it.guard.ask(again.operation)
+        with pytest.raises(Refused):
+            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        assert (await it.guard.step(await it.plan("AAPL"), can_elicit=True)).rung is Rung.ELICITATION
+        it.clock.advance(timedelta(minutes=10))
+        later = await it.plan("AAPL", "TSLA")
+        assert (await it.guard.step(later, can_elicit=True)).rung is Rung.ELICITATION
+
+
+@pytest.mark.requirement("G-07")
+async def test_a_call_cancelled_between_yes_and_sending_lapses_at_once(tmp_path: Path) -> None:
+    reached = anyio.Event()
+
+    async def hold(name: str, _operation_id: str) -> None:
+        if name == "read again":
+            reached.set()
+            await anyio.sleep(0.05)
+
+    async with desk(tmp_path, checkpoint=hold) as it:
+        operation = await it.asked("AAPL")
+        async with anyio.create_task_group() as tasks:
+
+            async def call() -> None:
+                await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+
+            tasks.start_soon(call)
+            await reached.wait()
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(5):
+            while (await state_of(it, operation.operation_id)) is OperationState.APPROVED:
+                await anyio.sleep(0.01)
+        assert await state_of(it, operation.operation_id) is OperationState.LAPSED
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-02")
+async def test_replacing_the_approver_needs_the_old_passphrase(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        first = await it.supervisor.set_up_approver(PASSPHRASE)
+        with pytest.raises(Refused):
+            await it.supervisor.set_up_approver("a completely new one")
+        with pytest.raises(Refused):
+            await it.supervisor.replace_approver("not the old one at all", "a completely new one")
+        assert it.store.approver() == first
+        second = await it.supervisor.replace_approver(PASSPHRASE, "a completely new one")
+        assert signatures.succeeds(second, first)
+        operation = await it.asked("AAPL")
+        with pytest.raises(Refused):
+            await it.supervisor.approve(operation.operation_id, PASSPHRASE)
+        await it.supervisor.approve(operation.operation_id, "a completely new one")
+        report = await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert report.state is OperationState.SUBMITTED
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_running_server_does_not_accept_an_approver_that_the_old_one_did_not_endorse(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.approved_at_desk("AAPL")
+        before = it.store.approver()
+        await it.guard.send_approved((await it.plan("AAPL", create=False)).operation.operation_id, caller=CALLER)
+        forged = new_approver("the thief's passphrase", it.clock.now(), hardness=QUICK).changed(
+            previous_public_key=before.public_key
+        )
+        it.store.set_approver(forged, replacing=before.public_key, now=it.clock.now())
+        operation = await it.asked("TSLA")
+        until = it.clock.now() + timedelta(seconds=60)
+        stolen = signatures.sign(
+            forged, "the thief's passphrase", operation.plan, channel=Channel.DESK, now=it.clock.now(), until=until
+        )
+        it.store.decide(stolen, it.clock.now())
+        with pytest.raises(Refused, match="replaced without"):
+            await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert len(it.exchange.requests) == 1
+
+
+def test_a_short_passphrase_is_refused_and_the_default_cost_is_high() -> None:
+    from guard.exchange import FRIDAY
+
+    with pytest.raises(InvalidInput):
+        new_approver("eleven char", FRIDAY)
+    assert 128 * Hardness().r * Hardness().n >= 128 * 2**20
+
+
+async def test_the_passphrase_is_in_no_file_of_the_store(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.approved_at_desk("AAPL")
+        for path in tmp_path.iterdir():
+            assert PASSPHRASE.encode() not in path.read_bytes()
+
+
+async def test_a_store_that_cannot_be_written_sends_nothing(tmp_path: Path) -> None:
+    from store.test_opening import no_file_may_grow_beyond
+
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        log = tmp_path / "operations.sqlite-wal"
+        with no_file_may_grow_beyond(log.stat().st_size), pytest.raises(StoreUnavailable):
+            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        assert it.exchange.requests == []
+        assert it.store.operation(operation.operation_id).stage is Stage.AWAITING_APPROVAL

@@ -1,0 +1,183 @@
+"""From submitted to closed, and what may be concluded of an unknown outcome."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
+from guard.exchange import ACCOUNT, instrument, raising
+from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
+from positions_mcp.domain.operations import Conclusion
+from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.guard.reports import OperationReport
+from positions_mcp.guard.service import Wait
+
+
+async def unknown(it: Desk, *instruments: str, effect: bool, **options: Any) -> OperationReport:
+    faults = it.exchange.after if effect else it.exchange.before
+    faults.append(raising(OutcomeUnknown("dropped")))
+    report = await it.close(*instruments, **options)
+    assert report.state is OperationState.UNKNOWN
+    return report
+
+
+@pytest.mark.requirement("G-14")
+async def test_what_is_left_is_stated_for_every_target(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL", "TSLA")).operation_id
+        it.exchange.fill(AAPL, 30)
+        it.exchange.end(AAPL, OrderStatus.CANCELED)
+        it.exchange.fill(TSLA)
+        report = await it.guard.operation(operation_id)
+        assert report.state is OperationState.PARTIAL
+        assert {row.symbol: row.residual for row in report.rows} == {"AAPL": Decimal(70), "TSLA": Decimal(0)}
+        (order,) = next(row.orders for row in report.rows if row.symbol == "AAPL")
+        assert (order.filled, order.status) == (Decimal(30), "CANCELED")
+
+
+@pytest.mark.requirement("G-14")
+async def test_a_flat_position_with_an_order_still_open_is_not_closed(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL")).operation_id
+        del it.exchange.positions[instrument(AAPL)]
+        report = await it.guard.operation(operation_id)
+        assert report.state is OperationState.SUBMITTED
+        assert report.rows[0].residual == 0
+        assert it.store.operation(operation_id).rows[0].is_unfinished
+
+
+async def test_an_order_rejected_after_it_was_accepted_is_rejected_with_its_reason(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL")).operation_id
+        it.exchange.end(AAPL, OrderStatus.REJECTED, "halted symbol")
+        report = await it.guard.operation(operation_id)
+        assert report.state is OperationState.REJECTED
+        assert "halted symbol" in report.rows[0].detail
+
+
+async def test_waiting_follows_until_nothing_more_will_happen(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL")).operation_id
+        told: list[float] = []
+
+        async def on_wait(waited: float, _: float) -> None:
+            told.append(waited)
+            if waited == 2:
+                it.exchange.fill(AAPL)
+
+        report = await it.guard.operation(operation_id, wait=Wait(45, on_wait))
+        assert report.state is OperationState.CLOSED
+        assert told == [0, 1, 2]
+
+
+async def test_where_orders_cannot_be_read_the_book_alone_is_followed(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL")).operation_id
+        it.exchange.orders_fail = True
+        it.exchange.fill(AAPL, 60)
+        report = await it.guard.operation(operation_id)
+        assert (report.state, report.rows[0].residual) == (OperationState.SUBMITTED, 40)
+        it.exchange.fill(AAPL)
+        assert (await it.guard.operation(operation_id)).state is OperationState.CLOSED
+
+
+async def test_where_the_account_cannot_be_read_the_report_says_so(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL")).operation_id
+        it.exchange.reads_fail = True
+        report = await it.guard.operation(operation_id)
+        assert report.state is OperationState.SUBMITTED
+        assert "could not be read now" in report.not_followed
+
+
+@pytest.mark.requirement("G-05")
+async def test_an_order_that_appeared_with_the_request_shows_that_it_took_effect(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        sent = await unknown(it, "AAPL", effect=True)
+        report = await it.guard.operation(sent.operation_id)
+        assert report.state is OperationState.RECONCILED
+        assert report.rows[0].state is RowState.UNKNOWN
+        assert report.rows[0].resolution.startswith("took effect (positions-mcp): An order for AAPL appeared")
+        assert len(report.rows[0].orders) == 1
+        assert it.events()[-1] == "reconciled"
+        it.exchange.fill(AAPL)
+        assert (await it.guard.operation(sent.operation_id)).rows[0].residual == 0
+
+
+@pytest.mark.requirement("G-05")
+async def test_a_position_that_is_flat_shows_that_it_took_effect_where_orders_cannot_be_read(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        sent = await unknown(it, "AAPL", effect=True)
+        it.exchange.orders_fail = True
+        assert (await it.guard.operation(sent.operation_id)).state is OperationState.UNKNOWN
+        it.exchange.fill(AAPL)
+        report = await it.guard.operation(sent.operation_id)
+        assert report.state is OperationState.RECONCILED
+        assert "AAPL is flat now; 100 were to be closed" in report.rows[0].resolution
+
+
+@pytest.mark.requirement("G-05")
+async def test_an_unchanged_book_proves_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        sent = await unknown(it, "AAPL", effect=False)
+        for _ in range(3):
+            report = await it.guard.operation(sent.operation_id)
+            assert report.state is OperationState.UNKNOWN
+        assert "only a person can conclude" in report.next_step
+
+
+@pytest.mark.requirement("G-05")
+async def test_an_order_that_was_there_before_is_no_evidence(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.exchange.close_position(ACCOUNT, instrument(AAPL))
+        it.clock.advance(timedelta(minutes=1))
+        sent = await unknown(it, "AAPL", effect=False)
+        assert (await it.guard.operation(sent.operation_id)).state is OperationState.UNKNOWN
+
+
+@pytest.mark.requirement("G-05")
+async def test_an_order_of_another_operation_is_no_evidence(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.close("AAPL")
+        sent = await unknown(it, "AAPL", effect=False, cancel_orders=True)
+        assert (await it.guard.operation(sent.operation_id)).state is OperationState.UNKNOWN
+
+
+@pytest.mark.requirement("G-05")
+async def test_only_a_person_with_the_passphrase_concludes_that_it_did_not(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        sent = await unknown(it, "AAPL", effect=False)
+        settle = {"by": "root", "evidence": "called the desk: no order"}
+        with pytest.raises(Refused):
+            await it.supervisor.settle(sent.operation_id, "AAPL", Conclusion.DID_NOT, "wrong passphrase", **settle)
+        with pytest.raises(InvalidInput):
+            await it.supervisor.settle(sent.operation_id, "NVDA", Conclusion.DID_NOT, PASSPHRASE, **settle)
+        report = await it.supervisor.settle(sent.operation_id, "aapl", Conclusion.DID_NOT, PASSPHRASE, **settle)
+        assert report.state is OperationState.RECONCILED
+        assert "did not take effect (root): called the desk" in report.rows[0].resolution
+        with pytest.raises(Refused, match="nothing to settle"):
+            await it.supervisor.settle(sent.operation_id, "AAPL", Conclusion.TOOK_EFFECT, PASSPHRASE, **settle)
+        assert (await it.close("AAPL")).state is OperationState.SUBMITTED
+        assert it.store.verify().intact
+
+
+async def test_operations_are_listed_newest_first_by_state_and_by_caller(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.close("AAPL")
+        declined = await it.asked("MSFT")
+        await it.guard.decline(declined, client="Claude")
+        await it.plan("TSLA", caller="another")
+        assert len(await it.guard.operations()) == 3
+        assert len(await it.guard.operations(caller=CALLER)) == 2
+        (found,) = await it.guard.operations(state=OperationState.DECLINED)
+        assert found.operation_id == declined.operation_id
+        assert len(await it.guard.operations(limit=1)) == 1
+        with pytest.raises(InvalidInput):
+            await it.guard.operations(limit=0)

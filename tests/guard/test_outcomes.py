@@ -1,0 +1,238 @@
+"""What every answer to a close is taken to mean, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from guard.desk import AAPL, TSLA, desk
+from guard.exchange import instrument, raising
+from positions_mcp.domain.enums import OrderSide
+from positions_mcp.domain.errors import (
+    Forbidden,
+    NothingSent,
+    OutcomeUnknown,
+    PositionsError,
+    RateLimited,
+    Refused,
+    RequestRejected,
+)
+from positions_mcp.domain.orders import Order
+from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.guard.verdict import Rule
+
+UNKNOWN = OutcomeUnknown("the connection dropped", request_id="req-7")
+
+
+@pytest.mark.requirement("G-05")
+@pytest.mark.parametrize("effect", ["before the effect", "after the effect"])
+@pytest.mark.parametrize("error", [UNKNOWN, ValueError("a defect of the client")], ids=["dropped", "defect"])
+async def test_an_unknown_outcome_is_said_sends_nothing_more_and_locks_its_scope(
+    tmp_path: Path, effect: str, error: Exception
+) -> None:
+    async with desk(tmp_path) as it:
+        faults = it.exchange.before if effect.startswith("before") else it.exchange.after
+        faults.append(raising(error))
+        report = await it.close("AAPL", "TSLA", "MSFT")
+        assert report.state is OperationState.UNKNOWN
+        assert report.anything_sent is None
+        assert [(row.symbol, row.state) for row in report.rows] == [
+            ("TSLA", RowState.UNKNOWN),
+            ("AAPL", RowState.NOT_SENT),
+            ("MSFT", RowState.NOT_SENT),
+        ]
+        assert len(it.exchange.requests) == 1
+        for wanted in (["TSLA"], []):
+            verdict = (await it.plan(*wanted)).verdict
+            assert Rule.IN_DOUBT in {finding.rule for finding in verdict.refusals}
+        assert not (await it.plan("AAPL")).verdict.is_refused
+        assert (await it.guard.status()).use[0].in_doubt == (report.operation_id,)
+
+
+@pytest.mark.requirement("G-05")
+async def test_an_unknown_close_all_locks_the_account(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.before.append(raising(UNKNOWN))
+        report = await it.close()
+        assert {row.state for row in report.rows} == {RowState.UNKNOWN}
+        assert (await it.plan("AAPL")).verdict.refusals[0].rule is Rule.IN_DOUBT
+
+
+@pytest.mark.requirement("G-05")
+async def test_no_answer_in_time_is_unknown(tmp_path: Path) -> None:
+    from datetime import timedelta
+
+    async with desk(tmp_path, write_timeout=timedelta(seconds=0.05)) as it:
+        it.exchange.after.append(anyio.sleep_forever)
+        report = await it.close("AAPL")
+        assert report.rows[0].detail.startswith("No answer within 0.05 seconds.")
+        assert report.state is OperationState.UNKNOWN
+        assert it.exchange.effects == [instrument(AAPL)]
+
+
+@pytest.mark.parametrize("error", [RequestRejected("no", status=422), Forbidden("no"), RateLimited("later")])
+async def test_a_readable_refusal_rejects_its_row_and_the_rest_goes_on(tmp_path: Path, error: PositionsError) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.before.append(raising(error))
+        report = await it.close("AAPL", "TSLA")
+        assert [(row.symbol, row.state) for row in report.rows] == [
+            ("TSLA", RowState.REJECTED),
+            ("AAPL", RowState.SUBMITTED),
+        ]
+        assert report.state is OperationState.PARTIAL
+
+
+async def test_an_order_already_rejected_rejects_its_row_with_the_reason_quoted(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.reject = "no\nmarket\u202e"
+        report = await it.close("AAPL")
+        assert report.state is OperationState.REJECTED
+        assert report.rows[0].detail == "The order was rejected: no market."
+
+
+def nothing(_: list[Order]) -> list[Order]:
+    return []
+
+
+def smaller(orders: list[Order]) -> list[Order]:
+    return [order.model_copy(update={"quantity": Decimal(1)}) for order in orders]
+
+
+def turned(orders: list[Order]) -> list[Order]:
+    return [order.model_copy(update={"side": OrderSide.BUY}) for order in orders]
+
+
+def without_quantity(orders: list[Order]) -> list[Order]:
+    return [order.model_copy(update={"quantity": None}) for order in orders]
+
+
+def by_symbol_only(orders: list[Order]) -> list[Order]:
+    return [order.model_copy(update={"instrument_id": None}) for order in orders]
+
+
+def split(orders: list[Order]) -> list[Order]:
+    return [order.model_copy(update={"quantity": order.quantity / 2}) for order in orders for _ in range(2)]
+
+
+def of_something_else(orders: list[Order]) -> list[Order]:
+    return [order.model_copy(update={"instrument_id": instrument(77), "symbol": "EVIL"}) for order in orders]
+
+
+@pytest.mark.requirement("G-02", "G-05")
+@pytest.mark.parametrize(
+    ("change", "state", "detail"),
+    [
+        (nothing, RowState.UNKNOWN, "named no order for AAPL"),
+        (smaller, RowState.DEVIATED, "Planned SELL 100 AAPL; the order is for 1."),
+        (turned, RowState.DEVIATED, "Planned SELL 100 AAPL; the order's side is BUY."),
+        (without_quantity, RowState.DEVIATED, "states no quantity"),
+        (of_something_else, RowState.UNKNOWN, "named no order for AAPL"),
+        (by_symbol_only, RowState.SUBMITTED, ""),
+        (split, RowState.SUBMITTED, ""),
+    ],
+)
+async def test_the_answer_is_compared_with_the_plan(
+    tmp_path: Path, change: Callable[[list[Order]], list[Order]], state: RowState, detail: str
+) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change_answer = change
+        report = await it.close("AAPL")
+        assert report.rows[0].state is state
+        assert detail in report.rows[0].detail
+        if change is of_something_else:
+            assert "SELL 100 EVIL" in report.reason
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_deviation_stands_first_in_the_report(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change_answer = lambda orders: smaller(orders) if orders[0].symbol == "MSFT" else orders
+        report = await it.close("AAPL", "TSLA", "MSFT")
+        assert [row.symbol for row in report.rows] == ["MSFT", "TSLA", "AAPL"]
+        assert report.headline == "PAPER SUBMITTED: 1 deviated, 2 submitted; 0 of 3 flat"
+
+
+async def test_close_all_accounts_for_every_target_of_one_request(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change_answer = lambda orders: [order for order in orders if order.symbol != "MSFT"]
+        report = await it.close(cancel_orders=True)
+        assert it.exchange.requests == ["close all cancel_orders=True"]
+        assert {row.symbol: row.state for row in report.rows} == {
+            "MSFT": RowState.UNKNOWN,
+            "TSLA": RowState.SUBMITTED,
+            "AAPL": RowState.SUBMITTED,
+        }
+        assert report.state is OperationState.UNKNOWN
+
+
+async def test_a_queued_order_is_its_own_state(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.queue = True
+        report = await it.close("AAPL")
+        assert report.rows[0].state is RowState.QUEUED
+        assert report.state is OperationState.SUBMITTED
+
+
+@pytest.mark.requirement("G-06")
+async def test_where_nothing_left_it_is_tried_again_for_five_seconds_under_the_same_decision(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.before = [raising(NothingSent("no route"))] * 3
+        report = await it.close("AAPL")
+        assert report.state is OperationState.SUBMITTED
+        assert it.exchange.effects == [instrument(AAPL)]
+        assert it.pauses == [0.2, 0.4, 0.8]
+        assert it.events().count("sending") == 4
+
+
+async def test_after_five_seconds_nothing_more_is_tried(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.before = [raising(NothingSent("no route"))] * 40
+        report = await it.close("AAPL", "TSLA")
+        assert report.state is OperationState.LAPSED
+        assert report.anything_sent is False
+        assert {row.state for row in report.rows} == {RowState.NOT_SENT}
+        assert 5 <= sum(it.pauses) < 7
+        assert it.exchange.effects == []
+
+
+@pytest.mark.requirement("G-11")
+async def test_outcomes_that_fail_in_a_row_trip_the_halt_within_the_batch(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.before = [raising(RequestRejected("no"))] * 5
+        report = await it.close("AAPL", "TSLA", "MSFT")
+        assert it.store.halt().reason == "3 rejected or unknown outcomes in a row"
+        assert report.state is OperationState.REJECTED
+        with pytest.raises(Refused, match="halted"):
+            await it.close("AAPL")
+        assert len(it.exchange.requests) == 3
+
+
+@pytest.mark.requirement("G-04")
+async def test_an_outcome_that_cannot_be_journalled_is_told_and_ends_the_batch(tmp_path: Path) -> None:
+    from store.test_opening import no_file_may_grow_beyond
+
+    async with desk(tmp_path) as it:
+        limit = anyio.Event()
+        log = tmp_path / "operations.sqlite-wal"
+        full = no_file_may_grow_beyond(0)
+
+        async def fill_disk() -> None:
+            nonlocal full
+            full = no_file_may_grow_beyond(log.stat().st_size)
+            full.__enter__()
+            limit.set()
+
+        it.exchange.after.append(fill_disk)
+        try:
+            report = await it.close("AAPL", "TSLA")
+        finally:
+            full.__exit__(None, None, None)
+        assert limit.is_set()
+        assert it.exchange.effects == [instrument(TSLA)]
+        assert report.rows[0].state is RowState.SUBMITTED
+        assert "could not be journalled" in report.reason
+        assert it.store.operation(report.operation_id).rows[0].state is RowState.SENDING

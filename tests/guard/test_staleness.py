@@ -1,0 +1,115 @@
+"""The book is read again before sending: more is stale, less is not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guard.desk import AAPL, CALLER, TSLA, Desk, desk
+from guard.exchange import held, instrument
+from positions_mcp.domain.errors import Overtaken
+from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.guard.reports import OperationReport
+
+
+async def say_yes(it: Desk, operation: Operation) -> OperationReport:
+    return await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+
+
+@pytest.mark.requirement("G-03")
+@pytest.mark.parametrize(
+    ("number", "change", "reason"),
+    [
+        (AAPL, {"quantity": Decimal(101)}, "AAPL grew: 100 planned, 101 held."),
+        (TSLA, {"quantity": Decimal(-51)}, "TSLA grew: -50 planned, -51 held."),
+        (AAPL, {"quantity": Decimal(-1)}, "AAPL changed sign: 100 planned, -1 held."),
+        (AAPL, {"market_value": Decimal(16600)}, "AAPL moved +10.3 % in value"),
+        (AAPL, {"market_value": Decimal(13500)}, "AAPL moved -10.3 % in value"),
+        (AAPL, {"quantity": Decimal(50), "market_value": Decimal(8400)}, "AAPL moved +11.6 % in value"),
+        (AAPL, {"market_value": None}, "AAPL has no value now"),
+    ],
+)
+async def test_growth_a_change_of_sign_or_a_price_beyond_the_tolerance_is_stale(
+    tmp_path: Path, number: int, change: dict[str, Any], reason: str
+) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL", "TSLA")
+        it.exchange.change(number, **change)
+        report = await say_yes(it, operation)
+        assert report.state is OperationState.STALE
+        assert reason in report.reason
+        assert it.exchange.requests == []
+        assert report.anything_sent is False
+
+
+@pytest.mark.requirement("G-03")
+async def test_a_quantity_nearer_zero_is_sent_and_said(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        it.exchange.change(AAPL, quantity=Decimal(60), available_quantity=Decimal(60), market_value=Decimal(9030))
+        report = await say_yes(it, operation)
+        assert report.state is OperationState.SUBMITTED
+        assert report.rows[0].state is RowState.SUBMITTED
+        assert report.rows[0].planned == "SELL 60"
+        assert report.rows[0].detail == "60 held now, 100 when planned"
+
+
+@pytest.mark.requirement("G-03")
+async def test_a_target_already_flat_is_said_and_the_rest_is_sent(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL", "TSLA")
+        del it.exchange.positions[instrument(TSLA)]
+        report = await say_yes(it, operation)
+        assert it.exchange.effects == [instrument(AAPL)]
+        by_symbol = {row.symbol: row for row in report.rows}
+        assert by_symbol["TSLA"].state is RowState.NOT_SENT
+        assert "Already flat" in by_symbol["TSLA"].detail
+        it.exchange.fill(AAPL)
+        assert (await it.guard.operation(operation.operation_id)).state is OperationState.CLOSED
+
+
+@pytest.mark.requirement("G-03")
+async def test_close_all_is_stale_when_something_new_is_held_or_the_book_contradicts_itself(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked()
+        it.exchange.hold(held("NVDA", 1, number=9))
+        assert (await say_yes(it, operation)).state is OperationState.STALE
+        again = await it.approved_at_desk()
+        it.exchange.consistent = False
+        report = await it.guard.send_approved(again.operation_id, caller=CALLER)
+        assert report.state is OperationState.STALE
+        assert it.exchange.requests == []
+
+
+async def test_a_book_that_cannot_be_read_again_sends_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        planned = await it.plan("AAPL")
+        assert planned.operation == operation
+        it.exchange.orders_fail = True
+
+        async def fail(name: str, _: str) -> None:
+            it.exchange.reads_fail = name == "claimed"
+
+        object.__setattr__(it.guard._executor._means, "checkpoint", fail)
+        report = await say_yes(it, operation)
+        assert report.state is OperationState.LAPSED
+        assert "could not be read again" in report.reason
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-02", "G-03")
+async def test_an_approval_of_a_stale_plan_is_used_up(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.approved_at_desk("AAPL")
+        it.exchange.change(AAPL, quantity=Decimal(200))
+        report = await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert report.state is OperationState.STALE
+        it.exchange.change(AAPL, quantity=Decimal(100))
+        with pytest.raises(Overtaken):
+            await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert it.exchange.requests == []
