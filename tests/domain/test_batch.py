@@ -21,7 +21,7 @@ from positions_mcp.domain.batch import SubmitAnswer, batch_report
 from positions_mcp.domain.batch_reasons import NextStep
 from positions_mcp.domain.errors import NothingSent, OutcomeUnknown, RequestRejected, Sent
 from positions_mcp.domain.ids import NIL_UUID
-from positions_mcp.domain.records import UnreadableRow
+from positions_mcp.domain.records import Problem, UnreadableRow
 
 BOTH_MIXED = ("sent", "rejected")
 REJECTED, UNKNOWN, MISSING = ("rejected",) * 2, ("unknown",) * 2, ("missing",) * 2
@@ -38,6 +38,7 @@ TABLE: dict[int, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     404: (BOTH_MIXED, REJECTED, UNKNOWN),
     408: (UNKNOWN, UNKNOWN, UNKNOWN),
     409: (BOTH_MIXED, REJECTED, UNKNOWN),
+    410: (BOTH_MIXED, UNKNOWN, UNKNOWN),
     422: (BOTH_MIXED, REJECTED, UNKNOWN),
     429: (BOTH_MIXED, REJECTED, UNKNOWN),
     500: (BOTH_MIXED, UNKNOWN, UNKNOWN),
@@ -70,7 +71,7 @@ def test_an_answer_with_an_error_and_no_rows_accounts_for_every_row(status: int)
 @pytest.mark.requirement("I-01")
 @pytest.mark.parametrize("status", TABLE)
 def test_an_answer_that_cannot_be_read_leaves_every_row_unknown(status: int) -> None:
-    error = OutcomeUnknown("The answer could not be read.", status=status)
+    error = OutcomeUnknown("The answer could not be read.", sent=Sent.YES, status=status)
     result = batch_report(planned(2), SubmitAnswer.from_error(error), account_id=ACCOUNT)
     assert outcomes(result) == TABLE[status][2]
     assert all(row.next_step is NextStep.MUST_NOT for row in result.rows)
@@ -79,9 +80,19 @@ def test_an_answer_that_cannot_be_read_leaves_every_row_unknown(status: int) -> 
 @pytest.mark.requirement("I-01", "A-03")
 @pytest.mark.parametrize("status", [status for status, (_, error, _) in TABLE.items() if error == REJECTED])
 def test_a_refusal_raised_as_an_error_reads_as_one_that_came_as_a_response(status: int) -> None:
-    error = RequestRejected("the batch failed", sent=Sent.YES, status=status, code=1)
+    error = RequestRejected(f'Refused with {status}: "the batch failed".', sent=Sent.YES, status=status, code=1)
     raised = batch_report(planned(2), SubmitAnswer.from_error(error), account_id=ACCOUNT)
-    assert raised.rows == report([], status, count=2, error=PROBLEM).rows
+    responded_with = report([], status, count=2, error=PROBLEM)
+    assert [(row.outcome, row.next_step) for row in raised.rows] == [
+        (row.outcome, row.next_step) for row in responded_with.rows
+    ]
+    assert raised.headline == f'2 of 2 rejected: Refused with {status}: "the batch failed".'
+
+
+@pytest.mark.requirement("I-01", "G-05")
+@pytest.mark.parametrize("problem", [Problem(message="upstream connect error"), Problem(code=503)])
+def test_a_gateways_503_is_not_a_refusal(problem: Problem) -> None:
+    assert outcomes(report([], 503, count=2, error=problem)) == UNKNOWN
 
 
 @pytest.mark.requirement("I-01", "G-05")

@@ -24,6 +24,7 @@ from positions_mcp.domain.plans import InstructionTarget
 from positions_mcp.domain.records import Problem, Response, UnreadableRow
 from positions_mcp.domain.text import clean, label
 
+_REFUSALS = frozenset({400, 401, 403, 404, 409, 422, 429})
 _CLEARING_UNAVAILABLE = 503
 _NOT_FOUND = "A later listing does not show it, which is not proof: rows refused before acceptance are never listed."
 
@@ -40,7 +41,7 @@ class SubmitAnswer(BaseModel):
     problem: Problem | None = None
     """The API's error object; None where the body was empty or could not be read."""
     message: str = ""
-    """Why no answer was understood, in words of this program."""
+    """What became of it in words of this program, which quote the API's; empty for an answer that could be read."""
     request_id: str | None = None
 
     @classmethod
@@ -59,8 +60,9 @@ class SubmitAnswer(BaseModel):
     def from_error(cls, error: UpstreamError) -> Self:
         """The failure of a submit: nothing left, a refusal without rows, or an unknown outcome."""
         refused = isinstance(error, RequestRejected)
+        lost = Sent.NO if error.sent is Sent.NO else Sent.UNKNOWN
         return cls(
-            sent=Sent.YES if refused else error.sent,
+            sent=Sent.YES if refused else lost,
             status=error.status,
             problem=Problem(code=error.code, message=error.message) if refused else None,
             message=error.message,
@@ -79,11 +81,15 @@ class SubmitAnswer(BaseModel):
     def is_refusal(self) -> bool:
         """Whether the batch as a whole was refused, in a body that could be read.
 
-        A 5xx refuses only as 503 (clearing unavailable); 408 and any other 5xx leave the outcome unknown.
+        A 5xx refuses only as 503 (clearing unavailable); any other status leaves the outcome unknown.
         """
         status = self.status or 0
-        refusing = (400 <= status < 500 and status != 408) or status == _CLEARING_UNAVAILABLE
-        return self.sent is Sent.YES and refusing and self.problem is not None and not self.has_rows
+        if self.sent is not Sent.YES or self.problem is None or self.has_rows:
+            return False
+        if status == _CLEARING_UNAVAILABLE:
+            # A gateway answers without a code, and knows nothing of what became of the request.
+            return self.problem.code is not None and bool(self.problem.message)
+        return status in _REFUSALS
 
 
 def batch_report(
@@ -144,7 +150,7 @@ def _verdict_on_all(answer: SubmitAnswer, same_key: bool | None) -> Verdict:
     if answer.sent is Sent.NO:
         return NOTHING_LEFT
     if answer.is_refusal:
-        return verdict_on_refused_batch(answer.status, answer.problem)
+        return verdict_on_refused_batch(answer.status, answer.problem, answer.message)
     said = f"the answer was {answer.status}" if answer.status else "no answer was read after sending"
     return verdict_without_row(said, outcome=RowOutcome.UNKNOWN, same_key=same_key)
 

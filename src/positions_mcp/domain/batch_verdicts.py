@@ -11,7 +11,7 @@ from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.plans import InstructionTarget
 from positions_mcp.domain.records import Problem
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import clean, label
 
 _OUTCOMES = {InstructionStatus.SENT: RowOutcome.SENT, InstructionStatus.ACCEPTED: RowOutcome.ACCEPTED}
 _LOOK_UP = "Must not be submitted again. Look it up by key and id; not finding it is not proof that it was not taken."
@@ -90,12 +90,12 @@ def verdict_without_row(said: str, *, outcome: RowOutcome, same_key: bool | None
     return Verdict(outcome=outcome, said=said, next_step=NextStep.MUST_NOT, advice=_LOOK_UP)
 
 
-def verdict_on_refused_batch(status: int | None, problem: Problem | None) -> Verdict:
-    """The one verdict on every row of a batch that was refused as a whole."""
+def verdict_on_refused_batch(status: int | None, problem: Problem | None, said: str = "") -> Verdict:
+    """The one verdict on every row of a batch that was refused as a whole. `said`: why, in words of this program."""
     refusal = refusal_of_batch(status, problem)
     return Verdict(
         outcome=RowOutcome.REJECTED,
-        said=refusal.said,
+        said=clean(said).rstrip(".") or refusal.said,
         reason=refusal.text,
         next_step=refusal.next_step,
         advice=refusal.advice,
