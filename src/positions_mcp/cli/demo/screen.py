@@ -51,15 +51,20 @@ class Screen:
         """A question the server put to the person."""
         print(self._in(_BOLD, "   The server asks the person, not the assistant:"))
         for line in text.splitlines():
-            print(f"   │ {line}")
+            for part in textwrap.wrap(line, self._width - 5, subsequent_indent="  ") or [""]:
+                print(f"   │ {part}")
 
-    def verdict(self, text: str) -> None:
+    def decided(self, text: str, *, approved: bool) -> None:
         """What the person decided."""
-        print(self._in(_GREEN, f"   ✓ {text}"), flush=True)
+        print(self._in(_GREEN if approved else _RED, f"   {'✓' if approved else '✗'} {text}"), flush=True)
+
+    def failure(self, text: str) -> None:
+        """What did not go as the story says."""
+        print(self._in(_RED, f"The demo failed: {text}"), flush=True)
 
     def verbatim(self, text: str) -> None:
         """Text to copy, exactly as it is."""
-        print(textwrap.indent(text.rstrip(), "  "), flush=True)
+        print(textwrap.indent(text, "  "), flush=True)
 
     def _in(self, style: str, text: str) -> str:
         return f"{style}{text}{_OFF}" if self._colours else text

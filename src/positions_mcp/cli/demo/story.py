@@ -1,78 +1,78 @@
-"""What happens in the demo: a short conversation, each step through the MCP SDK's own client over stdio."""
+"""What happens in the demo: conversations with real servers, each step through the MCP SDK's own client over stdio."""
 
 from __future__ import annotations
 
-import json
 import tempfile
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from mcp import Client, StdioServerParameters
 
 from positions_mcp import __version__
+from positions_mcp.cli.demo.conversation import Conversation
+from positions_mcp.cli.demo.exchange import Exchange
 from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.snippets import executable, snippets
+from positions_mcp.cli.demo.supervisor import Supervisor
+from positions_mcp.cli.demo.trading import decline_everything, trade
+from positions_mcp.clock import SystemClock
+from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.market_calendar import NewYorkCalendar
 
-
-@dataclass(slots=True)
-class Conversation:
-    """One assistant's side of the talk: calls tools and shows what came back."""
-
-    client: Client
-    screen: Screen
-    unexpected: list[str] = field(default_factory=list)
-
-    async def ask(
-        self, question: str, tool: str, arguments: Mapping[str, Any] | None = None, *, refused: bool = False
-    ) -> dict[str, Any]:
-        """Ask `question` by calling `tool`; show the answer and its size. Returns the structured content.
-
-        An answer that is an error where none was expected (or none where `refused` expects one) is noted in
-        `unexpected`, and the demo then ends with exit code 1.
-        """
-        self.screen.question(question)
-        self.screen.call(tool, json.dumps(arguments or {}, ensure_ascii=False))
-        started = time.perf_counter()
-        result = await self.client.call_tool(tool, dict(arguments or {}))
-        milliseconds = (time.perf_counter() - started) * 1000
-        text = "\n".join(block.text for block in result.content if block.type == "text")
-        structured = result.structured_content or {}
-        size = f"{len(text):,} characters of text"
-        if structured:
-            size += f" · {len(json.dumps(structured, separators=(',', ':'))):,} of structured content"
-        self.screen.answer(text, size=f"{size} · {milliseconds:,.0f} ms", failed=bool(result.is_error))
-        if bool(result.is_error) != refused:
-            self.unexpected.append(f"{tool}: {text[:200]}")
-        return structured
+_INTO_THE_SESSION = timedelta(minutes=75)
 
 
 async def tell(screen: Screen) -> int:
-    """Start a server with a throwaway data directory, hold the conversation, print the snippets."""
+    """Start servers with throwaway data, hold the conversations, print the snippets. Returns the exit code."""
+    screen.title("positions-mcp demo: an assistant's questions, answered by a real MCP server")
+    screen.note(
+        "No key, no network, no money: the server runs on the embedded paper exchange, behind the same HTTP client "
+        "that talks to Clear Street. Not affiliated with Clear Street; nothing here is advice."
+    )
+    async with conversing(screen, scenario="demo", clock=_trading_hours()) as conversation:
+        await _read(conversation)
+        screen.title("Closing under supervision")
+        screen.note(conversation.supervisor.introduction)
+        await trade(conversation)
+        unexpected = conversation.unexpected
+    screen.title("Another account, on an expiry day")
+    async with conversing(screen, scenario="expiry") as conversation:
+        await decline_everything(conversation)
+        unexpected += conversation.unexpected
+    _show_snippets(screen)
+    for step in unexpected:
+        screen.failure(step)
+    return 1 if unexpected else 0
+
+
+@asynccontextmanager
+async def conversing(screen: Screen, *, scenario: str, clock: str | None = None) -> AsyncIterator[Conversation]:
+    """A server on a new paper book, and a client that talks to it. `clock` starts the book's own at that instant."""
     with tempfile.TemporaryDirectory(prefix="positions-mcp-demo-") as folder:
+        exchange = Exchange(Path(folder) / "data")
+        exchange.run("reset", "--scenario", scenario)
+        if clock:
+            exchange.run("clock", "set", clock, "--running")
         server = StdioServerParameters(
             command=executable(),
-            args=["serve", "--scenario", "demo"],
-            env={"POSITIONS_MCP_DATA_DIR": str(Path(folder) / "data"), "POSITIONS_MCP_MODE": "paper"},
+            args=["serve"],
+            env={"POSITIONS_MCP_DATA_DIR": str(exchange.data_dir), "POSITIONS_MCP_MODE": "paper"},
         )
-        screen.title("positions-mcp demo: an assistant's questions, answered by a real MCP server")
-        screen.note(
-            "No key, no network, no money: the server runs on the embedded paper exchange, behind the same HTTP client "
-            "that talks to Clear Street. Not affiliated with Clear Street; nothing here is advice."
-        )
-        async with Client(server) as client:
+        supervisor = Supervisor(screen)
+        async with Client(server, elicitation_callback=supervisor.answer) as client:
             tools = (await client.list_tools()).tools
             screen.note(
                 f"Server: positions-mcp {__version__} over stdio, MCP {client.protocol_version}, {len(tools)} tools."
             )
-            conversation = Conversation(client, screen)
-            await _read(conversation)
-        _show_snippets(screen)
-    for step in conversation.unexpected:
-        screen.answer(f"Not as it should be: {step}", size="the demo failed", failed=True)
-    return 1 if conversation.unexpected else 0
+            yield Conversation(client, screen, supervisor, exchange)
+
+
+def _trading_hours() -> str:
+    """An instant in the next session to come, so that the market is open whenever the demo is run."""
+    session = NewYorkCalendar().next_session(new_york_day(SystemClock().now()))
+    return (session.opens + _INTO_THE_SESSION).isoformat()
 
 
 async def _read(conversation: Conversation) -> None:
@@ -92,5 +92,4 @@ def _show_snippets(screen: Screen) -> None:
     screen.title("Use it from your assistant")
     for place, text in snippets().items():
         screen.note(place)
-        screen.verbatim(text)
-        print()
+        screen.verbatim(f"{text.rstrip()}\n")

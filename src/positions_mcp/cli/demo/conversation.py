@@ -1,0 +1,55 @@
+"""One assistant's side of the demo: it calls tools, and the screen shows what came back and how large it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp import Client
+
+from positions_mcp.cli.demo.exchange import Exchange
+from positions_mcp.cli.demo.screen import Screen
+from positions_mcp.cli.demo.supervisor import Supervisor
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Calls tools of one server. What does not go as the story says is noted, and ends the demo with exit code 1."""
+
+    client: Client
+    screen: Screen
+    supervisor: Supervisor
+    exchange: Exchange
+    unexpected: list[str] = field(default_factory=list)
+
+    async def ask(
+        self, question: str, tool: str, arguments: Mapping[str, Any] | None = None, *, approve: bool = False
+    ) -> dict[str, Any]:
+        """Ask `question` by calling `tool`; show the answer and its size. Returns the structured content.
+
+        `approve` is what a scripted supervisor would answer, should the server ask.
+        """
+        self.supervisor.scripted_answer = approve
+        self.screen.question(question)
+        self.screen.call(tool, json.dumps(arguments or {}, ensure_ascii=False))
+        started = time.perf_counter()
+        result = await self.client.call_tool(tool, dict(arguments or {}))
+        milliseconds = (time.perf_counter() - started) * 1000
+        text = "\n".join(block.text for block in result.content if block.type == "text")
+        structured: dict[str, Any] = result.structured_content or {}
+        size = f"{len(text):,} characters of text"
+        if structured:
+            compact = json.dumps(structured, separators=(",", ":"), ensure_ascii=False)
+            size += f" · {len(compact):,} of structured content"
+        self.screen.answer(text, size=f"{size} · {milliseconds:,.0f} ms", failed=bool(result.is_error))
+        if result.is_error:
+            self.unexpected.append(f"{tool} failed: {text[:200]}")
+        return structured
+
+    def expect(self, holds: bool, promise: str) -> None:
+        """Note a promise of the story that did not hold. With a person deciding, the story is theirs."""
+        if not holds and not self.supervisor.is_person:
+            self.unexpected.append(f"it was to be seen that {promise}")
