@@ -83,6 +83,46 @@ def test_every_argument_is_described_closed_and_of_one_type(spec: ToolSpec) -> N
         assert each.get("type") != "object" or each.get("additionalProperties") is False
 
 
+def pydantics_own(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema of pydantic's without what this program leaves out: titles, references, null and the unions with it."""
+    if isinstance(schema, list):
+        return [pydantics_own(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return pydantics_own(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    arms = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    rest = {key: value for key, value in schema.items() if key not in ("title", "$defs", "anyOf")}
+    if rest.get("default", ...) is None:
+        del rest["default"]
+    if "properties" in rest:
+        rest.pop("description", None)
+        rest["properties"] = {name: pydantics_own(each, definitions) for name, each in rest["properties"].items()}
+        return rest
+    whole = {key: pydantics_own(value, definitions) for key, value in rest.items()}
+    return whole | (pydantics_own(arms[0], definitions) if arms else {})
+
+
+@pytest.mark.requirement("G-09")
+@every_tool
+def test_what_is_published_of_the_arguments_is_what_pydantic_enforces(spec: ToolSpec) -> None:
+    tool = spec.build()
+    enforced = tool.fn_metadata.arg_model.model_json_schema()
+    assert tool.parameters == pydantics_own(enforced, enforced.get("$defs", {}))
+
+
+@every_tool
+def test_what_is_published_of_the_answer_is_the_first_level_of_its_model(spec: ToolSpec) -> None:
+    published = spec.build().output_schema
+    assert published is not None
+    whole = spec.output.model_json_schema()
+    answered = pydantics_own(whole, whole.get("$defs", {}))
+    assert published.get("required") == answered.get("required")
+    assert {name: each["type"] for name, each in published["properties"].items()} == {
+        name: each["type"] for name, each in answered["properties"].items()
+    }
+
+
 @every_tool
 def test_every_tool_has_an_output_schema_without_unions(spec: ToolSpec) -> None:
     schema = spec.build().output_schema

@@ -161,5 +161,15 @@ def test_a_tool_with_open_or_ambiguous_arguments_cannot_be_built(handler: Any, s
         spec(handler).build()
 
 
+async def close_odd(*, quantity: Annotated[int, Field(multiple_of=5)]) -> Answer:
+    """Answer nothing."""
+    return Answer("", Done(done=str(quantity)))
+
+
+def test_a_constraint_that_would_not_be_published_cannot_be_built() -> None:
+    with pytest.raises(TypeError, match="would not say"):
+        spec(close_odd).build()
+
+
 def test_the_configuration_of_nested_arguments_is_closed_and_strict() -> None:
     assert ConfigDict(extra="forbid", strict=True) == STRICT

@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
-from pydantic import BaseModel
-
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operations import SentOrder
 from positions_mcp.domain.states import OperationState, RowState
 from positions_mcp.domain.text import clean, label
 from positions_mcp.guard.reports import OperationReport, RowReport
-from positions_mcp.tools._spec import Answer
+from positions_mcp.tools._spec import Answer, Data
 from positions_mcp.tools._words import moment, table
 
 _LONGEST_NOTE = 240
@@ -44,7 +42,7 @@ _UNSENT_ALOUD = {
 }
 
 
-class Output(BaseModel):
+class Output(Data):
     """An operation as data."""
 
     mode: str

@@ -1,98 +1,115 @@
 """JSON schemas as small and as strict as they can be: closed, without unions, references, titles or null defaults.
 
 Authors write `str | None = None` for an argument that may be left out; the published schema says `string` and does not
-require it. Every token of these schemas is paid for in every conversation.
+require it. Every token of these schemas is paid for in every conversation, and every millisecond at every start: they
+are read off the annotations, so that pydantic builds a validator only for what is called. A test compares them with
+what pydantic itself says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import types
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
+import annotated_types
+from pydantic import BaseModel, Strict
+from pydantic.fields import FieldInfo
 
-_NESTED = ("items", "additionalProperties")
-_UNIONS = ("anyOf", "oneOf", "allOf")
+_SCALARS = {str: "string", int: "integer", bool: "boolean"}
+
+Schema = dict[str, Any]
 
 
-def input_schema(model: type[BaseModel]) -> dict[str, Any]:
+def input_schema(model: type[BaseModel]) -> Schema:
     """The schema of a tool's arguments.
 
     Raises:
-        TypeError: an object in it is open, or a value may be of several types: a mistake of the tool's author.
+        TypeError: an object in it is open, or a value may be of several types or constrained in a way that this module
+            cannot say: a mistake of the tool's author.
     """
-    schema = _slim(model.model_json_schema(by_alias=True, schema_generator=_Generator))
-    _check_closed(schema, model.__name__)
+    if model.model_config.get("extra") != "forbid":
+        raise TypeError(f"{model.__name__} accepts unknown arguments: give its model extra='forbid'")
+    return {**_object(model, _argument), "additionalProperties": False}
+
+
+def output_schema(model: type[BaseModel]) -> Schema:
+    """The schema of a tool's structured content, to its first level: deeper, the names of keys and columns speak.
+
+    Structured content is dumped without nulls. Raises TypeError as `input_schema` does.
+    """
+    return _object(model, _answered)
+
+
+def _object(model: type[BaseModel], write: Callable[[Any, Iterable[Any], str], Schema]) -> Schema:
+    properties: dict[str, Schema] = {}
+    for name, field in model.model_fields.items():
+        properties[name] = write(field.annotation, field.metadata, f"{model.__name__}.{name}")
+        if field.description:
+            properties[name]["description"] = field.description
+        if not field.is_required() and field.default is not None:
+            properties[name]["default"] = field.default
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+
+
+def _argument(annotation: Any, metadata: Iterable[Any], where: str) -> Schema:
+    kind, more = _unwrapped(annotation)
+    schema: Schema
+    if kind in _SCALARS:
+        schema = {"type": _SCALARS[kind]}
+    elif get_origin(kind) is Literal:
+        schema = {"type": "string", "enum": list(get_args(kind))}
+    elif get_origin(kind) is list:
+        schema = {"type": "array", "items": _argument(get_args(kind)[0], (), f"{where}[]")}
+    elif isinstance(kind, type) and issubclass(kind, BaseModel):
+        schema = input_schema(kind)
+    else:
+        raise TypeError(f"{where} may be of several types, or of one that is not published: {kind}")
+    for constraint in (*metadata, *more):
+        schema |= _constraint(constraint, schema["type"], where)
     return schema
 
 
-def output_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a tool's structured content, to its first level: deeper, the names of keys and columns speak.
-
-    Structured content is dumped without nulls. Raises TypeError for unions.
-    """
-    schema = _slim(model.model_json_schema(by_alias=True, schema_generator=_Generator))
-    _check_union_free(schema, model.__name__)
-    return {**schema, "properties": {name: _first_level(each) for name, each in schema["properties"].items()}}
-
-
-class _Generator(GenerateJsonSchema):
-    """Writes `X | None` as X, and leaves out a default of null."""
-
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        written = super().default_schema(schema)
-        if written.get("default", ...) is None:
-            written.pop("default")
-        return written
+def _answered(annotation: Any, _: Iterable[Any], where: str) -> Schema:
+    kind, _ = _unwrapped(annotation)
+    if get_origin(kind) is list:
+        return {"type": "array", "items": {"type": _answered(get_args(kind)[0], (), f"{where}[]")["type"]}}
+    if get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return {"type": "object"}
+    return _argument(kind, (), where)
 
 
-def _slim(schema: dict[str, Any]) -> dict[str, Any]:
-    definitions = {f"#/$defs/{name}": each for name, each in schema.pop("$defs", {}).items()}
-    # A description on a model is its docstring, written for who reads the code.
-    schema.pop("description", None)
-    return _slimmed(schema, definitions)
+def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
+    """The type inside `Annotated` and `… | None`, and what is annotated to it."""
+    metadata: list[Any] = []
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation, *more = get_args(annotation)
+            for each in more:
+                metadata += each.metadata if isinstance(each, FieldInfo) else [each]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            arms = [each for each in get_args(annotation) if each is not types.NoneType]
+            if len(arms) > 1:
+                return annotation, metadata
+            annotation = arms[0]
+        else:
+            return annotation, metadata
 
 
-def _slimmed(schema: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    if reference := schema.get("$ref"):
-        target = {key: value for key, value in definitions[reference].items() if key != "description"}
-        schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
-    slim = {key: value for key, value in schema.items() if key != "title"}
-    for key in _NESTED:
-        if isinstance(slim.get(key), Mapping):
-            slim[key] = _slimmed(slim[key], definitions)
-    if properties := slim.get("properties"):
-        slim["properties"] = {name: _slimmed(each, definitions) for name, each in properties.items()}
-    return slim
-
-
-def _first_level(schema: Mapping[str, Any]) -> dict[str, Any]:
-    shallow = {key: schema[key] for key in ("type", "description", "enum") if key in schema}
-    if "items" in schema:
-        shallow["items"] = {"type": schema["items"]["type"]}
-    return shallow
-
-
-def _check_closed(schema: Mapping[str, Any], where: str) -> None:
-    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
-        raise TypeError(f"{where} accepts unknown arguments: give its model extra='forbid'")
-    _check_union_free(schema, where)
-    for name, each in _children(schema):
-        _check_closed(each, f"{where}.{name}")
-
-
-def _check_union_free(schema: Mapping[str, Any], where: str) -> None:
-    if unions := [key for key in _UNIONS if key in schema]:
-        raise TypeError(f"{where} may be of several types ({', '.join(unions)})")
-    for name, each in _children(schema):
-        _check_union_free(each, f"{where}.{name}")
-
-
-def _children(schema: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    nested = [(key, schema[key]) for key in _NESTED if isinstance(schema.get(key), Mapping)]
-    return [*nested, *schema.get("properties", {}).items()]
+def _constraint(constraint: Any, kind: str, where: str) -> Schema:
+    counted = "Items" if kind == "array" else "Length"
+    match constraint:
+        case annotated_types.Ge(ge=limit):
+            return {"minimum": limit}
+        case annotated_types.Le(le=limit):
+            return {"maximum": limit}
+        case annotated_types.MinLen(min_length=length):
+            return {f"min{counted}": length}
+        case annotated_types.MaxLen(max_length=length):
+            return {f"max{counted}": length}
+        case Strict():
+            return {}
+    if pattern := getattr(constraint, "pattern", None):
+        return {"pattern": pattern}
+    raise TypeError(f"{where} is constrained by {constraint!r}, which the published schema would not say")

@@ -14,17 +14,20 @@ the handler runs: nested models carry `STRICT` as their configuration.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from mcp.server.mcpserver.context import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.resolve import build_resolver_plans, find_resolved_parameters
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.context_injection import find_context_parameter
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model, model_validator
 
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.tools._errors import argument_text, crash_text, failure_text
@@ -49,6 +52,12 @@ class Answer:
 
     text: str
     data: BaseModel
+
+
+class Data(BaseModel):
+    """The base of structured content. Pydantic builds what serialises it when it is first used, not at the start."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +91,26 @@ class ToolSpec:
         Raises:
             TypeError: its schemas are open or have unions.
         """
-        tool = (self.tool_class or StrictTool).from_function(
-            self.handler,
+        resolved = find_resolved_parameters(self.handler)
+        context = find_context_parameter(self.handler)
+        arguments = _arguments(self.handler, without={*resolved, context})
+        # `Tool.from_function` would build every argument model and its schema a second time, at every start.
+        return (self.tool_class or StrictTool)(
+            fn=self.handler,
             name=self.name,
             title=self.title,
             description=self.description,
+            parameters=input_schema(arguments),
+            fn_metadata=_StrictMetadata(
+                arg_model=arguments, output_model=self.output, output_schema=output_schema(self.output)
+            ),
+            is_async=True,
+            context_kwarg=context,
+            resolved_params=dict(resolved),
+            resolver_plans=build_resolver_plans(resolved, set(arguments.model_fields)),
             annotations=self.annotations,
-            structured_output=False,
+            reads=self.effect is Effect.READS,
         )
-        assert isinstance(tool, StrictTool)
-        arguments = _strict(tool.fn_metadata.arg_model)
-        tool.parameters = input_schema(arguments)
-        tool.fn_metadata = _StrictMetadata(
-            arg_model=arguments, output_model=self.output, output_schema=output_schema(self.output)
-        )
-        tool.reads = self.effect is Effect.READS
-        return tool
 
 
 class StrictTool(Tool):
@@ -147,6 +160,8 @@ class _StrictMetadata(FuncMetadata):
 class _StrictArguments(ArgModelBase):
     """Exactly the published schema: closed, each value of its type, and no null for an argument to be left out."""
 
+    model_config = ConfigDict(**STRICT, defer_build=True)
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_nulls(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -155,5 +170,11 @@ class _StrictArguments(ArgModelBase):
         return given
 
 
-def _strict(arguments: type[ArgModelBase]) -> type[ArgModelBase]:
-    return type(arguments.__name__, (arguments, _StrictArguments), {"model_config": STRICT, "__module__": __name__})
+def _arguments(handler: Callable[..., Any], without: Collection[str | None]) -> type[ArgModelBase]:
+    """The model of what a client gives, validated by pydantic from the first call on."""
+    fields: dict[str, Any] = {
+        name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(handler, eval_str=True).parameters.items()
+        if name not in without
+    }
+    return create_model(f"{handler.__name__}Arguments", __base__=_StrictArguments, **fields)

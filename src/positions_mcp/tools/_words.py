@@ -9,8 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
 
-from pydantic import BaseModel
-
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import plain
@@ -19,6 +17,7 @@ from positions_mcp.domain.positions import Book, Position
 from positions_mcp.domain.sessions import NEW_YORK, MarketState
 from positions_mcp.domain.text import clean
 from positions_mcp.tools._deps import Deps
+from positions_mcp.tools._spec import Data
 
 MISSING = "missing"
 """Stands where the API gave no value. Never a zero."""
@@ -28,7 +27,7 @@ _symbol = attrgetter("symbol")
 _BARE_CELL = re.compile(r"[A-Za-z0-9_.:/+-]*", re.ASCII)
 
 
-class Heading(BaseModel):
+class Heading(Data):
     """What every answer about an account begins with."""
 
     mode: str

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.context import Context
-from pydantic import BaseModel
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.money import plain
@@ -17,11 +16,11 @@ from positions_mcp.domain.text import quoted
 from positions_mcp.guard.overview import GuardStatus
 from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import market_words, moment
 
 
-class Output(BaseModel):
+class Output(Data):
     """What `get_trading_status` answers as data."""
 
     mode: str

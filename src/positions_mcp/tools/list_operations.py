@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from mcp.server.mcpserver import Resolve
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.states import OperationState
@@ -13,7 +13,7 @@ from positions_mcp.guard.reports import OperationReport
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._reports import symbols
-from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import moment, table
 
 _DEFAULT_LIMIT = 20
@@ -38,7 +38,7 @@ _State = Literal[
 ]
 
 
-class Output(BaseModel):
+class Output(Data):
     """What `list_operations` answers as data."""
 
     mode: str

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.context import Context
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import exact_sum, plain
@@ -18,13 +18,13 @@ from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._plans import CloseRequest, new_close
-from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import moment, number, table
 
 _COLUMNS = ["side", "quantity", "symbol", "held", "available", "value"]
 
 
-class Output(BaseModel):
+class Output(Data):
     """What `preview_close` answers as data."""
 
     mode: str

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from mcp.server.mcpserver import Resolve
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from positions_mcp.domain.moneyness import Moneyness
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring
@@ -21,7 +21,7 @@ from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.domain.text import clean
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
-from positions_mcp.tools._spec import Answer, Effect, ToolSpec
+from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import (
     Heading,
     counted,
@@ -41,7 +41,7 @@ _CONCENTRATION = 5
 _SHORT = {Moneyness.IN: "ITM", Moneyness.AT: "ATM", Moneyness.OUT: "OTM", Moneyness.UNKNOWN: "unknown"}
 
 
-class Expiring(BaseModel):
+class Expiring(Data):
     """Options that expire in the rest of the trading week."""
 
     first_day: str
