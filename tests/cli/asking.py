@@ -1,11 +1,8 @@
-"""A call of an assistant's as a process of its own: plan, ask, wait for the desk, send. Prints the id, then the report.
-
-python asking.py DATA_DIR WAIT_S SYMBOL…
-"""
+"""A call of an assistant's, as its own process: plan, ask, wait for the desk, send. Prints the id, then the report."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -17,7 +14,7 @@ from positions_mcp.guard.service import Wait
 from positions_mcp.settings import load
 
 
-async def ask(data_dir: Path, wait_s: float, symbols: list[str]) -> None:
+async def ask(data_dir: Path, wait_s: float, symbols: Sequence[str]) -> None:
     settings = load({"mode": "paper", "data_dir": data_dir})
     with open_venue(settings) as venue:
         async with venue.connect() as client, open_guard(settings, venue, client) as guard:
@@ -34,4 +31,7 @@ async def ask(data_dir: Path, wait_s: float, symbols: list[str]) -> None:
             print(report.model_dump_json(), flush=True)
 
 
-anyio.run(ask, Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])
+def main(words: Sequence[str]) -> int:
+    """DATA_DIR WAIT_S SYMBOL…"""
+    anyio.run(ask, Path(words[0]), float(words[1]), words[2:])
+    return 0

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+import termios
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TextIO
 
 import anyio
 import pexpect
+from pexpect.fdpexpect import fdspawn
 
 from positions_mcp.cli.composition import guard_parts, open_operations, open_venue
 from positions_mcp.domain.ids import AccountId
@@ -31,8 +37,6 @@ PASSPHRASE = "correct horse battery staple"
 FRIDAY = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 """10:30 in New York, the market open."""
 TIMEOUT_S = 40
-COMMAND = [sys.executable, "-m", "positions_mcp"]
-ASKING = Path(__file__).with_name("asking.py")
 
 
 @dataclass(slots=True)
@@ -45,36 +49,103 @@ class StandingClock:
         return self.at
 
 
+class Forks:
+    """The process that commands are forks of; see `cli.forking`."""
+
+    def __init__(self) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_", "CLEAR_"))}
+        self._environment = {**clean, "PYTHONPATH": str(Path(__file__).parents[1])}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "cli.forking"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self._environment,
+        )
+
+    def start(
+        self,
+        words: Sequence[str],
+        environment: dict[str, str],
+        *,
+        terminal: str | None = None,
+        streams: Sequence[Path] = (),
+        module: str = "positions_mcp.cli",
+    ) -> int:
+        """The process id of a new fork that runs `module.main(words)`."""
+        job = {
+            "words": list(words),
+            "environment": {**self._environment, **environment},
+            "terminal": terminal,
+            "streams": list(map(str, streams)),
+            "module": module,
+        }
+        return self._ask(job)
+
+    def wait(self, process: int) -> int:
+        """The exit code of a fork that ends."""
+        return self._ask({"wait": process})
+
+    def end(self) -> None:
+        with self._process:
+            self._process.kill()
+
+    def _ask(self, job: dict[str, Any]) -> int:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{json.dumps(job)}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
 @dataclass(slots=True)
 class Typing:
-    """A command that runs in a pseudo-terminal, and the person who types there."""
+    """A command that runs in a pseudo-terminal of 100 columns, and the person who types there."""
 
-    process: pexpect.spawn[str]
+    process: int
+    screen: fdspawn
+    forks: Forks
     seen: str = ""
+    code: int | None = None
 
     def sees(self, *words: str) -> None:
         """Wait until each of the words has been shown, in this order."""
         for word in words:
-            self.process.expect_exact(word)
-            self.seen += self.process.before + self.process.after
+            self.screen.expect_exact(word)
+            self.seen += self.screen.before + self.screen.after
 
     def types(self, line: str) -> None:
-        self.process.sendline(line)
+        self.screen.sendline(line)
 
     def interrupts(self) -> None:
-        self.process.sendintr()
-
-    def ends(self) -> tuple[int | None, str]:
-        """Exit code and everything that was shown."""
-        self.process.expect(pexpect.EOF)
-        self.seen += self.process.before
-        self.process.close()
-        return self.process.exitstatus, self.seen.replace("\r\n", "\n")
+        self.screen.send("\x03")
 
     def answers(self, prompt: str, line: str) -> None:
         """Type a line at a prompt."""
         self.sees(prompt)
         self.types(line)
+
+    def ends(self) -> tuple[int, str]:
+        """Exit code and everything that was shown."""
+        self.screen.expect(pexpect.EOF)
+        self.seen += self.screen.before
+        self.code = self.forks.wait(self.process)
+        return self.code, self.seen.replace("\r\n", "\n")
+
+    def leave(self) -> None:
+        """Close the terminal: a command that still runs is hung up."""
+        self.screen.close()
+        if self.code is None:
+            self.code = self.forks.wait(self.process)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command left that ran without a terminal."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @dataclass(slots=True)
@@ -82,8 +153,8 @@ class Place:
     """A data directory with a paper book, and everything a test does to it."""
 
     data_dir: Path
+    forks: Forks
     environment: dict[str, str] = field(default_factory=dict)
-    mode: str = "paper"
 
     @property
     def settings(self) -> Settings:
@@ -91,49 +162,41 @@ class Place:
 
     @contextmanager
     def at_terminal(self, *words: str) -> Iterator[Typing]:
-        """A command of the person's own, in a terminal of 100 columns."""
-        process = pexpect.spawn(
-            COMMAND[0],
-            [*COMMAND[1:], *words],
-            env=self._environment(),
-            encoding="utf-8",
-            timeout=TIMEOUT_S,
-            dimensions=(60, 100),
-        )
+        """A command of the person's own, in a terminal."""
+        screen, terminal = os.openpty()
+        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 100, 0, 0))
+        process = self.forks.start(words, self._environment, terminal=os.ttyname(terminal))
+        os.close(terminal)
+        typing = Typing(process, fdspawn(screen, encoding="utf-8", timeout=TIMEOUT_S), self.forks)
         try:
-            yield Typing(process)
+            yield typing
         finally:
-            process.close(force=True)
+            typing.leave()
 
-    def without_terminal(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        """The same command from a program: no controlling terminal, and a pipe that offers `typed`."""
-        return subprocess.run(
-            [*COMMAND, *words],
-            input=typed,
-            capture_output=True,
-            text=True,
-            env=self._environment(),
-            timeout=TIMEOUT_S,
-            start_new_session=True,
-            check=False,
-        )
+    def without_terminal(self, *words: str, typed: str = "") -> Done:
+        """The same command from a program: no controlling terminal, and standard input that offers `typed`."""
+        with TemporaryDirectory() as folder:
+            streams = [Path(folder, name) for name in ("in", "out", "err")]
+            for stream, content in zip(streams, (typed, "", ""), strict=True):
+                stream.write_text(content, encoding="utf-8")
+            code = self.forks.wait(self.forks.start(words, self._environment, streams=streams))
+            return Done(code, *(stream.read_text(encoding="utf-8") for stream in streams[1:]))
 
     @contextmanager
     def asking(self, *symbols: str, wait_s: float = 30) -> Iterator[Asking]:
         """Another process, as a server's call: plans a close, asks, waits for the desk, and sends."""
-        process = subprocess.Popen(
-            [sys.executable, str(ASKING), str(self.data_dir), str(wait_s), *symbols],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=self._environment(),
-        )
-        assert process.stdout
-        try:
-            yield Asking(process, process.stdout.readline().strip())
-        finally:
-            process.kill()
-            process.wait()
-            process.stdout.close()
+        with TemporaryDirectory() as folder:
+            said, null = Path(folder, "said"), Path(os.devnull)
+            os.mkfifo(said)
+            words = (str(self.data_dir), str(wait_s), *symbols)
+            streams = (null, said, Path("/dev/stderr"))
+            process = self.forks.start(words, self._environment, streams=streams, module="cli.asking")
+            try:
+                with said.open(encoding="utf-8") as lines:
+                    yield Asking(lines, lines.readline().strip())
+            finally:
+                os.kill(process, signal.SIGKILL)
+                self.forks.wait(process)
 
     @contextmanager
     def store(self) -> Iterator[SqlOperationStore]:
@@ -188,22 +251,21 @@ class Place:
         with self.exchange() as exchange:
             return exchange.effect_counts()
 
+    @property
     def _environment(self) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_", "CLEAR_"))}
-        return {**clean, "POSITIONS_MCP_DATA_DIR": str(self.data_dir), **self.environment}
+        return {"POSITIONS_MCP_DATA_DIR": str(self.data_dir), **self.environment}
 
 
 @dataclass(slots=True)
 class Asking:
     """A call that waits in another process."""
 
-    process: subprocess.Popen[str]
+    lines: TextIO
     operation_id: str
 
     def report(self) -> dict[str, Any]:
         """What the call answered."""
-        assert self.process.stdout
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        answer: dict[str, Any] = json.loads(self.lines.readline())
         return answer
 
 

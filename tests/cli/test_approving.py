@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import pexpect
 import pytest
 
-from cli.person import FRIDAY, PASSPHRASE, Place, StandingClock
+from cli.person import FRIDAY, PASSPHRASE, TIMEOUT_S, Place, StandingClock
 from positions_mcp.domain.states import OperationState
 
 PROMPT = "Passphrase to APPROVE in PAPER"
@@ -219,3 +223,24 @@ def test_an_operation_that_is_not_there_is_an_error_that_names_the_place(place: 
     assert done.returncode == 1
     assert str(place.data_dir) in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.requirement("G-02")
+def test_the_installed_command_asks_without_an_echo_and_leaves_the_terminal_as_it_was(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    words = [str(Path(sys.executable).with_name("positions-mcp")), "approve", operation]
+    shell = pexpect.spawn(
+        "/bin/sh",
+        ["-c", 'trap : INT; "$@"; echo exit=$?; stty -a', "sh", *words, "--data-dir", str(place.data_dir)],
+        encoding="utf-8",
+        timeout=TIMEOUT_S,
+    )
+    shell.expect_exact(PROMPT)
+    assert not shell.getecho()
+    shell.sendintr()
+    shell.expect_exact("Nothing was decided, nothing was sent.")
+    shell.expect_exact("exit=130")
+    shell.expect(pexpect.EOF)
+    assert " echo " in shell.before
+    shell.close()
+    assert place.state(operation) is OperationState.AWAITING_APPROVAL

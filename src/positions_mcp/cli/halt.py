@@ -28,14 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Set the halt. Returns the exit code."""
-    with open_record(arguments) as record:
-        try:
+    try:
+        with open_record(arguments) as record:
             halt = anyio.run(partial(record.supervisor().halt, arguments.reason, by=os_user()))
-        except StoreUnavailable as error:
-            error.hint = "It is NOT halted. Stop the servers themselves."
-            raise
-        print(paragraph(f"HALTED by {halt.by}: {halt.reason}"))
-        print(f"PAPER and LIVE, every account, {record.place}")
-        print("Running servers send nothing more; a request already in flight finishes and is recorded.")
-        print("`positions-mcp resume` ends it. `positions-mcp flatten` works meanwhile.")
+            place = record.place
+    except StoreUnavailable as error:
+        error.hint = "It is NOT halted. Stop the servers themselves."
+        raise
+    print(paragraph(f"HALTED by {halt.by}: {halt.reason}"))
+    print(f"PAPER and LIVE, every account, {place}")
+    print("Running servers send nothing more; a request already in flight finishes and is recorded.")
+    print("`positions-mcp resume` ends it. `positions-mcp flatten` works meanwhile.")
     return 0

@@ -1,0 +1,78 @@
+"""`halt` and `resume`: stopping is always allowed, going on takes a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.person import PASSPHRASE, Place
+
+
+@pytest.mark.requirement("G-11")
+def test_a_halt_needs_nobody_and_stops_a_waiting_call_before_its_next_request(place: Place) -> None:
+    with place.asking("JPM") as call:
+        done = place.without_terminal("halt", "quarter end\x1b[2J, call Ana")
+        assert done.returncode == 0
+        assert "HALTED by" in done.stdout
+        assert str(place.data_dir) in done.stdout
+        assert "\x1b" not in done.stdout
+        with place.at_terminal("approve", call.operation_id) as person:
+            person.sees("HALTED by", "quarter end")
+            person.answers("Passphrase to APPROVE", PASSPHRASE)
+            code, shown = person.ends()
+        report = call.report()
+    assert code == 1
+    assert "PAPER REFUSED" in shown
+    assert report["state"] == "REFUSED"
+    assert "[halt]" in report["reason"]
+    assert place.effects() == {}
+
+
+@pytest.mark.requirement("G-11")
+def test_only_the_passphrase_at_a_terminal_ends_a_halt_after_showing_why(place: Place) -> None:
+    place.without_terminal("halt", "quarter end")
+    with place.at_terminal("resume") as person:
+        person.sees("Halted", "quarter end")
+        person.answers("Passphrase to resume:", "not the passphrase")
+        code, shown = person.ends()
+    assert code == 1
+    assert "not the approver's" in shown
+    with place.store() as store:
+        assert store.halt() is not None
+    with place.at_terminal("resume") as person:
+        person.answers("Passphrase to resume:", PASSPHRASE)
+        code, shown = person.ends()
+    assert code == 0
+    assert "RESUMED" in shown
+    with place.store() as store:
+        assert store.halt() is None
+        assert [entry.event for entry in store.journal()][-2:] == ["halted", "resumed"]
+
+
+@pytest.mark.requirement("G-11")
+def test_before_there_is_an_approver_a_person_types_the_word(bare: Place) -> None:
+    bare.without_terminal("halt", "trying it out")
+    with bare.at_terminal("resume") as person:
+        person.answers("Type resume to resume:", "yes")
+        code, shown = person.ends()
+    assert code == 1
+    assert "It stays halted." in shown
+    with bare.at_terminal("resume") as person:
+        person.answers("Type resume to resume:", "resume")
+        assert person.ends()[0] == 0
+    with bare.store() as store:
+        assert store.halt() is None
+
+
+@pytest.mark.requirement("G-11")
+def test_a_halt_needs_no_live_key_and_no_accounts(bare: Place) -> None:
+    bare.environment["POSITIONS_MCP_MODE"] = "live"
+    assert bare.without_terminal("halt", "now").returncode == 0
+
+
+@pytest.mark.requirement("G-11")
+def test_a_halt_that_could_not_be_written_says_so(bare: Place) -> None:
+    bare.data_dir.mkdir(mode=0o700)
+    (bare.data_dir / "operations.sqlite").write_text("this is no database", encoding="ascii")
+    done = bare.without_terminal("halt", "now")
+    assert done.returncode == 1
+    assert "It is NOT halted" in done.stderr

@@ -1,0 +1,122 @@
+"""`operations`: what was done, what is left, what became of the unknown, and whether the record is unaltered."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from cli.person import PASSPHRASE, Place
+from positions_mcp.domain.operations import Conclusion
+from positions_mcp.domain.states import OperationState
+
+CONCLUSION = "type what is true (took effect / did not take effect):"
+WHY = "How do you know"
+PASSPHRASE_PROMPT = "Passphrase to settle"
+
+
+def approved(place: Place, *symbols: str) -> str:
+    """An operation that was approved at the terminal and sent by a call."""
+    with place.asking(*symbols) as call, place.at_terminal("approve", call.operation_id) as person:
+        person.answers("Passphrase to APPROVE", PASSPHRASE)
+        person.ends()
+        return call.operation_id
+
+
+def unknown(place: Place, fault: str = "drop_before_effect") -> str:
+    """An operation whose outcome is not known."""
+    with place.exchange() as exchange:
+        exchange.arm(fault, "close_position")
+    operation = approved(place, "JPM")
+    assert place.state(operation) is OperationState.UNKNOWN
+    return operation
+
+
+@pytest.mark.requirement("G-14", "G-15")
+def test_operations_are_listed_and_shown_with_what_is_left_within_100_columns(place: Place) -> None:
+    operation = approved(place, "JPM", "KO")
+    listed = place.without_terminal("operations", "list").stdout
+    offline = place.without_terminal("operations", "show", operation, "--offline").stdout
+    with place.exchange() as exchange:
+        exchange.clock.advance(timedelta(minutes=5))
+    shown = place.without_terminal("operations", "show", operation).stdout
+    assert f"{operation}  PAPER  19816" in listed
+    assert "PAPER SUBMITTED: 2 submitted; 0 of 2 flat" in offline
+    assert "PAPER CLOSED: 2 submitted; 2 of 2 flat" in shown
+    assert "FILLED 400/400 at" in shown
+    assert [event for event in ("plan made", "approved", "claimed", "sending", "outcome") if event not in shown] == []
+    assert all(len(line) <= 100 for line in (listed + offline + shown).splitlines())
+    assert str(place.data_dir) in listed
+
+
+def test_the_journal_is_verified_and_an_edit_is_found_and_named(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    done = place.without_terminal("operations", "verify")
+    assert done.returncode == 0
+    assert "INTACT" in done.stdout
+    with sqlite3.connect(place.data_dir / "operations.sqlite") as database:
+        database.execute("UPDATE operations SET stage = 'APPROVED'")
+    database.close()
+    done = place.without_terminal("operations", "verify")
+    assert done.returncode == 1
+    assert "BROKEN" in done.stdout
+    assert operation in done.stdout
+    with place.at_terminal("approve", operation) as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert "decided nothing" in shown or "broken" in shown
+
+
+@pytest.mark.requirement("G-05")
+def test_a_person_settles_an_unknown_outcome_after_seeing_what_the_program_knows(place: Place) -> None:
+    operation = unknown(place)
+    with place.at_terminal("operations", "settle", operation) as person:
+        person.sees("PAPER UNKNOWN", "Held now: 60 JPM", "No order for JPM is listed.")
+        person.answers(CONCLUSION, "did not take effect")
+        person.answers(WHY, "the broker's blotter shows no order")
+        person.answers(PASSPHRASE_PROMPT, PASSPHRASE)
+        code, shown = person.ends()
+    assert code == 0, shown
+    assert "SETTLED: JPM did not take effect" in shown
+    resolution = place.operation(operation).rows[0].resolution
+    assert resolution is not None
+    assert resolution.conclusion is Conclusion.DID_NOT
+    assert resolution.by_person
+    assert resolution.evidence == "the broker's blotter shows no order"
+    assert "settled" in place.without_terminal("operations", "show", operation, "--offline").stdout
+    with place.at_terminal("operations", "settle", operation) as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert "There is nothing to settle" in shown
+
+
+@pytest.mark.requirement("G-05")
+def test_what_the_program_can_conclude_itself_is_not_left_to_the_person(place: Place) -> None:
+    operation = unknown(place, "drop_after_effect")
+    with place.at_terminal("operations", "settle", operation) as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert "PAPER RECONCILED" in shown
+    assert "There is nothing to settle" in shown
+    assert place.effects() == {"close_position": 1}
+
+
+@pytest.mark.requirement("G-05")
+def test_nothing_is_settled_by_other_words_a_wrong_passphrase_or_an_interrupt(place: Place) -> None:
+    operation = unknown(place)
+    with place.at_terminal("operations", "settle", operation) as person:
+        person.answers(CONCLUSION, "maybe")
+        assert person.ends()[0] == 1
+    with place.at_terminal("operations", "settle", operation, "JPM") as person:
+        person.answers(CONCLUSION, "took effect")
+        person.answers(WHY, "I saw it")
+        person.answers(PASSPHRASE_PROMPT, "not the passphrase")
+        assert person.ends()[0] == 1
+    with place.at_terminal("operations", "settle", operation) as person:
+        person.sees(CONCLUSION)
+        person.interrupts()
+        code, shown = person.ends()
+    assert code == 130
+    assert "Nothing was settled." in shown
+    assert place.state(operation) is OperationState.UNKNOWN
