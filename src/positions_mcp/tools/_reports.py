@@ -30,6 +30,7 @@ _ALOUD = {
     RowState.CANCELLED: "cancelled",
     RowState.CANCEL_FAILED: "with cancel FAILED",
 }
+_SETTLED = "with an unknown outcome that was settled"
 _UNSENT_ALOUD = {
     OperationState.PLANNED: "nothing was sent; it is only planned",
     OperationState.AWAITING_APPROVAL: "nothing was sent; a person has yet to decide",
@@ -101,8 +102,8 @@ def summary_of(report: OperationReport) -> str:
     if report.anything_sent is False:
         return f"{who}: {_unsent(report)}."
     # Rows stand gravest first, and a counter keeps that order.
-    counts = Counter(row.state for row in report.rows)
-    said = ", ".join(f"{count} {_ALOUD[state]}" for state, count in counts.items())
+    counts = Counter(_SETTLED if row.resolution else _ALOUD[row.state] for row in report.rows)
+    said = ", ".join(f"{count} {words}" for words, count in counts.items())
     if not report.kind.is_close:
         return f"{who}: {said}."
     flat = sum(1 for row in report.rows if row.residual is not None and row.residual == 0)

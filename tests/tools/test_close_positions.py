@@ -1,0 +1,207 @@
+"""`close_positions` through an MCP client, in both protocol eras: from the question to what is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.serving import data_of, error_of, text_of
+from trading import HOLDINGS, SATURDAY, Person, no, trading_floor, yes
+
+
+@pytest.mark.requirement("G-01", "G-14", "T-02")
+async def test_a_close_is_asked_about_sent_and_followed_until_nothing_is_left(era: str, tmp_path: Path) -> None:
+    person = yes()
+    async with trading_floor(tmp_path) as floor, floor.client(era, person, "Claude") as client:
+        planned = data_of(await client.call_tool("preview_close", {"instruments": ["KO"]}))
+        assert planned["rows"] == [["SELL", "400", "KO", "400", "400", "27228.00"]]
+        assert floor.effects == {}
+        sent = await client.call_tool("close_positions", {"plan_id": planned["plan_id"]})
+        assert text_of(sent).startswith("PAPER account 19816: 1 submitted; 0 of 1 closed.\n")
+        assert "Submitted is not closed" in text_of(sent)
+        assert data_of(sent)["rows"] == [["KO", "SUBMITTED", "SELL 400", "400", "SELL 400 PENDING_NEW"]]
+        assert floor.effects == {"close_position": 1}
+        floor.later(minutes=1)
+        followed = await client.call_tool("get_operation", {"operation_id": planned["plan_id"], "wait_s": 1})
+        assert text_of(followed).startswith("PAPER account 19816: 1 submitted; 1 of 1 closed.\n")
+        assert data_of(followed)["state"] == "CLOSED"
+        assert "approved" in data_of(followed)["decision"]
+        assert "elicitation, client Claude" in data_of(followed)["decision"]
+    assert len(person.questions) == 1
+
+
+@pytest.mark.requirement("G-15")
+async def test_the_question_says_everything_the_decision_needs(era: str, tmp_path: Path) -> None:
+    person = no()
+    async with trading_floor(tmp_path) as floor:
+        arguments = {"instruments": ["KO", "GME", "MSFT"], "cancel_orders": True}
+        answer = data_of(await floor.call("close_positions", arguments, era=era, person=person))
+    (question,) = person.questions
+    for word in (
+        "PAPER account 19816 (no real money)",
+        "BUY 200 GME (buys back a short)",
+        "SELL 400 KO, about $27,228.00",
+        "SELL 100 MSFT",
+        "Total about $",
+        "Open orders for these instruments are CANCELLED first",
+        "Market: open until 16:00 New York",
+        f"Plan {answer['operation_id']}",
+    ):
+        assert word in question
+    (form,) = person.forms
+    assert form["properties"]["approve"] | {"type": "boolean", "default": False} == form["properties"]["approve"]
+    assert list(form["properties"]) == ["approve"]
+
+
+@pytest.mark.requirement("G-01")
+async def test_whatever_is_not_a_clear_yes_is_a_recorded_no(era: str, tmp_path: Path) -> None:
+    persons = [
+        no(),
+        Person(action="cancel", content=None),
+        Person(content=None),
+        *(Person(content=content) for content in ({}, {"yes": True}, {"approve": False})),
+        *(Person(content={"approve": value}) for value in ("true", "yes", 1)),
+    ]
+    async with trading_floor(tmp_path) as floor:
+        for person in persons:
+            answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=person, name="Claude")
+            assert len(person.questions) == 1
+            assert text_of(answer).startswith("PAPER account 19816: nothing was sent; a person declined.\n")
+            assert (data_of(answer)["state"], data_of(answer)["sent"]) == ("DECLINED", "no")
+            assert "elicitation, client Claude" in data_of(answer)["decision"]
+            floor.later(minutes=11)  # before that, the same targets are not asked about again
+        declined = [entry for entry in await floor.journal() if entry.event == "declined"]
+        assert len(declined) == len(persons)
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-13")
+async def test_what_open_orders_lock_stays_and_is_said(era: str, tmp_path: Path) -> None:
+    person = yes()
+    async with trading_floor(tmp_path) as floor, floor.client(era, person) as client:
+        preview = text_of(await client.call_tool("preview_close", {"instruments": ["MSFT"]}))
+        assert "40 of 100 MSFT are locked by open orders" in preview
+        assert "With cancel_orders they would be cancelled first" in preview
+        sent = data_of(await client.call_tool("close_positions", {"instruments": ["MSFT"]}))
+        assert sent["rows"][0][2] == "SELL 60"
+        floor.later(minutes=1)
+        left = data_of(await client.call_tool("get_operation", {"operation_id": sent["operation_id"]}))
+        assert left["state"] == "PARTIAL"
+        assert left["rows"][0][:4] == ["MSFT", "SUBMITTED", "SELL 60", "40"]
+    assert "40 of 100 MSFT are locked" in person.questions[0]
+
+
+@pytest.mark.requirement("G-14")
+async def test_an_order_that_fills_in_part_is_never_called_closed(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path, scenario="rough") as floor, floor.client(era, yes()) as client:
+        sent = data_of(await client.call_tool("close_positions", {"instruments": ["THIN"]}))
+        floor.later(hours=8)
+        left = await client.call_tool("get_operation", {"operation_id": sent["operation_id"]})
+        data = data_of(left)
+        assert data["state"] == "PARTIAL"
+        assert 0 < int(data["rows"][0][3]) == floor.held("THIN")
+        assert "0 of 1 closed" in text_of(left)
+
+
+@pytest.mark.requirement("G-14")
+async def test_out_of_hours_the_order_is_queued_and_preview_and_question_say_so(era: str, tmp_path: Path) -> None:
+    person = yes()
+    async with trading_floor(tmp_path, at=SATURDAY) as floor, floor.client(era, person) as client:
+        assert "closed: may queue until Mon 2026-11-23 09:30" in text_of(
+            await client.call_tool("preview_close", {"instruments": ["KO"]})
+        )
+        sent = await client.call_tool("close_positions", {"instruments": ["KO"]})
+        assert text_of(sent).startswith("PAPER account 19816: 1 queued; 0 of 1 closed.\n")
+        assert data_of(sent)["rows"][0][1] == "QUEUED"
+    assert "closed: may queue until Mon 2026-11-23 09:30" in person.questions[0]
+
+
+@pytest.mark.requirement("G-02")
+async def test_an_order_that_differs_from_the_plan_is_said_first(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        floor.exchange.arm("changed_quantity", "close_position")
+        answer = await floor.call("close_positions", {"instruments": list(HOLDINGS)}, era=era, person=yes())
+        assert text_of(answer).startswith(
+            "PAPER account 19816: 1 DEVIATED from the plan, 2 submitted; 0 of 3 closed.\n"
+        )
+        assert data_of(answer)["rows"][0][1] == "DEVIATED"
+        assert floor.effects == {"close_position": 3}
+
+
+@pytest.mark.requirement("G-03")
+@pytest.mark.parametrize("quantity", [401, -400])
+async def test_a_position_that_grew_or_turned_meanwhile_makes_the_plan_stale(
+    era: str, tmp_path: Path, quantity: int
+) -> None:
+    async with trading_floor(tmp_path) as floor:
+
+        async def trade() -> None:
+            floor.hold("KO", quantity)
+
+        answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=Person(meanwhile=trade))
+        assert data_of(answer)["state"] == "STALE"
+        assert text_of(answer).startswith("PAPER account 19816: nothing was sent; the account changed")
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-03")
+async def test_a_quantity_nearer_zero_is_stated_and_sent(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+
+        async def trade() -> None:
+            floor.hold("KO", 100)
+
+        answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=Person(meanwhile=trade))
+        assert data_of(answer)["rows"][0][:3] == ["KO", "SUBMITTED", "SELL 100"]
+        assert "100 held now, 400 when planned" in text_of(answer)
+
+
+@pytest.mark.requirement("G-05")
+async def test_an_unknown_outcome_stops_the_batch_and_is_reconciled_with_evidence(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:
+        floor.exchange.arm("drop_after_effect", "close_position")
+        sent = await client.call_tool("close_positions", {"instruments": list(HOLDINGS)})
+        data = data_of(sent)
+        assert floor.effects == {"close_position": 1}
+        assert data["state"] == "RECONCILED"
+        assert text_of(sent).startswith(
+            "PAPER account 19816: 1 with an unknown outcome that was settled, 2 not sent; 0 of 3 closed."
+        )
+        assert [row[1] for row in data["rows"]] == ["UNKNOWN", "NOT_SENT", "NOT_SENT"]
+        assert "took effect (positions-mcp): An order for AMZN appeared after it was sent" in data["rows"][0][-1]
+
+
+@pytest.mark.requirement("G-05")
+async def test_an_outcome_that_stays_unknown_is_said_to_be_and_not_sent_again(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:
+        floor.exchange.arm("drop_before_effect", "close_position")
+        sent = await client.call_tool("close_positions", {"instruments": list(HOLDINGS)})
+        assert text_of(sent).startswith("PAPER account 19816: 1 with UNKNOWN outcome, 2 not sent; 0 of 3 closed.")
+        assert data_of(sent)["sent"] == "unknown"
+        assert "Do not send it again" in data_of(sent)["next"]
+        again = error_of(await client.call_tool("close_positions", {"instruments": ["AMZN"]}))
+        assert f"Operation {data_of(sent)['operation_id']} has an unknown outcome and holds the instrument" in again
+        listed = data_of(await client.call_tool("list_operations", {}))
+        assert listed["in_doubt"] == [data_of(sent)["operation_id"]]
+        assert data_of(await client.call_tool("get_trading_status", {}))["in_doubt"] == listed["in_doubt"]
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-12")
+async def test_a_plan_that_would_uncover_a_short_call_is_refused_and_nobody_is_asked(era: str, tmp_path: Path) -> None:
+    person = yes()
+    async with trading_floor(tmp_path) as floor:
+        message = error_of(await floor.call("close_positions", {"instruments": ["AAPL"]}, era=era, person=person))
+        assert "would leave 3 more short AAPL calls uncovered" in message
+        assert message.count("Nothing was sent") == 1
+        assert floor.effects == {}
+    assert person.questions == []
+
+
+@pytest.mark.requirement("G-10")
+async def test_a_limit_refuses_with_the_limit_and_the_value_seen(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path, trading={"max_notional": "20000"}) as floor:
+        message = error_of(await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=yes()))
+        assert "It measures $27,228.00; one operation may measure $20,000." in message
+        assert floor.effects == {}

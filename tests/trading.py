@@ -1,0 +1,186 @@
+"""A floor to trade on: the server as `serve` composes it, over the real client, on the real paper exchange.
+
+Effects are counted on the exchange's side. People answer questions as a test tells them to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import httpx
+from mcp import Client
+from mcp.server.mcpserver import MCPServer
+from mcp_types import CallToolResult, ElicitResult, ErrorData, Implementation
+
+from positions_mcp.api import PositionsClient
+from positions_mcp.cli.composition import Venue, guard_parts, open_deps, open_operations
+from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.supervision import JournalEntry
+from positions_mcp.guard.signatures import Hardness
+from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
+from positions_mcp.server import build_server
+from positions_mcp.settings import Settings, load
+from positions_mcp.store.operations import SqlOperationStore
+from positions_mcp.tools._deps import Deps
+from tools.serving import StandingClock
+
+ERAS = ("legacy", "2026-07-28")
+SATURDAY = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
+PASSPHRASE = "correct horse battery staple"
+QUICK = Hardness(n=2**4)
+"""scrypt that a test does not wait for."""
+HOLDINGS: Mapping[str, int] = {"AMZN": 120, "KO": 400, "XOM": 220}
+"""Three long positions of the demo scenario that nothing hangs on."""
+
+_OPEN: list[Deps] = []
+"""The parts of the floors that are open; a server that is entered takes those of the latest."""
+
+
+@dataclass
+class Person:
+    """Somebody in front of a client, who answers every question alike and keeps them."""
+
+    action: Literal["accept", "decline", "cancel"] = "accept"
+    content: Mapping[str, Any] | None = field(default_factory=lambda: {"approve": True})
+    fails: str = ""
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    """What happens while the person thinks."""
+    questions: list[str] = field(default_factory=list)
+    forms: list[Mapping[str, Any]] = field(default_factory=list)
+
+    async def __call__(self, _: object, asked: Any) -> ElicitResult | ErrorData:
+        self.questions.append(asked.message)
+        self.forms.append(asked.requested_schema)
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        if self.fails:
+            return ErrorData(code=-32603, message=self.fails)
+        return ElicitResult(action=self.action, content=cast("Any", self.content))
+
+
+def yes() -> Person:
+    return Person()
+
+
+def no() -> Person:
+    return Person(action="decline", content=None)
+
+
+@dataclass
+class Floor:
+    """Everything about one server and its exchange."""
+
+    server: MCPServer[Deps]
+    deps: Deps
+    exchange: PaperExchange
+    clock: StandingClock
+    settings: Settings
+    venue: Venue
+
+    @asynccontextmanager
+    async def client(
+        self, era: str = ERAS[1], person: Person | None = None, name: str = "a client"
+    ) -> AsyncIterator[Client]:
+        """A client; without a person it cannot show a form."""
+        information = Implementation(name=name, version="1")
+        async with Client(self.server, mode=era, elicitation_callback=person, client_info=information) as client:
+            yield client
+
+    async def call(
+        self, tool: str, arguments: dict[str, Any], *, era: str = ERAS[1], person: Person | None = None, **who: str
+    ) -> CallToolResult:
+        """One call in a conversation of its own."""
+        async with self.client(era, person, **who) as client:
+            return await client.call_tool(tool, arguments)
+
+    @property
+    def effects(self) -> dict[str, int]:
+        """Requests that changed the exchange's book, by operation."""
+        return self.exchange.effect_counts()
+
+    def held(self, symbol: str) -> Decimal:
+        """What the exchange itself says is held."""
+        with self.exchange.reading() as moment:
+            held = {holding.symbol: holding.quantity for holding in moment.ledger.holdings_of(DEFAULT_ACCOUNT)}
+            return held.get(symbol, Decimal(0))
+
+    def hold(self, symbol: str, quantity: int) -> None:
+        """Change what is held behind everybody's back."""
+        with self.exchange.changing() as moment:
+            holding = next(h for h in moment.ledger.holdings_of(DEFAULT_ACCOUNT) if h.symbol == symbol)
+            moment.ledger.put_holding(replace(holding, quantity=Decimal(quantity)))
+
+    def later(self, **by: float) -> None:
+        """Time passes, for the exchange and for the program."""
+        self.clock.advance(timedelta(**by))
+
+    @asynccontextmanager
+    async def desk(self) -> AsyncIterator[Desk]:
+        """The supervisor's own process: another connection to the same store."""
+        async with self.venue.connect() as client:
+            with open_operations(self.settings) as store:
+                parts = guard_parts(self.settings, client, self.clock, store, real_time=self.clock)
+                yield Desk(Supervisor(parts, hardness=QUICK), store)
+
+    async def journal(self) -> tuple[JournalEntry, ...]:
+        """Everything that was written down."""
+        async with self.desk() as desk:
+            return desk.store.journal()
+
+
+@dataclass
+class Desk:
+    """A supervisor and the store behind."""
+
+    supervisor: Supervisor
+    store: SqlOperationStore
+
+    async def set_up(self) -> None:
+        await self.supervisor.set_up_approver(PASSPHRASE)
+
+    async def approve(self, operation_id: str) -> None:
+        await self.supervisor.approve(operation_id, PASSPHRASE)
+
+
+@cache
+def _server(mode: Mode) -> MCPServer[Deps]:
+    """One server for all floors of a mode, because building the tools takes longer than most tests."""
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Deps]:
+        yield _OPEN[-1]
+
+    return build_server(parts, mode=mode, accounts=[AccountId(DEFAULT_ACCOUNT)])
+
+
+@asynccontextmanager
+async def trading_floor(
+    data_dir: Path, *, scenario: str = "demo", at: datetime | None = None, mode: Mode = Mode.PAPER, **said: Any
+) -> AsyncIterator[Floor]:
+    """A floor in `data_dir`; `said` are settings. A live one talks to the same exchange as to a real account."""
+    clock = StandingClock(at) if at else StandingClock()
+    exchange = PaperExchange.open(data_dir, scenario=scenario, clock=clock)
+    accounts = [DEFAULT_ACCOUNT]
+    settings = load({"mode": mode, "accounts": accounts, "data_dir": data_dir, "approval": {"wait_s": 0}, **said})
+    transport = cast("httpx.AsyncBaseTransport", PaperTransport(exchange))
+    connect = partial(PositionsClient, "http://localhost", DEFAULT_KEY, transport=transport, clock=exchange.clock)
+    venue = Venue(connect, exchange.clock, "the paper exchange of a test", clock)
+    try:
+        async with open_deps(settings, venue) as deps:
+            quick = replace(deps, heartbeat_s=0.01)
+
+            _OPEN.append(quick)
+            yield Floor(_server(mode), quick, exchange, clock, settings, venue)
+            _OPEN.remove(quick)
+    finally:
+        exchange.close()
