@@ -135,7 +135,7 @@ async def test_the_question_holds_everything_the_decision_needs(tmp_path: Path) 
             "Open orders stay as they are (cancel_orders false).",
             "Market: open until 16:00 New York.",
             "Warning: 60 of 100 AAPL are locked by open orders, which stay: at most 40 can be closed. "
-            "With cancel_orders they would be cancelled first and all of it closed.",
+            "With cancel_orders they would be cancelled first and it closed too.",
             f"Plan {planned.operation.operation_id}, asked for by {CALLER}, valid until 15:35:00 UTC.",
         ]
 

@@ -174,7 +174,7 @@ async def test_locked_quantity_is_called_out_with_what_cancel_orders_would_chang
         assert "With cancel_orders they would be cancelled" in kept.operation.plan.warnings[0]
         freed = await it.plan("AAPL", cancel_orders=True)
         assert freed.operation.plan.closes[0].order_quantity == 100
-        assert "cancels first" in freed.operation.plan.warnings[0]
+        assert "are cancelled first" in freed.operation.plan.warnings[0]
 
 
 async def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:

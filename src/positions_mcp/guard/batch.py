@@ -124,7 +124,7 @@ class Batch:
     async def _read_again(self) -> Facts | None:
         """The facts now. A person who flattens in a crash is not stopped by a book that cannot be read: None."""
         try:
-            return await self.means.facts.read(self.operation.account_id)
+            return await self.means.facts.read(self.operation.account_id, self.operation.plan.kind)
         except UpstreamError:
             if not self.operation.plan.flatten:
                 raise
@@ -249,6 +249,7 @@ class Batch:
             "lease": None,
             "orders": found.orders,
             "instruction_id": found.instruction_id,
+            "answered": found.answered,
             "request_id": found.request_id,
             "ended": found.ended,
         }

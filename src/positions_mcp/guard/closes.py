@@ -33,7 +33,7 @@ class Closes:
 
     def compare(self, plan: Plan, facts: Facts) -> Comparison:
         """The book just read against the plan."""
-        return compare_closes(plan, facts.book, self._policy.tolerance)
+        return compare_closes(plan, facts, self._policy.tolerance)
 
     def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
         """One for each row that is not flat, or one for them all."""

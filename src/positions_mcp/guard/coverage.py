@@ -13,6 +13,7 @@ from positions_mcp.domain.plans import Plan
 from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
+from positions_mcp.guard.targets import instructed_quantity
 from positions_mcp.guard.verdict import Finding, Rule, Severity
 
 
@@ -37,20 +38,30 @@ def locked(plan: Plan, facts: Facts) -> Iterator[Finding]:
         return
     for target in plan.closes:
         position = facts.book.by_id.get(target.instrument_id)
-        held_back = position.locked_quantity if position else None
-        if not held_back:
+        if position is None or not position.locked_quantity:
             continue
-        of = f"{plain(held_back)} of {plain(abs(target.quantity))} {target.symbol}"
-        if plan.cancel_orders:
-            message = f"{of} are locked by open orders, which cancel_orders cancels first."
-        else:
+        instructed = instructed_quantity(position, facts.outstanding)
+        by_orders = position.locked_quantity - instructed
+        held, at_most = plain(abs(target.quantity)), f"at most {plain(target.order_quantity)} can be closed"
+        if instructed:
             message = (
-                f"{of} are locked by open orders, which stay: at most {plain(target.order_quantity)} can be closed. "
-                "With cancel_orders they would be cancelled first and all of it closed."
+                f"{plain(instructed)} of {held} {target.symbol} are under exercise instructions, which stay: {at_most}."
             )
-        yield Finding(
-            rule=Rule.LOCKED, severity=Severity.NOTE, limit="nothing locked", seen=plain(held_back), message=message
-        )
+            yield _locked(instructed, message)
+        if by_orders and plan.cancel_orders:
+            message = (
+                f"{plain(by_orders)} of {held} {target.symbol} are locked by open orders, which are cancelled first."
+            )
+            yield _locked(by_orders, message)
+        elif by_orders:
+            message = f"{plain(by_orders)} of {held} {target.symbol} are locked by open orders, which stay: {at_most}."
+            yield _locked(by_orders, f"{message} With cancel_orders they would be cancelled first and it closed too.")
+
+
+def _locked(quantity: Decimal, message: str) -> Finding:
+    return Finding(
+        rule=Rule.LOCKED, severity=Severity.NOTE, limit="nothing locked", seen=plain(quantity), message=message
+    )
 
 
 def obstacle(operation: Operation, position: int, facts: Facts) -> str:

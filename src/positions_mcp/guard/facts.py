@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from positions_mcp.domain.errors import UpstreamError
 from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.outstanding import Outstanding
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.plans import Kind, Mode
 from positions_mcp.domain.positions import Book
 from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.domain.supervision import Halt
@@ -48,6 +49,8 @@ class Facts:
     open_orders: tuple[Order, ...] | None
     outstanding: Outstanding | None
     record: Record
+    instructions: tuple[Instruction, ...] | None = None
+    """As listed. Read where an option is held, or where they are what it is about."""
 
     @property
     def open_order_ids(self) -> frozenset[str] | None:
@@ -77,14 +80,22 @@ class FactReader:
         self._calendar = calendar
         self._market_clock = market_clock
 
-    async def read(self, account_id: AccountId) -> Facts:
-        """The facts of one account, now. Raises UpstreamError where the book itself cannot be read."""
+    async def read(self, account_id: AccountId, kind: Kind | None = None) -> Facts:
+        """The facts of one account, now, for an operation of some kind.
+
+        Raises UpstreamError where the book itself cannot be read.
+        """
         book = await self._positions.read_book(account_id)
+        about_instructions = kind is not None and not kind.is_close
+        matter = about_instructions or any(position.is_option for position in book.positions)
+        listed = await self._instructions_of(account_id) if matter else ()
+        now = self._market_clock.now()
         return Facts(
             book=book,
             open_orders=await self.open_orders(account_id),
-            outstanding=await self._outstanding(account_id, book),
+            outstanding=None if listed is None else Outstanding(listed, now=now, calendar=self._calendar),
             record=await in_thread(self.record, self._store, account_id),
+            instructions=listed,
         )
 
     def record(self, ledger: Ledger, account_id: AccountId) -> Record:
@@ -108,14 +119,12 @@ class FactReader:
             return None
         return tuple(order for order in orders if order.is_open)
 
-    async def _outstanding(self, account_id: AccountId, book: Book) -> Outstanding | None:
-        now = self._market_clock.now()
-        if not any(position.is_option for position in book.positions):
-            return Outstanding((), now=now, calendar=self._calendar)
+    async def _instructions_of(self, account_id: AccountId) -> tuple[Instruction, ...] | None:
+        """The instructions as listed; None where they cannot be read."""
         if self._instructions is None:
             return None
         try:
             listed = await self._instructions.get_position_instructions(account_id)
         except UpstreamError:
             return None
-        return Outstanding(listed.data, now=now, calendar=self._calendar)
+        return tuple(listed.data)

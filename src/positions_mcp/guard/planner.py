@@ -97,7 +97,7 @@ class Planner:
             _agree_on_instruments(instruments, plan)
         if not judged or not operation.stage.is_open:
             return Planned(operation, None)
-        facts = await self._parts.facts().read(plan.account_id)
+        facts = await self._parts.facts().read(plan.account_id, plan.kind)
         return Planned(operation, judge(self._parts.policy, plan, facts))
 
     def check_caller(self, operation: Operation, caller: str) -> None:
@@ -126,7 +126,7 @@ class Planner:
         found = await in_thread(self._parts.store.latest, key)
         if found is None or not found.stage.is_open:
             return None
-        comparison = compare_closes(found.plan, facts.book, self._parts.policy.tolerance)
+        comparison = compare_closes(found.plan, facts, self._parts.policy.tolerance)
         same = [t.order_quantity for t in found.plan.closes] == [t.order_quantity for t in fresh.closes]
         return None if comparison.is_unchanged and same else found.operation_id
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
-from positions_mcp.domain.exposure import measure_of
-from positions_mcp.domain.ids import AccountId, instrument_id
-from positions_mcp.domain.money import plain
-from positions_mcp.domain.plans import CloseTarget, Kind, Mode, Plan, closing_side
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.plans import Kind, Mode, Plan
 from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.positions import Book, Position
@@ -18,6 +16,7 @@ from positions_mcp.domain.sessions import NEW_YORK, MarketState
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.rules import judge
+from positions_mcp.guard.targets import close_target, in_order_of_sending
 from positions_mcp.guard.verdict import Verdict
 
 MOST_INSTRUMENTS = 100
@@ -47,7 +46,7 @@ def draft_close(
         UnknownInstrument: nothing held goes by a name.
     """
     positions = everything_held(facts.book) if instruments is None else named(facts.book, instruments)
-    targets = tuple(close_target(position, facts.book, cancel_orders) for position in in_order_of_sending(positions))
+    targets = tuple(close_target(position, facts, cancel_orders) for position in in_order_of_sending(positions))
     draft = Plan(
         plan_id=short_id(new_id),
         mode=mode,
@@ -102,36 +101,6 @@ def checked_name(name: str) -> str:
     return name
 
 
-def close_target(position: Position, book: Book, cancel_orders: bool) -> CloseTarget:
-    """The order that closing a position should produce: without cancel_orders, for what no open order locks."""
-    held = abs(position.quantity)
-    locked = position.locked_quantity or 0
-    quantity = held if cancel_orders else held - locked
-    measure = measure_of(position, book)
-    return CloseTarget(
-        symbol=label(position.name),
-        instrument_id=instrument_id(position.instrument_id),
-        measure=measure.amount,
-        priced=measure.priced,
-        quantity=position.quantity,
-        available=position.available_quantity,
-        value=position.market_value,
-        side=closing_side(position.quantity),
-        order_quantity=quantity,
-    )
-
-
-def in_order_of_sending(positions: Sequence[Position]) -> list[Position]:
-    """Short options first, then short stock, then longs, so that no sale uncovers a short that is to be bought back."""
-
-    def rank(position: Position) -> int:
-        if position.quantity > 0:
-            return 2
-        return 0 if position.is_option else 1
-
-    return sorted(positions, key=rank)
-
-
 def session_in_words(market: MarketState) -> str:
     """What happens to an order sent now."""
     if market.current is not None:
@@ -145,11 +114,3 @@ def short_id(new_id: str) -> str:
     """An operation's id, short enough to be typed at a terminal: `op-` and ten letters and digits (50 bits)."""
     number = int.from_bytes(hashlib.sha256(new_id.encode()).digest()[:8], "big")
     return "op-" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 50, 5))
-
-
-def order_in_words(target: CloseTarget) -> str:
-    """One line of a question: `BUY 5 TSLA (buys back a short), about $1,050.00`."""
-    value = "value not known" if target.value is None or not target.value else f"about ${abs(target.value):,f}"
-    back = " (buys back a short)" if target.quantity < 0 else ""
-    part = "" if target.order_quantity == abs(target.quantity) else f" of {plain(abs(target.quantity))}"
-    return f"{target.side} {plain(target.order_quantity)}{part} {target.symbol}{back}, {value}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.plans import CancelTarget, CloseTarget, InstructionTarget, Kind, Mode, Plan, Target
-from positions_mcp.guard.planning import order_in_words
+from positions_mcp.guard.targets import order_in_words
 
 
 def question(plan: Plan) -> str:

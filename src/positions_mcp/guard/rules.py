@@ -134,7 +134,7 @@ def _knowledge(plan: Plan, facts: Facts) -> Iterator[Finding]:
             severity=Severity.DESK,
             limit="a price for every target",
             seen=names,
-            message=f"A price is missing or zero for {names}, so the value may be understated.",
+            message=f"A price is missing for {names} (of a short option, its underlying's), so the value may be more.",
         )
     if facts.outstanding is None:
         message = "Exercise instructions could not be read, so contracts they claim are not counted."

@@ -138,7 +138,7 @@ class Guard:
         plan, parts = planned.operation.plan, self._parts
         verdict = planned.verdict
         if verdict is None:
-            facts = await parts.facts().read(plan.account_id)
+            facts = await parts.facts().read(plan.account_id, plan.kind)
             verdict = judge(parts.policy, plan, facts)
         approver = await in_thread(parts.store.approver)
         return rung_for(

@@ -10,7 +10,8 @@ from positions_mcp.domain.operations import Reservation
 from positions_mcp.domain.plans import CloseTarget, Plan
 from positions_mcp.domain.positions import Book, Position
 from positions_mcp.domain.text import label
-from positions_mcp.guard.planning import close_target
+from positions_mcp.guard.facts import Facts
+from positions_mcp.guard.targets import close_target
 
 
 @dataclass(slots=True)
@@ -32,9 +33,9 @@ class Comparison:
         return not (self.stale or self.flat or self.notes)
 
 
-def compare_closes(plan: Plan, book: Book, tolerance: Decimal) -> Comparison:
+def compare_closes(plan: Plan, facts: Facts, tolerance: Decimal) -> Comparison:
     """Growth, a change of sign, a new target (close-all) or a price beyond the tolerance is stale; less is not."""
-    result = Comparison()
+    result, book = Comparison(), facts.book
     for position, target in enumerate(plan.closes):
         held = book.by_id.get(target.instrument_id)
         if held is None or held.quantity == 0:
@@ -44,7 +45,7 @@ def compare_closes(plan: Plan, book: Book, tolerance: Decimal) -> Comparison:
         if not plan.flatten and (reason := _why_stale(target, held, tolerance)):
             result.stale.append(reason)
             continue
-        now = close_target(held, book, plan.cancel_orders)
+        now = close_target(held, facts, plan.cancel_orders)
         if held.quantity != target.quantity:
             result.notes[position] = f"{plain(held.quantity)} held now, {plain(target.quantity)} when planned"
         measure = max(now.measure, Decimal(0)) if now.priced else max(now.measure, target.measure)

@@ -28,7 +28,7 @@ class Watcher:
         if not any(row.is_unfinished for row in operation.rows):
             return operation, ""
         try:
-            facts = await self._facts.read(operation.account_id)
+            facts = await self._facts.read(operation.account_id, operation.plan.kind)
             rows = await self._senders[operation.plan.kind].follow(operation, facts)
         except UpstreamError as error:
             return operation, f"The account could not be read now: {error.message}"

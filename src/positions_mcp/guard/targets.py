@@ -1,0 +1,64 @@
+"""The order that closing a position should produce, and the order in which closes are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.exposure import measure_of
+from positions_mcp.domain.ids import instrument_id
+from positions_mcp.domain.money import ZERO, plain
+from positions_mcp.domain.outstanding import Outstanding
+from positions_mcp.domain.plans import CloseTarget, closing_side
+from positions_mcp.domain.positions import Position
+from positions_mcp.domain.text import label
+from positions_mcp.guard.facts import Facts
+
+
+def close_target(position: Position, facts: Facts, cancel_orders: bool) -> CloseTarget:
+    """The order that closing a position should produce: for what nothing locks that stays."""
+    locked = position.locked_quantity or ZERO
+    stays = instructed_quantity(position, facts.outstanding) if cancel_orders else locked
+    measure = measure_of(position, facts.book)
+    return CloseTarget(
+        symbol=label(position.name),
+        instrument_id=instrument_id(position.instrument_id),
+        measure=measure.amount,
+        priced=measure.priced,
+        quantity=position.quantity,
+        available=position.available_quantity,
+        value=position.market_value,
+        side=closing_side(position.quantity),
+        order_quantity=abs(position.quantity) - stays,
+    )
+
+
+def instructed_quantity(position: Position, outstanding: Outstanding | None) -> Decimal:
+    """How much of the locked quantity exercise instructions hold: cancelling orders does not free that."""
+    locked = position.locked_quantity or ZERO
+    if not locked or not position.is_option or outstanding is None:
+        return ZERO
+    claims = outstanding.on(position.instrument_id)
+    if claims.has_unknown_quantity:
+        return locked
+    return min(locked, claims.quantity - claims.of_type(InstructionType.DO_NOT_EXERCISE))
+
+
+def in_order_of_sending(positions: Sequence[Position]) -> list[Position]:
+    """Short options first, then short stock, then longs, so that no sale uncovers a short that is to be bought back."""
+
+    def rank(position: Position) -> int:
+        if position.quantity > 0:
+            return 2
+        return 0 if position.is_option else 1
+
+    return sorted(positions, key=rank)
+
+
+def order_in_words(target: CloseTarget) -> str:
+    """One line of a question: `BUY 5 TSLA (buys back a short), about $1,050.00`."""
+    value = "value not known" if target.value is None or not target.value else f"about ${abs(target.value):,f}"
+    back = " (buys back a short)" if target.quantity < 0 else ""
+    part = "" if target.order_quantity == abs(target.quantity) else f" of {plain(abs(target.quantity))}"
+    return f"{target.side} {plain(target.order_quantity)}{part} {target.symbol}{back}, {value}"

@@ -1,0 +1,137 @@
+"""The guard over the production client and the paper exchange: every failure of a close, counted on the exchange's side."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from api.paper_book import ACCOUNT, paper_desk
+from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK
+from guard.exchange import CountingIds
+from positions_mcp.clock import SystemClock
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.reports import OperationReport
+from positions_mcp.guard.service import Guard
+from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.guard.verdict import Rule
+from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.paper import PaperExchange
+from positions_mcp.store import open_store
+
+NO_HALT = Policy(**{**POLICY.model_dump(), "halt_after": None})
+
+
+@asynccontextmanager
+async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, Supervisor, PaperExchange]]:
+    async with paper_desk(folder / "paper", write_timeout_s=0.5) as paper:
+        store = open_store(folder / "operations.sqlite")
+        pauses: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+
+        parts = Parts(
+            mode=Mode.PAPER,
+            policy=NO_HALT,
+            store=store,
+            positions=paper.client,
+            orders=paper.client,
+            order_writer=paper.client,
+            instructions=paper.client,
+            clock=SystemClock(),
+            market_clock=paper.exchange.clock,
+            calendar=NewYorkCalendar(),
+            ids=CountingIds(),
+            write_timeout=timedelta(seconds=0.5),
+            sleep=sleep,
+        )
+        try:
+            async with Guard(parts) as guard:
+                yield guard, Supervisor(parts, hardness=QUICK), paper.exchange
+        finally:
+            store.close()
+
+
+async def close(guard: Guard, supervisor: Supervisor, *instruments: str) -> OperationReport:
+    """Through the desk: the price behind some short options of the scenario is not known."""
+    planned = await guard.plan_close(
+        account_id=ACCOUNT, instruments=list(instruments) or None, cancel_orders=True, caller=CALLER
+    )
+    assert planned.verdict is not None
+    assert not planned.verdict.is_refused, planned.verdict.shown
+    operation = await guard.ask(planned.operation)
+    await supervisor.set_up_approver(PASSPHRASE)
+    await supervisor.approve(operation.operation_id, PASSPHRASE)
+    return await guard.send_approved(operation.operation_id, caller=CALLER)
+
+
+FAULTS = {
+    "refuse": (OperationState.SUBMITTED, 1),
+    "delay": (OperationState.UNKNOWN, 1),
+    "drop_before_effect": (OperationState.UNKNOWN, 0),
+    "drop_after_effect": (OperationState.UNKNOWN, 1),
+    "truncated_body": (OperationState.UNKNOWN, 1),
+    "non_json_body": (OperationState.UNKNOWN, 1),
+    "empty_204": (OperationState.UNKNOWN, 1),
+    "missing_order": (OperationState.UNKNOWN, 1),
+    "changed_quantity": (OperationState.SUBMITTED, 1),
+    "unknown_fields": (OperationState.SUBMITTED, 1),
+    "status_301": (OperationState.UNKNOWN, 0),
+    "status_400": (OperationState.REJECTED, 0),
+    "status_403": (OperationState.REJECTED, 0),
+    "status_408": (OperationState.UNKNOWN, 0),
+    "status_409": (OperationState.REJECTED, 0),
+    "status_429": (OperationState.REJECTED, 0),
+    "status_500": (OperationState.UNKNOWN, 0),
+    "status_503": (OperationState.UNKNOWN, 0),
+}
+
+
+@pytest.mark.requirement("G-04", "G-05")
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("operation", ["close_position", "close_positions"])
+async def test_no_failure_of_the_exchange_closes_twice_or_is_misreported(
+    tmp_path: Path, fault: str, operation: str
+) -> None:
+    state, effects = FAULTS[fault]
+    async with guarded(tmp_path) as (guard, supervisor, exchange):
+        exchange.arm(fault, operation)
+        report = await close(guard, supervisor, *(["XOM"] if operation == "close_position" else []))
+        assert report.state is state
+        assert exchange.effect_counts().get(operation, 0) == effects
+        if fault == "changed_quantity":
+            assert report.rows[0].state is RowState.DEVIATED
+        if state is OperationState.UNKNOWN:
+            followed = await guard.operation(report.operation_id)
+            expected = OperationState.RECONCILED if effects else OperationState.UNKNOWN
+            assert followed.state is expected
+        assert exchange.effect_counts().get(operation, 0) == effects
+
+
+@pytest.mark.requirement("G-12", "G-14")
+async def test_a_close_is_followed_to_flat_on_the_paper_exchange(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (guard, supervisor, exchange):
+        report = await close(guard, supervisor, "KO", "GME", "SPY261218P00600000", "SPY261218P00580000")
+        assert report.state is OperationState.SUBMITTED
+        assert [row.symbol for row in report.rows][:2] == ["SPY261218P00580000", "GME"]
+        exchange.clock.advance(timedelta(minutes=30))
+        report = await guard.operation(report.operation_id)
+        assert report.state is OperationState.CLOSED
+        assert {row.residual for row in report.rows} == {0}
+
+
+@pytest.mark.requirement("G-12")
+async def test_the_covers_of_the_demo_scenario_are_not_sold_away(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (guard, _, _exchange):
+        for cover in ("AAPL", "SPY261218P00600000"):
+            planned = await guard.plan_close(
+                account_id=ACCOUNT, instruments=[cover], cancel_orders=False, caller=CALLER
+            )
+            assert [finding.rule for finding in planned.verdict.refusals] == [Rule.UNCOVERED]
