@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from positions_mcp.cli.paper import main
 from positions_mcp.paper import DEFAULT_KEY
 
 COMMAND = (sys.executable, "-m", "positions_mcp.cli.paper")
@@ -58,8 +60,18 @@ def serving(data_dir: Path, scenario: str = "demo", contract: str = "current") -
             process.wait(timeout=10)
 
 
-def command(*arguments: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a `paper` subcommand to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments, "--data-dir", str(data_dir)], capture_output=True, text=True, check=False
-    )
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: str, data_dir: Path) -> Done:
+    """Runs a `paper` subcommand to its end, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([*arguments, "--data-dir", str(data_dir)])
+    return Done(code, out.getvalue(), err.getvalue())

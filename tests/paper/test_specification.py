@@ -21,18 +21,31 @@ from positions_mcp.paper.openapi import specification
 
 CONFIGURATION = """
 seed = 1
-wait-for-schema = 10
 [parameters]
 account_id = 19816
 [generation]
 deterministic = true
-max-examples = 8
+max-examples = 6
 """
+STATE_DECIDES = """
+[[operations]]
+include-name = "{}"
+[operations.checks.positive_data_acceptance]
+enabled = false
+"""
+"""No schema can say which tokens this service has signed, or what of a position is free: there 400 is right as well."""
+DECIDED_BY_STATE = (
+    "GET /v1/accounts/{account_id}/positions",
+    "GET /v1/accounts/{account_id}/orders",
+    "DELETE /v1/accounts/{account_id}/positions/{instrument_id}",
+    "POST /v1/accounts/{account_id}/positions/instructions",
+)
 
 
 @pytest.mark.parametrize("contract", ["seed", "current"])
 def test_schemathesis_finds_nothing(tmp_path: Path, contract: str):
-    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
+    rules = "".join(STATE_DECIDES.format(name) for name in DECIDED_BY_STATE)
+    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION + rules)
     with serving(tmp_path / "data", "demo", contract) as served:
         run = subprocess.run(
             [
@@ -58,18 +71,19 @@ async def test_everything_that_is_answered_fits_the_specification(opened: Openin
     exchange = opened("rough", contract=contract)
     document = specification(exchange.dialect)
     async with http(exchange) as client:
+        sent = ""
         for _ in range(2):
             conforms(document, "/positions", await client.get(POSITIONS))
             conforms(document, "/orders", await client.get(ORDERS))
-            conforms(document, "/positions", await delete(client, POSITIONS))
-            sent = await submit(client, row("NVDA261123P00160000"), row("NVDA261123C00140000", quantity="9"))
-            conforms(document, "/positions/instructions", sent)
+            answer = await submit(client, row("NVDA261123P00160000"), row("NVDA261123C00140000", quantity="9"))
+            conforms(document, "/positions/instructions", answer)
+            sent = sent or answer.json()["data"][0]["id"]
             conforms(document, "/positions/instructions", await submit(client, row("GME")))
             conforms(document, "/positions/instructions", await client.get(INSTRUCTIONS))
+            conforms(document, "/positions", await delete(client, POSITIONS))
             conforms(document, "/positions/{instrument_id}", await delete(client, f"{POSITIONS}/NOBODY"))
             clock.advance(timedelta(seconds=30))
-        target = sent.json()["data"][0]["id"]
-        conforms(document, "/positions/instructions/{instruction_id}", await client.delete(f"{INSTRUCTIONS}/{target}"))
+        conforms(document, "/positions/instructions/{instruction_id}", await client.delete(f"{INSTRUCTIONS}/{sent}"))
         clock.advance(timedelta(days=3))
         conforms(document, "/orders", await client.get(ORDERS))
         conforms(document, "/positions", await client.get(POSITIONS))

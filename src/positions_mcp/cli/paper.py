@@ -21,7 +21,11 @@ _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_0
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `paper` with its subcommands; each sets `handler`, which takes the arguments and returns the exit code."""
-    paper = subparsers.add_parser("paper", help="the paper exchange", description=__doc__)
+    paper = subparsers.add_parser(
+        "paper",
+        help="the paper exchange",
+        description="Serve the paper exchange, begin it again, move its clock, make it fail, look into it.",
+    )
     paper.set_defaults(handler=run)
     commands = paper.add_subparsers(dest="paper_command", required=True, metavar="COMMAND")
 

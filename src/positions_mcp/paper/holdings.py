@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-from positions_mcp.paper.symbols import Contract, instrument_id_of, parse_contract
+from positions_mcp.paper.symbols import Contract, parse_contract
 
 Record = Mapping[str, Any]
 CONTRACT_MULTIPLIER = Decimal(100)
@@ -54,7 +54,12 @@ class Instrument:
     def as_record(self) -> Record:
         """A JSON-able form; unkind behaviour only where there is some."""
         kind = self.behaviour
-        record: dict[str, Any] = {"price": text_of(self.price), "volatility": str(self.volatility), "venue": self.venue}
+        record: dict[str, Any] = {
+            "id": self.instrument_id,
+            "price": text_of(self.price),
+            "volatility": str(self.volatility),
+            "venue": self.venue,
+        }
         if kind != Behaviour():
             record["behaviour"] = {
                 "fills": str(kind.fills),
@@ -76,7 +81,7 @@ class Instrument:
             behaviour = Behaviour(**{**kind, "fills": Decimal(kind["fills"]), "accepts": decimal_of(kind["accepts"])})
         return cls(
             symbol=symbol,
-            instrument_id=instrument_id_of(symbol),
+            instrument_id=record["id"],
             contract=parse_contract(symbol),
             price=decimal_of(record["price"]),
             volatility=Decimal(record["volatility"]),

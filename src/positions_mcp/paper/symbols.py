@@ -42,7 +42,8 @@ class Contract:
 
     @property
     def _tail(self) -> str:
-        return f"{self.expiry:%y%m%d}{self.right[0].upper()}{int(self.strike / _THOUSANDTH):08d}"
+        day, right = self.expiry, "C" if self.right == "call" else "P"
+        return f"{day.year % 100:02d}{day.month:02d}{day.day:02d}{right}{int(self.strike / _THOUSANDTH):08d}"
 
 
 def parse_contract(text: str) -> Contract | None:
