@@ -12,6 +12,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +27,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from positions_mcp.domain.deadlines import DeadlineRule
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.plans import Mode
@@ -48,6 +50,10 @@ def _accounts(numbers: tuple[int, ...]) -> tuple[AccountId, ...]:
     if not numbers or any(number <= 0 for number in numbers) or len(set(numbers)) < len(numbers):
         raise ValueError("a list of different positive account numbers, such as [19816]")
     return tuple(AccountId(number) for number in numbers)
+
+
+def _deadline(latest: time) -> time:
+    return DeadlineRule(latest).latest
 
 
 class _Section(BaseModel):
@@ -86,6 +92,7 @@ class TradingSettings(_Section):
     max_positions: Annotated[int, Field(ge=1)] | None = None
     allow_close_all: bool = True
     allow_uncovered: bool = False
+    exercise_deadline: Annotated[time, AfterValidator(_deadline)] = time(17, 30)
     tolerance: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.10")
     halt_after: Annotated[int, Field(ge=1)] | None = 3
 

@@ -52,6 +52,7 @@ class _Facts(TypedDict):
     request_id: str | None
     code: str | int | None
     details: tuple[object, ...]
+    said: str
 
 
 def read_failure(asked: Asked, failure: Failure) -> ReadFailed:
@@ -129,6 +130,7 @@ def _facts(reply: Reply) -> _Facts:
         "request_id": None if reply.metadata.request_id is None else clean(reply.metadata.request_id, 100),
         "code": _code(error.code if error else None),
         "details": tuple((error.details or ())[:_MOST_DETAILS]) if error else (),
+        "said": clean(error.message) if error else "",
     }
 
 

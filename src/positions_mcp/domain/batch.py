@@ -64,7 +64,7 @@ class SubmitAnswer(BaseModel):
         return cls(
             sent=Sent.YES if refused else lost,
             status=error.status,
-            problem=Problem(code=error.code, message=error.message) if refused else None,
+            problem=Problem(code=error.code, message=error.said or error.message) if refused else None,
             message=error.message,
             request_id=error.request_id,
         )

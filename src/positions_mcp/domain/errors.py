@@ -7,6 +7,7 @@ Every error says in words what was wrong, what to do next (`hint`), and whether 
     ├── InvalidInput              an argument was refused before any request
     │   ├── UnsafeIdentifier      an identifier that could change a request's path
     │   ├── UnknownInstrument     nothing held goes by that name; carries the nearest symbols held
+    │   ├── InvalidBatch          rows of a batch that may not be sent; carries each one's reasons
     │   └── CursorExpired         a listing's snapshot is gone; list again
     ├── UpstreamError             the Clear Street API did not give the answer asked for
     │   ├── NothingSent           provably nothing left this machine
@@ -27,7 +28,7 @@ Nothing secret is ever put into an error: no key, no header.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 
@@ -77,6 +78,18 @@ class UnknownInstrument(InvalidInput):
         self.nearest = tuple(nearest)
 
 
+class InvalidBatch(InvalidInput):
+    """A batch that may not be sent.
+
+    Attributes:
+        reasons: why, by the row's place from 0; empty where it is about the batch as a whole.
+    """
+
+    def __init__(self, message: str, *, reasons: Mapping[int, Sequence[str]], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reasons = {place: tuple(each) for place, each in reasons.items()}
+
+
 class CursorExpired(InvalidInput):
     """A cursor whose snapshot this process no longer keeps."""
 
@@ -89,6 +102,7 @@ class UpstreamError(PositionsError):
         request_id: the API's own id of the request, or None when it did not say.
         code: the API's error code, or None.
         details: the API's `details`, as it sent them; empty when there were none.
+        said: the API's own words, cleaned; empty when there were none.
     """
 
     def __init__(
@@ -101,6 +115,7 @@ class UpstreamError(PositionsError):
         request_id: str | None = None,
         code: str | int | None = None,
         details: Sequence[object] = (),
+        said: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.sent = sent
@@ -108,6 +123,7 @@ class UpstreamError(PositionsError):
         self.request_id = request_id
         self.code = code
         self.details = tuple(details)
+        self.said = said
 
 
 class NothingSent(UpstreamError):

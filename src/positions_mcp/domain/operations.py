@@ -14,6 +14,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from positions_mcp.domain.batch_rows import RowReport
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
 from positions_mcp.domain.orders import Order
@@ -112,6 +113,8 @@ class Row(Frozen):
     """The same instant by the market's clock, which a paper exchange may set."""
     orders: tuple[SentOrder, ...] = ()
     instruction_id: InstructionId | None = None
+    answered: RowReport | None = None
+    """Of a row of a batch of instructions: what came back, and what may be done next."""
     request_id: str | None = None
     residual: Decimal | None = None
     """Signed quantity still held when last read; None while not read."""
@@ -151,6 +154,8 @@ class Row(Frozen):
     @property
     def is_done(self) -> bool:
         """Whether what was asked for has happened and nothing more will: flat with no order open, or accepted."""
+        if self.answered is not None and self.answered.is_accepted_for_less:
+            return False
         return self.ended and (self.is_flat or self.state in (RowState.ACCEPTED, RowState.CANCELLED))
 
     @property
@@ -240,16 +245,16 @@ class Operation(Frozen):
         if self.stage is Stage.APPROVED:
             lapsed = self.decision is not None and now >= self.decision.expires_at
             return OperationState.LAPSED if lapsed else OperationState.APPROVED
-        if self.stage is Stage.CLAIMED:
+        if self.lease is not None and now < self.lease.until:
             touched = any(row.state is not RowState.NOT_SENT for row in self.rows)
             return OperationState.SENDING if touched else OperationState.APPROVED
-        if self.stage is Stage.FINISHED:
+        if self.stage in (Stage.CLAIMED, Stage.FINISHED):
             return _state_of_finished(self.rows)
         return OperationState(self.stage.value)
 
 
 def _state_of_finished(rows: Sequence[Row]) -> OperationState:
-    if any(row.is_in_doubt for row in rows):
+    if any(row.is_in_doubt or row.state is RowState.SENDING for row in rows):
         return OperationState.UNKNOWN
     if any(row.resolution for row in rows):
         return OperationState.RECONCILED

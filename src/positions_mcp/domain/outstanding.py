@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from positions_mcp.domain.deadlines import TradingDays
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
-from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.ids import InstructionId, InstrumentId
 from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.sessions import new_york_day
@@ -63,10 +63,11 @@ class Outstanding:
     """
 
     def __init__(self, listed: Iterable[Instruction], *, now: datetime, calendar: TradingDays) -> None:
+        self._listed, self._now, self._calendar = tuple(listed), now, calendar
         today = new_york_day(now)
         session = calendar.session_on(today) or calendar.previous_session(today)
         self._claims: dict[InstrumentId, list[Claim]] = {}
-        for instruction in listed:
+        for instruction in self._listed:
             if instruction.instrument_id is None or not instruction.status.is_outstanding:
                 continue
             if instruction.was_refused_before_acceptance:
@@ -80,6 +81,11 @@ class Outstanding:
     def on(self, instrument_id: InstrumentId) -> Claims:
         """What is claimed of one contract."""
         return Claims(tuple(self._claims.get(instrument_id, ())))
+
+    def without(self, instruction_id: InstructionId) -> Outstanding:
+        """The claims of all others, as if this instruction were withdrawn."""
+        rest = [each for each in self._listed if each.id != instruction_id]
+        return Outstanding(rest, now=self._now, calendar=self._calendar)
 
 
 def _claimed(instruction: Instruction) -> Decimal | None:

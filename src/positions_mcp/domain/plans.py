@@ -107,6 +107,8 @@ class InstructionTarget(_Target):
     quantity: int = Field(gt=0)
     instruction_key: str
     """The caller's key, given or generated once, so that a continued plan sends the same one."""
+    underlying_price: Decimal | None = None
+    """What the consequences are told at; None where it was not known."""
     consequences: tuple[str, ...] = ()
     """What a person is told of it, line by line."""
 
@@ -118,6 +120,9 @@ class CancelTarget(_Target):
     instruction_id: InstructionId
     instruction_type: InstructionType
     quantity: int | None
+    status: str = ""
+    """The API's own status when planned."""
+    underlying_price: Decimal | None = None
     consequences: tuple[str, ...] = ()
 
 
@@ -188,6 +193,16 @@ class Plan(Frozen):
     def closes(self) -> tuple[CloseTarget, ...]:
         """The targets of a close, typed; empty for other kinds."""
         return tuple(target for target in self.targets if isinstance(target, CloseTarget))
+
+    @property
+    def instructions(self) -> tuple[InstructionTarget, ...]:
+        """The rows of a submit, typed; empty for other kinds."""
+        return tuple(target for target in self.targets if isinstance(target, InstructionTarget))
+
+    @property
+    def cancels(self) -> tuple[CancelTarget, ...]:
+        """The one target of a cancel, typed; empty for other kinds."""
+        return tuple(target for target in self.targets if isinstance(target, CancelTarget))
 
     @cached_property
     def target_key(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -43,6 +43,8 @@ class Policy(BaseModel):
     allow_close_all: bool = True
     allow_uncovered: bool = False
     """Whether a plan may leave a short option without cover."""
+    exercise_deadline: time = time(17, 30)
+    """New York time of day from which no exercise instruction is sent; 17:30 at the latest."""
     tolerance: Decimal = Field(default=Decimal("0.10"), ge=0)
     """How far a price may move between plan and sending, as a fraction, before the plan is stale."""
     channel: Channel = Channel.ELICITATION

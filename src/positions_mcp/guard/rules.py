@@ -13,7 +13,7 @@ from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.plans import Kind, Mode, Plan
 from positions_mcp.domain.policy import Channel, Policy
 from positions_mcp.domain.text import quoted
-from positions_mcp.guard import coverage, scopes
+from positions_mcp.guard import coverage, instruction_coverage, scopes
 from positions_mcp.guard.facts import Facts, Record
 from positions_mcp.guard.verdict import Finding, Rule, Severity, Verdict
 
@@ -28,6 +28,7 @@ def judge(policy: Policy, plan: Plan, facts: Facts, *, measure: Decimal | None =
             *_size(policy, plan, facts.record, counted),
             *scopes.judge(plan, facts),
             *coverage.judge(policy, plan, facts),
+            *instruction_coverage.judge(policy, plan, facts),
             *coverage.locked(plan, facts),
             *_knowledge(plan, facts),
             *_rung(policy, plan, facts.record, counted),
