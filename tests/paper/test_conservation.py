@@ -256,7 +256,7 @@ class Trading(RuleBasedStateMachine):
 
 
 Trading.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=70,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,

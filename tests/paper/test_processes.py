@@ -57,8 +57,10 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_answered(tmp_path: Path):
     answered: set[str] = set()
     command("reset", "--scenario", "demo", data_dir=tmp_path)
     command("clock", "set", "2030-11-25T11:00", data_dir=tmp_path)
-    for _ in range(6):
+    for _ in range(5):
         with serving(tmp_path) as served, served.client() as client:
+            first = client.request("DELETE", f"{POSITIONS}/KO", json={"cancel_orders": True})
+            answered |= {order["id"] for order in first.json()["data"]}
             killer = threading.Timer(dice.uniform(0.02, 0.25), served.process.kill)
             killer.start()
             try:
@@ -73,7 +75,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_answered(tmp_path: Path):
         (holding,) = (held for key, held in moment.ledger.holdings.items() if key[1] == "KO")
         assert moment.ledger.locked(*(19816, "KO")) == holding.quantity == 400
     exchange.close()
-    assert answered
+    assert len(answered) >= 5
     assert answered <= made <= kept
 
 

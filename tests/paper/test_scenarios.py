@@ -11,7 +11,7 @@ from paper.serving import command
 from paper.support import Opening, SettableClock
 from positions_mcp.domain.sessions import NEW_YORK
 from positions_mcp.market_calendar import NewYorkCalendar
-from positions_mcp.paper import PaperExchange, ScenarioError
+from positions_mcp.paper import PaperError, PaperExchange, ScenarioError
 from positions_mcp.paper.expiries import expiry_date
 from positions_mcp.paper.scenario import load_scenario, parse_scenario, scenario_names
 from positions_mcp.paper.symbols import parse_contract
@@ -132,6 +132,13 @@ def test_an_unknown_scenario_lists_the_known_ones(tmp_path: Path):
     assert "'boom'; there are demo, empty, expiry, large, rough" in done.stderr
     with pytest.raises(ScenarioError, match="cannot be read"):
         load_scenario("nowhere.toml")
+
+
+def test_an_unknown_contract_or_shape_of_errors_lists_the_known_ones(tmp_path: Path):
+    with pytest.raises(PaperError, match="'next'; there are seed, current"):
+        PaperExchange.open(tmp_path, contract="next")  # type: ignore[arg-type]  # what a configuration might say
+    with pytest.raises(PaperError, match="'round'; there are flat, enveloped"):
+        PaperExchange.open(tmp_path, errors="round")  # type: ignore[arg-type]  # what a configuration might say
 
 
 @pytest.mark.parametrize("spelling", ["AAPL  280121C00195000", "AAPL 280121C00195000", "AAPL280121C00195000"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from positions_mcp.paper.errors import PaperError
 
 ContractName = Literal["seed", "current"]
 ErrorShape = Literal["flat", "enveloped"]
@@ -89,5 +91,13 @@ class Dialect:
 
 
 def dialect_of(name: ContractName, errors: ErrorShape | None = None) -> Dialect:
-    """The dialect of that name, with its own shape of errors unless another is asked for."""
+    """The dialect of that name, with its own shape of errors unless another is asked for.
+
+    Raises:
+        PaperError: there is no such dialect or shape.
+    """
+    if name not in get_args(ContractName):
+        raise PaperError(f"no contract {name!r}; there are {', '.join(get_args(ContractName))}")
+    if errors is not None and errors not in get_args(ErrorShape):
+        raise PaperError(f"no shape of errors {errors!r}; there are {', '.join(get_args(ErrorShape))}")
     return Dialect(name, errors or ("enveloped" if name == "current" else "flat"))
