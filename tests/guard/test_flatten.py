@@ -123,7 +123,8 @@ async def test_no_tool_can_continue_or_send_a_plan_to_flatten(tmp_path: Path) ->
         for name in (CALLER, caller):
             with pytest.raises(Refused):
                 await it.guard.continue_plan(operation_id, caller=name)
-        await it.supervisor.approve(operation_id, PASSPHRASE)
+        with pytest.raises(Refused):
+            await it.supervisor.approve(operation_id, PASSPHRASE)
         with pytest.raises(Refused):
             await it.guard.send_approved(operation_id, caller=caller)
         assert it.exchange.requests == []

@@ -1,4 +1,4 @@
-"""The guard over the production client and the paper exchange: every failure of a close, counted on the exchange's side."""
+"""The guard over the production client and the paper exchange: every failure of a close, counted by the exchange."""
 
 from __future__ import annotations
 

@@ -22,6 +22,11 @@ from positions_mcp.domain.states import Stage
 from positions_mcp.guard.planning import short_id
 from positions_mcp.guard.question import question
 
+LOCKED = (
+    "Warning: 60 of 100 AAPL are locked by open orders, which stay: at most 40 can be closed. "
+    "With cancel_orders they would be cancelled first and it closed too."
+)
+
 
 def target(**changes: Any) -> CloseTarget:
     fields = {
@@ -134,8 +139,7 @@ async def test_the_question_holds_everything_the_decision_needs(tmp_path: Path) 
             "Total about $24,050.00; measure against limits $24,050.00.",
             "Open orders stay as they are (cancel_orders false).",
             "Market: open until 16:00 New York.",
-            "Warning: 60 of 100 AAPL are locked by open orders, which stay: at most 40 can be closed. "
-            "With cancel_orders they would be cancelled first and it closed too.",
+            LOCKED,
             f"Plan {planned.operation.operation_id}, asked for by {CALLER}, valid until 15:35:00 UTC.",
         ]
 

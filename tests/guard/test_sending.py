@@ -13,12 +13,7 @@ from guard.exchange import Exchange, StandingClock, held, instrument
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.states import OperationState, RowState
 from positions_mcp.guard.service import Wait
-
-
-async def until(condition: object) -> None:
-    with anyio.fail_after(5):
-        while not condition():
-            await anyio.sleep(0.005)
+from positions_mcp.store import open_store
 
 
 @pytest.mark.requirement("G-12")
@@ -80,13 +75,17 @@ async def test_only_a_person_with_the_passphrase_resumes(tmp_path: Path) -> None
 
 @pytest.mark.requirement("G-07")
 async def test_a_call_cancelled_while_sending_leaves_a_journalled_operation_that_goes_on(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        sending, go_on = anyio.Event(), anyio.Event()
+    sending, go_on, ended = anyio.Event(), anyio.Event(), anyio.Event()
 
-        async def hold() -> None:
-            sending.set()
-            await go_on.wait()
+    async def hold() -> None:
+        sending.set()
+        await go_on.wait()
 
+    async def note(name: str, _operation_id: str) -> None:
+        if name == "ended":
+            ended.set()
+
+    async with desk(tmp_path, checkpoint=note) as it:
         it.exchange.before.append(hold)
         operation = await it.asked("AAPL", "TSLA")
         async with anyio.create_task_group() as tasks:
@@ -99,7 +98,9 @@ async def test_a_call_cancelled_while_sending_leaves_a_journalled_operation_that
             tasks.cancel_scope.cancel()
         assert it.store.operation(operation.operation_id).rows[0].state is RowState.SENDING
         go_on.set()
-        await until(lambda: len(it.exchange.effects) == 2)
+        with anyio.fail_after(5):
+            await ended.wait()
+        assert len(it.exchange.effects) == 2
         report = await it.guard.operation(operation.operation_id, wait=Wait(1))
         assert report.state is OperationState.SUBMITTED
 
@@ -177,6 +178,14 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+def known_operations(folder: Path) -> list[str]:
+    store = open_store(folder / "operations.sqlite")
+    try:
+        return [operation.operation_id for operation in store.operations()]
+    finally:
+        store.close()
+
+
 CRASHES = ["claimed", "read again", "sending journalled", "answered", "outcome journalled"]
 
 
@@ -194,12 +203,15 @@ async def test_a_process_that_dies_loses_no_intent_and_repeats_no_effect(tmp_pat
             died += 1
             raise Killed
 
-    operation_id = ""
-    with pytest.raises(BaseExceptionGroup):
+    async def live_and_die() -> None:
         async with desk(tmp_path, clock=clock, exchange=exchange, checkpoint=die) as it:
-            operation_id = (await it.approved_at_desk("AAPL", "TSLA")).operation_id
-            await it.guard.send_approved(operation_id, caller=CALLER)
+            operation = await it.approved_at_desk("AAPL", "TSLA")
+            await it.guard.send_approved(operation.operation_id, caller=CALLER)
+
+    with pytest.raises(BaseExceptionGroup):
+        await live_and_die()
     assert died == 1
+    (operation_id,) = known_operations(tmp_path)
     clock.advance(timedelta(seconds=30))
     async with desk(tmp_path, clock=clock, exchange=exchange) as it:
         with pytest.raises(Refused):

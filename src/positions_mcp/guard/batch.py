@@ -100,7 +100,9 @@ class Batch:
             end = _End(f"The account could not be read again before sending: {error.message}", Stage.LAPSED)
         except StoreUnavailable as error:
             end = _End(error.message)
-        return await self._finish(end)
+        ended = await self._finish(end)
+        await self._pass("ended")
+        return ended
 
     async def _send_all(self) -> None:
         plan, sender = self.operation.plan, self.means.senders[self.operation.plan.kind]

@@ -71,6 +71,8 @@ class Supervisor:
         """
         operation, _ = await self.question(operation_id)
         approver = await self._approver()
+        if operation.plan.flatten:
+            raise Refused(f"Operation {operation_id} is a person's own: only who planned it sends it.")
         if operation.stage is not Stage.AWAITING_APPROVAL:
             raise Refused(
                 f"Operation {operation_id} is {operation.state(self._parts.clock.now())}: nothing to approve."
