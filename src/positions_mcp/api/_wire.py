@@ -15,6 +15,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from positions_mcp.api._http import Answer
+from positions_mcp.api._quick import QuickRows
 from positions_mcp.domain.records import Metadata, Problem, Record, UnreadableRow
 from positions_mcp.domain.text import clean
 
@@ -54,14 +55,17 @@ def read_reply(answer: Answer) -> Reply:
 
 
 class RowReader(Generic[RecordT]):
-    """Reads rows as one kind of record: all at once, and one by one only where that fails."""
+    """Reads rows as one kind of record: quickly where they are ordinary, and one by one only where that fails."""
 
     def __init__(self, kind: type[RecordT], all_rows: TypeAdapter[list[RecordT]]) -> None:
         self._kind = kind
         self._all = all_rows
+        self._quick = QuickRows.of(kind)
 
     def read(self, rows: Sequence[object], first: int = 0) -> tuple[list[RecordT], list[UnreadableRow]]:
         """The records among `rows`, in order, and the rest; `first` is the index of the first row in the answer."""
+        if self._quick and (ordinary := self._quick.read(rows)) is not None:
+            return ordinary, []
         try:
             records = self._all.validate_python(rows)
         except ValidationError:
