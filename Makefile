@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check faults bench format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ check: $(VENV)/.dev ## lint, format, types and the direction of imports
 
 bench: $(VENV)/.runtime ## measure what answers cost (needs node and npm); writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
+
+faults: $(VENV)/.dev ## a thousand runs with faults and crashes, and sixty killed processes; prints the table
+	@cd tests && ../$(BIN)/python -m faults
 
 format: $(VENV)/.dev ## put the code into the house's format
 	@$(BIN)/ruff check --fix .
