@@ -51,6 +51,7 @@ class Market:
 
     def __init__(self, calendar: MarketCalendar, anchor: datetime, seed: str) -> None:
         self._calendar = calendar
+        self._sessions: dict[date, Session | None] = {}
         self._anchor = int(anchor.timestamp())
         self._seed = seed
 
@@ -94,7 +95,7 @@ class Market:
     def trading_day(self, instant: datetime) -> Session:
         """The session that is on, or the last one that was."""
         today = new_york_day(instant)
-        session = self._calendar.session_on(today)
+        session = self.session_on(today)
         return session if session and session.opens <= instant else self._calendar.previous_session(today)
 
     def previous_close(self, instant: datetime) -> Session:
@@ -103,7 +104,8 @@ class Market:
 
     def session_at(self, instant: datetime) -> Session | None:
         """The regular session that is on at `instant`."""
-        return self._calendar.state_at(instant).current
+        session = self.session_on(new_york_day(instant))
+        return session if session and session.contains(instant) else None
 
     def next_session(self, instant: datetime) -> Session:
         """The next session to open."""
@@ -111,11 +113,14 @@ class Market:
 
     def session_on(self, day: date) -> Session | None:
         """The session of a day."""
-        return self._calendar.session_on(day)
+        if day not in self._sessions:
+            self._sessions[day] = self._calendar.session_on(day)
+        return self._sessions[day]
 
     def last_trade(self, contract: Contract) -> datetime:
         """When the contract stops trading: the close of its expiration date."""
-        return _close_of(self._calendar, contract.expiry)
+        session = self.session_on(contract.expiry) or self._calendar.previous_session(contract.expiry)
+        return session.closes
 
     def deadline(self, day: date) -> datetime:
         """Until when instructions are taken on `day`."""
@@ -132,11 +137,6 @@ class Market:
         if self.processing(session.day) <= after:
             session = self._calendar.next_session(day + timedelta(days=1))
         return self.processing(session.day)
-
-
-def _close_of(calendar: MarketCalendar, day: date) -> datetime:
-    session = calendar.session_on(day) or calendar.previous_session(day)
-    return session.closes
 
 
 def _height(path: str, second: int) -> int:
