@@ -22,7 +22,7 @@ RawPage = tuple[Reply, list[object]]
 FetchPage = Callable[[str | None], Awaitable[RawPage]]
 """Fetches the page behind a token, the first one for None."""
 
-_ROWS_AT_A_TIME = 100
+_ROWS_AT_A_TIME = 250
 """Rows read between two chances for the next page's request to get on its way."""
 
 
@@ -86,7 +86,7 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
         reply, rows = await coming.page()
         self._start_next(reply.metadata.next_page_token)
         records, unreadable = await self._read(rows)
-        new = [record for record in records if self._is_new(record)]
+        new = self._new_among(records)
         self._account_for(reply, arrived=len(rows), new=len(new) + len(unreadable))
         self.unreadable += len(unreadable)
         return Response(
@@ -115,12 +115,17 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
         self._position += len(rows)
         return records, unreadable
 
-    def _is_new(self, record: RecordT) -> bool:
-        identity = self._identity(record)
-        if identity in self._seen:
-            return False
-        self._seen.add(identity)
-        return True
+    def _new_among(self, records: list[RecordT]) -> list[RecordT]:
+        identities = [self._identity(record) for record in records]
+        if len(set(identities)) == len(identities) and self._seen.isdisjoint(identities):
+            self._seen.update(identities)
+            return records
+        new = []
+        for record, identity in zip(records, identities, strict=True):
+            if identity not in self._seen:
+                self._seen.add(identity)
+                new.append(record)
+        return new
 
     def _account_for(self, reply: Reply, *, arrived: int, new: int) -> None:
         total = reply.metadata.total_items

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 STANDARD_MULTIPLIER = 100
 """Shares behind one standard equity option. An adjusted contract (its root ends in a digit) may deliver otherwise."""
 
 _OSI = re.compile(r"\s*([A-Z][A-Z0-9./]{0,5}?)\s*(\d{6})\s*([CP])\s*(\d{8})\s*", re.ASCII)
 _LARGEST_STRIKE = Decimal("99999.999")
+_LONGEST_REMEMBERED = 40
+_MOST_REMEMBERED = 2**15
 
 
 class OptionRight(StrEnum):
@@ -68,6 +71,11 @@ class OptionContract:
 
 def parse_option_symbol(text: str) -> OptionContract | None:
     """The contract an OSI symbol names, in any spacing and case; None where `text` is not an OSI symbol."""
+    # The same symbols come with every reading of a book. Longer texts are no symbols worth remembering.
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _parse(text)
+
+
+def _parse(text: str) -> OptionContract | None:
     match = _OSI.fullmatch(text.upper()) if text.isascii() else None
     if match is None:
         return None
@@ -78,3 +86,6 @@ def parse_option_symbol(text: str) -> OptionContract | None:
         return None
     side = OptionRight.CALL if right == "C" else OptionRight.PUT
     return OptionContract(root, expiration, side, Decimal(int(strike)) / 1000)
+
+
+_remembered = lru_cache(_MOST_REMEMBERED)(_parse)
