@@ -28,6 +28,9 @@ from positions_mcp.domain.supervision import JournalEntry
 from positions_mcp.guard.signatures import Hardness
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
+from positions_mcp.paper.holdings import Holding
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load
 from positions_mcp.store.operations import SqlOperationStore
@@ -86,6 +89,13 @@ class Floor:
     clock: StandingClock
     settings: Settings
     venue: Venue
+    at: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    """What happens when the executor comes to a step: `claimed`, `read again`, `sending journalled`, `answered`, …"""
+
+    async def checkpoint(self, name: str, _operation_id: str) -> None:
+        """Called by the executor between any two steps; each thing happens once."""
+        if happening := self.at.pop(name, None):
+            await happening()
 
     @asynccontextmanager
     async def client(
@@ -117,8 +127,22 @@ class Floor:
     def hold(self, symbol: str, quantity: int) -> None:
         """Change what is held behind everybody's back."""
         with self.exchange.changing() as moment:
-            holding = next(h for h in moment.ledger.holdings_of(DEFAULT_ACCOUNT) if h.symbol == symbol)
-            moment.ledger.put_holding(replace(holding, quantity=Decimal(quantity)))
+            moment.ledger.put_holding(self._holding(moment.ledger, symbol, quantity))
+
+    def list_instrument(self, symbol: str) -> str:
+        """Hold ten of a new instrument of that very symbol. Returns its UUID."""
+        with self.exchange.changing() as moment:
+            other = moment.ledger.instruments["KO"]
+            listed = replace(other, symbol=symbol, instrument_id=instrument_id_of(symbol))
+            moment.ledger.put_instrument(listed)
+            moment.ledger.put_holding(self._holding(moment.ledger, symbol, 10))
+            return listed.instrument_id
+
+    @staticmethod
+    def _holding(ledger: Ledger, symbol: str, quantity: int) -> Holding:
+        held = ledger.holdings_of(DEFAULT_ACCOUNT)
+        like = next((holding for holding in held if holding.symbol == symbol), held[0])
+        return replace(like, symbol=symbol, quantity=Decimal(quantity))
 
     def later(self, **by: float) -> None:
         """Time passes, for the exchange and for the program."""
@@ -180,7 +204,10 @@ async def trading_floor(
             quick = replace(deps, heartbeat_s=0.01)
 
             _OPEN.append(quick)
-            yield Floor(_server(mode), quick, exchange, clock, settings, venue)
+            floor = Floor(_server(mode), quick, exchange, clock, settings, venue)
+            executor = deps.guard._executor
+            executor._means = replace(executor._means, checkpoint=floor.checkpoint)
+            yield floor
             _OPEN.remove(quick)
     finally:
         exchange.close()

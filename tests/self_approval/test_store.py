@@ -1,0 +1,140 @@
+"""What somebody can do who writes into the store, or uses a decision where it does not belong."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from positions_mcp.cli.composition import open_deps
+from positions_mcp.domain.operations import Decision
+from positions_mcp.domain.policy import Channel
+from positions_mcp.server import build_server
+from positions_mcp.tools._deps import Deps
+from tools.serving import data_of, error_of, words_of
+from trading import Desk, Floor, trading_floor, yes
+
+KO = {"instruments": ["KO"]}
+
+
+async def awaiting(floor: Floor, era: str) -> str:
+    """A plan that waits for the desk, asked for by a client that cannot ask."""
+    async with floor.desk() as desk:
+        if desk.store.approver() is None:
+            await desk.set_up()
+    return str(data_of(await floor.call("close_positions", KO, era=era))["operation_id"])
+
+
+def decision(floor: Floor, desk: Desk, operation_id: str, **fields: object) -> Decision:
+    operation = desk.store.operation(operation_id)
+    assert operation is not None
+    now = floor.clock.now()
+    told = {
+        "operation_id": operation_id,
+        "digest": operation.plan.digest,
+        "channel": Channel.DESK,
+        "approved": True,
+        "by": "approver",
+        "decided_at": now,
+        "expires_at": now + timedelta(seconds=60),
+        "signature": "00" * 64,
+        **fields,
+    }
+    return Decision(**told)  # type: ignore[arg-type]
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_forged_decision_of_the_desk_sends_nothing(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        operation = await awaiting(floor, era)
+        async with floor.desk() as desk:
+            desk.store.decide(decision(floor, desk, operation), floor.clock.now())
+        message = error_of(await floor.call("close_positions", {"plan_id": operation}, era=era, person=yes()))
+        assert "othing was sent" in message
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_signature_copied_from_another_decision_sends_nothing(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        first = await awaiting(floor, era)
+        async with floor.desk() as desk:
+            await desk.approve(first)
+            genuine = desk.store.operation(first)
+            assert genuine is not None
+            assert genuine.decision is not None
+            signature = genuine.decision.signature
+            floor.later(minutes=2)  # it lapses unused
+            second = await awaiting(floor, era)
+            assert second != first
+            copied = decision(floor, desk, second, signature=signature, by=genuine.decision.by)
+            desk.store.decide(copied, floor.clock.now())
+        error_of(await floor.call("close_positions", {"plan_id": second}, era=era, person=yes()))
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-01", "G-02")
+async def test_an_elicited_yes_written_into_the_store_approves_no_call(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        operation = await awaiting(floor, era)
+        async with floor.desk() as desk:
+            forged = decision(floor, desk, operation, channel=Channel.ELICITATION, signature=None, by="client Claude")
+            desk.store.decide(forged, floor.clock.now())
+        for arguments in ({"plan_id": operation}, KO):
+            words_of(await floor.call("close_positions", arguments, era=era))
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_desk_approval_that_nobody_used_in_time_lapses(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        operation = await awaiting(floor, era)
+        async with floor.desk() as desk:
+            await desk.approve(operation)
+        floor.later(seconds=61)
+        assert "it is LAPSED" in error_of(await floor.call("close_positions", {"plan_id": operation}, era=era))
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_desk_approval_is_used_by_its_own_caller_only_and_once(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        operation = await awaiting(floor, era)
+        async with floor.desk() as desk:
+            await desk.approve(operation)
+        plan = {"plan_id": operation}
+        assert "another caller" in error_of(await floor.call("close_positions", plan, era=era, name="Mallory"))
+        assert floor.effects == {}
+        sent = data_of(await floor.call("close_positions", plan, era=era))
+        assert sent["state"] == "SUBMITTED"
+        assert "desk" in sent["decision"]
+        error_of(await floor.call("close_positions", plan, era=era))
+        assert floor.effects == {"close_position": 1}
+
+
+@pytest.mark.requirement("G-06")
+async def test_two_servers_on_one_store_send_one_request_for_one_plan(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        operation = await awaiting(floor, era)
+        async with floor.desk() as desk, anyio.create_task_group() as tasks:
+            await desk.approve(operation)
+            for _ in range(2):
+                tasks.start_soon(_call_another_server, floor, era, operation)
+            tasks.start_soon(_call_another_server, floor, era, operation)
+        assert floor.effects == {"close_position": 1}
+
+
+async def _call_another_server(floor: Floor, era: str, plan_id: str) -> None:
+    """As a second chat application has it: its own server process on the same data directory."""
+    from mcp import Client
+    from mcp_types import Implementation
+
+    def parts() -> object:
+        return open_deps(floor.settings, floor.venue)
+
+    server = build_server(parts, mode=floor.deps.mode, accounts=floor.deps.accounts)  # type: ignore[arg-type]
+    assert isinstance(floor.deps, Deps)
+    async with Client(server, mode=era, client_info=Implementation(name="a client", version="1")) as client:
+        await client.call_tool("close_positions", {"plan_id": plan_id})

@@ -1,0 +1,81 @@
+"""`close_all_positions` through an MCP client: one request for the whole account, compared with the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.serving import data_of, error_of, text_of
+from trading import Floor, Person, trading_floor, yes
+
+UNPRICED = "SPY261218P00580000"
+"""A short option whose underlying is not held, so that its measure is not known."""
+
+
+def without_what_cannot_be_measured(floor: Floor) -> None:
+    with floor.exchange.reading() as moment:
+        short = next(h.symbol for h in moment.ledger.holdings_of(19816) if h.symbol.replace(" ", "") == UNPRICED)
+    floor.hold(short, 0)
+
+
+@pytest.mark.requirement("G-01", "G-14")
+async def test_everything_is_closed_in_one_request_after_one_question(era: str, tmp_path: Path) -> None:
+    person = yes()
+    async with trading_floor(tmp_path) as floor, floor.client(era, person) as client:
+        without_what_cannot_be_measured(floor)
+        planned = data_of(await client.call_tool("preview_close", {"all": True, "cancel_orders": True}))
+        assert [row[0] for row in planned["rows"]] == ["BUY"] * 6 + ["SELL"] * 18
+        sent = await client.call_tool("close_all_positions", {"plan_id": planned["plan_id"]})
+        assert floor.effects == {"close_positions": 1}
+        assert text_of(sent).startswith("PAPER account 19816: 24 submitted; 0 of 24 closed.")
+        floor.later(minutes=5)
+        followed = await client.call_tool("get_operation", {"operation_id": planned["plan_id"]})
+        assert "23 of 24 closed" in text_of(followed)
+        left = [row[:4] for row in data_of(followed)["rows"] if row[3] != "0"]
+        assert left == [["NVDA261120P00160000", "SUBMITTED", "SELL 2", "1"]]  # an instruction claims it
+        assert data_of(followed)["state"] == "PARTIAL"
+    (question,) = person.questions
+    assert "close EVERY position of the account, 24 as of now, in one request" in question
+    assert "Open orders of the account are CANCELLED first" in question
+
+
+@pytest.mark.requirement("G-03")
+async def test_a_position_that_is_new_makes_closing_everything_stale(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        without_what_cannot_be_measured(floor)
+
+        async def buy() -> None:
+            floor.list_instrument("NEW")
+
+        answer = await floor.call("close_all_positions", {}, era=era, person=Person(meanwhile=buy))
+        assert data_of(answer)["state"] == "STALE"
+        assert "NEW is new: 10 held, not in the plan" in text_of(answer)
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-05")
+async def test_an_order_missing_from_the_answer_is_an_unknown_outcome(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        without_what_cannot_be_measured(floor)
+        floor.exchange.arm("missing_order", "close_positions")
+        answer = await floor.call("close_all_positions", {}, era=era, person=yes())
+        first = data_of(answer)["rows"][0]
+        assert first[1] == "UNKNOWN"
+        assert "named no order" in first[-1]
+
+
+async def test_an_empty_account_has_nothing_to_close(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path, scenario="empty") as floor:
+        message = error_of(await floor.call("close_all_positions", {}, era=era, person=yes()))
+        assert "holds nothing" in message
+        assert "Nothing was sent" in message
+
+
+@pytest.mark.requirement("G-10")
+async def test_closing_everything_can_be_forbidden(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path, trading={"allow_close_all": False}) as floor:
+        without_what_cannot_be_measured(floor)
+        message = error_of(await floor.call("close_all_positions", {}, era=era, person=yes()))
+        assert "Closing a whole account is not allowed" in message
+        assert floor.effects == {}
