@@ -15,6 +15,7 @@ from positions_mcp.paper import DEFAULT_KEY
 ACCOUNT = 19816
 
 
+@pytest.mark.requirement("P-04")
 def test_a_developer_with_only_the_official_sdk_rehearses_an_expiry_day(tmp_path: Path):
     with (
         serving(tmp_path, "expiry") as served,
@@ -82,6 +83,7 @@ def test_the_official_sdk_raises_its_own_errors(tmp_path: Path):
             sdk.v1.positions.close_position("NOBODY", account_id=ACCOUNT)
 
 
+@pytest.mark.requirement("P-05")
 def test_the_exchange_shows_how_one_timed_out_close_of_the_sdk_becomes_several(tmp_path: Path):
     with (
         serving(tmp_path) as served,

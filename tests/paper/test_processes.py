@@ -23,6 +23,7 @@ from positions_mcp.paper import BookError, PaperExchange
 IN_SESSION = "2030-11-25T11:00:00-05:00"
 
 
+@pytest.mark.requirement("P-03")
 def test_two_processes_on_one_book_agree(tmp_path: Path):
     with serving(tmp_path) as one, serving(tmp_path, contract="current") as other:
         one.set_clock(set=IN_SESSION)
@@ -36,6 +37,7 @@ def test_two_processes_on_one_book_agree(tmp_path: Path):
             assert "KO" not in by_symbol(second.get(POSITIONS))
 
 
+@pytest.mark.requirement("P-03", "P-05")
 def test_of_many_closes_at_once_from_two_processes_exactly_one_has_an_effect(tmp_path: Path):
     with serving(tmp_path) as one, serving(tmp_path) as other:
         one.set_clock(set=IN_SESSION)
@@ -52,6 +54,7 @@ def test_of_many_closes_at_once_from_two_processes_exactly_one_has_an_effect(tmp
         assert httpx.get(f"{other.url}/paper/effects").json()["counts"] == {"close_position": 1}
 
 
+@pytest.mark.requirement("P-03")
 def test_a_kill_at_any_moment_loses_nothing_that_was_answered(tmp_path: Path):
     dice = random.Random(7)
     answered: set[str] = set()
@@ -86,6 +89,7 @@ def turn_around_and_fail(exchange: PaperExchange) -> None:
         raise ZeroDivisionError
 
 
+@pytest.mark.requirement("P-03")
 def test_a_transaction_that_fails_leaves_the_book_as_it_was(opened: Opening):
     exchange = opened("demo")
     with exchange.reading() as moment:

@@ -43,6 +43,7 @@ DECIDED_BY_STATE = (
 
 
 @pytest.mark.parametrize("contract", ["seed", "current"])
+@pytest.mark.requirement("P-04")
 def test_schemathesis_finds_nothing(tmp_path: Path, contract: str):
     rules = "".join(STATE_DECIDES.format(name) for name in DECIDED_BY_STATE)
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION + rules)
@@ -67,6 +68,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path, contract: str):
 
 
 @pytest.mark.parametrize("contract", ["seed", "current"])
+@pytest.mark.requirement("P-04")
 async def test_everything_that_is_answered_fits_the_specification(opened: Opening, clock: SettableClock, contract: str):
     exchange = opened("rough", contract=contract)
     document = specification(exchange.dialect)
