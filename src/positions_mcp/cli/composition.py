@@ -151,6 +151,7 @@ def guard_parts(
         orders=client,
         order_writer=client,
         instructions=client,
+        instruction_writer=client,
         clock=real_time or SystemClock(),
         market_clock=market_clock,
         calendar=NewYorkCalendar(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,11 +21,13 @@ from positions_mcp.guard.batch import Checkpoint, Means, no_checkpoint
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.closes import Closes
 from positions_mcp.guard.facts import FactReader
+from positions_mcp.guard.instructions import Cancels, Clearing, Submits
 from positions_mcp.guard.senders import Sender
 from positions_mcp.ports import (
     Clock,
     Ids,
     InstructionsReader,
+    InstructionWriter,
     MarketCalendar,
     OperationStore,
     OrdersReader,
@@ -62,8 +64,8 @@ class Parts:
     write_timeout: timedelta = timedelta(seconds=30)
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     checkpoint: Checkpoint = no_checkpoint
-    other_senders: Mapping[Kind, Sender] = field(default_factory=dict)
-    """Senders of other kinds than closes."""
+    instruction_writer: InstructionWriter | None = None
+    """None where instructions are only read."""
 
     def facts(self) -> FactReader:
         """Reads what the rules look at."""
@@ -80,7 +82,18 @@ class Parts:
     def senders(self) -> dict[Kind, Sender]:
         """How each kind is sent."""
         closes = Closes(self.policy, self.order_writer, self.orders)
-        return {Kind.CLOSE_POSITIONS: closes, Kind.CLOSE_ALL_POSITIONS: closes, **self.other_senders}
+        senders: dict[Kind, Sender] = {Kind.CLOSE_POSITIONS: closes, Kind.CLOSE_ALL_POSITIONS: closes}
+        if self.instruction_writer is not None:
+            clearing = Clearing(
+                policy=self.policy,
+                mode=self.mode,
+                writer=self.instruction_writer,
+                store=self.store,
+                calendar=self.calendar,
+                market_clock=self.market_clock,
+            )
+            senders |= {Kind.SUBMIT_INSTRUCTIONS: Submits(clearing), Kind.CANCEL_INSTRUCTION: Cancels(clearing)}
+        return senders
 
     def means(self) -> Means:
         """What the executor needs."""

@@ -90,9 +90,9 @@ class Planner:
         self._parts.check_account(plan.account_id)
         if plan.flatten:
             raise Refused(f"Plan {plan_id} belongs to a person at a terminal.")
-        _agree("account_id", account_id, plan.account_id, plan)
-        _agree("the tool", kind, plan.kind, plan)
-        _agree("cancel_orders", cancel_orders, plan.cancel_orders, plan)
+        agree("account_id", account_id, plan.account_id, plan)
+        agree("the tool", kind, plan.kind, plan)
+        agree("cancel_orders", cancel_orders, plan.cancel_orders, plan)
         if instruments is not None:
             _agree_on_instruments(instruments, plan)
         if not judged or not operation.stage.is_open:
@@ -108,10 +108,9 @@ class Planner:
             )
 
     def _key(self, account_id: AccountId, instruments: Sequence[str] | None, cancel_orders: bool, caller: str) -> str:
-        if not caller:
-            raise Refused("Nobody is known to be asking.", hint="Over HTTP, a caller needs a token to send anything.")
+        require_caller(caller)
         self._parts.check_account(account_id)
-        names = [_EVERYTHING] if instruments is None else [_folded(checked_name(name)) for name in instruments]
+        names = [_EVERYTHING] if instruments is None else [folded(checked_name(name)) for name in instruments]
         return request_key(
             caller=caller,
             mode=self._parts.mode,
@@ -131,12 +130,20 @@ class Planner:
         return None if comparison.is_unchanged and same else found.operation_id
 
 
-def _folded(name: str) -> str:
+def require_caller(caller: str) -> None:
+    """Raise Refused where nobody is known to be asking."""
+    if not caller:
+        raise Refused("Nobody is known to be asking.", hint="Over HTTP, a caller needs a token to send anything.")
+
+
+def folded(name: str) -> str:
+    """The same for every way of writing one instrument's symbol."""
     contract = parse_option_symbol(name)
     return contract.compact if contract else name.strip().upper()
 
 
-def _agree(what: str, given: object, planned: object, plan: Plan) -> None:
+def agree(what: str, given: object, planned: object, plan: Plan) -> None:
+    """Raise InvalidInput where an argument was given and says something else than the plan."""
     if given is not None and given != planned:
         raise InvalidInput(
             f"{what} says {given}, and plan {plan.plan_id} says {planned}.",
@@ -148,11 +155,11 @@ def _agree_on_instruments(instruments: Sequence[str], plan: Plan) -> None:
     named = [next((t for t in plan.targets if _is_called(t, name)), None) for name in instruments]
     for name, target in zip(instruments, named, strict=True):
         if target is None:
-            _agree("instruments", label(name), "otherwise", plan)
+            agree("instruments", label(name), "otherwise", plan)
     if len({target.instrument_id for target in named if target}) != len(plan.targets):
-        _agree("instruments", f"{len(instruments)} names", f"{len(plan.targets)} targets", plan)
+        agree("instruments", f"{len(instruments)} names", f"{len(plan.targets)} targets", plan)
 
 
 def _is_called(target: Target, name: str) -> bool:
-    wanted = _folded(name)
-    return wanted in (_folded(target.symbol), target.instrument_id.upper())
+    wanted = folded(name)
+    return wanted in (folded(target.symbol), target.instrument_id.upper())

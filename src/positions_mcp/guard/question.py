@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.plans import CancelTarget, CloseTarget, InstructionTarget, Kind, Mode, Plan, Target
+from positions_mcp.domain.text import clean, label
 from positions_mcp.guard.targets import order_in_words
 
 
@@ -16,9 +17,11 @@ def question(plan: Plan) -> str:
     if plan.kind.is_close:
         lines.append(_open_orders(plan))
     if plan.session:
-        lines.append(f"Market: {plan.session}.")
+        lines.append(f"{'Market' if plan.kind.is_close else 'Deadline'}: {plan.session}.")
     lines += [f"Warning: {warning}" for warning in plan.warnings]
-    lines.append(f"Plan {plan.plan_id}, asked for by {plan.caller}, valid until {plan.expires_at:%H:%M:%S} UTC.")
+    lines.append(
+        f"Plan {plan.plan_id}, asked for by {clean(plan.caller, 80)}, valid until {plan.expires_at:%H:%M:%S} UTC."
+    )
     return "\n".join(lines)
 
 
@@ -40,8 +43,8 @@ def _lines(target: Target) -> list[str]:
         return [order_in_words(target)]
     what = f"{target.instruction_type} {target.quantity if target.quantity is not None else '?'} {target.symbol}"
     if isinstance(target, InstructionTarget):
-        return ["; ".join([f"{what} (key {target.instruction_key})", *target.consequences])]
-    return ["; ".join([f"cancel {what} ({target.instruction_id})", *target.consequences])]
+        return [" ".join([*(target.consequences or (what,)), f"Key {label(target.instruction_key, 128)}."])]
+    return [" ".join([f"cancel {what}, {target.status} (id {target.instruction_id}).", *target.consequences])]
 
 
 def _total(plan: Plan) -> str:

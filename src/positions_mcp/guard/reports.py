@@ -6,10 +6,12 @@ from collections import Counter
 from datetime import datetime
 from decimal import Decimal
 
-from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.batch_rows import BatchReport
+from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.operations import Operation, Row, SentOrder
-from positions_mcp.domain.plans import CloseTarget, Frozen, Kind, Mode, Target
+from positions_mcp.domain.plans import CancelTarget, Frozen, InstructionTarget, Kind, Mode, Target
 from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.guard.instruction_following import batch_of
 
 _GRAVEST_FIRST = (RowState.DEVIATED, RowState.UNKNOWN, RowState.SENDING, RowState.REJECTED)
 
@@ -33,6 +35,23 @@ _NEXT = {
 }
 
 
+_NEXT_OF_INSTRUCTIONS = {
+    OperationState.SUBMITTED: "Sent is not accepted: follow it with get_operation.",
+    OperationState.CLOSED: "Clearing has accepted every row. Nothing more to do.",
+    OperationState.PARTIAL: "Not every row stands as asked: see each row.",
+    OperationState.REJECTED: "No row was taken: see each row for the cause and what may be done.",
+}
+_NEXT_OF_CANCEL = {
+    OperationState.SUBMITTED: "Requested is not cancelled: follow it with get_operation until it is CANCELLED or "
+    "CANCEL_FAILED.",
+    OperationState.CLOSED: "It is cancelled: exercise by exception applies as if it had never been sent.",
+    OperationState.PARTIAL: "The cancel FAILED: an operator of the broker must look, and the original instruction may "
+    "stand. A person calls the broker.",
+    OperationState.REJECTED: "It was not cancelled by this: see the row, and read list_instructions.",
+}
+_NEXT_OF_KIND = {Kind.SUBMIT_INSTRUCTIONS: _NEXT_OF_INSTRUCTIONS, Kind.CANCEL_INSTRUCTION: _NEXT_OF_CANCEL}
+
+
 class RowReport(Frozen):
     """One target: what was planned, what is known, and what is left. Quantities are shares or contracts."""
 
@@ -45,6 +64,8 @@ class RowReport(Frozen):
     """Signed quantity still held when last read; None where it was not read."""
     detail: str = ""
     orders: tuple[SentOrder, ...] = ()
+    instruction_id: InstructionId | None = None
+    """The server's id of the instruction it made, or is to cancel."""
     resolution: str = ""
     """How an unknown outcome was settled, by whom and on what evidence."""
 
@@ -69,6 +90,8 @@ class OperationReport(Frozen):
     created_at: datetime
     expires_at: datetime
     updated_at: datetime
+    batch: BatchReport | None = None
+    """Of a batch of instructions that was sent: the account of every row, in the plan's order."""
     not_followed: str = ""
     """Why the account could not be read again, where it could not."""
 
@@ -88,12 +111,13 @@ def report(operation: Operation, now: datetime, *, not_followed: str = "") -> Op
         reason=operation.reason,
         decision=_decision(operation),
         rows=tuple(rows),
-        next_step=_NEXT[state],
+        next_step=_NEXT_OF_KIND.get(plan.kind, _NEXT).get(state, _NEXT[state]),
         anything_sent=_anything_sent(operation),
         cancel_orders=plan.cancel_orders,
         created_at=plan.created_at,
         expires_at=plan.expires_at,
         updated_at=operation.updated_at,
+        batch=batch_of(operation),
         not_followed=not_followed,
     )
 
@@ -103,8 +127,13 @@ def _gravity(state: RowState) -> int:
 
 
 def _row(target: Target, row: Row) -> RowReport:
-    planned, value = f"{target.action} {target.symbol}", None
-    if isinstance(target, CloseTarget):
+    value, instruction = None, row.instruction_id
+    if isinstance(target, InstructionTarget | CancelTarget):
+        size = "?" if target.quantity is None else str(target.quantity)
+        planned = f"{target.instruction_type} {size}"
+        if isinstance(target, CancelTarget):
+            planned, instruction = f"cancel {planned}", target.instruction_id
+    else:
         quantity = row.expected_quantity if row.expected_quantity is not None else target.order_quantity
         planned, value = f"{target.side} {quantity:f}", target.value
     settled = row.resolution
@@ -117,6 +146,7 @@ def _row(target: Target, row: Row) -> RowReport:
         residual=row.residual,
         detail=row.detail,
         orders=row.orders,
+        instruction_id=instruction,
         resolution=said,
     )
 
@@ -128,6 +158,8 @@ def _headline(operation: Operation, state: OperationState) -> str:
         return f"{mode} {state}"
     counts = Counter(row.state for row in operation.rows)
     parts = [f"{counts[row_state]} {row_state.lower().replace('_', ' ')}" for row_state in sorted(counts, key=_gravity)]
+    if not operation.plan.kind.is_close:
+        return f"{mode} {state}: {', '.join(parts)}"
     flat = sum(row.is_flat for row in operation.rows)
     return f"{mode} {state}: {', '.join(parts)}; {flat} of {len(operation.rows)} flat"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from positions_mcp.domain.batch_reasons import NextStep
 from positions_mcp.domain.operations import Operation, Row
-from positions_mcp.domain.plans import Plan, Target
+from positions_mcp.domain.plans import InstructionTarget, Plan, Target
 from positions_mcp.domain.states import RowState
 from positions_mcp.guard.facts import Facts, Record
 from positions_mcp.guard.verdict import Finding, Rule, Severity
@@ -21,7 +22,15 @@ def judge(plan: Plan, facts: Facts) -> Iterator[Finding]:
 def in_doubt(plan: Plan, record: Record) -> Iterator[Finding]:
     """Nothing is sent into a scope where an earlier request is being sent or its outcome is unknown."""
     for operation in record.without(plan.plan_id):
-        if not any(row.state is RowState.SENDING or row.is_in_doubt for _, row in shared(plan, [operation])):
+        held = [
+            (target, row)
+            for target, row in shared(plan, [operation])
+            if row.state is RowState.SENDING or row.is_in_doubt
+        ]
+        if not held:
+            continue
+        if all(_goes_again(plan, target, row) for target, row in held):
+            yield _under_its_key(operation)
             continue
         sending = any(row.state is RowState.SENDING for row in operation.rows)
         what = "is being sent" if sending else "has an unknown outcome"
@@ -33,6 +42,33 @@ def in_doubt(plan: Plan, record: Record) -> Iterator[Finding]:
             seen=operation.operation_id,
             message=f"Operation {operation.operation_id} {what} and holds {scope}; get_operation follows it.",
         )
+
+
+def _goes_again(plan: Plan, target: Target, row: Row) -> bool:
+    """Whether the plan sends the same row under the same key to a server that has shown that it honours keys."""
+    known = row.answered is not None and row.answered.next_step is NextStep.SAME_KEY
+    return known and row.is_in_doubt and any(_asks_the_same(each, target) for each in plan.instructions)
+
+
+def _asks_the_same(planned: InstructionTarget, sent: Target) -> bool:
+    return (
+        isinstance(sent, InstructionTarget)
+        and planned.instruction_key == sent.instruction_key
+        and planned.instrument_id == sent.instrument_id
+        and planned.instruction_type == sent.instruction_type
+        and planned.quantity == sent.quantity
+    )
+
+
+def _under_its_key(operation: Operation) -> Finding:
+    return Finding(
+        rule=Rule.IN_DOUBT,
+        severity=Severity.NOTE,
+        limit="the same rows under the same keys",
+        seen=operation.operation_id,
+        message=f"Operation {operation.operation_id} sent these rows and its outcome is unknown. They go again under "
+        "the same keys, which this server has shown that it honours: what it has already, it refuses as a duplicate.",
+    )
 
 
 def known_too_late(plan: Plan, sent: Iterable[Operation]) -> Operation | None:

@@ -20,7 +20,8 @@ from typing import Self
 import anyio
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreUnavailable
-from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.ids import AccountId, InstructionId
+from positions_mcp.domain.instruction_rows import InstructionRow
 from positions_mcp.domain.operations import Decision, Operation
 from positions_mcp.domain.plans import Kind
 from positions_mcp.domain.policy import Channel, Policy
@@ -29,6 +30,7 @@ from positions_mcp.domain.text import clean
 from positions_mcp.guard.approvals import ApprovalCheck
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.executor import Executor
+from positions_mcp.guard.instruction_planner import InstructionPlanner, agree_on_cancel, agree_on_instructions
 from positions_mcp.guard.ladder import Rung, Step, rung_for
 from positions_mcp.guard.overview import GuardStatus, overview
 from positions_mcp.guard.parts import Parts
@@ -59,6 +61,7 @@ class Guard:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._planner = Planner(parts)
+        self._instructions = InstructionPlanner(parts)
         self._watcher = Watcher(parts)
         self._executor = Executor(parts.means())
         self._approvals = ApprovalCheck(parts)
@@ -105,6 +108,29 @@ class Guard:
         await self._watcher.note_time()
         return await self._planner.plan_close(account_id, instruments, cancel_orders, caller)
 
+    async def plan_instructions(
+        self, *, account_id: AccountId, rows: Sequence[InstructionRow], caller: str, create: bool = True
+    ) -> Planned:
+        """A frozen plan to submit a batch of instructions. Finds and makes as `plan_close` does; keys stay the plan's.
+
+        Raises:
+            InvalidBatch: a row or the batch may not be submitted, with every reason.
+            Refused, UpstreamError, StoreUnavailable: as `plan_close`.
+        """
+        if not create:
+            return await self._instructions.find(account_id, rows, caller)
+        await self._watcher.note_time()
+        return await self._instructions.plan(account_id, rows, caller)
+
+    async def plan_cancel(
+        self, *, account_id: AccountId, instruction_id: InstructionId, caller: str, create: bool = True
+    ) -> Planned:
+        """A frozen plan to cancel one instruction, by the server's id. Raises as `plan_close`."""
+        if not create:
+            return await self._instructions.find_cancel(account_id, instruction_id, caller)
+        await self._watcher.note_time()
+        return await self._instructions.plan_cancel(account_id, instruction_id, caller)
+
     async def continue_plan(
         self,
         plan_id: str,
@@ -114,6 +140,8 @@ class Guard:
         account_id: AccountId | None = None,
         instruments: Sequence[str] | None = None,
         cancel_orders: bool | None = None,
+        rows: Sequence[InstructionRow] | None = None,
+        instruction_id: InstructionId | None = None,
         judged: bool = True,
     ) -> Planned:
         """The plan of that id; arguments given with it must say the same. `judged` asks policy again where it is open.
@@ -123,7 +151,7 @@ class Guard:
             Refused: it is another caller's.
         """
         await self._watcher.note_time()
-        return await self._planner.continue_plan(
+        planned = await self._planner.continue_plan(
             plan_id,
             caller=caller,
             kind=kind,
@@ -132,6 +160,9 @@ class Guard:
             cancel_orders=cancel_orders,
             judged=judged,
         )
+        agree_on_instructions(rows, planned.operation.plan)
+        agree_on_cancel(instruction_id, planned.operation.plan)
+        return planned
 
     async def step(self, planned: Planned, *, can_elicit: bool) -> Step:
         """Who may decide: elicitation, the desk, or nobody and what the person has to run."""

@@ -224,7 +224,12 @@ class Supervisor:
 
 
 def _row_called(operation: Operation, symbol: str) -> Row:
-    for target, row in zip(operation.plan.targets, operation.rows, strict=True):
-        if symbol.strip().upper() in (target.symbol.upper(), target.instrument_id.upper()):
-            return row
+    named = [
+        row
+        for target, row in zip(operation.plan.targets, operation.rows, strict=True)
+        if symbol.strip().upper() in (target.symbol.upper(), target.instrument_id.upper())
+    ]
+    # A batch may instruct one contract twice: the row meant is one that is not settled yet.
+    for row in sorted(named, key=lambda row: not row.is_in_doubt):
+        return row
     raise InvalidInput(f"Operation {operation.operation_id} has no row of that name.", hint="Name its symbol.")

@@ -1,0 +1,193 @@
+"""From handed over to accepted, and from cancel requested to its end: what the account's instructions now say.
+
+Rows refused before acceptance are never listed, so that absence proves nothing; the program concludes only from what is
+listed that something took effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from positions_mcp.domain.batch import SubmitAnswer, batch_report, followed
+from positions_mcp.domain.batch_rows import BatchReport, KeyEcho, RowOutcome, RowReport
+from positions_mcp.domain.enums import InstructionStatus
+from positions_mcp.domain.errors import ReadFailed, Sent
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.operations import Conclusion, Operation, Resolution, Row
+from positions_mcp.domain.plans import CancelTarget
+from positions_mcp.domain.states import RowState
+from positions_mcp.domain.text import label, quoted
+from positions_mcp.guard.facts import Facts
+from positions_mcp.guard.following import PROGRAM
+
+KeysHonoured = Callable[[AccountId], Awaitable[bool | None]]
+
+ENDS = frozenset({RowState.ACCEPTED, RowState.REJECTED, RowState.CANCELLED, RowState.CANCEL_FAILED})
+"""States after which nothing more happens by itself."""
+
+_LATER = {
+    InstructionStatus.CANCEL_REQUESTED: RowState.CANCEL_REQUESTED,
+    InstructionStatus.CANCELLED: RowState.CANCELLED,
+    InstructionStatus.CANCEL_FAILED: RowState.CANCEL_FAILED,
+}
+_OF_OUTCOME = {
+    RowOutcome.SENT: RowState.SENT,
+    RowOutcome.ACCEPTED: RowState.ACCEPTED,
+    RowOutcome.REJECTED: RowState.REJECTED,
+    RowOutcome.MISSING: RowState.UNKNOWN,
+    RowOutcome.UNKNOWN: RowState.UNKNOWN,
+    RowOutcome.NOT_SENT: RowState.NOT_SENT,
+}
+_NOT_LISTED = "It is not listed, which is not proof: only a person can conclude that it was not cancelled."
+
+
+def state_of(row: RowReport) -> RowState:
+    """The state of a row that a batch report speaks of."""
+    if row.deviation is not None:
+        return RowState.DEVIATED
+    if row.outcome is RowOutcome.SENT and row.status is not None:
+        return _LATER.get(InstructionStatus(row.status), RowState.SENT)
+    return _OF_OUTCOME[row.outcome]
+
+
+def detail_of(row: RowReport) -> str:
+    """Why it is so: the cause in this program's words, then the API's own as data."""
+    reason = f"The API: {quoted(row.reason)}." if row.reason and row.reason not in row.said else ""
+    parts = (row.deviation, row.said, row.note)
+    said = "; ".join(part.rstrip(".") for part in parts if part)
+    return " ".join(part for part in (f"{said}." if said else "", reason) if part)
+
+
+def batch_of(operation: Operation, keys_honoured: bool | None = None) -> BatchReport | None:
+    """The account of every row of a batch that was sent; None for other kinds, and while nothing is known to have left.
+
+    Where no answer was kept, because the process ended or the time ran out, every row is unknown.
+    """
+    plan = operation.plan
+    rows = [row for row in operation.rows if row.state not in (RowState.NOT_SENT, RowState.SENDING)]
+    if not plan.instructions or len(rows) < len(plan.instructions):
+        return None
+    kept = [row.answered for row in rows]
+    if None in kept:
+        lost = SubmitAnswer(sent=Sent.UNKNOWN, request_id=rows[0].request_id)
+        return batch_report(plan.instructions, lost, account_id=plan.account_id, server_honours_keys=keys_honoured)
+    answered = tuple(row for row in kept if row is not None)
+    return BatchReport(rows=answered, keys_honoured=_shown_by(answered), request_id=rows[0].request_id)
+
+
+async def follow_batch(operation: Operation, facts: Facts, keys_honoured: KeysHonoured) -> Sequence[Row]:
+    """Rows that have changed, looked up by id, else by key and content."""
+    if not any(_is_worth_following(row) for row in operation.rows):
+        return ()
+    listed = _listed(facts)
+    known = await keys_honoured(operation.account_id) if any(row.answered is None for row in operation.rows) else None
+    before = batch_of(operation, known)
+    if before is None:
+        return ()
+    after = followed(before, operation.plan.instructions, listed)
+    changed = []
+    for row, now in zip(operation.rows, after.rows, strict=True):
+        if not _is_worth_following(row):
+            continue
+        update = _update(row, now, facts.book.as_of)
+        if any(getattr(row, name) != value for name, value in update.items()):
+            changed.append(row.changed(**update, observed_at=facts.book.as_of))
+    return changed
+
+
+def follow_cancel(operation: Operation, facts: Facts) -> Sequence[Row]:
+    """The one row, if the account's instructions say something new of it."""
+    (row,), (target,) = operation.rows, operation.plan.cancels
+    if not _is_worth_following(row):
+        return ()
+    found = next((each for each in _listed(facts) if each.id.lower() == target.instruction_id), None)
+    update = _of_cancel(row, target, found, facts.book.as_of)
+    if all(getattr(row, name) == value for name, value in update.items()):
+        return ()
+    return (row.changed(**update, observed_at=facts.book.as_of),)
+
+
+def cancel_state(row: Instruction) -> tuple[RowState | None, str]:
+    """What an instruction's status says of its cancel, and in words; None where it says nothing of it."""
+    why = f" The API: {quoted(row.rejection_reason)}." if row.rejection_reason else ""
+    match row.status:
+        case InstructionStatus.CANCEL_REQUESTED:
+            return RowState.CANCEL_REQUESTED, "Requested, not yet cancelled: the instruction may still stand."
+        case InstructionStatus.CANCELLED:
+            return RowState.CANCELLED, "Cancelled: exercise by exception applies as if it had never been sent."
+        case InstructionStatus.CANCEL_FAILED:
+            failed = "The cancel FAILED: an operator of the broker must look, and the original instruction may stand."
+            return RowState.CANCEL_FAILED, f"{failed}{why}"
+        case InstructionStatus.ACCEPTED:
+            accepted = row.accepted_quantity
+            of = "" if accepted is None else f" {plain(accepted)} contracts of"
+            came_first = f"Clearing accepted{of} the instruction before the cancel: it stands, and the cancel FAILED."
+            return RowState.CANCEL_FAILED, f"{came_first} An operator of the broker must look."
+        case _ if row.status.is_rejected:
+            return RowState.REJECTED, f"Clearing rejected the instruction itself: it does not stand.{why}"
+        case _:
+            return None, ""
+
+
+def _is_worth_following(row: Row) -> bool:
+    return row.is_unfinished and row.state is not RowState.SENDING
+
+
+def _listed(facts: Facts) -> tuple[Instruction, ...]:
+    if facts.instructions is None:
+        raise ReadFailed("The account's instructions could not be read.")
+    return facts.instructions
+
+
+def _update(row: Row, now: RowReport, at: datetime) -> dict[str, Any]:
+    update: dict[str, Any] = {"answered": now, "detail": detail_of(now)}
+    state = state_of(now)
+    if state is RowState.UNKNOWN:
+        return update
+    update |= {"instruction_id": now.server_id or row.instruction_id}
+    if row.state is not RowState.UNKNOWN:
+        deviated = RowState.DEVIATED in (row.state, state)
+        return update | {"state": RowState.DEVIATED if deviated else state, "ended": _is_over(now)}
+    if row.is_in_doubt:
+        evidence = f"Instruction {now.server_id} stands under its key or id: {now.status}."
+        update["resolution"] = Resolution(
+            conclusion=Conclusion.TOOK_EFFECT, by=PROGRAM, evidence=evidence, at=at, by_person=False
+        )
+    return update | {"ended": _is_over(now)}
+
+
+def _of_cancel(row: Row, target: CancelTarget, found: Instruction | None, at: datetime) -> dict[str, Any]:
+    state, said = cancel_state(found) if found is not None else (None, "")
+    if found is None or state is None:
+        if not row.is_in_doubt:
+            return {}
+        seen = _NOT_LISTED if found is None else f"It is listed as {label(found.status)}, which is not proof."
+        return {"detail": f"{row.detail.partition(' Looked up:')[0]} Looked up: {seen}"}
+    update: dict[str, Any] = {"detail": said, "ended": state in ENDS}
+    if row.state is not RowState.UNKNOWN:
+        return update | {"state": state}
+    if found.status is InstructionStatus.ACCEPTED or found.status.is_rejected:
+        # It says nothing of whether the cancel arrived; a person settles that, with the instruction's end known.
+        return {"detail": f"The outcome of the cancel is not known. {said}"} if row.is_in_doubt else update
+    if row.is_in_doubt:
+        evidence = f"Instruction {target.instruction_id} is listed as {label(found.status)}."
+        update["resolution"] = Resolution(
+            conclusion=Conclusion.TOOK_EFFECT, by=PROGRAM, evidence=evidence, at=at, by_person=False
+        )
+    return update
+
+
+def _is_over(row: RowReport) -> bool:
+    """Whether the API's own status is an end."""
+    return row.status is not None and InstructionStatus(row.status).is_terminal
+
+
+def _shown_by(rows: Sequence[RowReport]) -> bool | None:
+    echoes = {row.key_echo for row in rows}
+    if KeyEcho.IGNORED in echoes:
+        return False
+    return True if KeyEcho.ECHOED in echoes else None
