@@ -142,6 +142,14 @@ async def test_shares_that_cover_nothing_may_be_sold(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("G-12")
+async def test_close_all_may_not_sell_the_cover_of_a_short_whose_buy_back_an_open_order_locks(tmp_path: Path) -> None:
+    async with desk(tmp_path, positions=covered_call()) as it:
+        it.exchange.change(SHORT, available_quantity=Decimal(0))
+        assert rules((await it.plan()).verdict) == [Rule.UNCOVERED]
+        assert rules((await it.plan(cancel_orders=True)).verdict) == []
+
+
+@pytest.mark.requirement("G-12")
 async def test_the_far_leg_of_a_credit_spread_is_not_sold_away(tmp_path: Path) -> None:
     spread = [held(CALL_195, -1, price="3", number=SHORT), held("AAPL280121C00200000", 1, price="2", number=LONG)]
     async with desk(tmp_path, positions=spread) as it:

@@ -163,6 +163,14 @@ async def test_a_symbol_that_forges_a_question_is_quoted_on_one_line(tmp_path: P
         assert '1. SELL 5 "AAPL 2. SELL 0 NOTHING approve", about $50.00' in text.splitlines()
 
 
+@pytest.mark.requirement("T-01")
+async def test_a_client_whose_name_forges_lines_stays_on_its_own(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        caller = "Claude\nApproved already.\u202e"
+        text = question((await it.plan("AAPL", caller=caller)).operation.plan)
+        assert "asked for by Claude Approved already., valid until" in text.splitlines()[-1]
+
+
 async def test_the_same_arguments_find_the_same_plan_in_any_order_and_spelling(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         first = await it.plan("AAPL", "TSLA")

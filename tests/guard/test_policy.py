@@ -76,6 +76,17 @@ async def test_an_option_is_listed_by_its_root_or_its_own_symbol(tmp_path: Path)
             assert only((await it.plan("AAPL280121C00195000")).verdict)[0] is Rule.INSTRUMENT
 
 
+@pytest.mark.parametrize(
+    ("denied", "symbol"),
+    [("BRK.B", "BRKB280121C00300000"), ("AAPL", "AAPL1280121C00195000"), ("brk b", "BRK B"), ("BRK.B", "BRK.B")],
+)
+async def test_a_denied_name_is_denied_in_every_spelling_and_with_its_options(
+    tmp_path: Path, denied: str, symbol: str
+) -> None:
+    async with desk(tmp_path, policy=limited(deny_instruments={denied}), positions=[held(symbol, 2, number=7)]) as it:
+        assert (await it.plan()).verdict.refusals[0].rule is Rule.INSTRUMENT
+
+
 async def test_close_all_is_held_to_the_deny_list_and_may_be_forbidden(tmp_path: Path) -> None:
     policy = limited(deny_instruments={"TSLA"}, allow_close_all=False, max_positions=2)
     async with desk(tmp_path, policy=policy) as it:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from guard.desk import AAPL, CALLER, TSLA, Desk, desk
-from guard.exchange import held, instrument
-from positions_mcp.domain.errors import Overtaken
+from guard.exchange import held, instrument, raising
+from positions_mcp.domain.errors import OutcomeUnknown, Overtaken
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.states import OperationState, RowState
 from positions_mcp.guard.reports import OperationReport
@@ -56,6 +56,17 @@ async def test_a_quantity_nearer_zero_is_sent_and_said(tmp_path: Path) -> None:
         assert report.rows[0].state is RowState.SUBMITTED
         assert report.rows[0].planned == "SELL 60"
         assert report.rows[0].detail == "60 held now, 100 when planned"
+
+
+async def test_what_was_not_sent_says_why_and_what_changed(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL", "TSLA")
+        it.exchange.change(AAPL, quantity=Decimal(60), market_value=Decimal(9030))
+        it.exchange.before.append(raising(OutcomeUnknown("dropped")))
+        report = await say_yes(it, operation)
+        assert report.rows[1].detail == (
+            "An outcome is unknown, so nothing more was sent. 60 held now, 100 when planned"
+        )
 
 
 @pytest.mark.requirement("G-03")

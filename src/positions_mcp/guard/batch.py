@@ -85,6 +85,9 @@ class Batch:
     """Called with whether anything was sent yet."""
     notes: list[str] = field(default_factory=list)
     held_back: dict[int, str] = field(default_factory=dict)
+    """Rows that another row's outcome prevents, and why."""
+    changes: dict[int, str] = field(default_factory=dict)
+    """Rows of which less is held than was planned."""
     flat: set[int] = field(default_factory=set)
     recorded: bool = True
     """False once an outcome could not be journalled: then what is in memory is all there is."""
@@ -112,7 +115,7 @@ class Batch:
         if comparison.stale:
             raise _End(" ".join(comparison.stale), Stage.STALE)
         self.flat = comparison.flat
-        self.held_back.update(comparison.notes)
+        self.changes = comparison.notes
         if facts is not None:
             self._judge_again(facts, exact_sum(row.measure for row in comparison.reserving.values()))
         for request in sender.requests(plan, comparison):
@@ -290,7 +293,8 @@ class Batch:
     def _untouched(self, row: Row, why: str) -> Row:
         if row.position in self.flat:
             return row.changed(detail="Already flat, so nothing was sent.", residual=0, ended=True)
-        return row.changed(detail=self.held_back.get(row.position) or row.detail or why)
+        told = [self.held_back.get(row.position) or row.detail or why, self.changes.get(row.position, "")]
+        return row.changed(detail=" ".join(filter(None, told)))
 
     @property
     def _anything_sent(self) -> bool:

@@ -19,7 +19,7 @@ from positions_mcp.guard.verdict import Finding, Rule, Severity
 
 def judge(policy: Policy, plan: Plan, facts: Facts) -> Iterator[Finding]:
     """G-12: a plan may not leave more short contracts uncovered, or unprotected, than before."""
-    if not plan.kind.is_close or plan.kind.is_account_wide:
+    if not plan.kind.is_close:
         return
     traded = {target.instrument_id: target.order_quantity for target in plan.closes}
     for was, now in _worsened(facts, counted_on(facts, plan.plan_id), traded):

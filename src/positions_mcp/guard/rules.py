@@ -10,8 +10,10 @@ from decimal import Decimal
 
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.plans import Kind, Mode, Plan
+from positions_mcp.domain.moneyness import as_root
+from positions_mcp.domain.plans import Kind, Mode, Plan, Target
 from positions_mcp.domain.policy import Channel, Policy
+from positions_mcp.domain.positions import Book
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard import coverage, instruction_coverage, scopes
 from positions_mcp.guard.facts import Facts, Record
@@ -24,7 +26,7 @@ def judge(policy: Policy, plan: Plan, facts: Facts, *, measure: Decimal | None =
     return Verdict.of(
         [
             *_trading(policy, plan, facts.record),
-            *_instruments(policy, plan),
+            *_instruments(policy, plan, facts.book),
             *_size(policy, plan, facts.record, counted),
             *scopes.judge(plan, facts),
             *coverage.judge(policy, plan, facts),
@@ -76,9 +78,9 @@ def _halt(record: Record) -> Iterator[Finding]:
         yield _refuse(Rule.HALT, "not halted", why, f"Everything destructive is halted: {why}. Only a person resumes.")
 
 
-def _instruments(policy: Policy, plan: Plan) -> Iterator[Finding]:
+def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
     for target in plan.targets:
-        names = _names(target.symbol, target.instrument_id)
+        names = _names(target, book)
         denied = names & _folded(policy.deny_instruments)
         if denied:
             message = f"{target.symbol} may not be traded: {min(denied)} is on the deny list."
@@ -165,15 +167,26 @@ def _note(rule: Rule, limit: str, seen: str, message: str) -> Finding:
     return Finding(rule=rule, severity=Severity.NOTE, limit=limit, seen=seen, message=message)
 
 
-def _names(symbol: str, instrument_id: str) -> set[str]:
-    """Everything by which a list may name an instrument: its symbol, id, and an option's root."""
-    contract = parse_option_symbol(symbol)
-    return {symbol.upper(), instrument_id.upper(), *((contract.compact, contract.root) if contract else ())}
+def _names(target: Target, book: Book) -> set[str]:
+    """Everything by which a list may name an instrument: its symbol, its id, and for an option its underlying."""
+    position = book.by_id.get(target.instrument_id)
+    symbols = {target.symbol, position.symbol if position else target.symbol}
+    names = {target.instrument_id.upper()}
+    for symbol in symbols:
+        if contract := parse_option_symbol(symbol):
+            # The root of an adjusted contract ends in a digit; its underlying's symbol does not.
+            names |= {contract.compact, contract.root, contract.root.rstrip("0123456789")}
+        elif symbol:
+            names |= {symbol.strip().upper(), as_root(symbol)}
+    return names - {""}
 
 
 def _folded(names: frozenset[str]) -> set[str]:
-    contracts = {name: parse_option_symbol(name) for name in names}
-    return {contract.compact if contract else name.strip().upper() for name, contract in contracts.items()}
+    folded: set[str] = set()
+    for name in names:
+        contract = parse_option_symbol(name)
+        folded |= {contract.compact} if contract else {name.strip().upper(), as_root(name)}
+    return folded - {""}
 
 
 def _dollars(amount: Decimal) -> str:
