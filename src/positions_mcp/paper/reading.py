@@ -45,6 +45,7 @@ class Reader:
         self._key: tuple[object, ...] = ()
         self._valuation: Valuation | None = None
         self._texts: dict[tuple[int, str], str] = {}
+        self._in_order: dict[tuple[int, str, bool], list[Holding]] = {}
 
     def positions(self, moment: Moment, revision: int, account: int, query: Query) -> Listing:
         """GET positions.
@@ -59,8 +60,13 @@ class Reader:
         ledger = moment.ledger
         page = page_of(*query.page(), filters, ledger.facts.token_secret)
         valuation = self._valued(moment, revision)
-        holdings = _held(ledger, account, wanted)
-        in_order = self._sorted(holdings, ledger, valuation, (sort_by, descending))
+        # Every page of a whole book is a part of one order; sorting for each would cost its square.
+        whole = (account, sort_by, descending) if wanted is None else None
+        in_order = self._in_order.get(whole) if whole else None
+        if in_order is None:
+            in_order = self._sorted(_held(ledger, account, wanted), ledger, valuation, (sort_by, descending))
+        if whole:
+            self._in_order[whole] = in_order
         rows = [self._text(valued, ledger) for valued in valuation.of(page.of(in_order))]
         return Listing(rows, page.metadata(len(in_order)))
 
@@ -143,7 +149,7 @@ class Reader:
     def _valued(self, moment: Moment, revision: int) -> Valuation:
         key = (revision, moment.market.trading_moment(moment.now), moment.trading_day)
         if self._valuation is None or key != self._key:
-            self._key, self._valuation, self._texts = key, Valuation(moment), {}
+            self._key, self._valuation, self._texts, self._in_order = key, Valuation(moment), {}, {}
         return self._valuation
 
     def _text(self, valued: ValuedPosition, ledger: Ledger) -> str:
