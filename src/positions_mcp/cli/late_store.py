@@ -46,4 +46,8 @@ class LateStore:
             store.close()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.open(), name)
+        def call(*arguments: Any, **named: Any) -> Any:
+            # Opened by the call, which is made in a worker thread, and not by naming the method, which is not.
+            return getattr(self.open(), name)(*arguments, **named)
+
+        return call
