@@ -1,22 +1,39 @@
-"""The MCP server: the catalogue of tools over the parts it is given."""
+"""The MCP server: the catalogue of tools, the prompts and the resources, over the parts it is given."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import anyio
 import anyio.to_thread
+from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.context import Context
+from mcp_types import (
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    GetPromptResult,
+    Prompt,
+    PromptReference,
+)
 
 from positions_mcp import __version__
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.plans import Mode
+from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.tools import CATALOGUE
+from positions_mcp.tools._callers import from_request
+from positions_mcp.tools._completion import completing_accounts, completing_operations, completing_symbols
 from positions_mcp.tools._deps import Deps
 
 OpenDeps = Callable[[], AbstractAsyncContextManager[Deps]]
 """Opens the parts for one life of the server and closes them at its end."""
+
+MOST_COMPLETIONS = 100
+"""The protocol's limit on one answer."""
 
 _INSTRUCTIONS = """\
 {what} Ask summarize_positions for "how do I stand", list_positions for rows (underlying=AAPL includes its options), \
@@ -49,7 +66,8 @@ def build_server(
             yield deps
             background.cancel_scope.cancel()
 
-    return MCPServer(
+    return PositionsServer(
+        accounts,
         name="positions-mcp",
         title="Clear Street positions",
         version=__version__,
@@ -58,6 +76,51 @@ def build_server(
         lifespan=lifespan,
         log_level="WARNING",
     )
+
+
+class PositionsServer(MCPServer[Deps]):
+    """The server with prompts that check their arguments, and completion of them."""
+
+    def __init__(self, accounts: Sequence[AccountId], **said: Any) -> None:
+        super().__init__(**said)
+        self._prompts = Prompts(accounts)
+        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
+
+    async def list_prompts(self) -> list[Prompt]:
+        """Every prompt there is."""
+        return self._prompts.listed()
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[Deps, Any] | None = None,  # noqa: ARG002 — the SDK's signature
+    ) -> GetPromptResult:
+        """A prompt with its arguments in it. Raises MCPError (invalid params)."""
+        return self._prompts.get(name, arguments)
+
+    async def _complete(
+        self, request: ServerRequestContext[Deps, Any], params: CompleteRequestParams
+    ) -> CompleteResult:
+        found = await self._completing(Context(request_context=request, mcp_server=self), params)
+        shown = found[:MOST_COMPLETIONS]
+        return CompleteResult(completion=Completion(values=shown, total=len(found), has_more=len(found) > len(shown)))
+
+    async def _completing(self, context: Context[Deps, Any], params: CompleteRequestParams) -> list[str]:
+        deps, typed = context.request_context.lifespan_context, params.argument.value
+        if not isinstance(params.ref, PromptReference):
+            return []
+        argument = self._prompts.argument(params.ref.name, params.argument.name)
+        if argument is None:
+            return []
+        match argument.kind:
+            case Kind.ACCOUNT:
+                return completing_accounts(deps, typed)
+            case Kind.OPERATION:
+                return await completing_operations(deps, typed, await from_request(context))
+            case Kind.SYMBOL:
+                beside = (params.context.arguments if params.context else None) or {}
+                return await completing_symbols(deps, typed, beside.get("account_id"), several=argument.several)
 
 
 def instructions(mode: Mode, accounts: Sequence[AccountId]) -> str:

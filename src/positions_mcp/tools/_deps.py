@@ -16,6 +16,7 @@ from positions_mcp.domain.positions import Position
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.service import Guard
 from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, OnPage, OrdersReader, PositionsReader
+from positions_mcp.tools._held_symbols import HeldSymbols
 from positions_mcp.tools._once import Once
 
 
@@ -46,6 +47,7 @@ class Deps:
     """How often a waiting call says that it still waits; hosts give up a silent call after 60 s."""
     planning: Once[Planned] = field(default_factory=Once)
     """Identical requests for a plan at the same time lead to one plan."""
+    held_symbols: HeldSymbols = field(default_factory=HeldSymbols)
     position_listings: Listings[Any, Position] = field(init=False)
     instruction_listings: Listings[Any, Instruction] = field(init=False)
 
