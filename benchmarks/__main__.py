@@ -32,12 +32,15 @@ Written by `make bench` on {day}. Everything runs on one machine over loopback.
 ## How it is measured
 
 - **Tokens** are those of the o200k vocabulary ({vocabulary}). Structured content and definitions count as the JSON
-  that is on the wire. Every tool is asked with as few arguments as it takes, on an account of 1,000 positions in the
-  embedded paper exchange, by a client that cannot ask a person.
+  that is on the wire. Every tool is asked for the least that makes it do its work, on an account of 1,000 positions in
+  the embedded paper exchange, by a client that cannot ask a person; the larger of text and structured content counts.
+  Where a tool does nothing without arguments its row names them: an error for want of them would be short and say
+  nothing. What would send is refused there, and its row says so.
 - **Times** are medians of a run in which the sides of a comparison take turns. Positions are read by the production
   client from `positions-mcp paper serve`, which runs in a process of its own; prices stand still, so that it answers
   with rows that are ready. The MCP servers are processes too, spoken to over standard input and output line by line;
-  the time is that from the request to the last byte of the answer, which is not parsed.
+  the time is that from the request to the last byte of the answer, which is not parsed: a client's own work, such as
+  checking a long answer against its schema, would weigh on the peer and says nothing about a server.
 - The **floor** of an answer is fetching all its pages with `httpx.Client`, one after another over a kept connection,
   and `json.loads` of each. The floor of the start is an `MCPServer` with one empty tool.
 - The **peer** is `FastMCP.from_openapi` ({peer}) over the same upstream and its own specification, in an environment of

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peer
-from benchmarks.processes import ACCOUNT, HERE, POSITIONS_MCP, ROOT, McpProcess, result_of, scenario_file, upstream
+from benchmarks.processes import HERE, POSITIONS_MCP, ROOT, McpProcess, result_of, scenario_file, upstream
 from benchmarks.report import Finding
 
 VOCABULARY = "gpt-tokenizer@4.0.0"
@@ -20,6 +20,7 @@ _SUMMARY_LIMIT = 800
 _DEFINITIONS_LIMIT = 4_500
 _ANSWER_LIMIT = 4_000
 _SHARE_OF_PEER = 0.02
+_UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 Answer = tuple[str, str]
 """Text and structured content, as JSON, of one answer."""
@@ -29,9 +30,9 @@ def findings(folder: Path) -> Iterator[Finding]:
     """Every measurement, on one account with 1,000 positions."""
     with _server(folder) as server:
         tools = server.tools()
-        answers = {tool["name"]: _answer(server, tool) for tool in tools}
+        answers = dict(_answers(server, tools))
     listed, structured, summary, summary_structured, definitions = count(
-        [*answers["list_positions"], *answers["summarize_positions"], _json(tools)]
+        [*answers["list_positions()"], *answers["summarize_positions()"], _json(tools)]
     )
     yield Finding("list_positions, text", listed, "tokens", _LIST_LIMIT)
     yield Finding("list_positions, structured content", structured, "tokens", _LIST_LIMIT)
@@ -41,7 +42,7 @@ def findings(folder: Path) -> Iterator[Finding]:
     sizes = count([part for answer in answers.values() for part in answer])
     for number, name in enumerate(answers):
         larger = max(sizes[2 * number : 2 * number + 2])
-        yield Finding(f"{name}, the larger of both", larger, "tokens", _ANSWER_LIMIT)
+        yield Finding(name, larger, "tokens", _ANSWER_LIMIT)
     (generated,) = count([_peer_text(folder)])
     yield Finding(
         "list_positions beside the peer's answer", listed, "tokens", _SHARE_OF_PEER, base=generated, base_is="peer"
@@ -74,28 +75,40 @@ def _server(folder: Path) -> McpProcess:
     return McpProcess([*POSITIONS_MCP, "serve", *options], {"POSITIONS_MCP_APPROVAL__WAIT_S": "0"})
 
 
-def _answer(server: McpProcess, tool: Mapping[str, Any]) -> Answer:
-    """What a tool answers to as few arguments as it takes."""
-    given = {name: _sample(server, name) for name in tool["inputSchema"].get("required", ())}
-    result = result_of(server.call(tool["name"], given))
-    text = "\n".join(block["text"] for block in result["content"])
-    return text, _json(result.get("structuredContent", {}))
+def _answers(server: McpProcess, tools: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Answer]]:
+    """What each tool answers to the least that makes it do its work, and what that was.
+
+    Raises:
+        RuntimeError: a tool that only reads answers an error, whose few tokens would say nothing.
+    """
+    known: dict[str, Any] = {}
+    for tool in tools:
+        name, given = tool["name"], _arguments(tool, known)
+        result = result_of(server.call(name, given))
+        refused = result.get("isError", False)
+        if refused and tool["annotations"]["readOnlyHint"]:
+            raise RuntimeError(f"{name} answered {result['content']}")
+        data = result.get("structuredContent", {})
+        if name == "list_positions":
+            known["option"] = next(row[0] for row in data["rows"] if len(row[0]) > len("BRK.B"))
+        if name == "preview_close":
+            known["plan_id"] = data["plan_id"]
+        text = "\n".join(block["text"] for block in result["content"])
+        yield f"{name}({', '.join(given)}){', refused' if refused else ''}", (text, _json(data))
 
 
-def _sample(server: McpProcess, parameter: str) -> object:
-    """A value for an argument that has to be given."""
-    option = result_of(server.call("list_positions", {"instrument_type": "OPTION", "side": "long", "limit": 1}))
-    symbol = option["structuredContent"]["rows"][0][0]
-    unknown = "00000000-0000-4000-8000-000000000000"
-    return {
-        "account_id": ACCOUNT,
-        "instruments": [symbol],
-        "instrument": symbol,
-        "instructions": [{"instrument": symbol, "instruction_type": "EXERCISE", "quantity": "1"}],
-        "operation_id": unknown,
-        "id": unknown,
-        "plan_id": unknown,
-    }[parameter]
+def _arguments(tool: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """None, but where a tool does nothing without: then as much as it may be asked for."""
+    row = {"instrument": known.get("option"), "instruction_type": "EXERCISE", "quantity": "1"}
+    needed: dict[str, dict[str, Any]] = {
+        "preview_close": {"all": True},
+        "close_positions": {"instruments": [known.get("option")]},
+        "preview_instructions": {"instructions": [row]},
+        "submit_instructions": {"instructions": [row]},
+        "cancel_instruction": {"id": _UNKNOWN_ID},
+        "get_operation": {"operation_id": known.get("plan_id")},
+    }
+    return needed.get(tool["name"], {})
 
 
 def _peer_text(folder: Path) -> str:
