@@ -19,7 +19,7 @@ from positions_mcp.domain.exercise_cards import ByException, CardRow, Consequenc
 from positions_mcp.domain.exposure import Measure, Quantities, exposed, worsened
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight
+from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight, parse_option_symbol
 from positions_mcp.domain.money import ZERO, exact_product, plain
 from positions_mcp.domain.moneyness import (
     Moneyness,
@@ -254,21 +254,26 @@ def cancel_lines(
 ) -> tuple[str, ...]:
     """What cancelling an instruction would bring back, in sentences. Never raises for what cannot be known."""
     kind = label(instruction.instruction_type)
-    lines = [f"Cancelling withdraws {kind} {_contracts(instruction)}: exercise by exception applies to them again."]
+    again = "exercise by exception applies to them again"
+    if instruction.instruction_type is InstructionType.DO_NOT_EXERCISE:
+        again = "exercise by exception is re-armed and applies to them again"
+    lines = [f"Cancelling withdraws {kind} {_contracts(instruction)}: {again}."]
     option = book.by_id.get(instruction.instrument_id) if instruction.instrument_id else None
     quantity = instruction.quantity
     if option is None or option.contract is None or option.quantity <= 0 or not quantity or quantity % 1:
         return (*lines, "Not known: the contract or its position, so what exercise by exception would then do.")
     row = CardRow(position=option, instruction_type=InstructionType.DO_NOT_EXERCISE, quantity=int(quantity))
     card = consequence_cards([row], book, now=now, quantities=quantities)[0]
-    lines.append(f"Underlying {card.price_said or 'price not known'}: {card.moneyness}.")
+    lines.append(card.underlying_said)
     lines.append(f"If nothing else is sent: {card.by_exception.said}.")
     return (*lines, f"Not known: {'; '.join(card.unknown)}.") if card.unknown else tuple(lines)
 
 
 def _contracts(instruction: Instruction) -> str:
     quantity = "of an unknown quantity" if instruction.quantity is None else plain(instruction.quantity)
-    return f"{quantity} {label(instruction.symbol or instruction.instrument_id or 'of an unnamed contract')}"
+    contract = parse_option_symbol(instruction.symbol)
+    named = contract.compact if contract else label(instruction.symbol or instruction.instrument_id or "of no name")
+    return f"{quantity} {named}"
 
 
 def effect_of_exercise(option: Position, quantity: int) -> Effect:

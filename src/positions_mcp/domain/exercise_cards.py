@@ -110,15 +110,20 @@ class ConsequenceCard(_Frozen):
     """What could not be known, and what follows from that."""
 
     @property
+    def underlying_said(self) -> str:
+        """The underlying's price, how old it is, and what follows for the moneyness."""
+        if self.price_said is None:
+            return "Underlying's price not known: moneyness unknown."
+        return f"Underlying {self.price_said}: {self.moneyness}."
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The card in sentences, most important first."""
         strike = plain(self.strike.normalize())
         size = "multiplier not known" if self.multiplier is None else f"multiplier {self.multiplier}"
         lines = [
             f"{self.instruction_type} {self.quantity} {self.symbol} (strike {strike}, {size}): {self.effect.said}.",
-            f"Underlying {self.price_said}: {self.moneyness}."
-            if self.price_said
-            else "Underlying's price not known: moneyness unknown.",
+            self.underlying_said,
         ]
         if self.shares_after is not None and self.effect.shares:
             short = ", a short position" if self.shares_after < 0 else ""

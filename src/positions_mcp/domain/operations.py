@@ -14,7 +14,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from positions_mcp.domain.batch_rows import RowReport
+from positions_mcp.domain.batch_rows import RowReport, UnexpectedRow
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
 from positions_mcp.domain.orders import Order
@@ -115,6 +115,10 @@ class Row(Frozen):
     instruction_id: InstructionId | None = None
     answered: RowReport | None = None
     """Of a row of a batch of instructions: what came back, and what may be done next."""
+    unexpected: tuple[UnexpectedRow, ...] = ()
+    """What came back beside, answering no row of the batch; kept with its first row."""
+    unreadable: tuple[str, ...] = ()
+    """Why rows that came back beside could not be read; kept with the first row."""
     request_id: str | None = None
     residual: Decimal | None = None
     """Signed quantity still held when last read; None while not read."""

@@ -255,6 +255,8 @@ class Batch:
             "orders": found.orders,
             "instruction_id": found.instruction_id,
             "answered": found.answered,
+            "unexpected": found.unexpected,
+            "unreadable": found.unreadable,
             "request_id": found.request_id,
             "ended": found.ended,
         }

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from positions_mcp.domain.batch import SubmitAnswer, batch_report, followed
+from positions_mcp.domain.batch_reasons import NextStep
 from positions_mcp.domain.batch_rows import BatchReport, KeyEcho, RowOutcome, RowReport
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import ReadFailed, Sent
@@ -42,6 +43,7 @@ _OF_OUTCOME = {
     RowOutcome.UNKNOWN: RowState.UNKNOWN,
     RowOutcome.NOT_SENT: RowState.NOT_SENT,
 }
+_SETTLED = "A person concluded that it was not taken: may be submitted again with the same key."
 _NOT_LISTED = "It is not listed, which is not proof: only a person can conclude that it was not cancelled."
 
 
@@ -62,21 +64,33 @@ def detail_of(row: RowReport) -> str:
     return " ".join(part for part in (f"{said}." if said else "", reason) if part)
 
 
-def batch_of(operation: Operation, keys_honoured: bool | None = None) -> BatchReport | None:
+def batch_of(operation: Operation) -> BatchReport | None:
     """The account of every row of a batch that was sent; None for other kinds, and while nothing is known to have left.
 
     Where no answer was kept, because the process ended or the time ran out, every row is unknown.
     """
-    plan = operation.plan
-    rows = [row for row in operation.rows if row.state not in (RowState.NOT_SENT, RowState.SENDING)]
-    if not plan.instructions or len(rows) < len(plan.instructions):
+    kept = _kept(operation)
+    if kept is None:
         return None
-    kept = [row.answered for row in rows]
-    if None in kept:
+    rows = tuple(_with_resolution(row, known) for row, known in zip(operation.rows, kept.rows, strict=True))
+    return kept.model_copy(update={"rows": rows})
+
+
+def _kept(operation: Operation, keys_honoured: bool | None = None) -> BatchReport | None:
+    plan, rows = operation.plan, operation.rows
+    if not plan.instructions or any(row.state in (RowState.NOT_SENT, RowState.SENDING) for row in rows):
+        return None
+    answered = tuple(row.answered for row in rows if row.answered is not None)
+    if len(answered) < len(rows):
         lost = SubmitAnswer(sent=Sent.UNKNOWN, request_id=rows[0].request_id)
         return batch_report(plan.instructions, lost, account_id=plan.account_id, server_honours_keys=keys_honoured)
-    answered = tuple(row for row in kept if row is not None)
-    return BatchReport(rows=answered, keys_honoured=_shown_by(answered), request_id=rows[0].request_id)
+    return BatchReport(
+        rows=answered,
+        unexpected=rows[0].unexpected,
+        unreadable=rows[0].unreadable,
+        keys_honoured=_shown_by(answered),
+        request_id=rows[0].request_id,
+    )
 
 
 async def follow_batch(operation: Operation, facts: Facts, keys_honoured: KeysHonoured) -> Sequence[Row]:
@@ -85,7 +99,7 @@ async def follow_batch(operation: Operation, facts: Facts, keys_honoured: KeysHo
         return ()
     listed = _listed(facts)
     known = await keys_honoured(operation.account_id) if any(row.answered is None for row in operation.rows) else None
-    before = batch_of(operation, known)
+    before = _kept(operation, known)
     if before is None:
         return ()
     after = followed(before, operation.plan.instructions, listed)
@@ -184,6 +198,18 @@ def _of_cancel(row: Row, target: CancelTarget, found: Instruction | None, at: da
 def _is_over(row: RowReport) -> bool:
     """Whether the API's own status is an end."""
     return row.status is not None and InstructionStatus(row.status).is_terminal
+
+
+def _with_resolution(row: Row, known: RowReport) -> RowReport:
+    """What is known of a row, and how its unknown outcome was settled."""
+    settled = row.resolution
+    if settled is None:
+        return known
+    note = f"{settled.conclusion} ({settled.by}): {settled.evidence}"
+    if settled.conclusion is not Conclusion.DID_NOT:
+        return known.model_copy(update={"note": note})
+    again = {"next_step": NextStep.SAME_KEY, "advice": _SETTLED}
+    return known.model_copy(update={"note": note, "said": "a person concluded that it was not taken", **again})
 
 
 def _shown_by(rows: Sequence[RowReport]) -> bool | None:

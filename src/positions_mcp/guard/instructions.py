@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from positions_mcp.domain.batch import SubmitAnswer, batch_report
 from positions_mcp.domain.batch_rows import BatchReport, KeyEcho, RowReport, UnexpectedRow
@@ -104,6 +104,7 @@ class Submits:
         known = await self._clearing.keys_honoured(plan.account_id)
         report = batch_report(plan.instructions, answer, account_id=plan.account_id, server_honours_keys=known)
         outcomes = {row.index: outcome_of(row, answer.request_id) for row in report.rows}
+        outcomes[0] = replace(outcomes[0], unexpected=report.unexpected, unreadable=report.unreadable)
         return Answer(outcomes, said_beside(report))
 
     async def follow(self, operation: Operation, facts: Facts) -> Sequence[Row]:

@@ -42,8 +42,8 @@ _NEXT_OF_INSTRUCTIONS = {
     OperationState.REJECTED: "No row was taken: see each row for the cause and what may be done.",
 }
 _NEXT_OF_CANCEL = {
-    OperationState.SUBMITTED: "Requested is not cancelled: follow it with get_operation until it is CANCELLED or "
-    "CANCEL_FAILED.",
+    OperationState.SUBMITTED: "Requested is not cancelled: follow it until it is CANCELLED or CANCEL_FAILED, with "
+    "get_operation.",
     OperationState.CLOSED: "It is cancelled: exercise by exception applies as if it had never been sent.",
     OperationState.PARTIAL: "The cancel FAILED: an operator of the broker must look, and the original instruction may "
     "stand. A person calls the broker.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from positions_mcp.domain.batch_rows import RowReport
+from positions_mcp.domain.batch_rows import RowReport, UnexpectedRow
 from positions_mcp.domain.ids import InstructionId
 from positions_mcp.domain.operations import Operation, Reservation, Row, SentOrder
 from positions_mcp.domain.plans import Plan
@@ -24,6 +24,8 @@ class Outcome:
     orders: tuple[SentOrder, ...] = ()
     instruction_id: InstructionId | None = None
     answered: RowReport | None = None
+    unexpected: tuple[UnexpectedRow, ...] = ()
+    unreadable: tuple[str, ...] = ()
     request_id: str | None = None
     ended: bool = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from positions_mcp.tools import (
+    cancel_instruction,
     close_all_positions,
     close_positions,
     get_operation,
@@ -11,6 +12,8 @@ from positions_mcp.tools import (
     list_operations,
     list_positions,
     preview_close,
+    preview_instructions,
+    submit_instructions,
     summarize_positions,
 )
 from positions_mcp.tools._spec import ToolSpec
@@ -22,6 +25,9 @@ CATALOGUE: tuple[ToolSpec, ...] = (
     close_positions.SPEC,
     close_all_positions.SPEC,
     list_instructions.SPEC,
+    preview_instructions.SPEC,
+    submit_instructions.SPEC,
+    cancel_instruction.SPEC,
     get_operation.SPEC,
     list_operations.SPEC,
     get_trading_status.SPEC,

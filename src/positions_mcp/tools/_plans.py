@@ -43,7 +43,7 @@ async def planned_close(ctx: Context[Deps, Any], deps: Deps, caller: Caller, ask
         judged=not retry,
     )
     if not retry:
-        await _refuse_used(deps, planned)
+        await refuse_used(deps, planned)
     return planned
 
 
@@ -63,7 +63,8 @@ async def new_close(deps: Deps, caller: Caller, asked: CloseRequest, *, create: 
     return await deps.planning.once((caller, account, names, cancel_orders, create), plan)
 
 
-async def _refuse_used(deps: Deps, planned: Planned) -> None:
+async def refuse_used(deps: Deps, planned: Planned) -> None:
+    """Raise Refused where the plan that was named is over: it is used once."""
     operation = planned.operation
     if operation.stage.is_open or is_approved_at_the_desk(operation):
         return

@@ -11,6 +11,7 @@ from positions_mcp.domain.operations import SentOrder
 from positions_mcp.domain.states import OperationState, RowState
 from positions_mcp.domain.text import clean, label
 from positions_mcp.guard.reports import OperationReport, RowReport
+from positions_mcp.tools._instruction_words import advice, batch_table
 from positions_mcp.tools._spec import Answer, Data
 from positions_mcp.tools._words import moment, table
 
@@ -26,9 +27,9 @@ _ALOUD = {
     RowState.NOT_SENT: "not sent",
     RowState.SENT: "sent, awaiting clearing",
     RowState.ACCEPTED: "accepted",
-    RowState.CANCEL_REQUESTED: "with cancel requested",
+    RowState.CANCEL_REQUESTED: "cancel requested, not yet cancelled",
     RowState.CANCELLED: "cancelled",
-    RowState.CANCEL_FAILED: "with cancel FAILED",
+    RowState.CANCEL_FAILED: "cancel FAILED: an operator must look, the instruction may stand",
 }
 _SETTLED = "with an unknown outcome that was settled"
 _UNSENT_ALOUD = {
@@ -77,7 +78,7 @@ def answer_of(report: OperationReport) -> Answer:
 
 def output_of(report: OperationReport) -> Output:
     """An operation as data."""
-    columns, rows = _rows(report)
+    columns, rows = batch_table(report.batch) if report.batch is not None else _rows(report)
     return Output(
         mode=report.mode.shown,
         account_id=report.account_id,
@@ -101,6 +102,8 @@ def summary_of(report: OperationReport) -> str:
     who = f"{report.mode.shown} account {report.account_id}"
     if report.anything_sent is False:
         return f"{who}: {_unsent(report)}."
+    if report.batch is not None:
+        return f"{who}: {report.batch.headline}"
     # Rows stand gravest first, and a counter keeps that order.
     counts = Counter(_SETTLED if row.resolution else _ALOUD[row.state] for row in report.rows)
     said = ", ".join(f"{count} {words}" for words, count in counts.items())
@@ -118,6 +121,8 @@ def _unsent(report: OperationReport) -> str:
 
 def _next(report: OperationReport) -> str:
     words = report.next_step
+    if report.batch is not None:
+        words = f"{words} {advice(report.batch)}"
     if report.state is OperationState.APPROVED:
         return f"{words} Call {report.kind} with plan_id={report.operation_id} to send it before it lapses."
     if report.state is OperationState.AWAITING_APPROVAL:
@@ -129,14 +134,14 @@ def _next(report: OperationReport) -> str:
 
 
 def _rows(report: OperationReport) -> tuple[list[str], list[list[str]]]:
-    columns = ["symbol", "state", "planned", "left", "orders", "note"]
-    rows = [_row(row) for row in report.rows]
+    columns = ["symbol", "state", "planned", "left", "orders", "id", "note"]
+    rows = [_row(row, is_close=report.kind.is_close) for row in report.rows]
     spoken = [index for index in range(len(columns)) if index < 3 or any(row[index] for row in rows)]
     return [columns[index] for index in spoken], [[row[index] for index in spoken] for row in rows]
 
 
-def _row(row: RowReport) -> list[str]:
-    sent = row.state is not RowState.NOT_SENT
+def _row(row: RowReport, *, is_close: bool) -> list[str]:
+    sent = is_close and row.state is not RowState.NOT_SENT
     left = plain(row.residual) if row.residual is not None else _NOT_READ if sent else ""
     note = " ".join(part for part in (row.detail, row.resolution) if part)
     return [
@@ -145,6 +150,7 @@ def _row(row: RowReport) -> list[str]:
         row.planned,
         left,
         clean("; ".join(map(_order, row.orders)), _LONGEST_NOTE),
+        row.instruction_id or "",
         clean(note, _LONGEST_NOTE),
     ]
 

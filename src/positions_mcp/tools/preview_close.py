@@ -11,13 +11,14 @@ from pydantic import Field
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.plans import CloseTarget, Kind, Plan
-from positions_mcp.guard.ladder import Rung, Step
+from positions_mcp.guard.ladder import Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.verdict import Verdict
 from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._plans import CloseRequest, new_close
+from positions_mcp.tools._previews import findings_of, next_of, policy_of
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import moment, number, table
 
@@ -80,14 +81,10 @@ def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
         measure=plain(plan.measure),
         cancel_orders=plan.cancel_orders,
         session=plan.session,
-        policy="refused" if verdict.is_refused else "needs the desk" if verdict.needs_desk else "allowed",
-        findings=[
-            f"{finding.severity} [{finding.rule}; limit {finding.limit}; seen {finding.seen}] {finding.message}"
-            for finding in verdict.findings
-        ]
-        or None,
+        policy=policy_of(verdict),
+        findings=findings_of(verdict) or None,
         valid_until=moment(plan.expires_at),
-        next=_next(plan, step),
+        next=next_of(plan, step),
     )
 
 
@@ -97,15 +94,6 @@ def _summary(plan: Plan) -> str:
     positions = f"{count} position{'' if count == 1 else 's'}"
     how = f"{what}, {positions} as of now, in one request" if plan.kind.is_account_wide else f"{positions} at market"
     return f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would close {how}. Nothing was sent."
-
-
-def _next(plan: Plan, step: Step) -> str:
-    call = f"{plan.kind} with plan_id={plan.plan_id}"
-    if step.rung is Rung.ELICITATION:
-        return f"{call} asks a person in this client."
-    if step.rung is Rung.DESK:
-        return f"{call} waits for the supervisor. {step.reason} {step.for_the_person}"
-    return f"It cannot be sent now. {step.reason} {step.for_the_person}".strip()
 
 
 def _row(target: CloseTarget) -> list[str]:

@@ -1,0 +1,30 @@
+"""What both previews say of a plan: the policy's verdict, its findings, and how to go on."""
+
+from __future__ import annotations
+
+from positions_mcp.domain.plans import Plan
+from positions_mcp.guard.ladder import Rung, Step
+from positions_mcp.guard.verdict import Verdict
+
+
+def policy_of(verdict: Verdict) -> str:
+    """`refused`, `needs the desk` or `allowed`."""
+    return "refused" if verdict.is_refused else "needs the desk" if verdict.needs_desk else "allowed"
+
+
+def findings_of(verdict: Verdict) -> list[str]:
+    """Each finding with its rule, its limit and what was seen."""
+    return [
+        f"{finding.severity} [{finding.rule}; limit {finding.limit}; seen {finding.seen}] {finding.message}"
+        for finding in verdict.findings
+    ]
+
+
+def next_of(plan: Plan, step: Step) -> str:
+    """The call that goes on, and who then decides."""
+    call = f"{plan.kind} with plan_id={plan.plan_id}"
+    if step.rung is Rung.ELICITATION:
+        return f"{call} asks a person in this client."
+    if step.rung is Rung.DESK:
+        return f"{call} waits for the supervisor. {step.reason} {step.for_the_person}"
+    return f"It cannot be sent now. {step.reason} {step.for_the_person}".strip()

@@ -1,0 +1,166 @@
+"""`preview_instructions`: what a batch of exercise instructions would do, as a frozen plan. Sends and asks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Resolve
+from mcp.server.mcpserver.context import Context
+from pydantic import Field
+
+from positions_mcp.domain.errors import InvalidBatch
+from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.plans import InstructionTarget, Plan
+from positions_mcp.domain.text import label
+from positions_mcp.guard.ladder import Step
+from positions_mcp.guard.planner import Planned
+from positions_mcp.guard.verdict import Verdict
+from positions_mcp.tools._approval import can_elicit
+from positions_mcp.tools._callers import Caller, from_request
+from positions_mcp.tools._deps import Deps, from_lifespan
+from positions_mcp.tools._instruction_plans import Row, new_instructions
+from positions_mcp.tools._previews import findings_of, next_of, policy_of
+from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
+from positions_mcp.tools._words import moment, table
+
+_COLUMNS = ["row", "type", "quantity", "symbol", "measure", "key"]
+_REFUSED = ["row", "type", "quantity", "instrument", "problems"]
+_MOST_ROWS = 200
+_MOST_CARDS = 20
+
+
+class Output(Data):
+    """What `preview_instructions` answers as data. Without a plan_id, `problems` say why."""
+
+    mode: str
+    account_id: int
+    plan_id: str | None = None
+    summary: str
+    columns: list[str]
+    rows: list[list[str]]
+    consequences: list[str] | None = None
+    """Row by row, in the order of `rows`."""
+    measure: str | None = None
+    deadline: str | None = None
+    policy: str | None = None
+    findings: list[str] | None = None
+    valid_until: str | None = None
+    next: str
+
+
+async def preview_instructions(
+    *,
+    ctx: Context[Deps, Any],
+    deps: Annotated[Deps, Resolve(from_lifespan)],
+    caller: Annotated[Caller, Resolve(from_request)],
+    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
+    instructions: Annotated[list[Row], Field(min_length=1, max_length=1000, description="The batch")],
+) -> Answer:
+    """Freeze a plan, or say of every row why it may not be one. Raises as `Guard.plan_instructions` does otherwise."""
+    try:
+        planned = await new_instructions(deps, caller, account_id=account_id, instructions=instructions)
+    except InvalidBatch as error:
+        data = _refused(deps, deps.account(account_id), instructions, error)
+        return Answer(_text(data), data)
+    step = await deps.guard.step(planned, can_elicit=can_elicit(ctx))
+    data = _data(planned, planned.verdict or Verdict(), step)
+    return Answer(_text(data), data)
+
+
+def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
+    plan = planned.operation.plan
+    count = len(plan.targets)
+    return Output(
+        mode=plan.mode.shown,
+        account_id=plan.account_id,
+        plan_id=plan.plan_id,
+        summary=f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would submit {_rows(count)} in one "
+        "request. Nothing was sent.",
+        columns=_COLUMNS,
+        rows=[_row(index, target) for index, target in enumerate(plan.instructions[:_MOST_ROWS], 1)],
+        consequences=[_consequence(index, target) for index, target in enumerate(plan.instructions[:_MOST_CARDS], 1)],
+        measure=plain(plan.measure),
+        deadline=plan.session,
+        policy=policy_of(verdict),
+        findings=[*findings_of(verdict), *_not_shown(plan)] or None,
+        valid_until=moment(plan.expires_at),
+        next=next_of(plan, step),
+    )
+
+
+def _refused(deps: Deps, account: int, asked: Sequence[Row], error: InvalidBatch) -> Output:
+    """Rows with their problems; the others too, so that it is plain that they were not at fault."""
+    numbered = sorted(enumerate(asked), key=lambda each: each[0] not in error.reasons)[:_MOST_ROWS]
+    wrong = len(error.reasons)
+    what = f"{wrong} of {_rows(len(asked))} may not be submitted" if wrong else error.message.rstrip(".")
+    hidden = f" {len(asked) - _MOST_ROWS} rows are not shown." if len(asked) > _MOST_ROWS else ""
+    return Output(
+        mode=deps.mode.shown,
+        account_id=account,
+        summary=f"{deps.mode.shown} account {account}: {what}, so there is no plan. Nothing was sent.",
+        columns=_REFUSED,
+        rows=[
+            [str(place + 1), row.instruction_type, row.quantity, _name(row), " ".join(error.reasons.get(place, ()))]
+            for place, row in sorted(numbered, key=lambda each: each[0])
+        ],
+        next=f"Correct or leave out those rows and preview again.{hidden}",
+    )
+
+
+def _row(index: int, target: InstructionTarget) -> list[str]:
+    return [
+        str(index),
+        target.instruction_type,
+        str(target.quantity),
+        target.symbol,
+        plain(target.measure) if target.priced else f"{plain(target.measure)} or more",
+        target.instruction_key,
+    ]
+
+
+def _name(row: Row) -> str:
+    contract = parse_option_symbol(row.instrument)
+    return contract.compact if contract else label(row.instrument, 64)
+
+
+def _consequence(index: int, target: InstructionTarget) -> str:
+    return f"Row {index}: {' '.join(target.consequences)}"
+
+
+def _not_shown(plan: Plan) -> list[str]:
+    if (rows := len(plan.targets)) <= _MOST_CARDS:
+        return []
+    shown = f"The consequences of the first {_MOST_CARDS} of {rows} rows are shown; who decides sees them all."
+    more = f" The table stops at row {_MOST_ROWS}." if rows > _MOST_ROWS else ""
+    return [f"{shown}{more} Preview fewer rows to read the others."]
+
+
+def _rows(count: int) -> str:
+    return "1 instruction" if count == 1 else f"{count} instructions"
+
+
+def _text(data: Output) -> str:
+    lines = [data.summary, table(data.columns, data.rows), *(data.consequences or [])]
+    if data.plan_id is not None:
+        lines += [
+            f"Measure against limits {data.measure}. Deadline: {data.deadline}.",
+            f"Policy: {data.policy}.",
+            *(f"- {finding}" for finding in data.findings or []),
+            f"Valid until {data.valid_until} New York.",
+        ]
+    return "\n".join([*lines, f"Next: {data.next}"])
+
+
+SPEC = ToolSpec(
+    name="preview_instructions",
+    title="Preview exercise instructions",
+    description=(
+        "Checks a batch and freezes a plan with each row's consequence: cash, shares, moneyness, what exercise by "
+        "exception would do, what is not known. Sends nothing."
+    ),
+    handler=preview_instructions,
+    output=Output,
+    effect=Effect.READS,
+)
