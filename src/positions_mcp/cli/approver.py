@@ -47,7 +47,7 @@ def _init(arguments: argparse.Namespace) -> int:
             )
         terminal.show(_heading(record))
         terminal.show(_ADVICE)
-        approver = anyio.run(record.supervisor().set_up_approver, _new_passphrase(terminal))
+        approver = anyio.run(record.supervisor().set_up_approver, new_passphrase(terminal))
         terminal.show(
             f"Approver {approver.fingerprint} is set up: `positions-mcp approve OPERATION` decides from now on."
         )
@@ -61,7 +61,7 @@ def _replace(arguments: argparse.Namespace) -> int:
         old = terminal.ask_secret(f"Old passphrase of approver {held.fingerprint}: ")
         check_passphrase(held, old)
         terminal.show(_ADVICE)
-        approver = anyio.run(record.supervisor().replace_approver, old, _new_passphrase(terminal))
+        approver = anyio.run(record.supervisor().replace_approver, old, new_passphrase(terminal))
         terminal.show(f"Approver {approver.fingerprint} replaces {held.fingerprint}.")
     return 0
 
@@ -90,7 +90,7 @@ def _held(record: Record) -> Approver:
     return held
 
 
-def _new_passphrase(terminal: Terminal) -> str:
+def new_passphrase(terminal: Terminal) -> str:
     """Typed twice, and long enough. Raises InvalidInput."""
     first = terminal.ask_secret("New passphrase: ")
     if len(first) < SHORTEST_PASSPHRASE:

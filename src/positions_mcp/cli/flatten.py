@@ -1,7 +1,8 @@
 """`positions-mcp flatten ACCOUNT [SYMBOL…]`: a person's own way out, without any assistant or running server.
 
-It is allowed under a halt, beyond limits, where the server only reads and where an outcome is unknown: each rule it
-goes against is named first. It takes a terminal, the account typed again, and the passphrase.
+It is allowed under a halt, beyond limits, where the server only reads, where an outcome is unknown and where the
+operation store cannot be written: each rule it goes against is named first. It takes a terminal, the account typed
+again, and the passphrase.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from functools import partial
 
 import anyio
 
+from positions_mcp.cli.emergency import open_record_to_flatten
 from positions_mcp.cli.options import add_settings_options
-from positions_mcp.cli.record import Record, account_parts, on_error, open_record, os_user, settings_for
+from positions_mcp.cli.record import Record, account_parts, on_error, os_user, settings_for
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, ask, send once, follow. Returns the exit code: 0 once something was sent and nothing is in doubt."""
-    with controlling_terminal() as terminal, open_record(arguments) as record:
+    with controlling_terminal() as terminal, open_record_to_flatten(arguments, terminal) as record:
         with on_error("Nothing was sent."):
             settings = settings_for(arguments, account_id(arguments.account), mode=arguments.mode)
             if record.store.approver() is None:
