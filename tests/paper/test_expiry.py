@@ -27,7 +27,7 @@ def cash(exchange: PaperExchange) -> Decimal:
 def test_until_the_evening_nothing_expires_and_then_everything_does(opened: Opening):
     exchange = opened("expiry")
     exchange.clock.set(EVENING - timedelta(microseconds=1))
-    assert len(holdings(exchange)) == 7
+    assert len(holdings(exchange)) == 8
     exchange.clock.set(EVENING)
     assert not [symbol for symbol in holdings(exchange) if len(symbol) > 5]
 
@@ -41,7 +41,7 @@ def test_exercise_by_exception_assignment_and_worthless_expiry_move_shares_and_c
     assert held["NVDA"] == -300  # 4 puts, of which 1 is not to be exercised
     assert "TSLA" not in held  # 200 shares, and 2 short calls that were assigned
     assert held["MSFT"] == 400  # 6 calls, of which 2 are not to be exercised
-    assert "AMD" not in held  # out of the money
+    assert held["AMD"] == 50  # the calls were out of the money
     paid = -500 * Decimal(220) + 300 * Decimal(175) + 200 * Decimal(310) - 400 * Decimal(450)
     assert cash(exchange) - before == paid
 
@@ -68,7 +68,7 @@ async def test_instructions_decide_what_is_exercised(opened: Opening):
         rows = by_symbol(await client.get(POSITIONS))
         statuses = {found["status"] for found in (await client.get(INSTRUCTIONS)).json()["data"]}
     assert rows["AAPL"]["quantity"] == str(100 + 300)
-    assert rows["AMD"]["quantity"] == "400"
+    assert rows["AMD"]["quantity"] == str(50 + 400)
     assert rows["NVDA"]["quantity"] == "-300"
     assert statuses == {"ACCEPTED"}
 

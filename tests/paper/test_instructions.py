@@ -16,6 +16,7 @@ from positions_mcp.paper.wire import NIL_ID
 APPLE_CALL = "AAPL261123C00220000"  # 5 held; clearing accepts 3
 NVIDIA_PUT = "NVDA261123P00175000"  # 4 held, 1 instructed; a cancel fails
 AMD_CALL = "AMD261123C00185000"  # 10 held
+MICROSOFT_CALL = "MSFT261123C00450000"  # 6 held, 4 instructed; not taken in
 SHORT_CALL = "TSLA261123C00310000"  # 2 short
 EXPIRY = datetime(2026, 11, 23, tzinfo=NEW_YORK)
 
@@ -94,6 +95,7 @@ async def test_a_mixed_batch_is_207_and_its_refused_rows_have_no_id_and_are_neve
 
 
 CASES = {
+    "what the scenario refuses": (row(MICROSOFT_CALL), 400, "OPTIONS_LEVEL_EXCEEDED"),
     "a short position": (row(SHORT_CALL), 400, "INSUFFICIENT_POSITION"),
     "more than is held": (row(AMD_CALL, quantity="11"), 400, "INSUFFICIENT_POSITION"),
     "less what is instructed": (row(NVIDIA_PUT, quantity="4"), 400, "INSUFFICIENT_POSITION"),

@@ -23,7 +23,7 @@ def test_a_developer_with_only_the_official_sdk_rehearses_an_expiry_day(tmp_path
     ):
         positions = sdk.v1.positions
         held = {position.symbol: position for position in positions.get_positions(ACCOUNT).data}
-        assert len(held) == 7
+        assert len(held) == 8
         call = next(position for symbol, position in held.items() if symbol.startswith("AMD") and len(symbol) > 5)
         only = positions.get_positions(ACCOUNT, instrument_ids=[call.instrument_id, held["AAPL"].instrument_id])
         assert {position.symbol for position in only.data} == {call.symbol, "AAPL"}
@@ -34,7 +34,7 @@ def test_a_developer_with_only_the_official_sdk_rehearses_an_expiry_day(tmp_path
             sort_by="DAILY_REALIZED_PNL",
             sort_direction="DESC",
         )
-        assert len(page.data) + len(rest.data) == page.metadata.total_items == 7
+        assert len(page.data) + len(rest.data) == page.metadata.total_items == 8
 
         before = positions.get_position_instructions(ACCOUNT).data
         assert [row.client_instruction_id for row in before] == ["morning-1", "morning-2", "morning-3"]

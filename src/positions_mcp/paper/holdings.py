@@ -22,7 +22,8 @@ ZERO = Decimal(0)
 class Behaviour:
     """How orders and instructions on one instrument fare; a scenario may make it unkind.
 
-    Shapes: `fills` is the share of an order that ever fills (1 = all); `accepts` the most contracts clearing accepts.
+    Shapes: `fills` is the share of an order that ever fills (1 = all); `accepts` the most contracts clearing accepts;
+    `refuses` the reason code with which an instruction is refused before it is taken in, empty if it is not.
     """
 
     fills: Decimal = Decimal(1)
@@ -32,6 +33,7 @@ class Behaviour:
     clearing_rejects: bool = False
     cancel_fails: bool = False
     unresolvable: bool = False
+    refuses: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Instrument:
                 "clearing_rejects": kind.clearing_rejects,
                 "cancel_fails": kind.cancel_fails,
                 "unresolvable": kind.unresolvable,
+                "refuses": kind.refuses,
             }
         return record
 

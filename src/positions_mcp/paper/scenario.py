@@ -163,6 +163,7 @@ class BehaviourSection(Section):
     orders: Literal["fill", "reject", "reject_later"] = "fill"
     reason: Annotated[str, Field(max_length=200)] = ""
     accepts: Annotated[int, Field(ge=0)] | None = None
+    refuses: Annotated[str, Field(pattern=r"^[A-Z_]{3,40}$")] | None = None
     clearing: Literal["accept", "reject"] = "accept"
     cancel: Literal["succeed", "fail"] = "succeed"
     unresolvable: bool = False

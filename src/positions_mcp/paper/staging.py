@@ -224,6 +224,7 @@ class Stage:
                     clearing_rejects=section.clearing == "reject",
                     cancel_fails=section.cancel == "fail",
                     unresolvable=section.unresolvable,
+                    refuses=section.refuses or "",
                 ),
             )
         )

@@ -99,6 +99,8 @@ def _judge(
         return refused("NOT_AN_OPTION", "Only options can be exercised")
     if row.quantity <= 0 or row.quantity != row.quantity.to_integral_value():
         return refused("INVALID_QUANTITY", "The quantity is a whole number of contracts above zero")
+    if code := instrument.behaviour.refuses:
+        return refused(code, instrument.behaviour.reason or "The account may not do this")
     today, expiry = new_york_day(now), contract.expiry
     if row.instruction_type is not InstructionType.EXERCISE and today != expiry:
         short = "DNE" if row.instruction_type is InstructionType.DO_NOT_EXERCISE else "CEA"
