@@ -94,6 +94,7 @@ async def test_a_no_from_the_desk_ends_the_wait(era: str, tmp_path: Path) -> Non
             await desk.supervisor.reject(desk.store.operations()[0].operation_id, by="supervisor")
         assert floor.effects == {}
     assert data_of(answers[0])["state"] == "DECLINED"
+    assert "why" not in data_of(answers[0])
 
 
 @pytest.mark.requirement("G-02")

@@ -29,7 +29,7 @@ from positions_mcp.domain.errors import Overtaken, PositionsError, Refused
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.plans import Mode, Plan
 from positions_mcp.domain.policy import Channel
-from positions_mcp.domain.states import Stage
+from positions_mcp.domain.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.ladder import Rung, Step
 from positions_mcp.guard.planner import Planned
@@ -154,7 +154,7 @@ async def _without_question(deps: Deps, caller: Caller, planned: Planned, step: 
         operation = await deps.guard.ask(operation)
         await this_call().say(f"{step.reason} {step.for_the_person}")
     report = await deps.guard.wait_and_send(operation, caller=caller.name, wait=Wait(deps.approval_wait_s))
-    if report.anything_sent is False and step is not None:
+    if report.state is OperationState.AWAITING_APPROVAL and step is not None:
         return report.model_copy(update={"reason": f"{step.reason} {step.for_the_person}".strip()})
     return await _with_what_is_left(deps, report)
 
