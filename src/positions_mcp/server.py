@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import anyio
 import anyio.to_thread
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.settings import AuthSettings
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.context import Context
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import (
     CompleteRequestParams,
     CompleteResult,
@@ -32,6 +35,12 @@ from positions_mcp.tools._deps import Deps
 OpenDeps = Callable[[], AbstractAsyncContextManager[Deps]]
 """Opens the parts for one life of the server and closes them at its end."""
 
+WhoseToken = Callable[[str], str | None]
+"""Answers whose a bearer token is, or None for nobody's."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_MOST_SESSIONS = 200
+
 MOST_COMPLETIONS = 100
 """The protocol's limit on one answer."""
 
@@ -49,7 +58,8 @@ def build_server(
     mode: Mode,
     accounts: Sequence[AccountId],
     warm_up: Callable[[], object] | None = None,
-) -> MCPServer[Deps]:
+    whose_token: WhoseToken | None = None,
+) -> PositionsServer:
     """The server, ready for any transport.
 
     Args:
@@ -57,6 +67,7 @@ def build_server(
         mode: paper or live, for the instructions a client reads first.
         accounts: the accounts that may be used, for the same.
         warm_up: slow first-time work (imports, tables), run in a thread while the client is still introducing itself.
+        whose_token: who a caller over HTTP is; needed for `http_app` only.
     """
 
     @asynccontextmanager
@@ -76,16 +87,36 @@ def build_server(
         tools=[spec.build() for spec in CATALOGUE],
         lifespan=lifespan,
         log_level="WARNING",
+        whose_token=whose_token,
     )
 
 
 class PositionsServer(MCPServer[Deps]):
-    """The server with prompts that check their arguments, and completion of them."""
+    """The server with prompts that check their arguments, completion of them, and callers with tokens over HTTP."""
 
-    def __init__(self, accounts: Sequence[AccountId], **said: Any) -> None:
+    def __init__(self, accounts: Sequence[AccountId], *, whose_token: WhoseToken | None, **said: Any) -> None:
+        if whose_token is not None:
+            # No authorization server: the issuer is named because the settings want one, and nobody is sent there.
+            nobody = AuthSettings.model_validate({"issuer_url": "http://127.0.0.1", "resource_server_url": None})
+            said |= {"token_verifier": _Tokens(whose_token), "auth": nobody}
         super().__init__(**said)
         self._prompts = Prompts(accounts)
         self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
+
+    def http_app(self, port: int) -> Callable[..., Awaitable[None]]:
+        """The server as an ASGI application at `/mcp`, in both eras, for requests that address this machine and `port`.
+
+        A request without a caller's token is answered 401, another Host 421, another Origin 403.
+        """
+        if self._token_verifier is None:
+            raise ValueError("over HTTP a caller is known by a token: build the server with whose_token")
+        hosts = [f"{name}:{port}" for name in _LOOPBACK]
+        return self.streamable_http_app(
+            max_sessions=_MOST_SESSIONS,
+            transport_security=TransportSecuritySettings(
+                allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts]
+            ),
+        )
 
     async def list_prompts(self) -> list[Prompt]:
         """Every prompt there is."""
@@ -122,6 +153,17 @@ class PositionsServer(MCPServer[Deps]):
             case Kind.SYMBOL:
                 beside = (params.context.arguments if params.context else None) or {}
                 return await completing_symbols(deps, typed, beside.get("account_id"), several=argument.several)
+
+
+class _Tokens:
+    """Implements the SDK's `TokenVerifier`. The caller's name is the client and the subject."""
+
+    def __init__(self, whose_token: WhoseToken) -> None:
+        self._whose_token = whose_token
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        name = self._whose_token(token)
+        return AccessToken(token="", client_id=name, subject=name, scopes=[]) if name else None
 
 
 def instructions(mode: Mode, accounts: Sequence[AccountId]) -> str:

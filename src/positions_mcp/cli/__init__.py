@@ -16,13 +16,14 @@ from positions_mcp import __version__
 from positions_mcp.domain.errors import ConfigurationError, PositionsError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "serve": ("positions_mcp.cli.serve", "run the MCP server over standard input and output"),
+    "serve": ("positions_mcp.cli.serve", "run the MCP server over standard input and output, or HTTP on loopback"),
     "demo": ("positions_mcp.cli.demo", "watch an MCP client work with the server on the paper exchange"),
     "approver": ("positions_mcp.cli.approver", "choose the passphrase that approves, at a terminal"),
     "approve": ("positions_mcp.cli.approve", "show a plan and approve it with the passphrase, at a terminal"),
     "reject": ("positions_mcp.cli.reject", "say no to a plan"),
     "operations": ("positions_mcp.cli.operations", "list, show and settle operations, and verify their journal"),
     "flatten": ("positions_mcp.cli.flatten", "close what an account holds, yourself, at a terminal"),
+    "token": ("positions_mcp.cli.tokens", "make, list and revoke the tokens of callers over HTTP"),
     "halt": ("positions_mcp.cli.halt", "stop everything destructive at once"),
     "resume": ("positions_mcp.cli.resume", "end a halt, at a terminal"),
     "paper": ("positions_mcp.cli.paper", "run, reset and steer the paper exchange"),

@@ -1,4 +1,4 @@
-"""`positions-mcp serve`: the MCP server over standard input and output.
+"""`positions-mcp serve`: the MCP server over standard input and output, or over HTTP on this machine.
 
 Standard output belongs to the protocol; everything else goes to standard error.
 """
@@ -18,6 +18,7 @@ import anyio
 
 from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
 from positions_mcp.cli.options import add_settings_options, settings_from
+from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.settings import Settings
 from positions_mcp.tools._deps import Deps
 
@@ -25,6 +26,9 @@ from positions_mcp.tools._deps import Deps
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp serve`."""
     add_settings_options(parser)
+    parser.add_argument("--transport", choices=("stdio", "http"), default="stdio", help="stdio is the default")
+    parser.add_argument("--host", metavar="ADDRESS", help="with http: this machine's own address (127.0.0.1)")
+    parser.add_argument("--port", metavar="N", type=int, help="with http: 8420 if omitted, 0 for a free one")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,6 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
     log_to_stderr()
     # A large book is many small objects without cycles: looking for them every 700 costs a quarter of an answer.
     gc.set_threshold(50_000, 20, 20)
+    if arguments.transport == "http":
+        from positions_mcp.cli.serve_http import serve_http
+
+        return serve_http(settings, host=arguments.host, port=arguments.port)
+    if arguments.host is not None or arguments.port is not None:
+        raise ConfigurationError("--host and --port are for HTTP.", hint="Add --transport http, or leave them out.")
     with open_venue(settings) as venue:
         anyio.run(_serve, settings, venue)
     return 0

@@ -1,0 +1,93 @@
+"""A server that really listens, in the test's own process, and callers with tokens."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from positions_mcp.cli.composition import open_deps, open_venue
+from positions_mcp.cli.serve_http import loopback_socket, serve_over_http, url_of, whose_token
+from positions_mcp.cli.token_file import TokenFile
+from positions_mcp.server import build_server
+from positions_mcp.settings import load
+from tools.serving import StandingClock
+
+
+@dataclass
+class Served:
+    """Where a server listens, and the tokens it knows."""
+
+    url: str
+    tokens: TokenFile
+    clock: StandingClock
+
+    def token(self, name: str) -> str:
+        """A new caller's token."""
+        return self.tokens.issue(name, self.clock.now())
+
+    @asynccontextmanager
+    async def caller(self, name: str, era: str, person: Any = None) -> AsyncIterator[Client]:
+        """A client of a new caller."""
+        async with calling(self.url, self.token(name), era, person) as client:
+            yield client
+
+    async def post(self, body: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
+        """One raw request, as anybody on the machine can make it."""
+        said = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with httpx2.AsyncClient() as http:
+            return await http.post(self.url, json=body or INITIALIZE, headers={**said, **named})
+
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "raw", "version": "1"},
+    },
+}
+
+
+@asynccontextmanager
+async def calling(url: str, token: str, era: str, person: Any = None, **said: Any) -> AsyncIterator[Client]:
+    """A client over HTTP; without a person it cannot show a form."""
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
+        transport = streamable_http_client(url, http_client=http)
+        async with Client(transport, mode=era, elicitation_callback=person, **said) as client:
+            yield client
+
+
+@asynccontextmanager
+async def http_server(data_dir: Path) -> AsyncIterator[Served]:
+    """The server as `serve --transport http` composes it, on a paper exchange whose clock stands."""
+    clock = StandingClock()
+    settings = load({"data_dir": data_dir, "paper": {"scenario": "demo"}, "approval": {"wait_s": 0}})
+    tokens = TokenFile(data_dir)
+    listening = anyio.Event()
+    with open_venue(settings, real_time=clock) as venue, loopback_socket("localhost", 0) as listener:
+        server = build_server(
+            lambda: open_deps(settings, venue),
+            mode=settings.mode,
+            accounts=settings.allowed_accounts,
+            whose_token=whose_token(tokens),
+        )
+        serve = partial(serve_over_http, server, listener, announce=listening.set, on_signal=lambda: None)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve)
+            await listening.wait()
+            yield Served(url_of(listener), tokens, clock)
+            os.kill(os.getpid(), signal.SIGTERM)  # received by the server, which has said that it listens

@@ -1,0 +1,118 @@
+"""Several callers over HTTP at once: each is who its token says, and none sees another's plans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from over_http.serving import calling, http_server
+from positions_mcp.store import DEFAULT_FILE, open_store
+from tools.serving import ERAS, data_of, error_of, text_of
+from trading import yes
+
+KO = {"instruments": ["KO"]}
+
+
+@pytest.mark.requirement("G-02")
+@pytest.mark.parametrize("era", ERAS)
+async def test_two_callers_do_not_see_each_others_plans(era: str, tmp_path: Path) -> None:
+    async with (
+        http_server(tmp_path) as served,
+        served.caller("alice", era) as alice,
+        served.caller("bob", era, yes()) as bob,
+    ):
+        plan = data_of(await alice.call_tool("preview_close", KO))["plan_id"]
+        assert plan in text_of(await alice.call_tool("list_operations", {}))
+
+        assert plan not in text_of(await bob.call_tool("list_operations", {}))
+        another = "was planned by another caller"
+        assert another in error_of(await bob.call_tool("get_operation", {"operation_id": plan}))
+        assert another in error_of(await bob.call_tool("close_positions", {"plan_id": plan}))
+        assert data_of(await bob.call_tool("preview_close", KO))["plan_id"] != plan
+
+
+@pytest.mark.requirement("G-01", "G-02")
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_caller_with_a_token_sends_what_its_person_approves(era: str, tmp_path: Path) -> None:
+    person = yes()
+    async with http_server(tmp_path) as served, served.caller("alice", era, person) as alice:
+        assert "1 submitted" in text_of(await alice.call_tool("close_positions", KO))
+    store = open_store(tmp_path / DEFAULT_FILE)
+    assert [operation.plan.caller for operation in store.operations()] == ["token of alice"]
+    store.close()
+    assert len(person.questions) == 1
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_caller_is_the_same_in_a_new_conversation(era: str, tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served:
+        token = served.token("alice")
+        async with calling(served.url, token, era) as client:
+            plan = data_of(await client.call_tool("preview_close", KO))["plan_id"]
+        async with calling(served.url, token, era) as client:
+            assert data_of(await client.call_tool("get_operation", {"operation_id": plan}))["state"] == "PLANNED"
+
+
+@pytest.mark.requirement("G-01")
+async def test_nobody_is_let_in_without_a_token_that_is_known(tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served:
+        token = served.token("alice")
+        for authorization in ("", "Bearer", f"Bearer {token}x", f"Bearer {token[:-1]}", f"Basic {token}"):
+            answer = await served.post(Authorization=authorization)
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token"), authorization
+        assert (await served.post(Authorization=f"Bearer {token}")).status_code == 200
+
+
+async def test_what_is_revoked_opens_nothing_from_that_moment_on(tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served:
+        token = served.token("alice")
+        opened = await served.post(Authorization=f"Bearer {token}")
+        session = opened.headers["mcp-session-id"]
+        served.tokens.revoke("alice")
+        assert (await served.post(Authorization=f"Bearer {token}")).status_code == 401
+        assert (await served.post(Authorization=f"Bearer {token}", Mcp_Session_Id=session)).status_code == 401
+
+
+async def test_a_damaged_token_file_lets_nobody_in(tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served:
+        token = served.token("alice")
+        served.tokens.path.write_text("{")
+        assert (await served.post(Authorization=f"Bearer {token}")).status_code == 401
+
+
+async def test_a_session_belongs_to_the_caller_who_opened_it(tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served:
+        opened = await served.post(Authorization=f"Bearer {served.token('alice')}")
+        session = opened.headers["mcp-session-id"]
+        stolen = await served.post(Authorization=f"Bearer {served.token('bob')}", Mcp_Session_Id=session)
+    assert stolen.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("Host", "positions.example", 421),
+        ("Host", "127.0.0.1:1", 421),
+        ("Origin", "https://positions.example", 403),
+        ("Origin", "http://localhost:1", 403),
+        ("Origin", "null", 403),
+    ],
+)
+async def test_a_page_from_elsewhere_is_refused_even_with_a_token(
+    header: str, value: str, status: int, tmp_path: Path
+) -> None:
+    async with http_server(tmp_path) as served:
+        token = served.token("alice")
+        answer = await served.post(Authorization=f"Bearer {token}", **{header: value})
+        modern = {"MCP_Protocol_Version": "2026-07-28", "Authorization": f"Bearer {token}"}
+        later = await served.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, **modern, **{header: value})
+    assert (answer.status_code, later.status_code) == (status, status)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_prompts_are_checked_over_http_too(era: str, tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served, served.caller("alice", era) as alice:
+        with pytest.raises(MCPError, match="operation_id is required"):
+            await alice.get_prompt("explain-batch-result", {})

@@ -1,0 +1,118 @@
+"""`positions-mcp serve --transport http` as a process of its own: both eras at once, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from over_http.serving import calling
+from positions_mcp.cli.token_file import TokenFile
+from positions_mcp.clock import SystemClock
+from positions_mcp.domain.states import RowState
+from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.paper import PaperExchange
+from positions_mcp.store import DEFAULT_FILE, open_store
+from tools.serving import ERAS, text_of
+from trading import HOLDINGS, yes
+
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
+COMMAND = [sys.executable, "-m", "positions_mcp", "serve", "--transport", "http", "--port", "0", "--data-dir"]
+
+
+@contextmanager
+def trading_exchange(data_dir: Path) -> Iterator[PaperExchange]:
+    """The server's book, an hour into the next session, with a clock that runs."""
+    exchange = PaperExchange.open(data_dir, scenario="demo", clock=SystemClock())
+    session = NewYorkCalendar().state_at(SystemClock().now()).next
+    exchange.clock.set(session.opens + timedelta(hours=1), running=True)
+    try:
+        yield exchange
+    finally:
+        exchange.close()
+
+
+@contextmanager
+def serving(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and the address that it says it has."""
+    with subprocess.Popen([*COMMAND, str(data_dir)], env=CLEAN, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            said = process.stderr.readline()
+            address = re.search(r"^PAPER MCP server at (http://127\.0\.0\.1:\d+/mcp), on this machine only\.$", said)
+            assert address, said
+            yield process, address[1]
+        finally:
+            process.kill()
+
+
+@pytest.mark.requirement("G-07")
+async def test_it_serves_both_eras_and_told_to_stop_finishes_the_request_in_flight_and_sends_no_other(
+    tmp_path: Path,
+) -> None:
+    tokens = TokenFile(tmp_path)
+    alice, bob = (tokens.issue(name, SystemClock().now()) for name in ("alice", "bob"))
+    answers: list[str] = []
+    with anyio.fail_after(30), trading_exchange(tmp_path) as exchange, serving(tmp_path) as (process, url):
+        exchange.arm("delay", "close_position", seconds=0.5)
+        async with calling(url, alice, ERAS[0], yes()) as older, calling(url, bob, ERAS[1]) as newer:
+            assert "PAPER" in text_of(await newer.call_tool("get_trading_status", {}))
+            await older.list_tools()  # or the client would ask for the schema of its answer when the server is gone
+
+            async def close_three() -> None:
+                answers.append(text_of(await older.call_tool("close_positions", {"instruments": list(HOLDINGS)})))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(close_three)
+                while not exchange.effects():  # noqa: ASYNC110 — another process cannot be waited for otherwise
+                    await anyio.sleep(0.02)
+                process.terminate()
+        assert await anyio.to_thread.run_sync(process.wait) == 0
+        assert exchange.effect_counts() == {"close_position": 1}
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    store = open_store(tmp_path / DEFAULT_FILE)
+    [operation] = store.operations()
+    store.close()
+    assert [row.state for row in operation.rows] == [RowState.SUBMITTED, RowState.NOT_SENT, RowState.NOT_SENT]
+    assert "1 submitted, 2 not sent" in answers[0], "the caller still hears what became of it"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--transport", "http", "--host", "0.0.0.0"], "listens on this machine only, and 0.0.0.0 is not on it"),
+        (["--transport", "http", "--host", "::"], "is not on it"),
+        (["--transport", "http", "--host", "example.com"], "is not on it"),
+        (["--transport", "http", "--port", "70000"], "Port 70000 on 127.0.0.1 cannot be used"),
+        (["--port", "1"], "Add --transport http"),
+        (["--host", "127.0.0.1"], "Add --transport http"),
+    ],
+)
+def test_it_refuses_to_listen_anywhere_but_on_this_machine(
+    options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from positions_mcp.cli import main
+
+    assert main(["serve", "--data-dir", str(tmp_path), *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from positions_mcp.cli import main
+    from positions_mcp.cli.serve_http import loopback_socket
+
+    with loopback_socket("localhost", 0) as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--transport", "http", "--port", port, "--data-dir", str(tmp_path)]) == 2
+    assert f"Port {port} on 127.0.0.1 cannot be used: Address already in use" in capsys.readouterr().err
