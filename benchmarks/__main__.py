@@ -43,6 +43,10 @@ Written by `make bench` on {day}. Everything runs on one machine over loopback.
   checking a long answer against its schema, would weigh on the peer and says nothing about a server.
 - The **floor** of an answer is fetching all its pages with `httpx.Client`, one after another over a kept connection,
   and `json.loads` of each. The floor of the start is an `MCPServer` with one empty tool.
+- **Linear** growth is read as: 100,000 positions take at most 1.2 times as long as ten times 10,000, which stands in
+  the column of the floor. The 1.2 is this benchmark's own allowance.
+- A load average above the number of processors means that other work took turns with what was measured. The sides of
+  a comparison share that, but not equally: an answer that passes through more processes waits more often.
 - The **peer** is `FastMCP.from_openapi` ({peer}) over the same upstream and its own specification, in an environment of
   its own, and asked in the same way for the same page.
 - **Memory** is the most that was resident in the server's process alone, in 10⁶ bytes.

@@ -16,6 +16,7 @@ PACKAGES = ("positions-mcp", "mcp", "pydantic", "pydantic-core", "httpx", "anyio
 def facts() -> Iterator[tuple[str, str]]:
     """Machine and versions, as pairs of name and value."""
     yield "machine", f"{os.cpu_count()} × {_processor()}, {_memory_gb():.0f} GB memory"
+    yield "load average over 1, 5 and 15 minutes", ", ".join(f"{load:.1f}" for load in os.getloadavg())
     yield "system", platform.platform()
     yield "Python", f"{platform.python_implementation()} {platform.python_version()}"
     yield "packages", ", ".join(f"{name} {version(name)}" for name in PACKAGES)
