@@ -7,7 +7,7 @@ pieces of this program: a resolver that words it and the tool's body that gets t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,7 +48,8 @@ class Call:
     async def _report(self) -> None:
         if self._saying:
             elapsed = round(anyio.current_time() - self._started, 3)
-            await self.context.report_progress(elapsed, None, self._saying)
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                await self.context.report_progress(elapsed, None, self._saying)
 
 
 def this_call() -> Call:
