@@ -105,7 +105,8 @@ class ApprovalSettings(_Section):
     wait_s: Annotated[float, Field(ge=0, le=600)] = 45.0
 
 
-def _default_data_dir() -> Path:
+def default_data_dir() -> Path:
+    """The platform's user data folder for this program."""
     from platformdirs import user_data_path
 
     return user_data_path("positions-mcp", appauthor=False)
@@ -120,7 +121,7 @@ class Settings(BaseSettings):
 
     mode: Mode = Mode.PAPER
     accounts: Annotated[tuple[int, ...], AfterValidator(_accounts)] = ()
-    data_dir: Path = Field(default_factory=_default_data_dir)
+    data_dir: Path = Field(default_factory=default_data_dir)
     store: StoreSettings = StoreSettings()
     api: ApiSettings = ApiSettings()
     paper: PaperSettings = PaperSettings()

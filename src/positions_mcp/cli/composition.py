@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,7 +20,7 @@ from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.plans import Mode
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.ports import Clock
-from positions_mcp.settings import Settings, live_access
+from positions_mcp.settings import Settings, default_data_dir, live_access
 
 if TYPE_CHECKING:
     import httpx
@@ -157,7 +158,13 @@ def guard_parts(
         calendar=NewYorkCalendar(),
         ids=RandomIds(),
         write_timeout=timedelta(seconds=settings.api.write_timeout_s),
+        store_option=_store_option(settings),
     )
+
+
+def _store_option(settings: Settings) -> str:
+    folder = settings.data_dir.expanduser().absolute()
+    return "" if folder == default_data_dir() else f"--data-dir {shlex.quote(str(folder))}"
 
 
 def prepare_data_dir(settings: Settings) -> Path:

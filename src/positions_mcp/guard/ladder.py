@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 
@@ -36,8 +37,12 @@ def rung_for(
     approver_set: bool,
     declined_at: datetime | None,
     now: datetime,
+    command: Callable[[str], str],
 ) -> Step:
-    """The highest rung that applies. Nothing a caller passes as a tool argument changes it."""
+    """The highest rung that applies. Nothing a caller passes as a tool argument changes it.
+
+    `command` words a command for a person to type.
+    """
     if verdict.is_refused:
         return Step(rung=Rung.REFUSE, reason=" ".join(finding.message for finding in verdict.refusals))
     why_desk = [finding.message for finding in verdict.needs_desk]
@@ -52,12 +57,13 @@ def rung_for(
     if not why_desk:
         return Step(rung=Rung.ELICITATION)
     if approver_set:
-        command = f"positions-mcp approve {plan.plan_id}"
         return Step(
-            rung=Rung.DESK, reason=" ".join(why_desk), for_the_person=f"To decide, the supervisor runs: {command}"
+            rung=Rung.DESK,
+            reason=" ".join(why_desk),
+            for_the_person=f"To decide, the supervisor runs: {command(f'approve {plan.plan_id}')}",
         )
     return Step(
         rung=Rung.REFUSE,
         reason=" ".join([*why_desk, "No approver is set up, so nobody can decide at the desk."]),
-        for_the_person="Once, the supervisor runs in a terminal: positions-mcp approver init",
+        for_the_person=f"Once, the supervisor runs in a terminal: {command('approver init')}",
     )

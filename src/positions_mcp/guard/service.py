@@ -180,7 +180,12 @@ class Guard:
             approver_set=approver is not None,
             declined_at=await in_thread(parts.store.declined_at, plan.target_key),
             now=parts.clock.now(),
+            command=parts.command,
         )
+
+    def command(self, words: str) -> str:
+        """A command for a person to run, as it has to be typed to reach this store."""
+        return self._parts.command(words)
 
     def question(self, operation: Operation) -> str:
         """What a person is asked, word for word the same however often."""

@@ -196,7 +196,7 @@ class AskingTool(StrictTool):
                 if asked is None or isinstance(error, UnexpectedToolError):
                     raise
                 if isinstance(error, MCPError):
-                    raise ToolError(_not_shown(asked, error)) from error
+                    raise ToolError(_not_shown(deps, asked, error)) from error
                 return await self._no(deps, context, asked)
 
     async def _no(self, deps: Deps, context: Context[Any, Any], operation: Operation) -> Any:
@@ -209,8 +209,9 @@ class AskingTool(StrictTool):
         return self._converted(answer_of(report))
 
 
-def _not_shown(operation: Operation, error: MCPError) -> str:
+def _not_shown(deps: Deps, operation: Operation, error: MCPError) -> str:
+    command = deps.guard.command(f"approve {operation.operation_id}")
     return (
         f"The client said it can show a question to a person, and then did not: {quoted(error.error.message, 120)}. "
-        f"Nothing was sent. The supervisor can decide: positions-mcp approve {operation.operation_id}"
+        f"Nothing was sent. The supervisor can decide: {command}"
     )

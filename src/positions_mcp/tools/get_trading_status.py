@@ -14,6 +14,7 @@ from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.policy import Channel, Policy
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.overview import GuardStatus
+from positions_mcp.guard.service import Guard
 from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
@@ -69,7 +70,7 @@ def _reading(deps: Deps, status: GuardStatus | None, problem: str, *, form: bool
         market=market_words(market),
         next_session=f"{market.next.opens:%a %Y-%m-%d %H:%M}-{market.next.closes:%H:%M}{early}",
         trading=_trading(deps, store, halted),
-        approval=_approval(policy, status, form=form),
+        approval=_approval(deps.guard, status, form=form),
         limits=_limits(policy),
         used_today={str(each.account_id): plain(each.used_today) for each in use} or None,
         halt=halted,
@@ -91,11 +92,12 @@ def _trading(deps: Deps, store: str, halted: str | None) -> str:
     return "enabled; everything destructive waits for a person's decision"
 
 
-def _approval(policy: Policy, status: GuardStatus | None, *, form: bool) -> str:
-    desk = "the desk (approver not known)"
-    if status is not None:
-        is_set = "approver set" if status.approver_set else "NOT set up: a person runs `positions-mcp approver init`"
-        desk = f"the desk, `positions-mcp approve OPERATION` ({is_set})"
+def _approval(guard: Guard, status: GuardStatus | None, *, form: bool) -> str:
+    policy, desk = guard.policy, "the desk (approver not known)"
+    if status is not None and status.approver_set:
+        desk = f"the desk, `{guard.command('approve OPERATION')}` (approver set)"
+    elif status is not None:
+        desk = f"the desk (approver NOT set up: a person runs `{guard.command('approver init')}`)"
     if policy.channel is not Channel.ELICITATION:
         return desk
     if not form:
