@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -271,7 +271,8 @@ async def run_killed(case: Case, folder: Path, *, after_s: float | None = None) 
         await victim.stdout.receive()
         if after_s is not None:
             await anyio.sleep(after_s)
-            victim.kill()
+            with suppress(ProcessLookupError):  # it was done before
+                victim.kill()
         truth.crashed = await victim.wait() == -signal.SIGKILL
     await find_out(operation_id, folder, clock, truth)
     return truth

@@ -1,4 +1,4 @@
-"""A process that sends an approved plan and is killed meanwhile: by itself at a step, or from outside at any instant."""
+"""A process that sends an approved plan and is killed meanwhile: by itself at a step, or from outside."""
 
 from __future__ import annotations
 
