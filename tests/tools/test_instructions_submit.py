@@ -39,7 +39,7 @@ async def test_a_batch_that_comes_back_in_part_is_read_aloud_and_every_row_accou
         floor.later(seconds=6)
         later = await client.call_tool("get_operation", {"operation_id": data["operation_id"]})
         assert text_of(later).startswith(
-            "PAPER account 19816: 2 of 3 accepted, 1 of them for less than asked (row 1: asked 5, accepted 3); 1 rejected"
+            "PAPER account 19816: 2 of 3 accepted, 1 of them for less than asked (row 1: asked 5, accepted 3);"
         )
         assert data_of(later)["state"] == "PARTIAL"
         assert [cell(data_of(later), place, "accepted") for place in range(3)] == ["3", "2", ""]

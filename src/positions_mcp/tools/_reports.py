@@ -128,7 +128,8 @@ def _next(report: OperationReport) -> str:
     if report.state is OperationState.AWAITING_APPROVAL:
         until = moment(report.expires_at).split()[1]
         return f"{words} Call {report.kind} with plan_id={report.operation_id} to wait again, until {until} New York."
-    if report.state in (OperationState.SUBMITTED, OperationState.SENDING, OperationState.UNKNOWN):
+    waits = report.batch is not None and not report.batch.is_settled
+    if waits or report.state in (OperationState.SUBMITTED, OperationState.SENDING, OperationState.UNKNOWN):
         return f"{words} (operation_id={report.operation_id}, wait_s=30)"
     return words
 

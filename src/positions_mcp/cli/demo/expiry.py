@@ -1,0 +1,64 @@
+"""An expiry afternoon in the demo: decide per contract, submit a batch that comes back in part, cancel twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from positions_mcp.cli.demo.conversation import Conversation
+
+
+async def expiry_afternoon(conversation: Conversation) -> None:
+    """Five contracts that expire today, on the scenario `expiry` with its clock at 14:30."""
+    held = await conversation.ask("What expires today?", "list_positions", {"instrument_type": "OPTION"})
+    contract = {_root(row[0]): row[0] for row in held.get("rows", [])}
+    listed = await conversation.ask("What is already instructed?", "list_instructions")
+    await _try_what_cannot_be(conversation, contract)
+    await _submit(conversation, contract)
+    ids = {row[listed["columns"].index("key")]: row[0] for row in listed.get("rows", [])}
+    await _cancel(conversation, ids.get("morning-2"), question="Take the MSFT do-not-exercise back.", ends="CANCELLED")
+    await _cancel(conversation, ids.get("morning-3"), question="And the one on NVDA.", ends="CANCEL_FAILED")
+
+
+async def _try_what_cannot_be(conversation: Conversation, contract: dict[str, str]) -> None:
+    rows = [_row(contract.get("TSLA"), "EXERCISE", "2"), _row(contract.get("NVDA"), "EXERCISE", "4")]
+    preview = await conversation.ask("Exercise TSLA and all of NVDA.", "preview_instructions", {"instructions": rows})
+    conversation.expect(
+        "plan_id" not in preview, "a short contract and one under instruction are caught in the preview"
+    )
+
+
+async def _submit(conversation: Conversation, contract: dict[str, str]) -> None:
+    rows = [
+        _row(contract.get("AAPL"), "EXERCISE", "5"),
+        _row(contract.get("AMD"), "DO_NOT_EXERCISE", "10"),
+        _row(contract.get("MSFT"), "EXERCISE", "1"),
+    ]
+    preview = await conversation.ask(
+        "Then exercise AAPL, let AMD lapse, and exercise one more MSFT. What would that do?",
+        "preview_instructions",
+        {"instructions": rows},
+    )
+    report = await conversation.ask("Do it.", "submit_instructions", {"plan_id": preview.get("plan_id")}, approve=True)
+    conversation.expect("2 of 3 sent" in report.get("summary", ""), "a batch that comes back in part is accounted for")
+    conversation.screen.note(f"On the paper exchange: {conversation.exchange.run('clock', 'advance', '10s')}")
+    operation = {"operation_id": report.get("operation_id")}
+    followed = await conversation.ask("Has clearing taken them?", "get_operation", operation)
+    less = "asked 5, accepted 3" in followed.get("summary", "")
+    conversation.expect(less, "clearing's accepting fewer contracts than asked is said")
+
+
+async def _cancel(conversation: Conversation, instruction: str | None, *, question: str, ends: str) -> None:
+    report = await conversation.ask(question, "cancel_instruction", {"id": instruction}, approve=True)
+    conversation.expect("not yet cancelled" in report.get("summary", ""), "a requested cancel is not called a cancel")
+    operation = {"operation_id": report.get("operation_id"), "wait_s": 10}
+    followed = await conversation.ask("Is it cancelled?", "get_operation", operation)
+    states = [row[followed["columns"].index("state")] for row in followed.get("rows", [])]
+    conversation.expect(states == [ends], f"the cancel ends as {ends}")
+
+
+def _row(instrument: str | None, kind: str, quantity: str) -> dict[str, Any]:
+    return {"instrument": instrument or "", "instruction_type": kind, "quantity": quantity}
+
+
+def _root(symbol: str) -> str:
+    return "".join(character for character in symbol[:6] if character.isalpha())
