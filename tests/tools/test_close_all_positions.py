@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,21 @@ async def test_closing_everything_can_be_forbidden(era: str, tmp_path: Path) -> 
         message = error_of(await floor.call("close_all_positions", {}, era=era, person=yes()))
         assert "Closing a whole account is not allowed" in message
         assert floor.effects == {}
+
+
+@pytest.mark.requirement("T-03")
+async def test_the_preview_of_a_large_plan_shows_the_largest_orders_and_says_how_many_it_leaves_out(
+    tmp_path: Path,
+) -> None:
+    scenario = tmp_path / "wide.toml"
+    scenario.write_text(
+        'title = "Wide"\ncash = 0\n[generate]\nseed = "w"\npositions = 120\nunderlyings = 60\noptions = 0.5\n'
+    )
+    async with trading_floor(tmp_path, scenario=str(scenario)) as floor:
+        answer = await floor.call("preview_close", {"all": True})
+        planned = data_of(answer)
+        assert len(planned["rows"]) == 50
+        assert planned["rows_left_out"] == 70
+        assert "70 smaller orders are not shown here" in text_of(answer)
+        sizes = [abs(Decimal(row[-1])) for row in planned["rows"] if row[2].isalpha()]
+        assert sizes == sorted(sizes, reverse=True)

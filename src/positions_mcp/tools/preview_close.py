@@ -22,6 +22,7 @@ from positions_mcp.tools._previews import findings_of, next_of, policy_of
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import moment, number, table
 
+MOST_ROWS = 50
 _COLUMNS = ["side", "quantity", "symbol", "held", "available", "value"]
 
 
@@ -34,6 +35,8 @@ class Output(Data):
     summary: str
     columns: list[str]
     rows: list[list[str]]
+    rows_left_out: int | None = None
+    """Smaller orders of a large plan. A person who is asked sees every one."""
     total: str
     """Of the values that are known, each without its sign."""
     measure: str
@@ -76,7 +79,8 @@ def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
         plan_id=plan.plan_id,
         summary=_summary(plan),
         columns=_COLUMNS,
-        rows=[_row(target) for target in plan.closes],
+        rows=[_row(target) for target in _shown(plan)],
+        rows_left_out=max(len(plan.closes) - MOST_ROWS, 0) or None,
         total=plain(exact_sum(abs(target.value) for target in plan.closes if target.value is not None)),
         measure=plain(plan.measure),
         cancel_orders=plan.cancel_orders,
@@ -96,6 +100,13 @@ def _summary(plan: Plan) -> str:
     return f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would close {how}. Nothing was sent."
 
 
+def _shown(plan: Plan) -> list[CloseTarget]:
+    """All orders of a plan in the order of sending, or the largest of a large one."""
+    if len(plan.closes) <= MOST_ROWS:
+        return list(plan.closes)
+    return sorted(plan.closes, key=lambda target: target.measure, reverse=True)[:MOST_ROWS]
+
+
 def _row(target: CloseTarget) -> list[str]:
     return [
         target.side,
@@ -112,6 +123,11 @@ def _text(data: Output) -> str:
     lines = [
         data.summary,
         table(data.columns, data.rows),
+        *(
+            [f"{data.rows_left_out} smaller orders are not shown here; the person's question has all."]
+            if data.rows_left_out
+            else []
+        ),
         f"Total {data.total}; measure against limits {data.measure}. Market {data.session}.",
         f"Open orders {orders} (cancel_orders {str(data.cancel_orders).lower()}).",
         f"Policy: {data.policy}.",
