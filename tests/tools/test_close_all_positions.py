@@ -10,6 +10,15 @@ import pytest
 from tools.serving import data_of, error_of, text_of
 from trading import Floor, Person, trading_floor, yes
 
+WIDE = """
+title = "Wide"
+cash = 0
+[generate]
+seed = "wide"
+positions = 120
+underlyings = 60
+options = 0.5
+"""
 UNPRICED = "SPY261218P00580000"
 """A short option whose underlying is not held, so that its measure is not known."""
 
@@ -87,9 +96,7 @@ async def test_the_preview_of_a_large_plan_shows_the_largest_orders_and_says_how
     tmp_path: Path,
 ) -> None:
     scenario = tmp_path / "wide.toml"
-    scenario.write_text(
-        'title = "Wide"\ncash = 0\n[generate]\nseed = "w"\npositions = 120\nunderlyings = 60\noptions = 0.5\n'
-    )
+    scenario.write_text(WIDE)
     async with trading_floor(tmp_path, scenario=str(scenario)) as floor:
         answer = await floor.call("preview_close", {"all": True})
         planned = data_of(answer)
@@ -98,3 +105,16 @@ async def test_the_preview_of_a_large_plan_shows_the_largest_orders_and_says_how
         assert "70 smaller orders are not shown here" in text_of(answer)
         sizes = [abs(Decimal(row[-1])) for row in planned["rows"] if row[2].isalpha()]
         assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.requirement("G-14", "T-03")
+async def test_a_large_operation_is_told_in_its_gravest_rows_and_counts_all(tmp_path: Path) -> None:
+    scenario = tmp_path / "wide.toml"
+    scenario.write_text(WIDE)
+    async with trading_floor(tmp_path, scenario=str(scenario)) as floor:
+        planned = data_of(await floor.call("preview_close", {"all": True}))
+        answer = await floor.call("get_operation", {"operation_id": planned["plan_id"]})
+        assert len(data_of(answer)["rows"]) == 50
+        assert data_of(answer)["rows_left_out"] == 70
+        shown = f"a person sees all with `positions-mcp operations show {planned['plan_id']}`"
+        assert f"70 more rows, none graver than these: {shown}" in text_of(answer)

@@ -15,6 +15,7 @@ from positions_mcp.tools._instruction_words import advice, batch_table
 from positions_mcp.tools._spec import Answer, Data
 from positions_mcp.tools._words import moment, table
 
+MOST_ROWS = 50
 _LONGEST_NOTE = 240
 _NOT_READ = "not read"
 _ALOUD = {
@@ -61,6 +62,8 @@ class Output(Data):
     cancel_orders: bool
     columns: list[str]
     rows: list[list[str]]
+    rows_left_out: int | None = None
+    """Rows of a large close that are not shown, none graver than those that are."""
     warnings: list[str] | None = None
     next: str
 
@@ -73,7 +76,13 @@ def answer_of(report: OperationReport) -> Answer:
     lines.append(f"Operation {data.operation_id}, {data.kind}: {data.state}{decision}.")
     if data.why:
         lines.append(f"Why: {data.why}")
-    return Answer("\n".join([*lines, table(data.columns, data.rows), f"Next: {data.next}"]), data)
+    lines.append(table(data.columns, data.rows))
+    if data.rows_left_out:
+        lines.append(
+            f"{data.rows_left_out} more rows, none graver than these: a person sees all with "
+            f"`positions-mcp operations show {data.operation_id}`."
+        )
+    return Answer("\n".join([*lines, f"Next: {data.next}"]), data)
 
 
 def output_of(report: OperationReport) -> Output:
@@ -92,6 +101,7 @@ def output_of(report: OperationReport) -> Output:
         cancel_orders=report.cancel_orders,
         columns=columns,
         rows=rows,
+        rows_left_out=(len(report.rows) - len(rows)) or None if report.batch is None else None,
         warnings=[report.not_followed.rstrip(".")] if report.not_followed else None,
         next=_next(report),
     )
@@ -136,7 +146,7 @@ def _next(report: OperationReport) -> str:
 
 def _rows(report: OperationReport) -> tuple[list[str], list[list[str]]]:
     columns = ["symbol", "state", "planned", "left", "orders", "id", "note"]
-    rows = [_row(row, is_close=report.kind.is_close) for row in report.rows]
+    rows = [_row(row, is_close=report.kind.is_close) for row in report.rows[:MOST_ROWS]]
     spoken = [index for index in range(len(columns)) if index < 3 or any(row[index] for row in rows)]
     return [columns[index] for index in spoken], [[row[index] for index in spoken] for row in rows]
 
