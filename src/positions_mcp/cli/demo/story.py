@@ -13,6 +13,7 @@ from mcp import Client, StdioServerParameters
 from positions_mcp import __version__
 from positions_mcp.cli.demo.conversation import Conversation
 from positions_mcp.cli.demo.exchange import Exchange
+from positions_mcp.cli.demo.expiry import expiry_afternoon
 from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.snippets import executable, snippets
 from positions_mcp.cli.demo.supervisor import Supervisor
@@ -37,8 +38,9 @@ async def tell(screen: Screen) -> int:
         screen.note(conversation.supervisor.introduction)
         await trade(conversation)
         unexpected = conversation.unexpected
-    screen.title("Another account, on an expiry day")
+    screen.title("An expiry afternoon, in another account")
     async with conversing(screen, scenario="expiry") as conversation:
+        await expiry_afternoon(conversation)
         await decline_everything(conversation)
         unexpected += conversation.unexpected
     _show_snippets(screen)
