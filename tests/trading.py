@@ -201,7 +201,7 @@ async def trading_floor(
     venue = Venue(connect, exchange.clock, "the paper exchange of a test", clock)
     try:
         async with open_deps(settings, venue) as deps:
-            quick = replace(deps, heartbeat_s=0.01)
+            quick = replace(deps, heartbeat_s=0.01, updates_every_s=0.01)
 
             _OPEN.append(quick)
             floor = Floor(_server(mode), quick, exchange, clock, settings, venue)

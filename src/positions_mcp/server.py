@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -10,22 +10,35 @@ import anyio
 import anyio.to_thread
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
+from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.context import Context
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    INVALID_PARAMS,
     CompleteRequestParams,
     CompleteResult,
     Completion,
+    EmptyResult,
     GetPromptResult,
     Prompt,
-    PromptReference,
+    Resource,
+    ResourceTemplate,
+    ResourceTemplateReference,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
 )
+from pydantic import AnyUrl
 
-from positions_mcp import __version__
+from positions_mcp import __version__, resources
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.text import label
 from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.tools import CATALOGUE
 from positions_mcp.tools._callers import from_request
@@ -73,6 +86,7 @@ def build_server(
     @asynccontextmanager
     async def lifespan(_: MCPServer[Deps]) -> AsyncIterator[Deps]:
         async with open_deps() as deps, anyio.create_task_group() as background:
+            background.start_soon(deps.updates.watch, deps.guard, deps.updates_every_s)
             if warm_up is not None:
                 background.start_soon(_in_thread, warm_up)
             yield deps
@@ -92,7 +106,7 @@ def build_server(
 
 
 class PositionsServer(MCPServer[Deps]):
-    """The server with prompts that check their arguments, completion of them, and callers with tokens over HTTP."""
+    """The server with prompts and resources of its own kind, completion, updates, and callers with tokens over HTTP."""
 
     def __init__(self, accounts: Sequence[AccountId], *, whose_token: WhoseToken | None, **said: Any) -> None:
         if whose_token is not None:
@@ -100,8 +114,13 @@ class PositionsServer(MCPServer[Deps]):
             nobody = AuthSettings.model_validate({"issuer_url": "http://127.0.0.1", "resource_server_url": None})
             said |= {"token_verifier": _Tokens(whose_token), "auth": nobody}
         super().__init__(**said)
+        self._accounts = tuple(accounts)
         self._prompts = Prompts(accounts)
-        self._lowlevel_server.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
+        handle = self._lowlevel_server.add_request_handler
+        handle("completion/complete", CompleteRequestParams, self._complete)
+        handle("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
+        handle("resources/subscribe", SubscribeRequestParams, self._subscribe)
+        handle("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
 
     def http_app(self, port: int) -> Callable[..., Awaitable[None]]:
         """The server as an ASGI application at `/mcp`, in both eras, for requests that address this machine and `port`.
@@ -131,6 +150,41 @@ class PositionsServer(MCPServer[Deps]):
         """A prompt with its arguments in it. Raises MCPError (invalid params)."""
         return self._prompts.get(name, arguments)
 
+    async def list_resources(self) -> list[Resource]:
+        """The positions of every configured account."""
+        return resources.listed(self._accounts)
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """Positions by account, operations by id."""
+        return resources.templates()
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[Deps, Any] | None = None
+    ) -> Iterable[ReadResourceContents]:
+        """A resource as it stands now. Raises as `resources.read`."""
+        return await resources.read(str(uri), context or Context(mcp_server=self))
+
+    async def _listen(
+        self, request: ServerRequestContext[Deps, Any], params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        deps, context = request.lifespan_context, Context(request_context=request, mcp_server=self)
+        asked = params.notifications.resource_subscriptions or ()
+        uris = [uri for uri in asked if await resources.may_watch(uri, context)]
+        return await deps.updates.listen(deps.guard, request, params, uris)
+
+    async def _subscribe(self, request: ServerRequestContext[Deps, Any], params: SubscribeRequestParams) -> EmptyResult:
+        deps, context = request.lifespan_context, Context(request_context=request, mcp_server=self)
+        if not await resources.may_watch(params.uri, context):
+            raise MCPError(INVALID_PARAMS, f"{label(params.uri, 100)} is not a resource of this server for you.")
+        await deps.updates.subscribe(deps.guard, _connection(request), params.uri)
+        return EmptyResult()
+
+    async def _unsubscribe(
+        self, request: ServerRequestContext[Deps, Any], params: UnsubscribeRequestParams
+    ) -> EmptyResult:
+        request.lifespan_context.updates.unsubscribe(_connection(request), params.uri)
+        return EmptyResult()
+
     async def _complete(
         self, request: ServerRequestContext[Deps, Any], params: CompleteRequestParams
     ) -> CompleteResult:
@@ -140,7 +194,12 @@ class PositionsServer(MCPServer[Deps]):
 
     async def _completing(self, context: Context[Deps, Any], params: CompleteRequestParams) -> list[str]:
         deps, typed = context.request_context.lifespan_context, params.argument.value
-        if not isinstance(params.ref, PromptReference):
+        if isinstance(params.ref, ResourceTemplateReference):
+            match params.ref.uri:
+                case resources.Template.POSITIONS:
+                    return completing_accounts(deps, typed)
+                case resources.Template.OPERATION:
+                    return await completing_operations(deps, typed, await from_request(context))
             return []
         argument = self._prompts.argument(params.ref.name, params.argument.name)
         if argument is None:
@@ -153,6 +212,11 @@ class PositionsServer(MCPServer[Deps]):
             case Kind.SYMBOL:
                 beside = (params.context.arguments if params.context else None) or {}
                 return await completing_symbols(deps, typed, beside.get("account_id"), several=argument.several)
+
+
+def _connection(request: ServerRequestContext[Deps, Any]) -> Connection:
+    # The SDK gives handlers no other way to what outlives a request, and to its end.
+    return request.session._connection  # noqa: SLF001
 
 
 class _Tokens:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from positions_mcp.cli.serve_http import loopback_socket, serve_over_http, url_o
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
+from positions_mcp.tools._deps import Deps
 from tools.serving import StandingClock
 
 
@@ -41,6 +42,10 @@ class Served:
         """A client of a new caller."""
         async with calling(self.url, self.token(name), era, person) as client:
             yield client
+
+    def client(self, token: str, era: str, **said: Any) -> AbstractAsyncContextManager[Client]:
+        """One more conversation of a caller."""
+        return calling(self.url, token, era, **said)
 
     async def post(self, body: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
         """One raw request, as anybody on the machine can make it."""
@@ -79,8 +84,14 @@ async def http_server(data_dir: Path) -> AsyncIterator[Served]:
     tokens = TokenFile(data_dir)
     listening = anyio.Event()
     with open_venue(settings, real_time=clock) as venue, loopback_socket("localhost", 0) as listener:
+
+        @asynccontextmanager
+        async def parts() -> AsyncIterator[Deps]:
+            async with open_deps(settings, venue) as deps:
+                yield replace(deps, updates_every_s=0.01)
+
         server = build_server(
-            lambda: open_deps(settings, venue),
+            parts,
             mode=settings.mode,
             accounts=settings.allowed_accounts,
             whose_token=whose_token(tokens),

@@ -29,6 +29,7 @@ from positions_mcp.domain.states import OperationState, Stage
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approvals import ApprovalCheck
 from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.changes import ChangeFeed
 from positions_mcp.guard.executor import Executor
 from positions_mcp.guard.instruction_planner import InstructionPlanner, agree_on_cancel, agree_on_instructions
 from positions_mcp.guard.ladder import Rung, Step, rung_for
@@ -63,6 +64,7 @@ class Guard:
         self._planner = Planner(parts)
         self._instructions = InstructionPlanner(parts)
         self._watcher = Watcher(parts)
+        self.changes = ChangeFeed(parts, self._watcher)
         self._executor = Executor(parts.means())
         self._approvals = ApprovalCheck(parts)
 

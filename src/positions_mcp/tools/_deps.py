@@ -18,6 +18,7 @@ from positions_mcp.guard.service import Guard
 from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, OnPage, OrdersReader, PositionsReader
 from positions_mcp.tools._held_symbols import HeldSymbols
 from positions_mcp.tools._once import Once
+from positions_mcp.tools._updates import Updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class Deps:
     planning: Once[Planned] = field(default_factory=Once)
     """Identical requests for a plan at the same time lead to one plan."""
     held_symbols: HeldSymbols = field(default_factory=HeldSymbols)
+    updates: Updates = field(default_factory=Updates)
+    updates_every_s: float = 1.0
+    """How often the store is looked at for those who want to hear of changes."""
     position_listings: Listings[Any, Position] = field(init=False)
     instruction_listings: Listings[Any, Instruction] = field(init=False)
 

@@ -1,0 +1,156 @@
+"""Who wants to hear that a resource has changed, in either protocol era, and the task that tells them.
+
+The 2026 era listens on a stream of its own (`subscriptions/listen`); the legacy era subscribes to one resource after
+another and hears of them between other messages. Both hear that something has changed, never what.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
+
+from positions_mcp.domain.errors import PositionsError, StoreUnavailable
+from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.states import RowState
+from positions_mcp.guard.service import Guard
+
+OPERATION = "operations://"
+POSITIONS = "positions://"
+FOLLOWING_S = 5.0
+"""How often an operation that somebody watches, and that may still move, is read again at the broker."""
+_SLOWEST_CLIENT_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Updates:
+    """The subscriptions of one server. While there are none, nothing is read."""
+
+    def __init__(self) -> None:
+        self._bus = InMemorySubscriptionBus()
+        self._streams = ListenHandler(self._bus)
+        self._subscribed: dict[Connection, set[str]] = {}
+        self._wanted: Counter[str] = Counter()
+        self._somebody = anyio.Event()
+        self._seen: int | None = None
+        """The latest change that everybody has been told of; None while nobody is there to be told."""
+
+    async def listen(
+        self,
+        guard: Guard,
+        request: ServerRequestContext[Any, Any],
+        params: SubscriptionsListenRequestParams,
+        uris: Sequence[str],
+    ) -> SubscriptionsListenResult:
+        """Serve one stream of the 2026 era, for those of the resources asked for that the caller may see."""
+        asked = params.notifications.model_copy(update={"resource_subscriptions": list(uris)})
+        async with self._wanting(guard, uris):
+            return await self._streams(request, params.model_copy(update={"notifications": asked}))
+
+    async def subscribe(self, guard: Guard, connection: Connection, uri: str) -> None:
+        """Tell a client of the legacy era about a resource that it may see, until it leaves or has heard enough."""
+        if connection not in self._subscribed:
+            self._subscribed[connection] = set()
+            connection.exit_stack.callback(self._forget, connection)
+        if uri not in self._subscribed[connection]:
+            self._subscribed[connection].add(uri)
+            await self._want(guard, [uri])
+
+    def unsubscribe(self, connection: Connection, uri: str) -> None:
+        """Tell it no more."""
+        uris = self._subscribed.get(connection, set())
+        if uri in uris:
+            uris.remove(uri)
+            self._unwant([uri])
+
+    async def watch(self, guard: Guard, every_s: float) -> None:
+        """Watch the store for as long as somebody listens, and tell them. Belongs to the server's lifespan."""
+        follow_at = 0.0
+        while True:
+            await self._somebody.wait()
+            await anyio.sleep(every_s)
+            try:
+                if anyio.current_time() >= follow_at:
+                    await self._follow(guard)
+                    follow_at = anyio.current_time() + FOLLOWING_S
+                await self._look(guard)
+            except StoreUnavailable:
+                continue
+            except Exception:  # a defect here must not end a server that may be sending
+                _log.exception("Watching for updates failed")
+
+    async def _look(self, guard: Guard) -> None:
+        if self._seen is None:
+            return
+        newest, changed = await guard.changes.since(self._seen)
+        if self._seen is not None:
+            self._seen = newest
+            for uri in _uris_of(changed):
+                await self._tell(uri)
+
+    async def _follow(self, guard: Guard) -> None:
+        for uri in [uri for uri in self._wanted if uri.startswith(OPERATION)]:
+            try:
+                await guard.operation(uri.removeprefix(OPERATION))
+            except PositionsError:
+                continue
+
+    async def _tell(self, uri: str) -> None:
+        if uri not in self._wanted:
+            return
+        await self._bus.publish(ResourceUpdated(uri))
+        with anyio.move_on_after(_SLOWEST_CLIENT_S):
+            async with anyio.create_task_group() as tasks:
+                for connection, uris in self._subscribed.items():
+                    if uri in uris:
+                        tasks.start_soon(connection.send_resource_updated, uri)
+
+    @asynccontextmanager
+    async def _wanting(self, guard: Guard, uris: Sequence[str]) -> AsyncIterator[None]:
+        try:
+            await self._want(guard, uris)
+            yield
+        finally:
+            self._unwant(uris)
+
+    async def _want(self, guard: Guard, uris: Iterable[str]) -> None:
+        """From now on: no change after the client's request was acknowledged is missed."""
+        self._wanted.update(uris)
+        if self._wanted and self._seen is None:
+            try:
+                newest = await guard.changes.newest()
+            except StoreUnavailable:
+                newest = 0
+            if self._wanted and self._seen is None:
+                self._seen = newest
+        if self._wanted:
+            self._somebody.set()
+
+    def _unwant(self, uris: Iterable[str]) -> None:
+        self._wanted.subtract(uris)
+        self._wanted = +self._wanted
+        if not self._wanted and self._somebody.is_set():
+            self._somebody = anyio.Event()
+            self._seen = None
+
+    def _forget(self, connection: Connection) -> None:
+        self._unwant(self._subscribed.pop(connection, set()))
+
+
+def _uris_of(changed: Iterable[Operation]) -> list[str]:
+    """The operations, and the positions of every account to which something has been sent."""
+    uris: dict[str, None] = {}
+    for operation in changed:
+        uris[f"{OPERATION}{operation.operation_id}"] = None
+        if any(row.state is not RowState.NOT_SENT for row in operation.rows):
+            uris[f"{POSITIONS}{operation.account_id}"] = None
+    return list(uris)
