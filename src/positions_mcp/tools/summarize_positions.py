@@ -121,9 +121,10 @@ async def summarize_positions(
 
 
 def _group_table(groups: Sequence[Group], by: GroupBy, totals: Totals, count: int) -> tuple[list[str], list[list[str]]]:
-    """Columns and at most `count` rows, with one more row that sums up the rest."""
-    shown = [(_group_name(each.name), each.totals) for each in groups[:count]]
-    if rest := groups[count:]:
+    """Columns and at most `count` rows, with one more row for the rest: the last group, or the sum of several."""
+    fits = count + 1 if len(groups) == count + 1 else count
+    shown = [(_group_name(each.name), each.totals) for each in groups[:fits]]
+    if rest := groups[fits:]:
         shown.append((f"({len(rest)} more)", Totals.merged(each.totals for each in rest)))
     columns = [by.value, "positions", "net", "gross", "gross_pct", "day_pnl", "unrealized_pnl"]
     rows = [
