@@ -84,13 +84,17 @@ async def from_lifespan(ctx: Context[Deps, Any]) -> Deps:
 
 
 async def page_progress(ctx: Context[Any, Any]) -> OnPage:
-    """The resolver by which handlers tell a waiting client how far a listing of several pages has come."""
-    told = False
+    """The resolver by which handlers tell a waiting client how far a listing of several pages has come.
+
+    A listing that is read once more tells nothing until it has come further: progress never goes back.
+    """
+    furthest = 0
 
     async def tell(read: int, total: int | None) -> None:
-        nonlocal told
-        if told or total is None or read < total:
-            told = True
+        nonlocal furthest
+        is_one_page = furthest == 0 and total is not None and read >= total
+        if read > furthest and not is_one_page:
+            furthest = read
             await ctx.report_progress(read, total, f"{read} of {total} rows read" if total else f"{read} rows read")
 
     return tell
