@@ -245,7 +245,8 @@ class OperationStore(Ledger, Protocol):
     def record(self, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None) -> Operation:
         """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out.
 
-        Counts rejected and unknown outcomes in a row over all operations and sets the halt at `halt_after`.
+        An answer overrides what somebody settled meanwhile. Counts rejected and unknown outcomes in a row, for each
+        mode and account, and sets the halt at `halt_after`.
         """
         ...
 
@@ -259,8 +260,11 @@ class OperationStore(Ledger, Protocol):
         """Write what following has seen, unless the rows have changed since `before` was read."""
         ...
 
-    def expire(self, now: datetime) -> tuple[Operation, ...]:
-        """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""
+    def expire(self, now: datetime, *, halt_after: int | None = None) -> tuple[Operation, ...]:
+        """Write down what time has decided: expired plans, lapsed approvals, leases that ran out.
+
+        A lease that ran out counts as an unknown outcome, as in `record`.
+        """
         ...
 
     def set_halt(self, halt: Halt) -> None:

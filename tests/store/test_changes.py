@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused
+from positions_mcp.domain.operations import Conclusion, Operation, Resolution, Row
 from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.states import OperationState, RowState, Stage
 from positions_mcp.domain.supervision import Halt
@@ -18,6 +19,7 @@ from store.steps import (
     ACCOUNT,
     MINUTE,
     NOW,
+    allow,
     approved,
     begin,
     claimed,
@@ -130,6 +132,14 @@ def test_a_lapsed_approval_cannot_be_claimed(store: SqlOperationStore) -> None:
         store.claim("op-1", lease_until(NOW + 5 * MINUTE), NOW + MINUTE, check=lambda _: None)
 
 
+@pytest.mark.requirement("G-02")
+def test_an_approval_from_the_future_is_not_claimed_because_the_clock_was_set_back(store: SqlOperationStore) -> None:
+    approved(store)
+    with pytest.raises(Overtaken, match="clock was set back"):
+        store.claim("op-1", lease_until(), NOW - MINUTE, check=allow)
+    assert store.claim("op-1", lease_until(), NOW - MINUTE / 30, check=allow).stage is Stage.CLAIMED
+
+
 @pytest.mark.requirement("G-04", "G-10")
 def test_sending_and_the_reservation_are_one_change(store: SqlOperationStore) -> None:
     operation = claimed(store)
@@ -185,6 +195,35 @@ def test_an_answer_after_the_lease_ran_out_is_still_kept(store: SqlOperationStor
         begin(store, operation, 1)
 
 
+def settled(operation: Operation) -> Row:
+    """What a person concludes who has found nothing at the broker."""
+    resolution = Resolution(conclusion=Conclusion.DID_NOT, by="root", evidence="no order", at=NOW, by_person=True)
+    return operation.rows[0].changed(resolution=resolution, ended=True)
+
+
+@pytest.mark.requirement("G-05", "G-07")
+def test_an_answer_overrides_what_a_person_settled_before_it_came(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    (lost,) = store.expire(NOW + MINUTE)
+    store.observe(lost, [settled(lost)], NOW + MINUTE, event="settled")
+    assert store.unfinished(Mode.PAPER, ACCOUNT) == ()
+    late = store.record("op-1", [outcome(operation, 0, RowState.SUBMITTED)], NOW + MINUTE, halt_after=None)
+    assert late.rows[0].state is RowState.SUBMITTED
+    assert late.rows[0].resolution is None
+    assert store.unfinished(Mode.PAPER, ACCOUNT) == (late,)
+    (*_, last) = store.journal("op-1")
+    assert last.event == "settlement overridden by the answer"
+    assert last.content["settled"][0]["conclusion"] == Conclusion.DID_NOT
+
+
+@pytest.mark.requirement("G-05")
+def test_no_answer_in_time_overrides_nothing_that_was_settled(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    (lost,) = store.expire(NOW + MINUTE)
+    kept = store.observe(lost, [settled(lost)], NOW + MINUTE, event="settled")
+    assert store.record("op-1", [outcome(operation, 0, RowState.UNKNOWN)], NOW + MINUTE, halt_after=None) == kept
+
+
 def test_time_ends_plans_and_approvals_that_nobody_used(store: SqlOperationStore) -> None:
     planned(store, plan_of("op-1"))
     approved(store, plan_of("op-2"))
@@ -210,6 +249,32 @@ def test_failures_in_a_row_halt_and_a_success_ends_the_row(store: SqlOperationSt
         assert (store.halt() is not None) == (number == 3)
     store.clear_halt("root", NOW)
     assert store.halt() is None
+
+
+@pytest.mark.requirement("G-11")
+def test_a_success_in_another_mode_or_account_does_not_end_the_row(store: SqlOperationStore) -> None:
+    live = plan_of("op-1").changed(mode=Mode.LIVE)
+    operation = sending(store, live)
+    store.record("op-1", [outcome(operation, 0, RowState.REJECTED)], NOW, halt_after=2)
+    for other in (plan_of("op-2"), plan_of("op-3").changed(mode=Mode.LIVE, account_id=7)):
+        operation = sending(store, other)
+        store.record(other.plan_id, [outcome(operation, 0, RowState.SUBMITTED)], NOW, halt_after=2)
+    operation = sending(store, live.changed(plan_id="op-4"))
+    store.record("op-4", [outcome(operation, 0, RowState.REJECTED)], NOW, halt_after=2)
+    halt = store.halt()
+    assert halt is not None
+    assert "LIVE account 19816" in halt.reason
+
+
+@pytest.mark.requirement("G-11")
+def test_leases_that_run_out_count_as_unknown_outcomes_once(store: SqlOperationStore) -> None:
+    operation = sending(store, plan_of("op-1"))
+    store.expire(NOW + MINUTE, halt_after=2)
+    store.record("op-1", [outcome(operation, 0, RowState.REJECTED)], NOW + MINUTE, halt_after=2)
+    assert store.halt() is None
+    sending(store, plan_of("op-2"))
+    store.expire(NOW + MINUTE, halt_after=2)
+    assert store.halt() is not None
 
 
 @pytest.mark.requirement("G-11")

@@ -19,7 +19,8 @@ class Watcher:
     async def note_time(self) -> None:
         """Write down expired plans, lapsed approvals and leases that ran out. A store that is read-only waits."""
         try:
-            await in_thread(self._parts.store.expire, self._parts.clock.now())
+            after = self._parts.policy.halt_after
+            await in_thread(self._parts.store.expire, self._parts.clock.now(), halt_after=after)
         except StoreUnavailable:
             return
 

@@ -6,7 +6,7 @@ Every function here runs within a `Transaction` that no other writer can interru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -25,6 +25,9 @@ from positions_mcp.store.transaction import SENDING, Transaction, expect
 _OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
 _UNDER_WAY = (*_OPEN, Stage.APPROVED, Stage.CLAIMED)
 _PROGRAM = "positions-mcp"
+_FAILURES = "failures:"
+_CLOCK_SKEW = timedelta(seconds=5)
+"""How far a clock may step back between a decision and its use."""
 
 
 def add_plan(
@@ -79,6 +82,11 @@ def claim(
         raise Overtaken(
             f"The approval of {operation_id} lapsed before it was used.", hint="Nothing was sent. Plan again."
         )
+    if now < operation.decision.decided_at - _CLOCK_SKEW:
+        raise Overtaken(
+            f"The clock was set back since {operation_id} was approved, so nobody can say whether the approval lapsed.",
+            hint="Nothing was sent. Plan again.",
+        )
     transaction.single("approver")
     check(operation)
     told = {"process": lease.process, "until": as_text(lease.until)}
@@ -126,16 +134,28 @@ def begin(
 def record(
     transaction: Transaction, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None
 ) -> Operation:
-    """Write outcomes. An answer that comes after its lease ran out still tells the truth and is kept."""
+    """Write outcomes. An answer that comes after its lease ran out still tells the truth and is kept.
+
+    It also overrides what was settled meanwhile: an answer is evidence, and a conclusion without it was a guess.
+    """
     operation = transaction.operation(operation_id)
+    told, overridden, awaited = [], [], False
     for row in rows:
         stored = operation.rows[row.position]
-        awaited = stored.state is RowState.SENDING or stored.is_in_doubt
         came_of_it = row.sent_at == stored.sent_at or row.state is RowState.NOT_SENT
-        if not awaited or not came_of_it:
+        if stored.state not in (RowState.SENDING, RowState.UNKNOWN) or not came_of_it:
             raise Overtaken(f"Row {row.position + 1} of {operation_id} is {stored.state} already.")
-    saved = transaction.save(operation, "outcome", now, rows=rows)
-    _count_failures(transaction, rows, now, halt_after)
+        awaited = awaited or stored.state is RowState.SENDING
+        if stored.resolution is None:
+            told.append(row)
+        elif row.state is not RowState.UNKNOWN:
+            told.append(row)
+            overridden.append(stored.resolution.model_dump(mode="json"))
+    if not told:
+        return operation
+    event, content = ("settlement overridden by the answer", {"settled": overridden}) if overridden else ("outcome", {})
+    saved = transaction.save(operation, event, now, content=content, rows=told)
+    _count_failures(transaction, saved, told, now, halt_after, counted=not awaited)
     return saved
 
 
@@ -172,10 +192,10 @@ def due(now: datetime) -> Select[Any]:
     return select(operations.c.id).where(operations.c.due_at <= as_text(now)).order_by(operations.c.due_at)
 
 
-def expire(transaction: Transaction, now: datetime) -> tuple[Operation, ...]:
+def expire(transaction: Transaction, now: datetime, *, halt_after: int | None) -> tuple[Operation, ...]:
     """Write down what time has decided."""
     return tuple(
-        _expire(transaction, transaction.operation(operation_id), now)
+        _expire(transaction, transaction.operation(operation_id), now, halt_after)
         for operation_id in transaction.connection.execute(due(now)).scalars().all()
     )
 
@@ -187,7 +207,7 @@ def set_halt(transaction: Transaction, halt: Halt) -> None:
 
 def clear_halt(transaction: Transaction, by: str, now: datetime) -> None:
     """Let a person resume."""
-    keeping.put(transaction.connection, "failures", None)
+    keeping.remove_all(transaction.connection, _FAILURES)
     transaction.note("resumed", "halt", None, now, {"by": by})
 
 
@@ -201,7 +221,7 @@ def set_approver(transaction: Transaction, approver: Approver, *, replacing: str
     transaction.note("approver set", "approver", approver.model_dump_json(), now, content)
 
 
-def _expire(transaction: Transaction, operation: Operation, now: datetime) -> Operation:
+def _expire(transaction: Transaction, operation: Operation, now: datetime, halt_after: int | None) -> Operation:
     if operation.stage in _OPEN:
         reason = "nobody decided in time"
         return transaction.save(operation, "expired", now, stage=Stage.EXPIRED, reason=reason)
@@ -219,7 +239,7 @@ def _expire(transaction: Transaction, operation: Operation, now: datetime) -> Op
     saved = transaction.save(
         operation, "lease ran out", now, rows=lost, stage=Stage.FINISHED, reason=reason, lease=None
     )
-    _count_failures(transaction, lost, now, None)
+    _count_failures(transaction, saved, lost, now, halt_after)
     return saved
 
 
@@ -228,17 +248,29 @@ def _expect_lease(operation: Operation, token: str, now: datetime) -> None:
         raise Overtaken(f"Operation {operation.operation_id} is no longer held by this process.")
 
 
-def _count_failures(transaction: Transaction, rows: Sequence[Row], now: datetime, halt_after: int | None) -> None:
-    """One request counts once: a success ends the series, a rejected or unknown outcome adds to it."""
+def _count_failures(
+    transaction: Transaction,
+    operation: Operation,
+    rows: Sequence[Row],
+    now: datetime,
+    halt_after: int | None,
+    *,
+    counted: bool = False,
+) -> None:
+    """One request counts once, for its mode and account: a success ends the series, a failure adds to it.
+
+    `counted` says that its lease ran out before, which counted as an unknown outcome then.
+    """
     connection = transaction.connection
+    key = f"{_FAILURES}{operation.plan.mode.value}:{operation.account_id}"
     if any(row.has_effect for row in rows):
-        keeping.put(connection, "failures", None)
+        keeping.put(connection, key, None)
         return
-    failed = [row for row in rows if row.state in (RowState.REJECTED, RowState.UNKNOWN)]
-    if not failed:
+    if counted or not any(row.state in (RowState.REJECTED, RowState.UNKNOWN) for row in rows):
         return
-    count = int(keeping.get(connection, "failures") or 0) + 1
-    keeping.put(connection, "failures", str(count))
+    count = int(keeping.get(connection, key) or 0) + 1
+    keeping.put(connection, key, str(count))
     if halt_after is not None and count >= halt_after and transaction.halt() is None:
-        reason = f"{count} rejected or unknown outcomes in a row"
+        account = f"{operation.plan.mode.shown} account {operation.account_id}"
+        reason = f"{count} rejected or unknown outcomes in a row in {account}"
         set_halt(transaction, Halt(reason=reason, by=_PROGRAM, at=now))

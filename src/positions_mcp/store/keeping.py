@@ -20,6 +20,11 @@ def put(connection: Connection, key: str, value: str | None) -> None:
         connection.execute(insert(meta).values(key=key, value=value))
 
 
+def remove_all(connection: Connection, prefix: str) -> None:
+    """Remove every value whose name begins so."""
+    connection.execute(delete(meta).where(meta.c.key.startswith(prefix, autoescape=True)))
+
+
 def lock(connection: Connection) -> str | None:
     """Wait until no other transaction writes; returns the schema version. SQLite has the lock since BEGIN."""
     version = select(meta.c.value).where(meta.c.key == "schema_version").with_for_update()

@@ -173,14 +173,14 @@ class SqlOperationStore:
         with self._writing() as transaction:
             return changes.observe(transaction, before, rows, now, event=event)
 
-    def expire(self, now: datetime) -> tuple[Operation, ...]:
+    def expire(self, now: datetime, *, halt_after: int | None = None) -> tuple[Operation, ...]:
         """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""
         with self._database.reading() as connection:
             due = connection.execute(changes.due(now)).scalars().all()
         if not due:
             return ()
         with self._writing() as transaction:
-            return changes.expire(transaction, now)
+            return changes.expire(transaction, now, halt_after=halt_after)
 
     def set_halt(self, halt: Halt) -> None:
         """Stop everything destructive."""
