@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from api.loopback import ACCOUNT, position
 from positions_mcp.api._quick import QuickRows
 from positions_mcp.api._wire import read_record
+from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.positions import Position
 
+OPTION = "b1b2b3b4-c1c2-d1d2-e1e2-e3e4e5e6e7e8"
 FOUND = QuickRows.of(Position)
 assert FOUND is not None
 QUICK = FOUND
@@ -24,12 +26,13 @@ numbers = st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value
 odd = st.sampled_from(
     ["", " 1", "1_0", "--1", "1-2", ".", "NaN", "Infinity", "1E+999999", "0E-99999", "9" * 41, "٣", "é", "\ud800"]
 ) | st.sampled_from([5, 1.5, True, [], {}, None])
+identifiers = st.uuids().map(str) | st.uuids().map(lambda uuid: str(uuid).upper())
 values: dict[str, st.SearchStrategy[Any]] = {
     name: numbers | st.none() for name in Position.model_fields if name.endswith(("_value", "_price", "_pnl", "_pct"))
 } | {
     "instrument_type": st.sampled_from(["OPTION", "COMMON_STOCK", "BOND", None]),
     "closing_price_date": st.sampled_from(["2026-11-20", "2026-02-29", None]),
-    "underlying_instrument_id": st.uuids().map(str) | st.none(),
+    "underlying_instrument_id": identifiers | st.none(),
     "settlement_cycle": st.sampled_from(["T0", None]),
 }
 
@@ -39,7 +42,7 @@ def pages(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Rows with the same keys, of which some hold what is out of the ordinary."""
     names = draw(st.lists(st.sampled_from(list(values)), unique=True))
     rows = [
-        {"account_id": ACCOUNT, "instrument_id": str(draw(st.uuids())), "quantity": draw(numbers), "symbol": "AAPL"}
+        {"account_id": ACCOUNT, "instrument_id": draw(identifiers), "quantity": draw(numbers), "symbol": "AAPL"}
         | {name: draw(values[name]) for name in names}
         for _ in range(draw(st.integers(1, 4)))
     ]
@@ -90,3 +93,18 @@ def test_a_changed_copy_does_not_change_what_the_other_positions_say_of_themselv
 
 def test_a_kind_with_fields_of_its_own_is_not_read_quickly():
     assert QuickRows.of(Order) is None
+
+
+@pytest.mark.requirement("A-02")
+def test_identifiers_in_upper_case_are_read_as_the_same_identifiers():
+    row = position(underlying_instrument_id=OPTION.upper())
+    upper = row | {"instrument_id": row["instrument_id"].upper()}
+    (quick,) = QUICK.read([upper]) or []
+    assert quick == read_record(Position, upper)
+    assert (quick.instrument_id, quick.underlying_instrument_id) == (row["instrument_id"], OPTION)
+    order = Order(id=OPTION.upper(), account_id=ACCOUNT, status="NEW", client_order_id="Mine")
+    assert (order.id, order.client_order_id) == (OPTION, "Mine")
+    instruction = Instruction(
+        id=OPTION.upper(), account_id=ACCOUNT, instruction_type="EXERCISE", status="SENT", instruction_id="Mine"
+    )
+    assert (instruction.id, instruction.instruction_id) == (OPTION, "Mine")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
-from guard.exchange import ACCOUNT, instrument, raising
+from guard.exchange import ACCOUNT, held, instrument, raising
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
 from positions_mcp.domain.operations import Conclusion
@@ -181,3 +181,14 @@ async def test_operations_are_listed_newest_first_by_state_and_by_caller(tmp_pat
         assert len(await it.guard.operations(limit=1)) == 1
         with pytest.raises(InvalidInput):
             await it.guard.operations(limit=0)
+
+
+@pytest.mark.requirement("A-02", "G-14")
+async def test_an_api_that_writes_ids_in_upper_case_is_sent_closes_and_followed_all_the_same(tmp_path: Path) -> None:
+    upper = held("AAPL", 100, price="150", number=AAPL, instrument_id=instrument(AAPL).upper())
+    async with desk(tmp_path, positions=[upper]) as it:
+        report = await it.close("AAPL")
+        assert report.state is OperationState.SUBMITTED
+        assert it.exchange.requests == [f"close {instrument(AAPL)} cancel_orders=False"]
+        it.exchange.fill(AAPL)
+        assert (await it.guard.operation(report.operation_id)).state is OperationState.CLOSED

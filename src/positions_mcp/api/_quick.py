@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from positions_mcp.domain.enums import OpenEnum
+from positions_mcp.domain.ids import LowerCase
 from positions_mcp.domain.records import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -108,6 +109,8 @@ def _reader_for(field: FieldInfo) -> ReadColumn | None:
         return partial(_few, convert=_date, optional=optional)
     if kind is str:
         return partial(_few, convert=_text, optional=True) if optional else _texts
+    if kind == LowerCase:
+        return partial(_few, convert=_lower_case, optional=True) if optional else _lower_cases
     if kind is int and not optional:
         return _whole_numbers
     if isinstance(kind, type) and issubclass(kind, OpenEnum):
@@ -145,6 +148,10 @@ def _texts(column: Column) -> Column:
     return column
 
 
+def _lower_cases(column: Column) -> Column:
+    return column if "".join(_texts(column)).islower() else list(map(str.lower, column))
+
+
 def _whole_numbers(column: Column) -> Column:
     if set(map(type, column)) != {int}:
         raise TypeError
@@ -155,6 +162,10 @@ def _text(text: str) -> str:
     if not text.isascii():
         raise ValueError
     return text
+
+
+def _lower_case(text: str) -> str:
+    return _text(text).lower()
 
 
 def _date(text: str) -> date:

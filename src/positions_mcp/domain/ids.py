@@ -7,17 +7,22 @@ DELETE `/positions`, which closes the whole account.
 from __future__ import annotations
 
 import re
-from typing import NewType
+from typing import Annotated, NewType
+
+from pydantic import StringConstraints
 
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 
+LowerCase = Annotated[str, StringConstraints(to_lower=True)]
+"""The text of an id. Records make it lower case when they are read, so that every spelling of a UUID compares equal."""
+
 AccountId = NewType("AccountId", int)
 """An account number, positive."""
-InstrumentId = NewType("InstrumentId", str)
+InstrumentId = NewType("InstrumentId", LowerCase)
 """A Clear Street instrument UUID, lower case."""
-InstructionId = NewType("InstructionId", str)
+InstructionId = NewType("InstructionId", LowerCase)
 """The server's id of an instruction (not the caller's key): a UUID, lower case."""
-OrderId = NewType("OrderId", str)
+OrderId = NewType("OrderId", LowerCase)
 """The server's id of an order: a UUID, lower case."""
 
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
