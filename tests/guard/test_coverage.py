@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.desk import POLICY, desk
+from guard.desk import CALLER, POLICY, desk
 from guard.exchange import ACCOUNT, FRIDAY, held, instrument, raising
 from positions_mcp.domain.enums import InstructionStatus, InstructionType, OrderSide, OrderStatus
 from positions_mcp.domain.errors import RequestRejected
@@ -242,3 +242,15 @@ async def test_a_cover_in_flight_is_not_counted_when_orders_cannot_be_read(tmp_p
         await it.close(other)
         it.exchange.orders_fail = True
         assert Rule.UNCOVERED in rules((await it.plan("AAPL")).verdict)
+
+
+@pytest.mark.requirement("G-12")
+async def test_cover_is_judged_again_by_what_will_really_be_bought_back(tmp_path: Path) -> None:
+    positions = [held("AAPL", 200, price="190", number=SHARES), held(CALL_195, -2, price="3", number=SHORT)]
+    async with desk(tmp_path, positions=positions) as it:
+        operation = await it.approved_at_desk("AAPL", CALL_195)
+        it.exchange.change(SHORT, available_quantity=Decimal(1))
+        report = await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert report.state is OperationState.REFUSED
+        assert "It would leave 1 more short AAPL calls uncovered" in report.reason
+        assert it.exchange.requests == []

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from guard.desk import AAPL, CALLER, TSLA, Desk, desk
-from guard.exchange import held, instrument, raising
+from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
+from guard.exchange import ACCOUNT, held, instrument, raising
 from positions_mcp.domain.errors import OutcomeUnknown, Overtaken
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.states import OperationState, RowState
@@ -54,7 +54,7 @@ async def test_a_quantity_nearer_zero_is_sent_and_said(tmp_path: Path) -> None:
         report = await say_yes(it, operation)
         assert report.state is OperationState.SUBMITTED
         assert report.rows[0].state is RowState.SUBMITTED
-        assert report.rows[0].planned == "SELL 60"
+        assert report.rows[0].planned == "SELL 100"
         assert report.rows[0].detail == "60 held now, 100 when planned"
 
 
@@ -124,3 +124,69 @@ async def test_an_approval_of_a_stale_plan_is_used_up(tmp_path: Path) -> None:
         with pytest.raises(Overtaken):
             await it.guard.send_approved(operation.operation_id, caller=CALLER)
         assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-02", "G-03", "G-13")
+@pytest.mark.parametrize("everything", [False, True])
+async def test_more_to_sell_than_was_approved_is_stale_although_no_more_is_held(
+    tmp_path: Path, everything: bool
+) -> None:
+    positions = [held("AAPL", 100, price="150", number=AAPL, available_quantity=Decimal(40))]
+    async with desk(tmp_path, positions=positions) as it:
+        operation = await it.asked(*([] if everything else ["AAPL"]))
+        it.exchange.change(AAPL, available_quantity=Decimal(100))
+        report = await say_yes(it, operation)
+        assert report.state is OperationState.STALE
+        assert report.reason == "AAPL has less locked: SELL 40 planned, SELL 100 would be sent."
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_report_says_planned_of_what_was_approved(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        it.exchange.change(AAPL, available_quantity=Decimal(40))
+        (row,) = (await say_yes(it, operation)).rows
+        assert row.planned == "SELL 100"
+        assert row.state is RowState.DEVIATED
+        assert row.detail == (
+            "Planned SELL 100 AAPL (40 by the book read just before); the order is for 100. "
+            "40 can be closed now, 100 when planned"
+        )
+
+
+@pytest.mark.requirement("G-03")
+async def test_what_an_incomplete_listing_does_not_show_is_not_called_flat(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.approved_at_desk("AAPL")
+        del it.exchange.positions[instrument(AAPL)]
+        it.exchange.consistent = False
+        report = await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert report.state is OperationState.STALE
+        assert report.reason == "AAPL is not in the listing just read, which was incomplete."
+        assert report.rows[0].residual is None
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-03", "G-17")
+@pytest.mark.parametrize("everything", [False, True])
+async def test_a_person_flattens_what_an_incomplete_listing_does_not_show(tmp_path: Path, everything: bool) -> None:
+    shown: list[Desk] = []
+
+    async def lose_it(name: str, _operation_id: str) -> None:
+        if name == "claimed":
+            kept.update(shown[0].exchange.positions)
+            shown[0].exchange.positions.clear()
+            shown[0].exchange.consistent = False
+        if name == "read again":
+            shown[0].exchange.positions.update(kept)
+
+    kept: dict[Any, Any] = {}
+    async with desk(tmp_path, checkpoint=lose_it) as it:
+        shown.append(it)
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        flattening = await it.supervisor.plan_flatten(ACCOUNT, None if everything else ["AAPL"], by="root")
+        report = await it.supervisor.flatten(flattening, PASSPHRASE, typed_account=str(ACCOUNT))
+        assert instrument(AAPL) in it.exchange.effects
+        assert {row.state for row in report.rows} == {RowState.SUBMITTED}
+        assert report.rows[0].detail == "not in the listing just read, which was incomplete"

@@ -115,16 +115,19 @@ def _outcome(
 
 
 def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[Order]) -> str:
-    planned = target.order_quantity if expected is None else expected
+    awaited = target.order_quantity if expected is None else expected
+    planned = f"Planned {target.side} {plain(target.order_quantity)} {target.symbol}"
+    if awaited != target.order_quantity:
+        planned = f"{planned} ({plain(awaited)} by the book read just before)"
     sides = {order.side for order in orders}
     if sides != {target.side}:
         seen = ", ".join(sorted(label(side) if side else "none stated" for side in sides))
-        return f"Planned {target.side} {plain(planned)} {target.symbol}; the order's side is {seen}."
+        return f"{planned}; the order's side is {seen}."
     quantities = [order.quantity for order in orders if order.quantity is not None]
     if len(quantities) < len(orders):
-        return f"Planned {target.side} {plain(planned)} {target.symbol}; the order states no quantity."
-    if (total := exact_sum(quantities)) != planned:
-        return f"Planned {target.side} {plain(planned)} {target.symbol}; the order is for {plain(total)}."
+        return f"{planned}; the order states no quantity."
+    if (total := exact_sum(quantities)) != awaited:
+        return f"{planned}; the order is for {plain(total)}."
     return ""
 
 

@@ -13,7 +13,7 @@ from positions_mcp.domain.plans import Plan
 from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
-from positions_mcp.guard.targets import instructed_quantity
+from positions_mcp.guard.targets import close_target, instructed_quantity
 from positions_mcp.guard.verdict import Finding, Rule, Severity
 
 
@@ -21,8 +21,7 @@ def judge(policy: Policy, plan: Plan, facts: Facts) -> Iterator[Finding]:
     """G-12: a plan may not leave more short contracts uncovered, or unprotected, than before."""
     if not plan.kind.is_close:
         return
-    traded = {target.instrument_id: target.order_quantity for target in plan.closes}
-    for was, now in _worsened(facts, counted_on(facts, plan.plan_id), traded):
+    for was, now in _worsened(facts, counted_on(facts, plan.plan_id), _to_be_traded(plan, facts)):
         yield Finding(
             rule=Rule.UNCOVERED,
             severity=Severity.NOTE if policy.allow_uncovered else Severity.REFUSE,
@@ -30,6 +29,16 @@ def judge(policy: Policy, plan: Plan, facts: Facts) -> Iterator[Finding]:
             seen=f"{plain(now.uncovered)} uncovered, {plain(now.unprotected)} unprotected",
             message=_said(was, now),
         )
+
+
+def _to_be_traded(plan: Plan, facts: Facts) -> dict[InstrumentId, Decimal]:
+    """What the API would trade if it were sent now: before sending that may be less than was planned."""
+    held = (facts.book.by_id.get(target.instrument_id) for target in plan.closes)
+    return {
+        position.instrument_id: close_target(position, facts, plan.cancel_orders).order_quantity
+        for position in held
+        if position is not None and position.quantity
+    }
 
 
 def locked(plan: Plan, facts: Facts) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from positions_mcp.domain.batch_rows import BatchReport
 from positions_mcp.domain.ids import AccountId, InstructionId
+from positions_mcp.domain.money import plain
 from positions_mcp.domain.operations import Operation, Row, SentOrder
 from positions_mcp.domain.plans import CancelTarget, Frozen, InstructionTarget, Kind, Mode, Target
 from positions_mcp.domain.states import OperationState, RowState
@@ -134,8 +135,7 @@ def _row(target: Target, row: Row) -> RowReport:
         if isinstance(target, CancelTarget):
             planned, instruction = f"cancel {planned}", target.instruction_id
     else:
-        quantity = row.expected_quantity if row.expected_quantity is not None else target.order_quantity
-        planned, value = f"{target.side} {quantity:f}", target.value
+        planned, value = f"{target.side} {plain(target.order_quantity)}", target.value
     settled = row.resolution
     said = f"{settled.conclusion} ({settled.by}): {settled.evidence}" if settled else ""
     return RowReport(

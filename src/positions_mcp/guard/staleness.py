@@ -34,10 +34,14 @@ class Comparison:
 
 
 def compare_closes(plan: Plan, facts: Facts, tolerance: Decimal) -> Comparison:
-    """Growth, a change of sign, a new target (close-all) or a price beyond the tolerance is stale; less is not."""
+    """More to trade, another sign, a new target (close-all) or a price beyond the tolerance is stale; less is not."""
     result, book = Comparison(), facts.book
     for position, target in enumerate(plan.closes):
         held = book.by_id.get(target.instrument_id)
+        if held is None and not book.is_complete:
+            # What an incomplete listing does not show may still be held.
+            _miss(result, plan, position, target)
+            continue
         if held is None or held.quantity == 0:
             result.flat.add(position)
             result.notes[position] = "already flat"
@@ -46,8 +50,14 @@ def compare_closes(plan: Plan, facts: Facts, tolerance: Decimal) -> Comparison:
             result.stale.append(reason)
             continue
         now = close_target(held, facts, plan.cancel_orders)
+        if not plan.flatten and now.order_quantity > target.order_quantity:
+            result.stale.append(_more_to_close(target, now))
+            continue
         if held.quantity != target.quantity:
             result.notes[position] = f"{plain(held.quantity)} held now, {plain(target.quantity)} when planned"
+        elif now.order_quantity != target.order_quantity:
+            quantities = f"{plain(now.order_quantity)} can be closed now, {plain(target.order_quantity)} when planned"
+            result.notes[position] = quantities
         measure = max(now.measure, Decimal(0)) if now.priced else max(now.measure, target.measure)
         result.reserving[position] = Reservation(measure=measure, expected_quantity=now.order_quantity)
     if plan.kind.is_account_wide:
@@ -58,6 +68,19 @@ def compare_closes(plan: Plan, facts: Facts, tolerance: Decimal) -> Comparison:
 def as_planned(plan: Plan) -> Comparison:
     """Every row as it was planned, for a person who flattens although the book cannot be read."""
     return Comparison(reserving={i: Reservation(measure=target.measure) for i, target in enumerate(plan.targets)})
+
+
+def _miss(result: Comparison, plan: Plan, position: int, target: CloseTarget) -> None:
+    if plan.flatten:
+        result.notes[position] = "not in the listing just read, which was incomplete"
+        result.reserving[position] = Reservation(measure=target.measure)
+    else:
+        result.stale.append(f"{target.symbol} is not in the listing just read, which was incomplete.")
+
+
+def _more_to_close(target: CloseTarget, now: CloseTarget) -> str:
+    planned, more = plain(target.order_quantity), plain(now.order_quantity)
+    return f"{target.symbol} has less locked: {target.side} {planned} planned, {now.side} {more} would be sent."
 
 
 def _why_stale(target: CloseTarget, held: Position, tolerance: Decimal) -> str:
