@@ -204,7 +204,10 @@ class OperationStore(Ledger, Protocol):
         ...
 
     def approver(self) -> Approver | None:
-        """The key that desk decisions are verified against."""
+        """The key that desk decisions are verified against, endorsed by each one before it.
+
+        Raises StoreUnavailable where it was replaced without the old passphrase.
+        """
         ...
 
     def add_plan(self, plan: Plan, request_key: str, now: datetime, *, supersede: str | None = None) -> Operation:
@@ -276,5 +279,8 @@ class OperationStore(Ledger, Protocol):
         ...
 
     def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
-        """Keep the approver's key. `replacing` is the public key it replaces; None where there is none yet."""
+        """Keep the approver's key. `replacing` is the public key it replaces; None where there is none yet.
+
+        Raises Refused where the one to be replaced did not endorse it.
+        """
         ...

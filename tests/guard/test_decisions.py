@@ -15,9 +15,12 @@ from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreU
 from positions_mcp.domain.operations import Decision
 from positions_mcp.domain.policy import Channel, Policy
 from positions_mcp.domain.states import OperationState, Stage
+from positions_mcp.domain.supervision import Approver
+from positions_mcp.endorsement import succeeds
 from positions_mcp.guard import signatures
+from positions_mcp.guard.approvals import ApprovalCheck
 from positions_mcp.guard.ladder import Rung
-from positions_mcp.guard.service import Wait
+from positions_mcp.guard.service import Guard, Wait
 from positions_mcp.guard.signatures import Hardness, new_approver
 
 DESK_ONLY = Policy(**{**POLICY.model_dump(), "channel": Channel.DESK})
@@ -280,7 +283,7 @@ async def test_replacing_the_approver_needs_the_old_passphrase(tmp_path: Path) -
             await it.supervisor.replace_approver("not the old one at all", "a completely new one")
         assert it.store.approver() == first
         second = await it.supervisor.replace_approver(PASSPHRASE, "a completely new one")
-        assert signatures.succeeds(second, first)
+        assert succeeds(second, first)
         operation = await it.asked("AAPL")
         with pytest.raises(Refused):
             await it.supervisor.approve(operation.operation_id, PASSPHRASE)
@@ -289,25 +292,54 @@ async def test_replacing_the_approver_needs_the_old_passphrase(tmp_path: Path) -
         assert report.state is OperationState.SUBMITTED
 
 
+def forge_approver(it: Desk) -> Approver:
+    """What somebody writes who may write the store, and does not know the passphrase."""
+    before = it.store.approver()
+    assert before is not None
+    forged = new_approver("the thief's passphrase", it.clock.now(), hardness=QUICK).changed(
+        previous_public_key=before.public_key
+    )
+    with pytest.raises(Refused, match="did not endorse"):
+        it.store.set_approver(forged, replacing=before.public_key, now=it.clock.now())
+    content = {"approver": forged.model_dump(mode="json"), "fingerprint": forged.fingerprint}
+    with it.store._writing() as transaction:
+        transaction.note("approver set", "approver", forged.model_dump_json(), it.clock.now(), content)
+    return forged
+
+
 @pytest.mark.requirement("G-02")
-async def test_a_running_server_does_not_accept_an_approver_that_the_old_one_did_not_endorse(tmp_path: Path) -> None:
+async def test_neither_a_running_nor_a_new_server_accepts_an_approver_that_the_old_one_did_not_endorse(
+    tmp_path: Path,
+) -> None:
     async with desk(tmp_path) as it:
         await it.approved_at_desk("AAPL")
-        before = it.store.approver()
         await it.guard.send_approved((await it.plan("AAPL", create=False)).operation.operation_id, caller=CALLER)
-        forged = new_approver("the thief's passphrase", it.clock.now(), hardness=QUICK).changed(
-            previous_public_key=before.public_key
-        )
-        it.store.set_approver(forged, replacing=before.public_key, now=it.clock.now())
+        forged = forge_approver(it)
         operation = await it.asked("TSLA")
         until = it.clock.now() + timedelta(seconds=60)
         stolen = signatures.sign(
             forged, "the thief's passphrase", operation.plan, channel=Channel.DESK, now=it.clock.now(), until=until
         )
         it.store.decide(stolen, it.clock.now())
-        with pytest.raises(Refused, match="replaced without"):
-            await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        new_server = Guard(it.parts)
+        async with new_server:
+            for server in (it.guard, new_server):
+                with pytest.raises(StoreUnavailable, match="replaced without"):
+                    await server.send_approved(operation.operation_id, caller=CALLER)
+        assert "replaced without" in (await it.supervisor.verify()).problem
         assert len(it.exchange.requests) == 1
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_running_server_remembers_its_approver_although_the_whole_store_is_exchanged(tmp_path: Path) -> None:
+    async with desk(tmp_path / "own") as it, desk(tmp_path / "thief") as thief:
+        check = ApprovalCheck(it.parts)
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        assert await check.approver() == it.store.approver()
+        await thief.supervisor.set_up_approver("the thief's passphrase")
+        check._parts = thief.parts
+        with pytest.raises(Refused, match="replaced without"):
+            await check.approver()
 
 
 def test_a_short_passphrase_is_refused_and_the_default_cost_is_high() -> None:

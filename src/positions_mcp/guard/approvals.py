@@ -9,6 +9,7 @@ from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operations import Decision, Operation
 from positions_mcp.domain.policy import Channel
 from positions_mcp.domain.supervision import Approver
+from positions_mcp.endorsement import succeeds
 from positions_mcp.guard import signatures
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.executor import Check
@@ -54,9 +55,14 @@ class ApprovalCheck:
         return check
 
     async def approver(self) -> Approver | None:
-        """The approver, who must be the one seen first or have been endorsed by it. Raises Refused."""
+        """The approver, who must be the one seen first or have been endorsed by it.
+
+        Raises:
+            Refused: it was replaced otherwise since this process first saw it.
+            StoreUnavailable: the store itself shows that it was replaced without the old passphrase.
+        """
         approver = await in_thread(self._parts.store.approver)
-        if self._known is not None and (approver is None or not signatures.succeeds(approver, self._known)):
+        if self._known is not None and (approver is None or not succeeds(approver, self._known)):
             raise Refused(
                 "The approver was replaced without the old passphrase.",
                 hint="Nothing was sent. A person must look: run positions-mcp operations verify, then restart.",

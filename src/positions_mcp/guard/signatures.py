@@ -15,6 +15,7 @@ from positions_mcp.domain.operations import Decision
 from positions_mcp.domain.plans import Plan, canonical_json
 from positions_mcp.domain.policy import Channel
 from positions_mcp.domain.supervision import Approver
+from positions_mcp.endorsement import endorsed, verifies
 
 SHORTEST_PASSPHRASE = 12
 
@@ -57,16 +58,8 @@ def new_approver(
         scrypt_p=cost.p,
         created_at=now,
         previous_public_key=replacing.public_key if replacing else None,
-        endorsement=_sign(replacing, old_passphrase, _endorsed(public)) if replacing else None,
+        endorsement=_sign(replacing, old_passphrase, endorsed(public)) if replacing else None,
     )
-
-
-def succeeds(approver: Approver, earlier: Approver) -> bool:
-    """Whether `approver` is `earlier` itself, or replaced it with its passphrase."""
-    if approver.public_key == earlier.public_key:
-        return True
-    endorsed = approver.previous_public_key == earlier.public_key and approver.endorsement is not None
-    return endorsed and _verifies(earlier.public_key, approver.endorsement or "", _endorsed(approver.public_key))
 
 
 def sign(
@@ -89,7 +82,7 @@ def sign(
 def verify(approver: Approver | None, plan: Plan, decision: Decision) -> None:
     """Raise Refused unless the approver signed exactly this plan until exactly this time."""
     signature = decision.signature or ""
-    if approver is None or not _verifies(approver.public_key, signature, _statement(plan, decision.expires_at)):
+    if approver is None or not verifies(approver.public_key, signature, _statement(plan, decision.expires_at)):
         raise Refused(
             f"The approval of {plan.plan_id} is not signed by the approver.",
             hint="Nothing was sent. The store may have been altered: run positions-mcp operations verify.",
@@ -112,10 +105,6 @@ def _statement(plan: Plan, until: datetime) -> bytes:
             "expires_at": until.astimezone(UTC).isoformat(timespec="microseconds"),
         }
     )
-
-
-def _endorsed(public_key: str) -> bytes:
-    return canonical_json({"purpose": "positions-mcp approver", "public_key": public_key})
 
 
 def _sign(approver: Approver, passphrase: str, statement: bytes) -> str:
@@ -142,14 +131,3 @@ def _public_key(seed: bytes) -> str:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw().hex()
-
-
-def _verifies(public_key: str, signature: str, statement: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(bytes.fromhex(signature), statement)
-    except (InvalidSignature, ValueError):
-        return False
-    return True

@@ -17,6 +17,7 @@ from positions_mcp.domain.plans import Plan
 from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.domain.states import RowState, Stage
 from positions_mcp.domain.supervision import Approver, Halt
+from positions_mcp.endorsement import succeeds
 from positions_mcp.ports import Refusing
 from positions_mcp.store import keeping, records
 from positions_mcp.store.schema import as_text, operations
@@ -87,7 +88,7 @@ def claim(
             f"The clock was set back since {operation_id} was approved, so nobody can say whether the approval lapsed.",
             hint="Nothing was sent. Plan again.",
         )
-    transaction.single("approver")
+    transaction.approver()
     check(operation)
     told = {"process": lease.process, "until": as_text(lease.until)}
     return transaction.save(operation, "claimed", now, content=told, stage=Stage.CLAIMED, lease=lease)
@@ -213,11 +214,12 @@ def clear_halt(transaction: Transaction, by: str, now: datetime) -> None:
 
 def set_approver(transaction: Transaction, approver: Approver, *, replacing: str | None, now: datetime) -> None:
     """Keep the approver's key."""
-    stored = transaction.single("approver")
-    held = Approver.model_validate_json(stored).public_key if stored else None
-    if held != replacing or approver.previous_public_key != replacing:
+    held = transaction.approver()
+    if (held.public_key if held else None) != replacing or approver.previous_public_key != replacing:
         raise Overtaken("The approver is not the one to be replaced.", hint="Replacing it needs the old passphrase.")
-    content = {"fingerprint": approver.fingerprint, "replacing": replacing}
+    if held is not None and not succeeds(approver, held):
+        raise Refused("The approver to be replaced did not endorse the new one.", hint="It needs the old passphrase.")
+    content = {"approver": approver.model_dump(mode="json"), "fingerprint": approver.fingerprint}
     transaction.note("approver set", "approver", approver.model_dump_json(), now, content)
 
 

@@ -103,6 +103,19 @@ def last_digest_of_value(connection: Connection, events: Sequence[str]) -> str |
     return connection.execute(newest).scalar_one_or_none()
 
 
+def contents(connection: Connection, events: Sequence[str]) -> list[dict[str, Any]]:
+    """What the entries with one of these events say, oldest first, of no operation."""
+    wanted = (
+        select(journal.c.content)
+        .where(journal.c.operation_id.is_(None), journal.c.event.in_(events))
+        .order_by(journal.c.sequence)
+    )
+    try:
+        return [json.loads(text) for text in connection.execute(wanted).scalars()]
+    except ValueError as error:
+        raise broken(f"an entry about {events[0]!r} cannot be read") from error
+
+
 def entries(connection: Connection, *, after: int = 0) -> Iterator[JournalEntry]:
     """Entries in order, after a sequence."""
     wanted = select(journal).where(journal.c.sequence > after).order_by(journal.c.sequence)

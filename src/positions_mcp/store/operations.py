@@ -95,10 +95,9 @@ class SqlOperationStore:
         return datetime.fromisoformat(noted) if noted else None
 
     def approver(self) -> Approver | None:
-        """The key that desk decisions are verified against."""
+        """The key that desk decisions are verified against, endorsed by each one before it."""
         with self._database.reading() as connection:
-            stored = keeping.get(connection, "approver")
-        return Approver.model_validate_json(stored) if stored else None
+            return Transaction(connection).approver()
 
     def halt(self) -> Halt | None:
         """The halt that stands, or None."""

@@ -15,7 +15,8 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operations import Operation, Row
 from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.states import Stage
-from positions_mcp.domain.supervision import Halt
+from positions_mcp.domain.supervision import Approver, Halt
+from positions_mcp.endorsement import is_chain
 from positions_mcp.store import journal, keeping, records
 from positions_mcp.store.schema import operations
 
@@ -114,6 +115,21 @@ class Transaction:
         if noted != (None if value is None and noted is None else journal.digest_of(value)):
             raise journal.broken(f"the {key} is not as it was written")
         return value
+
+    def approver(self) -> Approver | None:
+        """The approver, whom each one before it endorsed. Raises StoreUnavailable where it was replaced otherwise."""
+        stored = self.single("approver")
+        told = journal.contents(self.connection, VALUE_EVENTS["approver"])
+        try:
+            approvers = [Approver.model_validate(content["approver"]) for content in told]
+            held = Approver.model_validate_json(stored) if stored else None
+        except (KeyError, ValidationError) as error:
+            raise journal.broken("an approver cannot be read") from error
+        if held != (approvers[-1] if approvers else None):
+            raise journal.broken("the approver is not as it was written")
+        if not is_chain(approvers):
+            raise journal.broken("the approver was replaced without the old passphrase")
+        return held
 
     def note(self, event: str, key: str, value: str | None, now: datetime, content: dict[str, Any]) -> None:
         """Set a single value and say so in the journal."""

@@ -8,6 +8,7 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.supervision import Verification
 from positions_mcp.store import journal, keeping, records
 from positions_mcp.store.schema import decisions, rows
+from positions_mcp.store.transaction import Transaction
 
 _SINGLE_VALUES = ("halt", "approver")
 
@@ -19,6 +20,7 @@ def verify(connection: Connection) -> Verification:
         journal.follow_chain(connection, (0, journal.GENESIS))
         _compare_operations(connection)
         _compare_single_values(connection)
+        Transaction(connection).approver()
     except StoreUnavailable as error:
         return Verification(intact=False, entries=sequence, head=head, problem=error.message)
     return Verification(intact=True, entries=sequence, head=head)
