@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
@@ -45,6 +46,48 @@ def test_the_file_and_its_folder_are_private(tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
     store.close()
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    place = tmp_path / "operations.sqlite"
+    for name in ("operations.sqlite", "operations.sqlite-wal"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o666)
+    store = open_store(place)
+    planned(store)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+    store.close()
+
+
+@pytest.mark.parametrize("leads_somewhere", [True, False])
+def test_a_link_is_not_followed(tmp_path: Path, leads_somewhere: bool) -> None:
+    elsewhere = tmp_path / "elsewhere.sqlite"
+    if leads_somewhere:
+        SqlOperationStore(elsewhere).close()
+    (tmp_path / "operations.sqlite").symlink_to(elsewhere)
+    with pytest.raises(StoreUnavailable, match="symbolic link"):
+        open_store(tmp_path / "operations.sqlite")
+    assert elsewhere.exists() == leads_somewhere
+
+
+@pytest.mark.requirement("G-04")
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_a_server_that_promises_less_is_told_to_flush_and_to_show_what_was_written_last(place: str) -> None:
+    with psycopg.connect(place, autocommit=True) as connection:
+        connection.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")
+        connection.execute("ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'repeatable read'")
+    try:
+        store = SqlOperationStore(place)
+        with store._writing() as transaction:
+            told = [
+                transaction.connection.exec_driver_sql(f"SHOW {name}").scalar_one()
+                for name in ("synchronous_commit", "transaction_isolation")
+            ]
+        store.close()
+    finally:
+        with psycopg.connect(place, autocommit=True) as connection:
+            connection.execute("ALTER ROLE CURRENT_USER RESET ALL")
+    assert told == ["on", "read committed"]
 
 
 @pytest.mark.requirement("G-04")
@@ -137,7 +180,9 @@ def test_on_a_full_disk_reads_work_and_a_refused_write_has_changed_nothing(tmp_p
     with no_file_may_grow_beyond(log.stat().st_size):
         with pytest.raises(StoreUnavailable):
             store.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)
+        assert not store.status().writable
         assert store.operation("op-1") == operation
+    assert [store.status().writable, store.status().writable] == [True, True]
     assert store.verify().intact
     assert store.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW).stage is Stage.REFUSED
     store.close()
@@ -194,7 +239,15 @@ def test_a_file_that_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
         SqlOperationStore(tmp_path / "other.sqlite")
 
 
-@pytest.mark.parametrize("url", ["mysql://root@localhost/x", "postgresql://u:secret@127.0.0.1:1/x", "::"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://root@localhost/x",
+        "postgresql://u:secret@127.0.0.1:1/x",
+        "postgresql://u@127.0.0.1:1/x?password=secret",
+        "::",
+    ],
+)
 def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(StoreUnavailable) as refused:
         open_store(url if "://" in url else f"{url}://")

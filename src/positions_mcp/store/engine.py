@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -30,7 +31,9 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reader = engine.execution_options(**isolation)
-        self._writer = engine.execution_options(**{_WRITING: True})
+        # A writer waits for the lock and then has to see what the one before it wrote: no snapshot from before.
+        isolation = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
+        self._writer = engine.execution_options(**{_WRITING: True}, **isolation)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -46,6 +49,8 @@ class Database:
                 f"The operation store cannot be written: {self.read_only}.", hint="Nothing was sent."
             )
         with speaking_of(self.place, "written"), self._writer.begin() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO on")
             yield connection
 
     def close(self) -> None:
@@ -78,7 +83,8 @@ def open_database(place: Path | str) -> Database:
         return _open_file(Path(url.database))
     if url.get_backend_name() != "postgresql":
         raise StoreUnavailable(f"{url.drivername} is not supported.", hint="Use a file or a PostgreSQL URL.")
-    shown = url.render_as_string(hide_password=True)
+    # A password may also stand in the query, as may files and services with one: none of it is shown.
+    shown = url.set(query={}).render_as_string(hide_password=True)
     with speaking_of(shown, "opened"):
         engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     return Database(engine, place=shown)
@@ -86,12 +92,26 @@ def open_database(place: Path | str) -> Database:
 
 def _open_file(path: Path) -> Database:
     with speaking_of(str(path), "opened"):
-        if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        _make_private(path)
         if why := _why_not_writable(path):
             return Database(_sqlite_engine(_reader_of(path)), place=str(path), read_only=why)
         return Database(_sqlite_engine(lambda: _connect(f"{path.absolute().as_uri()}?mode=rw")), place=str(path))
+
+
+def _make_private(path: Path) -> None:
+    """A file of our own that nobody else reads. Raises OSError for a link, which could lead to another's."""
+    if path.is_symlink():
+        raise OSError("it is a symbolic link")
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # another process made it in this moment
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    for each in (path, *(path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))):
+        # By name, not by descriptor: closing a descriptor of our own would drop SQLite's locks on the file.
+        # One that is somebody else's, or on a medium that cannot be written, is read as it is.
+        with suppress(OSError):
+            if (mode := stat.S_IMODE(each.lstat().st_mode)) & 0o077:
+                each.chmod(mode & 0o700)
 
 
 def _connect(uri: str) -> sqlite3.Connection:

@@ -92,7 +92,7 @@ def _copy_file(database: Database, copy: Path) -> None:
     import sqlite3
 
     unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-    os.close(os.open(unfinished, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    os.close(os.open(unfinished, os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
         with closing(sqlite3.connect(database.place)) as source, closing(sqlite3.connect(unfinished)) as target:
             source.backup(target)

@@ -44,12 +44,12 @@ class SqlOperationStore:
         self._database.close()
 
     def status(self) -> StoreStatus:
-        """Whether it can be written."""
+        """Whether it can be written: something is, because a full disk refuses only that."""
         reason = self._read_only
         if not reason:
             try:
-                with self._writing():
-                    pass
+                with self._writing() as transaction:
+                    transaction.write_something()
             except StoreUnavailable as error:
                 reason = error.message
         return StoreStatus(writable=not reason, reason=reason, schema_version=self._version, place=self._database.place)
