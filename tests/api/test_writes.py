@@ -106,6 +106,19 @@ async def test_whatever_leaves_the_effect_open_is_unknown_and_sent_once(write: s
     assert "Do not send it again" in error.hint
 
 
+@pytest.mark.requirement("A-03", "G-05")
+@pytest.mark.parametrize("status", [400, 403, 409, 422, 429])
+@pytest.mark.parametrize("write", ["close_position", "close_positions"])
+async def test_a_refusal_of_a_close_that_carries_orders_is_no_refusal(write: str, status: int):
+    both = ENVELOPED | {"data": [order()]}
+    async with serving(answer(status, both)) as server, server.client() as client:
+        error = await sent_once(server, client, write)
+    assert type(error) is OutcomeUnknown
+    assert "orders may have been made" in error.message
+    async with serving(answer(status, ENVELOPED | {"data": []})) as server, server.client() as client:
+        assert isinstance(await sent_once(server, client, write), RequestRejected)
+
+
 @pytest.mark.requirement("A-03")
 @pytest.mark.parametrize(
     "body", [FLAT, ENVELOPED, {"error": "Nope"}, {"message": "Nope"}], ids=["flat", "enveloped", "text", "bare"]

@@ -50,11 +50,11 @@ class Calls:
         return _response(reply, record)
 
     async def write_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
-        """Send once; the answer's rows."""
+        """Send once; the answer's rows. A refusal that carries rows is none: some of it may have taken effect."""
         reply = await self._write(request)
         if reply.is_success and isinstance(reply.data, list):
             return _rows_response(reply, reply.data, rows)
-        raise _failures.write_refusal(reply, self._now())
+        raise _failures.write_refusal(reply, self._now(), has_no_effect=not reply.data)
 
     async def submit_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
         """Send a batch once; the answer's rows, which a refusal of all of them may carry too."""

@@ -6,6 +6,7 @@ What a write's answer means:
 |---|---|
 | provably nothing left | NothingSent |
 | 400, 401, 403, 404, 409, 422, 429 with a readable body | RequestRejected and its kinds |
+| close: the same, but with data beside the error | OutcomeUnknown: orders may have been made |
 | submit: 503 with a code and a message, the documented refusal while clearing is unavailable | RequestRejected |
 | everything else that is not a readable 2xx | OutcomeUnknown |
 """
@@ -84,14 +85,18 @@ def write_failure(failure: Failure) -> UpstreamError:
     )
 
 
-def write_refusal(reply: Reply, now: datetime, *, clearing_may_be_unavailable: bool = False) -> UpstreamError:
-    """A write whose answer carries nothing that could be read as its result."""
-    if reply.status in _REFUSALS and reply.error is not None:
+def write_refusal(
+    reply: Reply, now: datetime, *, clearing_may_be_unavailable: bool = False, has_no_effect: bool = True
+) -> UpstreamError:
+    """A write whose answer carries nothing that could be read as its result. `has_no_effect`: if it is a refusal."""
+    if has_no_effect and reply.status in _REFUSALS and reply.error is not None:
         return _refusal(reply, now)
     if clearing_may_be_unavailable and reply.status == _CLEARING_UNAVAILABLE and _is_documented(reply):
         return _refusal(reply, now)
     answered = f"Clear Street answered {_named(reply.status)}{_said(reply)}"
     flaw = f", but {reply.flaw or 'without data'}" if reply.is_success else ""
+    if not has_no_effect and not reply.is_success:
+        flaw = ", but with data beside it: orders may have been made"
     message = f"The request was sent and its outcome is not known: {answered}{flaw}."
     return OutcomeUnknown(message, hint=_DO_NOT_RESEND, **_facts(reply))
 
