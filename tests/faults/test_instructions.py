@@ -53,7 +53,7 @@ CASES = [
     (kind, fault, STEPS[(number + shift) % len(STEPS)])
     for number, fault in enumerate(ALL_FAULTS)
     for shift, kind in enumerate(ENDPOINTS)
-    # In the API's own words a 503 refuses a submit (clearing is unavailable): an exchange that says so has had no effect.
+    # A 503 in the words of the API refuses a submit: an exchange that says so has had no effect.
     if (kind, fault) != ("submit", "status_503 after")
 ]
 
