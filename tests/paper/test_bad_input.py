@@ -95,10 +95,12 @@ def one_row(quantity: str = '"1"', kind: str = "EXERCISE", more: str = "") -> st
         one_row(kind="SELL"),
         *(
             one_row(quantity)
-            for quantity in ("1", "null", '""', '"one"', '"NaN"', '"1_0"', '" 1"', '"٣"', f'"{10**40}"')
+            for quantity in ("1", "null", '""', '"one"', '"NaN"', '"1_0"', '" 1"', '"+1"', '"٣"', f'"{10**40}"')
         ),
         one_row(more=', "client_instruction_id": 7'),
+        *(one_row(exponent) for exponent in ('"1e2"', '"1e999999999"', '"1e-999999999"')),
         one_row(more=', "client_instruction_id": ""'),
+        one_row(more=', "client_instruction_id": "half of a pair: \\ud83d"'),
     ],
 )
 async def test_a_batch_with_a_malformed_row_is_refused_whole(opened: Opening, body: str):
@@ -108,10 +110,45 @@ async def test_a_batch_with_a_malformed_row_is_refused_whole(opened: Opening, bo
     assert exchange.effect_counts() == {}
 
 
+async def test_a_key_in_any_script_is_echoed_and_listed(opened: Opening):
+    async with http(opened("demo")) as client:
+        body = one_row(more=', "client_instruction_id": "ключ \\ud83d\\udd11"')
+        answer = await client.post(INSTRUCTIONS, content=body.encode(), headers=JSON)
+        listed = await client.get(INSTRUCTIONS)
+    assert answer.json()["data"][0]["client_instruction_id"] == "ключ 🔑"
+    assert listed.json()["data"][-1]["client_instruction_id"] == "ключ 🔑"
+
+
+@pytest.mark.parametrize(
+    "path", ["/paper/status", "/paper/effects", "/paper/faults", "/paper/clock", "/openapi.json", POSITIONS]
+)
+async def test_head_is_answered_wherever_get_is(opened: Opening, path: str):
+    async with http(opened("demo")) as client:
+        assert (await client.head(path)).status_code == (await client.get(path)).status_code == 200
+
+
 async def test_a_batch_of_more_than_a_thousand_rows_is_refused(opened: Opening):
     row = {"instruction_type": "EXERCISE", "instrument_id": CALL, "quantity": "1"}
     async with http(opened("demo")) as client:
         assert "1001" in enveloped(await client.post(INSTRUCTIONS, json=[row] * 1001), 400)
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_error(
+    opened: Opening, caplog: pytest.LogCaptureFixture
+):
+    app, sent = opened("demo").app, []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer paper.key")]
+    await app(
+        {"type": "http", "method": "DELETE", "path": POSITIONS, "query_string": b"", "headers": headers}, receive, send
+    )
+    assert (sent, caplog.records) == ([], [])
 
 
 @pytest.mark.parametrize("target", ["%2E", "%2E%2E", "%20", "%00", "%E2%80%AE", "a" * 5000, "0"])

@@ -75,8 +75,14 @@ async def test_the_control_endpoint_shows_and_moves_it(opened: Opening):
         answer = await client.put("/paper/clock", json={"advance_seconds": "90.5"})
         assert answer.json() == {"now": "2026-11-27T17:01:30.500000+00:00", "mode": "set"}
         assert (await client.put("/paper/clock", json={"real": True})).json()["mode"] == "real"
-        for wrong in ({}, {"set": "soon"}, {"set": "2026-11-27T12:00:00"}, {"advance_seconds": -1}, {"real": 1}):
+        for wrong in (
+            *({}, {"set": "soon"}, {"set": "2026-11-27T12:00:00"}, {"advance_seconds": -1}, {"real": 1}),
+            *({"advance_seconds": beyond} for beyond in ("Infinity", "NaN", "1e300", 1e11, None, [])),
+            *({"set": f"{day}T23:59:59-14:00"} for day in ("0001-01-01", "2200-01-01", "9999-12-31")),
+        ):
             assert (await client.put("/paper/clock", json=wrong)).status_code == 400, wrong
+        assert (await client.put("/paper/clock", content=b"[" * 60_000)).status_code == 400
+        assert (await client.get(POSITIONS, headers={"Authorization": "Bearer paper.key"})).status_code == 200
 
 
 def test_the_command_line_sets_advances_and_shows_it(tmp_path: Path):
@@ -85,4 +91,5 @@ def test_the_command_line_sets_advances_and_shows_it(tmp_path: Path):
     advanced = command("clock", "advance", "90m", data_dir=tmp_path).stdout
     assert advanced == "Friday 2030-11-29 13:30:00 New York (set, standing still); the market is closed.\n"
     assert command("clock", data_dir=tmp_path).stdout == advanced
-    assert command("clock", "set", "soon", data_dir=tmp_path).returncode == 2
+    for wrong in (("set", "soon"), ("set", "9999-12-31T23:59"), ("advance", "900000000d")):
+        assert command("clock", *wrong, data_dir=tmp_path).returncode == 2

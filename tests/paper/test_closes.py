@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from paper.support import ORDERS, POSITIONS, Opening, SettableClock, by_symbol, delete, http
+from paper.support import MONDAY_MORNING, ORDERS, POSITIONS, Opening, SettableClock, by_symbol, delete, http
 from positions_mcp.domain.sessions import NEW_YORK
 from positions_mcp.paper import PaperExchange
 from positions_mcp.paper.symbols import instrument_id_of
@@ -148,6 +148,17 @@ async def test_out_of_hours_an_order_waits_for_the_session_and_fills_in_it(
         assert (found["status"], found["queue_state"]) == ("PENDING_NEW", "RELEASED")
         clock.at = datetime(2026, 11, 23, 9, 31, tzinfo=NEW_YORK)
         assert (await client.get(f"{ORDERS}/{order['id']}")).json()["data"]["status"] == "FILLED"
+
+
+async def test_an_order_cancelled_while_it_waits_was_never_released(opened: Opening, clock: SettableClock):
+    clock.at = SATURDAY
+    async with http(opened("demo")) as client:
+        (order,) = (await delete(client, f"{POSITIONS}/KO")).json()["data"]
+        await delete(client, f"{POSITIONS}/KO", cancel_orders=True)
+        clock.at = MONDAY_MORNING
+        found = (await client.get(f"{ORDERS}/{order['id']}")).json()["data"]
+    assert (found["status"], found["queue_state"]) == ("CANCELED", None)
+    assert found["releases_at"] == order["releases_at"]
 
 
 async def test_an_order_sent_before_a_holiday_is_released_after_it_even_on_an_early_close(

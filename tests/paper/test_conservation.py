@@ -116,13 +116,14 @@ class Trading(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp())
         (self.directory / "crowded.toml").write_text(CROWDED)
         self.clock = SettableClock(AFTERNOON)
-        self.exchange = PaperExchange.open(self.directory, scenario="empty", clock=self.clock, ids=CountingIds())
+        self.ids = CountingIds()
+        self.exchange = PaperExchange.open(self.directory, scenario="empty", clock=self.clock, ids=self.ids)
         self.requests = self.refused = 0
 
     @initialize(scenario=st.sampled_from(["crowded", "crowded", "demo", "rough"]))
     def load(self, scenario: str) -> None:
         name = str(self.directory / "crowded.toml") if scenario == "crowded" else scenario
-        PaperExchange.reset(self.directory, name, clock=self.clock, ids=CountingIds())
+        PaperExchange.reset(self.directory, name, clock=self.clock, ids=self.ids)
         self.start = self.look(invested)
         self.at_first = self.look(lambda ledger: {key[1]: h.quantity for key, h in ledger.holdings.items()})
         self.symbols = sorted(self.at_first)
@@ -178,7 +179,7 @@ class Trading(RuleBasedStateMachine):
     def another_process_takes_over(self) -> None:
         before = self.look(lambda ledger: dict(ledger.holdings))
         self.exchange.close()
-        self.exchange = PaperExchange.open(self.directory, clock=self.clock, accounts=None)
+        self.exchange = PaperExchange.open(self.directory, clock=self.clock, ids=self.ids, accounts=None)
         assert self.look(lambda ledger: dict(ledger.holdings)) == before
 
     @invariant()
@@ -235,6 +236,9 @@ class Trading(RuleBasedStateMachine):
     @invariant()
     def orders_are_sound(self) -> None:
         with self.exchange.reading() as moment:
+            for symbol in moment.ledger.instruments:
+                trading = [o for o in moment.ledger.open_orders() if symbol in {part for part, _, _ in order_parts(o)}]
+                assert list(moment.ledger.open_orders_in(ACCOUNT, symbol)) == trading
             for order in moment.ledger.orders.values():
                 assert 0 <= order.filled <= order.quantity
                 assert (order.status in ENDED) == (not order.is_open)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -58,6 +59,13 @@ async def test_a_status_is_answered_without_an_effect_unless_asked_for(opened: O
     assert exchange.effect_counts() == NO_EFFECT
     assert (await struck(exchange, f"status_{status}", after_effect=True)).status_code == status
     assert exchange.effect_counts() == ONE_EFFECT
+
+
+async def test_not_modified_has_no_body_as_http_wants_it(opened: Opening):
+    exchange = opened("demo")
+    answer = await struck(exchange, "status_304")
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert exchange.effect_counts() == NO_EFFECT
 
 
 async def test_too_many_requests_says_when_to_come_back(opened: Opening):
@@ -172,10 +180,11 @@ async def test_a_request_without_a_valid_key_uses_up_no_fault(opened: Opening):
         ("missing_order", "get_positions", {}, "close_positions"),
         ("delay", "any", {"times": 0}, "0 times"),
         ("delay", "any", {"seconds": -1}, "-1"),
+        ("delay", "any", {"seconds": "NaN"}, "NaN"),
     ],
 )
 def test_a_fault_that_cannot_be_says_what_can(
-    opened: Opening, kind: str, operation: str, options: dict[str, int], named: str
+    opened: Opening, kind: str, operation: str, options: dict[str, Any], named: str
 ):
     with pytest.raises(PaperError, match=named):
         opened("demo").arm(kind, operation, **options)
@@ -244,7 +253,7 @@ def test_over_tcp_a_refused_connection_is_refused_by_the_operating_system_and_co
 
 def test_over_tcp_a_delay_outlasts_an_impatient_client_and_the_effect_stays(served: Served):
     before = effects(served)
-    arm(served, "delay", "close_position", seconds=5)
+    arm(served, "delay", "close_position", seconds=1.5)
     with served.client() as client, pytest.raises(httpx.ReadTimeout):
         client.request("DELETE", f"{POSITIONS}/KO", json={"cancel_orders": True}, timeout=1)
     assert effects(served) - before == 1

@@ -94,6 +94,14 @@ async def test_a_mixed_batch_is_207_and_its_refused_rows_have_no_id_and_are_neve
         }
 
 
+async def test_a_whole_quantity_is_a_whole_number_however_it_is_written(opened: Opening):
+    async with http(opened("expiry")) as client:
+        (sent,) = (await submit(client, row(AMD_CALL, quantity="3.00"))).json()["data"]
+        (refused,) = (await submit(client, row(AMD_CALL, quantity="8.0"))).json()["data"]
+    assert (sent["quantity"], refused["quantity"]) == ("3", "8")
+    assert refused["rejection"]["metadata"] == {"available": "7", "requested": "8"}
+
+
 CASES = {
     "what the scenario refuses": (row(MICROSOFT_CALL), 400, "OPTIONS_LEVEL_EXCEEDED"),
     "a short position": (row(SHORT_CALL), 400, "INSUFFICIENT_POSITION"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -17,7 +18,8 @@ import httpx
 import pytest
 
 from paper.serving import Served, command, serving
-from paper.support import ORDERS, POSITIONS, Opening, by_symbol
+from paper.support import ORDERS, POSITIONS, Opening, by_symbol, delete, http
+from positions_mcp.cli.paper import main
 from positions_mcp.paper import BookError, PaperExchange
 
 IN_SESSION = "2030-11-25T11:00:00-05:00"
@@ -100,7 +102,27 @@ def test_a_transaction_that_fails_leaves_the_book_as_it_was(opened: Opening):
         assert moment.ledger.holdings == before
 
 
-def test_a_book_continues_with_its_scenario_and_refuses_another(opened: Opening):
+@pytest.mark.requirement("P-03")
+async def test_what_a_full_disk_kept_from_being_stored_never_happened(opened: Opening, tmp_path: Path):
+    exchange = opened("demo")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with http(exchange) as client:
+        before = (await client.get(POSITIONS)).json()["data"]
+        full = (tmp_path / "data" / "paper.sqlite-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (full, most))
+        try:
+            failed = await delete(client, f"{POSITIONS}/KO")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        assert failed.status_code == 500
+        assert (await client.get(POSITIONS)).json()["data"] == before
+        assert exchange.effect_counts() == {}
+        assert (await delete(client, f"{POSITIONS}/KO")).status_code == 200
+    with opened("demo").reading() as moment:
+        assert len(moment.ledger.effects) == 1
+
+
+def test_a_book_continues_with_its_scenario_and_refuses_another(opened: Opening, tmp_path: Path):
     opened("expiry").clock.advance(timedelta(hours=5))
     assert len(list(opened(None).faults())) == 0
     with opened("expiry").reading() as moment:
@@ -109,6 +131,8 @@ def test_a_book_continues_with_its_scenario_and_refuses_another(opened: Opening)
         opened("demo")
     with pytest.raises(BookError, match="19816"):
         opened(None, accounts=[1])
+    with pytest.raises(BookError, match="above zero"):
+        opened("demo", data_dir=tmp_path / "other", accounts=[19816, 0])
 
 
 def test_two_accounts_have_books_of_their_own(opened: Opening):
@@ -145,6 +169,13 @@ def test_a_book_of_a_later_program_or_of_no_program_is_refused(tmp_path: Path):
     (other / "paper.sqlite").write_text("this is no database, but long enough to be looked at " * 20)
     with pytest.raises(BookError, match=r"paper\.sqlite"):
         PaperExchange.open(other)
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_a_port_that_cannot_be_is_named(tmp_path: Path, port: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", f"--port={port}", "--data-dir", str(tmp_path)])
+    assert f"'{port}' is no port; it is from 0 to 65535" in capsys.readouterr().err
 
 
 def test_importing_the_exchange_imports_neither_the_server_nor_the_http_stack():

@@ -160,6 +160,16 @@ async def test_an_unresolvable_option_has_an_empty_symbol_and_no_underlying(open
     assert row["underlying_instrument_id"] is None
 
 
+async def test_an_empty_symbol_comes_last_whichever_way_symbols_are_sorted(opened: Opening):
+    async with http(opened("rough")) as client:
+        up, down = [
+            [row["symbol"] for row in (await client.get(f"{POSITIONS}?sort_direction={way}")).json()["data"]]
+            for way in ("ASC", "DESC")
+        ]
+    assert up == [*sorted(up[:-1]), ""]
+    assert down == [*sorted(up[:-1], reverse=True), ""]
+
+
 @pytest.mark.parametrize(("contract", "key"), [("seed", "instruction_id"), ("current", "client_instruction_id")])
 async def test_instructions_are_listed_with_the_dialects_key_and_filtered_by_contract(
     opened: Opening, contract: str, key: str

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from positions_mcp.paper import PaperExchange
 
+_LAST_PORT = 65535
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?", re.ASCII)
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -30,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     commands = paper.add_subparsers(dest="paper_command", required=True, metavar="COMMAND")
 
     serve = _command(commands, "serve", "serve the API on loopback until interrupted")
-    serve.add_argument("--port", type=int, default=0, help="0 (default) picks a free one")
+    serve.add_argument("--port", type=_port, default=0, help="0 (default) picks a free one")
     serve.add_argument("--scenario", help="a packaged scenario or a .toml file; default: the book's own, or demo")
     serve.add_argument("--contract", choices=("seed", "current"), default="current", help="dialect of the API")
     serve.add_argument("--errors", choices=("flat", "enveloped"), help="shape of errors; default: the dialect's own")
@@ -223,7 +224,16 @@ def _span(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 5m, 2h or 1d")
-    return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2] or "s"]))
+    try:
+        return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2] or "s"]))
+    except OverflowError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than any clock goes") from error
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; it is from 0 to {_LAST_PORT}")
+    return int(text)
 
 
 def _decimal(text: str) -> Decimal:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
@@ -74,6 +74,8 @@ class PaperApp:
             await self._router(scope, receive, watched_send)
         except TransportFault:
             raise
+        except ClientDisconnect:
+            return  # in the middle of its own request: nobody waits for an answer
         except Exception as error:
             if started:
                 raise

@@ -70,8 +70,8 @@ class Book:
                 with database.transaction(self._connection):
                     ledger = self._current()
                     yield ledger
-                    if ledger.changed:
-                        self._store(ledger)
+                    revision = self._store(ledger) if ledger.changed else self._revision
+                self._keep(ledger, revision)
             except BaseException:
                 if self._ledger is not None and self._ledger.changed:
                     self._ledger = None
@@ -79,15 +79,17 @@ class Book:
 
     def begin_again(self, make: Callable[[], Ledger], state: Mapping[str, str], *, only_if_empty: bool = False) -> None:
         """Replaces everything in the book, armed faults included, by what `make` returns and the given state."""
-        with self._lock, database.transaction(self._connection):
-            if only_if_empty and database.state(self._connection, "facts") is not None:
-                return
-            for statement in _EMPTYING:
-                self._connection.execute(statement)
-            for key, body in state.items():
-                database.set_state(self._connection, key, body)
-            ledger = self._ledger = make()
-            self._store(ledger)
+        with self._lock:
+            with database.transaction(self._connection):
+                if only_if_empty and database.state(self._connection, "facts") is not None:
+                    return
+                for statement in _EMPTYING:
+                    self._connection.execute(statement)
+                for key, body in state.items():
+                    database.set_state(self._connection, key, body)
+                ledger = make()
+                revision = self._store(ledger)
+            self._keep(ledger, revision)
 
     def _current(self) -> Ledger:
         if self._connection.in_transaction:
@@ -108,11 +110,16 @@ class Book:
             self._version = version
         return self._ledger
 
-    def _store(self, ledger: Ledger) -> None:
+    def _store(self, ledger: Ledger) -> int:
         _save(self._connection, ledger)
+        revision = int(database.state(self._connection, "revision") or 0) + 1
+        database.set_state(self._connection, "revision", str(revision))
+        return revision
+
+    def _keep(self, ledger: Ledger, revision: int) -> None:
+        """Keeps in memory what is durable by now."""
         ledger.changed.clear()
-        self._revision = int(database.state(self._connection, "revision") or 0) + 1
-        database.set_state(self._connection, "revision", str(self._revision))
+        self._ledger, self._revision = ledger, revision
 
     def faults(self) -> list[Fault]:
         """Faults that are armed, oldest first."""

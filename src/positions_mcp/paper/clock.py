@@ -15,6 +15,8 @@ from positions_mcp.ports import Clock
 
 Mode = Literal["real", "set", "running"]
 _KEY = "clock"
+_END = datetime(2200, 1, 1, tzinfo=UTC)
+"""Beyond it the clock cannot be set: no calendar knows the sessions there, and every evening until then happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,12 @@ class PaperClock:
         """Sets the clock to `instant`, standing still or `running` on from there at the real pace.
 
         Raises:
-            BookError: the book has already lived beyond `instant`.
+            BookError: the book has already lived beyond `instant`, or it is after 2199.
             ValueError: `instant` has no zone.
         """
         if instant.tzinfo is None:
             raise ValueError("the clock is set to an instant with a zone")
+        _check_end(instant - _END)
         if running:
             return self._change(ClockSetting("running", None, instant - self._base.now()))
         return self._change(ClockSetting("set", instant.astimezone(UTC)))
@@ -94,10 +97,11 @@ class PaperClock:
         """Moves the clock forward. A clock on real time is set, and stands still from then on.
 
         Raises:
-            BookError: `by` is negative.
+            BookError: `by` is negative, or goes beyond 2199.
         """
         if by < timedelta(0):
             raise BookError("the clock only goes forward; `positions-mcp paper reset` begins again")
+        _check_end(self.now() - _END, by)
         setting = self.setting()
         if setting.mode == "running":
             return self._change(ClockSetting("running", None, setting.ahead + by))
@@ -113,13 +117,19 @@ class PaperClock:
 
     def _change(self, setting: ClockSetting) -> datetime:
         reading = setting.reading(self._base.now()).astimezone(UTC)
-        with self._lock, database.transaction(self._connection):
-            lived = database.state(self._connection, "as_of")
-            if lived and reading < datetime.fromisoformat(lived):
-                raise BookError(
-                    f"the book has lived until {lived} and cannot go back to {reading.isoformat()}: "
-                    "`positions-mcp paper reset` begins again"
-                )
-            database.set_state(self._connection, _KEY, setting.as_text())
+        with self._lock:
+            with database.transaction(self._connection):
+                lived = database.state(self._connection, "as_of")
+                if lived and reading < datetime.fromisoformat(lived):
+                    raise BookError(
+                        f"the book has lived until {lived} and cannot go back to {reading.isoformat()}: "
+                        "`positions-mcp paper reset` begins again"
+                    )
+                database.set_state(self._connection, _KEY, setting.as_text())
             self._setting = setting
         return reading
+
+
+def _check_end(distance: timedelta, by: timedelta = timedelta(0)) -> None:
+    if distance > -by:
+        raise BookError("the clock goes no further than the end of 2199")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from positions_mcp.paper.errors import PaperError, Refusal
 from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.wire import plain
 
 if TYPE_CHECKING:
     from positions_mcp.paper.exchange import PaperExchange
@@ -32,10 +33,11 @@ def routes(exchange: PaperExchange) -> list[Route]:
         async def serve(request: Request) -> Response:
             body = await _object(request)
             try:
-                return JSONResponse(await run_sync(by_method[request.method], body))
+                act = by_method.get(request.method) or by_method["GET"]  # what a HEAD asks for as well
+                return JSONResponse(await run_sync(act, body))
             except Refusal:
                 raise
-            except (PaperError, ValueError, TypeError, InvalidOperation) as error:
+            except (PaperError, ValueError) as error:
                 raise Refusal(400, str(error)) from error
 
         return Route(path, serve, methods=list(by_method))
@@ -64,8 +66,8 @@ def status_of(exchange: PaperExchange) -> dict[str, Any]:
         ledger = moment.ledger
         accounts = {
             str(number): {
-                "cash": str(account.cash),
-                "realized_pnl": str(account.realized),
+                "cash": plain(account.cash),
+                "realized_pnl": plain(account.realized),
                 "positions": len(ledger.holdings_of(number)),
                 "open_orders": sum(order.account == number for order in ledger.open_orders()),
                 "instructions_standing": sum(i.account == number for i in ledger.standing_instructions()),
@@ -119,12 +121,19 @@ def move_clock(exchange: PaperExchange, body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(body.get("set"), str):
         exchange.clock.set(datetime.fromisoformat(body["set"]), running=body.get("running") is True)
     elif "advance_seconds" in body:
-        exchange.clock.advance(timedelta(microseconds=int(Decimal(str(body["advance_seconds"])) * 1_000_000)))
+        exchange.clock.advance(_seconds(body["advance_seconds"]))
     elif body.get("real") is True:
         exchange.clock.real()
     else:
         raise ValueError('give {"set": "2026-11-23T14:30:00-05:00"}, {"advance_seconds": 60} or {"real": true}')
     return clock_of(exchange)
+
+
+def _seconds(value: object) -> timedelta:
+    try:
+        return timedelta(microseconds=int(Decimal(str(value)) * 1_000_000))
+    except (ArithmeticError, ValueError) as error:
+        raise ValueError(f"advance_seconds is a number of seconds, not {value!r:.40}") from error
 
 
 def _specification(exchange: PaperExchange) -> Route:
@@ -143,7 +152,7 @@ async def _object(request: Request) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(raw) if len(raw) <= _LARGEST_BODY else None
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise Refusal(400, "the body is a JSON object")

@@ -135,7 +135,7 @@ class PaperExchange:
 
         Raises:
             ScenarioError: the scenario does not exist or is wrong; the book is then as it was.
-            BookError: the book cannot be opened.
+            BookError: the book cannot be opened, or an account number is not above zero.
         """
         book = Book(database.connect(data_dir))
         try:
@@ -256,6 +256,8 @@ class _Loading:
         from positions_mcp.paper.staging import Stage, first_trading_day
 
         scenario = load_scenario(name)
+        if min(self.accounts) < 1:
+            raise BookError(f"an account number is above zero, not {min(self.accounts)}")
         real = self.clock.now()
         now, setting = real, ClockSetting()
         today = first_trading_day(real, self.calendar, PROCESSING)

@@ -95,7 +95,7 @@ class Fault:
             raise PaperError(f"{self.kind} has no meaning for {self.operation}; it has for {', '.join(sensible)}")
         if self.times < 1:
             raise PaperError(f"a fault strikes at least once, not {self.times} times")
-        if self.seconds is not None and not 0 <= self.seconds <= 3600:
+        if self.seconds is not None and not (self.seconds.is_finite() and 0 <= self.seconds <= 3600):
             raise PaperError(f"seconds are from 0 to 3600, not {self.seconds}")
 
     @property

@@ -63,6 +63,7 @@ class Ledger:
         self.changed: set[tuple[str, object]] = set()
         self._by_id: dict[str, Instrument] = {}
         self._open_orders: dict[str, None] = {}
+        self._open_in: dict[Key, dict[str, None]] = {}
         self._standing: dict[str, None] = {}
         self._locks: dict[Key, Decimal] | None = None
 
@@ -90,10 +91,12 @@ class Ledger:
     def put_order(self, order: Order) -> None:
         """Adds or replaces an order."""
         self.orders[order.id] = order
-        if order.is_open:
-            self._open_orders[order.id] = None
-        else:
-            self._open_orders.pop(order.id, None)
+        keys = [(order.account, symbol) for symbol, _, _ in order_parts(order)]
+        for indexed in (self._open_orders, *(self._open_in.setdefault(key, {}) for key in keys)):
+            if order.is_open:
+                indexed[order.id] = None
+            else:
+                indexed.pop(order.id, None)
         self._locks = None
         self.changed.add(("order", order.id))
 
@@ -133,6 +136,10 @@ class Ledger:
     def open_orders(self) -> Iterator[Order]:
         """Orders that may still trade, oldest first."""
         return (self.orders[key] for key in list(self._open_orders))
+
+    def open_orders_in(self, account: int, symbol: str) -> Iterator[Order]:
+        """Orders of the account that may still trade the symbol, oldest first."""
+        return (self.orders[key] for key in list(self._open_in.get((account, symbol), ())))
 
     def standing_instructions(self) -> Iterator[Instruction]:
         """Instructions that still speak for contracts, oldest first."""

@@ -17,7 +17,15 @@ from positions_mcp.paper.paging import page_of
 from positions_mcp.paper.requests import Query, uuids_only
 from positions_mcp.paper.symbols import as_uuid, canonical
 from positions_mcp.paper.valuation import Valuation, ValuedPosition
-from positions_mcp.paper.wire import compact, instruction_row, instrument_type, order_row, position_row, position_type
+from positions_mcp.paper.wire import (
+    compact,
+    instruction_row,
+    instrument_type,
+    order_row,
+    position_row,
+    position_type,
+    shown_symbol,
+)
 
 _WORTH = {"MARKET_VALUE", "UNREALIZED_PNL", "DAILY_UNREALIZED_PNL", "DAILY_REALIZED_PNL"}
 Amount = Callable[[ValuedPosition], Decimal | None]
@@ -166,7 +174,8 @@ class Reader:
         sort_by, descending = order
         by_symbol = sorted(holdings, key=lambda holding: holding.symbol)
         if sort_by == "SYMBOL":
-            return by_symbol[::-1] if descending else by_symbol
+            in_order = by_symbol[::-1] if descending else by_symbol
+            return sorted(in_order, key=lambda holding: not shown_symbol(ledger.instruments[holding.symbol]))
         if sort_by == "QUANTITY":
             return sorted(by_symbol, key=lambda holding: holding.quantity, reverse=descending)
         if sort_by in _WORTH:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from positions_mcp.paper.symbols import as_uuid
 MOST_ROWS = 1000
 LONGEST_KEY = 128
 LONGEST_NUMBER = 30
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 class Query:
@@ -108,9 +110,14 @@ def json_body(body: bytes) -> Any:
         Refusal: 400 if it is none.
     """
     try:
-        return json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_no_constant)
+        text = body.decode("utf-8")
+        found = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+        if "\\u" in text:
+            # Half of a surrogate pair is no character: an answer could never repeat it.
+            json.dumps(found, ensure_ascii=False, default=str).encode()
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"the body is not valid JSON: {str(error)[:120]}") from error
+    return found
 
 
 def cancel_orders(body: bytes) -> bool:
@@ -166,13 +173,11 @@ def _row(number: int, row: object, dialect: Dialect) -> SubmittedRow:
 
 def _quantity(number: int, row: Mapping[str, object]) -> Decimal:
     text = _required_text(number, row, "quantity")
-    try:
-        value = Decimal(text) if text.isascii() and len(text) <= LONGEST_NUMBER and "_" not in text else None
-    except InvalidOperation:
-        value = None
-    if value is None or not value.is_finite() or text != text.strip():
+    # No exponent: written out, nine digits of it would fill the memory.
+    if len(text) > LONGEST_NUMBER or not _DECIMAL.fullmatch(text):
         raise _wrong(number, "quantity", "is a decimal number as a text")
-    return value
+    value = Decimal(text)
+    return whole if value == (whole := value.to_integral_value()) else value
 
 
 def _required_text(number: int, row: Mapping[str, object], field: str) -> str:

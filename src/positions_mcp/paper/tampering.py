@@ -17,6 +17,8 @@ from positions_mcp.paper.faults import AnswerTruncated, Fault
 from positions_mcp.paper.wire import compact
 
 _HTML = "<html><head><title>Service</title></head><body><h1>It works</h1></body></html>"
+_NOT_MODIFIED = 304
+"""The one status from 300 on that has no body."""
 _NEVER_SEEN = {
     "position_type": "LONG_WARRANT",
     "instrument_type": "WARRANT",
@@ -33,6 +35,8 @@ def status_response(fault: Fault, status: int, dialect: Dialect, request_id: str
         headers["retry-after"] = str(int(fault.seconds if fault.seconds is not None else Decimal(1)))
     if status < 400:
         headers["location"] = "https://redirected.invalid/"
+    if status == _NOT_MODIFIED:
+        return Response(status_code=status, headers={"x-request-id": request_id})
     return error_response(dialect, Refusal(status, f"injected: status {status}"), request_id, headers=headers)
 
 

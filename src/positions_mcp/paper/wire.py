@@ -179,9 +179,10 @@ def _average(order: Order) -> Decimal:
 
 
 def _queue_state(order: Order) -> str | None:
-    if order.releases_at is None:
-        return None
-    return "AWAITING_RELEASE" if order.status is OrderStatus.QUEUED else "RELEASED"
+    if order.status is OrderStatus.QUEUED:
+        return "AWAITING_RELEASE"
+    # One that ended before its release was never released.
+    return "RELEASED" if order.releases_at is not None and order.updated_at >= order.releases_at else None
 
 
 def _underlying_id(instrument: Instrument, ledger: Ledger) -> str | None:

@@ -136,9 +136,8 @@ def cancel_open(ledger: Ledger, account: int, symbols: set[str], now: datetime, 
 
 def end_expired(ledger: Ledger, account: int, symbol: str, now: datetime) -> None:
     """Ends every open order in a contract that has expired."""
-    for order in ledger.open_orders():
-        if order.account == account and any(part == symbol for part, _, _ in order_parts(order)):
-            ledger.put_order(_ended(order, OrderStatus.EXPIRED, now, "The contract has expired"))
+    for order in ledger.open_orders_in(account, symbol):
+        ledger.put_order(_ended(order, OrderStatus.EXPIRED, now, "The contract has expired"))
 
 
 def cancel_uncovered(ledger: Ledger, account: int, symbol: str, now: datetime) -> None:
@@ -149,9 +148,9 @@ def cancel_uncovered(ledger: Ledger, account: int, symbol: str, now: datetime) -
     holding = ledger.holdings.get((account, symbol))
     held = holding.quantity if holding else ZERO
     promised = ZERO
-    for order in ledger.open_orders():
+    for order in ledger.open_orders_in(account, symbol):
         for part, side, ratio in order_parts(order):
-            if order.account != account or part != symbol:
+            if part != symbol:
                 continue
             reduces = held != 0 and (held > 0) == (side == "SELL")
             promised += order.leaves * ratio if reduces else ZERO
