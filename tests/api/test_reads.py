@@ -143,6 +143,20 @@ async def test_a_wait_beyond_the_budget_is_not_begun():
 
 
 @pytest.mark.requirement("A-04")
+async def test_a_pause_that_outlasts_the_budget_leaves_what_the_api_last_said():
+    time = Time()
+
+    async def oversleep(seconds: float) -> None:
+        await time.sleep(seconds + 20)
+
+    options = {**time.options, "sleep": oversleep}
+    async with serving(answer(503, {"message": "closed"})) as server, server.client(**options) as client:
+        with pytest.raises(ReadFailed, match='503: "closed"'):
+            await client.get_positions(ACCOUNT)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.requirement("A-04")
 @pytest.mark.parametrize("reply", ["", "soon", "-5", "1e9", "9" * 50, "٣", "Fri, 99 Nov 2026 15:00:00 GMT"])
 def test_a_retry_after_that_says_nothing_asks_for_nothing(reply: str):
     assert retry_after_seconds(reply, NOW) is None

@@ -57,6 +57,8 @@ class ReadBudget:
             if self.monotonic() + pause >= deadline:
                 return Asked(outcome, attempts, asked_to_wait)
             await self.sleep(pause)
+            if self.monotonic() >= deadline:  # a busy machine wakes up late
+                return Asked(outcome, attempts)
 
     def _jitter(self, attempts: int) -> float:
         # The exponent is capped only so that it cannot overflow.
