@@ -107,7 +107,7 @@ async def follow_batch(operation: Operation, facts: Facts, keys_honoured: KeysHo
     for row, now in zip(operation.rows, after.rows, strict=True):
         if not _is_worth_following(row):
             continue
-        update = _update(row, now, facts.book.as_of)
+        update = _update(row, _as_deviated(row, now), facts.book.as_of)
         if any(getattr(row, name) != value for name, value in update.items()):
             changed.append(row.changed(**update, observed_at=facts.book.as_of))
     return changed
@@ -155,6 +155,15 @@ def _listed(facts: Facts) -> tuple[Instruction, ...]:
     if facts.instructions is None:
         raise ReadFailed("The account's instructions could not be read.")
     return facts.instructions
+
+
+def _as_deviated(row: Row, now: RowReport) -> RowReport:
+    """A deviation stays said, also where a later listing no longer shows it."""
+    was = row.answered
+    if was is None or was.deviation is None or now.deviation is not None:
+        return now
+    kept = {"deviation": was.deviation, "next_step": was.next_step, "advice": was.advice}
+    return now.model_copy(update={**kept, "note": "the listing now shows it as asked"})
 
 
 def _update(row: Row, now: RowReport, at: datetime) -> dict[str, Any]:
