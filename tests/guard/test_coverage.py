@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.desk import CALLER, POLICY, desk
+from guard.desk import CALLER, POLICY, Desk, desk
 from guard.exchange import ACCOUNT, FRIDAY, held, instrument, raising
 from positions_mcp.domain.enums import InstructionStatus, InstructionType, OrderSide, OrderStatus
-from positions_mcp.domain.errors import RequestRejected
+from positions_mcp.domain.errors import OutcomeUnknown, RequestRejected
 from positions_mcp.domain.exposure import exposed
 from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.positions import Book, Position
@@ -254,3 +255,75 @@ async def test_cover_is_judged_again_by_what_will_really_be_bought_back(tmp_path
         assert report.state is OperationState.REFUSED
         assert "It would leave 1 more short AAPL calls uncovered" in report.reason
         assert it.exchange.requests == []
+
+
+SPREAD = ("AAPL280121C00195000", "AAPL280121C00190000")
+
+
+def spread() -> list[Position]:
+    priced = held("AAPL", 10, price="190", number=SHARES)
+    return [priced, held(SPREAD[0], -5, price="3", number=SHORT), held(SPREAD[1], 5, price="4", number=LONG)]
+
+
+@pytest.mark.requirement("G-12")
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({"side": OrderSide.SELL}, RowState.DEVIATED),
+        ({"quantity": Decimal(6)}, RowState.DEVIATED),
+        ({"status": OrderStatus.CANCELED}, RowState.SUBMITTED),
+        ({"status": OrderStatus.EXPIRED, "filled_quantity": Decimal(4)}, RowState.SUBMITTED),
+    ],
+)
+async def test_a_long_leg_is_not_sold_on_a_buy_back_that_is_not_as_planned_or_has_ended(
+    tmp_path: Path, change: dict[str, Any], state: RowState
+) -> None:
+    async with desk(tmp_path, positions=spread()) as it:
+        it.exchange.change_answer = lambda made: [order.model_copy(update=change) for order in made]
+        report = await it.close(*SPREAD)
+        assert {row.symbol: row.state for row in report.rows} == {SPREAD[0]: state, SPREAD[1]: RowState.NOT_SENT}
+        assert it.exchange.effects == [instrument(SHORT)]
+
+
+@pytest.mark.requirement("G-12")
+async def test_a_buy_back_that_has_filled_frees_the_long_leg(tmp_path: Path) -> None:
+    async with desk(tmp_path, positions=spread()) as it:
+        filled = {"status": OrderStatus.FILLED, "filled_quantity": Decimal(5)}
+        it.exchange.change_answer = lambda made: [order.model_copy(update=filled) for order in made]
+        await it.close(*SPREAD)
+        assert it.exchange.effects == [instrument(SHORT), instrument(LONG)]
+
+
+def one_short_two_covers() -> list[Position]:
+    return [
+        held(CALL_195, -1, price="3", number=SHORT),
+        held("AAPL280121C00190000", 1, price="4", number=LONG),
+        held("AAPL280121C00185000", 1, price="5", number=4),
+    ]
+
+
+@pytest.mark.requirement("G-06", "G-12")
+async def test_two_plans_at_once_do_not_each_sell_what_the_other_counts_as_cover(tmp_path: Path) -> None:
+    first, second = "AAPL280121C00190000", "AAPL280121C00185000"
+    between: list[tuple[Desk, Operation]] = []
+
+    async def send_the_other(name: str, _operation_id: str) -> None:
+        if name == "read again" and between:
+            it, other = between.pop()
+            await it.guard.send_elicited(other, caller=CALLER, client="Claude")
+
+    async with desk(tmp_path, positions=one_short_two_covers(), checkpoint=send_the_other) as it:
+        one, other = await it.asked(first), await it.asked(second)
+        between.append((it, other))
+        report = await it.guard.send_elicited(one, caller=CALLER, client="Claude")
+        assert report.state is OperationState.REFUSED
+        assert f"Operation {other.operation_id} was sent after the account was read" in report.reason
+        assert it.exchange.effects == [instrument(4)]
+
+
+@pytest.mark.requirement("G-12")
+async def test_a_cover_under_a_request_of_unknown_outcome_is_not_counted(tmp_path: Path) -> None:
+    async with desk(tmp_path, positions=one_short_two_covers()) as it:
+        it.exchange.before.append(raising(OutcomeUnknown("dropped")))
+        await it.close("AAPL280121C00190000")
+        assert rules((await it.plan("AAPL280121C00185000")).verdict) == [Rule.UNCOVERED]

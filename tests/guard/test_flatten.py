@@ -11,7 +11,7 @@ from guard.desk import AAPL, CALLER, PASSPHRASE, POLICY, TSLA, Desk, desk
 from guard.exchange import held, instrument, raising
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
 from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.states import OperationState
+from positions_mcp.domain.states import OperationState, RowState
 from positions_mcp.guard.verdict import Rule
 
 STRICT = Policy(
@@ -98,6 +98,23 @@ async def test_a_covered_call_is_flattened_with_its_shares(tmp_path: Path) -> No
         assert [finding.rule for finding in flattening.overrides] == [Rule.UNCOVERED]
         await it.supervisor.flatten(flattening, PASSPHRASE, typed_account="19816")
         assert it.exchange.effects == [instrument(1)]
+
+
+@pytest.mark.requirement("G-05", "G-17")
+async def test_flattening_goes_on_after_an_unknown_or_deviating_outcome_and_sends_each_row_once(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await ready(it)
+        flattening = await it.supervisor.plan_flatten(19816, ["AAPL", "TSLA", "MSFT"], by="root")
+        it.exchange.before.append(raising(OutcomeUnknown("timed out")))
+        less = {"quantity": Decimal(1)}
+        it.exchange.change_answer = lambda made: [order.model_copy(update=less) for order in made]
+        report = await it.supervisor.flatten(flattening, PASSPHRASE, typed_account="19816")
+        assert {row.symbol: row.state for row in report.rows} == {
+            "TSLA": RowState.UNKNOWN,
+            "AAPL": RowState.DEVIATED,
+            "MSFT": RowState.DEVIATED,
+        }
+        assert len(it.exchange.requests) == len(set(it.exchange.requests)) == 3
 
 
 @pytest.mark.requirement("G-01", "G-17")

@@ -1,15 +1,14 @@
 """One approved operation being sent: read again, compare, judge again, then request by request.
 
 Each request is journalled as SENDING, durably, before it leaves; it leaves once; its outcome is journalled before the
-next. An unknown outcome ends the batch.
+next. An unknown or deviating outcome ends the batch, unless a person flattens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -25,12 +24,12 @@ from positions_mcp.domain.errors import (
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operations import Lease, Operation, Row
 from positions_mcp.domain.plans import Kind
-from positions_mcp.domain.policy import Channel, Policy
+from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.states import RowState, Stage
-from positions_mcp.guard import scopes
+from positions_mcp.guard import last_checks
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.facts import FactReader, Facts
-from positions_mcp.guard.rules import desk_threshold, judge, judge_record
+from positions_mcp.guard.last_checks import SentRows
 from positions_mcp.guard.senders import Answer, Outcome, Request, Sender
 from positions_mcp.guard.staleness import Comparison, as_planned
 from positions_mcp.ports import Clock, Ids, Ledger, OperationStore
@@ -89,6 +88,10 @@ class Batch:
     changes: dict[int, str] = field(default_factory=dict)
     """Rows of which less is held than was planned."""
     flat: set[int] = field(default_factory=set)
+    facts: Facts | None = None
+    """As read again before sending."""
+    counted: SentRows = frozenset()
+    """What others had sent before they were read."""
     recorded: bool = True
     """False once an outcome could not be journalled: then what is in memory is all there is."""
 
@@ -109,15 +112,17 @@ class Batch:
 
     async def _send_all(self) -> None:
         plan, sender = self.operation.plan, self.means.senders[self.operation.plan.kind]
-        facts = await self._read_again()
+        self.facts = facts = await self._read_again()
         await self._pass("read again")
         comparison = as_planned(plan) if facts is None else sender.compare(plan, facts)
         if comparison.stale:
             raise _End(" ".join(comparison.stale), Stage.STALE)
         self.flat = comparison.flat
         self.changes = comparison.notes
-        if facts is not None:
-            self._judge_again(facts, exact_sum(row.measure for row in comparison.reserving.values()))
+        if facts is not None and not plan.flatten:
+            measure = exact_sum(row.measure for row in comparison.reserving.values())
+            if why := last_checks.by_facts(self.means.policy, self.operation, facts, measure):
+                raise _End(why, Stage.REFUSED)
         for request in sender.requests(plan, comparison):
             if why := self.must_stop(self._anything_sent):
                 raise _End(why, Stage.FINISHED if self._anything_sent else Stage.LAPSED)
@@ -128,6 +133,9 @@ class Batch:
 
     async def _read_again(self) -> Facts | None:
         """The facts now. A person who flattens in a crash is not stopped by a book that cannot be read: None."""
+        if not self.operation.plan.flatten:
+            sent = await in_thread(self.means.store.sent_after_planning, self.operation.operation_id)
+            self.counted = last_checks.rows_sent(sent)
         try:
             return await self.means.facts.read(self.operation.account_id, self.operation.plan.kind)
         except UpstreamError:
@@ -136,23 +144,14 @@ class Batch:
             self.notes.append("The book could not be read again before sending.")
             return None
 
-    def _judge_again(self, facts: Facts, measure_now: Decimal) -> None:
-        plan, decision = self.operation.plan, self.operation.decision
-        if plan.flatten:
-            return
-        verdict = judge(self.means.policy, plan, facts, measure=max(plan.measure, measure_now))
-        if verdict.is_refused:
-            raise _End(verdict.shown, Stage.REFUSED)
-        if verdict.needs_desk and decision is not None and decision.channel is Channel.ELICITATION:
-            raise _End(f"Since it was approved in the client it {verdict.shown}", Stage.REFUSED)
-
     async def _send(self, sender: Sender, request: Request, comparison: Comparison) -> None:
         """One request; where provably nothing left, again for five seconds."""
         started, pause = self.means.clock.now(), 0.2
         while True:
             await self._begin(request)
+            begun = self.means.clock.now()
             await self._pass("sending journalled")
-            answer, failure = await self._ask(sender, request)
+            answer, failure = await self._ask(sender, request, begun)
             await self._pass("answered")
             await self._record(request, answer, comparison)
             await self._pass("outcome journalled")
@@ -164,8 +163,13 @@ class Batch:
             pause = min(pause * 2, 1.0)
             if why := self.must_stop(self._anything_sent):
                 raise _End(why)
-        if any(outcome.state is RowState.UNKNOWN for outcome in answer.outcomes.values()):
+        if self.operation.plan.flatten:
+            return
+        states = {outcome.state for outcome in answer.outcomes.values()}
+        if RowState.UNKNOWN in states:
             raise _End("An outcome is unknown, so nothing more was sent.")
+        if RowState.DEVIATED in states:
+            raise _End("An order deviated from the plan, so nothing more was sent.")
 
     async def _begin(self, request: Request) -> None:
         now = self.means.clock.now()
@@ -186,26 +190,23 @@ class Batch:
 
     def _check(self, ledger: Ledger, request: Request) -> None:
         """Within the transaction that journals SENDING: the rules that other processes may have changed."""
-        plan, policy, decision = self.operation.plan, self.means.policy, self.operation.decision
-        if plan.flatten:
+        operation = self.operation
+        if operation.plan.flatten:
             return
-        record = self.means.facts.record(ledger, plan.account_id)
+        record = self.means.facts.record(ledger, operation.account_id)
         measure = exact_sum(reservation.measure for reservation in request.rows.values())
-        verdict = judge_record(policy, plan, record, measure)
-        if verdict.is_refused:
-            raise Refused(verdict.shown)
-        if decision is not None and decision.channel is Channel.ELICITATION:
-            for finding in desk_threshold(policy, record.used_today, measure):
-                raise Refused(finding.message)
-        if other := scopes.known_too_late(plan, ledger.sent_after_planning(plan.plan_id)):
-            raise Refused(
-                f"Operation {other.operation_id} was sent to the same instrument after this plan was made: plan again."
-            )
+        sent = ledger.sent_after_planning(operation.operation_id)
+        if why := (
+            last_checks.by_record(self.means.policy, operation, record, measure)
+            or last_checks.by_others(operation, self.facts, sent, self.counted)
+        ):
+            raise Refused(why)
 
-    async def _ask(self, sender: Sender, request: Request) -> tuple[Answer, NothingSent | None]:
+    async def _ask(self, sender: Sender, request: Request, begun: datetime) -> tuple[Answer, NothingSent | None]:
         """Send once. Whatever happens, every row has an outcome."""
         with anyio.move_on_after(self.means.write_timeout.total_seconds(), shield=True):
             try:
+                self._expect_in_time(begun)
                 return await sender.send(self.operation, request), None
             except NothingSent as error:
                 detail = f"Not sent: {error.message}"
@@ -222,6 +223,12 @@ class Batch:
                 return self._same(request, Outcome(RowState.UNKNOWN, detail)), None
         seconds = self.means.write_timeout.total_seconds()
         return self._same(request, Outcome(RowState.UNKNOWN, f"No answer within {seconds:g} seconds.")), None
+
+    def _expect_in_time(self, begun: datetime) -> None:
+        """A process that was suspended meanwhile no longer knows what it sends into, and others may have gone on."""
+        now = self.means.clock.now()
+        if now >= self.lease.until or now - begun >= RETRY_NOTHING_SENT_FOR:
+            raise NothingSent(f"This process stood still for {(now - begun).total_seconds():.0f} s before sending.")
 
     async def _record(self, request: Request, answer: Answer, comparison: Comparison) -> None:
         if answer.unexpected:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.exposure import Exposed, Quantities, expected_quantities, exposed, nearer_zero, worsened
 from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.money import plain
-from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.operations import Operation, SentOrder
 from positions_mcp.domain.plans import Plan
 from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.states import RowState
 from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.targets import close_target, instructed_quantity
@@ -76,33 +79,56 @@ def _locked(quantity: Decimal, message: str) -> Finding:
 def obstacle(operation: Operation, position: int, facts: Facts) -> str:
     """Why a row may not be sent now: it would uncover a short option whose buy-back is not known. Empty if it may.
 
-    Buy-backs of this operation count as far as the answers showed orders for them.
+    Buy-backs of this operation count as far as the answers showed orders for them that live or have filled.
     """
     target = operation.plan.closes[position]
     held = facts.book.by_id.get(target.instrument_id)
-    if held is None or (held.is_option and held.quantity < 0):
+    if held is None or _is_short_option(held):
         return ""
     quantities = counted_on(facts, operation.operation_id)
     for done, row in zip(operation.plan.closes, operation.rows, strict=True):
-        if row.position != position and row.has_effect:
-            ordered = sum((order.quantity or Decimal(0) for order in row.orders), Decimal(0))
-            if done.instrument_id in quantities:
-                quantities[done.instrument_id] = nearer_zero(quantities[done.instrument_id], ordered)
+        as_planned = row.state in (RowState.SUBMITTED, RowState.QUEUED)
+        if row.position != position and as_planned and done.instrument_id in quantities:
+            ordered = exact_sum(_counted(order) for order in row.orders if order.side is done.side)
+            quantities[done.instrument_id] = nearer_zero(quantities[done.instrument_id], ordered)
     worse = _worsened(facts, quantities, {target.instrument_id: abs(target.quantity)})
     return _said(*worse[0]) if worse else ""
 
 
+def _counted(order: SentOrder) -> Decimal:
+    whole = order.is_open or order.status == OrderStatus.FILLED
+    return (order.quantity if whole else order.filled) or Decimal(0)
+
+
+def has_short_options(book: Book) -> bool:
+    """Whether there is anything that may lose its cover."""
+    return any(_is_short_option(position) for position in book.positions)
+
+
+def _is_short_option(position: Position) -> bool:
+    return position.is_option and position.quantity < 0
+
+
 def counted_on(facts: Facts, operation_id: str) -> Quantities:
     """What of the book can be counted on, apart from the operation itself."""
-    in_flight = {
-        target.instrument_id
+    unfinished = [
+        (target.instrument_id, row)
         for operation in facts.record.without(operation_id)
         for target, row in zip(operation.plan.targets, operation.rows, strict=True)
         if operation.plan.kind.is_close and row.is_unfinished
-    }
-    return expected_quantities(
-        facts.book, open_orders=facts.open_orders, in_flight=in_flight, outstanding=facts.outstanding
+    ]
+    quantities = expected_quantities(
+        facts.book,
+        open_orders=facts.open_orders,
+        in_flight=[key for key, _ in unfinished],
+        outstanding=facts.outstanding,
     )
+    for key, row in unfinished:
+        # No order is known of it yet, so none that was read says what it takes.
+        takes_unseen = row.state is RowState.SENDING or row.is_in_doubt
+        if takes_unseen and (position := facts.book.by_id.get(key)) and not _is_short_option(position):
+            quantities[key] = Decimal(0)
+    return quantities
 
 
 def _worsened(

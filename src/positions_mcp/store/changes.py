@@ -149,7 +149,7 @@ def record(
         awaited = awaited or stored.state is RowState.SENDING
         if stored.resolution is None:
             told.append(row)
-        elif row.state is not RowState.UNKNOWN:
+        elif row.state not in (RowState.UNKNOWN, RowState.NOT_SENT):
             told.append(row)
             overridden.append(stored.resolution.model_dump(mode="json"))
     if not told:
