@@ -244,3 +244,18 @@ def test_the_installed_command_asks_without_an_echo_and_leaves_the_terminal_as_i
     assert " echo " in shell.before
     shell.close()
     assert place.state(operation) is OperationState.AWAITING_APPROVAL
+
+
+@pytest.mark.requirement("G-02")
+def test_a_plan_that_was_exchanged_while_the_passphrase_was_typed_is_not_signed(place: Place) -> None:
+    operation = place.planned("JPM")
+    with place.at_terminal("approve", operation.operation_id) as person:
+        person.sees("Passphrase to APPROVE")
+        with place.store() as store, store._writing() as transaction:
+            another = operation.plan.changed(cancel_orders=True)
+            transaction.save(operation, "edited", operation.updated_at, plan=another)
+        person.types(PASSPHRASE)
+        code, shown = person.ends()
+    assert code == 1
+    assert "is not the plan that was shown" in " ".join(shown.split())
+    assert place.operation(operation.operation_id).decision is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import anyio
 
@@ -37,12 +38,13 @@ def run(arguments: argparse.Namespace) -> int:
         with on_error("This command decided nothing."):
             operation = record.operation(arguments.operation, arguments.mode)
             supervisor = record.supervisor(operation.plan.mode)
-            passphrase = _ask(terminal, record, supervisor, operation)
+            shown, passphrase = _ask(terminal, record, supervisor, operation)
             if passphrase is None:
                 return _INTERRUPTED
         try:
             with on_error("This command decided nothing."):
-                anyio.run(supervisor.approve, operation.operation_id, passphrase)
+                approve = partial(supervisor.approve, operation.operation_id, passphrase, digest=shown)
+                anyio.run(approve)
             done = anyio.run(_follow, terminal, supervisor, operation.operation_id)
         except KeyboardInterrupt:
             return _left_alone(terminal, record, operation)
@@ -50,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if done.anything_sent and done.state is not OperationState.REJECTED else 1
 
 
-def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: Operation) -> str | None:
-    """The passphrase, after the whole question; None where the person interrupted. Raises Refused."""
+def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: Operation) -> tuple[str, str | None]:
+    """The digest of what was shown, and the passphrase: None where the person interrupted. Raises Refused."""
     operation, question = anyio.run(supervisor.question, operation.operation_id)
     terminal.show(record.heading(operation))
     terminal.show(f"\n*** {money_at_stake(operation.plan.mode)} ***\n")
@@ -62,10 +64,11 @@ def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: 
     if halt := record.store.halt():
         terminal.show(paragraph(f"HALTED by {halt.by}: {halt.reason}. While it is, an approval is not sent."))
     try:
-        return terminal.ask_secret(f"\nPassphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): ")
+        prompt = f"\nPassphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "
+        return operation.plan.digest, terminal.ask_secret(prompt)
     except KeyboardInterrupt:
         terminal.show("Nothing was decided, nothing was sent.")
-        return None
+        return operation.plan.digest, None
 
 
 def _check_open(operation: Operation) -> None:

@@ -8,41 +8,56 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import anyio
 
 from positions_mcp.cli.approver import new_passphrase
-from positions_mcp.cli.record import Record, open_record
+from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.cli.words import paragraph
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.errors import PositionsError, StoreUnavailable
+from positions_mcp.domain.errors import ConfigurationError, PositionsError, StoreUnavailable
 from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.supervision import Approver
 from positions_mcp.settings import load
 from positions_mcp.store import DEFAULT_FILE, open_store
 from positions_mcp.store.operations import SqlOperationStore
 
+_MEMORY = Path("/dev", "shm")
+"""Where files are kept in memory: gone at the next start, and never full of what fills a disk."""
 
-@contextmanager
-def open_record_to_flatten(arguments: argparse.Namespace, terminal: Terminal) -> Iterator[Record]:
-    """The usual record where it can be written; otherwise one of its own, with the approver of the usual one."""
+
+class NotJournalled(StoreUnavailable):
+    """The operation store failed, and provably nothing was sent."""
+
+
+def flatten_on_record(
+    arguments: argparse.Namespace, terminal: Terminal, flatten: Callable[[Record], int], consequence: str
+) -> int:
+    """Flatten on the usual record; where that cannot be written, on one of its own, with the usual approver.
+
+    `flatten` raises NotJournalled where the record fails it before anything is sent: then it is asked to go again on
+    the other. `consequence` is said of any other failure to get there.
+    """
+    record, approver, why = None, None, ""
     with ExitStack() as stack:
-        approver = None
         try:
             record = stack.enter_context(open_record(arguments))
-            status = record.store.status()
-        except StoreUnavailable as error:
+            approver = _approver_of(record.store)
+            why = record.store.status().reason
+        except (ConfigurationError, StoreUnavailable) as error:
             why = error.message
-        else:
-            if status.writable:
-                yield record
-                return
-            why, approver = status.reason, _approver_of(record.store)
-        yield stack.enter_context(_emergency_record(arguments, terminal, why, approver))
+        try:
+            if record is not None and not why:
+                return flatten(record)
+        except NotJournalled as error:
+            why = error.message
+        with on_error(consequence):
+            record = stack.enter_context(_emergency_record(arguments, terminal, why, approver))
+        return flatten(record)
 
 
 def _approver_of(store: SqlOperationStore) -> Approver | None:
@@ -57,18 +72,35 @@ def _emergency_record(
     arguments: argparse.Namespace, terminal: Terminal, why: str, approver: Approver | None
 ) -> Iterator[Record]:
     settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
-    folder = Path(tempfile.mkdtemp(prefix="positions-mcp-flatten-"))
-    store = open_store(folder / DEFAULT_FILE)
+    terminal.show(paragraph(f"THE OPERATION STORE CANNOT BE USED: {why}"))
+    store = _emergency_store()
     try:
         record = Record(settings, store)
-        terminal.show(paragraph(f"THE OPERATION STORE CANNOT BE USED: {why}"))
-        terminal.show(paragraph(f"What is sent now is journalled in {folder / DEFAULT_FILE}: keep it."))
+        terminal.show(paragraph(f"What is sent now is journalled in {store.status().place}: keep it."))
         terminal.show(paragraph("Requests of other processes and unknown outcomes cannot be seen from here."))
         if approver is not None:
-            store.set_approver(approver, replacing=None, now=SystemClock().now())
+            first = approver.changed(previous_public_key=None, endorsement=None)
+            store.set_approver(first, replacing=None, now=SystemClock().now())
         else:
-            terminal.show(paragraph("The approver cannot be read either. Choose a passphrase for this once."))
+            terminal.show(paragraph("The approver cannot be relied on either. Choose a passphrase for this once."))
             anyio.run(record.supervisor().set_up_approver, new_passphrase(terminal))
         yield record
     finally:
         store.close()
+
+
+def _emergency_store() -> SqlOperationStore:
+    """A new store where one can be written; the disk that holds temporary files may be the one that is full."""
+    parents = (tempfile.gettempdir(), str(_MEMORY))
+    for parent in parents:
+        try:
+            store = open_store(Path(tempfile.mkdtemp(prefix="positions-mcp-flatten-", dir=parent)) / DEFAULT_FILE)
+        except (OSError, StoreUnavailable):
+            continue
+        if store.status().writable:
+            return store
+        store.close()
+    raise StoreUnavailable(
+        f"No record can be written in {' or '.join(parents)} either, and nothing is sent without one.",
+        hint="Set TMPDIR to a directory that can be written.",
+    )

@@ -8,17 +8,19 @@ again, and the passphrase.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import anyio
 
-from positions_mcp.cli.emergency import open_record_to_flatten
+from positions_mcp.cli.emergency import NotJournalled, flatten_on_record
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.record import Record, account_parts, on_error, os_user, settings_for
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.errors import Refused, StoreUnavailable
 from positions_mcp.domain.ids import account_id
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.states import OperationState, RowState
@@ -53,27 +55,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, ask, send once, follow. Returns the exit code: 0 once something was sent and nothing is in doubt."""
-    with controlling_terminal() as terminal, open_record_to_flatten(arguments, terminal) as record:
-        with on_error("Nothing was sent."):
-            settings = settings_for(arguments, account_id(arguments.account), mode=arguments.mode)
+    with controlling_terminal() as terminal:
+        return flatten_on_record(
+            arguments, terminal, lambda record: _flatten(terminal, record, arguments), "Nothing was sent."
+        )
+
+
+def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) -> int:
+    """Do it on one record. Raises NotJournalled where that failed and nothing was sent."""
+    with on_error("Nothing was sent."):
+        settings = settings_for(arguments, account_id(arguments.account), mode=arguments.mode)
+        with _nothing_was_sent():
             if record.store.approver() is None:
                 raise Refused("No approver is set up.", hint="Once, run: positions-mcp approver init")
             flattening = anyio.run(_plan, record, settings, arguments)
-            answers = _ask(terminal, record, settings, flattening)
-            if answers is None:
-                return _INTERRUPTED
-        operation_id = flattening.operation.operation_id
-        try:
-            with on_error("Nothing was sent."):
-                done = anyio.run(_send, record, settings, flattening, *answers)
-            terminal.show(operation_text(done))
-            if done.anything_sent is not False:
-                done = anyio.run(_follow, terminal, record, settings, done, arguments.follow)
-        except KeyboardInterrupt:
-            now = report(record.operation(operation_id), SystemClock().now())
-            terminal.show(f"\nNo longer watching. What was sent stays sent.\n{operation_text(now)}")
+        answers = _ask(terminal, record, settings, flattening)
+        if answers is None:
             return _INTERRUPTED
+    operation_id = flattening.operation.operation_id
+    try:
+        with on_error("Nothing was sent."), _nothing_was_sent():
+            done = anyio.run(_send, record, settings, flattening, *answers)
+        if done.anything_sent is False and (why := record.store.status().reason):
+            raise NotJournalled(why, hint="Nothing was sent.")
+        terminal.show(operation_text(done))
+        if done.anything_sent is not False:
+            done = anyio.run(_follow, terminal, record, settings, done, arguments.follow)
+    except KeyboardInterrupt:
+        now = report(record.operation(operation_id), SystemClock().now())
+        terminal.show(f"\nNo longer watching. What was sent stays sent.\n{operation_text(now)}")
+        return _INTERRUPTED
     return 0 if done.anything_sent and done.state is not OperationState.REJECTED else 1
+
+
+@contextmanager
+def _nothing_was_sent() -> Iterator[None]:
+    """Up to here, a store that fails has kept everything from being sent: the executor says so where it raises."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise NotJournalled(error.message, hint=error.hint) from error
 
 
 async def _plan(record: Record, settings: Settings, arguments: argparse.Namespace) -> Flattening:

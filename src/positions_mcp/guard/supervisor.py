@@ -63,13 +63,20 @@ class Supervisor:
         operation = await self._parts.operation(operation_id)
         return operation, question(operation.plan)
 
-    async def approve(self, operation_id: str, passphrase: str) -> OperationReport:
+    async def approve(self, operation_id: str, passphrase: str, *, digest: str | None = None) -> OperationReport:
         """Sign a yes to a plan that was asked about. It lapses unless a waiting call sends it in time.
 
+        `digest` is that of the plan as it was shown: another one that is stored by now is not signed.
+
         Raises:
-            Refused: wrong passphrase, or nobody asked to send it, or it is decided or expired.
+            Refused: wrong passphrase, or nobody asked to send it, or it is decided or expired, or not what was shown.
         """
         operation, _ = await self.question(operation_id)
+        if digest not in (None, operation.plan.digest):
+            raise Refused(
+                f"Operation {operation_id} is not the plan that was shown.",
+                hint="Nothing was decided. The store was altered: run positions-mcp operations verify.",
+            )
         approver = await self._approver()
         if operation.plan.flatten:
             raise Refused(f"Operation {operation_id} is a person's own: only who planned it sends it.")

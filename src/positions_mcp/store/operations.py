@@ -44,12 +44,13 @@ class SqlOperationStore:
         self._database.close()
 
     def status(self) -> StoreStatus:
-        """Whether it can be written: something is, because a full disk refuses only that."""
+        """Whether it can be written: something is, and is taken back, because a full disk refuses only that."""
         reason = self._read_only
         if not reason:
             try:
-                with self._writing() as transaction:
-                    transaction.write_something()
+                for probe in ("something to write" * 200, None):
+                    with self._writing() as transaction:
+                        keeping.put(transaction.connection, "probe", probe)
             except StoreUnavailable as error:
                 reason = error.message
         return StoreStatus(writable=not reason, reason=reason, schema_version=self._version, place=self._database.place)

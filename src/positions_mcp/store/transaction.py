@@ -143,11 +143,6 @@ class Transaction:
             state_digest=journal.digest_of(value),
         )
 
-    def write_something(self) -> None:
-        """A change without a meaning, which every other time takes back the one before."""
-        written = keeping.get(self.connection, "probe")
-        keeping.put(self.connection, "probe", None if written else "x" * 4_000)
-
     def _note(self, operation: Operation, event: str, content: dict[str, Any]) -> Operation:
         journal.append(
             self.connection,
