@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("positions_mcp.cli.tokens", "make, list and revoke the tokens of callers over HTTP"),
     "halt": ("positions_mcp.cli.halt", "stop everything destructive at once"),
     "resume": ("positions_mcp.cli.resume", "end a halt, at a terminal"),
+    "doctor": ("positions_mcp.cli.doctor", "check the installation, configuration, store, approver and clock"),
     "paper": ("positions_mcp.cli.paper", "run, reset and steer the paper exchange"),
 }
 """Command → its module and one line of help."""

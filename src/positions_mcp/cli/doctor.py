@@ -1,0 +1,266 @@
+"""`positions-mcp doctor`: is everything in place? It looks, tries whether the store takes a write, and says what it finds.
+
+With `--live` it also asks the live API, reading only, and says where its answers differ from what this program knows.
+Neither a key nor what an account holds is ever shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import stat
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from positions_mcp import __version__
+from positions_mcp.cli.options import add_settings_options, settings_from
+from positions_mcp.cli.token_file import TokenFile
+from positions_mcp.cli.words import WIDTH, instant, money_at_stake
+from positions_mcp.clock import SystemClock
+from positions_mcp.domain.errors import ConfigurationError, PositionsError
+from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.policy import Channel
+from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.text import clean, quoted
+from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.packaged import config_dir, prompts_dir
+from positions_mcp.settings import Settings, live_access
+from positions_mcp.store import DEFAULT_FILE, open_store
+
+OK, NOTE, FAIL = "ok", "note", "FAIL"
+_LIBRARIES = ("mcp", "httpx", "pydantic", "sqlalchemy", "holidays")
+_OTHERS = 0o077
+_LONGEST_LINE = 2_000
+
+
+@dataclass
+class Findings:
+    """What was found, in order, printed as it comes."""
+
+    failed: int = 0
+    notes: int = 0
+    _say: Callable[[str], None] = field(default=print)
+
+    def ok(self, subject: str, words: str) -> None:
+        """As it should be."""
+        self._line(OK, subject, words)
+
+    def note(self, subject: str, words: str) -> None:
+        """Something a person may want to change, or know."""
+        self.notes += 1
+        self._line(NOTE, subject, words)
+
+    def fail(self, subject: str, words: str) -> None:
+        """Something that does not work."""
+        self.failed += 1
+        self._line(FAIL, subject, words)
+
+    @contextmanager
+    def about(self, subject: str) -> Iterator[None]:
+        """What goes wrong in here is a failure of the subject."""
+        try:
+            yield
+        except PositionsError as error:
+            self.fail(subject, str(error))
+        except OSError as error:
+            self.fail(subject, f"{error.filename or 'a file'}: {error.strerror}.")
+
+    def _line(self, mark: str, subject: str, words: str) -> None:
+        line = clean(f"{subject}: {words}", _LONGEST_LINE)
+        # Paths and commands stay whole, to be copied.
+        fold = textwrap.TextWrapper(
+            WIDTH,
+            initial_indent=f"{mark:<5}",
+            subsequent_indent=" " * 7,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        self._say(fold.fill(line))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of `positions-mcp doctor`."""
+    add_settings_options(parser)
+    parser.add_argument("--live", action="store_true", help="also ask the live API, reading only (implies --mode live)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look at everything. Returns 0 where nothing fails, otherwise 1."""
+    if arguments.live:
+        if arguments.mode not in (None, Mode.LIVE):
+            raise ConfigurationError(f"--live with --mode {arguments.mode}.", hint="Leave one of them out.")
+        arguments.mode = Mode.LIVE
+    found = Findings()
+    _installation(found)
+    settings = _configuration(found, arguments)
+    if settings is not None:
+        _data_dir(found, settings)
+        _operations(found, settings)
+        _tokens(found, settings)
+        _clock(found, settings)
+        if arguments.live:
+            from positions_mcp.cli.doctor_live import ask_the_live_api
+
+            with found.about("live API"):
+                ask_the_live_api(found, settings)
+    ending = f"{found.notes} to note" if found.notes else "nothing to note"
+    print(f"{found.failed} failed, {ending}. No operation was touched and nothing was sent.")
+    return 1 if found.failed else 0
+
+
+def _installation(found: Findings) -> None:
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    found.ok("program", f"positions-mcp {__version__}, Python {platform.python_version()}, {libraries}")
+    try:
+        from positions_mcp.prompts import PromptText
+
+        scenarios = sorted(file.stem for file in (config_dir() / "paper").glob("*.toml"))
+        prompts = [PromptText.read(file).name for file in sorted(prompts_dir().glob("*.md"))]
+    except (OSError, ValueError) as error:
+        found.fail("packaged files", str(error))
+        return
+    if scenarios and prompts:
+        found.ok("packaged files", f"{len(prompts)} prompts; paper scenarios {', '.join(scenarios)}")
+    else:
+        found.fail("packaged files", "scenarios or prompts are missing. Install positions-mcp again.")
+
+
+def _configuration(found: Findings, arguments: argparse.Namespace) -> Settings | None:
+    try:
+        settings = settings_from(arguments)
+    except ConfigurationError as error:
+        found.fail("configuration", str(error))
+        return None
+    found.ok("configuration", f"{money_at_stake(settings.mode)}; {'; '.join(_effective(settings))}")
+    if settings.mode is Mode.LIVE:
+        with found.about("live access"):
+            found.ok("live access", f"{live_access().base_url}, with an API key")
+        if not settings.trading_enabled:
+            found.note("trading", "read-only. To let a person approve: trading.enabled = true")
+    return settings
+
+
+def _effective(settings: Settings) -> Iterator[str]:
+    """Every setting as it works out, without a secret."""
+    yield f"accounts {', '.join(map(str, settings.allowed_accounts))}"
+    yield f"data_dir {_folder(settings)}"
+    yield f"store {'PostgreSQL (store.url)' if settings.store.url else DEFAULT_FILE}"
+    for section in ("api", "paper", "trading", "approval"):
+        if section == "paper" and settings.mode is Mode.LIVE:
+            continue
+        for name, value in getattr(settings, section).model_dump(mode="json").items():
+            if value is not None and value != []:
+                yield f"{section}.{name} {quoted(value) if isinstance(value, str) else value}"
+
+
+def _data_dir(found: Findings, settings: Settings) -> None:
+    folder = _folder(settings)
+    if not folder.exists():
+        parent = next(each for each in folder.parents if each.exists())
+        if os.access(parent, os.W_OK | os.X_OK):
+            found.ok("data_dir", f"{folder} is made when it is first needed")
+        else:
+            found.fail("data_dir", f"{folder} cannot be made in {parent}. Set --data-dir to a directory of your own.")
+        return
+    with found.about("data_dir"):
+        if not folder.is_dir():
+            found.fail("data_dir", f"{folder} is not a directory.")
+            return
+        # A subfolder may be left open: nobody else gets through its parent.
+        readable = [each for each in (folder, *folder.iterdir()) if stat.S_IMODE(each.lstat().st_mode) & _OTHERS]
+        if readable:
+            names = ", ".join(str(each) for each in readable[:3])
+            found.fail("data_dir", f"open to other users: {names}. Run: chmod -R go= {folder}")
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            found.fail("data_dir", f"{folder} cannot be written.")
+        else:
+            found.ok("data_dir", f"{folder}, closed to other users")
+
+
+def _operations(found: Findings, settings: Settings) -> None:
+    url = settings.store.url
+    file = _folder(settings) / DEFAULT_FILE
+    if url is None and not file.exists():
+        found.ok("store", "no operation yet; it is made when it is first needed")
+        found.note("approver", "none. To decide at a terminal: positions-mcp approver init")
+        return
+    with found.about("store"):
+        store = open_store(url.get_secret_value() if url else file)
+        try:
+            status, verified = store.status(), store.verify()
+            approver, halt = store.approver(), store.halt()
+            unfinished = [
+                each for account in settings.allowed_accounts for each in store.unfinished(settings.mode, account)
+            ]
+        finally:
+            store.close()
+        if not status.writable:
+            found.fail("store", f"cannot be written: {status.reason}")
+        elif not verified.intact:
+            found.fail("store", f"the journal is broken: {verified.problem}. Keep it as evidence.")
+        else:
+            found.ok("store", f"writable, schema {status.schema_version}, {verified.entries} journal entries, intact")
+        if approver is not None:
+            found.ok("approver", f"{approver.fingerprint}, since {instant(approver.created_at)}")
+        elif settings.policy.channel is Channel.DESK and settings.trading_enabled:
+            found.fail("approver", "none, and only the desk may decide. Run: positions-mcp approver init")
+        else:
+            found.note("approver", "none. To decide at a terminal: positions-mcp approver init")
+        if halt is not None:
+            found.note("halt", f"{quoted(halt.reason)} since {instant(halt.at)}. It ends with: positions-mcp resume")
+        doubtful = [each.operation_id for each in unfinished if any(row.is_in_doubt or row.lease for row in each.rows)]
+        if doubtful:
+            found.note("in doubt", f"{', '.join(doubtful)}. See: positions-mcp operations show {doubtful[0]}")
+
+
+def _tokens(found: Findings, settings: Settings) -> None:
+    with found.about("tokens"):
+        tokens = TokenFile(_folder(settings)).tokens()
+        found.ok("tokens", f"{len(tokens)} callers over HTTP" if tokens else "none; they are needed for HTTP only")
+
+
+def _clock(found: Findings, settings: Settings) -> None:
+    now = SystemClock().now()
+    market = now
+    built = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
+    if now < built:
+        found.fail("clock", f"{instant(now)} is before this program was installed, {instant(built)}.")
+    else:
+        found.ok("clock", f"{instant(now)}, {now.astimezone(NEW_YORK):%a %H:%M} in New York")
+    if settings.mode is Mode.PAPER:
+        market = _paper_clock(found, settings, now)
+    with found.about("calendar"):
+        state = NewYorkCalendar().state_at(market)
+        what = "open" if state.current else "closed"
+        whose = " by the paper clock" if settings.mode is Mode.PAPER else ""
+        early = " (early close)" if state.next.early_close else ""
+        session = f"{state.next.opens:%a %Y-%m-%d %H:%M}-{state.next.closes:%H:%M}{early}"
+        found.ok("calendar", f"the market is {what}{whose}; next session {session} New York")
+
+
+def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime:
+    """The time of the paper book, if there is one."""
+    from positions_mcp.cli.composition import open_venue
+    from positions_mcp.paper.database import FILE_NAME
+
+    if not (_folder(settings) / FILE_NAME).exists():
+        found.ok("paper book", "none yet; it is made when it is first needed")
+        return now
+    try:
+        with open_venue(settings) as venue:
+            market = venue.clock.now()
+    except Exception as error:  # whatever a damaged file makes of the database library
+        found.fail("paper book", f"{str(error).rstrip('.')}. To begin again: positions-mcp paper reset")
+        return now
+    found.ok("paper book", f"its clock says {instant(market)}")
+    return market
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.data_dir.expanduser().absolute()

@@ -1,0 +1,136 @@
+"""What `doctor --live` asks the live API: reads only. Of what they answer, counts and names of fields are shown."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import anyio
+
+from positions_mcp.cli.composition import open_venue
+from positions_mcp.cli.drift import Drift, drift_of
+from positions_mcp.clock import SystemClock
+from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.orders import Order
+from positions_mcp.domain.positions import Position
+from positions_mcp.domain.records import Record, Response
+from positions_mcp.settings import Settings, live_access
+
+if TYPE_CHECKING:
+    from positions_mcp.cli.doctor import Findings
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+WORTH_A_NOTE = timedelta(seconds=5)
+TOO_MUCH = timedelta(seconds=60)
+"""Approvals and leases are measured in tens of seconds."""
+_SECONDS = 10
+
+
+def ask_the_live_api(found: Findings, settings: Settings) -> None:
+    """Compare the clocks, and read the first page of positions, orders and instructions of every account."""
+    _compare_clocks(found, live_access().base_url)
+    anyio.run(_read_accounts, found, settings)
+
+
+async def _read_accounts(found: Findings, settings: Settings) -> None:
+    with open_venue(settings) as venue:
+        async with venue.connect() as client:
+            for account in settings.allowed_accounts:
+                await _read(found, f"positions of {account}", Position, partial(client.get_positions, account))
+                await _read(found, f"orders of {account}", Order, partial(client.get_orders, account))
+                instructions = partial(client.get_position_instructions, account)
+                await _read(found, f"instructions of {account}", Instruction, instructions)
+
+
+async def _read(
+    found: Findings, subject: str, kind: type[RecordT], read: Callable[[], Awaitable[Response[list[RecordT]]]]
+) -> None:
+    try:
+        page = await read()
+    except PositionsError as error:
+        if kind is Order:
+            found.note(subject, f"cannot be read, so operations are followed by the book alone: {error}")
+        else:
+            found.fail(subject, str(error))
+        return
+    drift = drift_of(kind, page.data)
+    total = page.metadata.total_items
+    counted = f"{drift.records} read" + (f" of {total}" if total not in (None, drift.records) else "")
+    if page.unreadable:
+        reasons = "; ".join(sorted({each.reason for each in page.unreadable})[:3])
+        found.fail(subject, f"{counted}; {len(page.unreadable)} rows are not what this program knows: {reasons}")
+    elif drift.is_none:
+        found.ok(subject, f"{counted}; every field and value is known{_never_sent(drift)}")
+    else:
+        found.note(subject, f"{counted}; {_differences(drift)}{_never_sent(drift)}")
+
+
+def _differences(drift: Drift) -> str:
+    parts = (
+        ("fields not known here", drift.new_fields),
+        ("values not known here", drift.new_values),
+        ("fields that cannot be read", drift.unreadable_fields),
+    )
+    return "; ".join(f"{words}: {', '.join(names)}" for words, names in parts if names)
+
+
+def _never_sent(drift: Drift) -> str:
+    return f"; never sent: {', '.join(drift.never_sent)}" if drift.never_sent else ""
+
+
+def _compare_clocks(found: Findings, base_url: str) -> None:
+    before = SystemClock().now()
+    try:
+        theirs = _date_of(base_url)
+    except (OSError, ValueError) as error:
+        found.note("clock against the API", f"not compared: {error}")
+        return
+    after = SystemClock().now()
+    # The header has whole seconds, and was written at some moment between the question and the answer.
+    off = max(theirs - after, before - (theirs + timedelta(seconds=1)), timedelta())
+    words = f"{off.total_seconds():.0f} s apart" if off else "agrees within a second"
+    if off > TOO_MUCH:
+        found.fail("clock against the API", f"{words}. Set this machine's clock.")
+    elif off > WORTH_A_NOTE:
+        found.note("clock against the API", f"{words}. Deadlines go by this machine's clock.")
+    else:
+        found.ok("clock against the API", words)
+
+
+def _date_of(base_url: str) -> datetime:
+    """The Date header of whatever the server answers, asked for without the key.
+
+    Raises:
+        OSError: no answer. ValueError: an answer without a date.
+    """
+    if urlsplit(base_url).scheme not in ("https", "http"):
+        raise ValueError("not a web address")
+    request = urllib.request.Request(base_url, method="HEAD")  # noqa: S310 — the scheme is checked above
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()), _NoRedirects()
+    )
+    try:
+        with opener.open(request, timeout=_SECONDS) as answer:
+            header = answer.headers.get("Date")
+    except urllib.error.HTTPError as refusal:
+        header = refusal.headers.get("Date")
+        refusal.close()
+    if not header:
+        raise ValueError("the answer has no Date")
+    return parsedate_to_datetime(header)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Another server's date would say nothing."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
