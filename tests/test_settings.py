@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,13 @@ def test_the_policy_has_every_limit_that_the_settings_have(config: Path) -> None
     policy = load({"trading": limits, "approval": {"channel": "desk", "desk_above": 9}}).policy
     assert {name: getattr(policy, name) for name in limits} == limits
     assert (policy.channel, policy.desk_above) == (Channel.DESK, 9)
+
+
+@pytest.mark.requirement("I-03")
+def test_the_exercise_deadline_may_be_earlier_and_never_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().policy.exercise_deadline == time(17, 30)
+    monkeypatch.setenv("POSITIONS_MCP_TRADING__EXERCISE_DEADLINE", "16:15")
+    assert load().policy.exercise_deadline == time(16, 15)
+    monkeypatch.setenv("POSITIONS_MCP_TRADING__EXERCISE_DEADLINE", "17:31")
+    with pytest.raises(ConfigurationError, match="up to 17:30"):
+        load()

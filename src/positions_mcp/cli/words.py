@@ -46,8 +46,11 @@ def operation_text(report: OperationReport) -> str:
     """An operation for a person: the headline, why, what is known and left of each target, and what to do next."""
     said = [
         clean(report.headline),
-        f"{report.operation_id}: {report.kind}, cancel_orders {str(report.cancel_orders).lower()}",
+        f"{report.operation_id}: {report.kind}"
+        + (f", cancel_orders {str(report.cancel_orders).lower()}" if report.kind.is_close else ""),
     ]
+    if report.batch is not None:
+        said.append(paragraph(report.batch.headline, indent="  "))
     said += [paragraph(text, indent="  ") for text in (report.decision, report.reason, report.not_followed) if text]
     lines = iter(table(("SYMBOL", "STATE", "PLANNED", "LEFT", "ORDERS"), map(_cells, report.rows)))
     said.append(next(lines))
@@ -76,5 +79,5 @@ def order_text(order: SentOrder) -> str:
 
 
 def _cells(row: RowReport) -> tuple[str, ...]:
-    left = "not read" if row.residual is None else plain(row.residual)
+    left = "-" if row.instruction_id else "not read" if row.residual is None else plain(row.residual)
     return row.symbol, row.state, row.planned, left, ", ".join(map(order_text, row.orders)) or "-"

@@ -79,7 +79,7 @@ class ByException(_Frozen):
         """In words, with the day it would happen."""
         when = "today" if self.expires_today else "at expiration"
         if self.exercised is None:
-            return f"{when} not known without a price"
+            return f"{when}: not known without a price"
         uncovers = f"; leaves {', '.join(each.said for each in self.uncovers)}" if self.uncovers else ""
         happens = f"exercised {when}: {self.effect.said}" if self.exercised else f"expires worthless {when}"
         return f"at this price {happens}{uncovers}"
