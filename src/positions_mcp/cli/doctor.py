@@ -1,4 +1,4 @@
-"""`positions-mcp doctor`: is everything in place? It looks, tries whether the store takes a write, and says what it finds.
+"""`positions-mcp doctor`: is everything in place? It looks, tries whether the store takes a write, and says it.
 
 With `--live` it also asks the live API, reading only, and says where its answers differ from what this program knows.
 Neither a key nor what an account holds is ever shown.
