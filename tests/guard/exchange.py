@@ -89,6 +89,8 @@ class Exchange:
     """Taken one by one before the effect of a write."""
     after: list[Fault] = field(default_factory=list)
     """Taken one by one after the effect of a write, before its answer."""
+    between_reads: list[Callable[[], None]] = field(default_factory=list)
+    """Taken one by one after the first of the next two reads of the book and the orders."""
     change_answer: Callable[[list[Order]], list[Order]] | None = None
     queue: bool = False
     reject: str = ""
@@ -116,6 +118,7 @@ class Exchange:
         if self.reads_fail:
             raise ReadFailed("The exchange does not answer.")
         rows = tuple(p for p in self.positions.values() if not instrument_ids or p.instrument_id in instrument_ids)
+        self._something_happens()
         return Book(account_id=account_id, positions=rows, as_of=self.clock.now(), consistent=self.consistent)
 
     async def read_orders(
@@ -128,7 +131,9 @@ class Exchange:
     ) -> tuple[Order, ...]:
         if self.orders_fail:
             raise ReadFailed("Orders cannot be read.")
-        return tuple(o for o in self.orders.values() if not instrument_ids or o.instrument_id in instrument_ids)
+        found = tuple(o for o in self.orders.values() if not instrument_ids or o.instrument_id in instrument_ids)
+        self._something_happens()
+        return found
 
     async def get_position_instructions(
         self, account_id: AccountId, instrument_id: str | None = None
@@ -142,6 +147,10 @@ class Exchange:
 
     async def close_positions(self, account_id: AccountId, cancel_orders: bool | None = None) -> Response[list[Order]]:
         return await self._write(f"close all cancel_orders={cancel_orders}", list(self.positions))
+
+    def _something_happens(self) -> None:
+        if self.between_reads:
+            self.between_reads.pop(0)()
 
     def fill(self, number: int, quantity: int | None = None) -> None:
         """Fill every open order of an instrument, wholly or `quantity` of it."""

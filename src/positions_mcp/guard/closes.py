@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from positions_mcp.domain.enums import OrderStatus
@@ -11,7 +12,7 @@ from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operations import Operation, Row, SentOrder
 from positions_mcp.domain.orders import Order
-from positions_mcp.domain.plans import CloseTarget, Plan
+from positions_mcp.domain.plans import CloseTarget, HeldTarget, Plan
 from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.records import Response
 from positions_mcp.domain.states import RowState
@@ -20,16 +21,16 @@ from positions_mcp.guard import coverage, following
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.senders import Answer, Outcome, Request
 from positions_mcp.guard.staleness import Comparison, compare_closes
-from positions_mcp.ports import OrdersReader, OrderWriter
+from positions_mcp.ports import OrderWriter
 
 
 class Closes:
     """Implements `positions_mcp.guard.senders.Sender` for both kinds of close."""
 
-    def __init__(self, policy: Policy, writer: OrderWriter, orders: OrdersReader | None) -> None:
+    def __init__(self, policy: Policy, writer: OrderWriter, write_timeout: timedelta) -> None:
         self._policy = policy
         self._writer = writer
-        self._orders = orders
+        self._write_timeout = write_timeout
 
     def compare(self, plan: Plan, facts: Facts) -> Comparison:
         """The book just read against the plan."""
@@ -56,13 +57,13 @@ class Closes:
             response = await self._writer.close_positions(plan.account_id, plan.cancel_orders)
         else:
             (position,) = request.rows
-            target = plan.closes[position]
+            target = plan.closings[position]
             response = await self._writer.close_position(plan.account_id, target.instrument_id, plan.cancel_orders)
         return account_for(plan, request, response)
 
     async def follow(self, operation: Operation, facts: Facts) -> Sequence[Row]:
         """What the book and the orders now say of each row."""
-        return await following.follow_closes(operation, facts, self._orders)
+        return following.follow_closes(operation, facts, self._write_timeout)
 
 
 def account_for(plan: Plan, request: Request, response: Response[list[Order]]) -> Answer:
@@ -73,7 +74,7 @@ def account_for(plan: Plan, request: Request, response: Response[list[Order]]) -
         position = _row_of(order, plan, request)
         strays.append(order) if position is None else of_row[position].append(order)
     outcomes = {
-        position: _outcome(plan.closes[position], reservation.expected_quantity, of_row[position], response)
+        position: _outcome(plan.closings[position], reservation.expected_quantity, of_row[position], response)
         for position, reservation in request.rows.items()
     }
     return Answer(outcomes, _said_of_strays(strays, response))
@@ -81,12 +82,14 @@ def account_for(plan: Plan, request: Request, response: Response[list[Order]]) -
 
 def _row_of(order: Order, plan: Plan, request: Request) -> int | None:
     for position in request.rows:
-        if _is_for(order, plan.closes[position]):
+        if _is_for(order, plan.closings[position]):
             return position
     return None
 
 
-def _is_for(order: Order, target: CloseTarget) -> bool:
+def _is_for(order: Order, target: CloseTarget | HeldTarget) -> bool:
+    if isinstance(target, HeldTarget) and target.is_everything:
+        return True
     if order.instrument_id is not None:
         return order.instrument_id.lower() == target.instrument_id
     if order.contract is not None:
@@ -95,7 +98,10 @@ def _is_for(order: Order, target: CloseTarget) -> bool:
 
 
 def _outcome(
-    target: CloseTarget, expected: Decimal | None, orders: Sequence[Order], response: Response[list[Order]]
+    target: CloseTarget | HeldTarget,
+    expected: Decimal | None,
+    orders: Sequence[Order],
+    response: Response[list[Order]],
 ) -> Outcome:
     request_id = response.metadata.request_id
     if not orders:
@@ -108,9 +114,12 @@ def _outcome(
         why = "; ".join(order.details for order in kept if order.details)
         detail = f"The order was rejected: {why}." if why else "The order was rejected."
         return Outcome(RowState.REJECTED, detail, kept, request_id=request_id, ended=True)
+    state = RowState.QUEUED if any(order.is_queued for order in living) else RowState.SUBMITTED
+    if isinstance(target, HeldTarget):
+        detail = f"{len(orders) - len(living)} of {len(orders)} orders were rejected." if living != orders else ""
+        return Outcome(state, detail, kept, request_id=request_id)
     if deviation := _deviation(target, expected, living):
         return Outcome(RowState.DEVIATED, deviation, kept, request_id=request_id)
-    state = RowState.QUEUED if any(order.is_queued for order in living) else RowState.SUBMITTED
     return Outcome(state, "", kept, request_id=request_id)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import anyio
+
 from positions_mcp.domain.errors import UpstreamError
-from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.orders import Order
@@ -27,6 +28,9 @@ from positions_mcp.ports import (
     PositionsReader,
 )
 
+_LATEST = 200
+"""Operations that are looked at for what one in doubt may have done, apart from those sent after it was planned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -35,10 +39,17 @@ class Record:
     used_today: Decimal
     halt: Halt | None
     unfinished: tuple[Operation, ...]
+    recent: tuple[Operation, ...] = ()
+    """While an outcome is not known: other operations that may have been sent about when its request was, or since."""
 
     def without(self, operation_id: str) -> tuple[Operation, ...]:
         """Unfinished operations other than this one."""
         return tuple(operation for operation in self.unfinished if operation.operation_id != operation_id)
+
+    def beside(self, operation_id: str) -> tuple[Operation, ...]:
+        """Other operations that may have done what this one, in doubt, seems to have done."""
+        known = {operation.operation_id: operation for operation in (*self.recent, *self.unfinished)}
+        return tuple(operation for key, operation in known.items() if key != operation_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +57,17 @@ class Facts:
     """Everything the rules look at. None means it could not be read, and the rules say so."""
 
     book: Book
-    open_orders: tuple[Order, ...] | None
+    orders: tuple[Order, ...] | None
+    """Every order of the account, read before the book: one that had filled by then shows in the book too."""
     outstanding: Outstanding | None
     record: Record
     instructions: tuple[Instruction, ...] | None = None
-    """As listed. Read where an option is held, or where they are what it is about."""
+    """As listed, where an option is held or they are what it is about."""
+
+    @property
+    def open_orders(self) -> tuple[Order, ...] | None:
+        """Orders that may still fill; None where orders could not be read."""
+        return None if self.orders is None else tuple(order for order in self.orders if order.is_open)
 
     @property
     def open_order_ids(self) -> frozenset[str] | None:
@@ -83,18 +100,34 @@ class FactReader:
     async def read(self, account_id: AccountId, kind: Kind | None = None) -> Facts:
         """The facts of one account, now, for an operation of some kind.
 
+        The book is read last: what an order or an instruction takes from it meanwhile counts twice rather than never.
+
         Raises UpstreamError where the book itself cannot be read.
         """
+        orders: tuple[Order, ...] | None = None
+        listed: tuple[Instruction, ...] | None = None
+
+        async def read_orders() -> None:
+            nonlocal orders
+            orders = await self._orders_of(account_id)
+
+        async def read_instructions() -> None:
+            nonlocal listed
+            listed = await self._instructions_of(account_id)
+
+        async with anyio.create_task_group() as side_by_side:
+            side_by_side.start_soon(read_orders)
+            side_by_side.start_soon(read_instructions)
         book = await self._positions.read_book(account_id)
         about_instructions = kind is not None and not kind.is_close
-        matter = about_instructions or any(position.is_option for position in book.positions)
-        listed = await self._instructions_of(account_id) if matter else ()
+        if not about_instructions and not any(position.is_option for position in book.positions):
+            listed = ()
         now = self._market_clock.now()
         return Facts(
             book=book,
-            open_orders=await self.open_orders(account_id),
+            orders=orders,
             outstanding=None if listed is None else Outstanding(listed, now=now, calendar=self._calendar),
-            record=await in_thread(self.record, self._store, account_id),
+            record=await in_thread(self._whole_record, account_id),
             instructions=listed,
         )
 
@@ -107,17 +140,23 @@ class FactReader:
             unfinished=ledger.unfinished(self._mode, account_id),
         )
 
-    async def open_orders(
-        self, account_id: AccountId, instrument_ids: Iterable[InstrumentId] = ()
-    ) -> tuple[Order, ...] | None:
-        """Orders that may still fill; None where they cannot be read."""
+    def _whole_record(self, account_id: AccountId) -> Record:
+        record = self.record(self._store, account_id)
+        in_doubt = [each.operation_id for each in record.unfinished if any(row.is_in_doubt for row in each.rows)]
+        if not in_doubt:
+            return record
+        since = [sent for each in in_doubt for sent in self._store.sent_after_planning(each)]
+        latest = self._store.operations(account_id=account_id, limit=_LATEST)
+        return replace(record, recent=tuple(each for each in (*since, *latest) if each.plan.mode is self._mode))
+
+    async def _orders_of(self, account_id: AccountId) -> tuple[Order, ...] | None:
+        """Every order of the account; None where they cannot be read."""
         if self._orders is None:
             return None
         try:
-            orders = await self._orders.read_orders(account_id, instrument_ids=tuple(instrument_ids))
+            return await self._orders.read_orders(account_id)
         except UpstreamError:
             return None
-        return tuple(order for order in orders if order.is_open)
 
     async def _instructions_of(self, account_id: AccountId) -> tuple[Instruction, ...] | None:
         """The instructions as listed; None where they cannot be read."""

@@ -6,39 +6,46 @@ has not changed proves nothing, and only a person settles that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.errors import UpstreamError
+from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
+from positions_mcp.domain.ids import OrderId
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operations import Conclusion, Operation, Resolution, Row, SentOrder
 from positions_mcp.domain.orders import Order
-from positions_mcp.domain.plans import CloseTarget
+from positions_mcp.domain.plans import CloseTarget, HeldTarget
 from positions_mcp.domain.positions import Book
+from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.domain.states import RowState
+from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
-from positions_mcp.ports import OrdersReader
+from positions_mcp.guard.held import left_of
 
 CLOCK_SKEW = timedelta(seconds=5)
 """How far the exchange's clock may be behind this one when an order is matched to a request."""
+LATE = timedelta(seconds=10)
+"""How long after the last moment of a request its order may still be made."""
 PROGRAM = "positions-mcp"
 
 
-async def follow_closes(operation: Operation, facts: Facts, reader: OrdersReader | None) -> Sequence[Row]:
-    """Rows that have changed, from the book just read and the orders of the operation's instruments."""
-    followed = [row for row in operation.rows if _is_worth_following(row)]
-    if not followed:
-        return ()
-    orders = await _orders_of(operation, followed, reader)
+def follow_closes(operation: Operation, facts: Facts, write_timeout: timedelta) -> Sequence[Row]:
+    """Rows that have changed, by the account's orders and the book that was read after them."""
+    orders = None if facts.orders is None else {order.id: order for order in facts.orders}
     changed = []
-    for row in followed:
-        target = operation.plan.closes[row.position]
+    for row in operation.rows:
+        if not _is_worth_following(row):
+            continue
+        target = operation.plan.closings[row.position]
         update = _observed(row, target, facts.book, orders)
-        if row.is_in_doubt:
-            update |= _concluded(operation, row, target, facts, orders)
+        if isinstance(target, HeldTarget):
+            # What is left of a whole account is no one number, so its end shows in the orders.
+            read = update.get("orders", ())
+            update["ended"] |= bool(read) and facts.book.is_complete and not any(order.is_open for order in read)
+        elif row.is_in_doubt:
+            update |= _concluded(operation, row, target, facts, write_timeout)
         if any(getattr(row, name) != value for name, value in update.items()):
             changed.append(row.changed(**update, observed_at=facts.book.as_of))
     return changed
@@ -48,28 +55,18 @@ def _is_worth_following(row: Row) -> bool:
     return row.is_unfinished and row.state is not RowState.SENDING
 
 
-async def _orders_of(operation: Operation, rows: Sequence[Row], reader: OrdersReader | None) -> dict[str, Order] | None:
-    """Orders by id, of every instrument that is followed; None where orders cannot be read."""
-    if reader is None:
-        return None
-    instruments = [operation.plan.targets[row.position].instrument_id for row in rows]
-    try:
-        found = await reader.read_orders(operation.account_id, instrument_ids=instruments)
-    except UpstreamError:
-        return None
-    return {order.id: order for order in found}
-
-
-def _observed(row: Row, target: CloseTarget, book: Book, orders: dict[str, Order] | None) -> dict[str, Any]:
+def _observed(
+    row: Row, target: CloseTarget | HeldTarget, book: Book, orders: dict[OrderId, Order] | None
+) -> dict[str, Any]:
     update: dict[str, Any] = {}
-    held = book.by_id.get(target.instrument_id)
-    if held is not None or book.is_complete:
-        update["residual"] = held.quantity if held is not None else Decimal(0)
+    if (left := left_of(target, book)) is not None:
+        update["residual"] = left
     if not row.orders:
         update["ended"] = row.has_effect and update.get("residual") == 0
         return update
     if orders is None:
-        update["ended"] = update.get("residual") == 0
+        # Flat by whatever means: an order that was open when last read may still trade.
+        update["ended"] = update.get("residual") == 0 and not any(order.is_open for order in row.orders)
         return update
     # An end is an end only once what is left was read with it.
     read = tuple(SentOrder.of(orders[o.order_id]) if o.order_id in orders else o for o in row.orders)
@@ -87,60 +84,75 @@ def _observed(row: Row, target: CloseTarget, book: Book, orders: dict[str, Order
 
 
 def _concluded(
-    operation: Operation, row: Row, target: CloseTarget, facts: Facts, orders: dict[str, Order] | None
+    operation: Operation, row: Row, target: CloseTarget, facts: Facts, write_timeout: timedelta
 ) -> dict[str, Any]:
-    """A resolution with its evidence, or nothing."""
+    """A resolution with its evidence; nothing where anything else may explain what is seen."""
+    if facts.orders is None or row.sent_at_market is None:
+        return {}
+    since, until = row.sent_at_market - CLOCK_SKEW, row.sent_at_market + write_timeout + LATE
+    others = facts.record.beside(operation.operation_id)
+    rivals = [rival for other in others for rival in _rivals(other, target, since)]
+    if any(not rival.orders for rival in rivals):
+        return {}
     at = facts.book.as_of
-    if found := _orders_it_made(operation, row, target, facts, orders):
-        named = ", ".join(f"{order.side} {plain(order.quantity or Decimal(0))} {order.status}" for order in found)
+    theirs = {order.order_id for other in others for each in other.rows for order in each.orders}
+    new = [order for order in facts.orders if order.id not in theirs]
+    if found := _orders_it_made(row, target, new, since, until):
+        named = ", ".join(f"{target.side} {plain(o.quantity or Decimal(0))} {label(o.status)}" for o in found)
         evidence = f"An order for {target.symbol} appeared after it was sent: {named}."
         kept = tuple(SentOrder.of(order) for order in found)
-        ended = not any(order.is_open for order in found)
+        ended = left_of(target, facts.book) is not None and not any(order.is_open for order in found)
         return {"resolution": _took_effect(evidence, at), "orders": kept, "ended": ended}
-    if evidence := _shown_by_book(row, target, facts.book):
-        return {"resolution": _took_effect(evidence, at), "ended": True}
-    return {}
+    explained = rivals or any(_may_explain(order, target, since) for order in facts.orders)
+    # Overnight, assignment and expiry empty positions too.
+    if explained or left_of(target, facts.book) != 0 or new_york_day(at) != new_york_day(since):
+        return {}
+    expected = row.expected_quantity or target.order_quantity
+    evidence = f"{target.symbol} is flat now; {plain(expected)} were to be closed when it was sent."
+    return {"resolution": _took_effect(evidence, at), "ended": True}
+
+
+def _rivals(other: Operation, target: CloseTarget, since: datetime) -> Iterator[Row]:
+    """Rows of another operation that may have traded the target since then. A request for all may trade anything."""
+    for its_target, row in zip(other.plan.targets, other.rows, strict=True):
+        touches = its_target.instrument_id == target.instrument_id or other.plan.kind.is_account_wide
+        may_have = row.has_effect or row.is_in_doubt or row.state is RowState.SENDING
+        moments = (row.sent_at_market, row.observed_at)
+        recent = not row.ended or any(moment is not None and moment >= since for moment in moments)
+        if touches and may_have and recent:
+            yield row
 
 
 def _orders_it_made(
-    operation: Operation, row: Row, target: CloseTarget, facts: Facts, orders: dict[str, Order] | None
+    row: Row, target: CloseTarget, new: Sequence[Order], since: datetime, until: datetime
 ) -> list[Order]:
-    """Orders on the right side for the expected quantity that appeared when it was sent and are nobody else's."""
-    if orders is None or row.sent_at_market is None:
-        return []
-    others = {
-        order.order_id
-        for other in facts.record.without(operation.operation_id)
-        for its_row in other.rows
-        for order in its_row.orders
-    }
+    """Market orders on the planned side that were made while it was sent, if they come to the expected quantity."""
     found = [
         order
-        for order in orders.values()
+        for order in new
         if order.instrument_id == target.instrument_id
         and order.side is target.side
-        and order.id not in others
-        and _appeared_with(order, row.sent_at_market)
+        and order.order_type is OrderType.MARKET
+        and order.created_at is not None
+        and since <= order.created_at <= until
+        and not _was_refused(order)
     ]
+    quantities = [order.quantity for order in found if order.quantity is not None]
     expected = row.expected_quantity or target.order_quantity
-    together = exact_sum(order.quantity for order in found if order.quantity is not None)
-    return found if found and together == expected else []
+    return found if found and len(quantities) == len(found) and exact_sum(quantities) == expected else []
 
 
-def _appeared_with(order: Order, sent_at: datetime) -> bool:
-    return order.created_at is not None and order.created_at >= sent_at - CLOCK_SKEW
+def _may_explain(order: Order, target: CloseTarget, since: datetime) -> bool:
+    """Whether an order may have emptied the position since then, or may yet trade more than it held."""
+    opposite = OrderSide.BUY if target.side is OrderSide.SELL else OrderSide.SELL
+    if order.instrument_id not in (None, target.instrument_id) or order.side is opposite or _was_refused(order):
+        return False
+    moved_at = order.updated_at or order.created_at
+    return order.is_open or (order.filled_quantity != 0 and (moved_at is None or moved_at >= since))
 
 
-def _shown_by_book(row: Row, target: CloseTarget, book: Book) -> str:
-    """Evidence from the book alone: exactly what was to be closed is gone."""
-    expected = row.expected_quantity or target.order_quantity
-    held = book.by_id.get(target.instrument_id)
-    if held is None and not book.is_complete:
-        return ""
-    left = held.quantity if held is not None else Decimal(0)
-    if left == 0:
-        return f"{target.symbol} is flat now; {plain(expected)} were to be closed when it was sent."
-    return ""
+def _was_refused(order: Order) -> bool:
+    return order.status is OrderStatus.REJECTED and not order.filled_quantity
 
 
 def _took_effect(evidence: str, at: datetime) -> Resolution:

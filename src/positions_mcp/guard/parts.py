@@ -88,7 +88,7 @@ class Parts:
 
     def senders(self) -> dict[Kind, Sender]:
         """How each kind is sent."""
-        closes = Closes(self.policy, self.order_writer, self.orders)
+        closes = Closes(self.policy, self.order_writer, self.write_timeout)
         senders: dict[Kind, Sender] = {Kind.CLOSE_POSITIONS: closes, Kind.CLOSE_ALL_POSITIONS: closes}
         if self.instruction_writer is not None:
             clearing = Clearing(
