@@ -10,7 +10,7 @@ from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError, UpstreamError
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operations import Operation, Row, SentOrder
-from positions_mcp.domain.plans import Target
+from positions_mcp.domain.plans import CloseTarget, HeldTarget, Target
 from positions_mcp.domain.text import label
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.reports import OperationReport, report
@@ -48,8 +48,11 @@ async def _shown(parts: Parts, operation: Operation, row: Row) -> list[str]:
     book = await parts.positions.read_book(operation.account_id)
     held = book.by_id.get(target.instrument_id)
     holding = "none" if held is None else plain(held.quantity)
-    said = [f"Held now: {holding} {target.symbol}" + ("" if book.is_complete else " (the listing was incomplete)")]
-    if target.action == "close":
+    incomplete = "" if book.is_complete else " (the listing was incomplete)"
+    said = [f"Held now: {holding} {target.symbol}{incomplete}"]
+    if isinstance(target, HeldTarget) and target.is_everything:
+        said = [f"Held now: {sum(position.quantity != 0 for position in book.positions)} positions{incomplete}"]
+    if isinstance(target, CloseTarget | HeldTarget):
         return [*said, *await _orders(parts, operation, target)]
     return [*said, *await _instructions(parts, operation, target)]
 

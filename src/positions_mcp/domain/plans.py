@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from positions_mcp.domain.enums import InstructionType, OrderSide
-from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId
+from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
 from positions_mcp.domain.money import exact_sum
 
 
@@ -99,6 +99,21 @@ class CloseTarget(_Target):
         return self
 
 
+class HeldTarget(_Target):
+    """Whatever is held when it is sent, for a person who flattens although the book cannot be read.
+
+    It is held of the instrument, or of the whole account where the id is the nil UUID. Nothing of its size is known.
+    """
+
+    action: Literal["close_held"] = "close_held"
+    priced: Literal[False] = False
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it stands for the whole account."""
+        return self.instrument_id == NIL_UUID
+
+
 class InstructionTarget(_Target):
     """One row of a batch of exercise instructions: whole contracts under a caller's key."""
 
@@ -126,7 +141,7 @@ class CancelTarget(_Target):
     consequences: tuple[str, ...] = ()
 
 
-Target = Annotated[CloseTarget | InstructionTarget | CancelTarget, Field(discriminator="action")]
+Target = Annotated[CloseTarget | HeldTarget | InstructionTarget | CancelTarget, Field(discriminator="action")]
 
 _ACTION_OF_KIND = {
     Kind.CLOSE_POSITIONS: "close",
@@ -158,9 +173,15 @@ class Plan(Frozen):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Plan:
-        if any(target.action != _ACTION_OF_KIND[self.kind] for target in self.targets):
+        held = [target for target in self.targets if isinstance(target, HeldTarget)]
+        others = [target for target in self.targets if target not in held]
+        if any(target.action != _ACTION_OF_KIND[self.kind] for target in others):
             raise ValueError(f"a target does not fit a plan to {self.kind}")
-        closed = [target.instrument_id for target in self.targets if target.action == "close"]
+        if held and not (self.flatten and self.kind.is_close):
+            raise ValueError("only a person who flattens closes what was not read")
+        if any(target.is_everything != self.kind.is_account_wide for target in held):
+            raise ValueError("everything held is closed by one request, and an instrument by its own")
+        closed = [target.instrument_id for target in self.targets if target.action in ("close", "close_held")]
         if len(set(closed)) != len(closed):
             raise ValueError("an instrument is closed once")
         if self.kind is Kind.CANCEL_INSTRUCTION and len(self.targets) != 1:
@@ -193,6 +214,11 @@ class Plan(Frozen):
     def closes(self) -> tuple[CloseTarget, ...]:
         """The targets of a close, typed; empty for other kinds."""
         return tuple(target for target in self.targets if isinstance(target, CloseTarget))
+
+    @property
+    def closings(self) -> tuple[CloseTarget | HeldTarget, ...]:
+        """The targets of a close, also where their size is not known; empty for other kinds."""
+        return tuple(target for target in self.targets if isinstance(target, CloseTarget | HeldTarget))
 
     @property
     def instructions(self) -> tuple[InstructionTarget, ...]:
@@ -236,8 +262,8 @@ def request_key(
     return key_of("request", caller, mode, account_id, kind, sorted(targets), cancel_orders)
 
 
-def _identity(target: CloseTarget | InstructionTarget | CancelTarget) -> list[str]:
-    if isinstance(target, CloseTarget):
+def _identity(target: CloseTarget | HeldTarget | InstructionTarget | CancelTarget) -> list[str]:
+    if isinstance(target, CloseTarget | HeldTarget):
         return [target.instrument_id]
     if isinstance(target, InstructionTarget):
         return [target.instrument_id, target.instruction_type, str(target.quantity)]

@@ -16,6 +16,7 @@ from positions_mcp.domain.positions import Book, Position
 from positions_mcp.domain.states import RowState
 from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
+from positions_mcp.guard.held import instruments_of
 from positions_mcp.guard.targets import close_target, instructed_quantity
 from positions_mcp.guard.verdict import Finding, Rule, Severity
 
@@ -112,10 +113,12 @@ def _is_short_option(position: Position) -> bool:
 def counted_on(facts: Facts, operation_id: str) -> Quantities:
     """What of the book can be counted on, apart from the operation itself."""
     unfinished = [
-        (target.instrument_id, row)
+        (key, row)
         for operation in facts.record.without(operation_id)
-        for target, row in zip(operation.plan.targets, operation.rows, strict=True)
-        if operation.plan.kind.is_close and row.is_unfinished
+        if operation.plan.kind.is_close
+        for target, row in zip(operation.plan.closings, operation.rows, strict=True)
+        if row.is_unfinished
+        for key in instruments_of(target, facts.book)
     ]
     quantities = expected_quantities(
         facts.book,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.plans import Kind, Mode, Plan
+from positions_mcp.domain.plans import HeldTarget, Kind, Mode, Plan, Target
 from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.positions import Book, Position
@@ -38,15 +38,20 @@ def draft_close(
     now: datetime,
     new_id: str,
     flatten: bool = False,
+    unread: tuple[HeldTarget, ...] = (),
 ) -> tuple[Plan, Verdict]:
     """A plan to close the named instruments, or with None everything, and what policy says of it.
+
+    A person who flattens may close what is `unread`: then nothing is looked up.
 
     Raises:
         InvalidInput: no instruments, too many, one named twice, one already flat, or nothing is held.
         UnknownInstrument: nothing held goes by a name.
     """
-    positions = everything_held(facts.book) if instruments is None else named(facts.book, instruments)
-    targets = tuple(close_target(position, facts, cancel_orders) for position in in_order_of_sending(positions))
+    targets: tuple[Target, ...] = unread
+    if not unread:
+        positions = everything_held(facts.book) if instruments is None else named(facts.book, instruments)
+        targets = tuple(close_target(position, facts, cancel_orders) for position in in_order_of_sending(positions))
     draft = Plan(
         plan_id=short_id(new_id),
         mode=mode,
@@ -87,6 +92,11 @@ def named(book: Book, instruments: Sequence[str]) -> list[Position]:
 def everything_held(book: Book) -> list[Position]:
     """Every position that is not flat. Raises InvalidInput where there is none."""
     held = [position for position in book.positions if position.quantity != 0]
+    if not held and not book.is_complete:
+        raise InvalidInput(
+            f"What account {book.account_id} holds is not known: its listing was incomplete, and shows nothing.",
+            hint="Read it again.",
+        )
     if not held:
         raise InvalidInput(f"Account {book.account_id} holds nothing.", hint="There is nothing to close.")
     return held

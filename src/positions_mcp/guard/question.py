@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.plans import CancelTarget, CloseTarget, InstructionTarget, Kind, Mode, Plan, Target
+from positions_mcp.domain.plans import (
+    CancelTarget,
+    CloseTarget,
+    HeldTarget,
+    InstructionTarget,
+    Kind,
+    Mode,
+    Plan,
+    Target,
+)
 from positions_mcp.domain.text import clean, label
 from positions_mcp.guard.targets import order_in_words
 
@@ -27,6 +36,8 @@ def question(plan: Plan) -> str:
 
 def _heading(plan: Plan) -> str:
     count = len(plan.targets)
+    if any(isinstance(target, HeldTarget) for target in plan.targets):
+        return "flatten. THE BOOK COULD NOT BE READ: whatever is held when it is sent"
     if plan.flatten:
         return f"flatten {count} position{_s(count)}: whatever is held when it is sent"
     if plan.kind is Kind.CLOSE_ALL_POSITIONS:
@@ -41,6 +52,9 @@ def _heading(plan: Plan) -> str:
 def _lines(target: Target) -> list[str]:
     if isinstance(target, CloseTarget):
         return [order_in_words(target)]
+    if isinstance(target, HeldTarget):
+        whole = "EVERY position of the account, in one request" if target.is_everything else target.symbol
+        return [f"CLOSE {whole}: side, quantity and value are not known"]
     what = f"{target.instruction_type} {target.quantity if target.quantity is not None else '?'} {target.symbol}"
     if isinstance(target, InstructionTarget):
         return [" ".join([*(target.consequences or (what,)), f"Key {label(target.instruction_key, 128)}."])]
@@ -50,6 +64,8 @@ def _lines(target: Target) -> list[str]:
 def _total(plan: Plan) -> str:
     if any(isinstance(target, InstructionTarget | CancelTarget) for target in plan.targets):
         return f"Measure against limits: ${plan.measure:,f}."
+    if not plan.closes:
+        return "Total not known, and not counted against limits."
     known = [abs(target.value) for target in plan.closes if target.value is not None]
     total = f"Total about ${exact_sum(known):,f}"
     missing = len(plan.targets) - len(known)

@@ -10,7 +10,7 @@ from positions_mcp.domain.batch_rows import BatchReport
 from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operations import Operation, Row, SentOrder
-from positions_mcp.domain.plans import CancelTarget, Frozen, InstructionTarget, Kind, Mode, Target
+from positions_mcp.domain.plans import CancelTarget, Frozen, HeldTarget, InstructionTarget, Kind, Mode, Target
 from positions_mcp.domain.states import OperationState, RowState
 from positions_mcp.guard.instruction_following import batch_of
 
@@ -134,6 +134,8 @@ def _row(target: Target, row: Row) -> RowReport:
         planned = f"{target.instruction_type} {size}"
         if isinstance(target, CancelTarget):
             planned, instruction = f"cancel {planned}", target.instruction_id
+    elif isinstance(target, HeldTarget):
+        planned = "whatever is held"
     else:
         planned, value = f"{target.side} {plain(target.order_quantity)}", target.value
     settled = row.resolution

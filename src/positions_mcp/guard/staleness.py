@@ -35,6 +35,8 @@ class Comparison:
 
 def compare_closes(plan: Plan, facts: Facts, tolerance: Decimal) -> Comparison:
     """More to trade, another sign, a new target (close-all) or a price beyond the tolerance is stale; less is not."""
+    if not plan.closes:
+        return as_planned(plan)
     result, book = Comparison(), facts.book
     for position, target in enumerate(plan.closes):
         held = book.by_id.get(target.instrument_id)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.errors import InvalidInput, Refused, UpstreamError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operations import Conclusion, Decision, Operation, Resolution, Row
 from positions_mcp.domain.plans import key_of
 from positions_mcp.domain.policy import Channel
+from positions_mcp.domain.positions import Book
 from positions_mcp.domain.states import Stage
 from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, Verification
 from positions_mcp.domain.text import clean
@@ -20,6 +22,8 @@ from positions_mcp.guard import signatures
 from positions_mcp.guard.approvals import ApprovalCheck
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.executor import Executor
+from positions_mcp.guard.facts import Facts
+from positions_mcp.guard.held import held_targets
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.planning import draft_close
 from positions_mcp.guard.question import question
@@ -156,12 +160,17 @@ class Supervisor:
         return await in_thread(self._parts.store.journal, operation_id, limit=limit)
 
     async def plan_flatten(self, account_id: AccountId, instruments: Sequence[str] | None, *, by: str) -> Flattening:
-        """Whatever is held when it is sent, open orders cancelled first, and every rule this goes against by name."""
+        """Whatever is held when it is sent, open orders cancelled first, and every rule this goes against by name.
+
+        Where the book cannot be read, or is incomplete and does not show what is meant, the plan says so, and names the
+        whole account or instruments by UUID.
+        """
         parts = self._parts
         parts.check_account(account_id)
-        facts = await parts.facts().read(account_id)
+        facts = await self._facts_to_flatten(account_id)
         now = parts.clock.now()
-        plan, verdict = draft_close(
+        draft = partial(
+            draft_close,
             policy=parts.policy,
             facts=facts,
             mode=parts.mode,
@@ -174,6 +183,12 @@ class Supervisor:
             new_id=parts.ids.new(),
             flatten=True,
         )
+        try:
+            plan, verdict = draft()
+        except InvalidInput:
+            if facts.book.is_complete:
+                raise
+            plan, verdict = draft(unread=held_targets(instruments, facts.book))
         operation = await in_thread(parts.store.add_plan, plan, key_of("flatten", plan.plan_id), now)
         operation = await in_thread(
             parts.store.move,
@@ -205,6 +220,16 @@ class Supervisor:
         async with Executor(parts.means()) as executor:
             done = await executor.run(plan.plan_id, await self._approvals.of_terminal(), belongs_to_call=False)
         return report(done, parts.clock.now())
+
+    async def _facts_to_flatten(self, account_id: AccountId) -> Facts:
+        """The facts, or where the book cannot be read one that is empty and says that it is incomplete."""
+        parts = self._parts
+        try:
+            return await parts.facts().read(account_id)
+        except UpstreamError:
+            book = Book(account_id=account_id, positions=(), as_of=parts.clock.now(), consistent=False)
+            record = await in_thread(parts.facts().record, parts.store, account_id)
+            return Facts(book=book, orders=None, outstanding=None, record=record)
 
     async def _approver(self) -> Approver:
         approver = await self._approvals.approver()

@@ -1,0 +1,58 @@
+"""Flattening although the book cannot be read: whatever is held when it is sent, and nothing said that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
+from positions_mcp.domain.ids import NIL_UUID, InstrumentId, instrument_id, is_uuid
+from positions_mcp.domain.plans import CloseTarget, HeldTarget
+from positions_mcp.domain.portfolio.resolve import Holdings
+from positions_mcp.domain.positions import Book
+from positions_mcp.domain.text import label
+
+EVERYTHING = "EVERYTHING"
+"""What the one row of such a request for a whole account is called."""
+
+
+def held_targets(instruments: Sequence[str] | None, book: Book) -> tuple[HeldTarget, ...]:
+    """What to close without knowing how much: the whole account, or instruments by UUID or by what was still listed.
+
+    Raises:
+        InvalidInput: a name can only be looked up in a book, and is not in what was read of it.
+    """
+    if instruments is None:
+        return (HeldTarget(symbol=EVERYTHING, instrument_id=InstrumentId(NIL_UUID), measure=Decimal(0)),)
+    named = dict(_named(name, Holdings(book)) for name in instruments)
+    return tuple(HeldTarget(symbol=name, instrument_id=key, measure=Decimal(0)) for key, name in named.items())
+
+
+def instruments_of(target: CloseTarget | HeldTarget, book: Book) -> Iterable[InstrumentId]:
+    """The instruments that a close is about, as far as they are known."""
+    everything = isinstance(target, HeldTarget) and target.is_everything
+    return book.by_id if everything else (target.instrument_id,)
+
+
+def left_of(target: CloseTarget | HeldTarget, book: Book) -> Decimal | None:
+    """The signed quantity still held, or None where it is not known, or is no one number."""
+    if isinstance(target, HeldTarget) and target.is_everything:
+        flat = book.is_complete and all(position.quantity == 0 for position in book.positions)
+        return Decimal(0) if flat else None
+    held = book.by_id.get(target.instrument_id)
+    if held is None:
+        return Decimal(0) if book.is_complete else None
+    return held.quantity
+
+
+def _named(name: str, holdings: Holdings) -> tuple[InstrumentId, str]:
+    try:
+        position = holdings.find(name)
+    except UnknownInstrument:
+        if is_uuid(name.strip()):
+            return instrument_id(name.strip()), name.strip().lower()
+        raise InvalidInput(
+            f"{label(name)} cannot be looked up, because what the account holds could not be read.",
+            hint="Name instruments by UUID, or flatten the whole account by naming none.",
+        ) from None
+    return instrument_id(position.instrument_id), label(position.name)
