@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from guard.desk import AAPL, TSLA, desk
-from guard.exchange import instrument, raising
+from guard.exchange import held, instrument, raising
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.errors import (
     Forbidden,
@@ -204,7 +204,7 @@ async def test_outcomes_that_fail_in_a_row_trip_the_halt_within_the_batch(tmp_pa
     async with desk(tmp_path) as it:
         it.exchange.before = [raising(RequestRejected("no"))] * 5
         report = await it.close("AAPL", "TSLA", "MSFT")
-        assert it.store.halt().reason == "3 rejected or unknown outcomes in a row"
+        assert it.store.halt().reason == "3 rejected or unknown outcomes in a row in PAPER account 19816"
         assert report.state is OperationState.REJECTED
         with pytest.raises(Refused, match="halted"):
             await it.close("AAPL")
@@ -236,3 +236,40 @@ async def test_an_outcome_that_cannot_be_journalled_is_told_and_ends_the_batch(t
         assert report.rows[0].state is RowState.SUBMITTED
         assert "could not be journalled" in report.reason
         assert it.store.operation(report.operation_id).rows[0].state is RowState.SENDING
+
+
+@pytest.mark.requirement("G-02")
+@pytest.mark.parametrize("everything", [True, False])
+async def test_an_order_that_is_not_in_the_plan_is_said_first(tmp_path: Path, everything: bool) -> None:
+    async with desk(tmp_path) as it:
+        stray = {"instrument_id": instrument(9), "symbol": "NVDA", "quantity": Decimal(7)}
+        it.exchange.change_answer = lambda made: [*made, made[0].model_copy(update=stray)]
+        report = await it.close(*([] if everything else ["AAPL", "MSFT"]))
+        assert report.headline.startswith("PAPER SUBMITTED: " if everything else "PAPER PARTIAL: ")
+        assert ": DEVIATED by 1 order not in the plan; " in report.headline
+        (order,) = next(row.orders for row in report.rows if row.symbol == "AAPL")
+        assert report.reason.startswith(f"DEVIATED by 1 order not in the plan: SELL 7 NVDA (order {order.order_id}).")
+        if not everything:
+            assert it.exchange.effects == [instrument(AAPL)]
+
+
+@pytest.mark.requirement("G-02", "G-14")
+@pytest.mark.parametrize(
+    ("symbol", "number", "held_now", "said"),
+    [
+        ("AAPL", AAPL, -100, "AAPL is REVERSED: 100 long when planned, 100 SHORT now"),
+        ("TSLA", TSLA, 20, "TSLA is REVERSED: 50 short when planned, 20 LONG now"),
+    ],
+)
+async def test_a_position_that_changed_sides_is_said_first(
+    tmp_path: Path, symbol: str, number: int, held_now: int, said: str
+) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.close("MSFT", symbol)
+        it.exchange.fill(number)
+        it.exchange.hold(held(symbol, held_now, number=number))
+        report = await it.guard.operation(operation.operation_id)
+        assert report.headline.partition(": ")[2].startswith(f"{said}; ")
+        assert report.rows[0].symbol == symbol
+        assert report.next_step.startswith("Do not close it again before a person has looked")
+        assert "is left" not in report.next_step

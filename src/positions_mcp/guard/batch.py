@@ -168,8 +168,8 @@ class Batch:
         states = {outcome.state for outcome in answer.outcomes.values()}
         if RowState.UNKNOWN in states:
             raise _End("An outcome is unknown, so nothing more was sent.")
-        if RowState.DEVIATED in states:
-            raise _End("An order deviated from the plan, so nothing more was sent.")
+        if RowState.DEVIATED in states or (answer.unexpected and self.operation.plan.kind.is_close):
+            raise _End("The answer deviated from the plan, so nothing more was sent.")
 
     async def _begin(self, request: Request) -> None:
         now = self.means.clock.now()
@@ -232,7 +232,7 @@ class Batch:
 
     async def _record(self, request: Request, answer: Answer, comparison: Comparison) -> None:
         if answer.unexpected:
-            self.notes.append(answer.unexpected)
+            self.notes.insert(0, answer.unexpected)
         rows = [self._row(position, answer.outcomes.get(position), comparison) for position in request.rows]
         for pause in (*_RECORDING_PAUSES_S, None):
             try:

@@ -23,6 +23,9 @@ from positions_mcp.guard.senders import Answer, Outcome, Request
 from positions_mcp.guard.staleness import Comparison, compare_closes
 from positions_mcp.ports import OrderWriter
 
+DEVIATED_BY = "DEVIATED by"
+"""How what is said of orders that no row expected begins."""
+
 
 class Closes:
     """Implements `positions_mcp.guard.senders.Sender` for both kinds of close."""
@@ -143,10 +146,13 @@ def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[O
 def _said_of_strays(strays: Iterable[Order], response: Response[list[Order]]) -> str:
     said = [
         f"{label(order.side or 'side unknown')} {plain(order.quantity) if order.quantity is not None else '?'} "
-        f"{label(order.symbol or order.instrument_id or order.id)}"
+        f"{label(order.symbol or order.instrument_id or 'unnamed')} (order {label(order.id)})"
         for order in strays
     ]
-    parts = [f"The answer names orders that are not in the plan: {', '.join(said[:20])}."] if said else []
+    parts = []
+    if said:
+        count = f"{len(said)} order{'' if len(said) == 1 else 's'}"
+        parts.append(f"{DEVIATED_BY} {count} not in the plan: {', '.join(said[:20])}.")
     if response.unreadable:
         parts.append(f"{len(response.unreadable)} rows of the answer could not be read.")
     return " ".join(parts)

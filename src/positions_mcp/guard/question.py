@@ -13,8 +13,8 @@ from positions_mcp.domain.plans import (
     Plan,
     Target,
 )
-from positions_mcp.domain.text import clean, label
-from positions_mcp.guard.targets import order_in_words
+from positions_mcp.domain.text import label, quoted
+from positions_mcp.guard.targets import order_in_words, traded_value
 
 
 def question(plan: Plan) -> str:
@@ -29,7 +29,7 @@ def question(plan: Plan) -> str:
         lines.append(f"{'Market' if plan.kind.is_close else 'Deadline'}: {plan.session}.")
     lines += [f"Warning: {warning}" for warning in plan.warnings]
     lines.append(
-        f"Plan {plan.plan_id}, asked for by {clean(plan.caller, 80)}, valid until {plan.expires_at:%H:%M:%S} UTC."
+        f"Plan {plan.plan_id}, asked for by {quoted(plan.caller, 80)}, valid until {plan.expires_at:%H:%M:%S} UTC."
     )
     return "\n".join(lines)
 
@@ -66,7 +66,7 @@ def _total(plan: Plan) -> str:
         return f"Measure against limits: ${plan.measure:,f}."
     if not plan.closes:
         return "Total not known, and not counted against limits."
-    known = [abs(target.value) for target in plan.closes if target.value is not None]
+    known = [abs(value) for value in map(traded_value, plan.closes) if value is not None]
     total = f"Total about ${exact_sum(known):,f}"
     missing = len(plan.targets) - len(known)
     unknown = f", {missing} without a value" if missing else ""

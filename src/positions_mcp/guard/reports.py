@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,9 +11,20 @@ from positions_mcp.domain.batch_rows import BatchReport
 from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operations import Operation, Row, SentOrder
-from positions_mcp.domain.plans import CancelTarget, Frozen, HeldTarget, InstructionTarget, Kind, Mode, Target
+from positions_mcp.domain.plans import (
+    CancelTarget,
+    CloseTarget,
+    Frozen,
+    HeldTarget,
+    InstructionTarget,
+    Kind,
+    Mode,
+    Target,
+)
 from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.guard.closes import DEVIATED_BY
 from positions_mcp.guard.instruction_following import batch_of
+from positions_mcp.guard.targets import traded_value
 
 _GRAVEST_FIRST = (RowState.DEVIATED, RowState.UNKNOWN, RowState.SENDING, RowState.REJECTED)
 
@@ -50,6 +62,10 @@ _NEXT_OF_CANCEL = {
     "stand. A person calls the broker.",
     OperationState.REJECTED: "It was not cancelled by this: see the row, and read list_instructions.",
 }
+_NEXT_OF_REVERSAL = (
+    "Do not close it again before a person has looked at the account's orders: more was traded than was held, as when "
+    "a position is closed twice."
+)
 _NEXT_OF_KIND = {Kind.SUBMIT_INSTRUCTIONS: _NEXT_OF_INSTRUCTIONS, Kind.CANCEL_INSTRUCTION: _NEXT_OF_CANCEL}
 
 
@@ -80,6 +96,8 @@ class OperationReport(Frozen):
     kind: Kind
     state: OperationState
     headline: str
+    alarms: tuple[str, ...] = ()
+    """What has to be said before everything else; the headline begins with it."""
     reason: str = ""
     decision: str = ""
     """Who decided, through which channel: `elicitation, client NAME` or `desk, approver …`."""
@@ -100,19 +118,23 @@ class OperationReport(Frozen):
 def report(operation: Operation, now: datetime, *, not_followed: str = "") -> OperationReport:
     """The operation as it stands at `now`."""
     plan, state = operation.plan, operation.state(now)
-    rows = [_row(target, row) for target, row in zip(plan.targets, operation.rows, strict=True)]
-    rows.sort(key=lambda row: _gravity(row.state))
+    pairs = sorted(zip(plan.targets, operation.rows, strict=True), key=_gravity_of_pair)
+    rows = [_row(target, row) for target, row in pairs]
+    reversals = [said for target, row in pairs if (said := _reversal(target, row))]
+    alarms = (*reversals, *_said_of_strays(operation))
+    next_step = _NEXT_OF_KIND.get(plan.kind, _NEXT).get(state, _NEXT[state])
     return OperationReport(
         operation_id=operation.operation_id,
         mode=plan.mode,
         account_id=plan.account_id,
         kind=plan.kind,
         state=state,
-        headline=_headline(operation, state),
+        headline=_headline(operation, state, alarms),
+        alarms=alarms,
         reason=operation.reason,
         decision=_decision(operation),
         rows=tuple(rows),
-        next_step=_NEXT_OF_KIND.get(plan.kind, _NEXT).get(state, _NEXT[state]),
+        next_step=_NEXT_OF_REVERSAL if reversals else next_step,
         anything_sent=_anything_sent(operation),
         cancel_orders=plan.cancel_orders,
         created_at=plan.created_at,
@@ -121,6 +143,27 @@ def report(operation: Operation, now: datetime, *, not_followed: str = "") -> Op
         batch=batch_of(operation),
         not_followed=not_followed,
     )
+
+
+def _gravity_of_pair(pair: tuple[Target, Row]) -> tuple[bool, int]:
+    target, row = pair
+    return not _reversal(target, row), _gravity(row.state)
+
+
+def _reversal(target: Target, row: Row) -> str:
+    """That a close went past flat, as when it was closed twice; empty if it did not."""
+    if not isinstance(target, CloseTarget) or not row.residual or (row.residual > 0) == (target.quantity > 0):
+        return ""
+    planned, now = ("short", "LONG") if row.residual > 0 else ("long", "SHORT")
+    return (
+        f"{target.symbol} is REVERSED: {plain(abs(target.quantity))} {planned} when planned, "
+        f"{plain(abs(row.residual))} {now} now"
+    )
+
+
+def _said_of_strays(operation: Operation) -> tuple[str, ...]:
+    """`DEVIATED by 1 order not in the plan`; the reason names each."""
+    return (operation.reason.partition(":")[0],) if operation.reason.startswith(DEVIATED_BY) else ()
 
 
 def _gravity(state: RowState) -> int:
@@ -137,7 +180,7 @@ def _row(target: Target, row: Row) -> RowReport:
     elif isinstance(target, HeldTarget):
         planned = "whatever is held"
     else:
-        planned, value = f"{target.side} {plain(target.order_quantity)}", target.value
+        planned, value = f"{target.side} {plain(target.order_quantity)}", traded_value(target)
     settled = row.resolution
     said = f"{settled.conclusion} ({settled.by}): {settled.evidence}" if settled else ""
     return RowReport(
@@ -153,8 +196,8 @@ def _row(target: Target, row: Row) -> RowReport:
     )
 
 
-def _headline(operation: Operation, state: OperationState) -> str:
-    """Mode, state and counts: `PAPER SUBMITTED: 1 deviated, 2 submitted; 0 of 3 flat`."""
+def _headline(operation: Operation, state: OperationState, alarms: Sequence[str]) -> str:
+    """Mode, state, alarms and counts: `PAPER SUBMITTED: 1 deviated, 2 submitted; 0 of 3 flat`."""
     mode = operation.plan.mode.shown
     if operation.decision is None or not any(row.state is not RowState.NOT_SENT for row in operation.rows):
         return f"{mode} {state}"
@@ -163,7 +206,7 @@ def _headline(operation: Operation, state: OperationState) -> str:
     if not operation.plan.kind.is_close:
         return f"{mode} {state}: {', '.join(parts)}"
     flat = sum(row.is_flat for row in operation.rows)
-    return f"{mode} {state}: {', '.join(parts)}; {flat} of {len(operation.rows)} flat"
+    return f"{mode} {state}: {'; '.join([*alarms, ', '.join(parts)])}; {flat} of {len(operation.rows)} flat"
 
 
 def _decision(operation: Operation) -> str:

@@ -141,10 +141,10 @@ def _knowledge(plan: Plan, facts: Facts) -> Iterator[Finding]:
         )
     if facts.outstanding is None:
         message = "Exercise instructions could not be read, so contracts they claim are not counted."
-        yield _note(Rule.NOT_READ, "instructions read", "not readable", message)
+        yield _not_read("instructions read", facts.book, message)
     if facts.open_orders is None:
         message = "Open orders could not be read, so what they may still do is not counted."
-        yield _note(Rule.NOT_READ, "orders read", "not readable", message)
+        yield _not_read("orders read", facts.book, message)
 
 
 def _rung(policy: Policy, plan: Plan, record: Record, measure: Decimal) -> Iterator[Finding]:
@@ -163,8 +163,10 @@ def _refuse(rule: Rule, limit: str, seen: str, message: str) -> Finding:
     return Finding(rule=rule, severity=Severity.REFUSE, limit=limit, seen=seen, message=message)
 
 
-def _note(rule: Rule, limit: str, seen: str, message: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.NOTE, limit=limit, seen=seen, message=message)
+def _not_read(limit: str, book: Book, message: str) -> Finding:
+    """Called out; where a short option may be losing its cover unseen, the supervisor decides."""
+    severity = Severity.DESK if coverage.has_short_options(book) else Severity.NOTE
+    return Finding(rule=Rule.NOT_READ, severity=severity, limit=limit, seen="not readable", message=message)
 
 
 def _names(target: Target, book: Book) -> set[str]:

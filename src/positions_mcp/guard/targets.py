@@ -8,7 +8,7 @@ from decimal import Decimal
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.exposure import measure_of
 from positions_mcp.domain.ids import instrument_id
-from positions_mcp.domain.money import ZERO, plain
+from positions_mcp.domain.money import ZERO, exact_product, plain, to_cents
 from positions_mcp.domain.outstanding import Outstanding
 from positions_mcp.domain.plans import CloseTarget, closing_side
 from positions_mcp.domain.positions import Position
@@ -56,9 +56,18 @@ def in_order_of_sending(positions: Sequence[Position]) -> list[Position]:
     return sorted(positions, key=rank)
 
 
+def traded_value(target: CloseTarget) -> Decimal | None:
+    """Signed market value of what is to be traded: the API's own figure for a whole position, else to the cent."""
+    held = abs(target.quantity)
+    if target.value is None or target.order_quantity == held:
+        return target.value
+    return to_cents(exact_product(target.value, target.order_quantity) / held)
+
+
 def order_in_words(target: CloseTarget) -> str:
     """One line of a question: `BUY 5 TSLA (buys back a short), about $1,050.00`."""
-    value = "value not known" if target.value is None or not target.value else f"about ${abs(target.value):,f}"
+    worth = traded_value(target)
+    value = f"about ${abs(worth):,f}" if target.value and worth is not None else "value not known"
     back = " (buys back a short)" if target.quantity < 0 else ""
     part = "" if target.order_quantity == abs(target.quantity) else f" of {plain(abs(target.quantity))}"
     return f"{target.side} {plain(target.order_quantity)}{part} {target.symbol}{back}, {value}"

@@ -120,7 +120,7 @@ def summary_of(report: OperationReport) -> str:
     if not report.kind.is_close:
         return f"{who}: {said}."
     flat = sum(1 for row in report.rows if row.residual is not None and row.residual == 0)
-    return f"{who}: {said}; {flat} of {len(report.rows)} closed."
+    return f"{who}: {'; '.join([*report.alarms, said])}; {flat} of {len(report.rows)} closed."
 
 
 def _unsent(report: OperationReport) -> str:

@@ -13,6 +13,7 @@ from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.plans import CloseTarget, Kind, Plan
 from positions_mcp.guard.ladder import Step
 from positions_mcp.guard.planner import Planned
+from positions_mcp.guard.targets import traded_value
 from positions_mcp.guard.verdict import Verdict
 from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._callers import Caller, from_request
@@ -81,7 +82,7 @@ def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
         columns=_COLUMNS,
         rows=[_row(target) for target in _shown(plan)],
         rows_left_out=max(len(plan.closes) - MOST_ROWS, 0) or None,
-        total=plain(exact_sum(abs(target.value) for target in plan.closes if target.value is not None)),
+        total=plain(exact_sum(abs(value) for value in map(traded_value, plan.closes) if value is not None)),
         measure=plain(plan.measure),
         cancel_orders=plan.cancel_orders,
         session=plan.session,
@@ -114,7 +115,7 @@ def _row(target: CloseTarget) -> list[str]:
         target.symbol,
         plain(target.quantity),
         number(target.available),
-        number(target.value),
+        number(traded_value(target)),
     ]
 
 
