@@ -341,3 +341,17 @@ async def test_a_cover_sold_while_the_account_is_read_is_not_counted(tmp_path: P
         await it.exchange.close_position(ACCOUNT, instrument(2))
         it.exchange.between_reads.append(lambda: it.exchange.fill(2))
         assert Rule.UNCOVERED in rules((await it.plan("AAPL280121C00185000")).verdict)
+
+
+@pytest.mark.requirement("G-12", "G-13")
+async def test_a_cover_that_an_order_of_several_legs_locks_is_not_counted(tmp_path: Path) -> None:
+    positions = [
+        held("AAPL280121C00195000", -1, price="3", number=1),
+        held("AAPL280121C00190000", 1, price="4", number=2, available_quantity=Decimal(0)),
+        held("AAPL280121C00185000", 1, price="5", number=3),
+        held("AAPL", 10, price="190", number=4),
+    ]
+    async with desk(tmp_path, positions=positions) as it:
+        assert Rule.UNCOVERED in rules((await it.plan("AAPL280121C00185000")).verdict)
+        it.exchange.change(2, available_quantity=Decimal(1))
+        assert Rule.UNCOVERED not in rules((await it.plan("AAPL280121C00185000")).verdict)

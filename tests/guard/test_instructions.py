@@ -10,9 +10,9 @@ import pytest
 
 from guard.clearing import CALL, CALL_220, CALL_230, PUT, PUT_220, SHARES, SHORT, clearing_desk, listed, row, usual_book
 from guard.desk import POLICY
-from guard.exchange import held, instrument
+from guard.exchange import held, instrument, raising
 from positions_mcp.domain.enums import InstructionStatus, SecurityType
-from positions_mcp.domain.errors import InvalidBatch, InvalidInput
+from positions_mcp.domain.errors import InvalidBatch, InvalidInput, OutcomeUnknown
 from positions_mcp.domain.states import OperationState
 from positions_mcp.guard.ladder import Rung
 from positions_mcp.guard.verdict import Rule, Severity, Verdict
@@ -212,3 +212,22 @@ async def test_an_index_option_has_no_shares_and_its_cash_is_not_known(tmp_path:
     async with clearing_desk(tmp_path, positions=[*usual_book(), index]) as it:
         (target,) = (await it.plan(row("SPX261120C06000000"))).operation.plan.instructions
         assert "cash not known, no shares" in target.consequences[0]
+
+
+@pytest.mark.requirement("G-05", "G-12")
+async def test_shares_that_an_exercise_of_unknown_outcome_may_deliver_cover_nothing(tmp_path: Path) -> None:
+    facts = {"underlying_instrument_id": instrument(SHARES)}
+    positions = (
+        held("AAPL", 200, price="231.00", number=SHARES),
+        held(PUT_220, 2, price="0.01", number=PUT, **facts),
+        held(CALL_220, 1, price="11.10", number=CALL, **facts),
+        held(CALL_230, -2, price="1.20", number=SHORT, **facts),
+    )
+    async with clearing_desk(tmp_path, positions=positions) as it:
+        it.clearing.after.append(raising(OutcomeUnknown("dropped")))
+        exercise = row(PUT_220, "EXERCISE", 1, key="mine")
+        sent = await it.submit(exercise)
+        assert sent.state is OperationState.UNKNOWN
+        it.desk.exchange.instructions.clear()
+        assert Rule.UNCOVERED in rules((await it.desk.plan(CALL_220)).verdict)
+        assert Rule.UNCOVERED not in rules((await it.plan(exercise)).verdict)

@@ -26,7 +26,10 @@ from positions_mcp.domain.money import ZERO, exact_product
 from positions_mcp.domain.moneyness import find_underlying, underlying_price
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.outstanding import Outstanding
+from positions_mcp.domain.plans import InstructionTarget
 from positions_mcp.domain.positions import Book, Position
+
+_EXERCISING = (InstructionType.EXERCISE, InstructionType.CONTRARY_EXERCISE)
 
 Quantities: TypeAlias = dict[InstrumentId, Decimal]
 """Signed quantity assumed for each instrument of a book."""
@@ -67,13 +70,16 @@ def expected_quantities(
     open_orders: Iterable[Order] | None,
     in_flight: Iterable[InstrumentId] = (),
     outstanding: Outstanding | None = None,
+    unlisted: Iterable[InstructionTarget] = (),
 ) -> Quantities:
     """What can be counted on: the book less what open orders and outstanding instructions may still take from it.
 
     A short option counts in full until it is gone: a buy-back on its way covers nothing. Where orders could not be
-    read (None), an instrument with a close in flight counts as gone.
+    read (None), an instrument with a close in flight counts as gone. What a position itself calls locked is not counted
+    on either: an order of several legs names no instrument. `unlisted` instructions may have been taken unseen.
     """
     leaving = _leaving(open_orders)
+    sent = tuple(unlisted)
     closing = set(in_flight)
     quantities: Quantities = {}
     for position in book.positions:
@@ -88,9 +94,9 @@ def expected_quantities(
         if outstanding is not None and position.is_option:
             claims = outstanding.on(key)
             taken += abs(quantity) if claims.has_unknown_quantity else claims.quantity
-        quantities[key] = nearer_zero(quantity, taken)
-    if outstanding is not None:
-        _deliver_exercised_puts(book, outstanding, quantities)
+        taken += sum(each.quantity for each in sent if each.instrument_id == key)
+        quantities[key] = nearer_zero(quantity, max(taken, position.locked_quantity or ZERO))
+    _deliver_exercised_puts(book, outstanding, sent, quantities)
     return quantities
 
 
@@ -230,13 +236,21 @@ def _leaving(open_orders: Iterable[Order] | None) -> defaultdict[tuple[Instrumen
     return leaving
 
 
-def _deliver_exercised_puts(book: Book, outstanding: Outstanding, quantities: Quantities) -> None:
+def _deliver_exercised_puts(
+    book: Book, outstanding: Outstanding | None, unlisted: Iterable[InstructionTarget], quantities: Quantities
+) -> None:
     """Exercising a put sells the shares that may be covering a call."""
+    exercised: defaultdict[InstrumentId, Decimal] = defaultdict(lambda: ZERO)
+    for each in unlisted:
+        if each.instruction_type in _EXERCISING:
+            exercised[each.instrument_id] += each.quantity
     for position in book.positions:
-        if position.quantity <= 0 or not position.contract or position.contract.right is not OptionRight.PUT:
+        key, contract = position.instrument_id, position.contract
+        if position.quantity <= 0 or not contract or contract.right is not OptionRight.PUT:
             continue
-        exercised = outstanding.on(position.instrument_id).of_type(InstructionType.EXERCISE)
+        if outstanding is not None:
+            exercised[key] += outstanding.on(key).of_type(*_EXERCISING)
         underlying = find_underlying(position, book)
-        if underlying is not None and exercised and underlying.quantity > 0:
-            key = underlying.instrument_id
-            quantities[key] = nearer_zero(quantities[key], exercised * STANDARD_MULTIPLIER)
+        if underlying is not None and exercised[key] and underlying.quantity > 0:
+            shares = underlying.instrument_id
+            quantities[shares] = nearer_zero(quantities[shares], exercised[key] * STANDARD_MULTIPLIER)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from positions_mcp.domain.enums import OrderStatus
@@ -10,7 +10,7 @@ from positions_mcp.domain.exposure import Exposed, Quantities, expected_quantiti
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operations import Operation, SentOrder
-from positions_mcp.domain.plans import Plan
+from positions_mcp.domain.plans import InstructionTarget, Plan
 from positions_mcp.domain.policy import Policy
 from positions_mcp.domain.positions import Book, Position
 from positions_mcp.domain.states import RowState
@@ -110,8 +110,9 @@ def _is_short_option(position: Position) -> bool:
     return position.is_option and position.quantity < 0
 
 
-def counted_on(facts: Facts, operation_id: str) -> Quantities:
-    """What of the book can be counted on, apart from the operation itself."""
+def counted_on(facts: Facts, operation_id: str, again: Iterable[InstructionTarget] = ()) -> Quantities:
+    """What of the book can be counted on, apart from the operation itself and instructions that it sends `again`."""
+    keys = {target.instruction_key for target in again}
     unfinished = [
         (key, row)
         for operation in facts.record.without(operation_id)
@@ -125,6 +126,7 @@ def counted_on(facts: Facts, operation_id: str) -> Quantities:
         open_orders=facts.open_orders,
         in_flight=[key for key, _ in unfinished],
         outstanding=facts.outstanding,
+        unlisted=[each for each in facts.record.unlisted(operation_id) if each.instruction_key not in keys],
     )
     for key, row in unfinished:
         # No order is known of it yet, so none that was read says what it takes.

@@ -13,9 +13,10 @@ from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.outstanding import Outstanding
-from positions_mcp.domain.plans import Kind, Mode
+from positions_mcp.domain.plans import InstructionTarget, Kind, Mode
 from positions_mcp.domain.positions import Book
 from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.domain.states import RowState
 from positions_mcp.domain.supervision import Halt
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.ports import (
@@ -45,6 +46,15 @@ class Record:
     def without(self, operation_id: str) -> tuple[Operation, ...]:
         """Unfinished operations other than this one."""
         return tuple(operation for operation in self.unfinished if operation.operation_id != operation_id)
+
+    def unlisted(self, operation_id: str) -> tuple[InstructionTarget, ...]:
+        """Instructions of other operations that are being sent or may have been taken: no listing need show them."""
+        return tuple(
+            target
+            for operation in self.without(operation_id)
+            for target, row in zip(operation.plan.instructions, operation.rows, strict=False)
+            if row.state is RowState.SENDING or row.is_in_doubt
+        )
 
     def beside(self, operation_id: str) -> tuple[Operation, ...]:
         """Other operations that may have done what this one, in doubt, seems to have done."""

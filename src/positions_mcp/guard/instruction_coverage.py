@@ -27,7 +27,7 @@ def judge(policy: Policy, plan: Plan, facts: Facts) -> Iterator[Finding]:
     """An instruction or its cancel may not leave more short contracts uncovered, or unprotected, than before."""
     if plan.kind is Kind.SUBMIT_INSTRUCTIONS:
         rows = [row for target in plan.instructions if (row := card_row(target, facts.book)) is not None]
-        yield from _findings(policy, _after(rows, facts.book, counted_on(facts, plan.plan_id)))
+        yield from _findings(policy, _after(rows, facts.book, counted_on(facts, plan.plan_id, plan.instructions)))
     for target in plan.cancels:
         yield from _of_cancel(policy, target, facts)
 
