@@ -41,6 +41,8 @@ def connect(data_dir: Path) -> sqlite3.Connection:
         BookError: the file is no paper book, was written by a later version, or cannot be opened.
     """
     path = data_dir / FILE_NAME
+    if path.is_symlink():
+        raise BookError(f"the paper book {path} is a symbolic link, which is not followed")
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
