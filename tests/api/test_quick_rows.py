@@ -53,7 +53,7 @@ def pages(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @pytest.mark.requirement("A-01", "A-02")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(pages())
 def test_what_is_read_quickly_is_what_the_tolerant_reading_makes_of_it(rows: list[dict[str, Any]]):
     read = QUICK.read(rows)

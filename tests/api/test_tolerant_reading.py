@@ -77,7 +77,7 @@ tolerable_rows = st.builds(
 
 
 @pytest.mark.requirement("A-01", "A-02")
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(tolerable_rows, max_size=3))
 def test_any_mixture_of_new_values_fields_and_nulls_is_read_and_nothing_is_lost(rows: list[dict[str, Any]]):
     records, unreadable = read(rows)
@@ -98,7 +98,7 @@ def test_any_mixture_of_new_values_fields_and_nulls_is_read_and_nothing_is_lost(
 
 
 @pytest.mark.requirement("A-02")
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(anything | st.dictionaries(st.sampled_from(list(Position.model_fields)), anything), max_size=6))
 def test_every_row_is_either_read_or_reported_with_what_it_was(rows: list[Any]):
     records, unreadable = read(rows)
@@ -107,7 +107,7 @@ def test_every_row_is_either_read_or_reported_with_what_it_was(rows: list[Any]):
 
 
 @pytest.mark.requirement("A-02")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([name for name in Order.model_fields if name not in ("id", "account_id", "status")]), anything

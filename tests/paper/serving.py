@@ -26,6 +26,7 @@ class Served:
 
     url: str
     process: subprocess.Popen[str]
+    data_dir: Path
 
     def client(self) -> httpx.Client:
         """An HTTP client with the right key."""
@@ -34,6 +35,10 @@ class Served:
     def set_clock(self, **body: object) -> None:
         """Moves the book's clock through the control endpoint."""
         httpx.put(f"{self.url}/paper/clock", json=body).raise_for_status()
+
+    def begin_again(self, scenario: str) -> None:
+        """Begins its book again, from outside."""
+        assert command("reset", "--scenario", scenario, data_dir=self.data_dir).returncode == 0
 
     def kill(self) -> None:
         """Ends the process without any chance to tidy up."""
@@ -44,20 +49,37 @@ class Served:
 @contextmanager
 def serving(data_dir: Path, scenario: str = "demo", contract: str = "current") -> Iterator[Served]:
     """Serves a book on a free port of loopback until the block ends."""
-    arguments = ("serve", "--port", "0", "--scenario", scenario, "--contract", contract, "--data-dir", str(data_dir))
+    with _started("--scenario", scenario, "--contract", contract, "--data-dir", str(data_dir)) as process:
+        yield Served(_address(process), process, data_dir)
+
+
+@contextmanager
+def serving_twice(data_dir: Path) -> Iterator[list[Served]]:
+    """Serves one book from two processes, which start at the same time."""
+    with _started("--data-dir", str(data_dir)) as one, _started("--data-dir", str(data_dir)) as other:
+        yield [Served(_address(process), process, data_dir) for process in (one, other)]
+
+
+@contextmanager
+def _started(*options: str) -> Iterator[subprocess.Popen[str]]:
+    arguments = ("serve", "--port", "0", *options)
     with subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
     ) as process:
         try:
-            assert process.stdout is not None
-            first = process.stdout.readline()
-            assert first.startswith("Paper exchange listening on http://127.0.0.1:"), first
-            yield Served(first.split()[-1], process)
+            yield process
         finally:
             if process.poll() is None:
                 process.terminate()
-            process.stdout.close()  # type: ignore[union-attr]  # asserted above
+            process.stdout.close()  # type: ignore[union-attr]  # a pipe was asked for
             process.wait(timeout=10)
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    assert first.startswith("Paper exchange listening on http://127.0.0.1:"), first
+    return first.split()[-1]
 
 
 @dataclass(frozen=True, slots=True)

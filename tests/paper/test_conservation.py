@@ -21,7 +21,7 @@ from positions_mcp.paper import PaperExchange
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.ledger import Ledger, order_parts
-from positions_mcp.paper.model import InstructionStatus, InstructionType, OrderStatus
+from positions_mcp.paper.model import InstructionStatus, InstructionType, Order, OrderStatus
 from positions_mcp.paper.requests import SubmittedRow
 from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.paper.writing import Act
@@ -183,67 +183,66 @@ class Trading(RuleBasedStateMachine):
         assert self.look(lambda ledger: dict(ledger.holdings)) == before
 
     @invariant()
-    def money_is_conserved(self) -> None:
+    def everything_is_conserved(self) -> None:
         if hasattr(self, "start"):
-            assert self.look(invested) == self.start
+            with self.exchange.reading() as moment:
+                assert invested(moment.ledger) == self.start
+                self.nothing_is_promised_twice(moment.ledger)
+                self.units_come_from_trades_and_deliveries_only(moment)
+                self.orders_are_sound(moment.ledger)
 
-    @invariant()
-    def nothing_is_promised_twice(self) -> None:
-        with self.exchange.reading() as moment:
-            ledger = moment.ledger
-            promised: dict[str, Decimal] = {}
-            for order in ledger.open_orders():
-                for symbol, side, ratio in order_parts(order):
-                    holding = ledger.holdings.get((ACCOUNT, symbol))
-                    if holding and (holding.quantity > 0) == (side == "SELL"):
-                        promised[symbol] = promised.get(symbol, Decimal(0)) + order.leaves * ratio
-            for instruction in ledger.standing_instructions():
-                if instruction.instruction_type is not InstructionType.DO_NOT_EXERCISE:
-                    symbol = instruction.symbol
-                    promised[symbol] = promised.get(symbol, Decimal(0)) + instruction.contracts
-            for symbol, units in promised.items():
-                held = ledger.holdings.get((ACCOUNT, symbol))
-                assert held is not None, symbol
-                assert units <= abs(held.quantity), (symbol, units, held.quantity)
+    def nothing_is_promised_twice(self, ledger: Ledger) -> None:
+        promised: dict[str, Decimal] = {}
+        for order in ledger.open_orders():
+            for symbol, side, ratio in order_parts(order):
+                holding = ledger.holdings.get((ACCOUNT, symbol))
+                if holding and (holding.quantity > 0) == (side == "SELL"):
+                    promised[symbol] = promised.get(symbol, Decimal(0)) + order.leaves * ratio
+        for instruction in ledger.standing_instructions():
+            if instruction.instruction_type is not InstructionType.DO_NOT_EXERCISE:
+                symbol = instruction.symbol
+                promised[symbol] = promised.get(symbol, Decimal(0)) + instruction.contracts
+        for symbol, units in promised.items():
+            held = ledger.holdings.get((ACCOUNT, symbol))
+            assert held is not None, symbol
+            assert units <= abs(held.quantity), (symbol, units, held.quantity)
 
-    @invariant()
-    def units_come_from_trades_and_deliveries_only(self) -> None:
-        if not hasattr(self, "start"):
-            return
-        with self.exchange.reading() as moment:
-            ledger = moment.ledger
-            delivered: dict[str, Decimal] = {}
-            for symbol in self.symbols:
-                instrument = ledger.instruments[symbol]
-                if instrument.contract is None:
-                    continue
-                gone = self.at_first[symbol] + filled(ledger, symbol) - self.held(ledger, symbol)
-                evening = moment.market.processing(instrument.contract.expiry)
-                assert gone == 0 or ledger.instructions or moment.now >= evening, symbol
-                root = instrument.contract.root
-                delivered[root] = delivered.get(root, Decimal(0)) + abs(gone)
-            for symbol in {key[1] for key in ledger.holdings} | set(self.symbols):
-                if ledger.instruments[symbol].contract is None:
-                    moved = self.held(ledger, symbol) - self.at_first.get(symbol, Decimal(0)) - filled(ledger, symbol)
-                    assert moved % 100 == 0, symbol
-                    assert abs(moved) <= 100 * delivered.get(symbol, Decimal(0)), symbol
+    def units_come_from_trades_and_deliveries_only(self, moment: Moment) -> None:
+        ledger = moment.ledger
+        delivered: dict[str, Decimal] = {}
+        for symbol in self.symbols:
+            instrument = ledger.instruments[symbol]
+            if instrument.contract is None:
+                continue
+            gone = self.at_first[symbol] + filled(ledger, symbol) - self.held(ledger, symbol)
+            evening = moment.market.processing(instrument.contract.expiry)
+            assert gone == 0 or ledger.instructions or moment.now >= evening, symbol
+            root = instrument.contract.root
+            delivered[root] = delivered.get(root, Decimal(0)) + abs(gone)
+        for symbol in {key[1] for key in ledger.holdings} | set(self.symbols):
+            if ledger.instruments[symbol].contract is None:
+                moved = self.held(ledger, symbol) - self.at_first.get(symbol, Decimal(0)) - filled(ledger, symbol)
+                assert moved % 100 == 0, symbol
+                assert abs(moved) <= 100 * delivered.get(symbol, Decimal(0)), symbol
 
     @staticmethod
     def held(ledger: Ledger, symbol: str) -> Decimal:
         holding = ledger.holdings.get((ACCOUNT, symbol))
         return holding.quantity if holding else Decimal(0)
 
-    @invariant()
-    def orders_are_sound(self) -> None:
-        with self.exchange.reading() as moment:
-            for symbol in moment.ledger.instruments:
-                trading = [o for o in moment.ledger.open_orders() if symbol in {part for part, _, _ in order_parts(o)}]
-                assert list(moment.ledger.open_orders_in(ACCOUNT, symbol)) == trading
-            for order in moment.ledger.orders.values():
-                assert 0 <= order.filled <= order.quantity
-                assert (order.status in ENDED) == (not order.is_open)
-                assert (order.status is OrderStatus.FILLED) == (order.filled == order.quantity and order.quantity > 0)
-                assert order.is_open or not order.steps
+    @staticmethod
+    def orders_are_sound(ledger: Ledger) -> None:
+        trading: dict[str, list[Order]] = {}
+        for order in ledger.open_orders():
+            for symbol, _, _ in order_parts(order):
+                trading.setdefault(symbol, []).append(order)
+        for symbol in ledger.instruments:
+            assert list(ledger.open_orders_in(ACCOUNT, symbol)) == trading.get(symbol, [])
+        for order in ledger.orders.values():
+            assert 0 <= order.filled <= order.quantity
+            assert (order.status in ENDED) == (not order.is_open)
+            assert (order.status is OrderStatus.FILLED) == (order.filled == order.quantity and order.quantity > 0)
+            assert order.is_open or not order.steps
 
     def everything_has_ended(self) -> None:
         with self.exchange.reading() as moment:
@@ -261,7 +260,7 @@ class Trading(RuleBasedStateMachine):
 
 
 Trading.TestCase.settings = settings(
-    max_examples=70,
+    max_examples=50,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import clearstreet
 import pytest
 from clearstreet import ClearStreet
 
-from paper.serving import serving
+from paper.serving import Served, serving
 from positions_mcp.paper import DEFAULT_KEY
 
 ACCOUNT = 19816
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("sdk"), "expiry") as running:
+        yield running
+
+
 @pytest.mark.requirement("P-04")
-def test_a_developer_with_only_the_official_sdk_rehearses_an_expiry_day(tmp_path: Path):
-    with (
-        serving(tmp_path, "expiry") as served,
-        ClearStreet(api_key=DEFAULT_KEY, base_url=served.url, max_retries=0) as sdk,
-    ):
+def test_a_developer_with_only_the_official_sdk_rehearses_an_expiry_day(served: Served):
+    with ClearStreet(api_key=DEFAULT_KEY, base_url=served.url, max_retries=0) as sdk:
         positions = sdk.v1.positions
         held = {position.symbol: position for position in positions.get_positions(ACCOUNT).data}
         assert len(held) == 8
@@ -69,9 +72,8 @@ def test_a_developer_with_only_the_official_sdk_rehearses_an_expiry_day(tmp_path
         assert not [symbol for symbol in left if len(symbol) > 5]
 
 
-def test_the_official_sdk_raises_its_own_errors(tmp_path: Path):
+def test_the_official_sdk_raises_its_own_errors(served: Served):
     with (
-        serving(tmp_path, "expiry") as served,
         ClearStreet(api_key="no.key", base_url=served.url, max_retries=0) as stranger,
         ClearStreet(api_key=DEFAULT_KEY, base_url=served.url, max_retries=0) as sdk,
     ):
@@ -84,9 +86,9 @@ def test_the_official_sdk_raises_its_own_errors(tmp_path: Path):
 
 
 @pytest.mark.requirement("P-05")
-def test_the_exchange_shows_how_one_timed_out_close_of_the_sdk_becomes_several(tmp_path: Path):
+def test_the_exchange_shows_how_one_timed_out_close_of_the_sdk_becomes_several(served: Served):
+    served.begin_again("demo")
     with (
-        serving(tmp_path) as served,
         ClearStreet(api_key=DEFAULT_KEY, base_url=served.url, timeout=5) as sdk,
         served.client() as control,
     ):

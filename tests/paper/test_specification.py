@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -42,29 +44,39 @@ DECIDED_BY_STATE = (
 )
 
 
+@pytest.fixture(scope="module")
+def schemathesis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Both dialects under test at the same time: a run of schemathesis for each, by its name."""
+    directory = tmp_path_factory.mktemp("schemathesis")
+    rules = "".join(STATE_DECIDES.format(name) for name in DECIDED_BY_STATE)
+    (directory / "schemathesis.toml").write_text(CONFIGURATION + rules)
+    with ExitStack() as stack:
+        runs = {}
+        for contract in ("seed", "current"):
+            served = stack.enter_context(serving(directory / contract, contract=contract))
+            runs[contract] = stack.enter_context(_run(directory, served.url))
+        yield runs
+
+
+def _run(directory: Path, url: str) -> subprocess.Popen[str]:
+    program = str(Path(sys.executable).with_name("schemathesis"))
+    arguments = ("run", f"{url}/openapi.json", "-H", f"Authorization: Bearer {DEFAULT_KEY}", "--no-color")
+    return subprocess.Popen(
+        [program, "--config-file", str(directory / "schemathesis.toml"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=directory,
+        env=os.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")},
+    )
+
+
 @pytest.mark.parametrize("contract", ["seed", "current"])
 @pytest.mark.requirement("P-04")
-def test_schemathesis_finds_nothing(tmp_path: Path, contract: str):
-    rules = "".join(STATE_DECIDES.format(name) for name in DECIDED_BY_STATE)
-    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION + rules)
-    with serving(tmp_path / "data", "demo", contract) as served:
-        run = subprocess.run(
-            [
-                *(
-                    str(Path(sys.executable).with_name("schemathesis")),
-                    "--config-file",
-                    str(tmp_path / "schemathesis.toml"),
-                ),
-                *("run", f"{served.url}/openapi.json", "-H", f"Authorization: Bearer {DEFAULT_KEY}", "--no-color"),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            env=os.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path / "hypothesis")},
-        )
-    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
-    assert "8 selected / 8 total" in run.stdout
+def test_schemathesis_finds_nothing(schemathesis: dict[str, subprocess.Popen[str]], contract: str):
+    said, _ = schemathesis[contract].communicate()
+    assert schemathesis[contract].returncode == 0, said[-6000:]
+    assert "8 selected / 8 total" in said
 
 
 @pytest.mark.parametrize("contract", ["seed", "current"])

@@ -92,6 +92,8 @@ class Book:
             self._keep(ledger, revision)
 
     def _current(self) -> Ledger:
+        if self._ledger is not None and database.data_version(self._connection) == self._version:
+            return self._ledger
         if self._connection.in_transaction:
             return self._refreshed()
         self._connection.execute("BEGIN")
