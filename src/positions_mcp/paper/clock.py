@@ -15,6 +15,7 @@ from positions_mcp.ports import Clock
 
 Mode = Literal["real", "set", "running"]
 _KEY = "clock"
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(2200, 1, 1, tzinfo=UTC)
 """Beyond it the clock cannot be set: no calendar knows the sessions there, and every evening until then happens."""
 
@@ -88,6 +89,8 @@ class PaperClock:
         """
         if instant.tzinfo is None:
             raise ValueError("the clock is set to an instant with a zone")
+        if instant < _BEGINNING:
+            raise BookError("the clock goes no further back than 1970")
         _check_end(instant - _END)
         if running:
             return self._change(ClockSetting("running", None, instant - self._base.now()))
