@@ -24,6 +24,7 @@ from positions_mcp.domain.errors import (
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.states import OperationState, RowState
 from positions_mcp.guard.verdict import Rule
+from positions_mcp.tools._reports import summary_of
 
 UNKNOWN = OutcomeUnknown("the connection dropped", request_id="req-7")
 
@@ -247,6 +248,7 @@ async def test_an_order_that_is_not_in_the_plan_is_said_first(tmp_path: Path, ev
         report = await it.close(*([] if everything else ["AAPL", "MSFT"]))
         assert report.headline.startswith("PAPER SUBMITTED: " if everything else "PAPER PARTIAL: ")
         assert ": DEVIATED by 1 order not in the plan; " in report.headline
+        assert summary_of(report).startswith("PAPER account 19816: DEVIATED by 1 order not in the plan; ")
         (order,) = next(row.orders for row in report.rows if row.symbol == "AAPL")
         assert report.reason.startswith(f"DEVIATED by 1 order not in the plan: SELL 7 NVDA (order {order.order_id}).")
         if not everything:
@@ -270,6 +272,7 @@ async def test_a_position_that_changed_sides_is_said_first(
         it.exchange.hold(held(symbol, held_now, number=number))
         report = await it.guard.operation(operation.operation_id)
         assert report.headline.partition(": ")[2].startswith(f"{said}; ")
+        assert summary_of(report).startswith(f"PAPER account 19816: {said}; ")
         assert report.rows[0].symbol == symbol
         assert report.next_step.startswith("Do not close it again before a person has looked")
         assert "is left" not in report.next_step
