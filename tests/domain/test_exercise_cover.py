@@ -119,7 +119,9 @@ def cancelled(status: str = "SENT", kind: str = "DO_NOT_EXERCISE", **fields: obj
 
 @pytest.mark.requirement("I-04", "I-05")
 def test_cancelling_a_do_not_exercise_says_that_exercise_by_exception_is_back() -> None:
-    assert "Cancelling withdraws DO_NOT_EXERCISE 2 AAPL261120C00195000: exercise by exception is re-armed" in cancelled()
+    assert (
+        "Cancelling withdraws DO_NOT_EXERCISE 2 AAPL261120C00195000: exercise by exception is re-armed" in cancelled()
+    )
     assert "If nothing else is sent: at this price exercised today: pays 39,000.00, receives 200 shares." in cancelled()
 
 

@@ -212,6 +212,13 @@ async def test_a_cover_that_an_open_order_is_selling_covers_nothing(tmp_path: Pa
 
 
 @pytest.mark.requirement("G-12")
+async def test_a_cover_is_not_sold_by_cancelling_the_order_that_was_to_sell_it(tmp_path: Path) -> None:
+    async with desk(tmp_path, positions=covered_call(100)) as it:
+        it.exchange.change(SHARES, available_quantity=Decimal(0))
+        assert rules((await it.plan("AAPL", cancel_orders=True)).verdict) == [Rule.UNCOVERED]
+
+
+@pytest.mark.requirement("G-12")
 async def test_a_long_call_under_instruction_covers_nothing(tmp_path: Path) -> None:
     long_call = "AAPL280121C00190000"
     positions = [

@@ -25,7 +25,8 @@ def judge(policy: Policy, plan: Plan, facts: Facts) -> Iterator[Finding]:
     """G-12: a plan may not leave more short contracts uncovered, or unprotected, than before."""
     if not plan.kind.is_close:
         return
-    for was, now in _worsened(facts, counted_on(facts, plan.plan_id), _to_be_traded(plan, facts)):
+    counted = {**counted_on(facts, plan.plan_id), **_freed_by_cancelling(plan, facts)}
+    for was, now in _worsened(facts, counted, _to_be_traded(plan, facts)):
         yield Finding(
             rule=Rule.UNCOVERED,
             severity=Severity.NOTE if policy.allow_uncovered else Severity.REFUSE,
@@ -33,6 +34,18 @@ def judge(policy: Policy, plan: Plan, facts: Facts) -> Iterator[Finding]:
             seen=f"{plain(now.uncovered)} uncovered, {plain(now.unprotected)} unprotected",
             message=_said(was, now),
         )
+
+
+def _freed_by_cancelling(plan: Plan, facts: Facts) -> Quantities:
+    """What counts as cover again because the plan itself cancels the open orders that were taking it."""
+    if not plan.cancel_orders:
+        return {}
+    held = (facts.book.by_id.get(target.instrument_id) for target in plan.closes)
+    return {
+        position.instrument_id: nearer_zero(position.quantity, instructed_quantity(position, facts.outstanding))
+        for position in held
+        if position is not None
+    }
 
 
 def _to_be_traded(plan: Plan, facts: Facts) -> dict[InstrumentId, Decimal]:
