@@ -59,7 +59,7 @@ async def test_a_server_sends_what_the_terminal_approves_and_nothing_once_a_pers
                 code, shown = await anyio.to_thread.run_sync(approves, person)
         assert code == 1, shown
     said = [" ".join(block.text for block in answer.content if block.type == "text") for answer in answers]
-    assert "1 submitted; 0 of 1 closed" in said[0]
+    assert "1 submitted; 0 of 1 flat" in said[0]
     assert "REFUSED" in said[1]
     assert "Everything destructive is halted: 'enough'" in said[1]
     assert place.effects() == {"close_position": 1}

@@ -38,10 +38,10 @@ async def test_everything_is_closed_in_one_request_after_one_question(era: str, 
         assert [row[0] for row in planned["rows"]] == ["BUY"] * 6 + ["SELL"] * 18
         sent = await client.call_tool("close_all_positions", {"plan_id": planned["plan_id"]})
         assert floor.effects == {"close_positions": 1}
-        assert text_of(sent).startswith("PAPER account 19816: 24 submitted; 0 of 24 closed.")
+        assert text_of(sent).startswith("PAPER account 19816: 24 submitted; 0 of 24 flat.")
         floor.later(minutes=5)
         followed = await client.call_tool("get_operation", {"operation_id": planned["plan_id"]})
-        assert "23 of 24 closed" in text_of(followed)
+        assert "23 of 24 flat" in text_of(followed)
         left = [row[:4] for row in data_of(followed)["rows"] if row[3] != "0"]
         assert left == [["NVDA261120P00160000", "SUBMITTED", "SELL 2", "1"]]  # an instruction claims it
         assert data_of(followed)["state"] == "PARTIAL"

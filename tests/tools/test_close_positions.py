@@ -18,13 +18,13 @@ async def test_a_close_is_asked_about_sent_and_followed_until_nothing_is_left(er
         assert planned["rows"] == [["SELL", "400", "KO", "400", "400", "27228.00"]]
         assert floor.effects == {}
         sent = await client.call_tool("close_positions", {"plan_id": planned["plan_id"]})
-        assert text_of(sent).startswith("PAPER account 19816: 1 submitted; 0 of 1 closed.\n")
+        assert text_of(sent).startswith("PAPER account 19816: 1 submitted; 0 of 1 flat.\n")
         assert "Submitted is not closed" in text_of(sent)
         assert data_of(sent)["rows"] == [["KO", "SUBMITTED", "SELL 400", "400", "SELL 400 PENDING_NEW"]]
         assert floor.effects == {"close_position": 1}
         floor.later(minutes=1)
         followed = await client.call_tool("get_operation", {"operation_id": planned["plan_id"], "wait_s": 1})
-        assert text_of(followed).startswith("PAPER account 19816: 1 submitted; 1 of 1 closed.\n")
+        assert text_of(followed).startswith("PAPER account 19816: 1 submitted; 1 of 1 flat.\n")
         assert data_of(followed)["state"] == "CLOSED"
         assert "approved" in data_of(followed)["decision"]
         assert "elicitation, client Claude" in data_of(followed)["decision"]
@@ -101,7 +101,7 @@ async def test_an_order_that_fills_in_part_is_never_called_closed(era: str, tmp_
         data = data_of(left)
         assert data["state"] == "PARTIAL"
         assert 0 < int(data["rows"][0][3]) == floor.held("THIN")
-        assert "0 of 1 closed" in text_of(left)
+        assert "0 of 1 flat" in text_of(left)
 
 
 @pytest.mark.requirement("G-14")
@@ -112,7 +112,7 @@ async def test_out_of_hours_the_order_is_queued_and_preview_and_question_say_so(
             await client.call_tool("preview_close", {"instruments": ["KO"]})
         )
         sent = await client.call_tool("close_positions", {"instruments": ["KO"]})
-        assert text_of(sent).startswith("PAPER account 19816: 1 queued; 0 of 1 closed.\n")
+        assert text_of(sent).startswith("PAPER account 19816: 1 queued; 0 of 1 flat.\n")
         assert data_of(sent)["rows"][0][1] == "QUEUED"
     assert "closed: may queue until Mon 2026-11-23 09:30" in person.questions[0]
 
@@ -122,7 +122,7 @@ async def test_an_order_that_differs_from_the_plan_is_said_first(era: str, tmp_p
     async with trading_floor(tmp_path) as floor:
         floor.exchange.arm("changed_quantity", "close_position")
         answer = await floor.call("close_positions", {"instruments": list(HOLDINGS)}, era=era, person=yes())
-        assert text_of(answer).startswith("PAPER account 19816: 1 DEVIATED from the plan, 2 not sent; 0 of 3 closed.\n")
+        assert text_of(answer).startswith("PAPER account 19816: 1 DEVIATED from the plan, 2 not sent; 0 of 3 flat.\n")
         assert [row[1] for row in data_of(answer)["rows"]] == ["DEVIATED", "NOT_SENT", "NOT_SENT"]
         assert floor.effects == {"close_position": 1}
 
@@ -164,7 +164,7 @@ async def test_an_unknown_outcome_stops_the_batch_and_is_reconciled_with_evidenc
         assert floor.effects == {"close_position": 1}
         assert data["state"] == "RECONCILED"
         assert text_of(sent).startswith(
-            "PAPER account 19816: 1 with an unknown outcome that was settled, 2 not sent; 0 of 3 closed."
+            "PAPER account 19816: 1 with an unknown outcome that was settled, 2 not sent; 0 of 3 flat."
         )
         assert [row[1] for row in data["rows"]] == ["UNKNOWN", "NOT_SENT", "NOT_SENT"]
         assert "took effect (positions-mcp): An order for AMZN appeared after it was sent" in data["rows"][0][-1]
@@ -175,7 +175,7 @@ async def test_an_outcome_that_stays_unknown_is_said_to_be_and_not_sent_again(er
     async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:
         floor.exchange.arm("drop_before_effect", "close_position")
         sent = await client.call_tool("close_positions", {"instruments": list(HOLDINGS)})
-        assert text_of(sent).startswith("PAPER account 19816: 1 with UNKNOWN outcome, 2 not sent; 0 of 3 closed.")
+        assert text_of(sent).startswith("PAPER account 19816: 1 with UNKNOWN outcome, 2 not sent; 0 of 3 flat.")
         assert data_of(sent)["sent"] == "unknown"
         assert "Do not send it again" in data_of(sent)["next"]
         again = error_of(await client.call_tool("close_positions", {"instruments": ["AMZN"]}))

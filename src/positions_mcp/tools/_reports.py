@@ -108,7 +108,7 @@ def output_of(report: OperationReport) -> Output:
 
 
 def summary_of(report: OperationReport) -> str:
-    """As in `PAPER account 19816: 1 DEVIATED from the plan, 2 submitted; 1 of 3 closed.`."""
+    """As in `PAPER account 19816: 1 DEVIATED from the plan, 2 submitted; 1 of 3 flat.`."""
     who = f"{report.mode.shown} account {report.account_id}"
     if report.anything_sent is False:
         return f"{who}: {_unsent(report)}."
@@ -120,7 +120,7 @@ def summary_of(report: OperationReport) -> str:
     if not report.kind.is_close:
         return f"{who}: {said}."
     flat = sum(1 for row in report.rows if row.residual is not None and row.residual == 0)
-    return f"{who}: {'; '.join([*report.alarms, said])}; {flat} of {len(report.rows)} closed."
+    return f"{who}: {'; '.join([*report.alarms, said])}; {flat} of {len(report.rows)} flat."
 
 
 def _unsent(report: OperationReport) -> str:
