@@ -103,6 +103,7 @@ async def test_the_preview_of_a_large_plan_shows_the_largest_orders_and_says_how
         assert len(planned["rows"]) == 50
         assert planned["rows_left_out"] == 70
         assert "70 smaller orders are not shown here" in text_of(answer)
+        assert len(text_of(answer)) < 8_000
         sizes = [abs(Decimal(row[-1])) for row in planned["rows"] if row[2].isalpha()]
         assert sizes == sorted(sizes, reverse=True)
 

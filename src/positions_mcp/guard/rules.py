@@ -19,6 +19,9 @@ from positions_mcp.guard import coverage, instruction_coverage, scopes
 from positions_mcp.guard.facts import Facts, Record
 from positions_mcp.guard.verdict import Finding, Rule, Severity, Verdict
 
+_NAMED = 8
+"""Symbols that a finding names at most."""
+
 
 def judge(policy: Policy, plan: Plan, facts: Facts, *, measure: Decimal | None = None) -> Verdict:
     """Every rule's word on a plan. `measure` is what it comes to now, where that is more than when it was planned."""
@@ -131,7 +134,8 @@ def _knowledge(plan: Plan, facts: Facts) -> Iterator[Finding]:
         )
     unpriced = [target.symbol for target in plan.targets if not target.priced]
     if unpriced:
-        names = ", ".join(unpriced)
+        more = len(unpriced) - _NAMED
+        names = ", ".join(unpriced[:_NAMED]) + (f" and {more} more" if more > 0 else "")
         yield Finding(
             rule=Rule.MISSING_PRICE,
             severity=Severity.DESK,

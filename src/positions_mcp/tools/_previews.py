@@ -6,6 +6,8 @@ from positions_mcp.domain.plans import Plan
 from positions_mcp.guard.ladder import Rung, Step
 from positions_mcp.guard.verdict import Verdict
 
+_MOST_FINDINGS = 20
+
 
 def policy_of(verdict: Verdict) -> str:
     """`refused`, `needs the desk` or `allowed`."""
@@ -13,11 +15,13 @@ def policy_of(verdict: Verdict) -> str:
 
 
 def findings_of(verdict: Verdict) -> list[str]:
-    """Each finding with its rule, its limit and what was seen."""
-    return [
+    """Each finding with its rule, its limit and what was seen: the gravest first, and of many how many more."""
+    said = [
         f"{finding.severity} [{finding.rule}; limit {finding.limit}; seen {finding.seen}] {finding.message}"
-        for finding in verdict.findings
+        for finding in verdict.findings[:_MOST_FINDINGS]
     ]
+    more = len(verdict.findings) - len(said)
+    return [*said, f"{more} more, none graver; the person's question has every warning"] if more else said
 
 
 def next_of(plan: Plan, step: Step) -> str:
