@@ -77,7 +77,7 @@ OWN_TESTS = {"changed_total", "clearing_down"}
 
 @pytest.fixture(params=DIALECTS)
 async def desk(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[PaperDesk]:
-    async with paper_desk(tmp_path, request.param, write_timeout_s=0.15) as desk:
+    async with paper_desk(tmp_path, request.param, write_timeout_s=1.0) as desk:
         yield desk
 
 

@@ -83,7 +83,7 @@ async def test_a_passing_failure_of_a_read_is_asked_again(reply: Reply):
 async def test_a_time_out_of_a_read_is_asked_again():
     async with (
         serving(silence, data([position()])) as server,
-        server.client(read_timeout_s=0.1, random=lambda: 0.0) as client,
+        server.client(read_timeout_s=1.0, random=lambda: 0.0) as client,
     ):
         assert len((await client.get_positions(ACCOUNT)).data) == 1
     assert len(server.requests) == 2

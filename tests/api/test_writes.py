@@ -98,7 +98,7 @@ async def sent_once(server: Loopback, client: PositionsClient, write: str) -> Up
 @pytest.mark.parametrize("reply", UNKNOWN.values(), ids=UNKNOWN.keys())
 @pytest.mark.parametrize("write", WRITES)
 async def test_whatever_leaves_the_effect_open_is_unknown_and_sent_once(write: str, reply: Reply):
-    async with serving(reply) as server, server.client(write_timeout_s=0.15) as client:
+    async with serving(reply) as server, server.client(write_timeout_s=1.0) as client:
         error = await sent_once(server, client, write)
     assert type(error) is OutcomeUnknown
     assert error.sent in (Sent.YES, Sent.UNKNOWN)
@@ -230,7 +230,7 @@ async def test_a_cancelled_write_raises_the_cancellation_and_leaves_the_client_u
 
 @pytest.mark.requirement("A-04")
 async def test_a_shielded_write_ends_by_its_own_time_limit():
-    async with serving(silence) as server, server.client(write_timeout_s=0.1) as client:
+    async with serving(silence) as server, server.client(write_timeout_s=1.0) as client:
         with anyio.CancelScope(shield=True), pytest.raises(OutcomeUnknown, match="no answer within"):
             await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
     assert len(server.requests) == 1
@@ -245,7 +245,7 @@ async def test_the_time_limit_is_for_the_whole_write_however_slowly_the_answer_d
             await writer.drain()
             await anyio.sleep(0.02)
 
-    async with serving(drip) as server, server.client(write_timeout_s=0.2) as client:
+    async with serving(drip) as server, server.client(write_timeout_s=1.0) as client:
         error = await sent_once(server, client, "close_position")
     assert type(error) is OutcomeUnknown
 

@@ -30,7 +30,7 @@ NO_HALT = Policy(**{**POLICY.model_dump(), "halt_after": None})
 
 @asynccontextmanager
 async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, Supervisor, PaperExchange]]:
-    async with paper_desk(folder / "paper", write_timeout_s=0.5) as paper:
+    async with paper_desk(folder / "paper", write_timeout_s=1.5) as paper:
         store = open_store(folder / "operations.sqlite")
         pauses: list[float] = []
 
@@ -49,7 +49,7 @@ async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, Supervisor, PaperE
             market_clock=paper.exchange.clock,
             calendar=NewYorkCalendar(),
             ids=CountingIds(),
-            write_timeout=timedelta(seconds=0.5),
+            write_timeout=timedelta(seconds=1.8),
             sleep=sleep,
         )
         try:
