@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from positions_mcp.api import PositionsClient
+from positions_mcp.api.server_time import load_http_library
 from positions_mcp.cli.late_store import LateStore
-from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.cli.paper_transport import paper_transport
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.plans import Mode
@@ -23,8 +24,6 @@ from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings, default_data_dir, live_access
 
 if TYPE_CHECKING:
-    import httpx
-
     from positions_mcp.guard.parts import Parts
     from positions_mcp.guard.service import Guard
     from positions_mcp.paper.exchange import PaperExchange
@@ -67,7 +66,7 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterato
         yield Venue(partial(client, access.base_url, key, clock=time), time, access.base_url, time)
         return
     exchange = _open_exchange(settings, time)
-    transport = cast("httpx.AsyncBaseTransport", PaperTransport(exchange))
+    transport = paper_transport(exchange)
     try:
         yield Venue(
             partial(client, _PAPER_URL, exchange.keys[0], transport=transport, clock=exchange.clock),
@@ -190,12 +189,10 @@ def prepare_data_dir(settings: Settings) -> Path:
 
 def warm_up() -> None:
     """Import and fill what the first answers need; run in a thread while a client introduces itself."""
-    import httpx
-
     import positions_mcp.store.operations  # noqa: F401 — the database library, before somebody waits for it
 
     NewYorkCalendar().state_at(SystemClock().now())
-    httpx.AsyncClient(trust_env=False)
+    load_http_library()
 
 
 def _open_store(settings: Settings) -> SqlOperationStore:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 
+from positions_mcp.api.server_time import server_time
 from positions_mcp.cli.composition import open_venue
 from positions_mcp.cli.drift import Drift, drift_of
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.errors import PositionsError, ReadFailed
 from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.positions import Position
@@ -32,7 +28,6 @@ RecordT = TypeVar("RecordT", bound=Record)
 WORTH_A_NOTE = timedelta(seconds=5)
 TOO_MUCH = timedelta(seconds=60)
 """Approvals and leases are measured in tens of seconds."""
-_SECONDS = 10
 
 
 def ask_the_live_api(found: Findings, settings: Settings) -> None:
@@ -90,8 +85,8 @@ def _never_sent(drift: Drift) -> str:
 def _compare_clocks(found: Findings, base_url: str) -> None:
     before = SystemClock().now()
     try:
-        theirs = _date_of(base_url)
-    except (OSError, ValueError) as error:
+        theirs = server_time(base_url)
+    except ReadFailed as error:
         found.note("clock against the API", f"not compared: {error}")
         return
     after = SystemClock().now()
@@ -104,33 +99,3 @@ def _compare_clocks(found: Findings, base_url: str) -> None:
         found.note("clock against the API", f"{words}. Deadlines go by this machine's clock.")
     else:
         found.ok("clock against the API", words)
-
-
-def _date_of(base_url: str) -> datetime:
-    """The Date header of whatever the server answers, asked for without the key.
-
-    Raises:
-        OSError: no answer. ValueError: an answer without a date.
-    """
-    if urlsplit(base_url).scheme not in ("https", "http"):
-        raise ValueError("not a web address")
-    request = urllib.request.Request(base_url, method="HEAD")  # noqa: S310 — the scheme is checked above
-    opener = urllib.request.build_opener(
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()), _NoRedirects()
-    )
-    try:
-        with opener.open(request, timeout=_SECONDS) as answer:
-            header = answer.headers.get("Date")
-    except urllib.error.HTTPError as refusal:
-        header = refusal.headers.get("Date")
-        refusal.close()
-    if not header:
-        raise ValueError("the answer has no Date")
-    return parsedate_to_datetime(header)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Another server's date would say nothing."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None

@@ -6,7 +6,7 @@ Parsing, authentication, paging and errors are then the real code; only the sock
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 if TYPE_CHECKING:
     import httpx
@@ -50,3 +50,8 @@ class PaperTransport:
         import httpx
 
         return httpx.ASGITransport(app=self._exchange.app)
+
+
+def paper_transport(exchange: PaperExchange) -> httpx.AsyncBaseTransport:
+    """The exchange as a client takes it: by its methods it is a transport, without the import of the class."""
+    return cast("httpx.AsyncBaseTransport", PaperTransport(exchange))
