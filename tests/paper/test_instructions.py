@@ -196,6 +196,17 @@ async def test_the_deadline_is_half_past_five_in_new_york(opened: Opening, clock
     assert found["rejection"]["metadata"] == {"cutoff_time": "2026-11-23T17:30:00-05:00"}
 
 
+async def test_after_an_early_close_the_deadline_is_ninety_minutes_later(opened: Opening, clock: SettableClock):
+    clock.at = datetime(2026, 11, 27, 14, 29, tzinfo=NEW_YORK)
+    exchange = opened("demo")
+    call = "AAPL261127C00225000"
+    async with http(exchange) as client:
+        assert (await submit(client, row(call))).status_code == 200
+        clock.advance(timedelta(minutes=1))
+        (late,) = (await submit(client, row(call))).json()["data"]
+    assert late["rejection"]["metadata"] == {"cutoff_time": "2026-11-27T14:30:00-05:00"}
+
+
 @pytest.mark.parametrize("contract", ["seed", "current"])
 async def test_without_clearing_everything_is_503(opened: Opening, contract: str):
     exchange = opened("expiry", contract=contract)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ from positions_mcp.domain.sessions import NEW_YORK
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperError, PaperExchange, ScenarioError
 from positions_mcp.paper.expiries import expiry_date
+from positions_mcp.paper.market import PROCESSING
 from positions_mcp.paper.scenario import load_scenario, parse_scenario, scenario_names
+from positions_mcp.paper.staging import first_trading_day
 from positions_mcp.paper.symbols import parse_contract
 
 OWN = """
@@ -54,6 +56,26 @@ def test_expiring_today_means_the_next_evening_at_which_options_expire(
     clock.at = now
     with opened("demo").reading() as moment:
         assert f"AAPL{expiry}C00225000" in {symbol for _, symbol in moment.ledger.holdings}
+
+
+@pytest.mark.parametrize("hour", [3, 14, 20])
+def test_the_expiry_afternoon_is_three_hours_before_its_deadline_on_whatever_day_it_is_opened(hour: int):
+    calendar = NewYorkCalendar()
+    for day in range(366):
+        opened_at = datetime(2026, 1, 1, hour, tzinfo=NEW_YORK) + timedelta(days=day)
+        today = first_trading_day(opened_at, calendar, PROCESSING, full_length=True)
+        session = calendar.session_on(today)
+        assert session
+        assert session.closes == datetime.combine(today, time(16), NEW_YORK)
+        assert opened_at < datetime.combine(today, PROCESSING, NEW_YORK)
+
+
+def test_a_scenario_with_hours_of_its_own_passes_over_a_day_that_closes_early(opened: Opening, clock: SettableClock):
+    clock.at = datetime(2026, 11, 26, 11, tzinfo=NEW_YORK)
+    exchange = opened("expiry")
+    assert exchange.clock.now() == datetime(2026, 11, 30, 14, 30, tzinfo=NEW_YORK)
+    with exchange.reading() as moment:
+        assert "AAPL261130C00220000" in {symbol for _, symbol in moment.ledger.holdings}
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,9 @@ class _Loading:
             raise BookError(f"an account number is above zero, not {min(self.accounts)}")
         real = self.clock.now()
         now, setting = real, ClockSetting()
-        today = first_trading_day(real, self.calendar, PROCESSING)
+        # A scenario's own time of day means the same whenever it is opened: its day has all its hours.
+        has_hours = scenario.clock is not None
+        today = first_trading_day(real, self.calendar, PROCESSING, full_length=has_hours)
         if scenario.clock is not None:
             now = datetime.combine(today, time.fromisoformat(scenario.clock.at), NEW_YORK).astimezone(UTC)
             standing = scenario.clock.standing

@@ -26,6 +26,8 @@ from positions_mcp.ports import MarketCalendar
 CENT = Decimal("0.01")
 DEADLINE = time(17, 30)
 """Until when a customer may instruct on expiry day, New York time."""
+AFTER_AN_EARLY_CLOSE = timedelta(minutes=90)
+"""Until when after an early close (FINRA Rule 2360(b)(23)(A)(viii)): after one at 13:00 the deadline is 14:30."""
 PROCESSING = time(18, 0)
 """When exercises are processed and contracts expire on the paper exchange, New York time."""
 
@@ -124,7 +126,9 @@ class Market:
 
     def deadline(self, day: date) -> datetime:
         """Until when instructions are taken on `day`."""
-        return datetime.combine(day, DEADLINE, NEW_YORK)
+        usual = datetime.combine(day, DEADLINE, NEW_YORK)
+        session = self.session_on(day)
+        return session.closes + AFTER_AN_EARLY_CLOSE if session and session.early_close else usual
 
     def processing(self, day: date) -> datetime:
         """When exercises of `day` are processed and its contracts expire."""

@@ -64,7 +64,10 @@ class Section(BaseModel):
 
 
 class ClockSection(Section):
-    """`[clock]`: the book's clock runs from this New York time on its first trading day, instead of real time."""
+    """`[clock]`: the book's clock runs from this New York time, instead of real time.
+
+    Its first trading day is then one that does not close early.
+    """
 
     at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     standing: bool = False

@@ -29,12 +29,17 @@ _GENERATED_EXPIRIES = ("friday", "friday+1", "month+1", "month+2", "month+6")
 _ACCEPTED_SO_FAR = frozenset({InstructionStatus.ACCEPTED})
 
 
-def first_trading_day(now: datetime, calendar: MarketCalendar, processing: time) -> date:
-    """What "today" means in a scenario: this session's day until its contracts have expired, then the next one's."""
+def first_trading_day(now: datetime, calendar: MarketCalendar, processing: time, *, full_length: bool) -> date:
+    """What "today" means in a scenario: this session's day until its contracts have expired, then the next one's.
+
+    With `full_length` days that close early are passed over.
+    """
     day = new_york_day(now)
-    if calendar.session_on(day) and now < datetime.combine(day, processing, NEW_YORK):
-        return day
-    return calendar.next_session(day + timedelta(days=1)).day
+    is_over = now >= datetime.combine(day, processing, NEW_YORK)
+    session = calendar.next_session(day + timedelta(days=1) if is_over else day)
+    while full_length and session.early_close:
+        session = calendar.next_session(session.day + timedelta(days=1))
+    return session.day
 
 
 @dataclass(frozen=True, slots=True)

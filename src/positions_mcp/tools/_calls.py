@@ -29,6 +29,7 @@ class Call:
     """The operation whose question is before a person and not yet answered."""
     _saying: str = ""
     _started: float = field(default_factory=anyio.current_time)
+    _reported: float = 0.0
 
     def unanswered(self) -> Operation | None:
         """The operation whose question came back without an answer that could be read, if there is one."""
@@ -48,8 +49,10 @@ class Call:
     async def _report(self) -> None:
         if self._saying:
             elapsed = round(anyio.current_time() - self._started, 3)
+            # Progress has to increase from one notification to the next, also within a millisecond.
+            self._reported = max(elapsed, round(self._reported + 0.001, 3))
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-                await self.context.report_progress(elapsed, None, self._saying)
+                await self.context.report_progress(self._reported, None, self._saying)
 
 
 def this_call() -> Call:
