@@ -61,11 +61,11 @@ async def test_it_does_not_go_back_behind_what_has_happened(opened: Opening):
 
 
 def test_the_expiry_scenario_begins_at_half_past_two_on_the_next_trading_day(opened: Opening, clock: SettableClock):
-    clock.at = datetime(2026, 11, 26, 3, 0, tzinfo=NEW_YORK)
+    clock.at = datetime(2026, 11, 21, 3, 0, tzinfo=NEW_YORK)
     exchange = opened("expiry")
-    assert exchange.clock.now() == FRIDAY.replace(hour=14, minute=30)
+    assert exchange.clock.now() == datetime(2026, 11, 23, 14, 30, tzinfo=NEW_YORK)
     clock.advance(timedelta(minutes=10))
-    assert exchange.clock.now() == FRIDAY.replace(hour=14, minute=40)
+    assert exchange.clock.now() == datetime(2026, 11, 23, 14, 40, tzinfo=NEW_YORK)
 
 
 async def test_the_control_endpoint_shows_and_moves_it(opened: Opening):
