@@ -35,6 +35,7 @@ OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "mcp": {"server", "tools", "resources", "prompts", "cli.demo"},
     "mcp_types": {"server", "tools", "resources", "prompts", "cli.demo"},
     "httpx": {"api", "cli.paper_transport"},
+    "msgspec": {"api"},
     "urllib.request": {"api"},
     "sqlalchemy": {"store"},
     "sqlite3": {"paper", "store"},

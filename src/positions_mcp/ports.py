@@ -5,21 +5,24 @@ Tools and guard depend on these and on `domain`, never on HTTP or a database. `c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
-from positions_mcp.domain.instructions import Instruction, InstructionRequest
-from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.plans import Mode, Plan
-from positions_mcp.domain.positions import Book
-from positions_mcp.domain.records import Response
-from positions_mcp.domain.sessions import MarketState, Session
-from positions_mcp.domain.states import Stage
-from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
+    from positions_mcp.domain.instructions import Instruction, InstructionRequest
+    from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
+    from positions_mcp.domain.orders import Order
+    from positions_mcp.domain.plans import Mode, Plan
+    from positions_mcp.domain.positions import Book, Holding, Reading
+    from positions_mcp.domain.records import Response
+    from positions_mcp.domain.sessions import MarketState, Session
+    from positions_mcp.domain.states import Stage
+    from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
 
 OnPage = Callable[[int, int | None], Awaitable[None]]
 """Told (rows read so far, total rows or None) after each page of a listing."""
@@ -61,6 +64,17 @@ class MarketCalendar(Protocol):
         ...
 
 
+class Gathering(Protocol):
+    """Takes in the positions of a listing, in brief, page by page."""
+
+    def add(self, positions: Sequence[Holding]) -> None:
+        """Take in the positions of one more page."""
+        ...
+
+
+GatheringT = TypeVar("GatheringT", bound=Gathering)
+
+
 class PositionsReader(Protocol):
     """Reads what an account holds."""
 
@@ -78,6 +92,16 @@ class PositionsReader(Protocol):
 
         Raises:
             UpstreamError: the API did not answer usably.
+        """
+        ...
+
+    async def gather_positions(
+        self, account_id: AccountId, begin: Callable[[], GatheringT], *, on_page: OnPage | None = None
+    ) -> tuple[GatheringT, Reading]:
+        """Hand all positions of the account in brief, page by page, to what `begin` makes: quicker than a whole book.
+
+        Returns that, and how the listing was read. `begin` is called once more where it is read again. Otherwise as
+        `read_book`.
         """
         ...
 

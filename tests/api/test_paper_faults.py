@@ -177,7 +177,7 @@ async def test_values_nobody_knows_come_through(desk: PaperDesk):
     book = await desk.client.read_book(ACCOUNT)
     assert book.is_complete
     assert all(not position.position_type.is_known for position in book.positions if position.position_type)
-    assert all((position.model_extra or {})["settlement_cycle"] == "T0" for position in book.positions)
+    assert all(dict(position.extra)["settlement_cycle"] == "T0" for position in book.positions)
 
 
 async def read(desk: PaperDesk, operation: str) -> object:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from api.loopback import AAPL, ACCOUNT, instruction, order, position
 from positions_mcp.api._http import Answer
@@ -19,11 +18,11 @@ from positions_mcp.domain.enums import InstructionStatus, OrderStatus, PositionT
 from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.positions import Position
-from positions_mcp.domain.records import Record, UnreadableRow
+from positions_mcp.domain.records import UnreadableRow
 
-POSITIONS = RowReader(Position, TypeAdapter(list[Position]))
-ORDERS = RowReader(Order, TypeAdapter(list[Order]))
-INSTRUCTIONS = RowReader(Instruction, TypeAdapter(list[Instruction]))
+POSITIONS = RowReader(Position)
+ORDERS = RowReader(Order)
+INSTRUCTIONS = RowReader(Instruction)
 
 
 def read(rows: object, reader: RowReader[Any] = POSITIONS) -> tuple[list[Any], list[UnreadableRow]]:
@@ -49,8 +48,9 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
     max_leaves=4,
 )
-AMOUNTS = [name for name, field in Position.model_fields.items() if field.annotation == Decimal | None]
-new_names = st.text(min_size=1, max_size=12).filter(lambda name: name not in Position.model_fields)
+AMOUNTS = [name for name, kind in get_type_hints(Position).items() if kind == Decimal | None]
+FIELDS = [name for name in Position._fields if name != "extra"]
+new_names = st.text(min_size=1, max_size=12).filter(lambda name: name not in FIELDS)
 tolerable_rows = st.builds(
     lambda *parts: {key: value for part in parts for key, value in part.items()},
     st.fixed_dictionaries(
@@ -85,13 +85,13 @@ def test_any_mixture_of_new_values_fields_and_nulls_is_read_and_nothing_is_lost(
     assert len(records) == len(rows)
     for record, row in zip(records, rows, strict=True):
         for name, sent in row.items():
-            kept = getattr(record, name) if name in Position.model_fields else (record.model_extra or {})[name]
+            kept = getattr(record, name) if name in FIELDS else dict(record.extra)[name]
             if name in AMOUNTS or name == "quantity":
                 assert kept == (None if sent in (None, "") else Decimal(sent))
                 assert kept is None or str(kept) == str(Decimal(sent))
             elif name == "symbol":
                 assert kept == ("" if sent is None else str(sent))
-            elif sent is None or name not in Position.model_fields:
+            elif sent is None or name not in FIELDS:
                 assert kept == sent
             else:
                 assert str(kept) == str(sent)
@@ -99,7 +99,7 @@ def test_any_mixture_of_new_values_fields_and_nulls_is_read_and_nothing_is_lost(
 
 @pytest.mark.requirement("A-02")
 @settings(max_examples=50, deadline=None)
-@given(st.lists(anything | st.dictionaries(st.sampled_from(list(Position.model_fields)), anything), max_size=6))
+@given(st.lists(anything | st.dictionaries(st.sampled_from(FIELDS), anything), max_size=6))
 def test_every_row_is_either_read_or_reported_with_what_it_was(rows: list[Any]):
     records, unreadable = read(rows)
     assert len(records) + len(unreadable) == len(rows)
@@ -142,7 +142,7 @@ def test_decimals_are_exact_whether_they_come_as_text_or_as_numbers(written: str
 def test_a_number_that_makes_no_sense_is_missing_but_kept_and_a_quantity_is_reported(nonsense: Any):
     record = only(position(market_value=nonsense))
     assert record.market_value is None
-    assert record.model_extra == {"unreadable_fields": {"market_value": nonsense}}
+    assert record.extra == (("unreadable_fields", {"market_value": nonsense}),)
     records, (unreadable,) = read([position(), position(quantity=nonsense), position()])
     assert len(records) == 2
     assert unreadable.position == 1
@@ -248,9 +248,9 @@ def test_metadata_that_makes_no_sense_is_left_out_field_by_field():
 
 
 def test_every_record_keeps_what_it_does_not_know():
-    record: Record = only(position(unreadable_fields="theirs", side="LONG", contract=1))
-    assert record.model_extra == {"unreadable_fields": "theirs", "side": "LONG", "contract": 1}
+    record = only(position(unreadable_fields="theirs", side="LONG", contract=1))
+    assert dict(record.extra) == {"unreadable_fields": "theirs", "side": "LONG", "contract": 1}
     both = only(position(unreadable_fields="theirs", market_value="?", avg_price="?"))
-    assert both.model_extra == {
+    assert dict(both.extra) == {
         "unreadable_fields": {"unreadable_fields": "theirs", "market_value": "?", "avg_price": "?"}
     }

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.positions import Book, Position
 
+POSITIONS = TypeAdapter(Position)
+"""Makes positions of rows."""
 AS_OF = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 _UNDERLYINGS = ("AAPL", "MSFT", "SPX", "BRK.B", "TSLA")
 
@@ -49,7 +52,7 @@ def positions(draw: st.DrawFn, number: int) -> Position:
         "underlying_instrument_id": draw(st.none() | st.integers(0, 5).map(identifier)) if is_option else None,
     }
     names = ("market_value", "instrument_price", "unrealized_pnl", "daily_unrealized_pnl")
-    return Position.model_validate(row | {name: draw(amounts) for name in names})
+    return POSITIONS.validate_python(row | {name: draw(amounts) for name in names})
 
 
 @st.composite

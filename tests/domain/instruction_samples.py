@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from domain.books import POSITIONS
 from positions_mcp.domain.batch import SubmitAnswer, batch_report
 from positions_mcp.domain.batch_rows import BatchReport
 from positions_mcp.domain.enums import InstructionType
@@ -94,7 +95,7 @@ def position(symbol: str, quantity: int | str, number: int, **fields: Any) -> Po
         "instrument_type": "OPTION" if is_option else "COMMON_STOCK",
         "underlying_instrument_id": uuid_of(0, 3) if is_option else None,
     }
-    return Position.model_validate(given | fields)
+    return POSITIONS.validate_python(given | fields)
 
 
 def book(*positions: Position, at: datetime = datetime(2026, 11, 20, 20, 0, tzinfo=UTC), **fields: Any) -> Book:

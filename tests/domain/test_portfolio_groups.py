@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,20 +12,63 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.books import book_of, books, identifier
-from positions_mcp.domain.portfolio.groups import NO_EXPIRY, UNKNOWN_EXPIRY, GroupBy, group, share
+from positions_mcp.domain.portfolio.expiring import Week
+from positions_mcp.domain.portfolio.groups import NO_EXPIRY, UNKNOWN_EXPIRY, Group, GroupBy, share
+from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.domain.portfolio.totals import Sum, Totals
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.positions import Book
 from tools.serving import held
 
+WEEK = Week.of(date(2026, 11, 23))
+
+
+def group(book: Book, by: GroupBy) -> list[Group]:
+    summary = Summary(by, WEEK, 3)
+    summary.add(book.positions)
+    return summary.groups
+
 
 @pytest.mark.requirement("A-01")
 @given(books(), st.sampled_from(GroupBy))
 def test_every_position_is_in_one_group_and_the_groups_make_the_whole(book: Book, by: GroupBy) -> None:
-    groups = group(book.positions, by, Underlyings(book.positions))
+    groups = group(book, by)
     assert sum(each.totals.positions for each in groups) == len(book.positions)
     assert len({each.name for each in groups}) == len(groups)
     assert Totals.merged(each.totals for each in groups) == Totals.of(book.positions)
+
+
+@pytest.mark.requirement("A-01")
+@given(books(), st.sampled_from(GroupBy), st.integers(1, 4), st.integers(1, 8))
+def test_however_the_pages_fall_the_summary_is_that_of_the_whole_book(
+    book: Book, by: GroupBy, count: int, page: int
+) -> None:
+    whole, paged = Summary(by, WEEK, count), Summary(by, WEEK, count)
+    whole.add(book.positions)
+    for start in range(0, len(book.positions), page):
+        paged.add(book.positions[start : start + page])
+    for name in ("totals", "groups", "by_underlying", "largest", "winners", "losers", "symbols"):
+        assert getattr(paged, name) == getattr(whole, name)
+    assert paged.expiring(book) == whole.expiring(book)
+
+
+@given(books())
+def test_an_option_is_grouped_where_its_underlying_is_named(book: Book) -> None:
+    underlyings = Underlyings(book.positions)
+    counts = Counter(map(underlyings.name_of, book.positions))
+    assert {each.name: each.totals.positions for each in group(book, GroupBy.UNDERLYING)} == counts
+
+
+@given(books(), st.integers(1, 5))
+def test_the_largest_and_the_movers_are_the_extremes(book: Book, count: int) -> None:
+    summary = Summary(GroupBy.SIDE, WEEK, count)
+    summary.add(book.positions)
+    days = [p.daily_unrealized_pnl for p in book.positions if p.daily_unrealized_pnl]
+    sizes = sorted((abs(p.market_value) for p in book.positions if p.market_value is not None), reverse=True)
+    assert [p.market_value and abs(p.market_value) for p in summary.largest] == sizes[:count]
+    gains = sorted((day for day in days if day > 0), reverse=True)
+    assert [p.daily_unrealized_pnl for p in summary.winners] == gains[:count]
+    assert [p.daily_unrealized_pnl for p in summary.losers] == sorted(day for day in days if day < 0)[:count]
 
 
 @pytest.mark.requirement("A-01")
@@ -51,7 +96,7 @@ def test_options_roll_up_under_the_underlying_the_api_names_or_their_root_names(
         held("SPX261218P05000000", number=8, underlying_instrument_id=identifier(99)),
         held("", number=9, instrument_type="OPTION"),
     )
-    groups = group(book.positions, GroupBy.UNDERLYING, Underlyings(book.positions))
+    groups = group(book, GroupBy.UNDERLYING)
     counts = {each.name: each.totals.positions for each in groups}
     assert counts == {"AAPL": 4, "BRK.B": 2, "SPX": 2, identifier(9): 1}
 
@@ -63,7 +108,7 @@ def test_groups_by_expiry_are_in_date_order_with_what_has_none_last() -> None:
         held("", number=3, instrument_type="OPTION"),
         held("AAPL261218C00240000", number=4),
     )
-    groups = group(book.positions, GroupBy.EXPIRY, Underlyings(book.positions))
+    groups = group(book, GroupBy.EXPIRY)
     assert [each.name for each in groups] == ["2026-12-18", "2027-01-15", NO_EXPIRY, UNKNOWN_EXPIRY]
 
 

@@ -12,7 +12,7 @@ from domain.books import book_of, books, identifier
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.domain.portfolio.select import Filter, largest_first, movers, select, sort
+from positions_mcp.domain.portfolio.select import Filter, largest_first, select, sort
 from positions_mcp.domain.positions import Book, Side
 from tools.serving import held
 
@@ -23,13 +23,13 @@ CALL = "AAPL  281215C00195000"
     "text", ["AAPL281215C00195000", "aapl 281215 c 00195000", CALL, identifier(2), identifier(2).upper()]
 )
 def test_an_option_is_found_by_its_symbol_in_any_spacing_and_by_its_uuid(text: str) -> None:
-    holdings = Holdings(book_of(held("AAPL", number=1), held(CALL, number=2)))
+    holdings = Holdings(book_of(held("AAPL", number=1), held(CALL, number=2)).positions)
     assert holdings.find(text).instrument_id == identifier(2)
     assert holdings.find(" aapl ").instrument_id == identifier(1)
 
 
 def test_what_nobody_holds_is_an_error_with_the_nearest_symbols_held() -> None:
-    holdings = Holdings(book_of(held("AAPL", number=1), held(CALL, number=2), held("MSFT", number=3)))
+    holdings = Holdings(book_of(held("AAPL", number=1), held(CALL, number=2), held("MSFT", number=3)).positions)
     with pytest.raises(UnknownInstrument, match=r"Nothing held is called APPL\. Nearest held: AAPL") as caught:
         holdings.find("APPL")
     assert caught.value.nearest[0] == "AAPL"
@@ -41,7 +41,7 @@ def test_what_nobody_holds_is_an_error_with_the_nearest_symbols_held() -> None:
 
 
 def test_a_symbol_of_two_instruments_is_refused_with_both_ids() -> None:
-    holdings = Holdings(book_of(held("AAPL", number=1), held("AAPL", number=2)))
+    holdings = Holdings(book_of(held("AAPL", number=1), held("AAPL", number=2)).positions)
     with pytest.raises(InvalidInput, match=f"{identifier(1)}, {identifier(2)}"):
         holdings.find("AAPL")
 
@@ -49,14 +49,17 @@ def test_a_symbol_of_two_instruments_is_refused_with_both_ids() -> None:
 def test_an_underlying_brings_its_options_and_conditions_are_joined() -> None:
     option = held(CALL, "-1", number=2, underlying_instrument_id=identifier(1), instrument_type="OPTION")
     book = book_of(held("AAPL", number=1, instrument_type="COMMON_STOCK"), option, held("MSFT", number=3))
-    assert [p.instrument_id for p in select(book, Filter(underlying="aapl"))] == [identifier(1), identifier(2)]
-    assert select(book, Filter(underlying=identifier(1))) == select(book, Filter(underlying="AAPL"))
-    assert select(book, Filter(underlying="AAPL", side=Side.SHORT)) == [option]
-    assert select(book, Filter(instruments=("MSFT", "aapl"), instrument_type=SecurityType.COMMON_STOCK)) == [
+    assert [p.instrument_id for p in select(book.positions, Filter(underlying="aapl"))] == [
+        identifier(1),
+        identifier(2),
+    ]
+    assert select(book.positions, Filter(underlying=identifier(1))) == select(book.positions, Filter(underlying="AAPL"))
+    assert select(book.positions, Filter(underlying="AAPL", side=Side.SHORT)) == [option]
+    assert select(book.positions, Filter(instruments=("MSFT", "aapl"), instrument_type=SecurityType.COMMON_STOCK)) == [
         book.positions[0]
     ]
     with pytest.raises(UnknownInstrument, match="Nearest underlyings held: AAPL"):
-        select(book, Filter(underlying="APPL"))
+        select(book.positions, Filter(underlying="APPL"))
 
 
 @given(books(), st.sampled_from(PositionSortKey), st.sampled_from(SortDirection))
@@ -76,13 +79,3 @@ def test_sorting_keeps_every_position_orders_what_is_known_and_puts_missing_last
 def test_the_largest_come_first_whichever_way_they_are_held(book: Book) -> None:
     values = [abs(p.market_value) if p.market_value is not None else Decimal(-1) for p in largest_first(book.positions)]
     assert values == sorted(values, reverse=True)
-
-
-@given(books(), st.integers(1, 5))
-def test_movers_are_the_extremes_of_todays_gains_and_losses(book: Book, count: int) -> None:
-    days = [p.daily_unrealized_pnl for p in book.positions if p.daily_unrealized_pnl]
-    winners, losers = movers(book.positions, count)
-    gains = sorted((day for day in days if day > 0), reverse=True)
-    losses = sorted(day for day in days if day < 0)
-    assert [p.daily_unrealized_pnl for p in winners] == gains[:count]
-    assert [p.daily_unrealized_pnl for p in losers] == losses[:count]

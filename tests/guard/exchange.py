@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from domain.books import POSITIONS
 from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType, SecurityType, TimeInForce
 from positions_mcp.domain.errors import ReadFailed
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
@@ -72,7 +73,7 @@ def held(symbol: str, quantity: int, *, price: str | None = "10.00", number: int
         "instrument_price": None if price is None else Decimal(price),
         "market_value": value,
     }
-    return Position.model_validate(row | fields)
+    return POSITIONS.validate_python(row | fields)
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class Exchange:
 
     def change(self, number: int, **fields: Any) -> None:
         position = self.positions[instrument(number)]
-        self.positions[instrument(number)] = position.model_copy(update=fields)
+        self.positions[instrument(number)] = position._replace(**fields)
 
     async def read_book(
         self,
@@ -167,7 +168,7 @@ class Exchange:
             if position.quantity + signed == 0:
                 del self.positions[key]
             else:
-                self.positions[key] = position.model_copy(update={"quantity": position.quantity + signed})
+                self.positions[key] = position._replace(quantity=position.quantity + signed)
 
     def end(self, number: int, status: OrderStatus, detail: str = "") -> None:
         """End every open order of an instrument without another fill."""

@@ -6,7 +6,7 @@ import itertools
 import os
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult
 
+from domain.books import POSITIONS
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.late_store import LateStore
 from positions_mcp.domain.ids import AccountId, InstrumentId
@@ -24,12 +25,12 @@ from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.orders import Order
 from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.positions import Book, Position, Reading
 from positions_mcp.domain.records import Response
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.service import Guard
 from positions_mcp.market_calendar import NewYorkCalendar
-from positions_mcp.ports import OnPage, OperationStore, OrderWriter
+from positions_mcp.ports import GatheringT, OnPage, OperationStore, OrderWriter
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
 from positions_mcp.store import open_store
@@ -69,7 +70,7 @@ def held(symbol: str, quantity: str = "100", number: int = 0, **fields: Any) -> 
     """A position with the id that `number` gives it; fields that are not named are missing."""
     instrument = f"a1a2a3a4-b1b2-c1c2-d1d2-{number:012d}"
     row = {"account_id": ACCOUNT, "instrument_id": instrument, "quantity": quantity, "symbol": symbol, **fields}
-    return Position.model_validate(row)
+    return POSITIONS.validate_python(row)
 
 
 @dataclass(slots=True)
@@ -103,6 +104,13 @@ class Shelf:
             consistent=self.consistent,
             unreadable=self.unreadable,
         )
+
+    async def gather_positions(
+        self, account_id: AccountId, begin: Callable[[], GatheringT], *, on_page: OnPage | None = None
+    ) -> tuple[GatheringT, Reading]:
+        book, gathering = await self.read_book(account_id, on_page=on_page), begin()
+        gathering.add(book.positions)
+        return gathering, book
 
     async def get_position_instructions(
         self, account_id: AccountId, instrument_id: str | None = None

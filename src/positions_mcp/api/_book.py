@@ -1,37 +1,50 @@
-"""A book from one listing of positions."""
+"""A listing of positions, handed on page by page, and read once more where its pages contradict each other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from positions_mcp.api._listing import Pages
 from positions_mcp.domain.errors import InconsistentListing
-from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.positions import HoldingT, Reading
 
 if TYPE_CHECKING:
     from positions_mcp.ports import OnPage
 
 
-async def gather_book(
-    pages: Pages[Position], account_id: AccountId, as_of: datetime, on_page: OnPage | None = None
-) -> Book:
-    """What `pages` hold, read one page ahead; not `consistent` where they contradict each other."""
-    positions: list[Position] = []
+class _Gathering(Protocol):
+    def add(self, positions: Any) -> None: ...
+
+
+GatheringT = TypeVar("GatheringT", bound=_Gathering)
+
+
+async def gather(
+    listing: Callable[[], Pages[HoldingT]],
+    begin: Callable[[], GatheringT],
+    now: Callable[[], datetime],
+    on_page: OnPage | None,
+) -> tuple[GatheringT, Reading]:
+    """All pages of a `listing`, read one page ahead and added to what `begin` makes, with how they were read.
+
+    Where the pages contradict each other, everything begins once more; if they still do, it is not `consistent`.
+    """
+    gathered, reading = await _once(listing(), begin(), now(), on_page)
+    return (gathered, reading) if reading.consistent else await _once(listing(), begin(), now(), on_page)
+
+
+async def _once(
+    pages: Pages[HoldingT], gathering: GatheringT, as_of: datetime, on_page: OnPage | None
+) -> tuple[GatheringT, Reading]:
     consistent = True
     async with pages:
         try:
             async for page in pages:
-                positions += page.data
+                gathering.add(page.data)
                 if on_page:
                     await on_page(pages.received, pages.total)
         except InconsistentListing:
             consistent = False
-    return Book(
-        account_id=account_id,
-        positions=tuple(positions),
-        as_of=as_of,
-        consistent=consistent,
-        unreadable=pages.unreadable,
-    )
+    return gathering, Reading(as_of=as_of, consistent=consistent, unreadable=pages.unreadable)

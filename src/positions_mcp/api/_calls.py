@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from positions_mcp.api import _failures
-from positions_mcp.api._http import Connection, Failure, Request
+from positions_mcp.api._http import Answer, Connection, Failure, Request
 from positions_mcp.api._listing import RawPage
 from positions_mcp.api._retry import Asked, ReadBudget
-from positions_mcp.api._wire import Reply, RowReader, read_record, read_reply
+from positions_mcp.api._wire import Reply, RowReader, read_ordinary_page, read_record, read_reply
+from positions_mcp.domain.positions import Holding
 from positions_mcp.domain.records import Record, Response
 
-RecordT = TypeVar("RecordT", bound=Record)
+RecordT = TypeVar("RecordT", bound=Record | Holding)
 
 
 class Calls:
@@ -27,23 +28,34 @@ class Calls:
         self._write_timeout_s = write_timeout_s
         self._now = now
 
-    async def read_page(self, request: Request) -> RawPage:
+    async def read_page(self, request: Request, rows: RowReader[RecordT]) -> RawPage:
         """One page of a listing, its rows not read yet. A null list counts as empty only where the total is 0."""
-        asked, reply = await self._read(request)
-        if isinstance(reply.data, list):
-            return reply, reply.data
-        if reply.data is None and reply.error is None and reply.metadata.total_items == 0:
-            return reply, []
-        raise _failures.read_refusal(asked, reply, self._now())
+        asked, answer = await self._ask(request)
+
+        def tolerantly() -> tuple[Reply, list[object]]:
+            reply = self._usable(asked, read_reply(answer))
+            if isinstance(reply.data, list):
+                return reply, reply.data
+            if reply.data is None and reply.error is None and reply.metadata.total_items == 0:
+                return reply, []
+            raise _failures.read_refusal(asked, reply, self._now())
+
+        if rows.reads_ordinary_pages and (ordinary := read_ordinary_page(answer)):
+            return RawPage(*ordinary, tolerantly)
+        reply, raw = tolerantly()
+        return RawPage(reply, None, lambda: (reply, raw))
 
     async def read_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
         """One page of a listing, read."""
-        reply, raw = await self.read_page(request)
-        return _rows_response(reply, raw, rows)
+        page = await self.read_page(request, rows)
+        if page.ordinary is not None and (records := rows.read_ordinary(page.ordinary)) is not None:
+            return Response(data=records, metadata=page.reply.metadata, status=page.reply.status)
+        return _rows_response(*page.tolerantly(), rows)
 
     async def read_one(self, request: Request, kind: type[RecordT]) -> Response[RecordT]:
         """One record."""
-        asked, reply = await self._read(request)
+        asked, answer = await self._ask(request)
+        reply = self._usable(asked, read_reply(answer))
         record = read_record(kind, reply.data)
         if isinstance(record, str):
             raise _failures.read_refusal(asked, reply, self._now())
@@ -72,14 +84,16 @@ class Calls:
             raise _failures.write_refusal(reply, self._now())
         return _response(reply, record)
 
-    async def _read(self, request: Request) -> tuple[Asked, Reply]:
+    async def _ask(self, request: Request) -> tuple[Asked, Answer]:
         asked = await self._budget.spend(lambda seconds: self._connection.exchange(request, timeout_s=seconds))
         if isinstance(asked.outcome, Failure):
             raise _failures.read_failure(asked, asked.outcome)
-        reply = read_reply(asked.outcome)
+        return asked, asked.outcome
+
+    def _usable(self, asked: Asked, reply: Reply) -> Reply:
         if not reply.is_success or reply.flaw:
             raise _failures.read_refusal(asked, reply, self._now())
-        return asked, reply
+        return reply
 
     async def _write(self, request: Request) -> Reply:
         outcome = await self._connection.exchange(request, timeout_s=self._write_timeout_s, fresh=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -11,19 +12,34 @@ import anyio.abc
 import anyio.lowlevel
 
 from positions_mcp.api import _failures
+from positions_mcp.api._ordinary import Rows
 from positions_mcp.api._requests import is_page_token
 from positions_mcp.api._wire import Reply, RowReader
 from positions_mcp.domain.errors import InconsistentListing, Sent
+from positions_mcp.domain.positions import Holding
 from positions_mcp.domain.records import Record, Response, UnreadableRow
 
-RecordT = TypeVar("RecordT", bound=Record)
-RawPage = tuple[Reply, list[object]]
-"""A page as it came: the reply and its rows, not read yet."""
+RecordT = TypeVar("RecordT", bound=Record | Holding)
+
+
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """A page as it came: where it is in the listing is known, its rows are not read yet."""
+
+    reply: Reply
+    ordinary: Rows | None
+    """The rows, where they may be ordinary ones."""
+    tolerantly: Callable[[], tuple[Reply, list[object]]]
+    """The reply and its rows read as tolerantly as can be. Raises UpstreamError where they cannot be read at all."""
+
+
 FetchPage = Callable[[str | None], Awaitable[RawPage]]
 """Fetches the page behind a token, the first one for None."""
 
 _ROWS_AT_A_TIME = 250
-"""Rows read between two chances for the next page's request to get on its way."""
+"""Rows read tolerantly between two chances for other tasks."""
+_TURNS_TO_SEND = 6
+"""Turns of the event loop that the next page's request takes to get on its way over a kept connection."""
 
 
 class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
@@ -83,11 +99,11 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
         coming, self._coming = self._coming, None
         if self._tasks is None:
             await coming.arrive()
-        reply, rows = await coming.page()
-        self._start_next(reply.metadata.next_page_token)
-        records, unreadable = await self._read(rows)
+        page = await coming.page()
+        self._start_next(page.reply.metadata.next_page_token)
+        reply, records, unreadable = await self._read(page)
         new = self._new_among(records)
-        self._account_for(reply, arrived=len(rows), new=len(new) + len(unreadable))
+        self._account_for(reply, arrived=len(records) + len(unreadable), new=len(new) + len(unreadable))
         self.unreadable += len(unreadable)
         return Response(
             data=new, error=reply.error, metadata=reply.metadata, status=reply.status, unreadable=tuple(unreadable)
@@ -104,7 +120,14 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
         if self._tasks:
             self._tasks.start_soon(self._coming.arrive)
 
-    async def _read(self, rows: list[object]) -> tuple[list[RecordT], list[UnreadableRow]]:
+    async def _read(self, page: RawPage) -> tuple[Reply, list[RecordT], list[UnreadableRow]]:
+        if self._tasks and self._coming:
+            for _ in range(_TURNS_TO_SEND):
+                await anyio.lowlevel.checkpoint()
+        if page.ordinary is not None and (ordinary := self._rows.read_ordinary(page.ordinary)) is not None:
+            self._position += len(ordinary)
+            return page.reply, ordinary, []
+        reply, rows = page.tolerantly()
         records: list[RecordT] = []
         unreadable: list[UnreadableRow] = []
         for start in range(0, len(rows), _ROWS_AT_A_TIME):
@@ -113,7 +136,7 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
             records += read
             unreadable += refused
         self._position += len(rows)
-        return records, unreadable
+        return reply, records, unreadable
 
     def _new_among(self, records: list[RecordT]) -> list[RecordT]:
         identities = [self._identity(record) for record in records]

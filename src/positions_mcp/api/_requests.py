@@ -32,11 +32,11 @@ ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 def positions(
     account_id: int,
     *,
-    instrument_ids: Sequence[str],
-    sort_by: str | None,
-    sort_direction: str | None,
-    page_size: int | None,
-    page_token: str | None,
+    instrument_ids: Sequence[str] = (),
+    sort_by: str | None = None,
+    sort_direction: str | None = None,
+    page_size: int | None = None,
+    page_token: str | None = None,
 ) -> Request:
     """GET one page of positions."""
     query = {
@@ -51,14 +51,14 @@ def positions(
 def orders(
     account_id: int,
     *,
-    order_ids: Sequence[str],
-    statuses: Sequence[str],
-    instrument_ids: Sequence[str],
-    underlying_instrument_ids: Sequence[str],
-    since: datetime | None,
-    until: datetime | None,
-    page_size: int | None,
-    page_token: str | None,
+    order_ids: Sequence[str] = (),
+    statuses: Sequence[str] = (),
+    instrument_ids: Sequence[str] = (),
+    underlying_instrument_ids: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    page_size: int | None = None,
+    page_token: str | None = None,
 ) -> Request:
     """GET one page of orders. `since` and `until` are inclusive."""
     query = {

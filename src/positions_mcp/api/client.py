@@ -5,18 +5,19 @@ from __future__ import annotations
 import random as random_module
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
 
 import anyio
-from pydantic import TypeAdapter
 
 from positions_mcp.api import _requests
-from positions_mcp.api._book import gather_book
+from positions_mcp.api._book import gather
 from positions_mcp.api._calls import Calls
 from positions_mcp.api._endpoint import Endpoint
 from positions_mcp.api._http import Connection, Request
 from positions_mcp.api._listing import Listing, Pages
+from positions_mcp.api._ordinary import OrdinaryPositions, read_holdings
 from positions_mcp.api._retry import ReadBudget
 from positions_mcp.api._wire import RowReader
 from positions_mcp.clock import SystemClock
@@ -25,7 +26,7 @@ from positions_mcp.domain.errors import ConfigurationError, InconsistentListing
 from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
 from positions_mcp.domain.instructions import Instruction, InstructionRequest
 from positions_mcp.domain.orders import Order
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.positions import Book, Holding, Position, Reading, Whole
 from positions_mcp.domain.records import Record, Response
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
 Contract = Literal["auto", "seed", "current"]
 """Which name the caller's key of an instruction is written under: both, `instruction_id`, `client_instruction_id`."""
 
-RecordT = TypeVar("RecordT", bound=Record)
+RecordT = TypeVar("RecordT", bound=Record | Holding)
 
-_POSITIONS = RowReader(Position, TypeAdapter(list[Position]))
-_ORDERS = RowReader(Order, TypeAdapter(list[Order]))
-_INSTRUCTIONS = RowReader(Instruction, TypeAdapter(list[Instruction]))
+_instrument = attrgetter("instrument_id")
+_ORDERS = RowReader(Order)
+_INSTRUCTIONS = RowReader(Instruction)
 
 
 class PositionsClient:
@@ -97,6 +98,8 @@ class PositionsClient:
         self._connection = Connection(self._endpoint, connect_timeout_s=connect_timeout_s, transport=transport)
         budget = ReadBudget(read_budget_s, read_timeout_s, monotonic, sleep, random, self._clock.now)
         self._calls = Calls(self._connection, budget, write_timeout_s, self._clock.now)
+        self._positions = RowReader(Position, OrdinaryPositions().read)
+        self._holdings: RowReader[Holding] = RowReader(Position, read_holdings)
 
     def __repr__(self) -> str:
         return f"PositionsClient(base_url={self._endpoint.base_url!r}, contract={self._contract!r})"
@@ -138,7 +141,7 @@ class PositionsClient:
             page_size=page_size,
             page_token=page_token,
         )
-        return await self._calls.read_rows(request, _POSITIONS)
+        return await self._calls.read_rows(request, self._positions)
 
     def iter_positions(
         self,
@@ -170,7 +173,7 @@ class PositionsClient:
                 page_token=token,
             )
 
-        return Listing(self._pages(request, _POSITIONS, lambda position: position.instrument_id))
+        return Listing(self._pages(request, self._positions, _instrument))
 
     async def read_book(
         self,
@@ -185,13 +188,27 @@ class PositionsClient:
         `consistent`. `on_page` is told (rows so far, total or None) after every page.
         """
 
-        async def read_once() -> Book:
-            as_of = self._clock.now()
-            listing = self.iter_positions(account_id, instrument_ids=instrument_ids)
-            return await gather_book(listing.pages, account_id, as_of, on_page)
+        def listing() -> Pages[Position]:
+            return self.iter_positions(account_id, instrument_ids=instrument_ids).pages
 
-        book = await read_once()
-        return book if book.consistent else await read_once()
+        whole, reading = await gather(listing, Whole[Position], self._clock.now, on_page)
+        return Book(account_id=account_id, positions=tuple(whole.positions), **vars(reading))
+
+    async def gather_positions(
+        self, account_id: AccountId, begin: Callable[[], ports.GatheringT], *, on_page: ports.OnPage | None = None
+    ) -> tuple[ports.GatheringT, Reading]:
+        """Hand all positions of the account in brief, page by page, to what `begin` makes: quicker than a whole book.
+
+        Returns that, and how the listing was read. If its pages contradict each other, `begin` is called again for a
+        second reading, as in `read_book`.
+        """
+
+        def listing() -> Pages[Holding]:
+            return self._pages(
+                lambda token: _requests.positions(account_id, page_token=token), self._holdings, _instrument
+            )
+
+        return await gather(listing, begin, self._clock.now, on_page)
 
     async def close_position(
         self, account_id: AccountId, instrument_id: InstrumentId, cancel_orders: bool | None = None
@@ -296,15 +313,7 @@ class PositionsClient:
 
         def request(token: str | None) -> Request:
             return _requests.orders(
-                account_id,
-                order_ids=order_ids,
-                statuses=(),
-                instrument_ids=instrument_ids,
-                underlying_instrument_ids=(),
-                since=since,
-                until=None,
-                page_size=None,
-                page_token=token,
+                account_id, order_ids=order_ids, instrument_ids=instrument_ids, since=since, page_token=token
             )
 
         async def read_once() -> tuple[Order, ...]:
@@ -322,7 +331,7 @@ class PositionsClient:
         self, request: Callable[[str | None], Request], rows: RowReader[RecordT], identity: Callable[[RecordT], str]
     ) -> Pages[RecordT]:
         request(None)  # what is wrong with the arguments is said here, not at the first page
-        return Pages(lambda token: self._calls.read_page(request(token)), rows, identity)
+        return Pages(lambda token: self._calls.read_page(request(token), rows), rows, identity)
 
 
 if TYPE_CHECKING:

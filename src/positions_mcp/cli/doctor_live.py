@@ -23,7 +23,7 @@ from positions_mcp.settings import Settings, live_access
 if TYPE_CHECKING:
     from positions_mcp.cli.doctor import Findings
 
-RecordT = TypeVar("RecordT", bound=Record)
+RecordT = TypeVar("RecordT", bound=Record | Position)
 
 WORTH_A_NOTE = timedelta(seconds=5)
 TOO_MUCH = timedelta(seconds=60)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-
-from pydantic import BaseModel
+from typing import Any, TypeVar
 
 from positions_mcp.domain.enums import OpenEnum
 from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.positions import Position
 from positions_mcp.domain.records import Record
 from positions_mcp.domain.text import label
 
-_KNOWN_OTHERWISE: dict[type[Record], set[str]] = {Instruction: {"client_instruction_id"}}
+RecordT = TypeVar("RecordT", bound=Record | Position)
+
+_KNOWN_OTHERWISE: dict[type[Any], set[str]] = {Instruction: {"client_instruction_id"}}
 """Names that are read as another field's."""
 _UNREADABLE = "unreadable_fields"
 
@@ -35,19 +37,19 @@ class Drift:
         return not (self.new_fields or self.new_values or self.unreadable_fields)
 
 
-def drift_of(kind: type[Record], records: Iterable[Record]) -> Drift:
+def drift_of(kind: type[RecordT], records: Iterable[RecordT]) -> Drift:
     """What these records have that `kind` does not know, and the other way round."""
     fields, values, unreadable, sent, count = set[str](), set[str](), set[str](), set[str](), 0
     for record in records:
         count += 1
-        extra = record.model_extra or {}
-        unreadable.update(map(str, extra.get(_UNREADABLE, ())))
-        sent |= record.model_fields_set
+        unread = _extra(record).get(_UNREADABLE, ())
+        unreadable.update(map(str, unread if isinstance(unread, Iterable) else ()))
+        sent |= _sent(record)
         for path, part in _parts(record):
-            fields.update(f"{path}{name}" for name in part.model_extra or {})
+            fields.update(f"{path}{name}" for name in _extra(part))
             values.update(
                 f"{path}{name}={label(value)}"
-                for name in type(part).model_fields
+                for name in _fields(type(part))
                 if isinstance(value := getattr(part, name), OpenEnum) and not value.is_known
             )
     fields -= _KNOWN_OTHERWISE.get(kind, set()) | {_UNREADABLE}
@@ -56,14 +58,29 @@ def drift_of(kind: type[Record], records: Iterable[Record]) -> Drift:
         new_fields=_named(fields),
         new_values=tuple(sorted(values)),
         unreadable_fields=_named(unreadable),
-        never_sent=tuple(sorted(set(kind.model_fields) - sent)) if count else (),
+        never_sent=tuple(sorted(_fields(kind) - sent)) if count else (),
     )
 
 
-def _parts(record: BaseModel, path: str = "") -> Iterator[tuple[str, BaseModel]]:
+def _fields(kind: type[Any]) -> set[str]:
+    return set(kind.model_fields) if issubclass(kind, Record) else {*Position._fields} - {"extra"}
+
+
+def _extra(record: Record | Position) -> Mapping[str, object]:
+    return (record.model_extra or {}) if isinstance(record, Record) else dict(record.extra)
+
+
+def _sent(record: Record | Position) -> set[str]:
+    """The fields it came with; of a position, those with a value."""
+    if isinstance(record, Record):
+        return record.model_fields_set
+    return {name for name in record._fields if getattr(record, name) is not None}
+
+
+def _parts(record: Record | Position, path: str = "") -> Iterator[tuple[str, Record | Position]]:
     """The record and the records within it, each with the path of its fields."""
     yield path, record
-    for name in type(record).model_fields:
+    for name in _fields(type(record)):
         if isinstance(value := getattr(record, name), Record):
             yield from _parts(value, f"{path}{name}.")
 

@@ -36,7 +36,7 @@ class _Unconnected:
     async def read_book(self, *_: object, **__: object) -> NoReturn:
         raise NothingSent("This command does not read the account.")
 
-    read_orders = close_position = close_positions = read_book
+    gather_positions = read_orders = close_position = close_positions = read_book
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ _NOT_FOUND = "A later listing does not show it, which is not proof: rows refused
 class SubmitAnswer(BaseModel):
     """What came back of one submit: rows, a refusal, or nothing that says what happened."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     sent: Sent
     status: int | None = None

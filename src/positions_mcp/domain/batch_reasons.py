@@ -47,7 +47,7 @@ class ReasonCode(StrEnum):
 class Refusal(BaseModel):
     """Why a row was refused and what may be done about it. Text of the API is cleaned."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     code: str | None
     """The API's reason code, known or not; None where it gave none."""

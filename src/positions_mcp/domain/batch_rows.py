@@ -43,7 +43,7 @@ class KeyEcho(StrEnum):
 class Verdict(BaseModel):
     """What is known of one row, and what may be done. Text of the API is cleaned, and is to be quoted as data."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     outcome: RowOutcome
     said: str = ""
@@ -88,7 +88,7 @@ class RowReport(Verdict):
 class UnexpectedRow(BaseModel):
     """A row of the answer that answers no planned row, or says something of one again."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     server_id: InstructionId | None
     key: str | None
@@ -103,7 +103,7 @@ class UnexpectedRow(BaseModel):
 class BatchReport(BaseModel):
     """What became of a batch. Every planned row stands here once, in the plan's order."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     rows: tuple[RowReport, ...] = Field(min_length=1)
     unexpected: tuple[UnexpectedRow, ...] = ()

@@ -15,7 +15,7 @@ from positions_mcp.domain.positions import Position
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class CardRow(_Frozen):

@@ -37,7 +37,7 @@ class Rule(StrEnum):
 class InstructionRow(BaseModel):
     """One row as a caller asks for it: everything is text until it is checked."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     instrument: str
     """Symbol, OSI option symbol in any spacing, or UUID."""
@@ -50,7 +50,7 @@ class InstructionRow(BaseModel):
 class Finding(BaseModel):
     """A rule that was broken, and how, for a person to read."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     rule: Rule
     message: str
@@ -59,7 +59,7 @@ class Finding(BaseModel):
 class CheckedRow(BaseModel):
     """A row after its checks. `position`, `instruction_type` and `quantity` are there as far as they could be read."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     index: int
     """From 0, in the order asked."""
@@ -96,7 +96,7 @@ class CheckedRow(BaseModel):
 class CheckedBatch(BaseModel):
     """A batch after its checks. `findings` are those of the batch as a whole; then no row was looked at."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     rows: tuple[CheckedRow, ...] = ()
     findings: tuple[Finding, ...] = ()

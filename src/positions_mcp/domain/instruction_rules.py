@@ -61,7 +61,7 @@ def check_instructions(
         message = f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one batch may hold."
         return CheckedBatch(findings=(Finding(rule=Rule.TOO_MANY_ROWS, message=message),))
     outstanding = Outstanding(listed or (), now=now, calendar=calendar)
-    desk = _Desk(book, Holdings(book), outstanding, now, calendar, deadline, tuple(listed or ()))
+    desk = _Desk(book, Holdings(book.positions), outstanding, now, calendar, deadline, tuple(listed or ()))
     warnings = []
     if listed is None:
         warnings.append("The account's instructions could not be read: what is already instructed is not known.")
@@ -75,7 +75,7 @@ class _Desk:
     """Checks one batch row by row, remembering what the rows above claimed."""
 
     book: Book
-    holdings: Holdings
+    holdings: Holdings[Position]
     outstanding: Outstanding
     now: datetime
     calendar: TradingDays

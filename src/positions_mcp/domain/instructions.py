@@ -75,7 +75,7 @@ class Instruction(Record):
 class InstructionRequest(BaseModel):
     """One row to submit: whole contracts of one option, by its UUID, under a caller's key."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     instrument_id: InstrumentId
     instruction_type: InstructionType

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import CENT, ZERO, plain
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.positions import Book, Holding, Position
 from positions_mcp.domain.sessions import NEW_YORK
 
 BY_EXCEPTION_THRESHOLD = CENT
@@ -37,7 +37,7 @@ class UnderlyingPrice(BaseModel):
     past session's close.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     price: Decimal
     read_at: datetime
@@ -89,7 +89,7 @@ def find_underlying(option: Position, book: Book) -> Position | None:
     return held[0] if len(held) == 1 else None
 
 
-def underlying_price(underlying: Position | None, read_at: datetime) -> UnderlyingPrice | None:
+def underlying_price(underlying: Holding | None, read_at: datetime) -> UnderlyingPrice | None:
     """What the book knows of the price: the current one, else the last close; None where it has neither.
 
     A price of zero or less is a missing price.

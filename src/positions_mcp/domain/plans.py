@@ -60,7 +60,7 @@ class Kind(StrEnum):
 class Frozen(BaseModel):
     """A value that cannot change and has no field it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     def changed(self, **changes: Any) -> Self:
         """A copy with other values, checked like a new one. Raises pydantic's ValidationError."""

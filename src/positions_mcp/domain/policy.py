@@ -25,7 +25,7 @@ class Channel(StrEnum):
 class Policy(BaseModel):
     """Limits in dollars and counts; None means no limit. See design: the measure is what counts against them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     trading_enabled: bool = False
     accounts: frozenset[AccountId] = frozenset()

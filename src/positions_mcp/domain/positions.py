@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, parse_option_symbol
-from positions_mcp.domain.records import Record, Text
+from positions_mcp.domain.records import Text
 
 
 class Side(StrEnum):
@@ -21,40 +24,93 @@ class Side(StrEnum):
     FLAT = "flat"
 
 
-class Position(Record):
-    """A holding of one instrument in one account.
+class Holding:
+    """A position in brief: what it takes to name, count, group and order it, and to price the options on it.
 
-    Money is in dollars; quantities are shares or contracts, negative when short; percentages are signed and
-    unbounded. Fields that the API leaves out or sends as null are None: missing, never zero. No arithmetic holds
-    between the API's own fields (its examples do not add up), so none is assumed.
+    Money is in dollars; quantities are shares or contracts, negative when short. What the API leaves out or sends as
+    null is None: missing, never zero. No arithmetic holds between the API's own fields (its examples do not add up),
+    so none is assumed.
     """
 
-    account_id: AccountId
-    instrument_id: InstrumentId
-    quantity: Decimal
-    symbol: Text = ""
-    """May be empty for an option the API cannot resolve."""
-    available_quantity: Decimal | None = None
-    """What is free to be operated on: not locked by open orders."""
-    instrument_type: SecurityType | None = None
-    position_type: PositionType | None = None
-    market_value: Decimal | None = None
-    avg_price: Decimal | None = None
-    instrument_price: Decimal | None = None
-    closing_price: Decimal | None = None
-    """The price at the last trading day's close, on `closing_price_date`."""
-    closing_price_date: date | None = None
-    cost_basis: Decimal | None = None
-    unrealized_pnl: Decimal | None = None
-    unrealized_pnl_pct: Decimal | None = None
-    daily_unrealized_pnl: Decimal | None = None
-    """Unrealised profit or loss relative to the previous close."""
-    daily_unrealized_pnl_pct: Decimal | None = None
-    daily_realized_pnl: Decimal | None = None
-    underlying_instrument_id: InstrumentId | None = None
-    underlying_instrument_type: SecurityType | None = None
+    __slots__ = ()
+    FIELDS: ClassVar = (
+        "instrument_id",
+        "quantity",
+        "symbol",
+        "available_quantity",
+        "instrument_type",
+        "market_value",
+        "instrument_price",
+        "closing_price",
+        "closing_price_date",
+        "unrealized_pnl",
+        "daily_unrealized_pnl",
+        "underlying_instrument_id",
+    )
 
-    @cached_property
+    if TYPE_CHECKING:
+        # A listing may have a hundred thousand: who reads them chooses how to keep these.
+        @property
+        def instrument_id(self) -> InstrumentId:
+            """The instrument, by its UUID."""
+            ...
+
+        @property
+        def quantity(self) -> Decimal:
+            """Shares or contracts; negative when short."""
+            ...
+
+        @property
+        def symbol(self) -> str:
+            """May be empty for an option the API cannot resolve."""
+            ...
+
+        @property
+        def available_quantity(self) -> Decimal | None:
+            """What is free to be operated on: not locked by open orders."""
+            ...
+
+        @property
+        def instrument_type(self) -> SecurityType | None:
+            """What kind of security it is."""
+            ...
+
+        @property
+        def market_value(self) -> Decimal | None:
+            """Dollars; negative when short."""
+            ...
+
+        @property
+        def instrument_price(self) -> Decimal | None:
+            """Dollars per share, now."""
+            ...
+
+        @property
+        def closing_price(self) -> Decimal | None:
+            """Dollars per share at the last trading day's close, on `closing_price_date`."""
+            ...
+
+        @property
+        def closing_price_date(self) -> date | None:
+            """The day of `closing_price`."""
+            ...
+
+        @property
+        def unrealized_pnl(self) -> Decimal | None:
+            """Unrealised profit or loss in dollars."""
+            ...
+
+        @property
+        def daily_unrealized_pnl(self) -> Decimal | None:
+            """Unrealised profit or loss relative to the previous close, in dollars."""
+            ...
+
+        @property
+        def underlying_instrument_id(self) -> InstrumentId | None:
+            """An option's underlying."""
+            ...
+
+    @property
     def contract(self) -> OptionContract | None:
         """The option contract the symbol names, or None: not an option, or one whose symbol is unresolved."""
         return parse_option_symbol(self.symbol)
@@ -93,15 +149,62 @@ class Position(Record):
         return self.symbol or self.instrument_id
 
 
-class Book(Record):
-    """All positions of one account as one listing returned them.
+class _PositionFields(NamedTuple):
+    account_id: AccountId
+    instrument_id: InstrumentId
+    quantity: Decimal
+    symbol: Text = ""
+    available_quantity: Decimal | None = None
+    instrument_type: SecurityType | None = None
+    position_type: PositionType | None = None
+    market_value: Decimal | None = None
+    avg_price: Decimal | None = None
+    instrument_price: Decimal | None = None
+    closing_price: Decimal | None = None
+    closing_price_date: date | None = None
+    cost_basis: Decimal | None = None
+    unrealized_pnl: Decimal | None = None
+    unrealized_pnl_pct: Decimal | None = None
+    daily_unrealized_pnl: Decimal | None = None
+    daily_unrealized_pnl_pct: Decimal | None = None
+    daily_realized_pnl: Decimal | None = None
+    underlying_instrument_id: InstrumentId | None = None
+    underlying_instrument_type: SecurityType | None = None
+    extra: tuple[tuple[str, object], ...] = ()
+    """Names and values of fields that this program does not know, as the API sent them."""
+
+
+class Position(_PositionFields, Holding):
+    """A holding of one instrument in one account, with all that the API says of it.
+
+    Percentages are signed and unbounded. A tuple with names: small, and it cannot change.
+    """
+
+    __slots__ = ()
+
+
+HoldingT = TypeVar("HoldingT", bound=Holding)
+
+
+class Whole(Generic[HoldingT]):
+    """Keeps all positions of a listing as they come in, page by page."""
+
+    def __init__(self) -> None:
+        self.positions: list[HoldingT] = []
+
+    def add(self, positions: Sequence[HoldingT]) -> None:
+        """Keep these too."""
+        self.positions += positions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a listing of an account's positions was read.
 
     `consistent` is False when pages contradicted each other even after reading again, and `unreadable` counts rows
     that were not positions: with either, what the account holds is not fully known.
     """
 
-    account_id: AccountId
-    positions: tuple[Position, ...]
     as_of: datetime
     consistent: bool = True
     unreadable: int = 0
@@ -110,6 +213,14 @@ class Book(Record):
     def is_complete(self) -> bool:
         """Whether this is known to be everything the account holds."""
         return self.consistent and self.unreadable == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Book(Reading):
+    """All positions of one account as one listing returned them."""
+
+    account_id: AccountId
+    positions: tuple[Position, ...]
 
     @cached_property
     def by_id(self) -> dict[InstrumentId, Position]:

@@ -17,7 +17,9 @@ Instant = Annotated[datetime, AfterValidator(lambda value: value if value.tzinfo
 class Record(BaseModel):
     """A frozen record of the API. Fields this program does not know are kept in `model_extra`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, defer_build=True, extra="allow", populate_by_name=True, coerce_numbers_to_str=True
+    )
 
 
 class Metadata(Record):
@@ -54,7 +56,7 @@ DataT = TypeVar("DataT")
 class Response(BaseModel, Generic[DataT]):
     """One answer of the API: `data`, `error` and `metadata` of the envelope, with the HTTP status it came with."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True, arbitrary_types_allowed=True)
 
     data: DataT
     error: Problem | None = None

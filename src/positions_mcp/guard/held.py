@@ -9,7 +9,7 @@ from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId, instrument_id, is_uuid
 from positions_mcp.domain.plans import CloseTarget, HeldTarget
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.domain.positions import Book
+from positions_mcp.domain.positions import Book, Position
 from positions_mcp.domain.text import label
 
 EVERYTHING = "EVERYTHING"
@@ -24,7 +24,7 @@ def held_targets(instruments: Sequence[str] | None, book: Book) -> tuple[HeldTar
     """
     if instruments is None:
         return (HeldTarget(symbol=EVERYTHING, instrument_id=InstrumentId(NIL_UUID), measure=Decimal(0)),)
-    named = dict(_named(name, Holdings(book)) for name in instruments)
+    named = dict(_named(name, Holdings(book.positions)) for name in instruments)
     return tuple(HeldTarget(symbol=name, instrument_id=key, measure=Decimal(0)) for key, name in named.items())
 
 
@@ -45,7 +45,7 @@ def left_of(target: CloseTarget | HeldTarget, book: Book) -> Decimal | None:
     return held.quantity
 
 
-def _named(name: str, holdings: Holdings) -> tuple[InstrumentId, str]:
+def _named(name: str, holdings: Holdings[Position]) -> tuple[InstrumentId, str]:
     try:
         position = holdings.find(name)
     except UnknownInstrument:

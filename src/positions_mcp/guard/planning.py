@@ -73,7 +73,7 @@ def named(book: Book, instruments: Sequence[str]) -> list[Position]:
     """The positions that the names mean, each once."""
     if not 1 <= len(instruments) <= MOST_INSTRUMENTS:
         raise InvalidInput(f"{len(instruments)} instruments were named.", hint=f"Name 1 to {MOST_INSTRUMENTS}.")
-    holdings = Holdings(book)
+    holdings = Holdings(book.positions)
     found: dict[str, str] = {}
     positions = []
     for name in instruments:

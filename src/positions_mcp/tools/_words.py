@@ -13,7 +13,7 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.portfolio.totals import Sum, Totals
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.positions import Holding, Reading
 from positions_mcp.domain.sessions import NEW_YORK, MarketState
 from positions_mcp.domain.text import clean
 from positions_mcp.tools._deps import Deps
@@ -92,14 +92,18 @@ def missing_line(counts: dict[str, int] | None) -> list[str]:
     return [f"Missing, not zero: {', '.join(f'{name} of {n}' for name, n in counts.items())}."] if counts else []
 
 
-def names_of(book: Book) -> Callable[[Position], str]:
+def names_of(positions: Iterable[Holding]) -> Callable[[Holding], str]:
     """What answers call the positions of a book: usable as an argument, and never the same for two of them.
 
     A symbol that several share, or that had characters hidden in it, is followed by the UUID.
     """
-    counts = Counter(map(_symbol, book.positions))
+    return names_where_held(Counter(map(_symbol, positions)))
 
-    def name_of(position: Position) -> str:
+
+def names_where_held(counts: Mapping[str, int]) -> Callable[[Holding], str]:
+    """`names_of` by how often each symbol is held."""
+
+    def name_of(position: Holding) -> str:
         name = position.contract.compact if position.contract else clean(position.symbol, _LONGEST_NAME)
         if not name:
             return position.instrument_id
@@ -114,12 +118,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(",".join(map(_cell, row)) for row in (columns, *rows))
 
 
-def doubts(book: Book) -> list[str]:
-    """What is known to be wrong with a book, in words; nothing for a complete one."""
+def doubts(reading: Reading) -> list[str]:
+    """What is known to be wrong with a reading, in words; nothing for a complete one."""
     words = []
-    if book.unreadable:
-        words.append(f"{book.unreadable} rows of the API could not be read and are not included")
-    if not book.consistent:
+    if reading.unreadable:
+        words.append(f"{reading.unreadable} rows of the API could not be read and are not included")
+    if not reading.consistent:
         words.append("the API's pages contradicted each other even when read again; this may not be everything held")
     return words
 

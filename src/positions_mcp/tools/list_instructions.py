@@ -89,7 +89,7 @@ async def _read(deps: Deps, given: dict[str, Any], limit: int) -> Listing[_Asked
     rows = answer.data if wanted is None else [row for row in answer.data if _is_on(row, wanted)]
     if wanted is not None and not rows:
         # No instruction on what is held is an answer; on what nobody holds it is more likely a misspelt symbol.
-        Holdings(await deps.positions.read_book(account)).find(wanted)
+        Holdings((await deps.positions.read_book(account)).positions).find(wanted)
     if "status" in given:
         rows = [row for row in rows if _status(row) in given["status"]]
     rows.sort(key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)

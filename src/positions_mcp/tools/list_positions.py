@@ -13,9 +13,16 @@ from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirect
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.listings import Listing, Page, page_of
-from positions_mcp.domain.portfolio.select import Filter, largest_first, natural_direction, select, sort
+from positions_mcp.domain.portfolio.select import (
+    NEEDS_WHOLE_POSITIONS,
+    Filter,
+    largest_first,
+    natural_direction,
+    select,
+    sort,
+)
 from positions_mcp.domain.portfolio.totals import Totals
-from positions_mcp.domain.positions import Book, Position, Side
+from positions_mcp.domain.positions import Holding, Reading, Side, Whole
 from positions_mcp.domain.text import label
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
@@ -77,9 +84,10 @@ class _Asked:
     """The arguments that chose and ordered the rows, as they were given."""
     limit: int
     detail: str
-    book: Book
+    reading: Reading
+    held: int
     totals: Totals
-    name_of: Callable[[Position], str]
+    name_of: Callable[[Holding], str]
 
 
 async def list_positions(
@@ -115,7 +123,11 @@ async def list_positions(
     given = {name: value for name, value in chosen.items() if value is not None}
     if cursor is not None:
         listing, start = deps.position_listings.resume(cursor)
-        check_same(given, {"account_id": listing.question.account, **listing.question.given})
+        listed = listing.question
+        check_same(
+            given | ({"detail": detail} if detail else {}),
+            {"account_id": listed.account, "detail": listed.detail, **listed.given},
+        )
     else:
         if sort_direction and not sort_by:
             raise InvalidInput("sort_direction was given without sort_by.", hint="Give both, or neither.")
@@ -123,14 +135,12 @@ async def list_positions(
         start = 0
     asked = listing.question
     page = page_of(listing, start, limit or asked.limit)
-    return _answer(
-        heading(deps, asked.account, asked.book.as_of), listing, page, full=(detail or asked.detail) == "full"
-    )
+    return _answer(heading(deps, asked.account, asked.reading.as_of), listing, page)
 
 
 async def _read(
     deps: Deps, progress: OnPage, given: dict[str, Any], limit: int, detail: str
-) -> Listing[_Asked, Position]:
+) -> Listing[_Asked, Holding]:
     account = deps.account(given.get("account_id"))
     wanted = Filter(
         instruments=tuple(given.get("instruments", ())),
@@ -138,21 +148,27 @@ async def _read(
         instrument_type=SecurityType(given["instrument_type"]) if "instrument_type" in given else None,
         side=Side(given["side"]) if "side" in given else None,
     )
-    book = await deps.positions.read_book(account, on_page=progress)
-    positions = select(book, wanted) if wanted.is_narrowing else list(book.positions)
-    if "sort_by" in given:
-        key = PositionSortKey(given["sort_by"])
+    key = PositionSortKey(given["sort_by"]) if "sort_by" in given else None
+    reading: Reading
+    if detail == "full" or key in NEEDS_WHOLE_POSITIONS:
+        reading = book = await deps.positions.read_book(account, on_page=progress)
+        held: Sequence[Holding] = book.positions
+    else:
+        brief, reading = await deps.positions.gather_positions(account, Whole[Holding], on_page=progress)
+        held = brief.positions
+    positions = select(held, wanted) if wanted.is_narrowing else held
+    if key:
         direction = given.get("sort_direction")
         rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))
     else:
         rows = largest_first(positions)
-    asked = _Asked(account, given, limit, detail, book, Totals.of(rows), names_of(book))
+    asked = _Asked(account, given, limit, detail, reading, len(held), Totals.of(rows), names_of(held))
     return deps.position_listings.keep(asked, rows)
 
 
-def _answer(head: Heading, listing: Listing[_Asked, Position], page: Page[Position], *, full: bool) -> Answer:
+def _answer(head: Heading, listing: Listing[_Asked, Holding], page: Page[Holding]) -> Answer:
     asked = listing.question
-    totals = asked.totals
+    full, totals = asked.detail == "full", asked.totals
     columns = [*(_FULL if full else _CONCISE)]
     if not full and totals.locked:
         columns.append("locked")
@@ -160,13 +176,13 @@ def _answer(head: Heading, listing: Listing[_Asked, Position], page: Page[Positi
     rows = [[asked.name_of(position), *(cell(position) for cell in cells)] for position in page.rows]
     data = Output(
         **head.model_dump(),
-        held=len(asked.book.positions),
+        held=asked.held,
         matching=page.total,
         filter=_filter_words(asked.given) or None,
         totals=sums(totals, "net", "long", "short", "day_pnl", "unrealized_pnl"),
         missing=missing(totals) or None,
         locked_positions=totals.locked,
-        warnings=doubts(asked.book) or None,
+        warnings=doubts(asked.reading) or None,
         first=page.start + 1 if page.rows else 0,
         last=page.end,
         columns=columns,
@@ -176,7 +192,7 @@ def _answer(head: Heading, listing: Listing[_Asked, Position], page: Page[Positi
     return Answer(_text(head, data, listing), data)
 
 
-def _text(head: Heading, data: Output, listing: Listing[_Asked, Position]) -> str:
+def _text(head: Heading, data: Output, listing: Listing[_Asked, Holding]) -> str:
     said = f"{data.matching} of {counted(data.held)} ({data.filter})" if data.filter else counted(data.matching)
     lines = [head.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     if not data.rows:
@@ -226,7 +242,7 @@ _FULL = (
     "unrealized_pnl_pct",
     "instrument_id",
 )
-_COLUMNS: dict[str, Callable[[Position], str]] = {
+_COLUMNS: dict[str, Callable[[Any], str]] = {
     "type": lambda position: label(position.instrument_type or MISSING),
     "quantity": lambda position: number(position.quantity),
     "available": lambda position: number(position.available_quantity),

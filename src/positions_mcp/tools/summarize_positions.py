@@ -11,12 +11,11 @@ from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
 from positions_mcp.domain.moneyness import Moneyness
-from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring
-from positions_mcp.domain.portfolio.groups import Group, GroupBy, group, share
-from positions_mcp.domain.portfolio.select import largest, movers
+from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
+from positions_mcp.domain.portfolio.groups import Group, GroupBy, share
+from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.domain.portfolio.totals import Totals
-from positions_mcp.domain.portfolio.underlyings import Underlyings
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.positions import Holding
 from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.domain.text import clean
 from positions_mcp.ports import OnPage
@@ -29,7 +28,7 @@ from positions_mcp.tools._words import (
     heading,
     missing,
     missing_line,
-    names_of,
+    names_where_held,
     number,
     sums,
     table,
@@ -85,30 +84,25 @@ async def summarize_positions(
     """Summarize what an account holds. Raises the errors of the reader."""
     account = deps.account(account_id)
     by, count = GroupBy(group_by or "underlying"), top or _DEFAULT_TOP
-    book = await deps.positions.read_book(account, on_page=progress)
-    name_of = names_of(book)
-    underlyings = Underlyings(book.positions)
-    groups = group(book.positions, by, underlyings)
-    by_underlying = groups if by is GroupBy.UNDERLYING else group(book.positions, GroupBy.UNDERLYING, underlyings)
-    totals = Totals.merged(each.totals for each in groups)
-    week = Week.of(new_york_day(deps.clock.now()))
-    soon = expiring(book.positions, week, book)
-    few = top or _FEW
-    winners, losers = movers(book.positions, few)
+    week, few = Week.of(new_york_day(deps.clock.now())), top or _FEW
+    summary, reading = await deps.positions.gather_positions(account, lambda: Summary(by, week, few), on_page=progress)
+    name_of = names_where_held(summary.symbols)
+    totals, groups = summary.totals, summary.groups
+    soon = summary.expiring(reading)
     group_columns, group_rows = _group_table(groups, by, totals, count)
     data = Output(
-        **heading(deps, account, book.as_of).model_dump(),
+        **heading(deps, account, reading.as_of).model_dump(),
         positions=totals.positions,
         totals=sums(totals, "net", "gross", "long", "short", "day_pnl", "unrealized_pnl"),
         missing=missing(totals) or None,
         locked_positions=totals.locked,
-        warnings=doubts(book) or None,
+        warnings=doubts(reading) or None,
         group_columns=group_columns,
         groups=group_rows,
-        concentration_pct=_concentration(by_underlying, totals),
-        largest=[[name_of(position), number(position.market_value)] for position in largest(book.positions, few)],
-        winners_today=[[name_of(position), number(position.daily_unrealized_pnl)] for position in winners],
-        losers_today=[[name_of(position), number(position.daily_unrealized_pnl)] for position in losers],
+        concentration_pct=_concentration(summary.by_underlying, totals),
+        largest=[[name_of(position), number(position.market_value)] for position in summary.largest],
+        winners_today=_moves(summary.winners, name_of),
+        losers_today=_moves(summary.losers, name_of),
         expiring=Expiring(
             first_day=week.first.isoformat(),
             last_day=week.last.isoformat(),
@@ -160,13 +154,17 @@ def _concentration(groups: Sequence[Group], totals: Totals) -> dict[str, str]:
     return {name: number(value) for name, value in shares.items() if value is not None}
 
 
+def _moves(positions: Sequence[Holding], name_of: Callable[[Holding], str]) -> list[list[str]]:
+    return [[name_of(position), number(position.daily_unrealized_pnl)] for position in positions]
+
+
 def _counts(soon: Sequence[ExpiringOption], week: Week) -> dict[str, int]:
     counts = Counter(_SHORT[each.moneyness] for each in soon)
     past = sum(1 for each in soon if each.contract.expiration < week.first)
     return {"total": len(soon), **counts, **({"past_expiration": past} if past else {})}
 
 
-def _expiring_row(option: ExpiringOption, name_of: Callable[[Position], str]) -> list[str]:
+def _expiring_row(option: ExpiringOption, name_of: Callable[[Holding], str]) -> list[str]:
     return [
         name_of(option.position),
         number(option.position.quantity),

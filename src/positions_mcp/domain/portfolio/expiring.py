@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO
 from positions_mcp.domain.moneyness import (
@@ -17,8 +18,7 @@ from positions_mcp.domain.moneyness import (
     points_in_the_money,
     underlying_price,
 )
-from positions_mcp.domain.portfolio.underlyings import expiry_and_right
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.positions import Holding
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Week:
 class ExpiringOption:
     """An option that expires soon; price and distance are None where the book does not hold its underlying."""
 
-    position: Position
+    position: Holding
     contract: OptionContract
     price: UnderlyingPrice | None
     moneyness: Moneyness
@@ -50,49 +50,64 @@ class ExpiringOption:
         return points_in_the_money(self.contract, self.price.price).copy_abs() if self.price else None
 
 
-def expiring(positions: Iterable[Position], week: Week, book: Book) -> list[ExpiringOption]:
+def expiring_within(week: Week, positions: Iterable[Holding]) -> list[Holding]:
+    """The options that expire within `week` or whose expiration has passed."""
+    last = f"{week.last:%y%m%d}"
+    return [
+        position
+        for position in positions
+        if not _plainly_expires_after(last, position.symbol)
+        and (contract := position.contract) is not None
+        and contract.expiration <= week.last
+    ]
+
+
+def _plainly_expires_after(last: str, symbol: str) -> bool:
+    """Whether an OSI symbol in its usual form says so: enough to leave nearly all of a large book unread."""
+    day = symbol[-15:-9]
+    return day > last and symbol[-9] in "CP" and day.isdigit()
+
+
+def expiring(
+    options: Iterable[Holding], week: Week, others: Iterable[Holding], read_at: datetime
+) -> list[ExpiringOption]:
     """Options that expire within `week` or whose expiration has passed: soonest first, largest value first in a day.
 
-    `book` is where the underlyings are looked for; `positions` may be a part of it.
+    `others` are what the account holds besides options, and where the underlyings are looked for.
     """
-    held = _Held(book)
+    held = _Held(others)
     prices: dict[str, UnderlyingPrice | None] = {}
     found = []
-    last = f"{week.last:%y%m%d}"
-    for position in positions:
-        # What the symbol plainly says is enough to leave out nearly all of a large book unread.
-        if expiry_and_right(position)[:6] > last or (contract := position.contract) is None:
-            continue
-        if contract.expiration <= week.last:
-            underlying = position.underlying_instrument_id or contract.root
-            if underlying not in prices:
-                prices[underlying] = underlying_price(held.underlying_of(position), book.as_of)
-            price = prices[underlying]
-            found.append(ExpiringOption(position, contract, price, moneyness(contract, price.price if price else None)))
+    for position in expiring_within(week, options):
+        contract = position.contract
+        assert contract is not None
+        underlying = position.underlying_instrument_id or contract.root
+        if underlying not in prices:
+            prices[underlying] = underlying_price(held.underlying_of(position), read_at)
+        price = prices[underlying]
+        found.append(ExpiringOption(position, contract, price, moneyness(contract, price.price if price else None)))
     return sorted(found, key=lambda each: (each.contract.expiration, -_size(each.position)))
 
 
 class _Held:
     """`moneyness.find_underlying` for many options of one book: what it looks through is indexed once."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
-        self._by_root: dict[str, Position | None] | None = None
+    def __init__(self, others: Iterable[Holding]) -> None:
+        self._by_id: dict[InstrumentId, Holding] = {}
+        self._by_root: dict[str, Holding | None] = {}
+        for position in others:
+            root = as_root(position.symbol)
+            self._by_id[position.instrument_id] = position
+            self._by_root[root] = None if root in self._by_root else position
 
-    def underlying_of(self, option: Position) -> Position | None:
+    def underlying_of(self, option: Holding) -> Holding | None:
         """The position in the option's underlying; None where none is held or its symbol is held twice."""
         if option.underlying_instrument_id is not None:
-            return self._book.by_id.get(option.underlying_instrument_id)
+            return self._by_id.get(option.underlying_instrument_id)
         if option.contract is None or option.contract.is_adjusted:
             return None
-        if self._by_root is None:
-            self._by_root = {}
-            for position in self._book.positions:
-                if not position.is_option:
-                    root = as_root(position.symbol)
-                    self._by_root[root] = None if root in self._by_root else position
         return self._by_root.get(option.contract.root)
 
 
-def _size(position: Position) -> Decimal:
+def _size(position: Holding) -> Decimal:
     return position.market_value.copy_abs() if position.market_value is not None else ZERO

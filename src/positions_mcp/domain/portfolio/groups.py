@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from positions_mcp.domain.money import percent
-from positions_mcp.domain.portfolio.totals import Totals, totals_by
-from positions_mcp.domain.portfolio.underlyings import Underlyings
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.domain.positions import Holding
 
 
 class GroupBy(StrEnum):
@@ -35,9 +35,8 @@ class Group:
     totals: Totals
 
 
-def group(positions: Sequence[Position], by: GroupBy, underlyings: Underlyings) -> list[Group]:
-    """Every position in exactly one group. Groups by expiry are in date order, others largest gross value first."""
-    groups = [Group(name, totals) for name, totals in totals_by(positions, _key(by, underlyings)).items()]
+def in_order(by: GroupBy, groups: Iterable[Group]) -> list[Group]:
+    """Groups by expiry in date order, others largest gross value first."""
     if by is GroupBy.EXPIRY:
         # Dates sort before the words for no date.
         return sorted(groups, key=lambda each: each.name)
@@ -51,25 +50,29 @@ def share(part: Totals, whole: Totals) -> Decimal | None:
     return percent(part.gross.total, whole.gross.total)
 
 
-def _key(by: GroupBy, underlyings: Underlyings) -> Callable[[Position], str]:
-    match by:
-        case GroupBy.UNDERLYING:
-            return underlyings.name_of
-        case GroupBy.INSTRUMENT_TYPE:
-            return _type
-        case GroupBy.SIDE:
-            return lambda position: position.side.value
-        case GroupBy.EXPIRY:
-            return _expiry
+def grouped(by: GroupBy, positions: Iterable[Holding]) -> dict[str, list[Holding]]:
+    """Positions by the name of their group; not by underlying, which only the whole book can name."""
+    parts: defaultdict[str, list[Holding]] = defaultdict(list)
+    key_of = _KEYS[by]
+    for position in positions:
+        parts[key_of(position)].append(position)
+    return parts
 
 
-def _type(position: Position) -> str:
+def _type(position: Holding) -> str:
     if position.is_option:
         return "OPTION"
     return position.instrument_type or UNKNOWN_TYPE
 
 
-def _expiry(position: Position) -> str:
+def _expiry(position: Holding) -> str:
     if not position.is_option:
         return NO_EXPIRY
     return position.contract.expiration.isoformat() if position.contract else UNKNOWN_EXPIRY
+
+
+_KEYS: dict[GroupBy, Callable[[Holding], str]] = {
+    GroupBy.INSTRUMENT_TYPE: _type,
+    GroupBy.SIDE: lambda position: position.side.value,
+    GroupBy.EXPIRY: _expiry,
+}

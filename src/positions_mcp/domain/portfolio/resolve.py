@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Generic
 
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import is_uuid
 from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
 from positions_mcp.domain.portfolio.underlyings import Underlyings
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.positions import Holding, HoldingT
 from positions_mcp.domain.text import label
 
 _NEAREST = 5
@@ -18,20 +19,20 @@ _MOST_COMPARED = 5_000
 """Comparing strings is slow: of a larger book only the names with the same first letter are compared."""
 
 
-class Holdings:
-    """A book indexed by what people call its positions."""
+class Holdings(Generic[HoldingT]):
+    """The positions of a book indexed by what people call them."""
 
-    def __init__(self, book: Book) -> None:
-        self._by_id = {position.instrument_id.lower(): position for position in book.positions}
-        self._contracts: dict[OptionContract, list[Position]] = {}
-        self._symbols: dict[str, list[Position]] = {}
-        for position in book.positions:
+    def __init__(self, positions: Sequence[HoldingT]) -> None:
+        self._by_id = {position.instrument_id.lower(): position for position in positions}
+        self._contracts: dict[OptionContract, list[HoldingT]] = {}
+        self._symbols: dict[str, list[HoldingT]] = {}
+        for position in positions:
             if position.contract:
                 self._contracts.setdefault(position.contract, []).append(position)
             elif position.symbol:
                 self._symbols.setdefault(position.symbol.strip().upper(), []).append(position)
 
-    def find(self, text: str) -> Position:
+    def find(self, text: str) -> HoldingT:
         """The one position that `text` names.
 
         Raises:
@@ -53,7 +54,7 @@ class Holdings:
             raise InvalidInput(f"{label(wanted)} names {len(matches)} instruments held.", hint=f"Use one UUID: {ids}.")
         return matches[0]
 
-    def find_all(self, texts: Iterable[str]) -> list[Position]:
+    def find_all(self, texts: Iterable[str]) -> list[HoldingT]:
         """The positions that `texts` name, each once, in the order given. Raises as `find` does."""
         found = {position.instrument_id: position for position in map(self.find, texts)}
         return list(found.values())
@@ -73,7 +74,7 @@ class Holdings:
         return [*names, *(name for name in similar(wanted.upper(), everything) if name not in names)][:_NEAREST]
 
 
-def find_underlying(text: str, positions: Sequence[Position], underlyings: Underlyings) -> str:
+def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underlyings) -> str:
     """The normal form of an underlying that something held belongs to: upper-case symbol or lower-case UUID.
 
     Raises:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from operator import itemgetter
+from operator import attrgetter, itemgetter
+from typing import Any
 
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.underlyings import Underlyings
-from positions_mcp.domain.positions import Book, Position, Side
+from positions_mcp.domain.positions import HoldingT, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,19 @@ class Filter:
         return self != Filter()
 
 
-def select(book: Book, wanted: Filter) -> list[Position]:
-    """The positions of `book` that `wanted` describes, in the book's order.
+def select(held: Sequence[HoldingT], wanted: Filter) -> list[HoldingT]:
+    """The positions among all that are `held` that `wanted` describes, in their order.
 
     Raises:
         UnknownInstrument: an instrument or underlying is named that nothing held answers to.
         InvalidInput: a name means several instruments.
     """
-    positions: Iterable[Position] = book.positions
+    positions: Iterable[HoldingT] = held
     if wanted.instruments:
-        positions = Holdings(book).find_all(wanted.instruments)
+        positions = Holdings(held).find_all(wanted.instruments)
     if wanted.underlying is not None:
-        underlyings = Underlyings(book.positions)
-        name = find_underlying(wanted.underlying, book.positions, underlyings)
+        underlyings = Underlyings(held)
+        name = find_underlying(wanted.underlying, held, underlyings)
         positions = [position for position in positions if underlyings.matches(position, name)]
     if wanted.instrument_type is SecurityType.OPTION:
         positions = [position for position in positions if position.is_option]
@@ -54,21 +54,16 @@ def select(book: Book, wanted: Filter) -> list[Position]:
     return list(positions)
 
 
-def largest_first(positions: Iterable[Position]) -> list[Position]:
+def largest_first(positions: Iterable[HoldingT]) -> list[HoldingT]:
     """By absolute market value, largest first; positions without a value come last."""
     return _ordered(positions, lambda position: _absolute(position.market_value), descending=True)
 
 
-def largest(positions: Iterable[Position], count: int) -> list[Position]:
-    """The `count` positions of the largest absolute market value, among those that have one."""
-    valued = [
-        (position.market_value.copy_abs(), position) for position in positions if position.market_value is not None
-    ]
-    return [position for _, position in heapq.nlargest(count, valued, key=_first)]
+def sort(positions: Iterable[HoldingT], key: PositionSortKey, direction: SortDirection) -> list[HoldingT]:
+    """By one of the API's sort keys; those of NEEDS_WHOLE_POSITIONS take whole ones.
 
-
-def sort(positions: Iterable[Position], key: PositionSortKey, direction: SortDirection) -> list[Position]:
-    """By one of the API's sort keys. Positions without the value come last in either direction."""
+    Positions without the value come last in either direction.
+    """
     return _ordered(positions, _KEYS[key], descending=direction is SortDirection.DESC)
 
 
@@ -77,37 +72,26 @@ def natural_direction(key: PositionSortKey) -> SortDirection:
     return SortDirection.ASC if key in _WORDS else SortDirection.DESC
 
 
-def movers(positions: Iterable[Position], count: int) -> tuple[list[Position], list[Position]]:
-    """The `count` positions that gained most today and the `count` that lost most, each the largest first."""
-    gained: list[tuple[Decimal, Position]] = []
-    lost: list[tuple[Decimal, Position]] = []
-    for position in positions:
-        day = position.daily_unrealized_pnl
-        if day:
-            (gained if day > 0 else lost).append((day, position))
-    winners = heapq.nlargest(count, gained, key=_first)
-    losers = heapq.nsmallest(count, lost, key=_first)
-    return [position for _, position in winners], [position for _, position in losers]
-
-
 _first = itemgetter(0)
 _Value = Decimal | str | None
 _WORDS = frozenset({PositionSortKey.SYMBOL, PositionSortKey.INSTRUMENT_TYPE, PositionSortKey.POSITION_TYPE})
-_KEYS: dict[PositionSortKey, Callable[[Position], _Value]] = {
-    PositionSortKey.SYMBOL: lambda position: position.name,
-    PositionSortKey.INSTRUMENT_TYPE: lambda position: position.instrument_type,
-    PositionSortKey.QUANTITY: lambda position: position.quantity,
-    PositionSortKey.MARKET_VALUE: lambda position: position.market_value,
-    PositionSortKey.POSITION_TYPE: lambda position: position.position_type,
-    PositionSortKey.UNREALIZED_PNL: lambda position: position.unrealized_pnl,
-    PositionSortKey.DAILY_UNREALIZED_PNL: lambda position: position.daily_unrealized_pnl,
-    PositionSortKey.DAILY_REALIZED_PNL: lambda position: position.daily_realized_pnl,
+_KEYS: dict[PositionSortKey, Callable[[Any], _Value]] = {
+    PositionSortKey.SYMBOL: attrgetter("name"),
+    PositionSortKey.INSTRUMENT_TYPE: attrgetter("instrument_type"),
+    PositionSortKey.QUANTITY: attrgetter("quantity"),
+    PositionSortKey.MARKET_VALUE: attrgetter("market_value"),
+    PositionSortKey.POSITION_TYPE: attrgetter("position_type"),
+    PositionSortKey.UNREALIZED_PNL: attrgetter("unrealized_pnl"),
+    PositionSortKey.DAILY_UNREALIZED_PNL: attrgetter("daily_unrealized_pnl"),
+    PositionSortKey.DAILY_REALIZED_PNL: attrgetter("daily_realized_pnl"),
 }
+NEEDS_WHOLE_POSITIONS = frozenset({PositionSortKey.POSITION_TYPE, PositionSortKey.DAILY_REALIZED_PNL})
+"""Sort keys that a position in brief does not have."""
 
 
-def _ordered(positions: Iterable[Position], value: Callable[[Position], _Value], *, descending: bool) -> list[Position]:
-    known: list[tuple[Decimal | str, Position]] = []
-    missing: list[Position] = []
+def _ordered(positions: Iterable[HoldingT], value: Callable[[HoldingT], _Value], *, descending: bool) -> list[HoldingT]:
+    known: list[tuple[Decimal | str, HoldingT]] = []
+    missing: list[HoldingT] = []
     for position in positions:
         if (key := value(position)) is None:
             missing.append(position)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from typing import TypeVar
+from operator import attrgetter, lt
+from typing import Generic, TypeVar, cast
 
 from positions_mcp.domain.money import EXACT, ZERO, exact_sum
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.positions import Holding
 
 KeyT = TypeVar("KeyT")
 
@@ -58,9 +60,13 @@ class Totals:
     """Positions whose available quantity the API does not say."""
 
     @classmethod
-    def of(cls, positions: Iterable[Position]) -> Totals:
+    def of(cls, positions: Iterable[Holding]) -> Totals:
         """The totals of `positions`."""
-        return totals_by(positions, lambda _: None).get(None) or _Tally().totals()
+        tally = _Tally()
+        if held := list(positions):
+            with localcontext(EXACT):
+                tally.add(held)
+        return tally.totals()
 
     @classmethod
     def merged(cls, totals: Iterable[Totals]) -> Totals:
@@ -80,96 +86,110 @@ class Totals:
         )
 
 
-def totals_by(positions: Iterable[Position], key: Callable[[Position], KeyT]) -> dict[KeyT, Totals]:
-    """The totals of the positions that share a key, in one pass: a book may have a hundred thousand."""
-    tallies: dict[KeyT, _Tally] = {}
-    with localcontext(EXACT):
-        for position in positions:
-            name = key(position)
-            tally = tallies.get(name)
-            if tally is None:
-                tally = tallies[name] = _Tally()
-            tally.add(position)
-    return {name: tally.totals() for name, tally in tallies.items()}
+class Tallies(Generic[KeyT]):
+    """Totals of the positions that share a key, growing while positions come in."""
+
+    def __init__(self) -> None:
+        self._tallies: defaultdict[KeyT, _Tally] = defaultdict(_Tally)
+
+    def add(self, parts: Mapping[KeyT, Sequence[Holding]]) -> None:
+        """Count some more positions, by key."""
+        with localcontext(EXACT):
+            for key, part in parts.items():
+                self._tallies[key].add(part)
+
+    def totals(self) -> dict[KeyT, Totals]:
+        """What has been counted so far, by key."""
+        return {key: tally.totals() for key, tally in self._tallies.items()}
+
+
+class _Growing:
+    """A sum while it grows. `add` runs within the exact context."""
+
+    __slots__ = ("amount", "known", "missing")
+
+    def __init__(self) -> None:
+        self.amount, self.known, self.missing = ZERO, 0, 0
+
+    def add(self, column: Sequence[Decimal | None]) -> Sequence[Decimal]:
+        """Add the known ones, and return them."""
+        try:
+            known = cast("Sequence[Decimal]", column)
+            self.amount = sum(known, self.amount)
+        except TypeError:  # some are missing
+            known = [value for value in column if value is not None]
+            self.amount = sum(known, self.amount)
+        self.known += len(known)
+        self.missing += len(column) - len(known)
+        return known
+
+    def sum(self) -> Sum:
+        return Sum(self.amount, self.known, self.missing)
 
 
 class _Tally:
-    """Totals while they grow. `add` runs within the exact context."""
+    """Totals while they grow, column by column: a book may have a hundred thousand positions.
+
+    `add` runs within the exact context.
+    """
 
     __slots__ = (
         "day",
-        "day_missing",
         "gross",
         "incomplete",
         "lock_unknown",
         "locked",
         "long",
-        "longs",
-        "longs_missing",
         "net",
         "positions",
         "short",
-        "shorts",
-        "shorts_missing",
         "unrealized",
-        "unrealized_missing",
-        "value_missing",
     )
 
     def __init__(self) -> None:
         self.positions = self.incomplete = self.locked = self.lock_unknown = 0
-        self.net = self.gross = self.long = self.short = self.day = self.unrealized = ZERO
-        self.value_missing = self.day_missing = self.unrealized_missing = 0
-        self.longs = self.longs_missing = self.shorts = self.shorts_missing = 0
+        self.net, self.long, self.short = _Growing(), _Growing(), _Growing()
+        self.day, self.unrealized = _Growing(), _Growing()
+        self.gross = ZERO
 
-    def add(self, position: Position) -> None:
-        """Count one more position."""
-        self.positions += 1
-        value, day, unrealized = position.market_value, position.daily_unrealized_pnl, position.unrealized_pnl
-        if value is None or day is None or unrealized is None:
-            self.incomplete += 1
-        if day is None:
-            self.day_missing += 1
-        else:
-            self.day += day
-        if unrealized is None:
-            self.unrealized_missing += 1
-        else:
-            self.unrealized += unrealized
-        self._add_value(position.quantity, value)
-        available = position.available_quantity
-        if available is None:
-            self.lock_unknown += 1
-        elif available != position.quantity and position.locked_quantity:
-            self.locked += 1
-
-    def _add_value(self, quantity: Decimal, value: Decimal | None) -> None:
-        if value is None:
-            self.value_missing += 1
-            self.longs_missing += quantity > 0
-            self.shorts_missing += quantity < 0
-            return
-        self.net += value
-        self.gross += value.copy_abs()
-        if quantity > 0:
-            self.long += value
-            self.longs += 1
-        elif quantity < 0:
-            self.short += value
-            self.shorts += 1
+    def add(self, positions: Sequence[Holding]) -> None:
+        """Count some more positions."""
+        self.positions += len(positions)
+        quantities, available, values, days, unrealized = zip(*map(_columns, positions), strict=True)
+        self.gross = sum(map(Decimal.copy_abs, self.net.add(values)), self.gross)
+        self.day.add(days)
+        self.unrealized.add(unrealized)
+        if self.net.missing or self.day.missing or self.unrealized.missing:
+            self.incomplete += sum(None in row for row in zip(values, days, unrealized, strict=True))
+        signed = [(quantity, value) for quantity, value in zip(quantities, values, strict=True) if quantity]
+        self.long.add([value for quantity, value in signed if not quantity.is_signed()])
+        self.short.add([value for quantity, value in signed if quantity.is_signed()])
+        try:
+            self.locked += _less_than_held(available, quantities)
+        except TypeError:  # of some it is not said
+            known = [pair for pair in zip(available, quantities, strict=True) if pair[0] is not None]
+            self.locked += _less_than_held(*zip(*known, strict=True)) if known else 0
+            self.lock_unknown += len(available) - len(known)
 
     def totals(self) -> Totals:
         """What has been counted."""
-        valued = self.positions - self.value_missing
         return Totals(
             positions=self.positions,
-            net=Sum(self.net, valued, self.value_missing),
-            gross=Sum(self.gross, valued, self.value_missing),
-            long=Sum(self.long, self.longs, self.longs_missing),
-            short=Sum(self.short, self.shorts, self.shorts_missing),
-            day_pnl=Sum(self.day, self.positions - self.day_missing, self.day_missing),
-            unrealized_pnl=Sum(self.unrealized, self.positions - self.unrealized_missing, self.unrealized_missing),
+            net=self.net.sum(),
+            gross=Sum(self.gross, self.net.known, self.net.missing),
+            long=self.long.sum(),
+            short=self.short.sum(),
+            day_pnl=self.day.sum(),
+            unrealized_pnl=self.unrealized.sum(),
             incomplete=self.incomplete,
             locked=self.locked,
             lock_unknown=self.lock_unknown,
         )
+
+
+_columns = attrgetter("quantity", "available_quantity", "market_value", "daily_unrealized_pnl", "unrealized_pnl")
+
+
+def _less_than_held(available: Iterable[Decimal], quantities: Iterable[Decimal]) -> int:
+    """How often open orders hold some of the quantity."""
+    return sum(map(lt, map(Decimal.copy_abs, available), map(Decimal.copy_abs, quantities)))

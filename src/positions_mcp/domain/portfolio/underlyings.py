@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.moneyness import as_root
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.positions import Holding
+
+
+class Loose(NamedTuple):
+    """What an option says about its underlying where the API does not name it, or the symbol has no root."""
+
+    instrument_id: InstrumentId | None
+    root: str
+    own_name: str
+    """Where there is no root either."""
+
+
+Key = InstrumentId | Loose
+"""What a position says about its underlying. Several keys can mean the same one: `Underlyings.named` tells."""
 
 
 class Underlyings:
@@ -18,62 +33,77 @@ class Underlyings:
     underlying. An option with neither is left alone under its own name.
     """
 
-    def __init__(self, positions: Iterable[Position]) -> None:
-        held: dict[InstrumentId, str] = {}
-        options: list[Position] = []
+    def __init__(self, positions: Iterable[Holding] = ()) -> None:
+        self._held: dict[InstrumentId, str] = {}
+        self._roots: dict[InstrumentId, str] = {}
+        self._read: set[tuple[InstrumentId, str]] = set()
+        self._by_root: dict[str, str] | None = None
+        self.others: list[Holding] = []
+        """Those that are no options."""
+        self.add(positions)
+
+    def add(self, positions: Iterable[Holding]) -> dict[Key, list[Holding]]:
+        """Learn from some more positions of the book. Returns them by what they say about their underlying."""
+        self._by_root = None
+        parts: defaultdict[Key, list[Holding]] = defaultdict(list)
+        roots, read = self._roots, self._read
         for position in positions:
-            if position.is_option:
-                options.append(position)
-            else:
-                held[position.instrument_id] = position.name
-        names: dict[InstrumentId, str] = dict(held)
-        for option in options:
-            underlying = option.underlying_instrument_id
-            if underlying and underlying not in held and (root := option_root(option)):
-                known = names.get(underlying)
-                # The shortest root is the plain one: SPX before SPXW, AAPL before the adjusted AAPL1.
-                if known is None or (len(root), root) < (len(known), known):
-                    names[underlying] = root
-        by_root: dict[str, str] | None = None
-        for option in options:
-            name = names.get(option.underlying_instrument_id) if option.underlying_instrument_id else None
-            if name is None:
-                by_root = by_root or {as_root(symbol): symbol for symbol in held.values()}
-                root = option_root(option)
-                name = by_root.get(root, root) or option.name
-            held[option.instrument_id] = name
-        self._names = held
+            if position.instrument_type is not SecurityType.OPTION and not position.is_option:
+                self.others.append(position)
+                self._held[position.instrument_id] = position.name
+                parts[position.instrument_id].append(position)
+                continue
+            underlying = position.underlying_instrument_id
+            if underlying is not None and (underlying, position.symbol[:-_TAIL]) not in read:
+                self._learn(underlying, position)
+            parts[underlying if underlying in roots else self.key_of(position)].append(position)
+        return parts
 
-    def name_of(self, position: Position) -> str:
+    def _learn(self, underlying: InstrumentId, option: Holding) -> None:
+        if root := option_root(option):
+            # Of many options with one root it is read once.
+            self._read.add((underlying, option.symbol[:-_TAIL]))
+            # The shortest root is the plain one: SPX before SPXW, AAPL before the adjusted AAPL1.
+            known = self._roots.get(underlying, root)
+            self._roots[underlying] = min(known, root, key=lambda each: (len(each), each))
+
+    def key_of(self, position: Holding) -> Key:
+        """What `position`, which has been added, says about its underlying."""
+        underlying = position.underlying_instrument_id
+        if not position.is_option:
+            return position.instrument_id
+        if underlying in self._roots:
+            return underlying
+        root = option_root(position)
+        return Loose(underlying, root, "" if root else position.name)
+
+    def named(self, key: Key) -> str:
+        """The name of the underlying that a key means. All positions of the book have been added."""
+        if not isinstance(key, Loose):
+            return self._held.get(key) or self._roots[key]
+        if key.instrument_id is not None:
+            name = self._held.get(key.instrument_id) or self._roots.get(key.instrument_id)
+            if name:
+                return name
+        if self._by_root is None:
+            self._by_root = {as_root(symbol): symbol for symbol in self._held.values()}
+        return self._by_root.get(key.root, key.root) or key.own_name
+
+    def name_of(self, position: Holding) -> str:
         """The name of the underlying that `position`, one of the book, rolls up under."""
-        return self._names[position.instrument_id]
+        return self.named(self.key_of(position))
 
-    def matches(self, position: Position, wanted: str) -> bool:
+    def matches(self, position: Holding, wanted: str) -> bool:
         """Whether `wanted` (a symbol or root in upper case, or an instrument UUID in lower case) is its underlying."""
         if wanted in (position.instrument_id, position.underlying_instrument_id):
             return True
         return self.name_of(position).upper() == wanted or option_root(position) == wanted
 
 
-def option_root(position: Position) -> str:
-    """The root of an option's symbol; empty for what is not an option or cannot be read.
-
-    Reading the whole contract of every option of a large book takes longer than everything else about it.
-    """
-    tail = expiry_and_right(position)
-    if tail and _ROOT.fullmatch(root := position.symbol[:-_TAIL].strip().upper()):
-        return root
+def option_root(position: Holding) -> str:
+    """The root of an option's symbol; empty for what is not an option or cannot be read."""
     return position.contract.root if position.contract else ""
 
 
-def expiry_and_right(position: Position) -> str:
-    """YYMMDD and C or P as they stand at the end of an OSI symbol; empty where the symbol has another form."""
-    symbol = position.symbol
-    tail = symbol[-_TAIL:]
-    plain = len(symbol) > _TAIL and symbol.isascii() and tail[6] in "CP" and (tail[:6] + tail[7:]).isdigit()
-    return tail[:7] if plain else ""
-
-
-_ROOT = re.compile(r"[A-Z][A-Z0-9./]{0,5}", re.ASCII)
 _TAIL = 15
-"""Characters of expiration, right and strike, with which every OSI symbol ends."""
+"""Characters of expiration, right and strike, with which an OSI symbol usually ends."""

@@ -1,0 +1,173 @@
+"""Ordinary pages of positions, decoded straight into their types: several times faster than field after field.
+
+A page is ordinary where its envelope has rows and no error, and every row holds exactly what the API documents. What
+a row has beyond the documented fields is kept. Where anything is otherwise, the whole page is left to the tolerant
+reading of `_wire`, which makes equal positions of ordinary rows.
+
+In brief, as holdings, only the fields are decoded that it takes to name, count, group and order positions: making
+exact numbers of text is most of the work, and keeping them most of the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from functools import cache, lru_cache
+from itertools import repeat
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
+
+from positions_mcp.domain.positions import Holding, Position
+
+if TYPE_CHECKING:
+    import msgspec
+
+Rows: TypeAlias = "memoryview | msgspec.Raw"
+"""A JSON array of rows."""
+
+LARGEST_MAGNITUDE = 60
+"""Powers of ten beyond which a number is nonsense here, and dangerous: written out it would fill the memory."""
+
+_FIELDS = tuple(name for name in Position._fields if name != "extra")
+_KINDS = get_type_hints(Position)
+_DECIMALS = tuple(index for index, name in enumerate(_FIELDS) if _KINDS[name] in (Decimal, Decimal | None))
+_IDENTIFIERS = tuple(map(_FIELDS.index, ("instrument_id", "underlying_instrument_id")))
+_MOST_UNKNOWN_FIELDS = 50
+_BEGIN, _END = b'{"data":[', b'],"error":null,"metadata":'
+_LONGEST_METADATA = 4096
+_IN_BRIEF = ("account_id", *Holding.FIELDS)
+_BRIEF_DECIMALS = attrgetter(*(name for name in _IN_BRIEF if _KINDS[name] in (Decimal, Decimal | None)))
+_BRIEF_IDENTIFIERS = tuple(map(attrgetter, ("instrument_id", "underlying_instrument_id")))
+
+
+def rows_and_metadata(body: bytes) -> tuple[Rows, bytes] | None:
+    """The rows of an ordinary page and its metadata, both still JSON; None where the body is another document."""
+    end = body.rfind(_END, -_LONGEST_METADATA)
+    if end > 0 and body.startswith(_BEGIN) and body.endswith(b"}"):
+        # As the API writes it, so that what follows the rows is found without a walk through them.
+        return memoryview(body)[len(_BEGIN) - 1 : end + 1], body[end + len(_END) : -1]
+    import msgspec
+
+    try:
+        envelope = _decode_envelope()(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    has_rows = bytes(memoryview(envelope.data)[:1]) == b"["
+    return (envelope.data, bytes(envelope.metadata)) if has_rows and envelope.error is None else None
+
+
+def read_holdings(rows: Rows) -> list[Holding] | None:
+    """The positions of a page in brief; None where not all rows are ordinary."""
+    import msgspec
+
+    try:
+        holdings = _decode_holdings()(rows)
+    except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
+        return None
+    if not holdings or not all(map(_are_sensible, zip(*map(_BRIEF_DECIMALS, holdings), strict=True))):
+        return None
+    # The API writes identifiers in lower case; where it does not, they have to be changed.
+    identifiers = "".join("".join(filter(None, map(column, holdings))) for column in _BRIEF_IDENTIFIERS)
+    return holdings if identifiers.isascii() and identifiers == identifiers.lower() else None
+
+
+class OrdinaryPositions:
+    """Reads ordinary pages, and remembers which fields this program does not know have come with them."""
+
+    def __init__(self) -> None:
+        self._unknown: tuple[str, ...] = ()
+
+    def read(self, rows: Rows) -> list[Position] | None:
+        """The positions of a page; None where not all rows are ordinary."""
+        import msgspec
+
+        try:
+            decoded = self._decode(rows)
+        except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
+            return None
+        columns: list[Sequence[Any]] = list(zip(*map(msgspec.structs.astuple, decoded), strict=True))
+        if not columns or not all(_are_sensible(columns[index]) for index in _DECIMALS):
+            return None
+        for index in _IDENTIFIERS:
+            if (identifiers := _lower_case(columns[index])) is None:
+                return None
+            columns[index] = identifiers
+        known, unknown = columns[: len(_FIELDS)], columns[len(_FIELDS) :]
+        extra = _sent(self._unknown, unknown) if unknown else repeat((), len(decoded))
+        return list(map(Position._make, zip(*known, extra, strict=True)))
+
+    def _decode(self, rows: Rows) -> list[Any]:
+        import msgspec
+
+        try:
+            return _decode_rows(self._unknown)(rows)
+        except msgspec.ValidationError:
+            unknown = _fields_of(rows).union(self._unknown).difference(_FIELDS)
+            if len(unknown) == len(self._unknown) or len(unknown) > _MOST_UNKNOWN_FIELDS:
+                raise
+            self._unknown = tuple(sorted(unknown))
+        return _decode_rows(self._unknown)(rows)
+
+
+@cache
+def _decode_envelope() -> Callable[[bytes], Any]:
+    import msgspec
+
+    fields: list[Any] = [("data", msgspec.Raw), ("metadata", msgspec.Raw, msgspec.Raw(b"null")), ("error", Any, None)]
+    return msgspec.json.Decoder(msgspec.defstruct("Envelope", fields)).decode
+
+
+@cache
+def _decode_holdings() -> Callable[[Rows], list[Holding]]:
+    import msgspec
+
+    row = msgspec.defstruct(
+        "HeldRow", _struct_fields(_IN_BRIEF), bases=(msgspec.Struct, Holding), frozen=True, gc=False
+    )
+    return msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
+
+
+def _struct_fields(names: Iterable[str]) -> list[Any]:
+    defaults = Position._field_defaults
+    return [(name, _KINDS[name], *([defaults[name]] if name in defaults else [])) for name in names]
+
+
+@lru_cache(maxsize=8)
+def _decode_rows(unknown: tuple[str, ...]) -> Callable[[Rows], list[Any]]:
+    """Decodes rows with the documented fields, and with those of `unknown` where they have them."""
+    import msgspec
+
+    others = {f"unknown_{number}": name for number, name in enumerate(unknown)}
+    fields = [*_struct_fields(_FIELDS), *((name, Any, msgspec.UNSET) for name in others)]
+    row = msgspec.defstruct("Row", fields, rename=others, forbid_unknown_fields=True, gc=False)
+    # Numbers in unknown fields stay exact too.
+    return msgspec.json.Decoder(list[row], float_hook=Decimal).decode  # type: ignore[valid-type]
+
+
+def _fields_of(rows: Rows) -> set[str]:
+    import msgspec
+
+    return set().union(*msgspec.json.decode(rows, type=list[dict[str, msgspec.Raw]]))
+
+
+def _are_sensible(column: Sequence[Any]) -> bool:
+    try:
+        are_finite, magnitudes = all(map(Decimal.is_finite, column)), set(map(Decimal.adjusted, column))
+    except TypeError:
+        return _are_sensible([number for number in column if number is not None])
+    return are_finite and all(-LARGEST_MAGNITUDE < magnitude < LARGEST_MAGNITUDE for magnitude in magnitudes)
+
+
+def _lower_case(column: Sequence[str | None]) -> Sequence[str | None] | None:
+    """The identifiers in lower case, equal ones as one object; None where one is not ASCII."""
+    texts = {text: text if text is None else text.lower() for text in column}
+    return list(map(texts.__getitem__, column)) if all(text is None or text.isascii() for text in texts) else None
+
+
+def _sent(names: Sequence[str], columns: Iterable[Sequence[object]]) -> list[tuple[tuple[str, object], ...]]:
+    import msgspec
+
+    return [
+        tuple((name, value) for name, value in zip(names, values, strict=True) if value is not msgspec.UNSET)
+        for values in zip(*columns, strict=True)
+    ]

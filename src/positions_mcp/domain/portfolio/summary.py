@@ -1,0 +1,112 @@
+"""How an account stands, gathered page by page: what has been added may be forgotten, however large the book is."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import cached_property
+from operator import attrgetter, itemgetter
+
+from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_within
+from positions_mcp.domain.portfolio.groups import Group, GroupBy, grouped, in_order
+from positions_mcp.domain.portfolio.totals import Tallies, Totals
+from positions_mcp.domain.portfolio.underlyings import Key, Underlyings
+from positions_mcp.domain.positions import Holding, Reading
+
+_symbol = attrgetter("symbol")
+_first = itemgetter(0)
+
+
+class Summary:
+    """What positions come to: totals, groups, the largest, today's winners and losers, options about to expire.
+
+    Everything is added before anything is asked. Of the positions themselves only those are kept that an answer may
+    name, and those that options may be on.
+    """
+
+    def __init__(self, by: GroupBy, week: Week, count: int) -> None:
+        self._by = by
+        self._week = week
+        self._underlyings = Underlyings()
+        self._of_underlyings: Tallies[Key] = Tallies()
+        self._of_groups: Tallies[str] = Tallies()
+        self._largest = _Extremes(count)
+        self._winners = _Extremes(count)
+        self._losers = _Extremes(count)
+        self._soon: list[Holding] = []
+        self.symbols: Counter[str] = Counter()
+        """How often each symbol is held."""
+
+    def add(self, positions: Sequence[Holding]) -> None:
+        """Count some more positions."""
+        self.symbols.update(map(_symbol, positions))
+        self._of_underlyings.add(self._underlyings.add(positions))
+        if self._by is not GroupBy.UNDERLYING:
+            self._of_groups.add(grouped(self._by, positions))
+        self._largest.add((p.market_value.copy_abs(), p) for p in positions if p.market_value is not None)
+        moved = [(p.daily_unrealized_pnl, p) for p in positions if p.daily_unrealized_pnl]
+        self._winners.add(each for each in moved if not each[0].is_signed())
+        self._losers.add((day.copy_negate(), p) for day, p in moved if day.is_signed())
+        self._soon += expiring_within(self._week, positions)
+
+    @cached_property
+    def totals(self) -> Totals:
+        """Of everything that was added."""
+        return Totals.merged(group.totals for group in self.by_underlying)
+
+    @cached_property
+    def by_underlying(self) -> list[Group]:
+        """The underlyings with their options, largest gross value first."""
+        named: dict[str, list[Totals]] = {}
+        for key, totals in self._of_underlyings.totals().items():
+            named.setdefault(self._underlyings.named(key), []).append(totals)
+        return in_order(
+            GroupBy.UNDERLYING,
+            (Group(name, parts[0] if len(parts) == 1 else Totals.merged(parts)) for name, parts in named.items()),
+        )
+
+    @property
+    def groups(self) -> list[Group]:
+        """Every position in exactly one group. Groups by expiry are in date order, others largest gross value first."""
+        if self._by is GroupBy.UNDERLYING:
+            return self.by_underlying
+        return in_order(self._by, (Group(name, totals) for name, totals in self._of_groups.totals().items()))
+
+    @property
+    def largest(self) -> list[Holding]:
+        """Those of the largest absolute market value, among those that have one."""
+        return self._largest.positions
+
+    @property
+    def winners(self) -> list[Holding]:
+        """Those that gained most today, the largest gain first."""
+        return self._winners.positions
+
+    @property
+    def losers(self) -> list[Holding]:
+        """Those that lost most today, the largest loss first."""
+        return self._losers.positions
+
+    def expiring(self, reading: Reading) -> list[ExpiringOption]:
+        """The options that expire within the week, soonest first, priced as they were read."""
+        return expiring(self._soon, self._week, self._underlyings.others, reading.as_of)
+
+
+class _Extremes:
+    """The few positions of the largest values, the first to come where they are equal."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._kept: list[tuple[Decimal, Holding]] = []
+
+    def add(self, valued: Iterable[tuple[Decimal, Holding]]) -> None:
+        if len(self._kept) == self._count:
+            least = self._kept[-1][0]
+            valued = [each for each in valued if each[0] > least]
+        self._kept = heapq.nlargest(self._count, [*self._kept, *valued], key=_first)
+
+    @property
+    def positions(self) -> list[Holding]:
+        return [position for _, position in self._kept]
