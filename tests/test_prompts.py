@@ -16,8 +16,8 @@ from mcp_types import INVALID_PARAMS, PromptReference
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.packaged import prompts_dir
 from positions_mcp.prompts import MOST_SYMBOLS, Prompts, PromptText
-from positions_mcp.tools import CATALOGUE
 from positions_mcp.tools._deps import Deps
+from positions_mcp.tools.catalogue import CATALOGUE
 from tools.serving import ERAS, Shelf, held, server_over
 from trading import trading_floor
 

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 from mcp import Client
 
@@ -52,8 +54,10 @@ async def test_the_parts_are_opened_once_and_closed_at_the_end_and_slow_work_run
 
     server = build_server(parts, mode=Mode.PAPER, accounts=(AccountId(19816),), warm_up=warmed.set)
     async with Client(server) as client:
+        await client.list_tools()
         await client.call_tool("list_positions", {})
         await client.call_tool("list_positions", {})
+        await anyio.to_thread.run_sync(warmed.wait, 10)
     assert events == ["opened", "closed"]
     assert warmed.is_set()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver.context import Context
@@ -20,13 +21,11 @@ from mcp_types import Resource, ResourceTemplate
 from positions_mcp.domain.errors import InvalidInput, PositionsError, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.text import label
-from positions_mcp.tools._callers import from_request
-from positions_mcp.tools._deps import Deps, page_progress
-from positions_mcp.tools._errors import failure_text
-from positions_mcp.tools._spec import Answer
-from positions_mcp.tools._updates import OPERATION, POSITIONS
-from positions_mcp.tools.get_operation import get_operation
-from positions_mcp.tools.list_positions import list_positions
+from positions_mcp.tools._addresses import OPERATION, POSITIONS
+from positions_mcp.tools._late import LateDeps, deps_of
+
+if TYPE_CHECKING:
+    from positions_mcp.tools._spec import Answer
 
 _JSON = "application/json"
 _POSITIONS = re.compile(rf"{POSITIONS}([1-9][0-9]{{0,18}})", re.ASCII)
@@ -73,13 +72,15 @@ def templates() -> list[ResourceTemplate]:
     ]
 
 
-async def read(uri: str, context: Context[Deps, object]) -> list[ReadResourceContents]:
+async def read(uri: str, context: Context[LateDeps, object]) -> list[ReadResourceContents]:
     """The resource, read now.
 
     Raises:
         ResourceNotFoundError: there is none of that address, or not for this caller.
         ResourceError: it could not be read.
     """
+    from positions_mcp.tools._errors import failure_text
+
     try:
         answer = await _answer(uri, context)
     except (InvalidInput, Refused) as error:
@@ -90,12 +91,14 @@ async def read(uri: str, context: Context[Deps, object]) -> list[ReadResourceCon
     return [ReadResourceContents(content=text, mime_type=_JSON)]
 
 
-async def may_watch(uri: str, context: Context[Deps, object]) -> bool:
+async def may_watch(uri: str, context: Context[LateDeps, object]) -> bool:
     """Whether there is such a resource for this caller to hear of."""
-    deps = context.request_context.lifespan_context
+    deps = await deps_of(context)
     if account := _POSITIONS.fullmatch(uri):
         return int(account[1]) in deps.accounts
     if operation := _OPERATION.fullmatch(uri):
+        from positions_mcp.tools._callers import from_request
+
         caller = await from_request(context)
         try:
             return await deps.guard.changes.may_see(operation[1], caller.sees)
@@ -104,8 +107,13 @@ async def may_watch(uri: str, context: Context[Deps, object]) -> bool:
     return False
 
 
-async def _answer(uri: str, context: Context[Deps, object]) -> Answer:
-    deps = context.request_context.lifespan_context
+async def _answer(uri: str, context: Context[LateDeps, object]) -> Answer:
+    from positions_mcp.tools._callers import from_request
+    from positions_mcp.tools._deps import page_progress
+    from positions_mcp.tools.get_operation import get_operation
+    from positions_mcp.tools.list_positions import list_positions
+
+    deps = await deps_of(context)
     if account := _POSITIONS.fullmatch(uri):
         return await list_positions(deps=deps, progress=await page_progress(context), account_id=int(account[1]))
     if operation := _OPERATION.fullmatch(uri):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -31,6 +31,7 @@ from mcp_types import (
     SubscribeRequestParams,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
+    Tool,
     UnsubscribeRequestParams,
 )
 from pydantic import AnyUrl
@@ -40,19 +41,15 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.plans import Mode
 from positions_mcp.domain.text import label
 from positions_mcp.prompts import Kind, Prompts
-from positions_mcp.tools import CATALOGUE
-from positions_mcp.tools._callers import from_request
-from positions_mcp.tools._completion import completing_accounts, completing_operations, completing_symbols
-from positions_mcp.tools._deps import Deps
-
-OpenDeps = Callable[[], AbstractAsyncContextManager[Deps]]
-"""Opens the parts for one life of the server and closes them at its end."""
+from positions_mcp.tools._late import LateDeps, OpenDeps, deps_of, late_tools
 
 WhoseToken = Callable[[str], str | None]
 """Answers whose a bearer token is, or None for nobody's."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _MOST_SESSIONS = 200
+_LONGEST_INTRODUCTION_S = 2.0
+_TIME_TO_TELL_S = 0.05
 
 MOST_COMPLETIONS = 100
 """The protocol's limit on one answer."""
@@ -72,49 +69,64 @@ def build_server(
     accounts: Sequence[AccountId],
     warm_up: Callable[[], object] | None = None,
     whose_token: WhoseToken | None = None,
+    at_end: Callable[[], object] | None = None,
 ) -> PositionsServer:
     """The server, ready for any transport.
 
     Args:
-        open_deps: opens what the tools need; held open from the first connection to the end of the server.
+        open_deps: opens what the tools need; held open from the first use to the end of the server.
         mode: paper or live, for the instructions a client reads first.
         accounts: the accounts that may be used, for the same.
-        warm_up: slow first-time work (imports, tables), run in a thread while the client is still introducing itself.
+        warm_up: slow first-time work (imports, tables), run in a thread as soon as a client has been told the tools: it
+            would slow down what a client waits for first.
         whose_token: who a caller over HTTP is; needed for `http_app` only.
+        at_end: called when everything is closed.
     """
+    tools_told = anyio.Event()
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Deps]) -> AsyncIterator[Deps]:
-        async with open_deps() as deps, anyio.create_task_group() as background:
-            background.start_soon(deps.updates.watch, deps.guard, deps.updates_every_s)
-            if warm_up is not None:
-                background.start_soon(_in_thread, warm_up)
-            yield deps
-            background.cancel_scope.cancel()
+    async def lifespan(_: MCPServer[LateDeps]) -> AsyncIterator[LateDeps]:
+        late = LateDeps(open_deps)
+        try:
+            async with anyio.create_task_group() as holding:
+                holding.start_soon(late.hold)
+                async with anyio.create_task_group() as background:
+                    if warm_up is not None:
+                        background.start_soon(_run_after, tools_told, warm_up)
+                    yield late
+                    background.cancel_scope.cancel()
+                late.close()
+        finally:
+            if at_end is not None:
+                at_end()
 
     return PositionsServer(
         accounts,
+        tools_told,
         name="positions-mcp",
         title="Clear Street positions",
         version=__version__,
         instructions=instructions(mode, accounts),
-        tools=[spec.build() for spec in CATALOGUE],
+        tools=late_tools(),
         lifespan=lifespan,
         log_level="WARNING",
         whose_token=whose_token,
     )
 
 
-class PositionsServer(MCPServer[Deps]):
+class PositionsServer(MCPServer[LateDeps]):
     """The server with prompts and resources of its own kind, completion, updates, and callers with tokens over HTTP."""
 
-    def __init__(self, accounts: Sequence[AccountId], *, whose_token: WhoseToken | None, **said: Any) -> None:
+    def __init__(
+        self, accounts: Sequence[AccountId], tools_told: anyio.Event, *, whose_token: WhoseToken | None, **said: Any
+    ) -> None:
         if whose_token is not None:
             # No authorization server: the issuer is named because the settings want one, and nobody is sent there.
             nobody = AuthSettings.model_validate({"issuer_url": "http://127.0.0.1", "resource_server_url": None})
             said |= {"token_verifier": _Tokens(whose_token), "auth": nobody}
         super().__init__(**said)
         self._accounts = tuple(accounts)
+        self._tools_told = tools_told
         self._prompts = Prompts(accounts)
         handle = self._lowlevel_server.add_request_handler
         handle("completion/complete", CompleteRequestParams, self._complete)
@@ -137,6 +149,12 @@ class PositionsServer(MCPServer[Deps]):
             ),
         )
 
+    async def list_tools(self) -> list[Tool]:
+        """Every tool there is."""
+        tools = await super().list_tools()
+        self._tools_told.set()
+        return tools
+
     async def list_prompts(self) -> list[Prompt]:
         """Every prompt there is."""
         return self._prompts.listed()
@@ -145,7 +163,7 @@ class PositionsServer(MCPServer[Deps]):
         self,
         name: str,
         arguments: dict[str, Any] | None = None,
-        context: Context[Deps, Any] | None = None,  # noqa: ARG002 — the SDK's signature
+        context: Context[LateDeps, Any] | None = None,  # noqa: ARG002 — the SDK's signature
     ) -> GetPromptResult:
         """A prompt with its arguments in it. Raises MCPError (invalid params)."""
         return self._prompts.get(name, arguments)
@@ -159,41 +177,47 @@ class PositionsServer(MCPServer[Deps]):
         return resources.templates()
 
     async def read_resource(
-        self, uri: AnyUrl | str, context: Context[Deps, Any] | None = None
+        self, uri: AnyUrl | str, context: Context[LateDeps, Any] | None = None
     ) -> Iterable[ReadResourceContents]:
         """A resource as it stands now. Raises as `resources.read`."""
         return await resources.read(str(uri), context or Context(mcp_server=self))
 
     async def _listen(
-        self, request: ServerRequestContext[Deps, Any], params: SubscriptionsListenRequestParams
+        self, request: ServerRequestContext[LateDeps, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        deps, context = request.lifespan_context, Context(request_context=request, mcp_server=self)
+        deps, context = await request.lifespan_context.get(), Context(request_context=request, mcp_server=self)
         asked = params.notifications.resource_subscriptions or ()
         uris = [uri for uri in asked if await resources.may_watch(uri, context)]
         return await deps.updates.listen(deps.guard, request, params, uris)
 
-    async def _subscribe(self, request: ServerRequestContext[Deps, Any], params: SubscribeRequestParams) -> EmptyResult:
-        deps, context = request.lifespan_context, Context(request_context=request, mcp_server=self)
+    async def _subscribe(
+        self, request: ServerRequestContext[LateDeps, Any], params: SubscribeRequestParams
+    ) -> EmptyResult:
+        deps, context = await request.lifespan_context.get(), Context(request_context=request, mcp_server=self)
         if not await resources.may_watch(params.uri, context):
             raise MCPError(INVALID_PARAMS, f"{label(params.uri, 100)} is not a resource of this server for you.")
         await deps.updates.subscribe(deps.guard, _connection(request), params.uri)
         return EmptyResult()
 
     async def _unsubscribe(
-        self, request: ServerRequestContext[Deps, Any], params: UnsubscribeRequestParams
+        self, request: ServerRequestContext[LateDeps, Any], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        request.lifespan_context.updates.unsubscribe(_connection(request), params.uri)
+        deps = await request.lifespan_context.get()
+        deps.updates.unsubscribe(_connection(request), params.uri)
         return EmptyResult()
 
     async def _complete(
-        self, request: ServerRequestContext[Deps, Any], params: CompleteRequestParams
+        self, request: ServerRequestContext[LateDeps, Any], params: CompleteRequestParams
     ) -> CompleteResult:
         found = await self._completing(Context(request_context=request, mcp_server=self), params)
         shown = found[:MOST_COMPLETIONS]
         return CompleteResult(completion=Completion(values=shown, total=len(found), has_more=len(found) > len(shown)))
 
-    async def _completing(self, context: Context[Deps, Any], params: CompleteRequestParams) -> list[str]:
-        deps, typed = context.request_context.lifespan_context, params.argument.value
+    async def _completing(self, context: Context[LateDeps, Any], params: CompleteRequestParams) -> list[str]:
+        from positions_mcp.tools._callers import from_request
+        from positions_mcp.tools._completion import completing_accounts, completing_operations, completing_symbols
+
+        deps, typed = await deps_of(context), params.argument.value
         if isinstance(params.ref, ResourceTemplateReference):
             match params.ref.uri:
                 case resources.Template.POSITIONS:
@@ -214,7 +238,7 @@ class PositionsServer(MCPServer[Deps]):
                 return await completing_symbols(deps, typed, beside.get("account_id"), several=argument.several)
 
 
-def _connection(request: ServerRequestContext[Deps, Any]) -> Connection:
+def _connection(request: ServerRequestContext[LateDeps, Any]) -> Connection:
     # The SDK gives handlers no other way to what outlives a request, and to its end.
     return request.session._connection  # noqa: SLF001
 
@@ -238,6 +262,9 @@ def instructions(mode: Mode, accounts: Sequence[AccountId]) -> str:
     return _INSTRUCTIONS.format(what=f"{mode.shown} {noun} {whose} on {where}.")
 
 
-async def _in_thread(work: Callable[[], object]) -> None:
+async def _run_after(event: anyio.Event, work: Callable[[], object]) -> None:
+    with anyio.move_on_after(_LONGEST_INTRODUCTION_S):
+        await event.wait()
+        await anyio.sleep(_TIME_TO_TELL_S)
     # Abandoned when the server ends first: the process must not wait for a cache to fill.
     await anyio.to_thread.run_sync(work, abandon_on_cancel=True)

@@ -1,4 +1,4 @@
-"""The catalogue of tools: what every tool has, and a snapshot that notices every change of a schema.
+"""The catalogue of tools: what every tool has, and what is published, so that every change of a schema is noticed.
 
 After an intended change: `REFRESH_SNAPSHOTS=1 python -m pytest tests/tools/test_catalogue.py`, and read the difference.
 """
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
+from mcp_types import Tool as MCPTool
 
-from positions_mcp.tools import CATALOGUE
+from positions_mcp.tools._late import DEFINITIONS
 from positions_mcp.tools._spec import Effect, ToolSpec
+from positions_mcp.tools.catalogue import CATALOGUE
 from tools.serving import Shelf, refresh_wanted, server_over
 
-SNAPSHOT = Path(__file__).with_name("schemas.json")
 MOST_CHARACTERS = 20_000
 """Of all definitions as JSON: about 4,500 tokens."""
 
@@ -39,11 +39,26 @@ async def definitions() -> list[dict[str, Any]]:
         return [tool.model_dump(by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools]
 
 
-async def test_the_definitions_of_all_tools_are_those_of_the_snapshot() -> None:
-    now = {tool["name"]: tool for tool in await definitions()}
+def test_what_is_published_of_the_tools_is_what_they_are() -> None:
+    tools = [spec.build() for spec in CATALOGUE]
+    now = [
+        MCPTool(
+            name=tool.name,
+            title=tool.title,
+            description=tool.description,
+            input_schema=tool.parameters,
+            output_schema=tool.output_schema,
+            annotations=tool.annotations,
+        ).model_dump(by_alias=True, exclude_none=True)
+        for tool in tools
+    ]
     if refresh_wanted():
-        SNAPSHOT.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert now == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+        DEFINITIONS.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert now == json.loads(DEFINITIONS.read_text(encoding="utf-8"))
+
+
+async def test_a_client_is_told_what_is_published() -> None:
+    assert await definitions() == json.loads(DEFINITIONS.read_text(encoding="utf-8"))
 
 
 async def test_a_client_of_either_era_sees_exactly_the_catalogue(era: str) -> None:

@@ -63,7 +63,9 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterato
     if settings.mode is Mode.LIVE:
         access = live_access()
         key = access.api_key.get_secret_value()
-        yield Venue(partial(client, access.base_url, key, clock=time), time, access.base_url, time)
+        connect = partial(client, access.base_url, key, clock=time)
+        connect()  # what is wrong with the address or the key is said now, not to the first caller
+        yield Venue(connect, time, access.base_url, time)
         return
     exchange = _open_exchange(settings, time)
     transport = paper_transport(exchange)
@@ -188,9 +190,14 @@ def prepare_data_dir(settings: Settings) -> Path:
 
 
 def warm_up() -> None:
-    """Import and fill what the first answers need; run in a thread while a client introduces itself."""
+    """Import and fill what the first answers need; run in a thread once a client knows the tools."""
+    import positions_mcp.guard.service
     import positions_mcp.store.operations  # noqa: F401 — the database library, before somebody waits for it
+    from positions_mcp.tools._late import built
+    from positions_mcp.tools.catalogue import CATALOGUE
 
+    for spec in CATALOGUE:
+        built(spec.name)
     NewYorkCalendar().state_at(SystemClock().now())
     load_http_library()
 

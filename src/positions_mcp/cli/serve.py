@@ -6,13 +6,11 @@ Standard output belongs to the protocol; everything else goes to standard error.
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 
@@ -20,7 +18,6 @@ from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.settings import Settings
-from positions_mcp.tools._deps import Deps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until the client ends the conversation or the process is told to stop. Returns the exit code."""
     settings = settings_from(arguments)
     log_to_stderr()
-    # A large book is many small objects without cycles: looking for them every 700 costs a quarter of an answer.
-    gc.set_threshold(50_000, 20, 20)
     if arguments.transport == "http":
         from positions_mcp.cli.serve_http import serve_http
 
@@ -60,18 +55,19 @@ async def _serve(settings: Settings, venue: Venue) -> None:
 
     told_to_stop = False
 
-    @asynccontextmanager
-    async def parts() -> AsyncIterator[Deps]:
-        try:
-            async with open_deps(settings, venue) as deps:
-                yield deps
-        finally:
-            if told_to_stop:
-                # Everything is drained and closed, but the thread that reads standard input cannot be cancelled.
-                logging.shutdown()
-                os._exit(0)
+    def leave_when_told() -> None:
+        if told_to_stop:
+            # Everything is drained and closed, but the thread that reads standard input cannot be cancelled.
+            logging.shutdown()
+            os._exit(0)
 
-    server = build_server(parts, mode=settings.mode, accounts=settings.allowed_accounts, warm_up=warm_up)
+    server = build_server(
+        partial(open_deps, settings, venue),
+        mode=settings.mode,
+        accounts=settings.allowed_accounts,
+        warm_up=warm_up,
+        at_end=leave_when_told,
+    )
     async with anyio.create_task_group() as tasks:
 
         async def stop_when_told() -> None:

@@ -53,11 +53,14 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
     from positions_mcp.server import build_server
 
     sending: list[Guard] = []
+    told_to_stop = False
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[Deps]:
         async with open_deps(settings, venue) as deps:
             sending.append(deps.guard)
+            if told_to_stop:
+                deps.guard.close()
             yield deps
 
     server = build_server(
@@ -74,6 +77,8 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
             _say("Nobody has a token yet: positions-mcp token new NAME")
 
     def send_nothing_more() -> None:
+        nonlocal told_to_stop
+        told_to_stop = True
         for guard in sending:
             guard.close()
 

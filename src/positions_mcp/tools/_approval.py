@@ -39,6 +39,7 @@ from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._calls import calling, this_call
 from positions_mcp.tools._deps import Deps
 from positions_mcp.tools._errors import failure_text
+from positions_mcp.tools._late import deps_of
 from positions_mcp.tools._reports import answer_of
 from positions_mcp.tools._spec import StrictTool
 
@@ -187,7 +188,7 @@ class AskingTool(StrictTool):
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """As the base class; progress is reported while the call waits."""
-        deps: Deps = context.request_context.lifespan_context
+        deps = await deps_of(context)
         async with calling(context, deps.heartbeat_s) as call:
             try:
                 return await super().run(arguments, context, convert_result)

@@ -11,7 +11,6 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver.context import Context
 
 from positions_mcp.domain.text import clean
-from positions_mcp.tools._deps import Deps
 
 _UNNAMED = "unnamed client"
 
@@ -33,7 +32,7 @@ class Caller:
         return None if self.sees_all else self.name
 
 
-async def from_request(ctx: Context[Deps, Any]) -> Caller:
+async def from_request(ctx: Context[Any, Any]) -> Caller:
     """The resolver by which handlers learn who calls."""
     params = ctx.session.client_params
     client = clean(params.client_info.name, 60) if params is not None else ""

@@ -12,11 +12,12 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.listings import Listings
 from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.positions import Holding
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.service import Guard
 from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, OnPage, OrdersReader, PositionsReader
 from positions_mcp.tools._held_symbols import HeldSymbols
+from positions_mcp.tools._late import LateDeps, deps_of
 from positions_mcp.tools._once import Once
 from positions_mcp.tools._updates import Updates
 
@@ -52,7 +53,7 @@ class Deps:
     updates: Updates = field(default_factory=Updates)
     updates_every_s: float = 1.0
     """How often the store is looked at for those who want to hear of changes."""
-    position_listings: Listings[Any, Position] = field(init=False)
+    position_listings: Listings[Any, Holding] = field(init=False)
     instruction_listings: Listings[Any, Instruction] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,9 +79,9 @@ class Deps:
         return AccountId(wanted)
 
 
-async def from_lifespan(ctx: Context[Deps, Any]) -> Deps:
+async def from_lifespan(ctx: Context[LateDeps, Any]) -> Deps:
     """The resolver by which handlers receive the server's parts."""
-    return ctx.request_context.lifespan_context
+    return await deps_of(ctx)
 
 
 async def page_progress(ctx: Context[Any, Any]) -> OnPage:

@@ -22,9 +22,8 @@ from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operations import Operation
 from positions_mcp.domain.states import RowState
 from positions_mcp.guard.service import Guard
+from positions_mcp.tools._addresses import OPERATION, POSITIONS
 
-OPERATION = "operations://"
-POSITIONS = "positions://"
 FOLLOWING_S = 5.0
 """How often an operation that somebody watches, and that may still move, is read again at the broker."""
 _SLOWEST_CLIENT_S = 5.0

@@ -1,0 +1,4 @@
+"""How the addresses of resources begin."""
+
+OPERATION = "operations://"
+POSITIONS = "positions://"
