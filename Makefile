@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check faults bench format clean
+.PHONY: help demo test check faults bench conversations format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ check: $(VENV)/.dev ## lint, format, types and the direction of imports
 
 bench: $(VENV)/.runtime ## measure what answers cost (needs node and npm); writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
+
+conversations: $(VENV)/.runtime ## play the demo and write the README's conversations (needs node and npm)
+	@$(BIN)/python -m benchmarks.conversations
 
 faults: $(VENV)/.dev ## a thousand runs with faults and crashes, and sixty killed processes; prints the table
 	@cd tests && ../$(BIN)/python -m faults

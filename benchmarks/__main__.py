@@ -39,8 +39,10 @@ Written by `make bench` on {day}. Everything runs on one machine over loopback.
 - **Times** are medians of a run in which the sides of a comparison take turns. Positions are read by the production
   client from `positions-mcp paper serve`, which runs in a process of its own; prices stand still, so that it answers
   with rows that are ready. The MCP servers are processes too, spoken to over standard input and output line by line;
-  the time is that from the request to the last byte of the answer, which is not parsed: a client's own work, such as
-  checking a long answer against its schema, would weigh on the peer and says nothing about a server.
+  the time is that from the request to the last byte of the answer, which is not parsed. Only the rows "received by a
+  client" are of the official SDK's client, which parses an answer and checks it against its schema: what a host waits
+  for. On the pipe alone the peer's answer takes three to four times the floor, so that 0.3 of it is about the floor
+  itself, which everybody who fetches the page has to pay; that row is shown without a target.
 - The **floor** of an answer is fetching all its pages with `httpx.Client`, one after another over a kept connection,
   and `json.loads` of each. The floor of the start is an `MCPServer` with one empty tool.
 - **Linear** growth is read as: 100,000 positions take at most 1.2 times as long as ten times 10,000, which stands in

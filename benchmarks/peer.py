@@ -33,6 +33,10 @@ def command(api: Upstream, folder: Path) -> list[str]:
     return [str(_PYTHON), str(HERE / "peer_server.py"), api.url, KEY, str(specification)]
 
 
+POSITIONS = ("get_positions", {"account_id": ACCOUNT})
+"""The generated tool, and its arguments, that answers what `list_positions` answers."""
+
+
 def call_positions(server: McpProcess) -> bytes:
-    """The line with which the generated server answers what `list_positions` answers."""
-    return server.call("get_positions", {"account_id": ACCOUNT})
+    """The line with which the generated server answers."""
+    return server.call(*POSITIONS)

@@ -11,7 +11,7 @@ from benchmarks.processes import EMPTY_SERVER, POSITIONS_MCP, McpProcess, upstre
 from benchmarks.report import Finding
 from benchmarks.timing import medians
 
-_ROUNDS = 5
+_ROUNDS = 15
 _LIMIT = 1.2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 HELP = "watch an MCP client work with the server on the paper exchange"
 
@@ -10,6 +11,7 @@ HELP = "watch an MCP client work with the server on the paper exchange"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp demo`."""
     parser.add_argument("--plain", action="store_true", help="no colours, whatever the terminal can do")
+    parser.add_argument("--transcript", metavar="FILE", type=Path, help="also write every step there, as JSON lines")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -18,5 +20,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     from positions_mcp.cli.demo.screen import Screen
     from positions_mcp.cli.demo.story import tell
+    from positions_mcp.cli.demo.transcript import Transcript
 
-    return anyio.run(tell, Screen(plain=arguments.plain))
+    return anyio.run(tell, Screen(plain=arguments.plain), Transcript(arguments.transcript))

@@ -13,6 +13,7 @@ from mcp import Client
 from positions_mcp.cli.demo.exchange import Exchange
 from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.supervisor import Supervisor
+from positions_mcp.cli.demo.transcript import Transcript
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Conversation:
     screen: Screen
     supervisor: Supervisor
     exchange: Exchange
+    transcript: Transcript
     unexpected: list[str] = field(default_factory=list)
 
     async def ask(
@@ -45,6 +47,16 @@ class Conversation:
             compact = json.dumps(structured, separators=(",", ":"), ensure_ascii=False)
             size += f" · {len(compact):,} of structured content"
         self.screen.answer(text, size=f"{size} · {milliseconds:,.0f} ms", failed=bool(result.is_error))
+        self.transcript.add(
+            {
+                "question": question,
+                "tool": tool,
+                "arguments": dict(arguments or {}),
+                "person": self.supervisor.take_what_was_decided(),
+                "text": text,
+                "structured": structured,
+            }
+        )
         if result.is_error:
             self.unexpected.append(f"{tool} failed: {text[:200]}")
         return structured

@@ -18,6 +18,7 @@ from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.snippets import executable, snippets
 from positions_mcp.cli.demo.supervisor import Supervisor
 from positions_mcp.cli.demo.trading import decline_everything, trade
+from positions_mcp.cli.demo.transcript import Transcript
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.market_calendar import NewYorkCalendar
@@ -25,21 +26,21 @@ from positions_mcp.market_calendar import NewYorkCalendar
 _INTO_THE_SESSION = timedelta(minutes=75)
 
 
-async def tell(screen: Screen) -> int:
+async def tell(screen: Screen, transcript: Transcript) -> int:
     """Start servers with throwaway data, hold the conversations, print the snippets. Returns the exit code."""
     screen.title("positions-mcp demo: an assistant's questions, answered by a real MCP server")
     screen.note(
         "No key, no network, no money: the server runs on the embedded paper exchange, behind the same HTTP client "
         "that talks to Clear Street. Not affiliated with Clear Street; nothing here is advice."
     )
-    async with conversing(screen, scenario="demo", clock=_trading_hours()) as conversation:
+    async with conversing(screen, transcript, scenario="demo", clock=_trading_hours()) as conversation:
         await _read(conversation)
         screen.title("Closing under supervision")
         screen.note(conversation.supervisor.introduction)
         await trade(conversation)
         unexpected = conversation.unexpected
     screen.title("An expiry afternoon, in another account")
-    async with conversing(screen, scenario="expiry") as conversation:
+    async with conversing(screen, transcript, scenario="expiry") as conversation:
         await expiry_afternoon(conversation)
         await decline_everything(conversation)
         unexpected += conversation.unexpected
@@ -50,7 +51,9 @@ async def tell(screen: Screen) -> int:
 
 
 @asynccontextmanager
-async def conversing(screen: Screen, *, scenario: str, clock: str | None = None) -> AsyncIterator[Conversation]:
+async def conversing(
+    screen: Screen, transcript: Transcript, *, scenario: str, clock: str | None = None
+) -> AsyncIterator[Conversation]:
     """A server on a new paper book, and a client that talks to it. `clock` starts the book's own at that instant."""
     with tempfile.TemporaryDirectory(prefix="positions-mcp-demo-") as folder:
         exchange = Exchange(Path(folder) / "data")
@@ -68,7 +71,7 @@ async def conversing(screen: Screen, *, scenario: str, clock: str | None = None)
             screen.note(
                 f"Server: positions-mcp {__version__} over stdio, MCP {client.protocol_version}, {len(tools)} tools."
             )
-            yield Conversation(client, screen, supervisor, exchange)
+            yield Conversation(client, screen, supervisor, exchange, transcript)
 
 
 def _trading_hours() -> str:

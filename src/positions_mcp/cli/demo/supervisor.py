@@ -26,6 +26,7 @@ class Supervisor:
         self.is_person = sys.stdin.isatty() and sys.stdout.isatty()
         self.scripted_answer = False
         """What the script answers next."""
+        self._decided: list[dict[str, Any]] = []
 
     @property
     def introduction(self) -> str:
@@ -41,8 +42,14 @@ class Supervisor:
         self._screen.asked(params.message)
         approved = await anyio.to_thread.run_sync(self._decide)
         who = "You" if self.is_person else "SCRIPTED supervisor"
+        self._decided.append({"asked": params.message, "who": who, "approved": approved})
         self._screen.decided(f"{who}: {'yes' if approved else 'no'}", approved=approved)
         return ElicitResult(action="accept", content={"approve": True}) if approved else ElicitResult(action="decline")
+
+    def take_what_was_decided(self) -> list[dict[str, Any]]:
+        """The questions put since it was last called, with who said what."""
+        decided, self._decided = self._decided, []
+        return decided
 
     def _decide(self) -> bool:
         if not self.is_person:
