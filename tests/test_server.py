@@ -15,12 +15,14 @@ from mcp import Client
 
 from positions_mcp import __version__
 from positions_mcp.cli.composition import open_deps, open_venue
+from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.plans import Mode
 from positions_mcp.paper import PaperExchange
 from positions_mcp.server import build_server, instructions
 from positions_mcp.settings import load
 from positions_mcp.tools._deps import Deps
+from positions_mcp.tools._late import LateDeps
 from tools.serving import Shelf, StandingClock, call, data_of, deps_over, error_of, paper_server, server_over
 
 
@@ -60,6 +62,71 @@ async def test_the_parts_are_opened_once_and_closed_at_the_end_and_slow_work_run
         await anyio.to_thread.run_sync(warmed.wait, 10)
     assert events == ["opened", "closed"]
     assert warmed.is_set()
+
+
+@pytest.mark.requirement("G-01")
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+@pytest.mark.parametrize("tool", ["list_positions", "close_positions"])
+async def test_parts_that_cannot_be_opened_are_said_and_opened_by_the_next_call(era: str, tool: str) -> None:
+    opened: list[str] = []
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Deps]:
+        opened.append("tried")
+        if len(opened) == 1:
+            raise OSError("too many open files: /a/secret/place")
+        yield deps_over(Shelf())
+
+    server = build_server(parts, mode=Mode.PAPER, accounts=(AccountId(19816),))
+    async with Client(server, mode=era) as client:
+        arguments = {"instruments": ["AAPL"]} if tool == "close_positions" else {}
+        said = error_of(await client.call_tool(tool, arguments))
+        assert "Nothing was sent" in said
+        assert "secret" not in said
+        assert data_of(await client.call_tool("list_positions", {}))["held"] == 0
+    assert opened == ["tried", "tried"]
+
+
+async def test_a_caller_who_leaves_while_the_parts_are_opened_leaves_them_to_the_next() -> None:
+    opening, go_on = anyio.Event(), anyio.Event()
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Deps]:
+        opening.set()
+        await go_on.wait()
+        yield deps_over(Shelf())
+
+    late = LateDeps(parts)
+    async with anyio.create_task_group() as holding:
+        holding.start_soon(late.hold)
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(late.get)
+            await opening.wait()
+            calls.cancel_scope.cancel()
+        go_on.set()
+        assert (await late.get()).venue
+        late.close()
+    with pytest.raises(Refused, match="closing"):
+        await late.get()
+
+
+async def test_a_warm_up_that_fails_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    failed = threading.Event()
+
+    def fail() -> None:
+        failed.set()
+        raise OSError("no more files")
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Deps]:
+        yield deps_over(Shelf())
+
+    server = build_server(parts, mode=Mode.PAPER, accounts=(AccountId(19816),), warm_up=fail)
+    async with Client(server) as client:
+        await client.list_tools()
+        await anyio.to_thread.run_sync(failed.wait, 10)
+        assert data_of(await client.call_tool("list_positions", {}))["held"] == 0
+        assert "Warming up failed" in caplog.text
 
 
 @pytest.mark.requirement("G-15", "A-03")

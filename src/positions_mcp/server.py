@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -49,7 +50,11 @@ WhoseToken = Callable[[str], str | None]
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _MOST_SESSIONS = 200
 _LONGEST_INTRODUCTION_S = 2.0
+"""After this a client that does not ask for the tools is not waited for any longer."""
 _TIME_TO_TELL_S = 0.05
+"""Between listing the tools and beginning what would slow down the answer on its way out."""
+
+_log = logging.getLogger(__name__)
 
 MOST_COMPLETIONS = 100
 """The protocol's limit on one answer."""
@@ -77,8 +82,8 @@ def build_server(
         open_deps: opens what the tools need; held open from the first use to the end of the server.
         mode: paper or live, for the instructions a client reads first.
         accounts: the accounts that may be used, for the same.
-        warm_up: slow first-time work (imports, tables), run in a thread as soon as a client has been told the tools: it
-            would slow down what a client waits for first.
+        warm_up: slow first-time work (imports, tables), run in a thread once a client has been told the tools, or two
+            seconds after the start: earlier it would slow down what a client waits for first. It may fail.
         whose_token: who a caller over HTTP is; needed for `http_app` only.
         at_end: called when everything is closed.
     """
@@ -266,5 +271,8 @@ async def _run_after(event: anyio.Event, work: Callable[[], object]) -> None:
     with anyio.move_on_after(_LONGEST_INTRODUCTION_S):
         await event.wait()
         await anyio.sleep(_TIME_TO_TELL_S)
-    # Abandoned when the server ends first: the process must not wait for a cache to fill.
-    await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    try:
+        # Abandoned when the server ends first: the process must not wait for a cache to fill.
+        await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except Exception:  # what is not warm is made when it is needed; a server that may be sending goes on
+        _log.exception("Warming up failed")

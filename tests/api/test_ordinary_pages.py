@@ -25,14 +25,30 @@ numbers = st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value
     lambda number: format(number, "f")
 )
 odd = st.sampled_from(
-    ["", " 1", "1_0", "--1", "1-2", ".", "NaN", "-sNaN", "Infinity", "1E+999999", "0E-99999", "0E+99999", "9" * 41]
+    [
+        "",
+        " 1",
+        "1_0",
+        "--1",
+        "1-2",
+        ".",
+        "NaN",
+        "-sNaN",
+        "Infinity",
+        "1E+999999",
+        "0E-99999",
+        "0E+99999",
+        "9" * 41,
+        f"1.{'0' * 130}1",
+    ]
 ) | st.sampled_from(["٣", "é", "É", "\ud800", 5, 1.5, 10**30, True, [], {}, None, {"a": 1.10}])
 identifiers = st.uuids().map(str) | st.uuids().map(lambda uuid: str(uuid).upper())
+missing = st.sampled_from([None, ""])
 amounts = [name for name in Position._fields if name.endswith(("_value", "_price", "_pnl", "_pct"))]
 values: dict[str, st.SearchStrategy[Any]] = {name: numbers | st.none() for name in amounts} | {
-    "instrument_type": st.sampled_from(["OPTION", "COMMON_STOCK", "BOND", None]),
+    "instrument_type": st.sampled_from(["OPTION", "COMMON_STOCK", "BOND", None, ""]),
     "closing_price_date": st.sampled_from(["2026-11-20", "2026-02-29", None]),
-    "underlying_instrument_id": identifiers | st.none(),
+    "underlying_instrument_id": identifiers | missing,
     "settlement_cycle": st.sampled_from(["T0", None]),
     "margin_rate": st.sampled_from([0.25, 1, "1.50", {"a": [0.1]}, None]),
     "extra": st.sampled_from(["theirs", None]),
@@ -88,7 +104,7 @@ def test_what_is_read_quickly_is_what_the_tolerant_reading_makes_of_it(rows: lis
     if read is not None:
         tolerant = tolerantly(rows)
         # Text tells 1.0 from 1.00, and one type from another.
-        assert list(map(str, map(_sorted, read))) == list(map(str, map(_sorted, tolerant)))
+        assert list(map(str, read)) == list(map(str, tolerant))
 
 
 @pytest.mark.requirement("A-01", "A-02")
@@ -102,10 +118,6 @@ def test_what_is_read_in_brief_is_what_the_tolerant_reading_makes_of_it(rows: li
             assert [str(getattr(each, name)) for each in read] == [str(getattr(each, name)) for each in tolerant]
         for name in ("contract", "is_option", "side", "multiplier", "locked_quantity", "name"):
             assert [getattr(each, name) for each in read] == [getattr(each, name) for each in tolerant]
-
-
-def _sorted(position: Position) -> Position:
-    return position._replace(extra=tuple(sorted(position.extra, key=lambda pair: pair[0])))
 
 
 @pytest.mark.requirement("A-01")
@@ -134,6 +146,15 @@ def test_a_page_with_new_fields_and_values_is_still_ordinary_and_keeps_them():
     assert first.instrument_type == "BOND"
     assert isinstance(first.instrument_type, SecurityType)
     assert not first.instrument_type.is_known
+
+
+@pytest.mark.requirement("A-02")
+def test_a_field_that_nothing_can_be_called_does_not_slow_down_other_pages():
+    reader = OrdinaryPositions()
+    for name, is_ordinary in (('a"b', False), ("a\\b", False), ("\x01", False), ("tax", True)):
+        page = read_ordinary_page(Answer(200, body_of([position(**{name: "x"})]), None, None))
+        assert page
+        assert (reader.read(page[1]) is not None) is is_ordinary
 
 
 @pytest.mark.requirement("A-02")

@@ -244,7 +244,7 @@ def test_metadata_that_makes_no_sense_is_left_out_field_by_field():
     }
     metadata = read_reply(Answer(200, json.dumps(document).encode(), "header-id", None)).metadata
     assert (metadata.request_id, metadata.total_items, metadata.page_number) == ("17", None, 2)
-    assert read_reply(Answer(200, b'{"data": [], "metadata": 5}', "header-id", None)).metadata.request_id == "header-id"
+    assert read_reply(Answer(200, b'{"data": []}', "header-id", None)).metadata.request_id == "header-id"
 
 
 def test_every_record_keeps_what_it_does_not_know():
@@ -254,3 +254,51 @@ def test_every_record_keeps_what_it_does_not_know():
     assert dict(both.extra) == {
         "unreadable_fields": {"unreadable_fields": "theirs", "market_value": "?", "avg_price": "?"}
     }
+
+
+def test_a_field_of_the_apis_that_is_called_as_what_is_left_out_loses_nothing():
+    record = only(position(unreadable_fields={"avg_price": "theirs"}, avg_price="?"))
+    assert dict(record.extra) == {
+        "unreadable_fields": {"unreadable_fields": {"avg_price": "theirs"}, "avg_price": "?"},
+    }
+
+
+@pytest.mark.requirement("A-01", "A-02")
+@pytest.mark.parametrize(
+    "number", ["1E+999999999", "1e9999999999999999999", "1" * 5000, "-1e-999999999999", "0E+999999999"]
+)
+@pytest.mark.parametrize("place", ["market_value", "settlement"])
+def test_a_number_beyond_any_sense_is_kept_as_text_and_costs_nothing_else(place: str, number: str):
+    body = json.dumps({"data": [position(**{place: "@"})], "metadata": {}}).replace('"@"', number).encode()
+    (record,), unreadable = read(body)
+    assert not unreadable
+    kept = dict(record.extra)
+    assert (kept["unreadable_fields"] if place == "market_value" else kept)[place] == number
+    if place == "market_value":
+        assert record.market_value is None
+
+
+@pytest.mark.requirement("A-02")
+def test_a_number_with_digits_too_far_behind_the_point_to_be_added_is_left_out():
+    written = f"1.{'0' * 130}1"
+    record = only(position(market_value=written))
+    assert (record.market_value, dict(record.extra)) == (None, {"unreadable_fields": {"market_value": written}})
+
+
+@pytest.mark.requirement("A-02")
+def test_empty_text_is_no_identifier_no_type_and_no_value():
+    empty = dict.fromkeys(["underlying_instrument_id", "instrument_type", "market_value", "closing_price_date"], "")
+    record = only(position(**empty))
+    assert {getattr(record, name) for name in empty} == {None}
+    records, (unreadable,) = read([position(), position(instrument_id="")])
+    assert len(records) == 1
+    assert "no instrument_id" in unreadable.reason
+
+
+@pytest.mark.requirement("A-02", "A-06")
+def test_metadata_that_cannot_be_read_never_look_like_the_end_of_a_listing():
+    odd = {"next_page_token": "a", "total_items": 2, "\ud800": 1}
+    reply = read_reply(Answer(200, json.dumps({"data": [], "metadata": odd}).encode(), None, None))
+    assert (reply.metadata.next_page_token, reply.metadata.total_items, reply.flaw) == ("a", 2, None)
+    for wrong in (["a"], "a", 5):
+        assert read_reply(Answer(200, json.dumps({"data": [], "metadata": wrong}).encode(), None, None)).flaw

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,22 @@ def test_every_position_is_in_one_group_and_the_groups_make_the_whole(book: Book
 
 
 @pytest.mark.requirement("A-01")
+@given(books(), st.randoms(use_true_random=False))
+def test_the_groups_do_not_depend_on_the_order_of_the_listing(book: Book, random: Random) -> None:
+    shuffled = random.sample(book.positions, len(book.positions))
+    groups = {each.name: each.totals for each in group(book, GroupBy.UNDERLYING)}
+    assert {each.name: each.totals for each in group(book_of(*shuffled), GroupBy.UNDERLYING)} == groups
+
+
+def test_a_root_means_the_very_symbol_or_the_only_one_that_is_so_written() -> None:
+    option, dotted, plain = held("BRKB261218P00400000", number=1), held("BRK.B", number=2), held("BRKB", number=3)
+    slashed = held("BRK/B", number=4)
+    for held_too, name in (((dotted,), "BRK.B"), ((dotted, plain), "BRKB"), ((dotted, slashed), "BRKB")):
+        counts = {each.name: each.totals.positions for each in group(book_of(*held_too, option), GroupBy.UNDERLYING)}
+        assert sum(counts.values()) == len(held_too) + 1
+        assert counts[name] == (1 if held_too == (dotted, slashed) else 2)
+
+
 @given(books(), st.sampled_from(GroupBy), st.integers(1, 4), st.integers(1, 8))
 def test_however_the_pages_fall_the_summary_is_that_of_the_whole_book(
     book: Book, by: GroupBy, count: int, page: int

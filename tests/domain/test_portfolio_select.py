@@ -68,7 +68,7 @@ def test_sorting_keeps_every_position_orders_what_is_known_and_puts_missing_last
 ) -> None:
     ordered = sort(book.positions, key, direction)
     assert sorted(p.instrument_id for p in ordered) == sorted(p.instrument_id for p in book.positions)
-    name = "name" if key is PositionSortKey.SYMBOL else key.value.lower().replace("daily_realized", "daily_realized")
+    name = "name" if key is PositionSortKey.SYMBOL else key.value.lower()
     values = [getattr(position, name) for position in ordered]
     known = [value for value in values if value is not None]
     assert known == sorted(known, reverse=direction is SortDirection.DESC)

@@ -11,12 +11,14 @@ exact numbers of text is most of the work, and keeping them most of the memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, Rounded, localcontext
 from functools import cache, lru_cache
 from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
+from positions_mcp.api._document import exact_number
+from positions_mcp.domain.money import LARGEST_MAGNITUDE, SMALLEST_DIGIT, ZERO
 from positions_mcp.domain.positions import Holding, Position
 
 if TYPE_CHECKING:
@@ -25,19 +27,20 @@ if TYPE_CHECKING:
 Rows: TypeAlias = "memoryview | msgspec.Raw"
 """A JSON array of rows."""
 
-LARGEST_MAGNITUDE = 60
-"""Powers of ten beyond which a number is nonsense here, and dangerous: written out it would fill the memory."""
-
 _FIELDS = tuple(name for name in Position._fields if name != "extra")
 _KINDS = get_type_hints(Position)
 _DECIMALS = tuple(index for index, name in enumerate(_FIELDS) if _KINDS[name] in (Decimal, Decimal | None))
-_IDENTIFIERS = tuple(map(_FIELDS.index, ("instrument_id", "underlying_instrument_id")))
+_IDENTIFIERS = ("instrument_id", "underlying_instrument_id")
+_TYPES = ("instrument_type", "position_type", "underlying_instrument_type")
+_TEXTS = tuple(map(_FIELDS.index, (*_IDENTIFIERS, *_TYPES)))
+"""Where empty text is not the value it would be decoded as, but none."""
 _MOST_UNKNOWN_FIELDS = 50
 _BEGIN, _END = b'{"data":[', b'],"error":null,"metadata":'
 _LONGEST_METADATA = 4096
 _IN_BRIEF = ("account_id", *Holding.FIELDS)
 _BRIEF_DECIMALS = attrgetter(*(name for name in _IN_BRIEF if _KINDS[name] in (Decimal, Decimal | None)))
-_BRIEF_IDENTIFIERS = tuple(map(attrgetter, ("instrument_id", "underlying_instrument_id")))
+_BRIEF_TEXTS = tuple(map(attrgetter, (*_IDENTIFIERS, *(name for name in _TYPES if name in _IN_BRIEF))))
+_NO_ROUNDING = Context(prec=LARGEST_MAGNITUDE - SMALLEST_DIGIT, traps=[Inexact, Rounded, InvalidOperation])
 
 
 def rows_and_metadata(body: bytes) -> tuple[Rows, bytes] | None:
@@ -64,11 +67,13 @@ def read_holdings(rows: Rows) -> list[Holding] | None:
         holdings = _decode_holdings()(rows)
     except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
         return None
-    if not holdings or not all(map(_are_sensible, zip(*map(_BRIEF_DECIMALS, holdings), strict=True))):
+    if not holdings or not _are_sensible(zip(*map(_BRIEF_DECIMALS, holdings), strict=True)):
         return None
+    texts = [set(map(column, holdings)) for column in _BRIEF_TEXTS]
+    identifiers = "".join(filter(None, set().union(*texts[: len(_IDENTIFIERS)])))
     # The API writes identifiers in lower case; where it does not, they have to be changed.
-    identifiers = "".join("".join(filter(None, map(column, holdings))) for column in _BRIEF_IDENTIFIERS)
-    return holdings if identifiers.isascii() and identifiers == identifiers.lower() else None
+    is_ordinary = identifiers.isascii() and identifiers == identifiers.lower() and not any("" in each for each in texts)
+    return holdings if is_ordinary else None
 
 
 class OrdinaryPositions:
@@ -86,9 +91,11 @@ class OrdinaryPositions:
         except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
             return None
         columns: list[Sequence[Any]] = list(zip(*map(msgspec.structs.astuple, decoded), strict=True))
-        if not columns or not all(_are_sensible(columns[index]) for index in _DECIMALS):
+        if not columns or not _are_sensible(columns[index] for index in _DECIMALS):
             return None
-        for index in _IDENTIFIERS:
+        if any("" in set(columns[index]) for index in _TEXTS):
+            return None
+        for index in map(_FIELDS.index, _IDENTIFIERS):
             if (identifiers := _lower_case(columns[index])) is None:
                 return None
             columns[index] = identifiers
@@ -102,11 +109,12 @@ class OrdinaryPositions:
         try:
             return _decode_rows(self._unknown)(rows)
         except msgspec.ValidationError:
-            unknown = _fields_of(rows).union(self._unknown).difference(_FIELDS)
-            if len(unknown) == len(self._unknown) or len(unknown) > _MOST_UNKNOWN_FIELDS:
+            unknown = tuple(sorted(_fields_of(rows).union(self._unknown).difference(_FIELDS)))
+            if unknown == self._unknown or len(unknown) > _MOST_UNKNOWN_FIELDS:
                 raise
-            self._unknown = tuple(sorted(unknown))
-        return _decode_rows(self._unknown)(rows)
+            decoded = _decode_rows(unknown)(rows)
+            self._unknown = unknown
+            return decoded
 
 
 @cache
@@ -141,7 +149,7 @@ def _decode_rows(unknown: tuple[str, ...]) -> Callable[[Rows], list[Any]]:
     fields = [*_struct_fields(_FIELDS), *((name, Any, msgspec.UNSET) for name in others)]
     row = msgspec.defstruct("Row", fields, rename=others, forbid_unknown_fields=True, gc=False)
     # Numbers in unknown fields stay exact too.
-    return msgspec.json.Decoder(list[row], float_hook=Decimal).decode  # type: ignore[valid-type]
+    return msgspec.json.Decoder(list[row], float_hook=exact_number).decode  # type: ignore[valid-type]
 
 
 def _fields_of(rows: Rows) -> set[str]:
@@ -150,12 +158,22 @@ def _fields_of(rows: Rows) -> set[str]:
     return set().union(*msgspec.json.decode(rows, type=list[dict[str, msgspec.Raw]]))
 
 
-def _are_sensible(column: Sequence[Any]) -> bool:
+def _are_sensible(columns: Iterable[Sequence[Any]]) -> bool:
+    """Whether no number is beyond sense: `money.is_sensible` for many at a time."""
+    with localcontext(_NO_ROUNDING):
+        try:
+            return all(map(_is_sensible_column, columns))
+        except ArithmeticError:
+            return False
+
+
+def _is_sensible_column(column: Sequence[Any]) -> bool:
     try:
-        are_finite, magnitudes = all(map(Decimal.is_finite, column)), set(map(Decimal.adjusted, column))
+        # A sum that does not round has no digit too far from the point; one that is finite has no part that is not.
+        total, magnitudes = sum(column, ZERO), set(map(Decimal.adjusted, column))
     except TypeError:
-        return _are_sensible([number for number in column if number is not None])
-    return are_finite and all(-LARGEST_MAGNITUDE < magnitude < LARGEST_MAGNITUDE for magnitude in magnitudes)
+        return _is_sensible_column([number for number in column if number is not None])
+    return total.is_finite() and all(-LARGEST_MAGNITUDE < each < LARGEST_MAGNITUDE for each in magnitudes)
 
 
 def _lower_case(column: Sequence[str | None]) -> Sequence[str | None] | None:

@@ -6,17 +6,20 @@ optional field under `unreadable_fields` among what the record has beyond its ow
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Any, Generic, NoReturn, TypeVar
+from operator import itemgetter
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
+from positions_mcp.api._document import decode
 from positions_mcp.api._http import Answer
-from positions_mcp.api._ordinary import LARGEST_MAGNITUDE, Rows, rows_and_metadata
+from positions_mcp.api._ordinary import Rows, rows_and_metadata
+from positions_mcp.domain.money import is_sensible
 from positions_mcp.domain.positions import Holding, Position
 from positions_mcp.domain.records import Metadata, Problem, Record, UnreadableRow
 from positions_mcp.domain.text import clean
@@ -48,10 +51,9 @@ OrdinaryRows = Callable[[Rows], list[RecordT] | None]
 
 def read_reply(answer: Answer) -> Reply:
     """Read the envelope `{data, error, metadata}` or the flat error `{code, message, details}`."""
-    document = _decode(answer.body)
+    document = decode(answer.body)
     if isinstance(document, Mapping):
-        metadata = _metadata(document.get("metadata"), answer.request_id)
-        flaw = "the token of the next page is not text" if _lost_its_place(metadata) else None
+        metadata, flaw = _metadata(document.get("metadata"), answer.request_id)
         return Reply(answer.status, document.get("data"), _problem(document), metadata, flaw, answer.retry_after)
     flaw = document if isinstance(document, str) else "the body is JSON but not an object"
     return Reply(answer.status, None, None, Metadata(request_id=answer.request_id), flaw, answer.retry_after)
@@ -66,9 +68,9 @@ def read_ordinary_page(answer: Answer) -> tuple[Reply, Rows] | None:
     if parts is None:
         return None
     rows, text = parts
-    document = _decode(text)
-    metadata = _metadata(document, answer.request_id)
-    if not isinstance(document, Mapping) or _lost_its_place(metadata):
+    document = decode(text)
+    metadata, flaw = _metadata(document, answer.request_id)
+    if not isinstance(document, Mapping) or flaw:
         return None
     return Reply(answer.status, None, None, metadata, None, answer.retry_after), rows
 
@@ -110,20 +112,25 @@ def read_record(kind: type[RecordT], row: object) -> RecordT | str:
     if not isinstance(row, Mapping):
         return "not an object"
     form: _Form[RecordT] = _form_of(kind)  # type: ignore[arg-type]  # a class is hashable, a named tuple too
-    try:
-        record = form.make(row)
-    except ValidationError as error:
-        faults = _faults(error)
-    else:
-        faults = dict.fromkeys(_absurd_numbers(form.values(record)), "a number beyond any sense")
-        if not faults:
-            return record
-    if not faults.keys().isdisjoint(form.required) or not faults.keys() <= row.keys():
-        return clean("; ".join(f"{name}: {reason}" for name, reason in faults.items()))
-    rest: dict[str, Any] = {name: value for name, value in row.items() if name not in faults}
-    if unread := {name: row[name] for name in faults if row[name] not in (None, "")}:
-        rest[UNREADABLE_FIELDS] = {**_unreadable_fields(row), **unread}
-    return read_record(kind, rest)
+    given, left_out = dict(row), dict[str, Any]()
+    record: RecordT | None = None
+    while True:
+        try:
+            record = form.make(given)
+            faults = dict.fromkeys(_absurd_numbers(form.values(record)), "a number beyond any sense")
+        except ValidationError as error:
+            faults = _faults(error)
+        if record is not None and not faults:
+            return form.make(_with_left_out(given, left_out)) if left_out else record
+        if not faults.keys().isdisjoint(form.required) or not faults.keys() <= given.keys():
+            return clean("; ".join(f"{name}: {reason}" for name, reason in faults.items()))
+        left_out |= {name: value for name in faults if (value := given.pop(name)) not in (None, "")}
+
+
+def _with_left_out(given: Mapping[str, Any], left_out: Mapping[str, Any]) -> dict[str, Any]:
+    """Should the API itself have a field of that name, it is kept under its name among what is left out."""
+    theirs = {UNREADABLE_FIELDS: given[UNREADABLE_FIELDS]} if UNREADABLE_FIELDS in given else {}
+    return {**given, UNREADABLE_FIELDS: {**theirs, **left_out}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,48 +147,41 @@ def _form_of(kind: type[Any]) -> _Form[Any]:
     if issubclass(kind, Record):
         required = frozenset(name for name, field in kind.model_fields.items() if field.is_required())
         return _Form(kind.model_validate, required, vars)
-    validated = TypeAdapter(Position, config=ConfigDict(coerce_numbers_to_str=True)).validate_python
-    fields = {*Position._fields} - {"extra"}
+    if kind is not Position:
+        raise TypeError(f"{kind.__name__} is not a kind of record")
+    validated = TypeAdapter(_CheckedPosition, config=ConfigDict(coerce_numbers_to_str=True)).validate_python
+    fields, optional = {*Position._fields} - {"extra"}, Position._field_defaults.keys()
 
     def make(row: Mapping[str, Any]) -> Position:
-        position = validated({name: value for name, value in row.items() if name in fields})
-        extra = tuple((str(name), value) for name, value in row.items() if name not in fields)
-        return position._replace(extra=extra) if extra else position
+        known = {name: value for name, value in row.items() if name in fields and (value != "" or name not in optional)}
+        extra = tuple(sorted(((name, value) for name, value in row.items() if name not in fields), key=itemgetter(0)))
+        return validated(known)._replace(extra=extra)
 
-    return _Form(make, frozenset(fields - Position._field_defaults.keys()), Position._asdict)
-
-
-def _unreadable_fields(fields: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """What earlier rounds left out; should the API itself have a field of that name, it is kept under its name."""
-    earlier = (fields or {}).get(UNREADABLE_FIELDS, {})
-    return earlier if isinstance(earlier, Mapping) else {UNREADABLE_FIELDS: earlier}
+    return _Form(make, frozenset(fields - optional), Position._asdict)
 
 
-def _decode(body: bytes) -> object:
-    """The JSON document, or a `str` saying why there is none. A JSON text alone is no document of this API either."""
-    if not body.strip():
-        return "the body is empty"
-    try:
-        document = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except RecursionError:
-        return "the body is nested too deeply"
-    except ValueError:
-        return "the body is not JSON"
-    return "the body is JSON but not an object" if isinstance(document, str) else document
+def _identified(position: Position) -> Position:
+    if not position.instrument_id:
+        raise PydanticCustomError("unidentified", "no instrument_id")
+    return position
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
+_CheckedPosition = Annotated[Position, AfterValidator(_identified)]
 
 
-def _metadata(raw: object, request_id: str | None) -> Metadata:
-    reading = read_record(Metadata, raw if isinstance(raw, Mapping) else {})
-    metadata = Metadata() if isinstance(reading, str) else reading
-    return metadata if metadata.request_id else metadata.model_copy(update={"request_id": request_id})
-
-
-def _lost_its_place(metadata: Metadata) -> bool:
-    return "next_page_token" in _unreadable_fields(metadata.model_extra)
+def _metadata(raw: object, request_id: str | None) -> tuple[Metadata, str | None]:
+    """The metadata, and what is wrong with them: without them a listing would seem to end."""
+    if raw is None:
+        return Metadata(request_id=request_id), None
+    if not isinstance(raw, Mapping):
+        return Metadata(request_id=request_id), "its metadata are not an object"
+    # Names that nothing can be called, such as half a character, must not cost the rest.
+    metadata = read_record(Metadata, {name: raw[name] for name in Metadata.model_fields if name in raw})
+    if isinstance(metadata, str):
+        return Metadata(request_id=request_id), "its metadata cannot be read"
+    left_out = (metadata.model_extra or {}).get(UNREADABLE_FIELDS, {})
+    flaw = "the token of the next page is not text" if "next_page_token" in left_out else None
+    return (metadata if metadata.request_id else metadata.model_copy(update={"request_id": request_id})), flaw
 
 
 def _problem(document: Mapping[str, Any]) -> Problem | None:
@@ -202,8 +202,4 @@ def _faults(error: ValidationError) -> dict[str, str]:
 
 
 def _absurd_numbers(values: Mapping[str, object]) -> list[str]:
-    return [
-        name
-        for name, value in values.items()
-        if type(value) is Decimal and not -LARGEST_MAGNITUDE < value.adjusted() < LARGEST_MAGNITUDE
-    ]
+    return [name for name, value in values.items() if type(value) is Decimal and not is_sensible(value)]

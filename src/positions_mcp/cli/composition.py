@@ -191,7 +191,8 @@ def prepare_data_dir(settings: Settings) -> Path:
 
 def warm_up() -> None:
     """Import and fill what the first answers need; run in a thread once a client knows the tools."""
-    import positions_mcp.guard.service
+    import platformdirs  # noqa: F401 — used when the parts are opened
+
     import positions_mcp.store.operations  # noqa: F401 — the database library, before somebody waits for it
     from positions_mcp.tools._late import built
     from positions_mcp.tools.catalogue import CATALOGUE

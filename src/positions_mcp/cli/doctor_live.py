@@ -79,7 +79,7 @@ def _differences(drift: Drift) -> str:
 
 
 def _never_sent(drift: Drift) -> str:
-    return f"; never sent: {', '.join(drift.never_sent)}" if drift.never_sent else ""
+    return f"; never sent, or never with a value: {', '.join(drift.never_sent)}" if drift.never_sent else ""
 
 
 def _compare_clocks(found: Findings, base_url: str) -> None:

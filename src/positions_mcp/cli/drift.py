@@ -74,7 +74,7 @@ def _sent(record: Record | Position) -> set[str]:
     """The fields it came with; of a position, those with a value."""
     if isinstance(record, Record):
         return record.model_fields_set
-    return {name for name in record._fields if getattr(record, name) is not None}
+    return {name for name in record._fields if getattr(record, name) not in (None, "")}
 
 
 def _parts(record: Record | Position, path: str = "") -> Iterator[tuple[str, Record | Position]]:

@@ -82,7 +82,8 @@ def find_underlying(option: Position, book: Book) -> Position | None:
     The root of an adjusted contract is not its underlying's symbol, and a symbol held twice names neither.
     """
     if option.underlying_instrument_id is not None:
-        return book.by_id.get(option.underlying_instrument_id)
+        found = book.by_id.get(option.underlying_instrument_id)
+        return None if found is None or found.is_option else found
     if option.contract is None or option.contract.is_adjusted:
         return None
     held = [p for p in book.positions if not p.is_option and as_root(p.symbol) == option.contract.root]

@@ -188,7 +188,10 @@ class AskingTool(StrictTool):
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """As the base class; progress is reported while the call waits."""
-        deps = await deps_of(context)
+        try:
+            deps = await deps_of(context)
+        except PositionsError as error:
+            raise ToolError(failure_text(error, reads=self.reads)) from error
         async with calling(context, deps.heartbeat_s) as call:
             try:
                 return await super().run(arguments, context, convert_result)

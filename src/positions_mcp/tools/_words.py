@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
 
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.money import plain
+from positions_mcp.domain.portfolio.resolve import spellings
 from positions_mcp.domain.portfolio.totals import Sum, Totals
 from positions_mcp.domain.positions import Holding, Reading
 from positions_mcp.domain.sessions import NEW_YORK, MarketState
-from positions_mcp.domain.text import clean
+from positions_mcp.domain.text import clean, label
 from positions_mcp.tools._deps import Deps
 from positions_mcp.tools._spec import Data
 
@@ -23,7 +23,6 @@ MISSING = "missing"
 """Stands where the API gave no value. Never a zero."""
 
 _LONGEST_NAME = 40
-_symbol = attrgetter("symbol")
 _BARE_CELL = re.compile(r"[A-Za-z0-9_.:/+-]*", re.ASCII)
 
 
@@ -95,20 +94,22 @@ def missing_line(counts: dict[str, int] | None) -> list[str]:
 def names_of(positions: Iterable[Holding]) -> Callable[[Holding], str]:
     """What answers call the positions of a book: usable as an argument, and never the same for two of them.
 
-    A symbol that several share, or that had characters hidden in it, is followed by the UUID.
+    A symbol that several share, that had characters hidden in it, or that looks like a UUID is followed by the UUID.
     """
-    return names_where_held(Counter(map(_symbol, positions)))
+    return names_where_held(Counter(spellings(positions)))
 
 
 def names_where_held(counts: Mapping[str, int]) -> Callable[[Holding], str]:
-    """`names_of` by how often each symbol is held."""
+    """`names_of` by how often each spelling is held."""
 
     def name_of(position: Holding) -> str:
         name = position.contract.compact if position.contract else clean(position.symbol, _LONGEST_NAME)
+        identifier = label(position.instrument_id)
         if not name:
-            return position.instrument_id
-        is_alone = counts[position.symbol] == 1 and (position.contract is not None or name == position.symbol)
-        return name if is_alone else f"{name} [{position.instrument_id}]"
+            return identifier
+        (spelling,) = spellings([position])
+        is_alone = counts[spelling] == 1 and (position.contract is not None or name == position.symbol)
+        return name if is_alone and not is_uuid(name) else f"{name} [{identifier}]"
 
     return name_of
 

@@ -260,7 +260,7 @@ _COLUMNS: dict[str, Callable[[Any], str]] = {
     "day_realized_pnl": lambda position: number(position.daily_realized_pnl),
     "unrealized_pnl": lambda position: number(position.unrealized_pnl),
     "unrealized_pnl_pct": lambda position: number(position.unrealized_pnl_pct),
-    "instrument_id": lambda position: position.instrument_id,
+    "instrument_id": lambda position: label(position.instrument_id),
 }
 
 SPEC = ToolSpec(

@@ -19,6 +19,15 @@ _MOST_COMPARED = 5_000
 """Comparing strings is slow: of a larger book only the names with the same first letter are compared."""
 
 
+def spellings(positions: Iterable[Holding]) -> list[str]:
+    """Symbols as they are looked up: in upper case, and an option's however it is spaced."""
+    symbols = [position.symbol for position in positions]
+    together = "".join(symbols)
+    if " " not in together and together == together.upper():
+        return symbols
+    return [symbol.upper().replace(" ", "") for symbol in symbols]
+
+
 class Holdings(Generic[HoldingT]):
     """The positions of a book indexed by what people call them."""
 

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import cached_property
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_within
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, grouped, in_order
+from positions_mcp.domain.portfolio.resolve import spellings
 from positions_mcp.domain.portfolio.totals import Tallies, Totals
 from positions_mcp.domain.portfolio.underlyings import Key, Underlyings
 from positions_mcp.domain.positions import Holding, Reading
 
-_symbol = attrgetter("symbol")
 _first = itemgetter(0)
 
 
@@ -37,11 +37,11 @@ class Summary:
         self._losers = _Extremes(count)
         self._soon: list[Holding] = []
         self.symbols: Counter[str] = Counter()
-        """How often each symbol is held."""
+        """How often each spelling of a symbol is held."""
 
     def add(self, positions: Sequence[Holding]) -> None:
         """Count some more positions."""
-        self.symbols.update(map(_symbol, positions))
+        self.symbols.update(spellings(positions))
         self._of_underlyings.add(self._underlyings.add(positions))
         if self._by is not GroupBy.UNDERLYING:
             self._of_groups.add(grouped(self._by, positions))

@@ -37,7 +37,7 @@ class Underlyings:
         self._held: dict[InstrumentId, str] = {}
         self._roots: dict[InstrumentId, str] = {}
         self._read: set[tuple[InstrumentId, str]] = set()
-        self._by_root: dict[str, str] | None = None
+        self._by_root: dict[str, str | None] | None = None
         self.others: list[Holding] = []
         """Those that are no options."""
         self.add(positions)
@@ -61,8 +61,9 @@ class Underlyings:
 
     def _learn(self, underlying: InstrumentId, option: Holding) -> None:
         if root := option_root(option):
-            # Of many options with one root it is read once.
-            self._read.add((underlying, option.symbol[:-_TAIL]))
+            if option.symbol.find(" ", -_TAIL) < 0:
+                # It ends in the usual form, so that what stands before is the root: of many options it is read once.
+                self._read.add((underlying, option.symbol[:-_TAIL]))
             # The shortest root is the plain one: SPX before SPXW, AAPL before the adjusted AAPL1.
             known = self._roots.get(underlying, root)
             self._roots[underlying] = min(known, root, key=lambda each: (len(each), each))
@@ -79,15 +80,23 @@ class Underlyings:
 
     def named(self, key: Key) -> str:
         """The name of the underlying that a key means. All positions of the book have been added."""
-        if not isinstance(key, Loose):
-            return self._held.get(key) or self._roots[key]
-        if key.instrument_id is not None:
-            name = self._held.get(key.instrument_id) or self._roots.get(key.instrument_id)
-            if name:
-                return name
+        instrument_id = key.instrument_id if isinstance(key, Loose) else key
+        if instrument_id in self._held:
+            return self._held[instrument_id]
+        if instrument_id in self._roots:
+            return self._roots[instrument_id]
+        assert isinstance(key, Loose)
+        return self._held_under(key.root) or key.root or key.own_name
+
+    def _held_under(self, root: str) -> str | None:
+        """The one instrument held that a root names: by its very symbol, or alone as it is written in roots."""
         if self._by_root is None:
-            self._by_root = {as_root(symbol): symbol for symbol in self._held.values()}
-        return self._by_root.get(key.root, key.root) or key.own_name
+            self._by_root = {}
+            for symbol in sorted(set(self._held.values()), key=lambda symbol: (symbol == as_root(symbol), symbol)):
+                written = as_root(symbol)
+                is_alone = written not in self._by_root or symbol == written
+                self._by_root[written] = symbol if is_alone else None
+        return self._by_root.get(root) if root else None
 
     def name_of(self, position: Holding) -> str:
         """The name of the underlying that `position`, one of the book, rolls up under."""
