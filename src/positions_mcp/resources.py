@@ -115,7 +115,8 @@ async def _answer(uri: str, context: Context[LateDeps, object]) -> Answer:
 
     deps = await deps_of(context)
     if account := _POSITIONS.fullmatch(uri):
-        return await list_positions(deps=deps, progress=await page_progress(context), account_id=int(account[1]))
+        caller, progress = await from_request(context), await page_progress(context)
+        return await list_positions(deps=deps, caller=caller, progress=progress, account_id=int(account[1]))
     if operation := _OPERATION.fullmatch(uri):
         caller = await from_request(context)
         return await get_operation(deps=deps, caller=caller, progress=_no_wait, operation_id=operation[1])

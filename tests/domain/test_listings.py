@@ -21,10 +21,10 @@ def listings(clock: StandingClock | None = None) -> Listings[str, int]:
 @given(st.lists(st.integers(), max_size=60), st.integers(1, 20))
 def test_walking_the_cursors_shows_every_row_once_in_order(rows: list[int], limit: int) -> None:
     kept = listings()
-    page = page_of(kept.keep("all", rows), 0, limit)
+    page = page_of(kept.keep("all", rows, owner="me", limit=limit), 0, limit)
     seen = list(page.rows)
     while page.next_cursor:
-        listing, start = kept.resume(page.next_cursor)
+        listing, start = kept.resume(page.next_cursor, owner="me")
         page = page_of(listing, start, limit)
         seen += page.rows
         assert page.total == len(rows)
@@ -35,22 +35,26 @@ def test_walking_the_cursors_shows_every_row_once_in_order(rows: list[int], limi
 def test_a_listing_is_kept_ten_minutes() -> None:
     clock = StandingClock()
     kept = listings(clock)
-    cursor = page_of(kept.keep("all", [1, 2]), 0, 1).next_cursor
+    cursor = page_of(kept.keep("all", [1, 2], owner="me", limit=1), 0, 1).next_cursor
     assert cursor
     clock.advance(timedelta(minutes=9, seconds=59))
-    assert kept.resume(cursor)[1] == 1
+    assert kept.resume(cursor, owner="me")[1] == 1
     clock.advance(timedelta(seconds=1))
     with pytest.raises(CursorExpired, match="List again"):
-        kept.resume(cursor)
+        kept.resume(cursor, owner="me")
 
 
 @pytest.mark.requirement("T-03")
 def test_the_oldest_listing_gives_way_to_the_ninth() -> None:
     kept = listings()
-    cursors = [page_of(kept.keep(str(n), [1, 2]), 0, 1).next_cursor or "" for n in range(MOST_KEPT + 1)]
+    cursors = [
+        page_of(kept.keep(str(n), [1, 2], owner="me", limit=1), 0, 1).next_cursor or "" for n in range(MOST_KEPT + 1)
+    ]
     with pytest.raises(CursorExpired):
-        kept.resume(cursors[0])
-    assert [kept.resume(cursor)[0].question for cursor in cursors[1:]] == [str(n) for n in range(1, MOST_KEPT + 1)]
+        kept.resume(cursors[0], owner="me")
+    assert [kept.resume(cursor, owner="me")[0].question for cursor in cursors[1:]] == [
+        str(n) for n in range(1, MOST_KEPT + 1)
+    ]
 
 
 @pytest.mark.requirement("T-03")
@@ -59,6 +63,26 @@ def test_the_oldest_listing_gives_way_to_the_ninth() -> None:
 )
 def test_what_is_not_a_cursor_of_the_listing_is_refused(cursor: str) -> None:
     kept = listings()
-    kept.keep("all", [1, 2])
+    kept.keep("all", [1, 2], owner="me", limit=1)
     with pytest.raises(InvalidInput):
-        kept.resume(cursor)
+        kept.resume(cursor, owner="me")
+
+
+@pytest.mark.requirement("T-03")
+def test_nobody_goes_on_with_the_listing_of_another_or_pushes_it_out() -> None:
+    kept = listings()
+    mine = page_of(kept.keep("mine", [1, 2], owner="me", limit=1), 0, 1).next_cursor or ""
+    for _ in range(2 * MOST_KEPT):
+        kept.keep("theirs", [1, 2], owner="you", limit=1)
+    with pytest.raises(CursorExpired):
+        kept.resume(mine, owner="you")
+    assert kept.resume(mine, owner="me")[0].question == "mine"
+
+
+@pytest.mark.requirement("T-03")
+def test_a_listing_that_fits_on_one_page_pushes_nothing_out() -> None:
+    kept = listings()
+    cursor = page_of(kept.keep("long", [1, 2], owner="me", limit=1), 0, 1).next_cursor or ""
+    for _ in range(2 * MOST_KEPT):
+        assert page_of(kept.keep("short", [1], owner="me", limit=1), 0, 1).next_cursor is None
+    assert kept.resume(cursor, owner="me")[0].question == "long"

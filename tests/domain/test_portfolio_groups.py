@@ -81,7 +81,7 @@ def test_the_largest_and_the_movers_are_the_extremes(book: Book, count: int) -> 
     summary = Summary(GroupBy.SIDE, WEEK, count)
     summary.add(book.positions)
     days = [p.daily_unrealized_pnl for p in book.positions if p.daily_unrealized_pnl]
-    sizes = sorted((abs(p.market_value) for p in book.positions if p.market_value is not None), reverse=True)
+    sizes = sorted((abs(p.market_value) for p in book.positions if p.market_value), reverse=True)
     assert [p.market_value and abs(p.market_value) for p in summary.largest] == sizes[:count]
     gains = sorted((day for day in days if day > 0), reverse=True)
     assert [p.daily_unrealized_pnl for p in summary.winners] == gains[:count]
@@ -92,13 +92,22 @@ def test_the_largest_and_the_movers_are_the_extremes(book: Book, count: int) -> 
 @given(books())
 def test_totals_are_the_exact_sums_of_what_is_known_and_count_what_is_not(book: Book) -> None:
     totals = Totals.of(book.positions)
-    values = [position.market_value for position in book.positions]
+    values = [position.value for position in book.positions]
     assert Fraction(totals.net.amount) == sum((Fraction(value) for value in values if value is not None), Fraction(0))
     assert Fraction(totals.gross.amount) == sum((abs(Fraction(v)) for v in values if v is not None), Fraction(0))
     assert totals.net.missing == values.count(None)
     assert (totals.net.total is None) == (bool(values) and values.count(None) == len(values))
     flat = Totals.of(position for position in book.positions if position.quantity == 0).net
     assert Sum.merged([totals.long, totals.short, flat]) == totals.net
+
+
+@pytest.mark.requirement("A-01")
+def test_a_value_of_zero_for_want_of_a_price_is_missing_and_one_with_a_price_is_not() -> None:
+    halted, worthless = held("HALT", market_value="0.00"), held("X", number=1, market_value="0", instrument_price="0")
+    flat = held("FLAT", "0", number=2, market_value="0")
+    assert [position.value for position in (halted, worthless, flat)] == [None, Decimal(0), Decimal(0)]
+    net = Totals.of([halted, worthless, flat]).net
+    assert (net.known, net.missing, net.total) == (2, 1, Decimal(0))
 
 
 def test_options_roll_up_under_the_underlying_the_api_names_or_their_root_names() -> None:

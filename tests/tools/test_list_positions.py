@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -54,7 +55,9 @@ async def test_an_answer_begins_with_mode_account_time_in_new_york_and_the_marke
     assert text_of(answer).startswith(
         "PAPER account 19816, read 2026-11-20 10:30:00 New York; market open until 16:00.\n3 positions: net 12350.00"
     )
-    assert data_of(answer) | {"mode": "PAPER", "account_id": 19816, "as_of": "2026-11-20 10:30:00"} == data_of(answer)
+    assert data_of(answer) | {"mode": "PAPER", "account_id": 19816, "as_of": "2026-11-20 10:30:00 New York"} == data_of(
+        answer
+    )
 
 
 @pytest.mark.requirement("A-01", "T-02")
@@ -84,7 +87,7 @@ async def test_missing_values_are_counted_as_missing_and_never_summed_as_zero(er
 async def test_what_open_orders_lock_is_said_in_the_total_and_in_the_row(era: str) -> None:
     answer = await call(server_over(mixed()), "list_positions", era=era)
     assert data_of(answer)["locked_positions"] == 1
-    assert "; 1 locked by open orders." in text_of(answer)
+    assert "; 1 locked by open orders or instructions." in text_of(answer)
     assert dict(zip(data_of(answer)["columns"], data_of(answer)["rows"][1], strict=True))["locked"] == "2"
 
 
@@ -258,3 +261,67 @@ async def test_a_listing_of_several_pages_tells_how_far_it_has_come(era: str) ->
         await client.call_tool("list_positions", {}, progress_callback=hear)
     assert told == [(1, 5), (5, 5)]
     assert shelf.clock.at == FRIDAY
+
+
+async def test_what_is_locked_can_be_listed_and_what_is_free(era: str) -> None:
+    server = server_over(mixed())
+    locked = data_of(await call(server, "list_positions", {"locked": True}, era=era))
+    free = data_of(await call(server, "list_positions", {"locked": False}, era=era))
+    everything = data_of(await call(server, "list_positions", era=era))
+    assert len(locked["rows"]) == locked["locked_positions"] == everything["locked_positions"] == 1
+    assert len(free["rows"]) + len(locked["rows"]) == len(everything["rows"])
+    assert locked["filter"] == "locked true"
+
+
+@pytest.mark.requirement("T-02")
+async def test_options_that_expire_by_a_day_are_listed_soonest_first_with_their_moneyness(era: str) -> None:
+    stock = "a1a2a3a4-b1b2-c1c2-d1d2-000000000001"
+    shelf = Shelf(
+        positions=[
+            held("AAPL", number=1, instrument_price="229.40"),
+            held("AAPL261127C00200000", number=2, underlying_instrument_id=stock, market_value="2940"),
+            held("AAPL261120P00240000", "-2", number=3, underlying_instrument_id=stock, market_value="-2120"),
+            held("TSLA261120C00240000", number=4, market_value="5"),
+            held("AAPL261204C00200000", number=5, underlying_instrument_id=stock),
+        ]
+    )
+    answer = await call(server_over(shelf), "list_positions", {"expires_by": "2026-11-27", "limit": 2}, era=era)
+    data = data_of(answer)
+    assert data["order"] == "expiry, then absolute market value"
+    assert data["columns"][-3:] == ["moneyness", "distance", "underlying_price"]
+    assert [(row[0], *row[-3:]) for row in data["rows"]] == [
+        ("AAPL261120P00240000", "ITM", "10.60", "229.40"),
+        ("TSLA261120C00240000", "unknown", "missing", "missing"),
+    ]
+    more = data_of(await call(server_over(shelf), "list_positions", {"expires_by": "2026-11-27"}, era=era))
+    assert [row[0] for row in more["rows"]][2:] == ["AAPL261127C00200000"]
+    assert "is not a day" in error_of(await call(server_over(shelf), "list_positions", {"expires_by": "2026-02-30"}))
+
+
+async def test_a_key_that_rows_are_sorted_by_is_among_their_columns(era: str) -> None:
+    for key, column in (("DAILY_REALIZED_PNL", "day_realized_pnl"), ("INSTRUMENT_TYPE", "type")):
+        data = data_of(await call(server_over(mixed()), "list_positions", {"sort_by": key}, era=era))
+        assert data["columns"][-1] == column
+        assert data["order"].startswith(f"{key} ")
+        assert data["order"].split()[1] in ("ASC", "DESC")
+
+
+async def test_a_share_that_only_options_are_held_on_leads_to_them(era: str) -> None:
+    shelf = Shelf(positions=[held("SPY261218P00600000", number=1), held("AAPL", number=2)])
+    said = error_of(await call(server_over(shelf), "list_positions", {"instruments": ["SPY"]}, era=era))
+    assert "options on it are" in said
+    assert "underlying=SPY" in said
+    both = error_of(await call(server_over(shelf), "list_positions", {"instruments": ["SPY", "AAPL", "ZZZ"]}, era=era))
+    assert "SPY" in both
+    assert "ZZZ" in both
+    blank = error_of(await call(server_over(shelf), "list_positions", {"underlying": "  "}, era=era))
+    assert "blank" in blank
+    option = error_of(await call(server_over(shelf), "list_positions", {"underlying": "SPY261218P00600000"}, era=era))
+    assert "is an option" in option
+
+
+async def test_when_the_market_is_closed_it_is_said_since_when(era: str) -> None:
+    shelf = mixed()
+    shelf.clock.at = datetime(2026, 11, 26, 17, tzinfo=UTC)
+    data = data_of(await call(server_over(shelf), "list_positions", era=era))
+    assert data["market"] == "closed since 2026-11-25 16:00, opens 2026-11-27 09:30"

@@ -89,7 +89,7 @@ async def test_concentration_largest_winners_and_losers_are_named(era: str) -> N
     assert data["largest"][0] == ["AAPL", "22940.00"]
     assert data["winners_today"] == [["TSLA", "120.10"], ["AAPL261120C00240000", "50.00"]]
     assert data["losers_today"] == [["AAPL", "-200.00"]]
-    assert "Losers today: AAPL -200.00." in text_of(answer)
+    assert "Losers of the day: AAPL -200.00." in text_of(answer)
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,14 @@ def _configuration(found: Findings, arguments: argparse.Namespace) -> Settings |
         found.fail("configuration", str(error))
         return None
     found.ok("configuration", f"{money_at_stake(settings.mode)}; {'; '.join(_effective(settings))}")
+    if settings.mode is Mode.PAPER and settings.paper.scenario:
+        from positions_mcp.paper.errors import ScenarioError
+        from positions_mcp.paper.scenario import load_scenario
+
+        try:
+            found.ok("paper scenario", load_scenario(settings.paper.scenario).title)
+        except ScenarioError as error:
+            found.fail("paper scenario", str(error))
     if settings.mode is Mode.LIVE:
         with found.about("live access"):
             found.ok("live access", f"{live_access().base_url}, with an API key")

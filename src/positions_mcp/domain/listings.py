@@ -29,6 +29,8 @@ class Listing(Generic[QuestionT, RowT]):
     """What was asked, with the account: pages of a listing answer this and nothing else."""
     rows: tuple[RowT, ...]
     kept_until: datetime
+    owner: str
+    """Who asked: nobody else may go on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Page(Generic[RowT]):
 
 
 class Listings(Generic[QuestionT, RowT]):
-    """The latest listings of this process: at most eight, each for ten minutes.
+    """The latest listings of each caller: at most eight of each, each for ten minutes.
 
     A cursor names a listing and a place in it, and says nothing about either to who holds it.
     """
@@ -57,17 +59,24 @@ class Listings(Generic[QuestionT, RowT]):
         self._new_id = new_id
         self._kept: OrderedDict[str, Listing[QuestionT, RowT]] = OrderedDict()
 
-    def keep(self, question: QuestionT, rows: Sequence[RowT]) -> Listing[QuestionT, RowT]:
-        """Keep the answer to `question`; the oldest listing gives way when there are too many."""
+    def keep(self, question: QuestionT, rows: Sequence[RowT], *, owner: str, limit: int) -> Listing[QuestionT, RowT]:
+        """Keep the answer to `question`; the oldest of the owner's gives way when there are too many.
+
+        What fits on one page of `limit` rows has no cursor, and is not kept.
+        """
         # The last group of a UUID is random in every form of it that is, and the whole of what a test's ids vary.
         name = self._new_id().rsplit("-", 1)[-1]
-        listing = Listing(name, question, tuple(rows), self._now() + LIFETIME)
-        self._kept[listing.id] = listing
-        while len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
+        listing = Listing(name, question, tuple(rows), self._now() + LIFETIME, owner)
+        if len(listing.rows) > limit:
+            for past in [each for each in self._kept.values() if each.kept_until <= self._now()]:
+                del self._kept[past.id]
+            self._kept[listing.id] = listing
+            theirs = [each.id for each in self._kept.values() if each.owner == owner]
+            for oldest in theirs[:-MOST_KEPT]:
+                del self._kept[oldest]
         return listing
 
-    def resume(self, cursor: str) -> tuple[Listing[QuestionT, RowT], int]:
+    def resume(self, cursor: str, *, owner: str) -> tuple[Listing[QuestionT, RowT], int]:
         """The listing that `cursor` continues and the index of the row to go on with.
 
         Raises:
@@ -78,8 +87,7 @@ class Listings(Generic[QuestionT, RowT]):
         if match is None:
             raise InvalidInput("That is not a cursor of this server.", hint="Pass next_cursor exactly as it was given.")
         listing = self._kept.get(match[1])
-        if listing is None or self._now() >= listing.kept_until:
-            self._kept.pop(match[1], None)
+        if listing is None or listing.owner != owner or self._now() >= listing.kept_until:
             raise CursorExpired(
                 "The listing this cursor belongs to is no longer kept.",
                 hint="List again without a cursor; positions may have changed since.",

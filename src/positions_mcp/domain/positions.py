@@ -67,7 +67,7 @@ class Holding:
 
         @property
         def available_quantity(self) -> Decimal | None:
-            """What is free to be operated on: not locked by open orders."""
+            """What is free to be operated on: not locked by open orders or exercise instructions."""
             ...
 
         @property
@@ -121,6 +121,13 @@ class Holding:
         return self.instrument_type is SecurityType.OPTION or self.contract is not None
 
     @property
+    def value(self) -> Decimal | None:
+        """The market value; None where it is zero for want of a price: that is not known, not nothing."""
+        if self.market_value or self.instrument_price is not None or not self.quantity:
+            return self.market_value
+        return None
+
+    @property
     def side(self) -> Side:
         """Long, short or flat by the sign of the quantity."""
         if self.quantity == 0:
@@ -136,7 +143,7 @@ class Holding:
 
     @property
     def locked_quantity(self) -> Decimal | None:
-        """How much of |quantity| is not available, because open orders hold it; None where the API does not say."""
+        """How much of |quantity| open orders or instructions hold; None where the API does not say."""
         if self.available_quantity is None:
             return None
         return max(abs(self.quantity) - abs(self.available_quantity), Decimal(0))

@@ -11,17 +11,23 @@ from decimal import Decimal
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.money import plain
+from positions_mcp.domain.moneyness import Moneyness
+from positions_mcp.domain.portfolio.expiring import ExpiringOption
 from positions_mcp.domain.portfolio.resolve import spellings
 from positions_mcp.domain.portfolio.totals import Sum, Totals
 from positions_mcp.domain.positions import Holding, Reading
-from positions_mcp.domain.sessions import NEW_YORK, MarketState
+from positions_mcp.domain.sessions import NEW_YORK, MarketState, new_york_day
 from positions_mcp.domain.text import clean, label
+from positions_mcp.ports import MarketCalendar
 from positions_mcp.tools._deps import Deps
 from positions_mcp.tools._spec import Data
 
 MISSING = "missing"
 """Stands where the API gave no value. Never a zero."""
 
+LOCKED_BY = "open orders or instructions"
+EXPIRY_COLUMNS = ["moneyness", "distance", "underlying_price"]
+_MONEYNESS = {Moneyness.IN: "ITM", Moneyness.AT: "ATM", Moneyness.OUT: "OTM", Moneyness.UNKNOWN: "unknown"}
 _LONGEST_NAME = 40
 _BARE_CELL = re.compile(r"[A-Za-z0-9_.:/+-]*", re.ASCII)
 
@@ -37,13 +43,24 @@ class Heading(Data):
     @property
     def text(self) -> str:
         """The first line of the text: PAPER or LIVE, account, when it was read, and the market."""
-        return f"{self.mode} account {self.account_id}, read {self.as_of} New York; market {self.market}."
+        return f"{self.mode} account {self.account_id}, read {self.as_of}; market {self.market}."
 
 
 def heading(deps: Deps, account: AccountId, as_of: datetime) -> Heading:
     """The heading of an answer about `account` as it was at `as_of`."""
-    market = market_words(deps.calendar.state_at(deps.clock.now()))
-    return Heading(mode=deps.mode.shown, account_id=account, as_of=moment(as_of), market=market)
+    state = deps.calendar.state_at(deps.clock.now())
+    market = market_words(state)
+    if not state.is_open:
+        # "Today" is then the last session, which a holiday may have put days back.
+        market = market.replace("closed", f"closed since {_last_close(deps.calendar, state.at):%Y-%m-%d %H:%M}", 1)
+    return Heading(mode=deps.mode.shown, account_id=account, as_of=f"{moment(as_of)} New York", market=market)
+
+
+def _last_close(calendar: MarketCalendar, now: datetime) -> datetime:
+    today = new_york_day(now)
+    session = calendar.session_on(today)
+    last = session if session and session.closes <= now else calendar.previous_session(today)
+    return last.closes.astimezone(NEW_YORK)
 
 
 def moment(instant: datetime) -> str:
@@ -67,6 +84,17 @@ def counted(count: int) -> str:
 def number(value: Decimal | None) -> str:
     """A number with the digits it came with, or that it is missing."""
     return MISSING if value is None else plain(value)
+
+
+def short_moneyness(moneyness: Moneyness) -> str:
+    """ITM, ATM, OTM, or unknown where the account does not hold the underlying or it has no price."""
+    return _MONEYNESS[moneyness]
+
+
+def expiry_cells(option: ExpiringOption) -> list[str]:
+    """What stands under `EXPIRY_COLUMNS`: distance and price in dollars per share."""
+    price = option.price.price if option.price else None
+    return [short_moneyness(option.moneyness), number(option.distance), number(price)]
 
 
 def sums(totals: Totals, *names: str) -> dict[str, str]:

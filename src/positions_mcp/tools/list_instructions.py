@@ -18,6 +18,7 @@ from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.listings import Listing, Page, page_of
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import clean, label
+from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._spec import Answer, Effect, ToolSpec
 from positions_mcp.tools._words import MISSING, Heading, check_same, heading, moment, number, table
@@ -58,6 +59,7 @@ class _Asked:
 async def list_instructions(
     *,
     deps: Annotated[Deps, Resolve(from_lifespan)],
+    caller: Annotated[Caller, Resolve(from_request)],
     account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
     instrument: Annotated[str | None, Field(min_length=1, description="OSI option symbol or UUID")] = None,
     status: Annotated[list[_Status] | None, Field(min_length=1, description="Any of these")] = None,
@@ -68,17 +70,17 @@ async def list_instructions(
     chosen: dict[str, Any] = {"account_id": account_id, "instrument": instrument, "status": status}
     given = {name: value for name, value in chosen.items() if value is not None}
     if cursor is not None:
-        listing, start = deps.instruction_listings.resume(cursor)
+        listing, start = deps.instruction_listings.resume(cursor, owner=caller.name)
         check_same(given, {"account_id": listing.question.account, **listing.question.given})
     else:
-        listing, start = await _read(deps, given, limit or _DEFAULT_LIMIT), 0
+        listing, start = await _read(deps, caller, given, limit or _DEFAULT_LIMIT), 0
     asked = listing.question
     page = page_of(listing, start, limit or asked.limit)
     data = _data(heading(deps, asked.account, asked.as_of), asked, page)
     return Answer(_text(data), data)
 
 
-async def _read(deps: Deps, given: dict[str, Any], limit: int) -> Listing[_Asked, Instruction]:
+async def _read(deps: Deps, caller: Caller, given: dict[str, Any], limit: int) -> Listing[_Asked, Instruction]:
     account, wanted = deps.account(given.get("account_id")), given.get("instrument")
     if wanted is not None and not is_uuid(wanted.strip()) and not parse_option_symbol(wanted):
         raise InvalidInput(
@@ -95,7 +97,7 @@ async def _read(deps: Deps, given: dict[str, Any], limit: int) -> Listing[_Asked
     rows.sort(key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
     by_status = dict(Counter(label(row.status) for row in rows))
     asked = _Asked(account, given, limit, as_of, len(answer.data), len(answer.unreadable), by_status)
-    return deps.instruction_listings.keep(asked, rows)
+    return deps.instruction_listings.keep(asked, rows, owner=caller.name, limit=limit)
 
 
 def _is_on(row: Instruction, wanted: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Resolve
@@ -11,8 +12,9 @@ from pydantic import Field
 
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.listings import Listing, Page, page_of
+from positions_mcp.domain.portfolio.expiring import ExpiringOption, expiring
 from positions_mcp.domain.portfolio.select import (
     NEEDS_WHOLE_POSITIONS,
     Filter,
@@ -25,14 +27,18 @@ from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.positions import Holding, Reading, Side, Whole
 from positions_mcp.domain.text import label
 from positions_mcp.ports import OnPage
+from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
 from positions_mcp.tools._spec import Answer, Effect, ToolSpec
 from positions_mcp.tools._words import (
+    EXPIRY_COLUMNS,
+    LOCKED_BY,
     MISSING,
     Heading,
     check_same,
     counted,
     doubts,
+    expiry_cells,
     heading,
     missing,
     missing_line,
@@ -42,7 +48,7 @@ from positions_mcp.tools._words import (
     table,
 )
 
-_DEFAULT_LIMIT = 50
+_DEFAULT_LIMIT = {"concise": 50, "full": 25}
 
 _InstrumentType = Literal["COMMON_STOCK", "PREFERRED_STOCK", "OPTION", "CASH", "INDEX", "OTHER"]
 _SortBy = Literal[
@@ -63,6 +69,7 @@ class Output(Heading):
     held: int
     matching: int
     filter: str | None = None
+    order: str
     totals: dict[str, str]
     missing: dict[str, int] | None = None
     locked_positions: int
@@ -88,11 +95,14 @@ class _Asked:
     held: int
     totals: Totals
     name_of: Callable[[Holding], str]
+    expiring: Mapping[InstrumentId, ExpiringOption]
+    """Where options that expire were asked for: each by its instrument."""
 
 
 async def list_positions(
     *,
     deps: Annotated[Deps, Resolve(from_lifespan)],
+    caller: Annotated[Caller, Resolve(from_request)],
     progress: Annotated[OnPage, Resolve(page_progress)],
     account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
     instruments: Annotated[
@@ -102,11 +112,15 @@ async def list_positions(
     underlying: Annotated[str | None, Field(min_length=1, description="Symbol; includes its options")] = None,
     instrument_type: Annotated[_InstrumentType | None, Field(description="Only this type")] = None,
     side: Annotated[Literal["long", "short"] | None, Field(description="Only this side")] = None,
+    locked: Annotated[bool | None, Field(description="Only what orders or instructions lock")] = None,
+    expires_by: Annotated[
+        str | None, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Options expiring by this day, with moneyness")
+    ] = None,
     sort_by: Annotated[_SortBy | None, Field(description="Default: by absolute market value")] = None,
     sort_direction: Annotated[
         Literal["ASC", "DESC"] | None, Field(description="Default DESC for numbers; ASC puts losers first")
     ] = None,
-    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 50")] = None,
+    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 50; full 25")] = None,
     cursor: Annotated[str | None, Field(min_length=1, description="next_cursor of the page before, alone")] = None,
     detail: Annotated[Literal["concise", "full"] | None, Field(description="full adds cost, prices, %, ids")] = None,
 ) -> Answer:
@@ -117,12 +131,14 @@ async def list_positions(
         "underlying": underlying,
         "instrument_type": instrument_type,
         "side": side,
+        "locked": locked,
+        "expires_by": expires_by,
         "sort_by": sort_by,
         "sort_direction": sort_direction,
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     if cursor is not None:
-        listing, start = deps.position_listings.resume(cursor)
+        listing, start = deps.position_listings.resume(cursor, owner=caller.name)
         listed = listing.question
         check_same(
             given | ({"detail": detail} if detail else {}),
@@ -131,7 +147,8 @@ async def list_positions(
     else:
         if sort_direction and not sort_by:
             raise InvalidInput("sort_direction was given without sort_by.", hint="Give both, or neither.")
-        listing = await _read(deps, progress, given, limit or _DEFAULT_LIMIT, detail or "concise")
+        shown = detail or "concise"
+        listing = await _read(deps, caller, progress, given, limit=limit or _DEFAULT_LIMIT[shown], detail=shown)
         start = 0
     asked = listing.question
     page = page_of(listing, start, limit or asked.limit)
@@ -139,7 +156,7 @@ async def list_positions(
 
 
 async def _read(
-    deps: Deps, progress: OnPage, given: dict[str, Any], limit: int, detail: str
+    deps: Deps, caller: Caller, progress: OnPage, given: dict[str, Any], *, limit: int, detail: str
 ) -> Listing[_Asked, Holding]:
     account = deps.account(given.get("account_id"))
     wanted = Filter(
@@ -147,6 +164,8 @@ async def _read(
         underlying=given.get("underlying"),
         instrument_type=SecurityType(given["instrument_type"]) if "instrument_type" in given else None,
         side=Side(given["side"]) if "side" in given else None,
+        locked=given.get("locked"),
+        expires_by=_day(given["expires_by"]) if "expires_by" in given else None,
     )
     key = PositionSortKey(given["sort_by"]) if "sort_by" in given else None
     reading: Reading
@@ -162,8 +181,28 @@ async def _read(
         rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))
     else:
         rows = largest_first(positions)
-    asked = _Asked(account, given, limit, detail, reading, len(held), Totals.of(rows), names_of(held))
-    return deps.position_listings.keep(asked, rows)
+    expiries: dict[InstrumentId, ExpiringOption] = {}
+    if wanted.expires_by:
+        others = [position for position in held if not position.is_option]
+        found = expiring(positions, wanted.expires_by, others, reading.as_of)
+        expiries = {each.position.instrument_id: each for each in found}
+        rows = rows if key else [each.position for each in found]
+    asked = _Asked(account, given, limit, detail, reading, len(held), Totals.of(rows), names_of(held), expiries)
+    return deps.position_listings.keep(asked, rows, owner=caller.name, limit=limit)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"expires_by {text} is not a day.", hint="Give it as YYYY-MM-DD.") from None
+
+
+def _order(given: dict[str, Any]) -> str:
+    if "sort_by" not in given:
+        return "expiry, then absolute market value" if "expires_by" in given else "absolute market value"
+    key = PositionSortKey(given["sort_by"])
+    return f"{key} {given.get('sort_direction') or natural_direction(key)}"
 
 
 def _answer(head: Heading, listing: Listing[_Asked, Holding], page: Page[Holding]) -> Answer:
@@ -172,13 +211,20 @@ def _answer(head: Heading, listing: Listing[_Asked, Holding], page: Page[Holding
     columns = [*(_FULL if full else _CONCISE)]
     if not full and totals.locked:
         columns.append("locked")
+    if (sorted_by := _SORTED_COLUMNS.get(asked.given.get("sort_by", ""))) and sorted_by not in columns:
+        columns.append(sorted_by)
     cells = [_COLUMNS[name] for name in columns[1:]]
     rows = [[asked.name_of(position), *(cell(position) for cell in cells)] for position in page.rows]
+    if "expires_by" in asked.given:
+        columns += EXPIRY_COLUMNS
+        for row, position in zip(rows, page.rows, strict=True):
+            row.extend(expiry_cells(asked.expiring[position.instrument_id]))
     data = Output(
         **head.model_dump(),
         held=asked.held,
         matching=page.total,
         filter=_filter_words(asked.given) or None,
+        order=_order(asked.given),
         totals=sums(totals, "net", "long", "short", "day_pnl", "unrealized_pnl"),
         missing=missing(totals) or None,
         locked_positions=totals.locked,
@@ -198,26 +244,21 @@ def _text(head: Heading, data: Output, listing: Listing[_Asked, Holding]) -> str
     if not data.rows:
         return "\n".join([*lines, f"{said}."])
     totals = ", ".join(f"{name} {value}" for name, value in data.totals.items())
-    lines.append(f"{said}: {totals}; {data.locked_positions} locked by open orders.")
+    lines.append(f"{said}: {totals}; {data.locked_positions} locked by {LOCKED_BY}.")
     lines += missing_line(data.missing)
-    order = listing.question.given.get("sort_by")
-    direction = f" {listing.question.given.get('sort_direction', '')}".rstrip() if order else ""
-    lines.append(
-        f"Rows {data.first}-{data.last} of {data.matching}"
-        f" by {f'{order}{direction}' if order else 'absolute market value'}:"
-    )
+    lines.append(f"Rows {data.first}-{data.last} of {data.matching} by {data.order}:")
     lines.append(table(data.columns, data.rows))
     if data.next_cursor:
-        lines.append(f"More: cursor={data.next_cursor} (the same snapshot, kept 10 minutes).")
+        lines.append(f"More: cursor={data.next_cursor} (alone; the same snapshot, kept 10 minutes).")
     return "\n".join(lines)
 
 
 def _filter_words(given: dict[str, Any]) -> str:
     words = []
-    for name in ("instruments", "underlying", "instrument_type", "side"):
+    for name in ("instruments", "underlying", "instrument_type", "side", "locked", "expires_by"):
         if name in given:
-            value: Sequence[str] = given[name] if isinstance(given[name], list) else [given[name]]
-            shown = " ".join(label(each) for each in value[:5])
+            value: Sequence[Any] = given[name] if isinstance(given[name], list) else [given[name]]
+            shown = " ".join(str(each).lower() if each is True or each is False else label(each) for each in value[:5])
             words.append(f"{name} {shown}" + (f" and {len(value) - 5} more" if len(value) > 5 else ""))
     return ", ".join(words)
 
@@ -244,11 +285,12 @@ _FULL = (
 )
 _COLUMNS: dict[str, Callable[[Any], str]] = {
     "type": lambda position: label(position.instrument_type or MISSING),
+    "position_type": lambda position: label(position.position_type or MISSING),
     "quantity": lambda position: number(position.quantity),
     "available": lambda position: number(position.available_quantity),
     "locked": lambda position: number(position.locked_quantity),
     "price": lambda position: number(position.instrument_price),
-    "market_value": lambda position: number(position.market_value),
+    "market_value": lambda position: number(position.value),
     "avg_price": lambda position: number(position.avg_price),
     "cost_basis": lambda position: number(position.cost_basis),
     "close": lambda position: number(position.closing_price),
@@ -263,12 +305,19 @@ _COLUMNS: dict[str, Callable[[Any], str]] = {
     "instrument_id": lambda position: label(position.instrument_id),
 }
 
+_SORTED_COLUMNS = {
+    PositionSortKey.INSTRUMENT_TYPE: "type",
+    PositionSortKey.POSITION_TYPE: "position_type",
+    PositionSortKey.DAILY_REALIZED_PNL: "day_realized_pnl",
+}
+"""Sort keys whose column is not among the concise ones."""
+
 SPEC = ToolSpec(
     name="list_positions",
     title="List positions",
     description=(
-        "What an account holds, in rows: quantity, price, market value, P&L today and unrealized, what open orders "
-        "lock. Shorts are negative."
+        "What an account holds, in rows: quantity, price, market value, P&L today and unrealized, what is "
+        "locked. Shorts are negative."
     ),
     handler=list_positions,
     output=Output,

@@ -21,7 +21,7 @@ from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._plans import CloseRequest, new_close
 from positions_mcp.tools._previews import findings_of, next_of, policy_of
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
-from positions_mcp.tools._words import moment, number, table
+from positions_mcp.tools._words import number, table
 
 MOST_ROWS = 50
 _COLUMNS = ["side", "quantity", "symbol", "held", "available", "value"]
@@ -88,7 +88,7 @@ def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
         session=plan.session,
         policy=policy_of(verdict),
         findings=findings_of(verdict) or None,
-        valid_until=moment(plan.expires_at),
+        valid_until=f"{plan.expires_at:%H:%M:%S} UTC",
         next=next_of(plan, step),
     )
 
@@ -133,7 +133,7 @@ def _text(data: Output) -> str:
         f"Open orders {orders} (cancel_orders {str(data.cancel_orders).lower()}).",
         f"Policy: {data.policy}.",
         *(f"- {finding}" for finding in data.findings or []),
-        f"Valid until {data.valid_until} New York. Next: {data.next}",
+        f"Valid until {data.valid_until}. Next: {data.next}",
     ]
     return "\n".join(lines)
 

@@ -23,7 +23,7 @@ from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._instruction_plans import Row, new_instructions
 from positions_mcp.tools._previews import findings_of, next_of, policy_of
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
-from positions_mcp.tools._words import moment, table
+from positions_mcp.tools._words import table
 
 _COLUMNS = ["row", "type", "quantity", "symbol", "measure", "key"]
 _REFUSED = ["row", "type", "quantity", "instrument", "problems"]
@@ -85,7 +85,7 @@ def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
         deadline=plan.session,
         policy=policy_of(verdict),
         findings=[*findings_of(verdict), *_not_shown(plan)] or None,
-        valid_until=moment(plan.expires_at),
+        valid_until=f"{plan.expires_at:%H:%M:%S} UTC",
         next=next_of(plan, step),
     )
 
@@ -148,7 +148,7 @@ def _text(data: Output) -> str:
             f"Measure against limits {data.measure}. Deadline: {data.deadline}.",
             f"Policy: {data.policy}.",
             *(f"- {finding}" for finding in data.findings or []),
-            f"Valid until {data.valid_until} New York.",
+            f"Valid until {data.valid_until}.",
         ]
     return "\n".join([*lines, f"Next: {data.next}"])
 

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
-from positions_mcp.domain.moneyness import Moneyness
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, share
 from positions_mcp.domain.portfolio.summary import Summary
@@ -22,14 +21,18 @@ from positions_mcp.ports import OnPage
 from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import (
+    EXPIRY_COLUMNS,
+    LOCKED_BY,
     Heading,
     counted,
     doubts,
+    expiry_cells,
     heading,
     missing,
     missing_line,
     names_where_held,
     number,
+    short_moneyness,
     sums,
     table,
 )
@@ -37,7 +40,6 @@ from positions_mcp.tools._words import (
 _DEFAULT_TOP = 5
 _FEW = 3
 _CONCENTRATION = 5
-_SHORT = {Moneyness.IN: "ITM", Moneyness.AT: "ATM", Moneyness.OUT: "OTM", Moneyness.UNKNOWN: "unknown"}
 
 
 class Expiring(Data):
@@ -79,7 +81,7 @@ async def summarize_positions(
         Literal["underlying", "instrument_type", "side", "expiry"] | None,
         Field(description="Default underlying, with its options"),
     ] = None,
-    top: Annotated[int | None, Field(ge=1, le=50, description="Rows a list, default 5")] = None,
+    top: Annotated[int | None, Field(ge=1, le=50, description="Rows a list; default 5, of positions 3")] = None,
 ) -> Answer:
     """Summarize what an account holds. Raises the errors of the reader."""
     account = deps.account(account_id)
@@ -106,8 +108,8 @@ async def summarize_positions(
         expiring=Expiring(
             first_day=week.first.isoformat(),
             last_day=week.last.isoformat(),
-            counts=_counts(soon, week),
-            columns=["symbol", "quantity", "moneyness", "distance", "underlying_price", "market_value"],
+            counts=_counts(soon, week, summary.unknown_expiry),
+            columns=["symbol", "quantity", *EXPIRY_COLUMNS, "market_value"],
             rows=[_expiring_row(each, name_of) for each in soon[:count]],
         ),
     )
@@ -149,7 +151,7 @@ def _group_name(name: str) -> str:
 def _concentration(groups: Sequence[Group], totals: Totals) -> dict[str, str]:
     shares: dict[str, Decimal | None] = {}
     for name, count in (("largest", 1), (f"largest_{_CONCENTRATION}", _CONCENTRATION)):
-        if len(groups) > count:
+        if len(groups) >= count:
             shares[name] = share(Totals.merged(each.totals for each in groups[:count]), totals)
     return {name: number(value) for name, value in shares.items() if value is not None}
 
@@ -158,19 +160,18 @@ def _moves(positions: Sequence[Holding], name_of: Callable[[Holding], str]) -> l
     return [[name_of(position), number(position.daily_unrealized_pnl)] for position in positions]
 
 
-def _counts(soon: Sequence[ExpiringOption], week: Week) -> dict[str, int]:
-    counts = Counter(_SHORT[each.moneyness] for each in soon)
+def _counts(soon: Sequence[ExpiringOption], week: Week, unknown_expiry: int) -> dict[str, int]:
+    counts = Counter(short_moneyness(each.moneyness) for each in soon)
     past = sum(1 for each in soon if each.contract.expiration < week.first)
-    return {"total": len(soon), **counts, **({"past_expiration": past} if past else {})}
+    more = {"past_expiration": past, "not_counted_expiry_unknown": unknown_expiry}
+    return {"total": len(soon), **counts, **{name: count for name, count in more.items() if count}}
 
 
 def _expiring_row(option: ExpiringOption, name_of: Callable[[Holding], str]) -> list[str]:
     return [
         name_of(option.position),
         number(option.position.quantity),
-        _SHORT[option.moneyness],
-        number(option.distance),
-        number(option.price.price if option.price else None),
+        *expiry_cells(option),
         number(option.position.market_value),
     ]
 
@@ -181,7 +182,8 @@ def _text(data: Output) -> str:
         return "\n".join([*lines, "No positions."])
     lines.append(
         f"{counted(data.positions)}: {', '.join(f'{name} {value}' for name, value in data.totals.items())}; "
-        f"{data.locked_positions} locked by open orders."
+        f"{data.locked_positions} locked by {LOCKED_BY}"
+        f"{' (list_positions locked=true)' if data.locked_positions else ''}."
     )
     lines += missing_line(data.missing)
     lines.append(table(data.group_columns, data.groups))
@@ -189,8 +191,8 @@ def _text(data: Output) -> str:
         shares = ", ".join(f"{name} {value}%" for name, value in data.concentration_pct.items())
         lines.append(f"Concentration (underlyings, of gross): {shares}.")
     lines.append(_pairs("Largest", data.largest))
-    lines.append(_pairs("Winners today", data.winners_today))
-    lines.append(_pairs("Losers today", data.losers_today))
+    lines.append(_pairs("Winners of the day", data.winners_today))
+    lines.append(_pairs("Losers of the day", data.losers_today))
     lines.append(_expiring_text(data.expiring))
     return "\n".join(lines)
 
@@ -203,10 +205,14 @@ def _expiring_text(data: Expiring) -> str:
     days = f"{data.first_day} to {data.last_day}" if data.first_day != data.last_day else "today"
     counts = dict(data.counts)
     total = counts.pop("total")
-    if not total:
-        return f"Options expiring {days}: none."
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
-    shown = f"; first {len(data.rows)}" if total > len(data.rows) else ""
+    if not total:
+        return f"Options expiring {days}: none{f' ({said})' if said else ''}."
+    shown = (
+        f"; first {len(data.rows)}, all: list_positions expires_by={data.last_day}" if total > len(data.rows) else ""
+    )
+    if "unknown" in counts:
+        shown += "; unknown: the underlying is not held or has no price"
     return f"Options expiring {days}: {total} ({said}){shown}:\n{table(data.columns, data.rows)}"
 
 

@@ -18,7 +18,7 @@ from positions_mcp.domain.moneyness import (
     points_in_the_money,
     underlying_price,
 )
-from positions_mcp.domain.positions import Holding
+from positions_mcp.domain.positions import Holding, HoldingT
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class ExpiringOption:
         return points_in_the_money(self.contract, self.price.price).copy_abs() if self.price else None
 
 
-def expiring_within(week: Week, positions: Iterable[Holding]) -> list[Holding]:
-    """The options that expire within `week` or whose expiration has passed."""
-    last = f"{week.last:%y%m%d}"
+def expiring_by(last: date, positions: Iterable[HoldingT]) -> list[HoldingT]:
+    """The options that expire on the day `last` or before."""
+    day = f"{last:%y%m%d}"
     return [
         position
         for position in positions
-        if not _plainly_expires_after(last, position.symbol)
+        if not _plainly_expires_after(day, position.symbol)
         and (contract := position.contract) is not None
-        and contract.expiration <= week.last
+        and contract.expiration <= last
     ]
 
 
@@ -69,16 +69,16 @@ def _plainly_expires_after(last: str, symbol: str) -> bool:
 
 
 def expiring(
-    options: Iterable[Holding], week: Week, others: Iterable[Holding], read_at: datetime
+    options: Iterable[Holding], last: date, others: Iterable[Holding], read_at: datetime
 ) -> list[ExpiringOption]:
-    """Options that expire within `week` or whose expiration has passed: soonest first, largest value first in a day.
+    """Options that expire on the day `last` or before: soonest first, largest value first in a day.
 
     `others` are what the account holds besides options, and where the underlyings are looked for.
     """
     held = _Held(others)
     prices: dict[str, UnderlyingPrice | None] = {}
     found = []
-    for position in expiring_within(week, options):
+    for position in expiring_by(last, options):
         contract = position.contract
         assert contract is not None
         underlying = position.underlying_instrument_id or contract.root

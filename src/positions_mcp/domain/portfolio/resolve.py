@@ -65,11 +65,29 @@ class Holdings(Generic[HoldingT]):
 
     def find_all(self, texts: Iterable[str]) -> list[HoldingT]:
         """The positions that `texts` name, each once, in the order given. Raises as `find` does."""
-        found = {position.instrument_id: position for position in map(self.find, texts)}
+        found, unknown = dict[str, HoldingT](), list[UnknownInstrument]()
+        for text in texts:
+            try:
+                position = self.find(text)
+                found[position.instrument_id] = position
+            except UnknownInstrument as error:
+                unknown.append(error)
+        if len(unknown) == 1:
+            raise unknown[0]
+        if unknown:
+            said = " ".join(f"{error.message}{f' {error.hint}' if error.hint else ''}" for error in unknown)
+            raise UnknownInstrument(said, nearest=unknown[0].nearest, hint="Leave these out, or correct them.")
         return list(found.values())
 
     def _unknown(self, wanted: str) -> UnknownInstrument:
         nearest = self._nearest(wanted)
+        root = wanted.upper()
+        if any(held.root == root for held in self._contracts):
+            return UnknownInstrument(
+                f"Nothing held is called {label(wanted)}, but options on it are.",
+                nearest=nearest,
+                hint=f"List them with underlying={label(root)}.",
+            )
         hint = f"Nearest held: {', '.join(label(name) for name in nearest)}." if nearest else "Nothing similar is held."
         return UnknownInstrument(f"Nothing held is called {label(wanted)}.", nearest=nearest, hint=hint)
 
@@ -90,6 +108,12 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
         UnknownInstrument: nothing held is on it; carries the nearest underlyings held.
     """
     wanted = text.strip()
+    if not wanted:
+        raise InvalidInput("The underlying is blank.", hint="Give a symbol or a UUID, or leave it out.")
+    if parse_option_symbol(wanted):
+        raise InvalidInput(
+            f"{label(wanted)} is an option.", hint="Give it under instruments, or its root as underlying."
+        )
     wanted = wanted.lower() if is_uuid(wanted) else wanted.upper()
     if any(underlyings.matches(position, wanted) for position in positions):
         return wanted

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import Any
 
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
+from positions_mcp.domain.portfolio.expiring import expiring_by
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.positions import HoldingT, Side
@@ -24,6 +26,10 @@ class Filter:
     """A symbol or UUID: the instrument itself and every option on it."""
     instrument_type: SecurityType | None = None
     side: Side | None = None
+    locked: bool | None = None
+    """Whether open orders or exercise instructions hold some of it."""
+    expires_by: date | None = None
+    """Options that expire on that day or before."""
 
     @property
     def is_narrowing(self) -> bool:
@@ -51,12 +57,16 @@ def select(held: Sequence[HoldingT], wanted: Filter) -> list[HoldingT]:
         positions = [position for position in positions if position.instrument_type is wanted.instrument_type]
     if wanted.side is not None:
         positions = [position for position in positions if position.side is wanted.side]
+    if wanted.locked is not None:
+        positions = [position for position in positions if bool(position.locked_quantity) is wanted.locked]
+    if wanted.expires_by is not None:
+        positions = expiring_by(wanted.expires_by, positions)
     return list(positions)
 
 
 def largest_first(positions: Iterable[HoldingT]) -> list[HoldingT]:
     """By absolute market value, largest first; positions without a value come last."""
-    return _ordered(positions, lambda position: _absolute(position.market_value), descending=True)
+    return _ordered(positions, lambda position: _absolute(position.value), descending=True)
 
 
 def sort(positions: Iterable[HoldingT], key: PositionSortKey, direction: SortDirection) -> list[HoldingT]:
@@ -79,7 +89,7 @@ _KEYS: dict[PositionSortKey, Callable[[Any], _Value]] = {
     PositionSortKey.SYMBOL: attrgetter("name"),
     PositionSortKey.INSTRUMENT_TYPE: attrgetter("instrument_type"),
     PositionSortKey.QUANTITY: attrgetter("quantity"),
-    PositionSortKey.MARKET_VALUE: attrgetter("market_value"),
+    PositionSortKey.MARKET_VALUE: attrgetter("value"),
     PositionSortKey.POSITION_TYPE: attrgetter("position_type"),
     PositionSortKey.UNREALIZED_PNL: attrgetter("unrealized_pnl"),
     PositionSortKey.DAILY_UNREALIZED_PNL: attrgetter("daily_unrealized_pnl"),

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from operator import itemgetter
 
-from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_within
+from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_by
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, grouped, in_order
 from positions_mcp.domain.portfolio.resolve import spellings
 from positions_mcp.domain.portfolio.totals import Tallies, Totals
@@ -17,6 +17,8 @@ from positions_mcp.domain.portfolio.underlyings import Key, Underlyings
 from positions_mcp.domain.positions import Holding, Reading
 
 _first = itemgetter(0)
+_SHORTEST_OPTION_SYMBOL = 16
+"""One letter, the day, C or P, and the strike."""
 
 
 class Summary:
@@ -38,6 +40,8 @@ class Summary:
         self._soon: list[Holding] = []
         self.symbols: Counter[str] = Counter()
         """How often each spelling of a symbol is held."""
+        self.unknown_expiry = 0
+        """Options whose symbol does not say when they expire."""
 
     def add(self, positions: Sequence[Holding]) -> None:
         """Count some more positions."""
@@ -45,11 +49,12 @@ class Summary:
         self._of_underlyings.add(self._underlyings.add(positions))
         if self._by is not GroupBy.UNDERLYING:
             self._of_groups.add(grouped(self._by, positions))
-        self._largest.add((p.market_value.copy_abs(), p) for p in positions if p.market_value is not None)
+        self._largest.add((p.market_value.copy_abs(), p) for p in positions if p.market_value)
         moved = [(p.daily_unrealized_pnl, p) for p in positions if p.daily_unrealized_pnl]
         self._winners.add(each for each in moved if not each[0].is_signed())
         self._losers.add((day.copy_negate(), p) for day, p in moved if day.is_signed())
-        self._soon += expiring_within(self._week, positions)
+        self.unknown_expiry += sum(p.is_option for p in positions if len(p.symbol) < _SHORTEST_OPTION_SYMBOL)
+        self._soon += expiring_by(self._week.last, positions)
 
     @cached_property
     def totals(self) -> Totals:
@@ -76,7 +81,7 @@ class Summary:
 
     @property
     def largest(self) -> list[Holding]:
-        """Those of the largest absolute market value, among those that have one."""
+        """Those of the largest absolute market value, among those that have one above zero."""
         return self._largest.positions
 
     @property
@@ -91,7 +96,7 @@ class Summary:
 
     def expiring(self, reading: Reading) -> list[ExpiringOption]:
         """The options that expire within the week, soonest first, priced as they were read."""
-        return expiring(self._soon, self._week, self._underlyings.others, reading.as_of)
+        return expiring(self._soon, self._week.last, self._underlyings.others, reading.as_of)
 
 
 class _Extremes:

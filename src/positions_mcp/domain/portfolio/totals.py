@@ -55,7 +55,7 @@ class Totals:
     incomplete: int
     """Positions that lack a market value or either profit or loss."""
     locked: int
-    """Positions of which open orders hold some quantity."""
+    """Positions of which open orders or exercise instructions hold some quantity."""
     lock_unknown: int
     """Positions whose available quantity the API does not say."""
 
@@ -156,6 +156,8 @@ class _Tally:
         """Count some more positions."""
         self.positions += len(positions)
         quantities, available, values, days, unrealized = zip(*map(_columns, positions), strict=True)
+        if not all(values):
+            values = tuple(position.value for position in positions)
         self.gross = sum(map(Decimal.copy_abs, self.net.add(values)), self.gross)
         self.day.add(days)
         self.unrealized.add(unrealized)
