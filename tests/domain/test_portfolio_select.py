@@ -68,7 +68,8 @@ def test_sorting_keeps_every_position_orders_what_is_known_and_puts_missing_last
 ) -> None:
     ordered = sort(book.positions, key, direction)
     assert sorted(p.instrument_id for p in ordered) == sorted(p.instrument_id for p in book.positions)
-    name = "name" if key is PositionSortKey.SYMBOL else key.value.lower()
+    names = {PositionSortKey.SYMBOL: "name", PositionSortKey.MARKET_VALUE: "value"}
+    name = names.get(key, key.value.lower())
     values = [getattr(position, name) for position in ordered]
     known = [value for value in values if value is not None]
     assert known == sorted(known, reverse=direction is SortDirection.DESC)
@@ -77,5 +78,5 @@ def test_sorting_keeps_every_position_orders_what_is_known_and_puts_missing_last
 
 @given(books())
 def test_the_largest_come_first_whichever_way_they_are_held(book: Book) -> None:
-    values = [abs(p.market_value) if p.market_value is not None else Decimal(-1) for p in largest_first(book.positions)]
+    values = [abs(p.value) if p.value is not None else Decimal(-1) for p in largest_first(book.positions)]
     assert values == sorted(values, reverse=True)

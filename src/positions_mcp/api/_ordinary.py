@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 from positions_mcp.api._document import exact_number
-from positions_mcp.domain.money import LARGEST_MAGNITUDE, SMALLEST_DIGIT, ZERO
+from positions_mcp.domain.money import LARGEST_MAGNITUDE, MOST_DIGITS, ZERO
 from positions_mcp.domain.positions import Holding, Position
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _LONGEST_METADATA = 4096
 _IN_BRIEF = ("account_id", *Holding.FIELDS)
 _BRIEF_DECIMALS = attrgetter(*(name for name in _IN_BRIEF if _KINDS[name] in (Decimal, Decimal | None)))
 _BRIEF_TEXTS = tuple(map(attrgetter, (*_IDENTIFIERS, *(name for name in _TYPES if name in _IN_BRIEF))))
-_NO_ROUNDING = Context(prec=LARGEST_MAGNITUDE - SMALLEST_DIGIT, traps=[Inexact, Rounded, InvalidOperation])
+_NO_ROUNDING = Context(prec=MOST_DIGITS, traps=[Inexact, Rounded, InvalidOperation])
 
 
 def rows_and_metadata(body: bytes) -> tuple[Rows, bytes] | None:
@@ -169,7 +169,7 @@ def _are_sensible(columns: Iterable[Sequence[Any]]) -> bool:
 
 def _is_sensible_column(column: Sequence[Any]) -> bool:
     try:
-        # A sum that does not round has no digit too far from the point; one that is finite has no part that is not.
+        # A sum that does not round has no part that is too long; one that is finite has none that is not.
         total, magnitudes = sum(column, ZERO), set(map(Decimal.adjusted, column))
     except TypeError:
         return _is_sensible_column([number for number in column if number is not None])

@@ -10,19 +10,19 @@ CENT = Decimal("0.01")
 
 LARGEST_MAGNITUDE = 60
 """Powers of ten beyond which a number is nonsense here, and dangerous: written out it would fill the memory."""
-SMALLEST_DIGIT = -2 * LARGEST_MAGNITUDE
-"""Powers of ten below which no digit of a sensible number stands."""
+MOST_DIGITS = 3 * LARGEST_MAGNITUDE
+"""Of a sensible number."""
 
 EXACT = Context(prec=6 * LARGEST_MAGNITUDE)
 """Wide enough that sums and products of sensible decimals never round."""
 
 
 def is_sensible(number: Decimal) -> bool:
-    """Whether it is finite, neither huge nor tiny, and has no digit too far behind the point to be added exactly."""
+    """Whether it is finite, neither huge nor tiny, and short enough to be added and multiplied exactly."""
     return (
         number.is_finite()
         and -LARGEST_MAGNITUDE < number.adjusted() < LARGEST_MAGNITUDE
-        and int(number.as_tuple().exponent) > SMALLEST_DIGIT
+        and len(number.as_tuple().digits) <= MOST_DIGITS
     )
 
 
