@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.timing import Times
+
 Unit = Literal["tokens", "ms", "s", "MB", "µs/position"]
 HEADINGS = ("what", "measured", "floor", "peer", "ratio", "target", "pass")
 
@@ -22,10 +24,22 @@ class Finding:
     """What it is divided by."""
     base_is: Literal["floor", "peer"] = "floor"
     note: str = ""
+    paired: float | None = None
+    """The ratio, where it was taken round by round."""
+
+    @classmethod
+    def of(
+        cls, what: str, measured: Times, limit: float | None, base: Times, base_is: Literal["floor", "peer"] = "floor"
+    ) -> Finding:
+        """A comparison of times that took turns."""
+        ratio = measured.beside(base)
+        return cls(what, 1e3 * measured.median, "ms", limit, 1e3 * base.median, base_is, paired=ratio)
 
     @property
     def ratio(self) -> float | None:
         """Measured by base."""
+        if self.paired is not None:
+            return self.paired
         return self.measured / self.base if self.measured is not None and self.base else None
 
     @property

@@ -11,11 +11,11 @@ from benchmarks import peer
 from benchmarks.processes import KEY, POSITIONS_MCP, McpProcess, Upstream, result_of, upstream
 from benchmarks.report import Finding
 from benchmarks.sdk_client import SdkClient
-from benchmarks.timing import medians, timed
+from benchmarks.timing import taking_turns, timed
 
 _PAGE_ROUNDS = 25
-_BOOK_ROUNDS = 11
-_LARGE_ROUNDS = 3
+_BOOK_ROUNDS = 21
+_LARGE_ROUNDS = 5
 _TENFOLD = 10
 _LINEAR = 1.2
 _PEAK_MB = 350
@@ -29,7 +29,7 @@ def page_findings(folder: Path) -> Iterator[Finding]:
         _http() as client,
         McpProcess(peer.command(api, folder)) as generated,
     ):
-        measured, floor, theirs = medians(
+        measured, floor, theirs = taking_turns(
             _answer(ours, "list_positions"),
             _all_pages(client, api),
             timed(lambda: peer.call_positions(generated)),
@@ -40,31 +40,30 @@ def page_findings(folder: Path) -> Iterator[Finding]:
         SdkClient(_command(folder), api.live_settings) as ours_asked,
         SdkClient(peer.command(api, folder)) as generated_asked,
     ):
-        received, theirs_received = medians(
+        received, theirs_received = taking_turns(
             timed(lambda: ours_asked.call("list_positions")),
             timed(lambda: generated_asked.call(*peer.POSITIONS)),
             rounds=_PAGE_ROUNDS,
         )
     what = "list_positions, 1,000 positions"
-    yield Finding(what, 1e3 * measured, "ms", 2.0, base=1e3 * floor)
-    yield Finding(
-        f"{what}, received by a client", 1e3 * received, "ms", 0.3, base=1e3 * theirs_received, base_is="peer"
-    )
-    yield Finding(f"{what}, on the pipe", 1e3 * measured, "ms", None, base=1e3 * theirs, base_is="peer")
+    yield Finding.of(what, measured, 2.0, floor)
+    yield Finding.of(f"{what}, received by a client", received, 0.3, theirs_received, "peer")
+    yield Finding.of(f"{what}, on the pipe", measured, None, theirs, "peer")
 
 
 def book_findings(folder: Path) -> Iterator[Finding]:
     """`summarize_positions` over books of many pages."""
     with upstream("ten_thousand") as api, _server(api, folder) as ours, _http() as client:
-        small, floor = medians(_answer(ours, "summarize_positions"), _all_pages(client, api), rounds=_BOOK_ROUNDS)
-    yield Finding("summarize_positions, 10,000 positions", 1e3 * small, "ms", 1.6, base=1e3 * floor)
+        small, floor = taking_turns(_answer(ours, "summarize_positions"), _all_pages(client, api), rounds=_BOOK_ROUNDS)
+    yield Finding.of("summarize_positions, 10,000 positions", small, 1.6, floor)
     with upstream("hundred_thousand") as api, _server(api, folder) as ours, _http() as client:
         measures = _answer(ours, "summarize_positions"), _all_pages(client, api)
-        large, floor = medians(*measures, rounds=_LARGE_ROUNDS, warm_up=1)
+        large, floor = taking_turns(*measures, rounds=_LARGE_ROUNDS, warm_up=1)
         peak = ours.peak_memory_mb
     what = "summarize_positions, 100,000 positions"
-    yield Finding(what, 1e3 * large, "ms", 1.6, base=1e3 * floor)
-    yield Finding(f"{what}, beside ten times 10,000", 1e3 * large, "ms", _LINEAR, base=1e3 * _TENFOLD * small)
+    yield Finding.of(what, large, 1.6, floor)
+    tenfold = 1e3 * _TENFOLD * small.median
+    yield Finding(f"{what}, beside ten times 10,000", 1e3 * large.median, "ms", _LINEAR, base=tenfold)
     yield Finding(f"{what}, most memory resident", peak, "MB", _PEAK_MB)
 
 

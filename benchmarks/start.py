@@ -9,7 +9,7 @@ from time import perf_counter
 from benchmarks import peer
 from benchmarks.processes import EMPTY_SERVER, POSITIONS_MCP, McpProcess, upstream
 from benchmarks.report import Finding
-from benchmarks.timing import medians
+from benchmarks.timing import taking_turns
 
 _ROUNDS = 15
 _LIMIT = 1.2
@@ -19,7 +19,7 @@ def findings(folder: Path) -> Iterator[Finding]:
     """In paper mode with a book that is there already, and in live mode."""
     serve = [*POSITIONS_MCP, "serve", "--data-dir", str(folder / "start")]
     with upstream("thousand") as api:
-        paper, live, floor, generated = medians(
+        paper, live, floor, generated = taking_turns(
             _start(serve),
             _start(serve, api.live_settings),
             _start(EMPTY_SERVER),
@@ -27,9 +27,9 @@ def findings(folder: Path) -> Iterator[Finding]:
             rounds=_ROUNDS,
             warm_up=1,
         )
-    yield Finding("start to tools/list, paper", 1e3 * paper, "ms", _LIMIT, base=1e3 * floor)
-    yield Finding("start to tools/list, live", 1e3 * live, "ms", _LIMIT, base=1e3 * floor)
-    yield Finding("start to tools/list, paper", 1e3 * paper, "ms", None, base=1e3 * generated, base_is="peer")
+    yield Finding.of("start to tools/list, paper", paper, _LIMIT, floor)
+    yield Finding.of("start to tools/list, live", live, _LIMIT, floor)
+    yield Finding.of("start to tools/list, paper", paper, None, generated, "peer")
 
 
 def _start(command: Sequence[str], env: Mapping[str, str] | None = None) -> Callable[[], float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
@@ -19,8 +20,24 @@ def timed(work: Callable[[], object]) -> Callable[[], float]:
     return run
 
 
-def medians(*measures: Callable[[], float], rounds: int, warm_up: int = 3) -> list[float]:
-    """The median seconds that each of `measures` answers.
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The seconds of one side of a comparison, round by round."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Seconds."""
+        return median(self.seconds)
+
+    def beside(self, other: Times) -> float:
+        """The median of the rounds' own ratios: a machine that is slow for a while is slow for both sides."""
+        return median(mine / theirs for mine, theirs in zip(self.seconds, other.seconds, strict=True))
+
+
+def taking_turns(*measures: Callable[[], float], rounds: int, warm_up: int = 3) -> list[Times]:
+    """What each of `measures` answers, in seconds.
 
     In every round each of them has one turn, so that what else the machine does falls on all alike; who begins
     changes from round to round. The first `warm_up` rounds do not count.
@@ -33,4 +50,4 @@ def medians(*measures: Callable[[], float], rounds: int, warm_up: int = 3) -> li
             spent = measures[turn]()
             if number >= warm_up:
                 seconds[turn].append(spent)
-    return [median(each) for each in seconds]
+    return [Times(tuple(each)) for each in seconds]

@@ -11,7 +11,8 @@ import argparse
 import gc
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from positions_mcp import __version__
 from positions_mcp.domain.errors import ConfigurationError, PositionsError
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Modules and large books are many objects without cycles: looking for some every 700 doubles the time to start.
     gc.set_threshold(50_000, 20, 20)
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
+    with without_collecting_garbage():
+        parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
     try:
         code: int = parsed.handler(parsed)
     except PositionsError as error:
@@ -47,6 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+@contextmanager
+def without_collecting_garbage() -> Iterator[None]:
+    """For a while in which what is made is there to stay; it is not looked through later either."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _parser(command: str) -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from functools import partial
 
 import anyio
 
+from positions_mcp.cli import without_collecting_garbage
 from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.domain.errors import ConfigurationError
@@ -51,8 +52,6 @@ def log_to_stderr() -> None:
 
 
 async def _serve(settings: Settings, venue: Venue) -> None:
-    from positions_mcp.server import build_server
-
     told_to_stop = False
 
     def leave_when_told() -> None:
@@ -61,13 +60,16 @@ async def _serve(settings: Settings, venue: Venue) -> None:
             logging.shutdown()
             os._exit(0)
 
-    server = build_server(
-        partial(open_deps, settings, venue),
-        mode=settings.mode,
-        accounts=settings.allowed_accounts,
-        warm_up=warm_up,
-        at_end=leave_when_told,
-    )
+    with without_collecting_garbage():
+        from positions_mcp.server import build_server
+
+        server = build_server(
+            partial(open_deps, settings, venue),
+            mode=settings.mode,
+            accounts=settings.allowed_accounts,
+            warm_up=warm_up,
+            at_end=leave_when_told,
+        )
     async with anyio.create_task_group() as tasks:
 
         async def stop_when_told() -> None:

@@ -65,8 +65,18 @@ def select(held: Sequence[HoldingT], wanted: Filter) -> list[HoldingT]:
 
 
 def largest_first(positions: Iterable[HoldingT]) -> list[HoldingT]:
-    """By absolute market value, largest first; positions without a value come last."""
-    return _ordered(positions, lambda position: _absolute(position.value), descending=True)
+    """By absolute value, largest first; positions without a value come last."""
+    valued: list[tuple[Decimal, HoldingT]] = []
+    worthless: list[HoldingT] = []
+    missing: list[HoldingT] = []
+    for position in positions:
+        if value := position.market_value:
+            # copy_abs does not round to the context as abs() would.
+            valued.append((value.copy_abs(), position))
+        else:
+            (missing if position.value is None else worthless).append(position)
+    valued.sort(key=_first, reverse=True)
+    return [*(position for _, position in valued), *worthless, *missing]
 
 
 def sort(positions: Iterable[HoldingT], key: PositionSortKey, direction: SortDirection) -> list[HoldingT]:
@@ -110,8 +120,3 @@ def _ordered(positions: Iterable[HoldingT], value: Callable[[HoldingT], _Value],
     # The sort is stable: ties stand in the order of the book whichever way the key runs.
     known.sort(key=_first, reverse=descending)
     return [*(position for _, position in known), *missing]
-
-
-def _absolute(value: Decimal | None) -> Decimal | None:
-    # copy_abs does not round to the context as abs() would.
-    return None if value is None else value.copy_abs()
