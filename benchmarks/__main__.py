@@ -36,19 +36,18 @@ Written by `make bench` on {day}. Everything runs on one machine over loopback.
   the embedded paper exchange, by a client that cannot ask a person; the larger of text and structured content counts.
   Where a tool does nothing without arguments its row names them: an error for want of them would be short and say
   nothing. What would send is refused there, and its row says so.
-- **Times** are medians of a run in which the sides of a comparison take turns, and a ratio of times is the median of
-  the rounds' own ratios: a machine that is slow for a while is slow for both sides of a round. Positions are read by
-  the production client from `positions-mcp paper serve`, which runs in a process of its own; prices stand still, so
-  that it answers with rows that are ready. The MCP servers are processes too, spoken to over standard input and
-  output line by line; the time is that from the request to the last byte of the answer, which is not parsed. Only the
-  rows "received by a client" are of the official SDK's client, which parses an answer and checks it against its
-  schema: what a host waits for. On the pipe alone the peer's answer takes three to four times the floor, so that 0.3
-  of it is about the floor itself, which everybody who fetches the page has to pay; that row is shown without a
-  target.
+- **Times** are the best of a run in which the sides of a comparison take turns: whatever else the machine does can
+  only add to a round, and on a shared machine it adds up to as much again. Positions are read by the production
+  client from `positions-mcp paper serve`, which runs in a process of its own; prices stand still, so that it answers
+  with rows that are ready. The MCP servers are processes too, spoken to over standard input and output line by line;
+  the time is that from the request to the last byte of the answer, which is not parsed. Only the rows "received by a
+  client" are of the official SDK's client, which parses an answer and checks it against its schema: what a host waits
+  for. On the pipe alone the peer's answer takes three to four times the floor, so that 0.3 of it is about the floor
+  itself, which everybody who fetches the page has to pay; that row is shown without a target.
 - The **floor** of an answer is fetching all its pages with `httpx.Client`, one after another over a kept connection,
   and `json.loads` of each. The floor of the start is an `MCPServer` with one empty tool.
-- **Linear** growth is read as: 100,000 positions take at most 1.2 times as long as ten times 10,000, which stands in
-  the column of the floor. The 1.2 is this benchmark's own allowance.
+- **Linear** growth is read as: 100,000 positions take at most 1.2 times as long as 10,000 do if they grow as the
+  floor does, which stands in the column of the floor. The 1.2 is this benchmark's own allowance.
 - A load average above the number of processors means that other work took turns with what was measured. The sides of
   a comparison share that, but not equally: an answer that passes through more processes waits more often.
 - The **peer** is `FastMCP.from_openapi` ({peer}) over the same upstream and its own specification, in an environment of

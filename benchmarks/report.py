@@ -24,22 +24,17 @@ class Finding:
     """What it is divided by."""
     base_is: Literal["floor", "peer"] = "floor"
     note: str = ""
-    paired: float | None = None
-    """The ratio, where it was taken round by round."""
 
     @classmethod
     def of(
         cls, what: str, measured: Times, limit: float | None, base: Times, base_is: Literal["floor", "peer"] = "floor"
     ) -> Finding:
         """A comparison of times that took turns."""
-        ratio = measured.beside(base)
-        return cls(what, 1e3 * measured.median, "ms", limit, 1e3 * base.median, base_is, paired=ratio)
+        return cls(what, 1e3 * measured.best, "ms", limit, 1e3 * base.best, base_is)
 
     @property
     def ratio(self) -> float | None:
         """Measured by base."""
-        if self.paired is not None:
-            return self.paired
         return self.measured / self.base if self.measured is not None and self.base else None
 
     @property

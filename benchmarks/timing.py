@@ -1,11 +1,10 @@
-"""Comparing times: in one run, turn by turn, by their medians."""
+"""Comparing times: in one run, turn by turn, by the best round of each side."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
 from time import perf_counter
 
 
@@ -27,13 +26,9 @@ class Times:
     seconds: tuple[float, ...]
 
     @property
-    def median(self) -> float:
-        """Seconds."""
-        return median(self.seconds)
-
-    def beside(self, other: Times) -> float:
-        """The median of the rounds' own ratios: a machine that is slow for a while is slow for both sides."""
-        return median(mine / theirs for mine, theirs in zip(self.seconds, other.seconds, strict=True))
+    def best(self) -> float:
+        """Seconds of the quickest round: whatever else the machine does can only add to it."""
+        return min(self.seconds)
 
 
 def taking_turns(*measures: Callable[[], float], rounds: int, warm_up: int = 3) -> list[Times]:
