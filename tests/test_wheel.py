@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import venv
@@ -51,4 +52,8 @@ def test_the_wheel_carries_its_prompts_and_config(installed: Path, tmp_path: Pat
 
 
 def test_the_wheel_runs_the_demo_to_its_end(installed: Path, tmp_path: Path) -> None:
-    assert "Use it from your assistant" in run(installed / "positions-mcp", "demo", "--plain", cwd=tmp_path)
+    told = run(installed / "positions-mcp", "demo", "--plain", "--transcript", "steps", cwd=tmp_path)
+    assert "Use it from your assistant" in told
+    steps = [json.loads(line) for line in (tmp_path / "steps").read_text(encoding="utf-8").splitlines()]
+    assert all(step["text"] and step["structured"] and f"“{step['question']}”" in told for step in steps)
+    assert {decision["approved"] for step in steps for decision in step["person"]} == {True, False}

@@ -121,6 +121,13 @@ def test_a_configuration_that_is_refused_fails_in_the_words_of_the_refusal(
     assert "FAIL configuration: POSITIONS_MCP_TRADNG__ENABLED is not an environment variable" in shown
 
 
+def test_a_scenario_that_is_not_there_fails(tmp_path: Path, doctor: Doctor) -> None:
+    code, shown = doctor(tmp_path, "--scenario", "nope")
+    assert code == 1
+    assert "nope" in "".join(line for line in shown.splitlines() if "paper scenario" in line)
+    assert doctor(tmp_path, "--scenario", "rough")[0] == 0
+
+
 def test_only_the_desk_may_decide_and_nobody_can(
     tmp_path: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from domain.books import book_of, identifier
 from positions_mcp.domain.moneyness import Moneyness
-from positions_mcp.domain.portfolio.expiring import Week, expiring
+from positions_mcp.domain.portfolio.expiring import Week, expiring, expiring_by
 from tools.serving import held
 
 
@@ -36,7 +36,7 @@ def test_options_of_the_week_come_soonest_first_with_their_distance_from_the_str
         held("AAPL261127C00240000", number=6, underlying_instrument_id=identifier(1)),
     )
     others = [position for position in book.positions if not position.is_option]
-    found = expiring(book.positions, date(2026, 11, 20), others, book.as_of)
+    found = expiring(expiring_by(date(2026, 11, 20), book.positions), others, book.as_of)
     assert [(each.position.instrument_id, each.moneyness, each.distance) for each in found] == [
         (identifier(4), Moneyness.AT, Decimal(0)),
         (identifier(3), Moneyness.OUT, Decimal("10.60")),

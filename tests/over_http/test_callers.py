@@ -33,6 +33,15 @@ async def test_two_callers_do_not_see_each_others_plans(era: str, tmp_path: Path
         assert data_of(await bob.call_tool("preview_close", KO))["plan_id"] != plan
 
 
+@pytest.mark.requirement("T-03")
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_caller_cannot_go_on_with_the_listing_of_another(era: str, tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served, served.caller("alice", era) as alice, served.caller("bob", era) as bob:
+        cursor = data_of(await alice.call_tool("list_positions", {"limit": 1}))["next_cursor"]
+        assert "no longer kept" in error_of(await bob.call_tool("list_positions", {"cursor": cursor}))
+        assert data_of(await alice.call_tool("list_positions", {"cursor": cursor}))["first"] == 2
+
+
 @pytest.mark.requirement("G-01", "G-02")
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_caller_with_a_token_sends_what_its_person_approves(era: str, tmp_path: Path) -> None:

@@ -325,3 +325,29 @@ async def test_when_the_market_is_closed_it_is_said_since_when(era: str) -> None
     shelf.clock.at = datetime(2026, 11, 26, 17, tzinfo=UTC)
     data = data_of(await call(server_over(shelf), "list_positions", era=era))
     assert data["market"] == "closed since 2026-11-25 16:00, opens 2026-11-27 09:30"
+
+
+@pytest.mark.requirement("T-01")
+async def test_a_name_that_means_two_positions_or_looks_like_an_id_is_followed_by_the_id(era: str) -> None:
+    lookalike = "a1a2a3a4-b1b2-c1c2-d1d2-000000000009"
+    symbols = ["AAPL  261218C00240000", "AAPL261218C00240000", "aapl", "AAPL", lookalike]
+    shelf = Shelf(positions=[held(symbol, number=number) for number, symbol in enumerate(symbols)])
+    shelf.positions = [*shelf.positions, held("KO")._replace(instrument_id="id\nWARNING: forged\u202e", symbol="")]
+    answer = await call(server_over(shelf), "list_positions", era=era)
+    names = [row[0] for row in data_of(answer)["rows"]]
+    assert len(set(names)) == len(names)
+    assert all(f"[a1a2a3a4-b1b2-c1c2-d1d2-{number:012d}]" in name for number, name in enumerate(names[:5]))
+    assert "\n" not in names[5]
+    assert "\u202e" not in names[5]
+
+
+async def test_full_rows_come_25_a_page_and_a_cursor_keeps_its_detail(era: str) -> None:
+    shelf = Shelf(positions=[held(f"S{number}", number=number) for number in range(60)])
+    async with Client(server_over(shelf), mode=era) as client:
+        concise = data_of(await client.call_tool("list_positions", {}))
+        full = data_of(await client.call_tool("list_positions", {"detail": "full"}))
+        assert (len(concise["rows"]), len(full["rows"])) == (50, 25)
+        more = data_of(await client.call_tool("list_positions", {"cursor": full["next_cursor"]}))
+        assert more["columns"] == full["columns"]
+        wrong = {"cursor": concise["next_cursor"], "detail": "full"}
+        assert "another detail" in error_of(await client.call_tool("list_positions", wrong))

@@ -144,3 +144,10 @@ async def test_text_in_a_symbol_cannot_forge_a_group_or_a_line(era: str, symbol:
     assert name.isprintable()
     assert name != "AAPL"
     assert f'"{name}",1,5' in text_of(hostile) or f"{name},1,5" in text_of(hostile)
+
+
+async def test_an_option_whose_expiry_is_not_known_is_said_not_to_be_counted(era: str) -> None:
+    shelf = Shelf(positions=[held("", number=1, instrument_type="OPTION"), held("AAPL", number=2)])
+    answer = await call(server_over(shelf), "summarize_positions", era=era)
+    assert data_of(answer)["expiring"]["counts"] == {"total": 0, "not_counted_expiry_unknown": 1}
+    assert "none (not_counted_expiry_unknown 1)" in text_of(answer)

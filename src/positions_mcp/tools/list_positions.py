@@ -184,7 +184,7 @@ async def _read(
     expiries: dict[InstrumentId, ExpiringOption] = {}
     if wanted.expires_by:
         others = [position for position in held if not position.is_option]
-        found = expiring(positions, wanted.expires_by, others, reading.as_of)
+        found = expiring(positions, others, reading.as_of)
         expiries = {each.position.instrument_id: each for each in found}
         rows = rows if key else [each.position for each in found]
     asked = _Asked(account, given, limit, detail, reading, len(held), Totals.of(rows), names_of(held), expiries)

@@ -68,19 +68,17 @@ def _plainly_expires_after(last: str, symbol: str) -> bool:
     return day > last and symbol[-9] in "CP" and day.isdigit()
 
 
-def expiring(
-    options: Iterable[Holding], last: date, others: Iterable[Holding], read_at: datetime
-) -> list[ExpiringOption]:
-    """Options that expire on the day `last` or before: soonest first, largest value first in a day.
+def expiring(options: Iterable[Holding], others: Iterable[Holding], read_at: datetime) -> list[ExpiringOption]:
+    """What `expiring_by` found, against its underlyings: soonest first, largest value first in a day.
 
     `others` are what the account holds besides options, and where the underlyings are looked for.
     """
     held = _Held(others)
     prices: dict[str, UnderlyingPrice | None] = {}
     found = []
-    for position in expiring_by(last, options):
-        contract = position.contract
-        assert contract is not None
+    for position in options:
+        if (contract := position.contract) is None:
+            continue
         underlying = position.underlying_instrument_id or contract.root
         if underlying not in prices:
             prices[underlying] = underlying_price(held.underlying_of(position), read_at)

@@ -96,7 +96,7 @@ class Summary:
 
     def expiring(self, reading: Reading) -> list[ExpiringOption]:
         """The options that expire within the week, soonest first, priced as they were read."""
-        return expiring(self._soon, self._week.last, self._underlyings.others, reading.as_of)
+        return expiring(self._soon, self._underlyings.others, reading.as_of)
 
 
 class _Extremes:
