@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"domain", "ports", "clock"},
     "store": {"domain", "ports", "endorsement"},
     "desk": {"domain", "ports", "guard"},
-    "paper": {"ports", "clock", "market_calendar", "packaged", "domain.sessions"},
+    "paper": {"ports", "clock", "market_calendar", "packaged", "domain.account.sessions"},
     "tools": {"domain", "ports", "guard"},
     "resources": {"domain", "ports", "guard", "tools"},
     "prompts": {"domain", "ports", "packaged"},

@@ -17,7 +17,7 @@ from positions_mcp import __version__
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.paper import PaperExchange
 from positions_mcp.server import build_server, instructions
 from positions_mcp.settings import load

@@ -19,8 +19,8 @@ from anyio.abc import Process
 from mcp import Client, StdioServerParameters
 
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperExchange
 from positions_mcp.store import DEFAULT_FILE, open_store

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from positions_mcp.domain.errors import ConfigurationError
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Channel
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.settings import live_access, load
 
 LIVE = {"mode": "live", "accounts": [7]}

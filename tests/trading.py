@@ -23,8 +23,8 @@ from positions_mcp.api import PositionsClient
 from positions_mcp.cli.composition import Venue, guard_parts, open_deps, open_operations
 from positions_mcp.cli.paper_transport import PaperTransport
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.supervision import JournalEntry
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.supervision import JournalEntry
 from positions_mcp.guard.signatures import Hardness
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange

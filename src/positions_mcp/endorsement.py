@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from positions_mcp.domain.plans import canonical_json
-from positions_mcp.domain.supervision import Approver
+from positions_mcp.domain.operation.plan import canonical_json
+from positions_mcp.domain.operation.supervision import Approver
 
 
 def endorsed(public_key: str) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Container
 from datetime import date, datetime, time, timedelta
 from functools import cache
 
-from positions_mcp.domain.sessions import NEW_YORK, MarketState, Session, new_york_day
+from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, Session, new_york_day
 
 _OPEN = time(9, 30)
 _CLOSE = time(16, 0)

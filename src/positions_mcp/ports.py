@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
 
+    from positions_mcp.domain.account.orders import Order
+    from positions_mcp.domain.account.positions import Book, Holding, Reading
+    from positions_mcp.domain.account.sessions import MarketState, Session
+    from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
-    from positions_mcp.domain.instructions import Instruction, InstructionRequest
-    from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
-    from positions_mcp.domain.orders import Order
-    from positions_mcp.domain.plans import Mode, Plan
-    from positions_mcp.domain.positions import Book, Holding, Reading
-    from positions_mcp.domain.records import Response
-    from positions_mcp.domain.sessions import MarketState, Session
-    from positions_mcp.domain.states import Stage
-    from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
+    from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
+    from positions_mcp.domain.operation.plan import Mode, Plan
+    from positions_mcp.domain.operation.records import Response
+    from positions_mcp.domain.operation.states import Stage
+    from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
 
 OnPage = Callable[[int, int | None], Awaitable[None]]
 """Told (rows read so far, total rows or None) after each page of a listing."""

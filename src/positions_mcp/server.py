@@ -39,7 +39,7 @@ from pydantic import AnyUrl
 
 from positions_mcp import __version__, resources
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
 from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.tools._late import LateDeps, OpenDeps, deps_of, late_tools

@@ -27,11 +27,11 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from positions_mcp.domain.deadlines import DeadlineRule
 from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Channel, Policy
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.packaged import config_dir
 
 PREFIX = "POSITIONS_MCP_"
@@ -82,7 +82,7 @@ class PaperSettings(_Section):
 
 
 class TradingSettings(_Section):
-    """What may be asked for. See `positions_mcp.domain.policy.Policy` for each limit."""
+    """What may be asked for. See `positions_mcp.domain.operation.policy.Policy` for each limit."""
 
     enabled: bool | None = None
     allow_instruments: frozenset[str] = frozenset()

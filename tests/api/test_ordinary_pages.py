@@ -14,10 +14,10 @@ from api.loopback import ACCOUNT, data, position, serving
 from positions_mcp.api._http import Answer
 from positions_mcp.api._ordinary import OrdinaryPositions, read_holdings
 from positions_mcp.api._wire import RowReader, read_ordinary_page, read_record, read_reply
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.enums import SecurityType
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.positions import Holding, Position
+from positions_mcp.domain.exercise.instructions import Instruction
 
 OPTION = "b1b2b3b4-c1c2-d1d2-e1e2-e3e4e5e6e7e8"
 

@@ -13,7 +13,7 @@ import pytest
 from api.paper_book import ACCOUNT, Dialect, PaperDesk, paper_desk
 from positions_mcp.domain.enums import InstructionStatus, InstructionType, OrderSide, PositionSortKey, SortDirection
 from positions_mcp.domain.errors import Forbidden, NotFound, RequestRejected, Unauthenticated
-from positions_mcp.domain.instructions import InstructionRequest
+from positions_mcp.domain.exercise.instructions import InstructionRequest
 
 pytestmark = pytest.mark.parametrize("dialect", ["seed", "current"])
 NOBODY = "11111111-2222-3333-4444-555555555555"

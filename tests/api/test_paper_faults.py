@@ -23,8 +23,8 @@ from positions_mcp.domain.errors import (
     Sent,
     Unauthenticated,
 )
-from positions_mcp.domain.instructions import InstructionRequest
-from positions_mcp.domain.records import Response
+from positions_mcp.domain.exercise.instructions import InstructionRequest
+from positions_mcp.domain.operation.records import Response
 from positions_mcp.paper import KINDS, OPERATIONS
 
 DIALECTS: tuple[Dialect, ...] = ("seed", "current")

@@ -11,7 +11,7 @@ from api.loopback import AAPL, ACCOUNT, CALL, INSTRUCTION, KEY, ORDER, data, ins
 from positions_mcp import __version__
 from positions_mcp.domain.enums import InstructionStatus, InstructionType, OrderStatus, PositionType, SecurityType
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.instructions import InstructionRequest
+from positions_mcp.domain.exercise.instructions import InstructionRequest
 
 ROW = InstructionRequest(
     instrument_id=CALL, instruction_type=InstructionType.EXERCISE, quantity=2, instruction_id="mine-1"

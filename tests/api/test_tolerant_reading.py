@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from api.loopback import AAPL, ACCOUNT, instruction, order, position
 from positions_mcp.api._http import Answer
 from positions_mcp.api._wire import RowReader, read_reply
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import InstructionStatus, OrderStatus, PositionType, SecurityType, TimeInForce
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.positions import Position
-from positions_mcp.domain.records import UnreadableRow
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.operation.records import UnreadableRow
 
 POSITIONS = RowReader(Position)
 ORDERS = RowReader(Order)

@@ -42,7 +42,7 @@ from positions_mcp.domain.errors import (
     Unauthenticated,
     UpstreamError,
 )
-from positions_mcp.domain.instructions import InstructionRequest
+from positions_mcp.domain.exercise.instructions import InstructionRequest
 
 ROW = InstructionRequest(instrument_id=CALL, instruction_type=InstructionType.EXERCISE, quantity=1, instruction_id="k")
 WRITES: dict[str, Callable[[PositionsClient], Awaitable[Any]]] = {

@@ -24,8 +24,8 @@ from pexpect.fdpexpect import fdspawn
 
 from positions_mcp.cli.composition import guard_parts, open_operations, open_venue
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.states import OperationState, Stage
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.guard.service import Guard
 from positions_mcp.guard.signatures import Hardness, new_approver
 from positions_mcp.paper.exchange import PaperExchange

@@ -9,7 +9,7 @@ import pexpect
 import pytest
 
 from cli.person import FRIDAY, PASSPHRASE, TIMEOUT_S, Place, StandingClock
-from positions_mcp.domain.states import OperationState
+from positions_mcp.domain.operation.states import OperationState
 
 PROMPT = "Passphrase to APPROVE in PAPER"
 WAITING = "APPROVED - NOT SENT"

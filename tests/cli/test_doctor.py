@@ -18,9 +18,9 @@ from positions_mcp.cli.doctor_live import _compare_clocks
 from positions_mcp.cli.drift import drift_of
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.supervision import Halt
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.paper import DEFAULT_KEY, PaperExchange
 from positions_mcp.store import DEFAULT_FILE, open_store
 from tools.serving import StandingClock

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from cli.person import PASSPHRASE, Place, Typing
-from positions_mcp.domain.states import OperationState
+from positions_mcp.domain.operation.states import OperationState
 
 ACCOUNT_PROMPT = "Type the account number to flatten it"
 PASSPHRASE_PROMPT = "Passphrase to SEND now:"

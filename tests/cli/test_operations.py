@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from cli.person import PASSPHRASE, Place
-from positions_mcp.domain.operations import Conclusion
-from positions_mcp.domain.states import OperationState
+from positions_mcp.domain.operation.operation import Conclusion
+from positions_mcp.domain.operation.states import OperationState
 
 CONCLUSION = "type what is true (took effect / did not take effect):"
 WHY = "How do you know"

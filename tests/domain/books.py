@@ -8,8 +8,8 @@ from decimal import Decimal
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.positions import Book, Position
 
 POSITIONS = TypeAdapter(Position)
 """Makes positions of rows."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from domain.instruction_samples import book, position
+from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exercise import consequence_cards
-from positions_mcp.domain.exercise_cards import CardRow, ConsequenceCard
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.exercise.cards import CardRow, ConsequenceCard
+from positions_mcp.domain.exercise.consequences import consequence_cards
 
 READ = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 NOW = READ + timedelta(minutes=2)

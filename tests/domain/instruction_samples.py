@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from domain.books import POSITIONS
-from positions_mcp.domain.batch import SubmitAnswer, batch_report
-from positions_mcp.domain.batch_rows import BatchReport
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.batch.report import SubmitAnswer, batch_report
+from positions_mcp.domain.batch.rows import BatchReport
 from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstrumentId
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.plans import InstructionTarget
-from positions_mcp.domain.positions import Book, Position
-from positions_mcp.domain.records import Metadata, Problem, Response, UnreadableRow
+from positions_mcp.domain.operation.plan import InstructionTarget
+from positions_mcp.domain.operation.records import Metadata, Problem, Response, UnreadableRow
 
 ACCOUNT = AccountId(19816)
 Dialect = Literal["seed", "current"]

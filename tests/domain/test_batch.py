@@ -17,11 +17,11 @@ from domain.instruction_samples import (
     report,
     responded,
 )
-from positions_mcp.domain.batch import SubmitAnswer, batch_report
-from positions_mcp.domain.batch_reasons import NextStep
+from positions_mcp.domain.batch.reasons import NextStep
+from positions_mcp.domain.batch.report import SubmitAnswer, batch_report
 from positions_mcp.domain.errors import NothingSent, OutcomeUnknown, RequestRejected, Sent
 from positions_mcp.domain.ids import NIL_UUID
-from positions_mcp.domain.records import Problem, UnreadableRow
+from positions_mcp.domain.operation.records import Problem, UnreadableRow
 
 BOTH_MIXED = ("sent", "rejected")
 REJECTED, UNKNOWN, MISSING = ("rejected",) * 2, ("unknown",) * 2, ("missing",) * 2

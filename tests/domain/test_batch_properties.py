@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.instruction_samples import ACCOUNT, answer_to, outcomes, planned, responded, target, uuid_of
-from positions_mcp.domain.batch import SubmitAnswer, batch_report
-from positions_mcp.domain.batch_reasons import NextStep
-from positions_mcp.domain.batch_rows import RowOutcome
+from positions_mcp.domain.batch.reasons import NextStep
+from positions_mcp.domain.batch.report import SubmitAnswer, batch_report
+from positions_mcp.domain.batch.rows import RowOutcome
 from positions_mcp.domain.errors import Sent
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import NIL_UUID
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.plans import InstructionTarget
-from positions_mcp.domain.records import UnreadableRow
+from positions_mcp.domain.operation.plan import InstructionTarget
+from positions_mcp.domain.operation.records import UnreadableRow
 
 STATUSES = ["SENT", "ACCEPTED", "REJECTED", "ENGINE_REJECTED", "UNKNOWN", "CANCELLED", "NEW_IN_2027"]
 ANSWER_STATUSES = [200, 202, 207, 302, 400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504]

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from domain.exercise_samples import CALL, NOW, PUT, READ, card, option, shares, text
 from domain.instruction_samples import book, position
+from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.quotes import Moneyness
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exercise import consequence_cards
-from positions_mcp.domain.exercise_cards import CardRow
-from positions_mcp.domain.moneyness import Moneyness
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.exercise.cards import CardRow
+from positions_mcp.domain.exercise.consequences import consequence_cards
 
 
 @pytest.mark.requirement("I-04", "A-01")

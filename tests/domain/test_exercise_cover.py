@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from domain.exercise_samples import CALL, NOW, PUT, READ, card, option, shares, text
 from domain.instruction_samples import answer_to, book, target, uuid_of
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exercise import (
+from positions_mcp.domain.exercise.cards import CardRow
+from positions_mcp.domain.exercise.consequences import (
     cancel_lines,
     consequence_cards,
     measure_of_instruction,
     quantities_after,
     with_underlyings,
 )
-from positions_mcp.domain.exercise_cards import CardRow
-from positions_mcp.domain.exposure import expected_quantities
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.portfolio.exposure import expected_quantities
 
 SHORT_CALL = "AAPL261218C00210000"
 

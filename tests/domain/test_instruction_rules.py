@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.instruction_samples import answer_to, book, position, target, uuid_of
-from positions_mcp.domain.deadlines import DeadlineRule
-from positions_mcp.domain.instruction_rows import CheckedBatch, CheckedRow, InstructionRow, Rule
-from positions_mcp.domain.instruction_rules import MOST_ROWS, check_instructions
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, Rule
+from positions_mcp.domain.exercise.rules import MOST_ROWS, check_instructions
 from positions_mcp.market_calendar import NewYorkCalendar
 
 CALENDAR = NewYorkCalendar()

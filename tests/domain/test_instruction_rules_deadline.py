@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.instruction_samples import book, position
-from positions_mcp.domain.deadlines import DeadlineRule, expiry_session
-from positions_mcp.domain.instruction_rows import CheckedRow, InstructionRow, Rule
-from positions_mcp.domain.instruction_rules import check_instructions
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
+from positions_mcp.domain.exercise.rows import CheckedRow, InstructionRow, Rule
+from positions_mcp.domain.exercise.rules import check_instructions
 from positions_mcp.market_calendar import NewYorkCalendar
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from positions_mcp.domain.account.listings import MOST_KEPT, Listings, page_of
 from positions_mcp.domain.errors import CursorExpired, InvalidInput
-from positions_mcp.domain.listings import MOST_KEPT, Listings, page_of
 from tools.serving import CountingIds, StandingClock
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from domain.books import book_of, identifier
-from positions_mcp.domain.moneyness import Moneyness
+from positions_mcp.domain.account.quotes import Moneyness
 from positions_mcp.domain.portfolio.expiring import Week, expiring, expiring_by
 from tools.serving import held
 

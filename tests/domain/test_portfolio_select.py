@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.books import book_of, books, identifier
+from positions_mcp.domain.account.positions import Book, Side
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.portfolio.select import Filter, largest_first, select, sort
-from positions_mcp.domain.positions import Book, Side
 from tools.serving import held
 
 CALL = "AAPL  281215C00195000"

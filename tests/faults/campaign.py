@@ -28,10 +28,10 @@ from positions_mcp.cli.paper_transport import PaperTransport
 from positions_mcp.clock import RandomIds
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.batch import Checkpoint, no_checkpoint
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.service import Guard

@@ -29,9 +29,9 @@ from faults.campaign import (
 )
 from positions_mcp.api import PositionsClient
 from positions_mcp.domain.errors import PositionsError
-from positions_mcp.domain.instruction_rows import InstructionRow
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.exercise.rows import InstructionRow
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.service import Guard
 from positions_mcp.guard.signatures import Hardness

@@ -12,10 +12,10 @@ from typing import Any
 from guard.desk import CALLER, Desk, desk
 from guard.exchange import ACCOUNT, Exchange, StandingClock, held, instrument
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
+from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
+from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId, InstructionId
-from positions_mcp.domain.instruction_rows import InstructionRow
-from positions_mcp.domain.instructions import Instruction, InstructionRequest
-from positions_mcp.domain.records import Metadata, Response
+from positions_mcp.domain.operation.records import Metadata, Response
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from guard.exchange import ACCOUNT, CountingIds, Exchange, StandingClock, held
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.guard.batch import Checkpoint, no_checkpoint
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.planner import Planned

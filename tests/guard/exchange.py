@@ -13,14 +13,14 @@ from decimal import Decimal
 from typing import Any
 
 from domain.books import POSITIONS
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType, SecurityType, TimeInForce
 from positions_mcp.domain.errors import ReadFailed
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
-from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.instruments import parse_option_symbol
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.positions import Book, Position
-from positions_mcp.domain.records import Metadata, Response
+from positions_mcp.domain.operation.records import Metadata, Response
 from positions_mcp.ports import OnPage
 
 ACCOUNT = AccountId(19816)

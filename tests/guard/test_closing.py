@@ -8,7 +8,7 @@ import pytest
 
 from guard.desk import AAPL, CALLER, TSLA, desk
 from guard.exchange import instrument
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.ladder import Rung
 
 

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from guard.desk import CALLER, POLICY, Desk, desk
 from guard.exchange import ACCOUNT, FRIDAY, held, instrument, raising
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.enums import InstructionStatus, InstructionType, OrderSide, OrderStatus
 from positions_mcp.domain.errors import OutcomeUnknown, RequestRejected
-from positions_mcp.domain.exposure import exposed
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.positions import Book, Position
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.domain.portfolio.exposure import exposed
 from positions_mcp.guard.verdict import Rule
 
 CALL_195 = "AAPL280121C00195000"

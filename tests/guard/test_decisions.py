@@ -12,10 +12,10 @@ import pytest
 
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
 from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreUnavailable
-from positions_mcp.domain.operations import Decision
-from positions_mcp.domain.policy import Channel, Policy
-from positions_mcp.domain.states import OperationState, Stage
-from positions_mcp.domain.supervision import Approver
+from positions_mcp.domain.operation.operation import Decision
+from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.endorsement import succeeds
 from positions_mcp.guard import signatures
 from positions_mcp.guard.approvals import ApprovalCheck

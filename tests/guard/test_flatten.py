@@ -10,8 +10,8 @@ import pytest
 from guard.desk import AAPL, CALLER, PASSPHRASE, POLICY, TSLA, Desk, desk
 from guard.exchange import held, instrument, raising
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.verdict import Rule
 
 STRICT = Policy(

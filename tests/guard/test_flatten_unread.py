@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from guard.desk import AAPL, MSFT, PASSPHRASE, TSLA, Desk, desk
 from guard.exchange import instrument, raising
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown
-from positions_mcp.domain.operations import Conclusion
-from positions_mcp.domain.plans import HeldTarget
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.operation import Conclusion
+from positions_mcp.domain.operation.plan import HeldTarget
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.supervisor import Flattening
 from positions_mcp.guard.verdict import Rule

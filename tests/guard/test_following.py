@@ -13,8 +13,8 @@ from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
 from guard.exchange import ACCOUNT, FRIDAY, held, instrument, raising
 from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
-from positions_mcp.domain.operations import Conclusion
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.operation import Conclusion
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.service import Wait
 

@@ -13,7 +13,7 @@ from guard.desk import POLICY
 from guard.exchange import held, instrument, raising
 from positions_mcp.domain.enums import InstructionStatus, SecurityType
 from positions_mcp.domain.errors import InvalidBatch, InvalidInput, OutcomeUnknown
-from positions_mcp.domain.states import OperationState
+from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.ladder import Rung
 from positions_mcp.guard.verdict import Rule, Severity, Verdict
 

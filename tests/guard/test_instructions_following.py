@@ -12,13 +12,13 @@ import pytest
 from guard.clearing import CALL_220, PUT_220, ClearingDesk, clearing_desk, listed, number_of, row
 from guard.desk import CALLER, PASSPHRASE
 from guard.exchange import raising
-from positions_mcp.domain.batch_reasons import NextStep
-from positions_mcp.domain.batch_rows import RowOutcome
+from positions_mcp.domain.batch.reasons import NextStep
+from positions_mcp.domain.batch.rows import RowOutcome
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import NothingSent, OutcomeUnknown, Refused, RequestRejected
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.operations import Conclusion
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.operation.operation import Conclusion
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.reports import OperationReport
 
 BOTH = (row(CALL_220, quantity=2, key="k-1"), row(PUT_220, "DO_NOT_EXERCISE", 3, key="k-2"))

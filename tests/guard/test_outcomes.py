@@ -11,6 +11,7 @@ import pytest
 
 from guard.desk import AAPL, TSLA, desk
 from guard.exchange import held, instrument, raising
+from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.errors import (
     Forbidden,
@@ -21,8 +22,7 @@ from positions_mcp.domain.errors import (
     Refused,
     RequestRejected,
 )
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.verdict import Rule
 from positions_mcp.tools._reports import summary_of
 

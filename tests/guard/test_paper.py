@@ -13,9 +13,9 @@ from api.paper_book import ACCOUNT, paper_desk
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK
 from guard.exchange import CountingIds
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.service import Guard

@@ -17,8 +17,8 @@ from guard.desk import AAPL, CALLER, desk
 from guard.exchange import ACCOUNT, FRIDAY, Exchange, StandingClock, held
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.errors import InvalidInput, Refused, UnknownInstrument, UnsafeIdentifier
-from positions_mcp.domain.plans import CloseTarget, Kind, Mode, Plan
-from positions_mcp.domain.states import Stage
+from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
+from positions_mcp.domain.operation.states import Stage
 from positions_mcp.guard.planning import short_id
 from positions_mcp.guard.question import question
 from positions_mcp.guard.verdict import Rule

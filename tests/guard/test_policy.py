@@ -10,9 +10,9 @@ import pytest
 from guard.desk import AAPL, CALLER, POLICY, desk
 from guard.exchange import held, raising
 from positions_mcp.domain.errors import NothingSent, Refused
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.states import OperationState
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.ladder import Rung
 from positions_mcp.guard.verdict import Rule, Severity, Verdict
 

@@ -14,7 +14,7 @@ import pytest
 from guard import racer
 from guard.desk import desk, usual_positions
 from guard.exchange import Exchange, StandingClock
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.states import OperationState, RowState
 
 TESTS = Path(racer.__file__).parents[1]
 

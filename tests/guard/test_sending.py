@@ -11,7 +11,7 @@ import pytest
 from guard.desk import AAPL, CALLER, MSFT, PASSPHRASE, TSLA, desk
 from guard.exchange import Exchange, StandingClock, held, instrument
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.service import Wait
 from positions_mcp.store import open_store
 

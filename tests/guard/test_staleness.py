@@ -11,8 +11,8 @@ import pytest
 from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
 from guard.exchange import ACCOUNT, held, instrument, raising
 from positions_mcp.domain.errors import OutcomeUnknown, Overtaken
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.reports import OperationReport
 
 

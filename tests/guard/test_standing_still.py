@@ -11,8 +11,8 @@ import pytest
 
 from guard.desk import AAPL, PASSPHRASE, QUICK, Desk, desk
 from guard.exchange import instrument
-from positions_mcp.domain.operations import Conclusion
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.operation import Conclusion
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.supervisor import Supervisor
 
 

@@ -18,7 +18,7 @@ import pytest
 from over_http.serving import calling
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperExchange
 from positions_mcp.store import DEFAULT_FILE, open_store

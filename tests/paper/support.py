@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import DEFAULT_KEY, PaperExchange
 
 ACCOUNT = f"/v1/accounts/{19816}"

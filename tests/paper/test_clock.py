@@ -9,7 +9,7 @@ import pytest
 
 from paper.serving import command
 from paper.support import MONDAY_MORNING, POSITIONS, Opening, SettableClock, delete, http
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import BookError
 
 FRIDAY = datetime(2026, 11, 27, 12, 0, tzinfo=NEW_YORK)

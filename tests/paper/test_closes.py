@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from paper.support import MONDAY_MORNING, ORDERS, POSITIONS, Opening, SettableClock, by_symbol, delete, http
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import PaperExchange
 from positions_mcp.paper.symbols import instrument_id_of
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from paper.support import CountingIds, SettableClock
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import PaperExchange
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal

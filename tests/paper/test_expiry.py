@@ -8,7 +8,7 @@ from pathlib import Path
 
 from paper.support import INSTRUCTIONS, ORDERS, POSITIONS, Opening, SettableClock, by_symbol, delete, http
 from paper.test_instructions import AMD_CALL, APPLE_CALL, NVIDIA_PUT, row, submit
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import PaperExchange
 
 EVENING = datetime(2026, 11, 23, 18, 0, tzinfo=NEW_YORK)

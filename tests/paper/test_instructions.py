@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from paper.support import INSTRUCTIONS, Opening, SettableClock, http
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.paper.wire import NIL_ID
 

@@ -9,7 +9,7 @@ import pytest
 
 from paper.serving import command
 from paper.support import Opening, SettableClock
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperError, PaperExchange, ScenarioError
 from positions_mcp.paper.expiries import expiry_date

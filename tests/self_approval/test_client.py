@@ -9,7 +9,7 @@ import pytest
 from mcp import MCPError
 from mcp_types import ElicitResult, InputRequiredResult
 
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.plan import Mode
 from tools.serving import data_of, error_of, words_of
 from trading import Floor, Person, trading_floor, yes
 

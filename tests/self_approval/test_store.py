@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from positions_mcp.cli.composition import open_deps
-from positions_mcp.domain.operations import Decision
-from positions_mcp.domain.policy import Channel
+from positions_mcp.domain.operation.operation import Decision
+from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.server import build_server
 from positions_mcp.tools._deps import Deps
 from tools.serving import data_of, error_of, words_of

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
-from positions_mcp.domain.plans import CloseTarget, Kind, Mode, Plan
-from positions_mcp.domain.policy import Channel
-from positions_mcp.domain.states import RowState, Stage
+from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
+from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.store.operations import SqlOperationStore
 
 ACCOUNT = AccountId(19816)

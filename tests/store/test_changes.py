@@ -9,10 +9,10 @@ from decimal import Decimal
 import pytest
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused
-from positions_mcp.domain.operations import Conclusion, Operation, Resolution, Row
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.states import OperationState, RowState, Stage
-from positions_mcp.domain.supervision import Halt
+from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.states import OperationState, RowState, Stage
+from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.ports import Ledger
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import (

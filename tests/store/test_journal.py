@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from positions_mcp.domain.errors import StoreUnavailable
-from positions_mcp.domain.states import Stage
-from positions_mcp.domain.supervision import Approver, Halt
+from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.operation.supervision import Approver, Halt
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import NOW, allow, approved, claimed, finished, lease_until, plan_of, planned
 

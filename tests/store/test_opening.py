@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from positions_mcp.domain.errors import StoreUnavailable
-from positions_mcp.domain.states import Stage
+from positions_mcp.domain.operation.states import Stage
 from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import NOW, finished, plan_of, planned

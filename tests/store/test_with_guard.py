@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guard.desk import AAPL, CALLER, TSLA, desk
-from positions_mcp.domain.states import OperationState
+from positions_mcp.domain.operation.states import OperationState
 
 
 @pytest.mark.requirement("G-06", "G-14")

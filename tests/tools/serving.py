@@ -20,13 +20,13 @@ from mcp_types import CallToolResult
 from domain.books import POSITIONS
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.late_store import LateStore
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book, Position, Reading
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.positions import Book, Position, Reading
-from positions_mcp.domain.records import Response
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.records import Response
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.service import Guard
 from positions_mcp.market_calendar import NewYorkCalendar

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.plan import Mode
 from tools.serving import Shelf, call, data_of, server_over, text_of
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.exercise.instructions import Instruction
 from tools.serving import ACCOUNT, Shelf, call, data_of, error_of, held, server_over, text_of
 
 

@@ -11,8 +11,8 @@ import anyio
 import pytest
 from mcp import Client
 
+from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.positions import Book
 from positions_mcp.ports import OnPage
 from tools.serving import Shelf, data_of, held, paper_server, server_over
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.plan import Mode
 from tools.serving import data_of, error_of, text_of
 from trading import trading_floor, yes
 

@@ -11,8 +11,8 @@ from positions_mcp.api._http import Answer, Connection, Failure, Request
 from positions_mcp.api._listing import RawPage
 from positions_mcp.api._retry import Asked, ReadBudget
 from positions_mcp.api._wire import Reply, RowReader, read_ordinary_page, read_record, read_reply
-from positions_mcp.domain.positions import Holding
-from positions_mcp.domain.records import Record, Response
+from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.operation.records import Record, Response
 
 RecordT = TypeVar("RecordT", bound=Record | Holding)
 

@@ -15,9 +15,9 @@ from positions_mcp.api import _failures
 from positions_mcp.api._ordinary import Rows
 from positions_mcp.api._requests import is_page_token
 from positions_mcp.api._wire import Reply, RowReader
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.errors import InconsistentListing, Sent
-from positions_mcp.domain.positions import Holding
-from positions_mcp.domain.records import Record, Response, UnreadableRow
+from positions_mcp.domain.operation.records import Record, Response, UnreadableRow
 
 RecordT = TypeVar("RecordT", bound=Record | Holding)
 

@@ -18,8 +18,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 from positions_mcp.api._document import exact_number
+from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.money import LARGEST_MAGNITUDE, MOST_DIGITS, ZERO
-from positions_mcp.domain.positions import Holding, Position
 
 if TYPE_CHECKING:
     import msgspec

@@ -15,7 +15,7 @@ from positions_mcp.api._http import Request
 from positions_mcp.domain import ids
 from positions_mcp.domain.enums import OrderStatus, PositionSortKey, SortDirection
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
-from positions_mcp.domain.instructions import InstructionRequest
+from positions_mcp.domain.exercise.instructions import InstructionRequest
 from positions_mcp.domain.instruments import parse_option_symbol
 
 LARGEST_PAGE = 1000

@@ -19,9 +19,9 @@ from pydantic_core import PydanticCustomError
 from positions_mcp.api._document import decode
 from positions_mcp.api._http import Answer
 from positions_mcp.api._ordinary import Rows, rows_and_metadata
+from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.money import is_sensible
-from positions_mcp.domain.positions import Holding, Position
-from positions_mcp.domain.records import Metadata, Problem, Record, UnreadableRow
+from positions_mcp.domain.operation.records import Metadata, Problem, Record, UnreadableRow
 from positions_mcp.domain.text import clean
 
 RecordT = TypeVar("RecordT", bound=Record | Holding)

@@ -21,13 +21,13 @@ from positions_mcp.api._ordinary import OrdinaryPositions, read_holdings
 from positions_mcp.api._retry import ReadBudget
 from positions_mcp.api._wire import RowReader
 from positions_mcp.clock import SystemClock
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book, Holding, Position, Reading, Whole
 from positions_mcp.domain.enums import OrderStatus, PositionSortKey, SortDirection
 from positions_mcp.domain.errors import ConfigurationError, InconsistentListing
+from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
 from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
-from positions_mcp.domain.instructions import Instruction, InstructionRequest
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.positions import Book, Holding, Position, Reading, Whole
-from positions_mcp.domain.records import Record, Response
+from positions_mcp.domain.operation.records import Record, Response
 
 if TYPE_CHECKING:
     import httpx

@@ -13,8 +13,8 @@ from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.words import for_a_person, money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.states import OperationState, Stage
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.supervisor import Supervisor
 

@@ -11,7 +11,7 @@ from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.words import instant
 from positions_mcp.domain.errors import InvalidInput, Refused
-from positions_mcp.domain.supervision import Approver
+from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.guard.signatures import SHORTEST_PASSPHRASE, check_passphrase
 
 _ADVICE = (

@@ -18,7 +18,7 @@ from positions_mcp.cli.late_store import LateStore
 from positions_mcp.cli.paper_transport import paper_transport
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings, default_data_dir, live_access

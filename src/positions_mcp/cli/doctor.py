@@ -23,10 +23,10 @@ from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.cli.words import WIDTH, instant, money_at_stake
 from positions_mcp.clock import SystemClock
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.errors import ConfigurationError, PositionsError
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Channel
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.packaged import config_dir, prompts_dir

@@ -13,11 +13,11 @@ from positions_mcp.api.server_time import server_time
 from positions_mcp.cli.composition import open_venue
 from positions_mcp.cli.drift import Drift, drift_of
 from positions_mcp.clock import SystemClock
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.errors import PositionsError, ReadFailed
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.positions import Position
-from positions_mcp.domain.records import Record, Response
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.operation.records import Record, Response
 from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:

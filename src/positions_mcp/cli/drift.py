@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import OpenEnum
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.positions import Position
-from positions_mcp.domain.records import Record
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.operation.records import Record
 from positions_mcp.domain.text import label
 
 RecordT = TypeVar("RecordT", bound=Record | Position)

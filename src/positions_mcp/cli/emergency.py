@@ -20,8 +20,8 @@ from positions_mcp.cli.terminal import Terminal
 from positions_mcp.cli.words import paragraph
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError, PositionsError, StoreUnavailable
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.supervision import Approver
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.settings import load
 from positions_mcp.store import DEFAULT_FILE, open_store
 from positions_mcp.store.operations import SqlOperationStore

@@ -22,8 +22,8 @@ from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import Refused, StoreUnavailable
 from positions_mcp.domain.ids import account_id
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.service import Guard
 from positions_mcp.guard.supervisor import Flattening, Supervisor

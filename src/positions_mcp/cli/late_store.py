@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from positions_mcp.domain.errors import ConfigurationError, StoreUnavailable
-from positions_mcp.domain.supervision import StoreStatus
+from positions_mcp.domain.operation.supervision import StoreStatus
 
 if TYPE_CHECKING:
     from positions_mcp.store.operations import SqlOperationStore

@@ -12,8 +12,8 @@ from positions_mcp.cli.record import on_error, open_record
 from positions_mcp.cli.watching import followed
 from positions_mcp.cli.words import instant, operation_text, paragraph, table
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.supervision import JournalEntry
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.supervision import JournalEntry
 from positions_mcp.guard.question import question
 from positions_mcp.guard.reports import report
 

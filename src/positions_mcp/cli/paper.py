@@ -168,7 +168,7 @@ def _fault(args: argparse.Namespace, directory: Path) -> int:
 
 
 def _clock(args: argparse.Namespace, directory: Path) -> int:
-    from positions_mcp.domain.sessions import NEW_YORK
+    from positions_mcp.domain.account.sessions import NEW_YORK
 
     exchange = _open(directory)
     try:

@@ -18,8 +18,8 @@ from positions_mcp.cli.composition import guard_parts, open_operations, open_ven
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.supervisor import Supervisor

@@ -15,7 +15,7 @@ from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.watching import evidence, followed
 from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
 from positions_mcp.domain.errors import InvalidInput, Refused
-from positions_mcp.domain.operations import Conclusion, Operation, Row
+from positions_mcp.domain.operation.operation import Conclusion, Operation, Row
 
 _INTERRUPTED = 130
 

@@ -10,7 +10,7 @@ from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.cli.words import instant, table
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.settings import load
 
 _ONCE = (

@@ -9,8 +9,8 @@ from positions_mcp.cli.words import instant, order_text
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError, UpstreamError
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operations import Operation, Row, SentOrder
-from positions_mcp.domain.plans import CloseTarget, HeldTarget, Target
+from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Target
 from positions_mcp.domain.text import label
 from positions_mcp.guard.parts import Parts
 from positions_mcp.guard.reports import OperationReport, report

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operations import SentOrder
-from positions_mcp.domain.plans import Mode
+from positions_mcp.domain.operation.operation import SentOrder
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.reports import OperationReport, RowReport
 

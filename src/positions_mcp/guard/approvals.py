@@ -6,9 +6,9 @@ The checks run within the transaction that claims the operation, on what is stor
 from __future__ import annotations
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operations import Decision, Operation
-from positions_mcp.domain.policy import Channel
-from positions_mcp.domain.supervision import Approver
+from positions_mcp.domain.operation.operation import Decision, Operation
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.endorsement import succeeds
 from positions_mcp.guard import signatures
 from positions_mcp.guard.blocking import in_thread

@@ -22,10 +22,10 @@ from positions_mcp.domain.errors import (
     UpstreamError,
 )
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.operations import Lease, Operation, Row
-from positions_mcp.domain.plans import Kind
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.states import RowState, Stage
+from positions_mcp.domain.operation.operation import Lease, Operation, Row
+from positions_mcp.domain.operation.plan import Kind
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.guard import last_checks
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.facts import FactReader, Facts

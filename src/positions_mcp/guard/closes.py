@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
+from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.operations import Operation, Row, SentOrder
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.plans import CloseTarget, HeldTarget, Plan
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.records import Response
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Plan
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.records import Response
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.text import label
 from positions_mcp.guard import coverage, following
 from positions_mcp.guard.facts import Facts

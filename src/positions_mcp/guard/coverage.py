@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.exposure import Exposed, Quantities, expected_quantities, exposed, nearer_zero, worsened
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.operations import Operation, SentOrder
-from positions_mcp.domain.plans import InstructionTarget, Plan
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.positions import Book, Position
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Operation, SentOrder
+from positions_mcp.domain.operation.plan import InstructionTarget, Plan
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.domain.portfolio.exposure import (
+    Exposed,
+    Quantities,
+    expected_quantities,
+    exposed,
+    nearer_zero,
+    worsened,
+)
 from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.held import instruments_of

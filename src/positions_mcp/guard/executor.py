@@ -17,7 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operations import Lease, Operation
+from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.guard.batch import Batch, Means
 from positions_mcp.guard.blocking import in_thread
 

@@ -7,17 +7,17 @@ from decimal import Decimal
 
 import anyio
 
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import UpstreamError
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.outstanding import Outstanding
-from positions_mcp.domain.plans import InstructionTarget, Kind, Mode
-from positions_mcp.domain.positions import Book
-from positions_mcp.domain.sessions import new_york_day
-from positions_mcp.domain.states import RowState
-from positions_mcp.domain.supervision import Halt
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import InstructionTarget, Kind, Mode
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.ports import (
     Clock,

@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
 from positions_mcp.domain.ids import OrderId
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.operations import Conclusion, Operation, Resolution, Row, SentOrder
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.plans import CloseTarget, HeldTarget
-from positions_mcp.domain.positions import Book
-from positions_mcp.domain.sessions import new_york_day
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row, SentOrder
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.held import left_of

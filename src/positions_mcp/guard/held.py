@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId, instrument_id, is_uuid
-from positions_mcp.domain.plans import CloseTarget, HeldTarget
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.domain.positions import Book, Position
 from positions_mcp.domain.text import label
 
 EVERYTHING = "EVERYTHING"

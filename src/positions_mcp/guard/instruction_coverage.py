@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.quotes import find_underlying, is_exercised_by_exception, underlying_price
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exercise import quantities_after, with_underlyings
-from positions_mcp.domain.exercise_cards import CardRow
-from positions_mcp.domain.exposure import Exposed, Quantities, exposed, worsened
+from positions_mcp.domain.exercise.cards import CardRow
+from positions_mcp.domain.exercise.consequences import quantities_after, with_underlyings
 from positions_mcp.domain.ids import InstructionId
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.moneyness import find_underlying, is_exercised_by_exception, underlying_price
-from positions_mcp.domain.plans import CancelTarget, InstructionTarget, Kind, Plan
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.positions import Book, Position
-from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Kind, Plan
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, exposed, worsened
 from positions_mcp.guard.coverage import counted_on
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.verdict import Finding, Rule, Severity

@@ -10,17 +10,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from positions_mcp.domain.batch import SubmitAnswer, batch_report, followed
-from positions_mcp.domain.batch_reasons import NextStep
-from positions_mcp.domain.batch_rows import BatchReport, KeyEcho, RowOutcome, RowReport
+from positions_mcp.domain.batch.reasons import NextStep
+from positions_mcp.domain.batch.report import SubmitAnswer, batch_report, followed
+from positions_mcp.domain.batch.rows import BatchReport, KeyEcho, RowOutcome, RowReport
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import ReadFailed, Sent
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operations import Conclusion, Operation, Resolution, Row
-from positions_mcp.domain.plans import CancelTarget
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
+from positions_mcp.domain.operation.plan import CancelTarget
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.following import PROGRAM

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId, InstructionId
-from positions_mcp.domain.instruction_rows import InstructionRow
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.plans import InstructionTarget, Kind, Plan, canonical_json, request_key
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import InstructionTarget, Kind, Plan, canonical_json, request_key
 from positions_mcp.domain.text import label
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.facts import Facts

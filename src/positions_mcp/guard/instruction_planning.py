@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from positions_mcp.domain.deadlines import DeadlineRule, TradingDays
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.quotes import find_underlying, underlying_price
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import InvalidBatch, InvalidInput
-from positions_mcp.domain.exercise import cancel_lines, consequence_cards, measure_of_instruction
-from positions_mcp.domain.exercise_cards import CardRow, ConsequenceCard
-from positions_mcp.domain.exposure import Measure
+from positions_mcp.domain.exercise.cards import CardRow, ConsequenceCard
+from positions_mcp.domain.exercise.consequences import cancel_lines, consequence_cards, measure_of_instruction
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow
+from positions_mcp.domain.exercise.rules import check_instructions
 from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, instrument_id, is_uuid
-from positions_mcp.domain.instruction_rows import CheckedBatch, CheckedRow, InstructionRow
-from positions_mcp.domain.instruction_rules import check_instructions
-from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import ZERO
-from positions_mcp.domain.moneyness import find_underlying, underlying_price
-from positions_mcp.domain.plans import CancelTarget, InstructionTarget, Kind, Mode, Plan
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.positions import Book, Position
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Kind, Mode, Plan
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.portfolio.exposure import Measure
 from positions_mcp.domain.text import label
 from positions_mcp.guard.coverage import counted_on
 from positions_mcp.guard.facts import Facts

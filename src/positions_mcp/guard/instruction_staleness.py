@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from positions_mcp.domain.deadlines import TradingDays
+from positions_mcp.domain.account.quotes import is_exercised_by_exception
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.exercise import measure_of_instruction
-from positions_mcp.domain.exposure import Measure
-from positions_mcp.domain.instruction_rows import InstructionRow
+from positions_mcp.domain.exercise.consequences import measure_of_instruction
+from positions_mcp.domain.exercise.cutoffs import TradingDays
+from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.moneyness import is_exercised_by_exception
-from positions_mcp.domain.operations import Reservation
-from positions_mcp.domain.plans import CancelTarget, InstructionTarget, Plan
-from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.operation.operation import Reservation
+from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Plan
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.portfolio.exposure import Measure
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.instruction_coverage import card_row
 from positions_mcp.guard.instruction_planning import cancellable, check, measure_of_cancel, price_of, whole

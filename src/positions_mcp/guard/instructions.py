@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from positions_mcp.domain.batch import SubmitAnswer, batch_report
-from positions_mcp.domain.batch_rows import BatchReport, KeyEcho, RowReport, UnexpectedRow
+from positions_mcp.domain.batch.report import SubmitAnswer, batch_report
+from positions_mcp.domain.batch.rows import BatchReport, KeyEcho, RowReport, UnexpectedRow
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import NothingSent, StoreUnavailable, UpstreamError
+from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.instructions import Instruction, InstructionRequest
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operations import Operation, Row
-from positions_mcp.domain.plans import CancelTarget, Kind, Mode, Plan
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.records import Response
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Operation, Row
+from positions_mcp.domain.operation.plan import CancelTarget, Kind, Mode, Plan
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.records import Response
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard import instruction_following
 from positions_mcp.guard.blocking import in_thread

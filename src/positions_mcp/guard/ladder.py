@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 
-from positions_mcp.domain.plans import Frozen, Plan
-from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.operation.plan import Frozen, Plan
+from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.guard.verdict import Verdict
 
 

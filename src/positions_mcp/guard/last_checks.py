@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import TypeAlias
 
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.policy import Channel, Policy
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard import coverage, scopes
 from positions_mcp.guard.facts import Facts, Record
 from positions_mcp.guard.rules import desk_threshold, judge, judge_record

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.plans import Frozen
-from positions_mcp.domain.policy import Policy
-from positions_mcp.domain.sessions import new_york_day
-from positions_mcp.domain.supervision import Halt, StoreStatus
+from positions_mcp.domain.operation.plan import Frozen
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.supervision import Halt, StoreStatus
 from positions_mcp.guard.parts import Parts
 
 

@@ -13,9 +13,9 @@ import anyio
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.plans import Kind, Mode
-from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Kind, Mode
+from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.batch import Checkpoint, Means, no_checkpoint
 from positions_mcp.guard.blocking import in_thread

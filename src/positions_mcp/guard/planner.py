@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.instruments import parse_option_symbol
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.plans import Kind, Plan, Target, request_key
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Kind, Plan, Target, request_key
 from positions_mcp.domain.text import label
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.facts import Facts

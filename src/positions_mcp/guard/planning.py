@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.sessions import NEW_YORK, MarketState
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.plans import HeldTarget, Kind, Mode, Plan, Target
-from positions_mcp.domain.policy import Policy
+from positions_mcp.domain.operation.plan import HeldTarget, Kind, Mode, Plan, Target
+from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.domain.positions import Book, Position
-from positions_mcp.domain.sessions import NEW_YORK, MarketState
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.rules import judge

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.plans import (
+from positions_mcp.domain.operation.plan import (
     CancelTarget,
     CloseTarget,
     HeldTarget,

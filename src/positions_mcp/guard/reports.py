@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from positions_mcp.domain.batch_rows import BatchReport
+from positions_mcp.domain.batch.rows import BatchReport
 from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operations import Operation, Row, SentOrder
-from positions_mcp.domain.plans import (
+from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
+from positions_mcp.domain.operation.plan import (
     CancelTarget,
     CloseTarget,
     Frozen,
@@ -21,7 +21,7 @@ from positions_mcp.domain.plans import (
     Mode,
     Target,
 )
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.closes import DEVIATED_BY
 from positions_mcp.guard.instruction_following import batch_of
 from positions_mcp.guard.targets import traded_value

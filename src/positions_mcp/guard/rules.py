@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.quotes import as_root
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.moneyness import as_root
-from positions_mcp.domain.plans import Kind, Mode, Plan, Target
-from positions_mcp.domain.policy import Channel, Policy
-from positions_mcp.domain.positions import Book
+from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
+from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard import coverage, instruction_coverage, scopes
 from positions_mcp.guard.facts import Facts, Record

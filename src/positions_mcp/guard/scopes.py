@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from positions_mcp.domain.batch_reasons import NextStep
-from positions_mcp.domain.operations import Operation, Row
-from positions_mcp.domain.plans import InstructionTarget, Plan, Target
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.batch.reasons import NextStep
+from positions_mcp.domain.operation.operation import Operation, Row
+from positions_mcp.domain.operation.plan import InstructionTarget, Plan, Target
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.facts import Facts, Record
 from positions_mcp.guard.verdict import Finding, Rule, Severity
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from positions_mcp.domain.batch_rows import RowReport, UnexpectedRow
+from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
 from positions_mcp.domain.ids import InstructionId
-from positions_mcp.domain.operations import Operation, Reservation, Row, SentOrder
-from positions_mcp.domain.plans import Plan
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Operation, Reservation, Row, SentOrder
+from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.staleness import Comparison
 

@@ -20,12 +20,12 @@ from typing import Self
 import anyio
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreUnavailable
+from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId, InstructionId
-from positions_mcp.domain.instruction_rows import InstructionRow
-from positions_mcp.domain.operations import Decision, Operation
-from positions_mcp.domain.plans import Kind
-from positions_mcp.domain.policy import Channel, Policy
-from positions_mcp.domain.states import OperationState, Stage
+from positions_mcp.domain.operation.operation import Decision, Operation
+from positions_mcp.domain.operation.plan import Kind
+from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approvals import ApprovalCheck
 from positions_mcp.guard.blocking import in_thread

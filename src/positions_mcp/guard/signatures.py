@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from positions_mcp.domain.errors import InvalidInput, Refused
-from positions_mcp.domain.operations import Decision
-from positions_mcp.domain.plans import Plan, canonical_json
-from positions_mcp.domain.policy import Channel
-from positions_mcp.domain.supervision import Approver
+from positions_mcp.domain.operation.operation import Decision
+from positions_mcp.domain.operation.plan import Plan, canonical_json
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.endorsement import endorsed, verifies
 
 SHORTEST_PASSPHRASE = 12

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operations import Reservation
-from positions_mcp.domain.plans import CloseTarget, Plan
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.operation.operation import Reservation
+from positions_mcp.domain.operation.plan import CloseTarget, Plan
 from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
 from positions_mcp.guard.targets import close_target

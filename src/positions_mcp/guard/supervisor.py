@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.errors import InvalidInput, Refused, UpstreamError
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operations import Conclusion, Decision, Operation, Resolution, Row
-from positions_mcp.domain.plans import key_of
-from positions_mcp.domain.policy import Channel
-from positions_mcp.domain.positions import Book
-from positions_mcp.domain.states import Stage
-from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, Verification
+from positions_mcp.domain.operation.operation import Conclusion, Decision, Operation, Resolution, Row
+from positions_mcp.domain.operation.plan import key_of
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, Verification
 from positions_mcp.domain.text import clean
 from positions_mcp.guard import signatures
 from positions_mcp.guard.approvals import ApprovalCheck

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exposure import measure_of
+from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import instrument_id
 from positions_mcp.domain.money import ZERO, exact_product, plain, to_cents
-from positions_mcp.domain.outstanding import Outstanding
-from positions_mcp.domain.plans import CloseTarget, closing_side
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.operation.plan import CloseTarget, closing_side
+from positions_mcp.domain.portfolio.exposure import measure_of
 from positions_mcp.domain.text import label
 from positions_mcp.guard.facts import Facts
 

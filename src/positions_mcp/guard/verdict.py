@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from positions_mcp.domain.plans import Frozen
+from positions_mcp.domain.operation.plan import Frozen
 
 
 class Rule(StrEnum):

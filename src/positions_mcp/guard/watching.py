@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from positions_mcp.domain.errors import Overtaken, StoreUnavailable, UpstreamError
-from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.parts import Parts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from positions_mcp.clock import RandomIds, SystemClock
-from positions_mcp.domain.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import database
 from positions_mcp.paper.book import Book

@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 
-from positions_mcp.domain.sessions import NEW_YORK, Session, new_york_day
+from positions_mcp.domain.account.sessions import NEW_YORK, Session, new_york_day
 from positions_mcp.paper.holdings import Instrument
 from positions_mcp.paper.symbols import Contract
 from positions_mcp.ports import MarketCalendar

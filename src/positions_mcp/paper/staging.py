@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
-from positions_mcp.domain.sessions import NEW_YORK, new_york_day
+from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.paper.errors import ScenarioError
 from positions_mcp.paper.expiries import expiry_date, parse_series
 from positions_mcp.paper.generator import Generator

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused
-from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
-from positions_mcp.domain.plans import Plan
-from positions_mcp.domain.sessions import new_york_day
-from positions_mcp.domain.states import RowState, Stage
-from positions_mcp.domain.supervision import Approver, Halt
+from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
+from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.states import RowState, Stage
+from positions_mcp.domain.operation.supervision import Approver, Halt
 from positions_mcp.endorsement import succeeds
 from positions_mcp.ports import Refusing
 from positions_mcp.store import keeping, records

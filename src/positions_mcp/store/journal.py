@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from positions_mcp.domain.errors import StoreUnavailable
-from positions_mcp.domain.plans import canonical_json
-from positions_mcp.domain.supervision import JournalEntry
+from positions_mcp.domain.operation.plan import canonical_json
+from positions_mcp.domain.operation.supervision import JournalEntry
 from positions_mcp.store import keeping
 from positions_mcp.store.schema import as_text, journal
 

@@ -13,10 +13,10 @@ from sqlalchemy import func, select
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operations import Decision, Lease, Operation, Reservation, Row
-from positions_mcp.domain.plans import Mode, Plan
-from positions_mcp.domain.states import Stage
-from positions_mcp.domain.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
+from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
+from positions_mcp.domain.operation.plan import Mode, Plan
+from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
 from positions_mcp.ports import Refusing
 from positions_mcp.store import changes, journal, keeping, records, verifying
 from positions_mcp.store.engine import open_database

@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.plans import Mode, canonical_json
-from positions_mcp.domain.states import Stage
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode, canonical_json
+from positions_mcp.domain.operation.states import Stage
 from positions_mcp.store.journal import digest_of
 from positions_mcp.store.schema import as_text, decisions, operations, rows
 

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operations import Operation, Row
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.states import Stage
-from positions_mcp.domain.supervision import Approver, Halt
+from positions_mcp.domain.operation.operation import Operation, Row
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.operation.supervision import Approver, Halt
 from positions_mcp.endorsement import is_chain
 from positions_mcp.store import journal, keeping, records
 from positions_mcp.store.schema import operations

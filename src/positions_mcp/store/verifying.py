@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from positions_mcp.domain.errors import StoreUnavailable
-from positions_mcp.domain.supervision import Verification
+from positions_mcp.domain.operation.supervision import Verification
 from positions_mcp.store import journal, keeping, records
 from positions_mcp.store.schema import decisions, rows
 from positions_mcp.store.transaction import Transaction

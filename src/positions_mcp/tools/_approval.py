@@ -26,10 +26,10 @@ from mcp_types.version import is_version_at_least
 from pydantic import BaseModel, ConfigDict, Field
 
 from positions_mcp.domain.errors import Overtaken, PositionsError, Refused
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.plans import Mode, Plan
-from positions_mcp.domain.policy import Channel
-from positions_mcp.domain.states import OperationState, Stage
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode, Plan
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.ladder import Rung, Step
 from positions_mcp.guard.planner import Planned

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from mcp.server.mcpserver.context import Context
 
-from positions_mcp.domain.operations import Operation
+from positions_mcp.domain.operation.operation import Operation
 
 _CALL: ContextVar[Call] = ContextVar("positions_mcp_call")
 

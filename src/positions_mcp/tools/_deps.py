@@ -7,12 +7,12 @@ from typing import Any
 
 from mcp.server.mcpserver.context import Context
 
+from positions_mcp.domain.account.listings import Listings
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.listings import Listings
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.positions import Holding
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.service import Guard
 from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, OnPage, OrdersReader, PositionsReader

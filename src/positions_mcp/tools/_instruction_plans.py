@@ -9,9 +9,9 @@ from mcp.server.mcpserver.context import Context
 from pydantic import BaseModel, ConfigDict, Field
 
 from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId, InstructionId, instruction_id
-from positions_mcp.domain.instruction_rows import InstructionRow
-from positions_mcp.domain.plans import Kind
+from positions_mcp.domain.operation.plan import Kind
 from positions_mcp.guard.planner import Planned
 from positions_mcp.tools._approval import is_retry
 from positions_mcp.tools._callers import Caller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from positions_mcp.domain.batch_rows import BatchReport, RowOutcome, RowReport, UnexpectedRow
+from positions_mcp.domain.batch.rows import BatchReport, RowOutcome, RowReport, UnexpectedRow
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.text import clean
 

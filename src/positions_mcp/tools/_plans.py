@@ -10,7 +10,7 @@ from mcp.server.mcpserver.context import Context
 
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.plans import Kind
+from positions_mcp.domain.operation.plan import Kind
 from positions_mcp.guard.planner import Planned
 from positions_mcp.tools._approval import is_approved_at_the_desk, is_retry
 from positions_mcp.tools._callers import Caller

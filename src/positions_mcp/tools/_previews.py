@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from positions_mcp.domain.plans import Plan
+from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.ladder import Rung, Step
 from positions_mcp.guard.verdict import Verdict
 

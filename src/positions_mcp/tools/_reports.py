@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operations import SentOrder
-from positions_mcp.domain.states import OperationState, RowState
+from positions_mcp.domain.operation.operation import SentOrder
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.domain.text import clean, label
 from positions_mcp.guard.reports import OperationReport, RowReport
 from positions_mcp.tools._instruction_words import advice, batch_table

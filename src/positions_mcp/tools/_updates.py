@@ -19,8 +19,8 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
-from positions_mcp.domain.operations import Operation
-from positions_mcp.domain.states import RowState
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.service import Guard
 from positions_mcp.tools._addresses import OPERATION, POSITIONS
 

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from positions_mcp.domain.account.positions import Holding, Reading
+from positions_mcp.domain.account.quotes import Moneyness
+from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, new_york_day
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.moneyness import Moneyness
 from positions_mcp.domain.portfolio.expiring import ExpiringOption
 from positions_mcp.domain.portfolio.resolve import spellings
 from positions_mcp.domain.portfolio.totals import Sum, Totals
-from positions_mcp.domain.positions import Holding, Reading
-from positions_mcp.domain.sessions import NEW_YORK, MarketState, new_york_day
 from positions_mcp.domain.text import clean, label
 from positions_mcp.ports import MarketCalendar
 from positions_mcp.tools._deps import Deps

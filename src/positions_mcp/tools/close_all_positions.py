@@ -9,7 +9,7 @@ from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.context import Context
 from pydantic import Field
 
-from positions_mcp.domain.plans import Kind
+from positions_mcp.domain.operation.plan import Kind
 from positions_mcp.guard.planner import Planned
 from positions_mcp.tools._approval import Approval, AskingTool, Unasked, decided, put_question
 from positions_mcp.tools._callers import Caller, from_request

@@ -10,8 +10,8 @@ from mcp.server.mcpserver.context import Context
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.plans import Mode
-from positions_mcp.domain.policy import Channel, Policy
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.overview import GuardStatus
 from positions_mcp.guard.service import Guard

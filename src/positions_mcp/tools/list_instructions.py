@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
+from positions_mcp.domain.account.listings import Listing, Page, page_of
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
-from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.instruments import parse_option_symbol
-from positions_mcp.domain.listings import Listing, Page, page_of
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import clean, label
 from positions_mcp.tools._callers import Caller, from_request

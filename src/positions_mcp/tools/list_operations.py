@@ -8,7 +8,7 @@ from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.states import OperationState
+from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan

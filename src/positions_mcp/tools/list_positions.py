@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
+from positions_mcp.domain.account.listings import Listing, Page, page_of
+from positions_mcp.domain.account.positions import Holding, Reading, Side, Whole
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.listings import Listing, Page, page_of
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, expiring
 from positions_mcp.domain.portfolio.select import (
     NEEDS_WHOLE_POSITIONS,
@@ -24,7 +25,6 @@ from positions_mcp.domain.portfolio.select import (
     sort,
 )
 from positions_mcp.domain.portfolio.totals import Totals
-from positions_mcp.domain.positions import Holding, Reading, Side, Whole
 from positions_mcp.domain.text import label
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._callers import Caller, from_request

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.plans import CloseTarget, Kind, Plan
+from positions_mcp.domain.operation.plan import CloseTarget, Kind, Plan
 from positions_mcp.guard.ladder import Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.targets import traded_value

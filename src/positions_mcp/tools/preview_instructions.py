@@ -12,7 +12,7 @@ from pydantic import Field
 from positions_mcp.domain.errors import InvalidBatch
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.plans import InstructionTarget, Plan
+from positions_mcp.domain.operation.plan import InstructionTarget, Plan
 from positions_mcp.domain.text import label
 from positions_mcp.guard.ladder import Step
 from positions_mcp.guard.planner import Planned

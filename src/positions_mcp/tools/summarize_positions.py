@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
+from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, share
 from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.domain.portfolio.totals import Totals
-from positions_mcp.domain.positions import Holding
-from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.domain.text import clean
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._deps import Deps, from_lifespan, page_progress

@@ -20,7 +20,7 @@ from positions_mcp.cli.demo.supervisor import Supervisor
 from positions_mcp.cli.demo.trading import decline_everything, trade
 from positions_mcp.cli.demo.transcript import Transcript
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.market_calendar import NewYorkCalendar
 
 _INTO_THE_SESSION = timedelta(minutes=75)

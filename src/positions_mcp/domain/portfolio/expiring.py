@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.instruments import OptionContract
-from positions_mcp.domain.money import ZERO
-from positions_mcp.domain.moneyness import (
+from positions_mcp.domain.account.positions import Holding, HoldingT
+from positions_mcp.domain.account.quotes import (
     Moneyness,
     UnderlyingPrice,
     as_root,
@@ -18,7 +16,9 @@ from positions_mcp.domain.moneyness import (
     points_in_the_money,
     underlying_price,
 )
-from positions_mcp.domain.positions import Holding, HoldingT
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruments import OptionContract
+from positions_mcp.domain.money import ZERO
 
 
 @dataclass(frozen=True, slots=True)

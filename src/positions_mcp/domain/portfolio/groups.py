@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.money import percent
 from positions_mcp.domain.portfolio.totals import Totals
-from positions_mcp.domain.positions import Holding
 
 
 class GroupBy(StrEnum):

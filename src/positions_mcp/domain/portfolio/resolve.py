@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Generic
 
+from positions_mcp.domain.account.positions import Holding, HoldingT
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import is_uuid
 from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
 from positions_mcp.domain.portfolio.underlyings import Underlyings
-from positions_mcp.domain.positions import Holding, HoldingT
 from positions_mcp.domain.text import label
 
 _NEAREST = 5

@@ -9,11 +9,11 @@ from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import Any
 
+from positions_mcp.domain.account.positions import HoldingT, Side
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.portfolio.expiring import expiring_by
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.underlyings import Underlyings
-from positions_mcp.domain.positions import HoldingT, Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from decimal import Decimal
 from functools import cached_property
 from operator import itemgetter
 
+from positions_mcp.domain.account.positions import Holding, Reading
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_by
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, grouped, in_order
 from positions_mcp.domain.portfolio.resolve import spellings
 from positions_mcp.domain.portfolio.totals import Tallies, Totals
 from positions_mcp.domain.portfolio.underlyings import Key, Underlyings
-from positions_mcp.domain.positions import Holding, Reading
 
 _first = itemgetter(0)
 _SHORTEST_OPTION_SYMBOL = 16

@@ -9,8 +9,8 @@ from decimal import Decimal, localcontext
 from operator import attrgetter, lt
 from typing import Generic, TypeVar, cast
 
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.money import EXACT, ZERO, exact_sum
-from positions_mcp.domain.positions import Holding
 
 KeyT = TypeVar("KeyT")
 

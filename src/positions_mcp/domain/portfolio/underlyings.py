@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.quotes import as_root
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.moneyness import as_root
-from positions_mcp.domain.positions import Holding
 
 
 class Loose(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.paper.engine.orders import cancel_uncovered, end_expired
 from positions_mcp.paper.engine.trades import exercise, expire_worthless
 from positions_mcp.paper.holdings import ZERO, Holding, Instrument

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import ZERO, Instrument

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
-from positions_mcp.domain.sessions import NEW_YORK, Session
+from positions_mcp.domain.account.sessions import NEW_YORK, Session
 
 _LATEST = time(17, 30)
 _AFTER_THE_CLOSE = timedelta(minutes=90)

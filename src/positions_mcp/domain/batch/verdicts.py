@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from positions_mcp.domain.batch_reasons import NextStep, refusal_of_batch, refusal_of_row
-from positions_mcp.domain.batch_rows import RowOutcome, Verdict
+from positions_mcp.domain.batch.reasons import NextStep, refusal_of_batch, refusal_of_row
+from positions_mcp.domain.batch.rows import RowOutcome, Verdict
 from positions_mcp.domain.enums import InstructionStatus
-from positions_mcp.domain.instructions import Instruction
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.plans import InstructionTarget
-from positions_mcp.domain.records import Problem
+from positions_mcp.domain.operation.plan import InstructionTarget
+from positions_mcp.domain.operation.records import Problem
 from positions_mcp.domain.text import clean, label
 
 _OUTCOMES = {InstructionStatus.SENT: RowOutcome.SENT, InstructionStatus.ACCEPTED: RowOutcome.ACCEPTED}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
-from positions_mcp.domain.records import Instant, Record, Text
+from positions_mcp.domain.operation.records import Instant, Record, Text
 
 _EXISTING_ID = re.compile(r"existing_id=([0-9a-fA-F-]{36})")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field
 
-from positions_mcp.domain.plans import Frozen, canonical_json
+from positions_mcp.domain.operation.plan import Frozen, canonical_json
 
 
 class Halt(Frozen):

@@ -16,10 +16,10 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import is_uuid
-from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.records import Problem
+from positions_mcp.domain.operation.records import Problem
 from positions_mcp.domain.text import clean, label, quoted
 
 

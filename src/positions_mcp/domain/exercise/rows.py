@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.instructions import InstructionRequest
-from positions_mcp.domain.positions import Position
+from positions_mcp.domain.exercise.instructions import InstructionRequest
 
 
 class Rule(StrEnum):

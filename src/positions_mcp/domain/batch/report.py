@@ -8,9 +8,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from positions_mcp.domain.batch_matching import AnsweredRow, Matching, match
-from positions_mcp.domain.batch_rows import BatchReport, KeyEcho, RowOutcome, RowReport, UnexpectedRow, Verdict
-from positions_mcp.domain.batch_verdicts import (
+from positions_mcp.domain.batch.matching import AnsweredRow, Matching, match
+from positions_mcp.domain.batch.rows import BatchReport, KeyEcho, RowOutcome, RowReport, UnexpectedRow, Verdict
+from positions_mcp.domain.batch.verdicts import (
     NOTHING_LEFT,
     verdict_on_listed,
     verdict_on_refused_batch,
@@ -18,10 +18,10 @@ from positions_mcp.domain.batch_verdicts import (
     verdict_without_row,
 )
 from positions_mcp.domain.errors import RequestRejected, Sent, UpstreamError
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, InstructionId, is_uuid
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.plans import InstructionTarget
-from positions_mcp.domain.records import Problem, Response, UnreadableRow
+from positions_mcp.domain.operation.plan import InstructionTarget
+from positions_mcp.domain.operation.records import Problem, Response, UnreadableRow
 from positions_mcp.domain.text import clean, label
 
 _REFUSALS = frozenset({400, 401, 403, 404, 409, 422, 429})

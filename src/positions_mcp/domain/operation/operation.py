@@ -14,13 +14,13 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from positions_mcp.domain.batch_rows import RowReport, UnexpectedRow
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.plans import Frozen, Plan
-from positions_mcp.domain.policy import Channel
-from positions_mcp.domain.states import OperationState, RowState, Stage
+from positions_mcp.domain.operation.plan import Frozen, Plan
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.text import clean
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.instruments import parse_option_symbol
-from positions_mcp.domain.plans import InstructionTarget
+from positions_mcp.domain.operation.plan import InstructionTarget
 
 
 @dataclass(frozen=True, slots=True)

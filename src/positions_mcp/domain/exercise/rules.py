@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from positions_mcp.domain.deadlines import DeadlineRule, TradingDays, expiry_session
+from positions_mcp.domain.account.positions import Book, Position, Side
+from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.domain.enums import InstructionType, SecurityType
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, Finding, InstructionRow, Rule
 from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.instruction_rows import CheckedBatch, CheckedRow, Finding, InstructionRow, Rule
-from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain
-from positions_mcp.domain.outstanding import Outstanding
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.domain.positions import Book, Position, Side
-from positions_mcp.domain.sessions import NEW_YORK, new_york_day
 from positions_mcp.domain.text import label, quoted
 
 MOST_ROWS = 1000

@@ -14,14 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from positions_mcp.domain.enums import InstructionType, SecurityType
-from positions_mcp.domain.exercise_cards import ByException, CardRow, ConsequenceCard, Effect, Uncovered
-from positions_mcp.domain.exposure import Measure, Quantities, exposed, worsened
-from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.instructions import Instruction
-from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight, parse_option_symbol
-from positions_mcp.domain.money import ZERO, exact_product, plain
-from positions_mcp.domain.moneyness import (
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.quotes import (
     Moneyness,
     find_underlying,
     intrinsic_value,
@@ -30,8 +24,14 @@ from positions_mcp.domain.moneyness import (
     points_in_the_money,
     underlying_price,
 )
-from positions_mcp.domain.positions import Book, Position
-from positions_mcp.domain.sessions import new_york_day
+from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.enums import InstructionType, SecurityType
+from positions_mcp.domain.exercise.cards import ByException, CardRow, ConsequenceCard, Effect, Uncovered
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight, parse_option_symbol
+from positions_mcp.domain.money import ZERO, exact_product, plain
+from positions_mcp.domain.portfolio.exposure import Measure, Quantities, exposed, worsened
 from positions_mcp.domain.text import label
 
 _EXERCISING = frozenset({InstructionType.EXERCISE, InstructionType.CONTRARY_EXERCISE})

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from positions_mcp.domain.account.positions import Book, Holding, Position
+from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import CENT, ZERO, plain
-from positions_mcp.domain.positions import Book, Holding, Position
-from positions_mcp.domain.sessions import NEW_YORK
 
 BY_EXCEPTION_THRESHOLD = CENT
 """Dollars per share in the money from which an expiring option is exercised unless clearing is told otherwise (OCC)."""

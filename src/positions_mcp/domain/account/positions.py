@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, parse_option_symbol
-from positions_mcp.domain.records import Text
+from positions_mcp.domain.operation.records import Text
 
 
 class Side(StrEnum):

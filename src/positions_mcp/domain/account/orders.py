@@ -15,7 +15,7 @@ from positions_mcp.domain.enums import (
 )
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
 from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
-from positions_mcp.domain.records import Instant, Record
+from positions_mcp.domain.operation.records import Instant, Record
 
 
 class Order(Record):

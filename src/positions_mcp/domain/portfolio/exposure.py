@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.quotes import find_underlying, underlying_price
 from positions_mcp.domain.enums import InstructionType, OrderSide
+from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, exact_product
-from positions_mcp.domain.moneyness import find_underlying, underlying_price
-from positions_mcp.domain.orders import Order
-from positions_mcp.domain.outstanding import Outstanding
-from positions_mcp.domain.plans import InstructionTarget
-from positions_mcp.domain.positions import Book, Position
+from positions_mcp.domain.operation.plan import InstructionTarget
 
 _EXERCISING = (InstructionType.EXERCISE, InstructionType.CONTRARY_EXERCISE)
 

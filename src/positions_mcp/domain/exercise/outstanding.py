@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from positions_mcp.domain.deadlines import TradingDays
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
+from positions_mcp.domain.exercise.cutoffs import TradingDays
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import InstructionId, InstrumentId
-from positions_mcp.domain.instructions import Instruction
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.sessions import new_york_day
 from positions_mcp.domain.text import label
 
 

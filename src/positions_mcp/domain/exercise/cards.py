@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.quotes import Moneyness, UnderlyingPrice
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.moneyness import Moneyness, UnderlyingPrice
-from positions_mcp.domain.positions import Position
 
 
 class _Frozen(BaseModel):

@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from positions_mcp.domain.batch_reasons import NextStep
+from positions_mcp.domain.batch.reasons import NextStep
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.ids import InstructionId, InstrumentId
 from positions_mcp.domain.money import plain

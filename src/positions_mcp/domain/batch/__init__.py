@@ -1,0 +1,1 @@
+"""Every row of a submitted batch accounted for."""

@@ -1,0 +1,1 @@
+"""Exercise instructions: rows, rules, cut-offs, consequences."""

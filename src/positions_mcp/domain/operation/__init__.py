@@ -1,0 +1,1 @@
+"""A destructive operation: its plan, states, decisions and policy."""
