@@ -17,7 +17,8 @@ from functools import lru_cache
 STANDARD_MULTIPLIER = 100
 """Shares behind one standard equity option. An adjusted contract (its root ends in a digit) may deliver otherwise."""
 
-_OSI = re.compile(r"\s*([A-Z][A-Z0-9./]{0,5}?)\s*(\d{6})\s*([CP])\s*(\d{8})\s*", re.ASCII)
+_OSI = re.compile(r"\s*([0-9]?[A-Z][A-Z0-9./]{0,5}?)\s*(\d{6})\s*([CP])\s*(\d{8})\s*", re.ASCII)
+_ROOT_ALONE = re.compile(r"\s*[0-9]?([A-Z][A-Z./]{0,7})", re.ASCII)
 _LARGEST_STRIKE = Decimal("99999.999")
 _LONGEST_REMEMBERED = 40
 _MOST_REMEMBERED = 2**15
@@ -44,9 +45,18 @@ class OptionContract:
             raise ValueError(f"a strike is a multiple of 0.001 up to {_LARGEST_STRIKE}: {self.strike}")
 
     @property
-    def is_adjusted(self) -> bool:
-        """Whether the root marks a contract adjusted for a corporate action: it may not deliver 100 shares."""
-        return self.root[-1].isdigit()
+    def is_standard(self) -> bool:
+        """Whether the root is a plain one: then one contract delivers 100 shares.
+
+        A digit behind the root marks a contract adjusted for a corporate action, a digit before it a FLEX option: what
+        these deliver does not follow from the symbol.
+        """
+        return not (self.root[0].isdigit() or self.root[-1].isdigit())
+
+    @property
+    def underlying_root(self) -> str:
+        """The root as its underlying's symbol is written there: `BRKB` for `BRK.B`, `BABA` for `BABA2` and `1BABA`."""
+        return as_root(self.root).strip("0123456789")
 
     @property
     def osi(self) -> str:
@@ -67,6 +77,20 @@ class OptionContract:
     @property
     def _tail(self) -> str:
         return f"{self.expiration:%y%m%d}{self.right[0]}{int(self.strike * 1000):08d}"
+
+
+def as_root(symbol: str) -> str:
+    """A symbol as the roots of its options write it: `BRK.B` and `BRK/B` are BRKB."""
+    return "".join(character for character in symbol.upper() if character.isalnum())
+
+
+def underlying_root_of(symbol: str) -> str:
+    """The underlying's root as far as an option's symbol shows one, also where the rest of it cannot be read."""
+    contract = parse_option_symbol(symbol)
+    if contract is not None:
+        return contract.underlying_root
+    match = _ROOT_ALONE.match(symbol.upper())
+    return as_root(match[1]) if match else ""
 
 
 def parse_option_symbol(text: str) -> OptionContract | None:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book
-from positions_mcp.domain.account.quotes import as_root
-from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.instruments import as_root, parse_option_symbol
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
 from positions_mcp.domain.operation.policy import Channel, Policy

@@ -139,7 +139,7 @@ class Holding:
         """Shares behind one unit: 1 for other than options, 100 for a standard option, None where it is not known."""
         if not self.is_option:
             return 1
-        return STANDARD_MULTIPLIER if self.contract and not self.contract.is_adjusted else None
+        return STANDARD_MULTIPLIER if self.contract and self.contract.is_standard else None
 
     @property
     def locked_quantity(self) -> Decimal | None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.domain.instruments import OptionContract, OptionRight
+from positions_mcp.domain.instruments import OptionContract, OptionRight, as_root
 from positions_mcp.domain.money import CENT, ZERO, plain
 
 BY_EXCEPTION_THRESHOLD = CENT
@@ -79,14 +79,14 @@ def is_exercised_by_exception(contract: OptionContract, price: Decimal | None) -
 def find_underlying(option: Position, book: Book) -> Position | None:
     """The position in the option's underlying, by the API's id, else by the contract's root; None where none is held.
 
-    The root of an adjusted contract is not its underlying's symbol, and a symbol held twice names neither.
+    The root of an adjusted or FLEX contract is not its underlying's symbol, and a symbol held twice names neither.
     """
     if option.underlying_instrument_id is not None:
         found = book.by_id.get(option.underlying_instrument_id)
         return None if found is None or found.is_option else found
-    if option.contract is None or option.contract.is_adjusted:
+    if option.contract is None or not option.contract.is_standard:
         return None
-    held = [p for p in book.positions if not p.is_option and as_root(p.symbol) == option.contract.root]
+    held = [p for p in book.positions if not p.is_option and as_root(p.symbol) == option.contract.underlying_root]
     return held[0] if len(held) == 1 else None
 
 
@@ -102,11 +102,6 @@ def underlying_price(underlying: Holding | None, read_at: datetime) -> Underlyin
     if underlying.closing_price is not None and underlying.closing_price > 0 and underlying.closing_price_date:
         return UnderlyingPrice(price=underlying.closing_price, read_at=read_at, close_of=underlying.closing_price_date)
     return None
-
-
-def as_root(symbol: str) -> str:
-    """`BRK.B` is written BRKB in the root of its options."""
-    return "".join(character for character in symbol.upper() if character.isalnum())
 
 
 def _age(elapsed: timedelta) -> str:

@@ -11,13 +11,12 @@ from positions_mcp.domain.account.positions import Holding, HoldingT
 from positions_mcp.domain.account.quotes import (
     Moneyness,
     UnderlyingPrice,
-    as_root,
     moneyness,
     points_in_the_money,
     underlying_price,
 )
 from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.instruments import OptionContract
+from positions_mcp.domain.instruments import OptionContract, as_root
 from positions_mcp.domain.money import ZERO
 
 
@@ -102,9 +101,9 @@ class _Held:
         """The position in the option's underlying; None where none is held or its symbol is held twice."""
         if option.underlying_instrument_id is not None:
             return self._by_id.get(option.underlying_instrument_id)
-        if option.contract is None or option.contract.is_adjusted:
+        if option.contract is None or not option.contract.is_standard:
             return None
-        return self._by_root.get(option.contract.root)
+        return self._by_root.get(option.contract.underlying_root)
 
 
 def _size(position: Holding) -> Decimal:

@@ -25,7 +25,7 @@ from positions_mcp.domain.account.quotes import find_underlying, underlying_pric
 from positions_mcp.domain.enums import InstructionType, OrderSide
 from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight
+from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight, as_root
 from positions_mcp.domain.money import ZERO, exact_product
 from positions_mcp.domain.operation.plan import InstructionTarget
 
@@ -162,7 +162,7 @@ def _group_of(option: Position) -> _Group:
     contract = option.contract
     if contract is None:
         return (str(option.underlying_instrument_id or option.instrument_id), None)
-    return (contract.root, contract.right)
+    return (as_root(contract.root), contract.right)
 
 
 def _unmatched(

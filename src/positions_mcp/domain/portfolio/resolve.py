@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Generic
 
 from positions_mcp.domain.account.positions import Holding, HoldingT
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import is_uuid
-from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
+from positions_mcp.domain.instruments import OptionContract, as_root, parse_option_symbol
 from positions_mcp.domain.portfolio.underlyings import Underlyings
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import clean, label
 
 _NEAREST = 5
 _LIKENESS = 0.5
@@ -35,11 +36,12 @@ class Holdings(Generic[HoldingT]):
         self._by_id = {position.instrument_id.lower(): position for position in positions}
         self._contracts: dict[OptionContract, list[HoldingT]] = {}
         self._symbols: dict[str, list[HoldingT]] = {}
+        self._folded: dict[OptionContract | str, list[HoldingT]] | None = None
         for position in positions:
             if position.contract:
                 self._contracts.setdefault(position.contract, []).append(position)
             elif position.symbol:
-                self._symbols.setdefault(position.symbol.strip().upper(), []).append(position)
+                self._symbols.setdefault(_spelled(position.symbol), []).append(position)
 
     def find(self, text: str) -> HoldingT:
         """The one position that `text` names.
@@ -53,15 +55,25 @@ class Holdings(Generic[HoldingT]):
             position = self._by_id.get(wanted.lower())
             matches = [position] if position else []
         elif contract := parse_option_symbol(wanted):
-            matches = self._contracts.get(contract, [])
+            matches = self._contracts.get(contract) or self._alike(_folded(contract))
         else:
-            matches = self._symbols.get(wanted.upper(), [])
+            matches = self._symbols.get(_spelled(wanted)) or self._alike(as_root(wanted))
         if not matches:
             raise self._unknown(wanted)
         if len(matches) > 1:
             ids = ", ".join(position.instrument_id for position in matches[:_NEAREST])
             raise InvalidInput(f"{label(wanted)} names {len(matches)} instruments held.", hint=f"Use one UUID: {ids}.")
         return matches[0]
+
+    def _alike(self, folded: OptionContract | str) -> list[HoldingT]:
+        """What is held under another spelling of the root: BRKB or BRK/B where BRK.B is held."""
+        if self._folded is None:
+            self._folded = {}
+            for contract, positions in self._contracts.items():
+                self._folded.setdefault(_folded(contract), []).extend(positions)
+            for symbol, positions in self._symbols.items():
+                self._folded.setdefault(as_root(symbol), []).extend(positions)
+        return self._folded.get(folded, []) if folded else []
 
     def find_all(self, texts: Iterable[str]) -> list[HoldingT]:
         """The positions that `texts` name, each once, in the order given. Raises as `find` does."""
@@ -115,15 +127,28 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
             f"{label(wanted)} is an option.", hint="Give it under instruments, or its root as underlying."
         )
     wanted = wanted.lower() if is_uuid(wanted) else wanted.upper()
+    names = {underlyings.name_of(position).upper() for position in positions}
+    alike = {name for name in names if as_root(name) == as_root(wanted) != ""}
+    if wanted not in names and len(alike) == 1:
+        return alike.pop()
     if any(underlyings.matches(position, wanted) for position in positions):
         return wanted
     nearest = similar(wanted, {underlyings.name_of(position) for position in positions})
-    names = ", ".join(label(name) for name in nearest)
+    shown = ", ".join(label(name) for name in nearest)
     raise UnknownInstrument(
         f"Nothing held is on the underlying {label(text.strip())}.",
         nearest=nearest,
-        hint=f"Nearest underlyings held: {names}." if names else "Nothing similar is held.",
+        hint=f"Nearest underlyings held: {shown}." if shown else "Nothing similar is held.",
     )
+
+
+def _spelled(symbol: str) -> str:
+    """A symbol as it is looked up: as answers show it, without the quotes that stand around an odd one."""
+    return clean(symbol.strip().strip('"')).replace('"', "'").upper()
+
+
+def _folded(contract: OptionContract) -> OptionContract:
+    return replace(contract, root=as_root(contract.root))
 
 
 def similar(wanted: str, names: Iterable[str]) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from positions_mcp.domain.account.positions import Holding
-from positions_mcp.domain.account.quotes import as_root
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruments import as_root
 
 
 class Loose(NamedTuple):
