@@ -6,7 +6,7 @@ import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -21,9 +21,7 @@ from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import ConnectionDropped, ConnectionRefused, Fault, TransportFault
 from positions_mcp.paper.handlers import Call, Handlers
 from positions_mcp.paper.requests import Query, account_number
-
-if TYPE_CHECKING:
-    from positions_mcp.paper.exchange import PaperExchange
+from positions_mcp.paper.venue import Venue
 
 LARGEST_BODY = 1024 * 1024
 _ACCOUNT = "/v1/accounts/{account_id}"
@@ -48,7 +46,7 @@ Handler = Callable[[Call], Answer | Response]
 class PaperApp:
     """The application over one exchange."""
 
-    def __init__(self, exchange: PaperExchange) -> None:
+    def __init__(self, exchange: Venue) -> None:
         self._exchange = exchange
         self._dialect = exchange.dialect
         self._handlers = Handlers(exchange)

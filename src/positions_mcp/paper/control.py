@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anyio.to_thread import run_sync
 from starlette.requests import Request
@@ -18,15 +18,13 @@ from starlette.routing import Route
 
 from positions_mcp.paper.errors import PaperError, Refusal
 from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.wire import plain
-
-if TYPE_CHECKING:
-    from positions_mcp.paper.exchange import PaperExchange
 
 _LARGEST_BODY = 64 * 1024
 
 
-def routes(exchange: PaperExchange) -> list[Route]:
+def routes(exchange: Venue) -> list[Route]:
     """The routes of the control endpoint and of the specification."""
 
     def route(path: str, **by_method: Callable[[dict[str, Any]], object]) -> Route:
@@ -60,7 +58,7 @@ def routes(exchange: PaperExchange) -> list[Route]:
     ]
 
 
-def status_of(exchange: PaperExchange) -> dict[str, Any]:
+def status_of(exchange: Venue) -> dict[str, Any]:
     """Scenario, clock, money and counts of the book."""
     with exchange.reading() as moment:
         ledger = moment.ledger
@@ -87,7 +85,7 @@ def status_of(exchange: PaperExchange) -> dict[str, Any]:
         }
 
 
-def effects_of(exchange: PaperExchange) -> dict[str, Any]:
+def effects_of(exchange: Venue) -> dict[str, Any]:
     """How many requests changed the book, by operation, and each of them."""
     effects = exchange.effects()
     return {
@@ -111,12 +109,12 @@ def shown_fault(fault: Fault) -> dict[str, Any]:
     return {"number": fault.number, **fault.as_record()}
 
 
-def clock_of(exchange: PaperExchange) -> dict[str, Any]:
+def clock_of(exchange: Venue) -> dict[str, Any]:
     """What the clock shows and how it goes."""
     return {"now": exchange.clock.now().isoformat(), "mode": exchange.clock.setting().mode}
 
 
-def move_clock(exchange: PaperExchange, body: dict[str, Any]) -> dict[str, Any]:
+def move_clock(exchange: Venue, body: dict[str, Any]) -> dict[str, Any]:
     """Moves the clock: `{"set": instant, "running": bool}`, `{"advance_seconds": n}` or `{"real": true}`."""
     if isinstance(body.get("set"), str):
         exchange.clock.set(datetime.fromisoformat(body["set"]), running=body.get("running") is True)
@@ -136,7 +134,7 @@ def _seconds(value: object) -> timedelta:
         raise ValueError(f"advance_seconds is a number of seconds, not {value!r:.40}") from error
 
 
-def _specification(exchange: PaperExchange) -> Route:
+def _specification(exchange: Venue) -> Route:
     async def serve(_: Request) -> Response:
         from positions_mcp.paper.openapi import specification
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
@@ -17,11 +16,9 @@ from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.reading import Reader
 from positions_mcp.paper.requests import Query, cancel_orders, submitted_rows
+from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.wire import NIL_ID, Row, compact, instruction_row, plain, rejection
 from positions_mcp.paper.writing import Act
-
-if TYPE_CHECKING:
-    from positions_mcp.paper.exchange import PaperExchange
 
 _CLEARING_DOWN = Refusal(503, "the clearing service is unavailable")
 
@@ -46,7 +43,7 @@ class Call:
 class Handlers:
     """Answers calls. Each method is named after its operation and raises `Refusal` for what is wrong."""
 
-    def __init__(self, exchange: PaperExchange) -> None:
+    def __init__(self, exchange: Venue) -> None:
         self._exchange = exchange
         self._dialect = exchange.dialect
         self._reader = Reader(exchange.dialect)

@@ -1,0 +1,132 @@
+"""`Venue`: a paper book as it is now, with its clock, its faults and what has changed it. It knows no HTTP."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from positions_mcp.paper.book import Book
+from positions_mcp.paper.clock import PaperClock
+from positions_mcp.paper.dialects import Dialect
+from positions_mcp.paper.engine.moment import Moment
+from positions_mcp.paper.engine.timeline import advance, next_due
+from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.ledger import Effect, Ledger
+from positions_mcp.paper.market import Market
+from positions_mcp.ports import Ids, MarketCalendar
+
+Sleeper = Callable[[float], Awaitable[None]]
+
+
+class Venue:
+    """A paper book, looked at now: everything that was due has happened. All methods block for a moment.
+
+    `clock` is the book's clock, `dialect` the API it is served in, `keys` the bearer tokens that are let in.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        clock: PaperClock,
+        *,
+        dialect: Dialect,
+        calendar: MarketCalendar,
+        ids: Ids,
+        keys: Sequence[str],
+        sleeper: Sleeper | None,
+    ) -> None:
+        self.clock = clock
+        self.dialect = dialect
+        self.keys = tuple(keys)
+        self.ids = ids
+        self.sleeper = sleeper
+        self._book = book
+        self._calendar = calendar
+        self._markets: dict[tuple[str, datetime], Market] = {}
+        self._due: tuple[int, datetime] | None = None
+
+    def close(self) -> None:
+        """Closes the book's file."""
+        self.clock.close()
+        self._book.close()
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with every change of the book."""
+        return self._book.revision
+
+    def _market(self, ledger: Ledger) -> Market:
+        key = (ledger.facts.scenario, ledger.facts.anchor)
+        if key not in self._markets:
+            self._markets = {key: Market(self._calendar, ledger.facts.anchor, Path(ledger.facts.scenario).stem)}
+        return self._markets[key]
+
+    @contextmanager
+    def reading(self) -> Iterator[Moment]:
+        """The book as of now; everything that was due has happened, durably. Do not change it."""
+        self._settle()
+        with self._book.reading() as ledger:
+            yield self._moment(ledger)
+
+    @contextmanager
+    def changing(self) -> Iterator[Moment]:
+        """The book as of now in a transaction; what is changed is durable when the block ends."""
+        self._settle()
+        with self._book.changing() as ledger:
+            moment = self._moment(ledger)
+            advance(moment)
+            yield moment
+
+    def _settle(self) -> None:
+        with self._book.reading() as ledger:
+            moment = self._moment(ledger)
+            if self._due is None or self._due[0] != self._book.revision:
+                self._due = (self._book.revision, next_due(ledger, moment.market))
+            if self._due[1] > moment.now:
+                return
+        with self._book.changing() as ledger:
+            advance(self._moment(ledger))
+
+    def _moment(self, ledger: Ledger) -> Moment:
+        return Moment(ledger, self._market(ledger), max(self.clock.now(), ledger.facts.as_of))
+
+    def arm(self, kind: str, operation: str = "any", *, times: int = 1, **options: Any) -> Fault:
+        """Arms a fault (`faults.KINDS`) for an operation; `options` are `seconds` and `after_effect`.
+
+        Raises:
+            PaperError: there is no such fault or operation, or they do not go together.
+        """
+        seconds = options.pop("seconds", None)
+        return self._book.arm(
+            Fault(operation, kind, times, None if seconds is None else Decimal(str(seconds)), **options)
+        )
+
+    def faults(self) -> list[Fault]:
+        """Faults that are armed."""
+        return self._book.faults()
+
+    def disarm(self) -> None:
+        """Disarms every fault."""
+        self._book.disarm()
+
+    def strike(self, operation: str, *, later_page: bool = False) -> Fault | None:
+        """Takes the fault that strikes a request now, if one is armed for it."""
+        return self._book.claim_fault(lambda fault: fault.applies_to(operation, later_page=later_page))
+
+    def strike_refusal(self) -> Fault | None:
+        """Takes an armed `refuse`, for whichever operation: a server that refuses connections cannot tell."""
+        return self._book.claim_fault(lambda fault: fault.kind == "refuse")
+
+    def effects(self) -> list[Effect]:
+        """Every request that has changed the book since the scenario was loaded, oldest first."""
+        with self.reading() as moment:
+            return list(moment.ledger.effects)
+
+    def effect_counts(self) -> dict[str, int]:
+        """How many requests have changed the book, by operation; operations without an effect are left out."""
+        return dict(Counter(effect.operation for effect in self.effects()))
