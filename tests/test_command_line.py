@@ -61,10 +61,13 @@ def test_help_lists_every_command_without_importing_any() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--mode", "prod"], "mode = 'prod' is not allowed: Input should be 'paper' or 'live'"),
+        (["--mode", "prod"], '--mode = "prod" is not allowed. It takes paper or live.'),
         (["--mode", "live"], "Live mode needs the accounts"),
         (["--mode", "live", "--account", "7"], "Live mode needs the API key"),
         (["--scenario", "nope"], "no scenario 'nope'; there are demo,"),
+        (["--account", "abc"], '--account = ["abc"] is not allowed. It takes different account numbers'),
+        (["--mode", ""], "--mode is blank"),
+        (["--data-dir", "${HOME}"], "--data-dir is a placeholder"),
         (["--config", "/nowhere.toml"], "/nowhere.toml cannot be read"),
         (["POSITIONS_MCP_MOOD=paper"], "POSITIONS_MCP_MOOD is not an environment variable"),
         (["POSITIONS_MCP_API__CONTRACT=x"], "POSITIONS_MCP_API__CONTRACT"),
@@ -94,7 +97,7 @@ def test_an_account_the_paper_book_does_not_have_does_not_start(
 def test_a_wrong_configuration_ends_a_real_process_with_code_2(tmp_path: Path) -> None:
     done = run("serve", "--mode", "prod", "--data-dir", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("positions-mcp: mode = 'prod' is not allowed")
+    assert done.stderr.startswith('positions-mcp: --mode = "prod" is not allowed')
 
 
 @pytest.mark.requirement("T-02", "T-03")

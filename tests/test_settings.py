@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
@@ -64,56 +66,210 @@ def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defau
     assert load(config=config).allowed_accounts == (2,)
 
 
+FORMS = {
+    "MODE": "paper or live",
+    "ACCOUNTS": "different account numbers, such as 19816 or 19816,19817",
+    "DATA_DIR": "the path of a folder",
+    "STORE__URL": "a PostgreSQL URL: postgresql://USER@HOST/DATABASE",
+    "API__CONTRACT": "auto, seed or current",
+    "API__WRITE_TIMEOUT_S": "more than 0 seconds, at most 600, such as 30",
+    "PAPER__SCENARIO": "demo, expiry, large, rough, empty, or the path of a .toml file",
+    "PAPER__CONTRACT": "seed or current",
+    "TRADING__ENABLED": "true or false",
+    "TRADING__ALLOW_INSTRUMENTS": "symbols, such as AAPL,KO or in a file",
+    "TRADING__DENY_INSTRUMENTS": "symbols, such as AAPL,KO or in a file",
+    "TRADING__MAX_NOTIONAL": "dollars as a plain number, 0 or more, such as 50000",
+    "TRADING__MAX_DAILY_NOTIONAL": "dollars as a plain number, 0 or more, such as 50000",
+    "TRADING__MAX_POSITIONS": "a whole number, 1 or more, such as 20",
+    "TRADING__ALLOW_CLOSE_ALL": "true or false",
+    "TRADING__ALLOW_UNCOVERED": "true or false",
+    "TRADING__EXERCISE_DEADLINE": "a New York time up to 17:30, such as 16:30",
+    "TRADING__TOLERANCE": "a fraction from 0 to 1, such as 0.10",
+    "TRADING__HALT_AFTER": "a whole number, 1 or more, such as 20",
+    "APPROVAL__CHANNEL": "elicitation or desk",
+    "APPROVAL__DESK_ABOVE": "dollars as a plain number, 0 or more, such as 50000",
+    "APPROVAL__WAIT_S": "0 or more seconds, at most 600, such as 30",
+}
+"""Every setting, and the form that a message about it must name."""
+
+WRONG = {
+    "MODE": ["prod", "LIVE", "paper,live"],
+    "ACCOUNTS": ["abc", "0", "-7", "7,7", "7;8", "[7, 7]", "[true]", "5.0", "{}", "[[7]]", ",", "99999999999999999999"],
+    "STORE__URL": ["mysql://secret@host/db", "secret"],
+    "API__CONTRACT": ["new", "[]"],
+    "API__WRITE_TIMEOUT_S": ["0", "-1", "601", "nan", "inf", "30s", "1,5"],
+    "PAPER__CONTRACT": ["auto"],
+    "TRADING__ENABLED": ["perhaps", "2", "[true]"],
+    "TRADING__ALLOW_INSTRUMENTS": ["AAPL;KO", "[1]", "AAPL|KO", '[{"a":1}]'],
+    "TRADING__DENY_INSTRUMENTS": ["AAPL;KO", "[true]", "[null]"],
+    "TRADING__MAX_NOTIONAL": ["-1", "nan", "Infinity", "$5", "50,000", "fifty", "true"],
+    "TRADING__MAX_DAILY_NOTIONAL": ["-0.01", "1 000"],
+    "TRADING__MAX_POSITIONS": ["0", "1.5", "many", "[1]"],
+    "TRADING__ALLOW_CLOSE_ALL": ["maybe"],
+    "TRADING__ALLOW_UNCOVERED": ["-"],
+    "TRADING__EXERCISE_DEADLINE": ["17:31", "16", "57600", "5 pm", "16:00Z", "24:00"],
+    "TRADING__TOLERANCE": ["10%", "-0.1", "1.01", "10"],
+    "TRADING__HALT_AFTER": ["0", "never"],
+    "APPROVAL__CHANNEL": ["none"],
+    "APPROVAL__DESK_ABOVE": ["-1", "none"],
+    "APPROVAL__WAIT_S": ["-1", "900", "forever"],
+}
+PYTHON = ("Input should", "tuple", "Decimal", "EnvSettingsSource", "JSON", "pydantic", "None", "Path(", "['", "True")
+
+
+def refusal(**arguments: Any) -> str:
+    """What is said of settings that are not allowed: always without the words of a library."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(**arguments)
+    said = str(caught.value)
+    assert not [word for word in PYTHON if word in said], said
+    return said
+
+
+def nested(variable: str, value: Any) -> dict[str, Any]:
+    """The setting of a variable as the command line or a file says it."""
+    *section, name = variable.lower().split("__")
+    return {section[0]: {name: value}} if section else {name: value}
+
+
+def test_every_setting_has_a_form_that_messages_name() -> None:
+    listed = (Path(__file__).parents[1] / "config" / "default.toml").read_text(encoding="utf-8")
+    settings = {*re.findall(r"^(?:# )?([a-z_]+) = ", listed, re.MULTILINE)}
+    assert {variable.lower().split("__")[-1] for variable in FORMS} == settings
+
+
+@pytest.mark.parametrize(("variable", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
+def test_a_wrong_value_is_named_with_its_variable_and_the_form_it_takes(variable: str, value: str) -> None:
+    said = refusal(environment={f"POSITIONS_MCP_{variable}": value})
+    assert said.startswith(f"POSITIONS_MCP_{variable}")
+    assert f"is not allowed. It takes {FORMS[variable]}" in said
+    assert (value.replace('"', "'") in said) is (variable != "STORE__URL")
+
+
+@pytest.mark.parametrize("variable", FORMS)
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("value", "said"),
     [
-        ("POSITIONS_MCP_MODE", "prod", "mode = 'prod' is not allowed: Input should be 'paper' or 'live'."),
-        ("POSITIONS_MCP_MODE", "", "mode = '' is not allowed"),
-        ("POSITIONS_MCP_ACCOUNTS", "19816", "accounts = 19816 is not allowed"),
-        ("POSITIONS_MCP_ACCOUNTS", "abc", "POSITIONS_MCP_ACCOUNTS is not JSON: 'abc'. A list is written [19816]."),
-        ("POSITIONS_MCP_ACCOUNTS", "[0]", "different positive account numbers"),
-        ("POSITIONS_MCP_ACCOUNTS", "[7, 7]", "different positive account numbers"),
-        ("POSITIONS_MCP_API__CONTRACT", "new", "Input should be 'auto', 'seed' or 'current'."),
-        ("POSITIONS_MCP_API__WRITE_TIMEOUT_S", "0", "greater than 0"),
-        ("POSITIONS_MCP_TRADING__ENABLED", "perhaps", "valid boolean"),
-        ("POSITIONS_MCP_TRADING__MAX_NOTIONAL", "-1", "greater than or equal to 0"),
-        ("POSITIONS_MCP_APPROVAL__CHANNEL", "none", "'elicitation' or 'desk'"),
-        ("POSITIONS_MCP_PAPER__CONTRACT", "auto", "'seed' or 'current'"),
+        ('"19816"', "has quotes around its value"),
+        ("'19816'", "has quotes around its value"),
+        ("“19816”", "has quotes around its value"),
+        ('"AAPL","KO"', "has quotes around its value"),
+        ("${user_config.value}", "is a placeholder"),
+        ("postgresql://${USER}@host/db", "is a placeholder"),
+        ("$VALUE", "is a placeholder"),
+        ("%VALUE%", "is a placeholder"),
+        ("{{ value }}", "is a placeholder"),
+        ("<your value>", "is a placeholder"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_is_allowed_and_the_variable_it_came_from(
-    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+def test_quotes_and_placeholders_are_refused_by_name_from_every_source(
+    variable: str, value: str, said: str, config: Path
 ) -> None:
-    monkeypatch.setenv(variable, value)
-    with pytest.raises(ConfigurationError) as caught:
-        load()
-    assert said in str(caught.value)
-    assert variable in str(caught.value)
+    found = refusal(environment={f"POSITIONS_MCP_{variable}": value})
+    assert found.startswith(f"POSITIONS_MCP_{variable} {said}")
+    assert FORMS[variable] in found
+    assert refusal(options=nested(variable, value)).startswith("--")
+    *section, name = variable.lower().split("__")
+    config.write_text((f"[{section[0]}]\n" if section else "") + f"{name} = {json.dumps(value)}\n")
+    assert f"in the file {config} {said}" in refusal(config=config)
+
+
+@pytest.mark.parametrize("variable", FORMS)
+@pytest.mark.parametrize("blank", ["", " ", "\r\n", "\t"])
+def test_an_empty_variable_is_not_set_and_a_blank_value_elsewhere_is_refused(
+    variable: str, blank: str, config: Path
+) -> None:
+    assert load(environment={f"POSITIONS_MCP_{variable}": blank}) == load(environment={})
+    assert "is blank: leave it out" in refusal(options=nested(variable, blank))
+    *section, name = variable.lower().split("__")
+    config.write_text((f"[{section[0]}]\n" if section else "") + f"{name} = {json.dumps(blank)}\n")
+    assert f"in the file {config} is blank" in refusal(config=config)
+
+
+@pytest.mark.parametrize("around", ["{}\r\n", " {} ", "\ufeff{}", "\t{}\n", "{}\u200b"])
+def test_what_stands_around_a_value_is_left_out(around: str) -> None:
+    values = {
+        "MODE": "live",
+        "ACCOUNTS": "7",
+        "API__CONTRACT": "seed",
+        "TRADING__MAX_NOTIONAL": "50",
+        "TRADING__ENABLED": "true",
+        "TRADING__EXERCISE_DEADLINE": "16:00",
+        "STORE__URL": "postgresql://me@host/db",
+        "DATA_DIR": "/somewhere",
+    }
+    settings = load(environment={f"POSITIONS_MCP_{name}": around.format(value) for name, value in values.items()})
+    assert (settings.mode, settings.accounts, settings.api.contract) == (Mode.LIVE, (7,), "seed")
+    assert (settings.trading.max_notional, settings.trading.enabled) == (50, True)
+    assert (settings.trading.exercise_deadline, settings.data_dir) == (time(16), Path("/somewhere"))
+    assert settings.store.url is not None
+    assert settings.store.url.get_secret_value() == "postgresql://me@host/db"
+
+
+@pytest.mark.parametrize("text", ["7,8", "7, 8", "[7,8]", "[7, 8]", '["7", "8"]', " 7 ,8,", "7,\r\n8"])
+def test_a_list_is_written_with_commas_or_in_brackets(text: str, config: Path) -> None:
+    assert load(environment={"POSITIONS_MCP_ACCOUNTS": text}).accounts == (7, 8)
+    assert load({"accounts": [text]}, environment={}).accounts == (7, 8)
+    config.write_text(f"accounts = {json.dumps(text)}")
+    assert load(config=config, environment={}).accounts == (7, 8)
+
+
+@pytest.mark.parametrize("text", ["AAPL,KO", "AAPL, KO", '["AAPL","KO"]', "[AAPL,KO]", "AAPL,KO,", " AAPL ,KO"])
+def test_a_list_of_symbols_is_written_with_commas_or_in_brackets(text: str) -> None:
+    for name in ("allow_instruments", "deny_instruments"):
+        settings = load(environment={f"POSITIONS_MCP_TRADING__{name.upper()}": text})
+        assert getattr(settings.trading, name) == {"AAPL", "KO"}
+    assert load(environment={"POSITIONS_MCP_TRADING__DENY_INSTRUMENTS": "BRK/B"}).trading.deny_instruments == {"BRK/B"}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('mode = "prod"', "mode = 'prod' is not allowed"),
-        ("[trading]\nmax_notionl = 3", "trading.max_notionl"),
+        ('mode = "prod"', 'mode in the file {} = "prod" is not allowed. It takes paper or live.'),
+        ("mode = 1", "mode in the file {} = 1 is not allowed"),
+        ("mode = true", "mode in the file {} = true is not allowed"),
+        ("mode = {}", "mode in the file {} = a table is not allowed"),
+        ("accounts = [true]", "accounts in the file {} = [true] is not allowed"),
+        ("accounts = [1.0]", "accounts in the file {} = [1.0] is not allowed"),
+        ("data_dir = 3", "data_dir in the file {} = 3 is not allowed"),
+        ('data_dir = "a\\u0000b"', "data_dir in the file {}"),
+        ('trading = "all"', "trading in the file {} is a section. Write [trading] and its settings below it."),
+        ("[trading]\nenabled = 1", "trading.enabled in the file {} = 1 is not allowed"),
+        ("[trading]\nmax_positions = true", "trading.max_positions in the file {} = true is not allowed"),
+        ("[trading]\nmax_notional = true", "trading.max_notional in the file {} = true is not allowed"),
+        ("[trading]\nexercise_deadline = 16", "trading.exercise_deadline in the file {} = 16 is not allowed"),
+        ("[trading]\ndeny_instruments = [1]", "trading.deny_instruments in the file {} = [1] is not allowed"),
+        ("[approval]\nwait_s = false", "approval.wait_s in the file {} = false is not allowed"),
+        ("[trading]\nmax_notionl = 3", "trading.max_notionl in the file {} is not a setting. "),
         ("[trading]\nmax_notionl = 3", "Did you mean trading.max_notional?"),
-        ("zzz = 1", "Known: accounts, api,"),
-        ("[", "is not TOML"),
+        ("zzz = 1", "Known: accounts, api.contract,"),
+        ("[", "The configuration {} is not TOML"),
     ],
 )
 def test_a_wrong_file_is_named_with_the_key(text: str, said: str, config: Path) -> None:
     config.write_text(text)
-    with pytest.raises(ConfigurationError) as caught:
-        load(config=config)
-    assert said in str(caught.value)
-    assert str(config) in str(caught.value)
+    assert said.replace("{}", str(config)) in refusal(config=config, environment={})
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        b'\xef\xbb\xbfmode = "paper"\r\naccounts = [7]\r\n',
+        'mode = "paper"\r\naccounts = [7]\r\n'.encode("utf-16"),
+        "\ufeffaccounts = [7]".encode("utf-16-be"),
+        b"accounts = [7]\r\n",
+    ],
+)
+def test_a_file_saved_on_windows_is_read(contents: bytes, config: Path) -> None:
+    config.write_bytes(contents)
+    assert load(config=config, environment={}).accounts == (7,)
 
 
 def test_a_wrong_option_is_named_as_one_and_a_missing_file_as_missing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"mode = 'prod'.*the command line \(--mode\)"):
-        load({"mode": "prod"})
-    with pytest.raises(ConfigurationError, match="No such file"):
-        load(config=tmp_path / "none.toml")
+    assert refusal(options={"mode": "prod"}) == '--mode = "prod" is not allowed. It takes paper or live.'
+    assert refusal(options={"accounts": ["x"]}).startswith("--account = [")
+    assert "No such file" in refusal(config=tmp_path / "none.toml")
+    assert "Is a directory" in refusal(config=tmp_path)
 
 
 def test_an_unknown_variable_is_refused_with_the_nearest_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +319,8 @@ def test_the_key_comes_from_one_place_and_appears_in_no_representation(
         ("http://127.0.0.1.example.com", False),
         ("ftp://localhost", False),
         ("api.example.com", False),
-        ("", False),
+        ("https://", False),
+        ("https://[", False),
     ],
 )
 def test_live_speaks_https_unless_it_is_this_machine(url: str, allowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,8 +329,102 @@ def test_live_speaks_https_unless_it_is_this_machine(url: str, allowed: bool, mo
     if allowed:
         assert live_access().base_url == url.rstrip("/")
     else:
-        with pytest.raises(ConfigurationError, match="CLEAR_STREET_BASE_URL must be https"):
+        with pytest.raises(ConfigurationError, match="CLEAR_STREET_BASE_URL is not an address"):
             live_access()
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://host/v1", "https://host"),
+        ("https://host/v1/", "https://host"),
+        (" https://host/v1\r\n", "https://host"),
+        ("https://host//", "https://host"),
+        ("https://host/gateway/v1", "https://host/gateway"),
+        ("", "https://api.clearstreet.com"),
+        (" ", "https://api.clearstreet.com"),
+    ],
+)
+def test_a_version_at_the_end_of_the_address_is_left_out_and_an_empty_address_is_not_set(
+    url: str, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", "id.secret")
+    monkeypatch.setenv("CLEAR_STREET_BASE_URL", url)
+    assert live_access().base_url == base
+
+
+KEY_VARIABLES = ["CLEAR_STREET_API_KEY", "CLEAR_STREET_API_KEY_FILE", "CLEAR_STREET_BASE_URL"]
+
+
+@pytest.mark.requirement("A-05")
+@pytest.mark.parametrize("variable", KEY_VARIABLES)
+@pytest.mark.parametrize(
+    "value", ['"id.secret"', "'id.secret'", "${CLEAR_STREET_API_KEY}", "${input:id.secret}", "$KEY", "<id.secret>"]
+)
+def test_quotes_and_placeholders_are_never_sent_as_the_key(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", "id.secret")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"^{variable} (has quotes|is a placeholder).*It takes") as caught:
+        live_access()
+    assert "input:id.secret" not in str(caught.value)
+    assert "<id" not in str(caught.value)
+
+
+@pytest.mark.requirement("A-05")
+@pytest.mark.parametrize(
+    "key", ["Bearer id.topsecret", "CLEAR_STREET_API_KEY=id.topsecret", "topsecret b", "topsécret"]
+)
+def test_what_cannot_be_a_key_is_refused_by_the_name_of_its_variable_and_not_repeated(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", key)
+    with pytest.raises(ConfigurationError, match="CLEAR_STREET_API_KEY ") as caught:
+        live_access()
+    assert "topsecret" not in str(caught.value)
+    file = tmp_path / "key"
+    file.write_text(key)
+    monkeypatch.delenv("CLEAR_STREET_API_KEY")
+    monkeypatch.setenv("CLEAR_STREET_API_KEY_FILE", str(file))
+    with pytest.raises(ConfigurationError, match="CLEAR_STREET_API_KEY_FILE ") as caught:
+        live_access()
+    assert "topsecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [b"id.secret", b"\xef\xbb\xbfid.secret\r\n", "id.secret\r\n".encode("utf-16"), b" id.secret \n\n", b"id.secret\t"],
+)
+def test_a_key_file_is_read_as_editors_save_it(
+    contents: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(contents)
+    monkeypatch.setenv("CLEAR_STREET_API_KEY_FILE", f" {file}\n")
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", "")
+    assert live_access().api_key.get_secret_value() == "id.secret"
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        (b"", "is empty"),
+        (b"\r\n", "is empty"),
+        (b"\xff\xfe\xff", "it is not text"),
+        (b'"id.secret"', "has quotes"),
+        (b"id.secret\nid.other", "has spaces, line ends"),
+        (b"${CLEAR_STREET_API_KEY}", "is a placeholder"),
+    ],
+)
+def test_a_key_file_without_a_key_is_refused_by_name(
+    contents: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(contents)
+    monkeypatch.setenv("CLEAR_STREET_API_KEY_FILE", str(file))
+    with pytest.raises(ConfigurationError, match=f"CLEAR_STREET_API_KEY_FILE.*{said}"):
+        live_access()
 
 
 @pytest.mark.requirement("A-05")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -23,6 +24,19 @@ def prompts_dir() -> Path:
         FileNotFoundError: the installation lacks it.
     """
     return _find("prompts")
+
+
+def read_text(file: Path) -> str:
+    """The text of a person's file in UTF-8, or in UTF-16 where it begins with that byte order mark, as on Windows.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is neither.
+    """
+    contents = file.read_bytes()
+    if contents.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return contents.decode("utf-16")
+    return contents.decode("utf-8-sig")
 
 
 def _find(name: str) -> Path:

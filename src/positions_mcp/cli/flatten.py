@@ -15,7 +15,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.emergency import NotJournalled, flatten_on_record
-from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.options import add_settings_options, seconds, whole_number
 from positions_mcp.cli.record import Record, account_parts, on_error, os_user, settings_for
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
@@ -45,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "without a server, under a halt, beyond limits, where trading is not enabled and where an outcome is unknown; "
         "names every rule it overrides. Takes a terminal, the account typed again, and the passphrase."
     )
-    parser.add_argument("account", metavar="ACCOUNT", type=int, help="the account number")
+    parser.add_argument("account", metavar="ACCOUNT", type=whole_number, help="the account number")
     parser.add_argument("symbols", metavar="SYMBOL", nargs="*", help="only these; otherwise everything")
     parser.add_argument(
-        "--follow", metavar="SECONDS", type=float, default=60.0, help="how long to follow what was sent (default 60)"
+        "--follow", metavar="SECONDS", type=seconds, default=60.0, help="how long to follow what was sent (default 60)"
     )
     add_settings_options(parser)
 

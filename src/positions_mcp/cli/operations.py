@@ -7,7 +7,7 @@ import argparse
 import anyio
 
 from positions_mcp.cli import settle
-from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.record import on_error, open_record
 from positions_mcp.cli.watching import followed
 from positions_mcp.cli.words import instant, operation_text, paragraph, table
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommands of `positions-mcp operations`."""
     commands = parser.add_subparsers(dest="operations_command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="recent operations", description="Recent operations, newest first.")
-    listing.add_argument("--limit", metavar="N", type=int, default=20, help="how many (default 20)")
+    listing.add_argument("--limit", metavar="N", type=whole_number, default=20, help="how many (default 20)")
     showing = commands.add_parser(
         "show",
         help="one operation: question, decision, rows, what is left, journal",

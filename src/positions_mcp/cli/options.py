@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from positions_mcp.settings import Settings, load
@@ -15,12 +16,11 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--account",
         metavar="NUMBER",
-        type=int,
         action="append",
         dest="accounts",
         help="an account that may be used; may be repeated",
     )
-    parser.add_argument("--data-dir", metavar="DIR", type=Path, help="where plans, journal and paper state are kept")
+    parser.add_argument("--data-dir", metavar="DIR", help="where plans, journal and paper state are kept")
     parser.add_argument("--scenario", metavar="NAME", help="what a new paper book begins with")
 
 
@@ -33,3 +33,21 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         "paper": {"scenario": arguments.scenario},
     }
     return load(options, config=arguments.config)
+
+
+def whole_number(text: str) -> int:
+    """A number of an argument, for argparse: its own message would speak of Python's types."""
+    if not (text.strip().isascii() and text.strip().isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time of an argument, for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number

@@ -12,6 +12,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from positions_mcp.cli.options import whole_number
+
 if TYPE_CHECKING:
     from positions_mcp.paper import PaperExchange
 
@@ -38,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     reset = _command(commands, "reset", "begin the book again")
     reset.add_argument("--scenario", help="default: the one it has")
-    reset.add_argument("--account", type=int, action="append", help="an account number; may be repeated")
+    reset.add_argument("--account", type=whole_number, action="append", help="an account number; may be repeated")
 
     _command(commands, "status", "scenario, clock, money and counts")
     _command(commands, "effects", "every request that has changed the book")
@@ -48,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     fault.add_argument("kind", nargs="?", help="what happens, or `clear` to disarm all")
     fault.add_argument("operation", nargs="?", default="any", help="on which operation (default any)")
-    fault.add_argument("--times", type=int, default=1, help="how often (default 1)")
+    fault.add_argument("--times", type=whole_number, default=1, help="how often (default 1)")
     fault.add_argument("--seconds", type=_decimal, help="how long a delay or refusal takes; Retry-After of status_429")
     fault.add_argument("--after-effect", action="store_true", help="for status_NNN: the effect happens first")
 

@@ -16,7 +16,7 @@ import anyio
 
 from positions_mcp.cli import without_collecting_garbage
 from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
-from positions_mcp.cli.options import add_settings_options, settings_from
+from positions_mcp.cli.options import add_settings_options, settings_from, whole_number
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.settings import Settings
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings_options(parser)
     parser.add_argument("--transport", choices=("stdio", "http"), default="stdio", help="stdio is the default")
     parser.add_argument("--host", metavar="ADDRESS", help="with http: this machine's own address (127.0.0.1)")
-    parser.add_argument("--port", metavar="N", type=int, help="with http: 8420 if omitted, 0 for a free one")
+    parser.add_argument("--port", metavar="N", type=whole_number, help="with http: 8420 if omitted, 0 for a free one")
 
 
 def run(arguments: argparse.Namespace) -> int:

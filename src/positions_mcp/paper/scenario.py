@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from positions_mcp.packaged import config_dir
+from positions_mcp.packaged import config_dir, read_text
 from positions_mcp.paper.errors import ScenarioError
 from positions_mcp.paper.expiries import parse_series
 from positions_mcp.paper.symbols import is_ticker, parse_contract
@@ -221,7 +221,7 @@ def load_scenario(name: str) -> Scenario:
             f"no scenario {name!r}; there are {', '.join(scenario_names())}, or give the path of your own .toml file"
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"the scenario {path} cannot be read: {error}") from error
     return parse_scenario(text, where=str(path))

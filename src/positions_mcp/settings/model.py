@@ -1,0 +1,176 @@
+"""Every setting: its meaning, its default, and in `description` the form its value takes, as messages say it."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.ids import AccountId, account_id
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.settings.values import listed, not_a_number, not_a_yes_or_no, time_of_day
+
+PAPER_ACCOUNT = AccountId(19816)
+LIVE_DESK_ABOVE = Decimal(25_000)
+
+_DOLLARS = "dollars as a plain number, 0 or more, such as 50000"
+_COUNT = "a whole number, 1 or more, such as 20"
+_SECONDS = "seconds, at most 600, such as 30"
+_YES_OR_NO = "true or false"
+_SYMBOLS = 'symbols, such as AAPL,KO or in a file ["AAPL", "KO"]'
+
+
+_SYMBOL = re.compile(r"[A-Za-z0-9./^*+ -]+", re.ASCII)
+
+
+def _accounts(numbers: list[Any]) -> list[AccountId]:
+    try:
+        accounts = [account_id(int(each) if isinstance(each, str) else each) for each in numbers]
+    except InvalidInput as error:
+        raise ValueError("an account number") from error
+    if not accounts or len(set(accounts)) < len(accounts):
+        raise ValueError("one or more different accounts")
+    return accounts
+
+
+def _postgresql(url: SecretStr) -> SecretStr:
+    text = url.get_secret_value()
+    if text.startswith("postgres://"):
+        return SecretStr(text.replace("postgres://", "postgresql://", 1))
+    if not text.startswith(("postgresql://", "postgresql+psycopg://")):
+        raise ValueError("a PostgreSQL URL")
+    return url
+
+
+def _symbols(names: list[Any]) -> list[str]:
+    if any(not isinstance(name, str) or not _SYMBOL.fullmatch(name) for name in names):
+        raise ValueError("symbols")
+    return names
+
+
+def _deadline(latest: time) -> time:
+    return DeadlineRule(latest).latest
+
+
+def _printable(path: Path) -> Path:
+    if not str(path).isprintable():
+        raise ValueError("a path")
+    return path
+
+
+Dollars = Annotated[Decimal, BeforeValidator(not_a_yes_or_no), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(not_a_yes_or_no), Field(ge=1)]
+YesOrNo = Annotated[bool, BeforeValidator(not_a_number)]
+Seconds = Annotated[float, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=600)]
+Symbols = Annotated[frozenset[str], BeforeValidator(_symbols), BeforeValidator(listed)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreSettings(_Section):
+    """Where operations are kept."""
+
+    url: Annotated[SecretStr, AfterValidator(_postgresql)] | None = Field(
+        None, description="a PostgreSQL URL: postgresql://USER@HOST/DATABASE"
+    )
+    """It may hold a password; None is SQLite in `data_dir`."""
+
+
+class ApiSettings(_Section):
+    """How the API is spoken to."""
+
+    contract: Literal["auto", "seed", "current"] = Field("auto", description="auto, seed or current")
+    write_timeout_s: Annotated[Seconds, Field(gt=0)] = Field(30.0, description=f"more than 0 {_SECONDS}")
+
+
+class PaperSettings(_Section):
+    """The embedded exchange."""
+
+    scenario: str | None = Field(None, description="demo, expiry, large, rough, empty, or the path of a .toml file")
+    contract: Literal["seed", "current"] = Field("current", description="seed or current")
+
+
+class TradingSettings(_Section):
+    """What may be asked for. See `positions_mcp.domain.operation.policy.Policy` for each limit."""
+
+    enabled: YesOrNo | None = Field(None, description=_YES_OR_NO)
+    allow_instruments: Symbols = Field(frozenset(), description=_SYMBOLS)
+    deny_instruments: Symbols = Field(frozenset(), description=_SYMBOLS)
+    max_notional: Dollars | None = Field(None, description=_DOLLARS)
+    max_daily_notional: Dollars | None = Field(None, description=_DOLLARS)
+    max_positions: Count | None = Field(None, description=_COUNT)
+    allow_close_all: YesOrNo = Field(default=True, description=_YES_OR_NO)
+    allow_uncovered: YesOrNo = Field(default=False, description=_YES_OR_NO)
+    exercise_deadline: Annotated[time, BeforeValidator(time_of_day), AfterValidator(_deadline)] = Field(
+        time(17, 30), description="a New York time up to 17:30, such as 16:30"
+    )
+    tolerance: Annotated[Decimal, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=1)] = Field(
+        Decimal("0.10"), description="a fraction from 0 to 1, such as 0.10"
+    )
+    halt_after: Count | None = Field(3, description=_COUNT)
+
+
+class ApprovalSettings(_Section):
+    """Who decides, and where."""
+
+    channel: Literal["elicitation", "desk"] = Field("elicitation", description="elicitation or desk")
+    desk_above: Dollars | None = Field(None, description=_DOLLARS)
+    wait_s: Seconds = Field(45.0, description=f"0 or more {_SECONDS}")
+
+
+def default_data_dir() -> Path:
+    """The platform's user data folder for this program."""
+    from platformdirs import user_data_path
+
+    return user_data_path("positions-mcp", appauthor=False)
+
+
+class Settings(_Section):
+    """A complete and consistent configuration; made by `load`."""
+
+    mode: Mode = Field(Mode.PAPER, description="paper or live")
+    accounts: Annotated[tuple[int, ...], BeforeValidator(_accounts), BeforeValidator(listed)] = Field(
+        (), description="different account numbers, such as 19816 or 19816,19817"
+    )
+    data_dir: Annotated[Path, AfterValidator(_printable)] = Field(
+        default_factory=default_data_dir, description="the path of a folder"
+    )
+    store: StoreSettings = StoreSettings()
+    api: ApiSettings = ApiSettings()
+    paper: PaperSettings = PaperSettings()
+    trading: TradingSettings = TradingSettings()
+    approval: ApprovalSettings = ApprovalSettings()
+
+    @property
+    def trading_enabled(self) -> bool:
+        """Whether anything destructive may be asked for: as said, otherwise in paper only."""
+        return self.mode is Mode.PAPER if self.trading.enabled is None else self.trading.enabled
+
+    @property
+    def allowed_accounts(self) -> tuple[AccountId, ...]:
+        """The accounts that may be used: as said, otherwise the paper exchange's own."""
+        return tuple(map(AccountId, self.accounts)) or (PAPER_ACCOUNT,)
+
+    @property
+    def policy(self) -> Policy:
+        """The limits, as the guard takes them."""
+        limits = self.trading.model_dump(exclude={"enabled"})
+        desk_above = self.approval.desk_above
+        if desk_above is None and self.mode is Mode.LIVE:
+            desk_above = LIVE_DESK_ABOVE
+        return Policy(
+            **limits,
+            trading_enabled=self.trading_enabled,
+            accounts=frozenset(self.allowed_accounts),
+            channel=Channel(self.approval.channel),
+            desk_above=desk_above,
+        )
