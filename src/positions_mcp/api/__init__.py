@@ -11,6 +11,7 @@ Everything HTTP lives here. `httpx` is imported on the first request, not with t
 """
 
 from positions_mcp.api._listing import Listing, Pages
-from positions_mcp.api.client import Contract, PositionsClient
+from positions_mcp.api._requests import Contract
+from positions_mcp.api.client import PositionsClient
 
 __all__ = ["Contract", "Listing", "Pages", "PositionsClient"]

@@ -18,7 +18,10 @@ RecordT = TypeVar("RecordT", bound=Record | Holding)
 
 
 class Calls:
-    """What the operations share: asking within the budget, sending once, and judging what came back."""
+    """What the operations share: asking within the budget, sending once, and judging what came back.
+
+    `within_s` replaces the budget of one read, in seconds.
+    """
 
     def __init__(
         self, connection: Connection, budget: ReadBudget, write_timeout_s: float, now: Callable[[], datetime]
@@ -28,9 +31,9 @@ class Calls:
         self._write_timeout_s = write_timeout_s
         self._now = now
 
-    async def read_page(self, request: Request, rows: RowReader[RecordT]) -> RawPage:
+    async def read_page(self, request: Request, rows: RowReader[RecordT], *, within_s: float | None = None) -> RawPage:
         """One page of a listing, its rows not read yet. A null list counts as empty only where the total is 0."""
-        asked, answer = await self._ask(request)
+        asked, answer = await self._ask(request, within_s)
 
         def tolerantly() -> tuple[Reply, list[object]]:
             reply = self._usable(asked, read_reply(answer))
@@ -45,16 +48,20 @@ class Calls:
         reply, raw = tolerantly()
         return RawPage(reply, None, lambda: (reply, raw))
 
-    async def read_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
+    async def read_rows(
+        self, request: Request, rows: RowReader[RecordT], *, within_s: float | None = None
+    ) -> Response[list[RecordT]]:
         """One page of a listing, read."""
-        page = await self.read_page(request, rows)
+        page = await self.read_page(request, rows, within_s=within_s)
         if page.ordinary is not None and (records := rows.read_ordinary(page.ordinary)) is not None:
             return Response(data=records, metadata=page.reply.metadata, status=page.reply.status)
         return _rows_response(*page.tolerantly(), rows)
 
-    async def read_one(self, request: Request, kind: type[RecordT]) -> Response[RecordT]:
+    async def read_one(
+        self, request: Request, kind: type[RecordT], *, within_s: float | None = None
+    ) -> Response[RecordT]:
         """One record."""
-        asked, answer = await self._ask(request)
+        asked, answer = await self._ask(request, within_s)
         reply = self._usable(asked, read_reply(answer))
         record = read_record(kind, reply.data)
         if isinstance(record, str):
@@ -84,8 +91,10 @@ class Calls:
             raise _failures.write_refusal(reply, self._now())
         return _response(reply, record)
 
-    async def _ask(self, request: Request) -> tuple[Asked, Answer]:
-        asked = await self._budget.spend(lambda seconds: self._connection.exchange(request, timeout_s=seconds))
+    async def _ask(self, request: Request, within_s: float | None) -> tuple[Asked, Answer]:
+        asked = await self._budget.spend(
+            lambda seconds: self._connection.exchange(request, timeout_s=seconds), within_s
+        )
         if isinstance(asked.outcome, Failure):
             raise _failures.read_failure(asked, asked.outcome)
         return asked, asked.outcome

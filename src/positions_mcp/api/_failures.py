@@ -112,6 +112,17 @@ def unreadable_rows(count: int, request_id: str | None) -> ReadFailed:
     )
 
 
+def another(what: str, request_id: str | None) -> ReadFailed:
+    """An answer about something else than what was asked for."""
+    return ReadFailed(
+        f"Clear Street answered with another {what} than the one asked for.",
+        hint=_ASK_AGAIN,
+        sent=Sent.YES,
+        status=200,
+        request_id=request_id,
+    )
+
+
 def _refusal(reply: Reply, now: datetime, after: str = "") -> RequestRejected:
     kind, hint = _KINDS.get(reply.status, (RequestRejected, ""))
     error = kind(

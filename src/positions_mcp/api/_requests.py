@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Literal
 
 from positions_mcp.api._http import Request
 from positions_mcp.domain import ids
@@ -18,6 +18,9 @@ from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 from positions_mcp.domain.instruments import parse_option_symbol
 
+Contract = Literal["auto", "seed", "current"]
+"""Which name the caller's key of an instruction is written under: both, `instruction_id`, `client_instruction_id`."""
+
 LARGEST_PAGE = 1000
 _LONGEST_TOKEN = 4096
 _KEY_NAMES = {
@@ -25,8 +28,6 @@ _KEY_NAMES = {
     "seed": ("instruction_id",),
     "current": ("client_instruction_id",),
 }
-
-ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 
 def positions(
@@ -40,12 +41,12 @@ def positions(
 ) -> Request:
     """GET one page of positions."""
     query = {
-        "instrument_ids": _joined(ids.instrument_id(each) for each in instrument_ids),
-        "sort_by": _choice(PositionSortKey, sort_by, "sort_by"),
-        "sort_direction": _choice(SortDirection, sort_direction, "sort_direction"),
-        **_page(page_size, page_token),
+        "instrument_ids": joined(ids.instrument_id(each) for each in instrument_ids),
+        "sort_by": choice(PositionSortKey, sort_by, "sort_by"),
+        "sort_direction": choice(SortDirection, sort_direction, "sort_direction"),
+        **paging(page_size, page_token),
     }
-    return _get(f"{_account(account_id)}/positions", query)
+    return get(f"{account_path(account_id)}/positions", query)
 
 
 def orders(
@@ -62,36 +63,36 @@ def orders(
 ) -> Request:
     """GET one page of orders. `since` and `until` are inclusive."""
     query = {
-        "order_ids": _joined(ids.order_id(each) for each in order_ids),
-        "status": _joined(_order_status(each) for each in statuses),
-        "instrument_ids": _joined(ids.instrument_id(each) for each in instrument_ids),
-        "underlying_instrument_ids": _joined(ids.instrument_id(each) for each in underlying_instrument_ids),
+        "order_ids": joined(ids.order_id(each) for each in order_ids),
+        "status": joined(_one_of(OrderStatus, each, "status") for each in statuses),
+        "instrument_ids": joined(ids.instrument_id(each) for each in instrument_ids),
+        "underlying_instrument_ids": joined(ids.instrument_id(each) for each in underlying_instrument_ids),
         "from": _instant(since, "since"),
         "to": _instant(until, "until"),
-        **_page(page_size, page_token),
+        **paging(page_size, page_token),
     }
-    return _get(f"{_account(account_id)}/orders", query)
+    return get(f"{account_path(account_id)}/orders", query)
 
 
 def order(account_id: int, order_id: str) -> Request:
     """GET one order."""
-    return Request("GET", f"{_account(account_id)}/orders/{ids.order_id(order_id)}")
+    return Request("GET", f"{account_path(account_id)}/orders/{ids.order_id(order_id)}")
 
 
 def instructions(account_id: int, instrument_id: str | None) -> Request:
     """GET the instructions of an account, or of one contract given by UUID or OSI symbol."""
     query = {"instrument_id": None if instrument_id is None else _contract(instrument_id)}
-    return _get(f"{_account(account_id)}/positions/instructions", query)
+    return get(f"{account_path(account_id)}/positions/instructions", query)
 
 
 def close_all(account_id: int, cancel_orders: bool | None) -> Request:
     """DELETE every position of an account."""
-    return Request("DELETE", f"{_account(account_id)}/positions", json=_close_body(cancel_orders))
+    return Request("DELETE", f"{account_path(account_id)}/positions", json=_close_body(cancel_orders))
 
 
 def close_one(account_id: int, instrument_id: str, cancel_orders: bool | None) -> Request:
     """DELETE one position, by its UUID: a path that could be shortened would close the whole account."""
-    path = f"{_account(account_id)}/positions/{ids.instrument_id(instrument_id)}"
+    path = f"{account_path(account_id)}/positions/{ids.instrument_id(instrument_id)}"
     return Request("DELETE", path, json=_close_body(cancel_orders))
 
 
@@ -100,12 +101,12 @@ def submit(account_id: int, rows: Sequence[InstructionRequest], contract: str) -
     if not rows:
         raise InvalidInput("There is no instruction to submit.")
     body = [_instruction(row, _KEY_NAMES[contract]) for row in rows]
-    return Request("POST", f"{_account(account_id)}/positions/instructions", json=body)
+    return Request("POST", f"{account_path(account_id)}/positions/instructions", json=body)
 
 
 def cancel(account_id: int, instruction_id: str) -> Request:
     """DELETE one instruction, by the server's id."""
-    path = f"{_account(account_id)}/positions/instructions/{ids.instruction_id(instruction_id)}"
+    path = f"{account_path(account_id)}/positions/instructions/{ids.instruction_id(instruction_id)}"
     return Request("DELETE", path)
 
 
@@ -114,19 +115,23 @@ def is_page_token(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_TOKEN and value.isprintable()
 
 
-def _account(account_id: int) -> str:
+def account_path(account_id: int) -> str:
+    """The path of an account."""
     return f"/v1/accounts/{ids.account_id(account_id)}"
 
 
-def _get(path: str, query: dict[str, str | None]) -> Request:
+def get(path: str, query: dict[str, str | None]) -> Request:
+    """A GET with what of `query` is given."""
     return Request("GET", path, {name: value for name, value in query.items() if value} or None)
 
 
-def _joined(values: Iterable[str]) -> str | None:
+def joined(values: Iterable[str]) -> str | None:
+    """Several values as one."""
     return ",".join(values) or None
 
 
-def _page(page_size: int | None, page_token: str | None) -> dict[str, str | None]:
+def paging(page_size: int | None, page_token: str | None) -> dict[str, str | None]:
+    """Where in a listing."""
     if page_size is not None and not (type(page_size) is int and 1 <= page_size <= LARGEST_PAGE):
         raise InvalidInput(f"page_size is {page_size!r:.20}.", hint=f"It is an integer from 1 to {LARGEST_PAGE}.")
     if page_token is not None and not is_page_token(page_token):
@@ -134,19 +139,15 @@ def _page(page_size: int | None, page_token: str | None) -> dict[str, str | None
     return {"page_size": None if page_size is None else str(page_size), "page_token": page_token}
 
 
-def _choice(kind: type[ChoiceT], value: str | None, name: str) -> str | None:
-    try:
-        return None if value is None else kind(value).value
-    except ValueError:
-        allowed = ", ".join(member.value for member in kind)
-    raise InvalidInput(f"{name} is {value!r:.40}.", hint=f"It is one of {allowed}.")
+def choice(kind: type[StrEnum], value: str | None, name: str) -> str | None:
+    """One of the values of `kind` that this program knows, or None where none is given."""
+    return None if value is None else _one_of(kind, value, name)
 
 
-def _order_status(value: str) -> str:
-    status = OrderStatus(value)
-    if not status.is_known:
-        raise InvalidInput(f"{value!r:.40} is not an order status.", hint=f"It is one of {', '.join(OrderStatus)}.")
-    return status.value
+def _one_of(kind: type[StrEnum], value: str, name: str) -> str:
+    if value not in tuple(kind):
+        raise InvalidInput(f"{name} is {value!r:.40}.", hint=f"It is one of {', '.join(kind)}.")
+    return str(value)
 
 
 def _instant(value: datetime | None, name: str) -> str | None:

@@ -43,9 +43,12 @@ class ReadBudget:
     random: Callable[[], float]
     now: Callable[[], datetime]
 
-    async def spend(self, ask: Callable[[float], Awaitable[Answer | Failure]]) -> Asked:
-        """Call `ask` with the seconds it may take until it brings something final or the budget allows no more."""
-        deadline = self.monotonic() + self.total_s
+    async def spend(self, ask: Callable[[float], Awaitable[Answer | Failure]], within_s: float | None = None) -> Asked:
+        """Call `ask` with the seconds it may take until it brings something final or the budget allows no more.
+
+        `within_s` replaces `total_s`.
+        """
+        deadline = self.monotonic() + (self.total_s if within_s is None else within_s)
         attempts = 0
         while True:
             outcome = await ask(min(self.attempt_s, deadline - self.monotonic()))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from operator import itemgetter
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
@@ -113,6 +113,8 @@ def read_record(kind: type[RecordT], row: object) -> RecordT | str:
         return "not an object"
     form: _Form[RecordT] = _form_of(kind)  # type: ignore[arg-type]  # a class is hashable, a named tuple too
     given, left_out = dict(row), dict[str, Any]()
+    for name in form.nested.keys() & given.keys():
+        given[name] = _read_within(form.nested[name], given[name])
     record: RecordT | None = None
     while True:
         try:
@@ -139,6 +141,8 @@ class _Form(Generic[RecordT]):
 
     make: Callable[[Mapping[str, Any]], RecordT]
     required: frozenset[str]
+    nested: Mapping[str, type[Record]]
+    """Fields that hold a record or a list of records, which are read as tolerantly as the row itself."""
     values: Callable[[RecordT], Mapping[str, object]]
 
 
@@ -146,7 +150,12 @@ class _Form(Generic[RecordT]):
 def _form_of(kind: type[Any]) -> _Form[Any]:
     if issubclass(kind, Record):
         required = frozenset(name for name, field in kind.model_fields.items() if field.is_required())
-        return _Form(kind.model_validate, required, vars)
+        optional_fields = kind.model_fields.keys() - required
+
+        def make_record(row: Mapping[str, Any]) -> Record:
+            return kind.model_validate({n: v for n, v in row.items() if v != "" or n not in optional_fields})
+
+        return _Form(make_record, required, _nested_kinds(kind), vars)
     if kind is not Position:
         raise TypeError(f"{kind.__name__} is not a kind of record")
     validated = TypeAdapter(_CheckedPosition, config=ConfigDict(coerce_numbers_to_str=True)).validate_python
@@ -157,7 +166,24 @@ def _form_of(kind: type[Any]) -> _Form[Any]:
         extra = tuple(sorted(((name, value) for name, value in row.items() if name not in fields), key=itemgetter(0)))
         return validated(known)._replace(extra=extra)
 
-    return _Form(make, frozenset(fields - optional), Position._asdict)
+    return _Form(make, frozenset(fields - optional), {}, Position._asdict)
+
+
+def _nested_kinds(kind: type[Record]) -> dict[str, type[Record]]:
+    return {
+        name: part
+        for name, field in kind.model_fields.items()
+        for part in (field.annotation, *get_args(field.annotation))
+        if isinstance(part, type) and issubclass(part, Record)
+    }
+
+
+def _read_within(kind: type[Record], value: object) -> object:
+    """The record or records in a field; what is none stays as it came, so that the field is refused for it."""
+    if isinstance(value, list):
+        return [_read_within(kind, each) for each in value]
+    record = read_record(kind, value)
+    return value if isinstance(record, str) else record
 
 
 def _identified(position: Position) -> Position:

@@ -20,7 +20,7 @@ from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.market_calendar import NewYorkCalendar
-from positions_mcp.ports import Clock
+from positions_mcp.ports import Clock, Neighbours
 from positions_mcp.settings import Settings, default_data_dir, live_access
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[Deps]:
             positions=client,
             orders=client,
             instructions=client,
+            neighbours=_neighbours(client),
             guard=guard,
             approval_wait_s=settings.approval.wait_s,
             clock=venue.clock,
@@ -154,6 +155,7 @@ def guard_parts(
         order_writer=client,
         instructions=client,
         instruction_writer=client,
+        neighbours=_neighbours(client),
         clock=real_time or SystemClock(),
         market_clock=market_clock,
         calendar=NewYorkCalendar(),
@@ -161,6 +163,10 @@ def guard_parts(
         write_timeout=timedelta(seconds=settings.api.write_timeout_s),
         store_option=_store_option(settings),
     )
+
+
+def _neighbours(client: PositionsClient) -> Neighbours:
+    return Neighbours(contracts=client, market_data=client, balances=client, events=client)
 
 
 def _store_option(settings: Settings) -> str:

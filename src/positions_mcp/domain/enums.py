@@ -153,6 +153,42 @@ class TrailingOffsetType(OpenEnum):
     BPS = "BPS"
 
 
+class ContractType(OpenEnum):
+    """Whether an option is a call or a put, as the API says it."""
+
+    CALL = "CALL"
+    PUT = "PUT"
+
+
+class ExerciseStyle(OpenEnum):
+    """When an option may be exercised: on any day, or at its expiration only."""
+
+    AMERICAN = "AMERICAN"
+    EUROPEAN = "EUROPEAN"
+
+
+class ListingType(OpenEnum):
+    """Where the terms of an option come from."""
+
+    STANDARD = "STANDARD"
+    FLEX = "FLEX"
+    OTC = "OTC"
+
+
+class MarginType(OpenEnum):
+    """The margin model of an account."""
+
+    NONE = "NONE"
+    REG_T = "REG_T"
+    PORTFOLIO_MARGIN = "PORTFOLIO_MARGIN"
+    RISK_BASED_HAIRCUT_BROKER_DEALER = "RISK_BASED_HAIRCUT_BROKER_DEALER"
+    RISK_BASED_HAIRCUT_MARKET_MAKER = "RISK_BASED_HAIRCUT_MARKET_MAKER"
+    CIRO = "CIRO"
+    FUTURES_NLV = "FUTURES_NLV"
+    FUTURES_TOT_EQ = "FUTURES_TOT_EQ"
+    OTHER = "OTHER"
+
+
 class InstructionType(OpenEnum):
     """What an instruction asks for."""
 

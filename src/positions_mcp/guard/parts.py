@@ -29,6 +29,7 @@ from positions_mcp.ports import (
     InstructionsReader,
     InstructionWriter,
     MarketCalendar,
+    Neighbours,
     OperationStore,
     OrdersReader,
     OrderWriter,
@@ -56,6 +57,8 @@ class Parts:
     """None where a deployment refuses them: the guard says so and carries on with the book."""
     order_writer: OrderWriter
     instructions: InstructionsReader | None
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """Contracts, market, balances and events, as far as they can be read."""
     clock: Clock
     market_clock: Clock
     calendar: MarketCalendar

@@ -15,7 +15,16 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.service import Guard
-from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, OnPage, OrdersReader, PositionsReader
+from positions_mcp.ports import (
+    Clock,
+    Ids,
+    InstructionsReader,
+    MarketCalendar,
+    Neighbours,
+    OnPage,
+    OrdersReader,
+    PositionsReader,
+)
 from positions_mcp.tools._held_symbols import HeldSymbols
 from positions_mcp.tools._late import LateDeps, deps_of
 from positions_mcp.tools._once import Once
@@ -43,6 +52,8 @@ class Deps:
     """The API dialect the configuration asks for: auto, seed or current."""
     venue: str
     """What answers: the base URL, or the paper exchange and its scenario."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """Contracts, market, balances and events, as far as they can be read."""
     approval_wait_s: float = 45.0
     """How long a call waits for the desk."""
     heartbeat_s: float = 10.0

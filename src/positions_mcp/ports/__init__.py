@@ -8,6 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from positions_mcp.ports.neighbours import BalancesReader as BalancesReader
+from positions_mcp.ports.neighbours import EventsReader as EventsReader
+from positions_mcp.ports.neighbours import MarketDataReader as MarketDataReader
+from positions_mcp.ports.neighbours import Neighbours as Neighbours
+from positions_mcp.ports.neighbours import OptionContractsReader as OptionContractsReader
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
     from positions_mcp.domain.account.orders import Order
     from positions_mcp.domain.account.positions import Book, Holding, Reading
     from positions_mcp.domain.account.sessions import MarketState, Session
+    from positions_mcp.domain.enums import OrderStatus
     from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
@@ -114,10 +121,20 @@ class OrdersReader(Protocol):
         account_id: AccountId,
         *,
         order_ids: Sequence[OrderId] = (),
+        statuses: Sequence[OrderStatus] = (),
         instrument_ids: Sequence[InstrumentId] = (),
+        underlying_instrument_ids: Sequence[InstrumentId] = (),
         since: datetime | None = None,
+        until: datetime | None = None,
     ) -> tuple[Order, ...]:
-        """The account's orders over every page, filtered by whatever is given. Raises UpstreamError."""
+        """The account's orders over every page, filtered by whatever is given. Raises UpstreamError.
+
+        A new or a finished order may be missing: `find_order` may still know it.
+        """
+        ...
+
+    async def find_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
+        """One order by its id; None where the API knows no such order. Raises UpstreamError."""
         ...
 
 

@@ -1,0 +1,54 @@
+"""Operations on exercise instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from positions_mcp.api import _requests
+from positions_mcp.api._operations import Operations
+from positions_mcp.api._requests import Contract
+from positions_mcp.api._wire import RowReader
+from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
+from positions_mcp.domain.ids import AccountId, InstructionId
+from positions_mcp.domain.operation.records import Response
+
+_INSTRUCTIONS = RowReader(Instruction)
+
+
+class InstructionOperations(Operations):
+    """Exercise instructions: reading, submitting and cancelling them."""
+
+    _contract: Contract
+
+    async def get_position_instructions(
+        self, account_id: AccountId, instrument_id: str | None = None
+    ) -> Response[list[Instruction]]:
+        """The account's exercise instructions: GET `/v1/accounts/{account_id}/positions/instructions`.
+
+        Of one contract where `instrument_id` (UUID or OSI symbol) is given. Rows refused before acceptance are
+        never listed.
+        """
+        request = _requests.instructions(account_id, instrument_id)
+        return await self._calls.read_rows(request, _INSTRUCTIONS)
+
+    async def submit_position_instructions(
+        self, account_id: AccountId, instructions: Sequence[InstructionRequest]
+    ) -> Response[list[Instruction]]:
+        """Submit a batch of instructions: POST `/v1/accounts/{account_id}/positions/instructions`.
+
+        Whenever rows come they are the answer, whatever the `status` (200 all sent, 207 some refused, 4xx or 5xx
+        all refused) and whatever `error` says: read each row's own status. A refusal without rows raises
+        RequestRejected, also for 503 where the body is the API's own (clearing is unavailable).
+        """
+        request = _requests.submit(account_id, instructions, self._contract)
+        return await self._calls.submit_rows(request, _INSTRUCTIONS)
+
+    async def cancel_position_instruction(
+        self, account_id: AccountId, instruction_id: InstructionId
+    ) -> Response[Instruction]:
+        """Ask for one instruction to be cancelled: DELETE `…/positions/instructions/{instruction_id}`.
+
+        `instruction_id` is the server's `id`, not the caller's key. Answers the instruction as CANCEL_REQUESTED;
+        the end, CANCELLED or CANCEL_FAILED, is read later.
+        """
+        return await self._calls.write_one(_requests.cancel(account_id, instruction_id), Instruction)

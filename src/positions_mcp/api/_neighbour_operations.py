@@ -1,0 +1,189 @@
+"""Reads of what lies beside positions and orders. An account or a deployment may refuse any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from positions_mcp.api import _failures, _neighbour_requests
+from positions_mcp.api._listing import Pages
+from positions_mcp.api._neighbour_requests import MOST_LOOKED_UP
+from positions_mcp.api._operations import Operations
+from positions_mcp.api._wire import RowReader
+from positions_mcp.domain.account.balances import Balances
+from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.dividends import Dividend, InstrumentEvents
+from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.errors import InconsistentListing
+from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.operation.records import Response
+
+if TYPE_CHECKING:
+    from positions_mcp import ports
+
+_CONTRACTS = RowReader(ContractFacts)
+_SNAPSHOTS = RowReader(Snapshot)
+_LONGEST_WAIT_S = 5.0
+"""Seconds that a read which nothing depends on may take with all its attempts."""
+
+
+class ContractsOfTheDay:
+    """Facts of contracts that were read on the present New York day."""
+
+    def __init__(self, clock: ports.Clock) -> None:
+        self._clock = clock
+        self._day: date | None = None
+        self._facts: dict[InstrumentId, ContractFacts] = {}
+
+    def kept(self) -> dict[InstrumentId, ContractFacts]:
+        """What is known today, to be added to."""
+        today = new_york_day(self._clock.now())
+        if today != self._day:
+            self._day, self._facts = today, {}
+        return self._facts
+
+
+class NeighbourOperations(Operations):
+    """Option contracts, market data, balances and events.
+
+    Methods named after operations of the API return one answer as it is. Those called `read_…` look up what was
+    asked for, in as many requests as it takes, and give each no more than 5 seconds.
+    """
+
+    _facts: ContractsOfTheDay
+
+    async def get_option_contracts(
+        self,
+        *,
+        contract_ids: Sequence[str] = (),
+        underlying_instrument_id: str | None = None,
+        root: str | None = None,
+        contract_type: str | None = None,
+        expiry: date | None = None,
+        is_settle_on_open: bool | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> Response[list[ContractFacts]]:
+        """One page of option contracts: GET `/v1/instruments/options/contracts`.
+
+        Either at most 100 `contract_ids` (UUIDs or OSI symbols), or those of an underlying or of an OSI root.
+        """
+        request = _neighbour_requests.option_contracts(
+            contract_ids=contract_ids,
+            underlying_instrument_id=underlying_instrument_id,
+            root=root,
+            contract_type=contract_type,
+            expiry=expiry,
+            is_settle_on_open=is_settle_on_open,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return await self._calls.read_rows(request, _CONTRACTS)
+
+    async def read_option_contracts(self, ids: Sequence[InstrumentId]) -> dict[InstrumentId, ContractFacts]:
+        """The facts of these contracts, by id; what the API does not know is missing.
+
+        What was read once is kept for the rest of the New York day.
+        """
+        kept = self._facts.kept()
+        for some in _batches([each for each in ids if each not in kept]):
+            kept |= {facts.id: facts for facts in await self._contracts_of(some)}
+        return {each: kept[each] for each in ids if each in kept}
+
+    async def _contracts_of(self, ids: Sequence[InstrumentId]) -> list[ContractFacts]:
+        found: list[ContractFacts] = []
+        pages = Pages(
+            lambda token: self._calls.read_page(
+                _neighbour_requests.option_contracts(contract_ids=ids, page_token=token),
+                _CONTRACTS,
+                within_s=_LONGEST_WAIT_S,
+            ),
+            _CONTRACTS,
+            attrgetter("id"),
+        )
+        with suppress(InconsistentListing):  # each contract is looked up by its id: how many there are means nothing
+            async for page in pages:
+                found += page.data
+        return found
+
+    async def get_snapshots(
+        self,
+        *,
+        instrument_ids: Sequence[str] = (),
+        underlying_instrument_id: str | None = None,
+        expiry: date | None = None,
+    ) -> Response[list[Snapshot]]:
+        """Snapshots of the market: GET `/v1/market-data/snapshot`.
+
+        Either 1 to 100 `instrument_ids` (UUIDs or symbols), or the options of an underlying that expire on a day.
+        """
+        request = _neighbour_requests.snapshots(
+            instrument_ids=instrument_ids, underlying_instrument_id=underlying_instrument_id, expiry=expiry
+        )
+        return await self._calls.read_rows(request, _SNAPSHOTS)
+
+    async def read_snapshots(self, ids: Sequence[InstrumentId]) -> dict[InstrumentId, Snapshot]:
+        """A snapshot of each of these instruments, by id; what has none is missing."""
+        found: dict[InstrumentId, Snapshot] = {}
+        for some in _batches(ids):
+            request = _neighbour_requests.snapshots(instrument_ids=some)
+            answer = await self._calls.read_rows(request, _SNAPSHOTS, within_s=_LONGEST_WAIT_S)
+            found |= {snapshot.instrument_id: snapshot for snapshot in answer.data}
+        return {each: found[each] for each in ids if each in found}
+
+    async def get_account_balances(
+        self, account_id: AccountId, *, top_margin_contributors_limit: int | None = None
+    ) -> Response[Balances]:
+        """The account's balances: GET `/v1/accounts/{account_id}/balances`."""
+        return await self._balances(account_id, top_margin_contributors_limit, None)
+
+    async def read_balances(self, account_id: AccountId) -> Balances:
+        """The account's balances alone."""
+        return (await self._balances(account_id, None, _LONGEST_WAIT_S)).data
+
+    async def _balances(self, account_id: AccountId, limit: int | None, within_s: float | None) -> Response[Balances]:
+        request = _neighbour_requests.balances(account_id, top_margin_contributors_limit=limit)
+        answer = await self._calls.read_one(request, Balances, within_s=within_s)
+        if answer.data.account_id != account_id:
+            raise _failures.another("account", answer.metadata.request_id)
+        return answer
+
+    async def get_instrument_events(
+        self,
+        instrument_id: InstrumentId,
+        *,
+        event_types: Sequence[str] = (),
+        since: date | None = None,
+        until: date | None = None,
+    ) -> Response[InstrumentEvents]:
+        """Events of one instrument, by its UUID: GET `/v1/instruments/{instrument_id}/events`.
+
+        `since` and `until` are inclusive. `event_types` are EARNINGS, DIVIDEND, STOCK_SPLIT and IPO.
+        """
+        request = _neighbour_requests.events(instrument_id, event_types=event_types, since=since, until=until)
+        return await self._calls.read_one(request, InstrumentEvents)
+
+    async def read_dividends(
+        self, instrument_id: InstrumentId, *, since: date | None = None, until: date | None = None
+    ) -> tuple[Dividend, ...]:
+        """Dividends of an instrument from one day to another, both included, by ex-date."""
+        request = _neighbour_requests.events(instrument_id, event_types=["DIVIDEND"], since=since, until=until)
+        answer = await self._calls.read_one(request, InstrumentEvents, within_s=_LONGEST_WAIT_S)
+        if answer.data.instrument_id not in (None, instrument_id):
+            raise _failures.another("instrument", answer.metadata.request_id)
+        within = [
+            each
+            for each in answer.data.dividends
+            if (since is None or since <= each.ex_date) and (until is None or each.ex_date <= until)
+        ]
+        return tuple(sorted(within, key=attrgetter("ex_date")))
+
+
+def _batches(ids: Sequence[InstrumentId]) -> Iterator[Sequence[InstrumentId]]:
+    distinct = tuple(dict.fromkeys(ids))
+    for start in range(0, len(distinct), MOST_LOOKED_UP):
+        yield distinct[start : start + MOST_LOOKED_UP]

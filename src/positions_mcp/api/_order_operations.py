@@ -1,0 +1,106 @@
+"""Reads of orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from positions_mcp.api import _failures, _requests
+from positions_mcp.api._http import Request
+from positions_mcp.api._listing import Listing
+from positions_mcp.api._operations import Operations
+from positions_mcp.api._wire import RowReader
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.errors import InconsistentListing, NotFound
+from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
+from positions_mcp.domain.operation.records import Response
+
+ORDERS = RowReader(Order)
+
+
+class OrderOperations(Operations):
+    """Orders, to follow what a close has made."""
+
+    async def get_orders(
+        self,
+        account_id: int,
+        *,
+        order_ids: Sequence[str] = (),
+        statuses: Sequence[OrderStatus | str] = (),
+        instrument_ids: Sequence[str] = (),
+        underlying_instrument_ids: Sequence[str] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> Response[list[Order]]:
+        """One page of the account's orders: GET `/v1/accounts/{account_id}/orders`.
+
+        `since` and `until` are inclusive, and their time zone is needed.
+        """
+        request = _requests.orders(
+            account_id,
+            order_ids=order_ids,
+            statuses=statuses,
+            instrument_ids=instrument_ids,
+            underlying_instrument_ids=underlying_instrument_ids,
+            since=since,
+            until=until,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return await self._calls.read_rows(request, ORDERS)
+
+    async def get_order(self, account_id: AccountId, order_id: OrderId) -> Response[Order]:
+        """One order: GET `/v1/accounts/{account_id}/orders/{order_id}`. Raises NotFound where the API knows none."""
+        request = _requests.order(account_id, order_id)
+        answer = await self._calls.read_one(request, Order)
+        if (answer.data.id, answer.data.account_id) != (request.path.rsplit("/", 1)[-1], account_id):
+            raise _failures.another("order", answer.metadata.request_id)
+        return answer
+
+    async def find_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
+        """`get_order` alone; None where the API knows no such order."""
+        try:
+            return (await self.get_order(account_id, order_id)).data
+        except NotFound:
+            return None
+
+    async def read_orders(
+        self,
+        account_id: AccountId,
+        *,
+        order_ids: Sequence[OrderId] = (),
+        statuses: Sequence[OrderStatus] = (),
+        instrument_ids: Sequence[InstrumentId] = (),
+        underlying_instrument_ids: Sequence[InstrumentId] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> tuple[Order, ...]:
+        """The account's orders over every page, filtered by whatever is given.
+
+        Raises InconsistentListing where its pages contradict each other twice, and ReadFailed where rows cannot be
+        read.
+        """
+
+        def request(token: str | None) -> Request:
+            return _requests.orders(
+                account_id,
+                order_ids=order_ids,
+                statuses=statuses,
+                instrument_ids=instrument_ids,
+                underlying_instrument_ids=underlying_instrument_ids,
+                since=since,
+                until=until,
+                page_token=token,
+            )
+
+        async def read_once() -> tuple[Order, ...]:
+            async with Listing(self._pages(request, ORDERS, lambda order: order.id)) as orders:
+                return tuple([order async for order in orders])
+
+        try:
+            return await read_once()
+        except InconsistentListing:
+            return await read_once()

@@ -1,0 +1,139 @@
+"""Operations on positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from positions_mcp.api import _requests
+from positions_mcp.api._book import gather
+from positions_mcp.api._http import Request
+from positions_mcp.api._listing import Listing, Pages
+from positions_mcp.api._operations import Operations
+from positions_mcp.api._order_operations import ORDERS
+from positions_mcp.api._ordinary import read_holdings
+from positions_mcp.api._wire import RowReader
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book, Holding, Position, Reading, Whole
+from positions_mcp.domain.enums import PositionSortKey, SortDirection
+from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.operation.records import Response
+
+if TYPE_CHECKING:
+    from positions_mcp import ports
+
+_instrument = attrgetter("instrument_id")
+_HOLDINGS: RowReader[Holding] = RowReader(Position, read_holdings)
+
+
+class PositionOperations(Operations):
+    """Positions: reading and closing them."""
+
+    _positions: RowReader[Position]
+
+    async def get_positions(
+        self,
+        account_id: int,
+        *,
+        instrument_ids: Sequence[str] = (),
+        sort_by: PositionSortKey | str | None = None,
+        sort_direction: SortDirection | str | None = None,
+        page_size: int | None = None,
+        page_token: str | None = None,
+    ) -> Response[list[Position]]:
+        """One page of the account's positions: GET `/v1/accounts/{account_id}/positions`.
+
+        `metadata.next_page_token` names the next page; the same filters and sort have to be given with it.
+        `page_size` is 1 to 1000, by default 1000. Rows that are no positions are in `unreadable`.
+        """
+        request = _requests.positions(
+            account_id,
+            instrument_ids=instrument_ids,
+            sort_by=sort_by,
+            sort_direction=sort_direction,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return await self._calls.read_rows(request, self._positions)
+
+    def iter_positions(
+        self,
+        account_id: int,
+        *,
+        instrument_ids: Sequence[str] = (),
+        sort_by: PositionSortKey | str | None = None,
+        sort_direction: SortDirection | str | None = None,
+        page_size: int | None = None,
+    ) -> Listing[Position]:
+        """All positions, over every page, with the filters and the sort sent for each.
+
+        ```python
+        async with client.iter_positions(19816) as positions:  # reads one page ahead
+            async for position in positions: ...
+        ```
+
+        `async for position in client.iter_positions(19816)` works as well, one page after another; `.pages` has the
+        pages. See `Listing` and `Pages` for what they raise.
+        """
+
+        def request(token: str | None) -> Request:
+            return _requests.positions(
+                account_id,
+                instrument_ids=instrument_ids,
+                sort_by=sort_by,
+                sort_direction=sort_direction,
+                page_size=page_size,
+                page_token=token,
+            )
+
+        return Listing(self._pages(request, self._positions, _instrument))
+
+    async def read_book(
+        self,
+        account_id: AccountId,
+        *,
+        instrument_ids: Sequence[InstrumentId] = (),
+        on_page: ports.OnPage | None = None,
+    ) -> Book:
+        """All positions of the account, or those of the named instruments, as one book.
+
+        If its pages contradict each other the listing is read once more; if they still do, the book is not
+        `consistent`. `on_page` is told (rows so far, total or None) after every page.
+        """
+
+        def listing() -> Pages[Position]:
+            return self.iter_positions(account_id, instrument_ids=instrument_ids).pages
+
+        whole, reading = await gather(listing, Whole[Position], self._clock.now, on_page)
+        return Book(account_id=account_id, positions=tuple(whole.positions), **vars(reading))
+
+    async def gather_positions(
+        self, account_id: AccountId, begin: Callable[[], ports.GatheringT], *, on_page: ports.OnPage | None = None
+    ) -> tuple[ports.GatheringT, Reading]:
+        """Hand all positions of the account in brief, page by page, to what `begin` makes: quicker than a whole book.
+
+        Returns that, and how the listing was read. If its pages contradict each other, `begin` is called again for a
+        second reading, as in `read_book`.
+        """
+
+        def listing() -> Pages[Holding]:
+            return self._pages(lambda token: _requests.positions(account_id, page_token=token), _HOLDINGS, _instrument)
+
+        return await gather(listing, begin, self._clock.now, on_page)
+
+    async def close_position(
+        self, account_id: AccountId, instrument_id: InstrumentId, cancel_orders: bool | None = None
+    ) -> Response[list[Order]]:
+        """Close one position: DELETE `/v1/accounts/{account_id}/positions/{instrument_id}`.
+
+        `instrument_id` is a UUID and nothing else. `cancel_orders` says whether open orders of the position are
+        cancelled first; None leaves it to the API. Answers the orders generated, a list even for one. There is no
+        quantity and no key against doing it twice.
+        """
+        request = _requests.close_one(account_id, instrument_id, cancel_orders)
+        return await self._calls.write_rows(request, ORDERS)
+
+    async def close_positions(self, account_id: AccountId, cancel_orders: bool | None = None) -> Response[list[Order]]:
+        """Close every position of the account: DELETE `/v1/accounts/{account_id}/positions`. See `close_position`."""
+        return await self._calls.write_rows(_requests.close_all(account_id, cancel_orders), ORDERS)
