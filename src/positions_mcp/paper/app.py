@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
@@ -19,7 +18,10 @@ from positions_mcp.paper import control, tampering
 from positions_mcp.paper.answers import Answer, error_response
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import ConnectionDropped, ConnectionRefused, Fault, TransportFault
-from positions_mcp.paper.handlers import Call, Handlers
+from positions_mcp.paper.handlers import NO_ACCOUNT, Call, Handlers
+from positions_mcp.paper.keys import Access
+from positions_mcp.paper.neighbours import ACCOUNT_PATHS, COMMON_PATHS
+from positions_mcp.paper.neighbours.handlers import Neighbours
 from positions_mcp.paper.requests import Query, account_number
 from positions_mcp.paper.venue import Venue
 
@@ -30,8 +32,9 @@ _PATHS: Mapping[str, Mapping[str, str]] = {
     "/positions/instructions": {"GET": "get_position_instructions", "POST": "submit_position_instructions"},
     "/positions/instructions/{target}": {"DELETE": "cancel_position_instruction"},
     "/positions/{target}": {"DELETE": "close_position"},
-    "/orders": {"GET": "get_orders"},
-    "/orders/{target}": {"GET": "get_order"},
+    "/orders": {"GET": "get_orders", "POST": "submit_orders"},
+    "/orders/{target}": {"GET": "get_order", "DELETE": "cancel_order"},
+    **ACCOUNT_PATHS,
 }
 _MESSAGES = {404: "no such resource", 405: "method not allowed for this resource"}
 _PAUSE = 2.0
@@ -50,7 +53,11 @@ class PaperApp:
         self._exchange = exchange
         self._dialect = exchange.dialect
         self._handlers = Handlers(exchange)
-        routes = [Route(_ACCOUNT + path, self._endpoint(by), methods=list(by)) for path, by in _PATHS.items()]
+        self._neighbours = Neighbours(exchange)
+        paths = {_ACCOUNT + path: by for path, by in _PATHS.items()} | {
+            f"/v1{path}": by for path, by in COMMON_PATHS.items()
+        }
+        routes = [Route(path, self._endpoint(by), methods=list(by)) for path, by in paths.items()]
         self._router = Router(routes=[*routes, *control.routes(exchange)], redirect_slashes=False)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -84,7 +91,7 @@ class PaperApp:
             refusal = Refusal(error.status_code, _MESSAGES.get(error.status_code, error.detail))
             return error_response(self._dialect, refusal, request_id, headers=error.headers)
         if isinstance(error, Refusal):
-            headers = {"www-authenticate": "Bearer"} if error.status == 401 else None
+            headers = {"www-authenticate": "Bearer"} if error.status == 401 else error.headers
             return error_response(self._dialect, error, request_id, headers=headers)
         _log.error("request %s failed", request_id, exc_info=error)
         return error_response(self._dialect, Refusal(500, "internal error"), request_id)
@@ -95,24 +102,29 @@ class PaperApp:
             target = request.path_params.get("target", "")
             if operation == "close_position" and target == "instructions":
                 raise HTTPException(405, headers={"Allow": "GET, POST"})
-            self._authenticate(request)
-            account = account_number(request.path_params["account_id"])
+            access = self._authenticate(request)
+            named = request.path_params.get("account_id")
+            account = NO_ACCOUNT if named is None else account_number(named)
             body = await _body(request)
             query = Query(request.scope["query_string"])
-            call = Call(operation, account, request.scope["paper.request_id"], query, body, target)
-            return await self._serve(call, getattr(self._handlers, operation))
+            call = Call(operation, account, request.scope["paper.request_id"], query, body, target, access=access)
+            among = self._handlers if hasattr(self._handlers, operation) else self._neighbours
+            return await self._serve(call, getattr(among, operation))
 
         return serve
 
-    def _authenticate(self, request: Request) -> None:
+    def _authenticate(self, request: Request) -> Access:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        matches = [hmac.compare_digest(key.strip().encode(), known.encode()) for known in self._exchange.keys]
-        if scheme.lower() != "bearer" or not any(matches):
+        access = self._exchange.key_ring.access(key.strip())
+        if scheme.lower() != "bearer" or access is None:
             raise Refusal(401, "missing or invalid API key")
+        return access
 
     def _authorise(self, call: Call) -> None:
+        if call.account == NO_ACCOUNT:
+            return
         with self._exchange.reading() as moment:
-            if call.account not in moment.ledger.accounts:
+            if call.account not in moment.ledger.accounts or not call.access.to(call.account):
                 raise Refusal(403, "this API key has no access to the account")
 
     async def _serve(self, call: Call, handler: Handler) -> Response:

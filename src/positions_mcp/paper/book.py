@@ -17,6 +17,7 @@ from positions_mcp.paper.faults import Fault
 from positions_mcp.paper.holdings import Account, Holding, Instrument, Record
 from positions_mcp.paper.ledger import Delays, Effect, Facts, Ledger
 from positions_mcp.paper.model import Instruction, Order
+from positions_mcp.paper.movements import Movement
 
 _MICROSECOND = timedelta(microseconds=1)
 _EMPTYING = (
@@ -26,6 +27,7 @@ _EMPTYING = (
     "DELETE FROM orders",
     "DELETE FROM instruction",
     "DELETE FROM effect",
+    "DELETE FROM movement",
     "DELETE FROM fault",
     "DELETE FROM state WHERE key != 'revision'",
 )
@@ -177,6 +179,8 @@ def _load(connection: sqlite3.Connection) -> Ledger:
         ledger.put_instruction(Instruction.from_record(key, json.loads(body)))
     for number, body in connection.execute("SELECT key, body FROM effect ORDER BY key"):
         ledger.effects.append(_effect_from(number, json.loads(body)))
+    for number, body in connection.execute("SELECT key, body FROM movement ORDER BY key"):
+        ledger.movements.append(Movement.from_record(number, json.loads(body)))
     ledger.changed.clear()
     return ledger
 
@@ -209,6 +213,10 @@ def _save(connection: sqlite3.Connection, ledger: Ledger) -> None:
     effects = (ledger.effects[number - 1] for number in changed.get("effect", ()))
     connection.executemany(
         "INSERT OR REPLACE INTO effect VALUES (?, ?)", ((e.number, json.dumps(_effect_record(e))) for e in effects)
+    )
+    movements = (ledger.movements[number - 1] for number in changed.get("movement", ()))
+    connection.executemany(
+        "INSERT OR REPLACE INTO movement VALUES (?, ?)", ((m.number, json.dumps(m.as_record())) for m in movements)
     )
     _save_holdings(connection, ledger, changed.get("holding", ()))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from positions_mcp.paper.errors import BookError
 
 FILE_NAME = "paper.sqlite"
-FORMAT = 1
+FORMAT = 2
 """Version of the tables below. A file of a later version is refused, not guessed at."""
 
 _BUSY_MS = 15_000
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS holding (
 CREATE TABLE IF NOT EXISTS orders (key TEXT PRIMARY KEY, number INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS instruction (key TEXT PRIMARY KEY, number INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS effect (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS movement (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS fault (key INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
 """
 

@@ -29,8 +29,15 @@ class BookError(PaperError):
 class Refusal(PaperError):
     """A request the exchange refuses, with the HTTP status and message its answer carries."""
 
-    def __init__(self, status: int, message: str, details: Sequence[Mapping[str, object]] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        details: Sequence[Mapping[str, object]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.details = tuple(details)
+        self.headers = dict(headers or {})

@@ -24,8 +24,30 @@ from typing import Any
 
 from positions_mcp.paper.errors import PaperError
 
-READS = ("get_positions", "get_position_instructions", "get_orders", "get_order")
-WRITES = ("close_positions", "close_position", "submit_position_instructions", "cancel_position_instruction")
+READS = (
+    "get_positions",
+    "get_position_instructions",
+    "get_orders",
+    "get_order",
+    "get_accounts",
+    "get_account",
+    "get_balances",
+    "get_executions",
+    "get_clock",
+    "get_market_hours",
+    "get_instruments",
+    "get_instrument",
+    "get_instrument_events",
+    "get_option_contracts",
+    "get_snapshots",
+)
+WRITES = (
+    "close_positions",
+    "close_position",
+    "submit_position_instructions",
+    "cancel_position_instruction",
+    "cancel_order",
+)
 OPERATIONS = (*READS, *WRITES)
 ANY = "any"
 

@@ -12,6 +12,7 @@ from positions_mcp.paper.answers import Answer, error_body, error_response
 from positions_mcp.paper.engine.instructions import Judged, RefusedRow
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.keys import EVERY_ACCOUNT, Access
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.reading import Reader
@@ -23,17 +24,22 @@ from positions_mcp.paper.writing import Act
 _CLEARING_DOWN = Refusal(503, "the clearing service is unavailable")
 
 
+NO_ACCOUNT = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that was let in: authenticated, for an account of the book, with a body of allowed size."""
 
     operation: str
     account: int
+    """`NO_ACCOUNT` where the operation is for none in particular."""
     request_id: str
     query: Query
     body: bytes = b""
     target: str = ""
     fault: Fault | None = None
+    access: Access = EVERY_ACCOUNT
 
     def struck_by(self, kind: str) -> bool:
         """Whether a fault of this kind strikes it."""

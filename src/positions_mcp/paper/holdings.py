@@ -37,8 +37,45 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
+class CompanyEvent:
+    """A dividend of `amount` a share, or a split into `numerator` new shares for `denominator` old ones, on `day`.
+
+    `done`: the book has lived through it.
+    """
+
+    kind: Literal["dividend", "split"]
+    day: date
+    amount: Decimal = ZERO
+    numerator: int = 1
+    denominator: int = 1
+    done: bool = False
+
+    def as_record(self) -> Record:
+        """A JSON-able form."""
+        return {
+            "kind": self.kind,
+            "day": self.day.isoformat(),
+            "amount": str(self.amount),
+            "numerator": self.numerator,
+            "denominator": self.denominator,
+            "done": self.done,
+        }
+
+    @classmethod
+    def from_record(cls, record: Record) -> CompanyEvent:
+        """The inverse of `as_record`."""
+        fields = {**record, "day": date.fromisoformat(record["day"]), "amount": Decimal(record["amount"])}
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
-    """Something that can be held. `price`: the close before the scenario was loaded; None where none is known."""
+    """Something that can be held, or an index. `price`: the close before the scenario was loaded; None: none is known.
+
+    Of an option: `over` is its underlying where that is not its root (SPXW is over SPX), `shares` what one contract
+    delivers, `european` that it is exercised at expiry only, `settles_at_open` that the opening price of its last
+    day decides. `events` are the dividends and splits of a share.
+    """
 
     symbol: str
     instrument_id: str
@@ -47,6 +84,24 @@ class Instrument:
     volatility: Decimal
     venue: str
     behaviour: Behaviour = Behaviour()
+    is_index: bool = False
+    over: str = ""
+    shares: Decimal = CONTRACT_MULTIPLIER
+    european: bool = False
+    settles_at_open: bool = False
+    events: tuple[CompanyEvent, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What the API calls its type."""
+        if self.contract:
+            return "OPTION"
+        return "INDEX" if self.is_index else "COMMON_STOCK"
+
+    @property
+    def underlying_symbol(self) -> str:
+        """What an option is over; the symbol itself where it is none."""
+        return self.over or (self.contract.root if self.contract else self.symbol)
 
     @property
     def multiplier(self) -> Decimal:
@@ -62,6 +117,15 @@ class Instrument:
             "volatility": str(self.volatility),
             "venue": self.venue,
         }
+        special = {
+            "is_index": self.is_index,
+            "over": self.over,
+            "shares": str(self.shares),
+            "european": self.european,
+            "settles_at_open": self.settles_at_open,
+            "events": [event.as_record() for event in self.events],
+        }
+        record |= {name: value for name, value in special.items() if value not in (False, "", "100", [])}
         if kind != Behaviour():
             record["behaviour"] = {
                 "fills": str(kind.fills),
@@ -90,6 +154,12 @@ class Instrument:
             volatility=Decimal(record["volatility"]),
             venue=record["venue"],
             behaviour=behaviour,
+            is_index=record.get("is_index", False),
+            over=record.get("over", ""),
+            shares=Decimal(record.get("shares", CONTRACT_MULTIPLIER)),
+            european=record.get("european", False),
+            settles_at_open=record.get("settles_at_open", False),
+            events=tuple(CompanyEvent.from_record(event) for event in record.get("events", ())),
         )
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from positions_mcp.paper.holdings import ZERO, Account, Holding, Instrument
 from positions_mcp.paper.model import Instruction, InstructionType, Order
+from positions_mcp.paper.movements import Movement
 
 Key = tuple[int, str]
 
@@ -60,6 +61,7 @@ class Ledger:
         self.orders: dict[str, Order] = {}
         self.instructions: dict[str, Instruction] = {}
         self.effects: list[Effect] = []
+        self.movements: list[Movement] = []
         self.changed: set[tuple[str, object]] = set()
         self._by_id: dict[str, Instrument] = {}
         self._open_orders: dict[str, None] = {}
@@ -115,6 +117,28 @@ class Ledger:
         self.effects.append(effect)
         self.changed.add(("effect", effect.number))
 
+    def add_movement(self, movement: Movement) -> None:
+        """Notes what moved a position."""
+        self.movements.append(movement)
+        self.changed.add(("movement", movement.number))
+
+    def moved_since(self, instant: datetime) -> Iterator[Movement]:
+        """What moved positions strictly after an instant, newest first."""
+        for movement in reversed(self.movements):
+            if movement.at <= instant:
+                return
+            yield movement
+
+    def holdings_at(self, account: int, instant: datetime) -> dict[str, Holding]:
+        """The positions of an account as they were at an instant of the past, by symbol."""
+        held = {holding.symbol: holding for holding in self.holdings_of(account)}
+        for movement in self.moved_since(instant):
+            if movement.account == account and movement.before is None:
+                held.pop(movement.symbol, None)
+            elif movement.account == account and movement.before is not None:
+                held[movement.symbol] = movement.before
+        return held
+
     def happened(self, at: datetime) -> None:
         """Notes that the book has lived until `at`."""
         if at > self.facts.as_of:
@@ -127,7 +151,7 @@ class Ledger:
 
     def underlying(self, instrument: Instrument) -> Instrument:
         """What an option is over; a share itself."""
-        return self.instruments[instrument.contract.root] if instrument.contract else instrument
+        return self.instruments[instrument.underlying_symbol]
 
     def holdings_of(self, account: int) -> list[Holding]:
         """The positions of an account, in no particular order."""

@@ -20,7 +20,6 @@ from hashlib import blake2b
 
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, new_york_day
 from positions_mcp.paper.holdings import Instrument
-from positions_mcp.paper.symbols import Contract
 from positions_mcp.ports import MarketCalendar
 
 CENT = Decimal("0.01")
@@ -66,7 +65,7 @@ class Market:
         spot = self._spot(underlying, moment)
         if spot is None or instrument.contract is None:
             return spot
-        return self._option(instrument.contract, spot, underlying.volatility, moment)
+        return self.option(instrument, spot, underlying.volatility, moment)
 
     def _spot(self, instrument: Instrument, moment: datetime) -> Decimal | None:
         if instrument.price is None:
@@ -75,10 +74,14 @@ class Market:
         moved = Decimal(_height(path, int(moment.timestamp())) - _height(path, self._anchor)) / _MILLION
         return (instrument.price * (1 + instrument.volatility * _SWING * moved)).quantize(CENT)
 
-    def _option(self, contract: Contract, spot: Decimal, volatility: Decimal, moment: datetime) -> Decimal:
+    def option(self, instrument: Instrument, spot: Decimal, volatility: Decimal, moment: datetime) -> Decimal:
+        """What a contract costs, per share of its multiplier, while its underlying is at `spot`."""
+        contract = instrument.contract
+        assert contract, instrument
+        spot = spot * instrument.shares / instrument.multiplier
         distance = spot - contract.strike
         intrinsic = max(distance if contract.right == "call" else -distance, Decimal(0))
-        minutes = int((self.last_trade(contract) - moment).total_seconds()) // 60
+        minutes = int((self.last_trade(instrument) - moment).total_seconds()) // 60
         if minutes <= 0:
             return intrinsic
         deviation = spot * volatility * (minutes / _YEAR_MINUTES).sqrt()
@@ -113,16 +116,30 @@ class Market:
         """The next session to open."""
         return self._calendar.state_at(instant).next
 
+    def session_after(self, day: date) -> Session:
+        """The first session after a day."""
+        return self._calendar.next_session(day + timedelta(days=1))
+
     def session_on(self, day: date) -> Session | None:
         """The session of a day."""
         if day not in self._sessions:
             self._sessions[day] = self._calendar.session_on(day)
         return self._sessions[day]
 
-    def last_trade(self, contract: Contract) -> datetime:
-        """When the contract stops trading: the close of its expiration date."""
-        session = self.session_on(contract.expiry) or self._calendar.previous_session(contract.expiry)
-        return session.closes
+    def last_trade(self, option: Instrument) -> datetime:
+        """When a contract stops trading: the close of its last day, or the one before if that day's opening decides."""
+        session = self._last_day(option)
+        return self._calendar.previous_session(session.day).closes if option.settles_at_open else session.closes
+
+    def settlement(self, option: Instrument) -> datetime:
+        """The instant whose price of the underlying decides what a contract is worth in the end."""
+        session = self._last_day(option)
+        return session.opens if option.settles_at_open else session.closes
+
+    def _last_day(self, option: Instrument) -> Session:
+        assert option.contract, option
+        day = option.contract.expiry
+        return self.session_on(day) or self._calendar.previous_session(day)
 
     def deadline(self, day: date) -> datetime:
         """Until when instructions are taken on `day`."""

@@ -27,9 +27,18 @@ class OrderStatus(StrEnum):
     CANCELED = "CANCELED"
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
+    PENDING_CANCEL = "PENDING_CANCEL"
 
 
-OPEN_ORDER = frozenset({OrderStatus.QUEUED, OrderStatus.PENDING_NEW, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+OPEN_ORDER = frozenset(
+    {
+        OrderStatus.QUEUED,
+        OrderStatus.PENDING_NEW,
+        OrderStatus.NEW,
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.PENDING_CANCEL,
+    }
+)
 
 
 class InstructionStatus(StrEnum):
@@ -67,7 +76,7 @@ class Step:
     """Something that will happen to an order at an instant, unless the order ends before."""
 
     at: datetime
-    kind: Literal["release", "acknowledge", "fill", "reject", "expire"]
+    kind: Literal["release", "acknowledge", "fill", "reject", "expire", "cancel"]
     quantity: Decimal = ZERO
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -36,6 +37,12 @@ class Query:
             if name in self._values:
                 raise Refusal(400, f"{name} is given twice; join several values with commas")
             self._values[name] = value
+
+    def only(self, known: AbstractSet[str]) -> None:
+        """Refuses every parameter that is not among the known ones: a filter is honoured, or it is an error."""
+        if unknown := sorted(set(self._values) - known):
+            allowed = ", ".join(sorted(known)) or "none"
+            raise Refusal(400, f"{unknown[0]:.40} is no parameter of this operation; there are: {allowed}")
 
     def text(self, name: str) -> str | None:
         """A value as it is; None if absent."""

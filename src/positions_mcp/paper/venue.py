@@ -16,6 +16,7 @@ from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.timeline import advance, next_due
 from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.keys import KeyRing
 from positions_mcp.paper.ledger import Effect, Ledger
 from positions_mcp.paper.market import Market
 from positions_mcp.ports import Ids, MarketCalendar
@@ -43,6 +44,7 @@ class Venue:
         self.clock = clock
         self.dialect = dialect
         self.keys = tuple(keys)
+        self.key_ring = KeyRing(keys)
         self.ids = ids
         self.sleeper = sleeper
         self._book = book

@@ -133,8 +133,8 @@ def rejection(reason: str, description: str, metadata: Mapping[str, str], *, cle
 
 
 def instrument_type(instrument: Instrument) -> str:
-    """COMMON_STOCK or OPTION; the paper market has nothing else."""
-    return "OPTION" if instrument.contract else "COMMON_STOCK"
+    """COMMON_STOCK, INDEX or OPTION; the paper market has nothing else."""
+    return instrument.kind
 
 
 def position_type(quantity: Decimal, instrument: Instrument, dialect: Dialect) -> str:

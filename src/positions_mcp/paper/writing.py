@@ -103,6 +103,16 @@ class Act:
         self._count("cancel_position_instruction", [instruction.id])
         return instruction
 
+    def cancel_order(self, order_id: str) -> Order:
+        """Requests the cancel of an open order.
+
+        Raises:
+            Refusal: 404 or 409, see `engine.orders.request_cancel`.
+        """
+        order = orders.request_cancel(self.moment, self.account, order_id)
+        self._count("cancel_order", [order.id])
+        return order
+
     def _count(self, operation: str, made: list[str]) -> None:
         if made:
             number = len(self.ledger.effects) + 1

@@ -61,11 +61,11 @@ def _expire(ledger: Ledger, market: Market, holding: Holding, at: datetime) -> N
     _deliver(ledger, holding, exercised, at)
     left = ledger.holdings.get((holding.account, holding.symbol))
     if left is not None:
-        expire_worthless(ledger, left)
+        expire_worthless(ledger, left, at)
 
 
 def _deliver(ledger: Ledger, holding: Holding, contracts: Decimal, at: datetime) -> None:
-    exercise(ledger, holding, contracts, new_york_day(at))
+    exercise(ledger, holding, contracts, at)
     for symbol in (holding.symbol, ledger.underlying(ledger.instruments[holding.symbol]).symbol):
         cancel_uncovered(ledger, holding.account, symbol, at)
 
@@ -76,9 +76,10 @@ def intrinsic_at_close(ledger: Ledger, market: Market, instrument: Instrument) -
     if contract is None:
         return ZERO
     underlying = ledger.underlying(instrument)
-    spot = market.price(underlying, underlying, market.last_trade(contract))
+    spot = market.price(underlying, underlying, market.settlement(instrument))
     if spot is None:
         return ZERO
+    spot = spot * instrument.shares / instrument.multiplier
     return spot - contract.strike if contract.right == "call" else contract.strike - spot
 
 

@@ -13,6 +13,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.trades import Trade, book_trade
+from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import ZERO, Holding, Instrument
 from positions_mcp.paper.ledger import Ledger, order_parts
 from positions_mcp.paper.market import Market
@@ -49,7 +50,7 @@ def _refusal(moment: Moment, instrument: Instrument, quantity: Decimal) -> str:
         return "No quantity is available to close: all of it is locked by open orders or instructions"
     if behaviour.rejects == "at_once":
         return behaviour.reason or "Rejected by the venue"
-    if instrument.contract and moment.now >= moment.market.last_trade(instrument.contract):
+    if instrument.contract and moment.now >= moment.market.last_trade(instrument):
         return "The contract no longer trades"
     if moment.price(instrument) is None:
         return "There is no market in this instrument"
@@ -93,6 +94,8 @@ def take_step(ledger: Ledger, market: Market, order: Order) -> None:
         ledger.put_order(_ended(order, OrderStatus.REJECTED, step.at, reason))
     elif step.kind == "expire":
         ledger.put_order(_ended(order, OrderStatus.EXPIRED, step.at, "The session closed"))
+    elif step.kind == "cancel":
+        ledger.put_order(_ended(order, OrderStatus.CANCELED, step.at, "Cancelled as requested"))
     else:
         _fill(ledger, market, order, step)
 
@@ -111,10 +114,10 @@ def _fill(ledger: Ledger, market: Market, order: Order, step: Step) -> None:
     )
     if order.filled == order.quantity:
         order = replace(order, status=OrderStatus.FILLED, steps=())
-    else:
+    elif order.status is not OrderStatus.PENDING_CANCEL:
         order = replace(order, status=OrderStatus.PARTIALLY_FILLED)
     signed = units if order.side == "BUY" else -units
-    book_trade(ledger, Trade(order.account, instrument, signed, price, moment.trading_day))
+    book_trade(ledger, Trade(order.account, instrument, signed, price, moment.trading_day, step.at, order.id))
     ledger.put_order(order)
 
 
@@ -122,6 +125,24 @@ def _reducible(holding: Holding | None, order: Order) -> Decimal:
     if holding is None or (holding.quantity > 0) != (order.side == "SELL"):
         return ZERO
     return abs(holding.quantity)
+
+
+def request_cancel(moment: Moment, account: int, order_id: str) -> Order:
+    """Asks for an open order to be cancelled. It ends a moment later, unless it fills before.
+
+    Raises:
+        Refusal: 404 if the account has no such order; 409 once it has ended, or a cancel is under way.
+    """
+    order = moment.ledger.orders.get(order_id.lower())
+    if order is None or order.account != account:
+        raise Refusal(404, "order not found")
+    if not order.is_open or order.status is OrderStatus.PENDING_CANCEL:
+        raise Refusal(409, f"the order cannot be cancelled: it is {order.status}")
+    ending = Step(moment.now + moment.ledger.facts.delays.acknowledge, "cancel")
+    before = [step for step in order.steps if step.kind == "fill" and step.at <= ending.at]
+    order = replace(order, status=OrderStatus.PENDING_CANCEL, updated_at=moment.now, steps=(*before, ending))
+    moment.ledger.put_order(order)
+    return order
 
 
 def cancel_open(ledger: Ledger, account: int, symbols: set[str], now: datetime, why: str) -> list[Order]:
@@ -183,7 +204,7 @@ def trade_elsewhere(moment: Moment, holding: Holding, units: Decimal, order_id: 
     )
     ledger.put_order(order)
     signed = units if holding.quantity > 0 else -units
-    book_trade(ledger, Trade(holding.account, instrument, signed, price, moment.trading_day))
+    book_trade(ledger, Trade(holding.account, instrument, signed, price, moment.trading_day, now, order.id))
     return order
 
 

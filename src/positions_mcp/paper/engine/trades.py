@@ -8,20 +8,23 @@ rest.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 
-from positions_mcp.paper.holdings import CONTRACT_MULTIPLIER, ZERO, Holding, Instrument
+from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.paper.holdings import ZERO, Holding, Instrument
 from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.movements import Movement, MovementKind
 
 _FINEST = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """Units bought (`quantity` above zero) or sold at `price` a share, on a trading day.
+    """Units bought (`quantity` above zero) or sold at `price` a share, at an instant of a trading day.
 
     `carried` is cost that comes along from an exercised option: it is no cash, but part of what the shares cost.
+    `amount` is what is paid in all where that is not units × price × multiplier to the last digit.
     """
 
     account: int
@@ -29,14 +32,22 @@ class Trade:
     quantity: Decimal
     price: Decimal
     day: date
+    at: datetime
+    order_id: str = ""
     carried: Decimal = ZERO
+    amount: Decimal | None = None
+
+    @property
+    def paid(self) -> Decimal:
+        """The cash that goes out for it; below zero it comes in."""
+        return self.quantity * self.price * self.instrument.multiplier if self.amount is None else self.amount
 
 
 def book_trade(ledger: Ledger, trade: Trade) -> None:
     """Changes position and cash; what closes a position realises its profit."""
-    account, instrument, quantity = trade.account, trade.instrument, trade.quantity
-    paid = quantity * trade.price * instrument.multiplier
-    held = ledger.holdings.get((account, instrument.symbol)) or Holding(account, instrument.symbol, ZERO, ZERO)
+    account, instrument, quantity, paid = trade.account, trade.instrument, trade.quantity, trade.paid
+    before = ledger.holdings.get((account, instrument.symbol))
+    held = before or Holding(account, instrument.symbol, ZERO, ZERO)
     cost = paid + trade.carried
     closing = min(abs(quantity), abs(held.quantity)) if held.quantity * quantity < 0 else ZERO
     released = _part(held.cost, closing, abs(held.quantity))
@@ -45,17 +56,24 @@ def book_trade(ledger: Ledger, trade: Trade) -> None:
     changed = replace(held, quantity=held.quantity + quantity, cost=held.cost - released + cost - spent)
     ledger.put_holding(_with_profit(changed, profit, trade.day))
     _book(ledger, account, -paid, profit)
+    kind: MovementKind = "fill" if trade.order_id else "exercise"
+    number, symbol = len(ledger.movements) + 1, instrument.symbol
+    ledger.add_movement(
+        Movement(number, trade.at, kind, account, symbol, quantity, trade.price, -paid, before, trade.order_id)
+    )
 
 
-def release(ledger: Ledger, holding: Holding, units: Decimal) -> Decimal:
+def release(ledger: Ledger, holding: Holding, units: Decimal, at: datetime, kind: MovementKind) -> Decimal:
     """Takes units out of a position without a trade; returns the signed cost that leaves with them."""
     cost = _part(holding.cost, units, abs(holding.quantity))
     left = holding.quantity - units if holding.quantity > 0 else holding.quantity + units
     ledger.put_holding(replace(holding, quantity=left, cost=holding.cost - cost))
+    number, gone = len(ledger.movements) + 1, left - holding.quantity
+    ledger.add_movement(Movement(number, at, kind, holding.account, holding.symbol, gone, ZERO, ZERO, holding))
     return cost
 
 
-def exercise(ledger: Ledger, holding: Holding, contracts: Decimal, day: date) -> None:
+def exercise(ledger: Ledger, holding: Holding, contracts: Decimal, at: datetime) -> None:
     """Exercises long contracts, or has short ones assigned: shares change hands at the strike.
 
     What was paid or received for the option becomes part of the shares' cost.
@@ -65,17 +83,17 @@ def exercise(ledger: Ledger, holding: Holding, contracts: Decimal, day: date) ->
     if contract is None or contracts <= 0:
         return
     long, call = holding.quantity > 0, contract.right == "call"
-    premium = release(ledger, holding, contracts)
-    shares = contracts * CONTRACT_MULTIPLIER
-    shares = shares if long == call else -shares
-    book_trade(
-        ledger, Trade(holding.account, ledger.underlying(instrument), shares, contract.strike, day, carried=premium)
-    )
+    premium = release(ledger, holding, contracts, at, "exercise")
+    sign = 1 if long == call else -1
+    shares, amount = sign * contracts * instrument.shares, sign * contracts * contract.strike * instrument.multiplier
+    underlying, price = ledger.underlying(instrument), contract.strike * instrument.multiplier / instrument.shares
+    day = new_york_day(at)
+    book_trade(ledger, Trade(holding.account, underlying, shares, price, day, at, carried=premium, amount=amount))
 
 
-def expire_worthless(ledger: Ledger, holding: Holding) -> None:
+def expire_worthless(ledger: Ledger, holding: Holding, at: datetime) -> None:
     """Lets what is left of an option position go; its cost is the loss, or what was received the profit."""
-    cost = release(ledger, holding, abs(holding.quantity))
+    cost = release(ledger, holding, abs(holding.quantity), at, "expiry")
     _book(ledger, holding.account, ZERO, -cost)
 
 

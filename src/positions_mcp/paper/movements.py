@@ -1,0 +1,74 @@
+"""What has moved a position: fills, exercises, expiries, dividends and splits, each with the position before it.
+
+The executions of the API are read from them; so is the book as it was at the start of the day, or some seconds ago.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from positions_mcp.paper.holdings import ZERO, Holding, Record
+
+MovementKind = Literal["fill", "exercise", "expiry", "dividend", "split"]
+_NAMESPACE = uuid.UUID("0c4b3c8e-27a5-5c64-8f0d-5a1b8d6b7a31")
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One change of a position: units (signed) at a price, and the cash that came in for it (below zero: went out)."""
+
+    number: int
+    at: datetime
+    kind: MovementKind
+    account: int
+    symbol: str
+    quantity: Decimal
+    price: Decimal
+    cash: Decimal
+    before: Holding | None
+    order_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of the execution it is, where it is a fill."""
+        return str(uuid.uuid5(_NAMESPACE, f"{self.order_id}|{self.number}"))
+
+    @property
+    def side(self) -> str:
+        """What the account did."""
+        return "BUY" if self.quantity > ZERO else "SELL"
+
+    def as_record(self) -> Record:
+        """A JSON-able form."""
+        return {
+            "at": self.at.isoformat(),
+            "kind": self.kind,
+            "account": self.account,
+            "symbol": self.symbol,
+            "quantity": str(self.quantity),
+            "price": str(self.price),
+            "cash": str(self.cash),
+            "before": self.before.as_record() if self.before else None,
+            "order_id": self.order_id,
+        }
+
+    @classmethod
+    def from_record(cls, number: int, record: Record) -> Movement:
+        """The inverse of `as_record`."""
+        account, symbol, before = record["account"], record["symbol"], record["before"]
+        return cls(
+            number=number,
+            at=datetime.fromisoformat(record["at"]),
+            kind=record["kind"],
+            account=account,
+            symbol=symbol,
+            quantity=Decimal(record["quantity"]),
+            price=Decimal(record["price"]),
+            cash=Decimal(record["cash"]),
+            before=Holding.from_record(account, symbol, before) if before else None,
+            order_id=record["order_id"],
+        )

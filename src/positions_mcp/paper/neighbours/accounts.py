@@ -1,0 +1,101 @@
+"""Accounts and balances. The paper broker lends nothing: buying power is the cash, and no margin is computed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from positions_mcp.paper.engine.moment import Moment
+from positions_mcp.paper.holdings import ZERO, Holding
+from positions_mcp.paper.market import CENT
+from positions_mcp.paper.valuation import Valuation
+from positions_mcp.paper.wire import Row, plain
+
+
+def account_row(number: int, opened: datetime) -> Row:
+    """One account: active, of a natural person, with every level of options."""
+    return {
+        "id": number,
+        "account_holder_entity_id": number,
+        "account_holder_entity_kind": "NATURAL_PERSON",
+        "close_date": None,
+        "full_name": full_name(number),
+        "open_date": opened.date().isoformat(),
+        "options_level": 4,
+        "short_name": str(number),
+        "status": "ACTIVE",
+        "subtype": "MARGIN",
+        "type": "CUSTOMER",
+    }
+
+
+def full_name(number: int) -> str:
+    """The name by which an account can be looked for."""
+    return f"Paper account {number}"
+
+
+def balances_row(moment: Moment, account: int) -> Row:
+    """The money of an account now and at the start of the day: everything that has moved since is taken back."""
+    ledger, market = moment.ledger, moment.market
+    money = ledger.accounts[account]
+    valued = Valuation(moment).of(ledger.holdings_of(account))
+    long = sum((v.market_value for v in valued if v.holding.quantity > 0), ZERO)
+    short = sum((v.market_value for v in valued if v.holding.quantity < 0), ZERO)
+    unrealized = sum((v.unrealized or ZERO for v in valued), ZERO)
+    start = market.previous_close(moment.now).closes
+    flows = [movement for movement in ledger.moved_since(start) if movement.account == account]
+    cash_then = money.cash - sum((movement.cash for movement in flows), ZERO)
+    long_then, short_then = _worth(moment, ledger.holdings_at(account, start), start)
+    equity, equity_then = money.cash + long + short, cash_then + long_then + short_then
+    # Trades settle on the next session: what today's sold is not there to be taken out yet.
+    coming = sum((m.cash for m in flows if m.cash > 0), ZERO)
+    going = -sum((m.cash for m in flows if m.cash < 0), ZERO)
+    settled = money.cash - coming + going
+    daily = _cents(equity) - _cents(equity_then)
+    daily_unrealized = sum((v.daily or ZERO for v in valued), ZERO)
+    return {
+        "account_id": account,
+        "buying_power": plain(_cents(max(money.cash, ZERO))),
+        "currency": "USD",
+        "daily_change": plain(daily),
+        "daily_pnl": plain(daily),
+        "daily_realized_pnl": plain(daily - daily_unrealized),
+        "daily_unrealized_pnl": plain(daily_unrealized),
+        "equity": plain(_cents(equity)),
+        "long_market_value": plain(_cents(long)),
+        "margin_details": None,
+        "margin_type": "NONE",
+        "multiplier": None,
+        "open_order_adjustment": "0",
+        "settled_cash": plain(_cents(settled)),
+        "short_market_value": plain(_cents(short)) if short else None,
+        "sod": {
+            "asof": market.previous_close(moment.now).day.isoformat(),
+            "buying_power": plain(_cents(max(cash_then, ZERO))),
+            "equity": plain(_cents(equity_then)),
+            "long_market_value": plain(_cents(long_then)),
+            "maintenance_margin_excess": None,
+            "maintenance_margin_requirement": None,
+            "short_market_value": plain(_cents(short_then)),
+            "trade_cash": plain(_cents(cash_then)),
+        },
+        "trade_cash": plain(_cents(money.cash)),
+        "unrealized_pnl": plain(_cents(unrealized)),
+        "unsettled_credits": plain(_cents(coming)),
+        "unsettled_debits": plain(_cents(going)),
+        "withdrawable_cash": plain(_cents(max(min(settled, money.cash), ZERO))),
+    }
+
+
+def _worth(moment: Moment, held: dict[str, Holding], at: datetime) -> tuple[Decimal, Decimal]:
+    """What positions were worth at the close `at`: those held long, and those held short (below zero)."""
+    values = []
+    for symbol, holding in held.items():
+        instrument = moment.ledger.instruments[symbol]
+        price = moment.market.price(instrument, moment.ledger.underlying(instrument), at) or ZERO
+        values.append((holding.quantity * instrument.multiplier * price).quantize(CENT))
+    return sum((v for v in values if v > 0), ZERO), sum((v for v in values if v < 0), ZERO)
+
+
+def _cents(value: Decimal) -> Decimal:
+    return value.quantize(CENT)
