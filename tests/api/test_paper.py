@@ -174,3 +174,15 @@ async def test_another_key_is_refused(tmp_path: Path, dialect: Dialect):
     async with paper_desk(tmp_path, dialect, key="wrong.key") as desk:
         with pytest.raises(Unauthenticated, match="401"):
             await desk.client.read_book(ACCOUNT)
+
+
+async def test_the_neighbours_answer_from_the_same_book(desk: PaperDesk):
+    option, share = await desk.option(), await desk.held("AAPL")
+    facts = await desk.client.read_option_contracts([option.instrument_id])
+    assert facts[option.instrument_id].contract == option.contract
+    assert facts[option.instrument_id].underlying_instrument_id == option.underlying_instrument_id
+    snapshots = await desk.client.read_snapshots([share.instrument_id, option.instrument_id])
+    assert snapshots[share.instrument_id].price is not None
+    balances = await desk.client.read_balances(ACCOUNT)
+    assert balances.buying_power is not None
+    assert all(each.amount for each in await desk.client.read_dividends(share.instrument_id))

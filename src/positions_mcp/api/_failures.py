@@ -101,15 +101,11 @@ def write_refusal(
     return OutcomeUnknown(message, hint=_DO_NOT_RESEND, **_facts(reply))
 
 
-def unreadable_rows(count: int, request_id: str | None) -> ReadFailed:
-    """A listing that is complete but for rows that are not what the contract says."""
-    return ReadFailed(
-        f"{count} rows of the listing cannot be read.",
-        hint=_ASK_AGAIN,
-        sent=Sent.YES,
-        status=200,
-        request_id=request_id,
-    )
+def rows_left_out(unreadable: int, of_others: int, request_id: str | None) -> ReadFailed:
+    """A listing that is complete but for rows that are not what the contract says, or are of another account."""
+    counted = [f"{unreadable} rows of the listing cannot be read"] if unreadable else []
+    counted += [f"{of_others} rows of the listing are of another account"] if of_others else []
+    return ReadFailed(f"{' and '.join(counted)}.", hint=_ASK_AGAIN, sent=Sent.YES, status=200, request_id=request_id)
 
 
 def another(what: str, request_id: str | None) -> ReadFailed:
@@ -117,6 +113,17 @@ def another(what: str, request_id: str | None) -> ReadFailed:
     return ReadFailed(
         f"Clear Street answered with another {what} than the one asked for.",
         hint=_ASK_AGAIN,
+        sent=Sent.YES,
+        status=200,
+        request_id=request_id,
+    )
+
+
+def answered_another(account_id: int, request_id: str | None) -> OutcomeUnknown:
+    """A write whose answer is about another account."""
+    return OutcomeUnknown(
+        f"The request was sent and its outcome is not known: the answer is about account {account_id}.",
+        hint=_DO_NOT_RESEND,
         sent=Sent.YES,
         status=200,
         request_id=request_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from positions_mcp.api import _requests
+from positions_mcp.api import _failures, _requests
 from positions_mcp.api._operations import Operations
 from positions_mcp.api._requests import Contract
 from positions_mcp.api._wire import RowReader
@@ -29,7 +29,7 @@ class InstructionOperations(Operations):
         never listed.
         """
         request = _requests.instructions(account_id, instrument_id)
-        return await self._calls.read_rows(request, _INSTRUCTIONS)
+        return await self._calls.read_rows(request, _INSTRUCTIONS.of(account_id))
 
     async def submit_position_instructions(
         self, account_id: AccountId, instructions: Sequence[InstructionRequest]
@@ -51,4 +51,7 @@ class InstructionOperations(Operations):
         `instruction_id` is the server's `id`, not the caller's key. Answers the instruction as CANCEL_REQUESTED;
         the end, CANCELLED or CANCEL_FAILED, is read later.
         """
-        return await self._calls.write_one(_requests.cancel(account_id, instruction_id), Instruction)
+        answer = await self._calls.write_one(_requests.cancel(account_id, instruction_id), Instruction)
+        if answer.data.account_id != account_id:
+            raise _failures.answered_another(answer.data.account_id, answer.metadata.request_id)
+        return answer

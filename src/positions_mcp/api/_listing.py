@@ -33,6 +33,17 @@ class RawPage:
     """The reply and its rows read as tolerantly as can be. Raises UpstreamError where they cannot be read at all."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sameness(Generic[RecordT]):
+    """When two rows of a listing are about the same thing, and when they then say the same of it."""
+
+    identity: Callable[[RecordT], Hashable]
+    content: Callable[[RecordT], Hashable]
+    """What may not differ. Prices may: they move while pages are read."""
+    may_repeat: bool = False
+    """Whether an answer that has the same twice means no more than having it once."""
+
+
 FetchPage = Callable[[str | None], Awaitable[RawPage]]
 """Fetches the page behind a token, the first one for None."""
 
@@ -50,28 +61,30 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
 
     Iterating raises UpstreamError where a page cannot be read, and at the end InconsistentListing if the pages
     contradict each other: a token leads back, a page brings nothing new and yet names another, the total changes
-    under the listing, or the rows are not as many as it says.
+    under the listing, the rows are not as many as it says, or one comes twice with different content.
 
     Attributes:
         total: how many rows the API says the listing has, or None.
-        received: distinct rows so far, unreadable ones included.
+        received: distinct rows so far, those that are left out included.
         unreadable: rows so far that could not be read.
+        of_others: rows so far that are of another account.
     """
 
-    def __init__(self, fetch: FetchPage, rows: RowReader[RecordT], identity: Callable[[RecordT], Hashable]) -> None:
+    def __init__(self, fetch: FetchPage, rows: RowReader[RecordT], sameness: Sameness[RecordT]) -> None:
         self._fetch = fetch
         self._rows = rows
-        self._identity = identity
+        self._sameness = sameness
         self._tasks: anyio.abc.TaskGroup | None = None
         self._coming: _Coming | None = _Coming(fetch, None)
         self._tokens: set[str] = set()
-        self._seen: set[Hashable] = set()
+        self._seen: dict[Hashable, int] = {}
         self._position = 0
         self._contradiction: str | None = None
         self.request_id: str | None = None
         self.total: int | None = None
         self.received = 0
         self.unreadable = 0
+        self.of_others = 0
 
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
@@ -102,9 +115,12 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
         page = await coming.page()
         self._start_next(page.reply.metadata.next_page_token)
         reply, records, unreadable = await self._read(page)
-        new = self._new_among(records)
-        self._account_for(reply, arrived=len(records) + len(unreadable), new=len(new) + len(unreadable))
-        self.unreadable += len(unreadable)
+        new, repeated = self._new_among(records)
+        arrived = len(records) + len(unreadable)
+        self._account_for(reply, arrived=arrived, new=len(new) + repeated + len(unreadable))
+        others = sum(1 for row in unreadable if row.of_account is not None)
+        self.of_others += others
+        self.unreadable += len(unreadable) - others
         return Response(
             data=new, error=reply.error, metadata=reply.metadata, status=reply.status, unreadable=tuple(unreadable)
         )
@@ -138,17 +154,25 @@ class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
         self._position += len(rows)
         return reply, records, unreadable
 
-    def _new_among(self, records: list[RecordT]) -> list[RecordT]:
-        identities = [self._identity(record) for record in records]
-        if len(set(identities)) == len(identities) and self._seen.isdisjoint(identities):
-            self._seen.update(identities)
-            return records
-        new = []
-        for record, identity in zip(records, identities, strict=True):
+    def _new_among(self, records: list[RecordT]) -> tuple[list[RecordT], int]:
+        """The records that had not come yet, and how many of the others count as one with those."""
+        # Hashes instead of the content: a listing may have a hundred thousand rows, whose numbers are not kept.
+        contents = map(hash, map(self._sameness.content, records))
+        arrived = list(zip(map(self._sameness.identity, records), contents, strict=True))
+        here = dict(arrived)
+        if len(here) == len(arrived) and self._seen.keys().isdisjoint(here):
+            self._seen |= here
+            return records, 0
+        new, repeated, before = [], 0, self._seen.copy()
+        for record, (identity, content) in zip(records, arrived, strict=True):
             if identity not in self._seen:
-                self._seen.add(identity)
+                self._seen[identity] = content
                 new.append(record)
-        return new
+            elif self._seen[identity] != content:
+                self._contradict("a row comes twice with different content")
+            elif self._sameness.may_repeat and identity not in before:
+                repeated += 1
+        return new, repeated
 
     def _account_for(self, reply: Reply, *, arrived: int, new: int) -> None:
         total = reply.metadata.total_items
@@ -184,7 +208,8 @@ class Listing(AsyncIterator[RecordT], Generic[RecordT]):
     """The records of a listing one by one, over all pages.
 
     `async for` alone fetches a page when it is needed; inside `async with` the next page is fetched while the caller
-    works on this one. Raises as `Pages` does, and at the end ReadFailed if there were rows that could not be read.
+    works on this one. Raises as `Pages` does, and at the end ReadFailed if there were rows that could not be read, or
+    were of another account.
 
     Attributes:
         pages: the pages behind it, with totals and unreadable rows.
@@ -213,8 +238,10 @@ class Listing(AsyncIterator[RecordT], Generic[RecordT]):
             try:
                 self._page = iter((await anext(self.pages)).data)
             except StopAsyncIteration:
-                if self.pages.unreadable:
-                    raise _failures.unreadable_rows(self.pages.unreadable, self.pages.request_id) from None
+                if self.pages.unreadable or self.pages.of_others:
+                    raise _failures.rows_left_out(
+                        self.pages.unreadable, self.pages.of_others, self.pages.request_id
+                    ) from None
                 raise
 
 

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from positions_mcp.api import _failures, _neighbour_requests
-from positions_mcp.api._listing import Pages
+from positions_mcp.api._listing import Pages, Sameness
 from positions_mcp.api._neighbour_requests import MOST_LOOKED_UP
 from positions_mcp.api._operations import Operations
 from positions_mcp.api._wire import RowReader
@@ -103,7 +103,7 @@ class NeighbourOperations(Operations):
                 within_s=_LONGEST_WAIT_S,
             ),
             _CONTRACTS,
-            attrgetter("id"),
+            Sameness(attrgetter("id"), attrgetter("id")),
         )
         with suppress(InconsistentListing):  # each contract is looked up by its id: how many there are means nothing
             async for page in pages:

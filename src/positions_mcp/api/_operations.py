@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from positions_mcp.api._calls import Calls
 from positions_mcp.api._http import Request
-from positions_mcp.api._listing import Pages
+from positions_mcp.api._listing import Pages, Sameness
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.operation.records import Record
@@ -25,7 +25,7 @@ class Operations:
     _clock: ports.Clock
 
     def _pages(
-        self, request: Callable[[str | None], Request], rows: RowReader[RecordT], identity: Callable[[RecordT], str]
+        self, request: Callable[[str | None], Request], rows: RowReader[RecordT], sameness: Sameness[RecordT]
     ) -> Pages[RecordT]:
         request(None)  # what is wrong with the arguments is said here, not at the first page
-        return Pages(lambda token: self._calls.read_page(request(token), rows), rows, identity)
+        return Pages(lambda token: self._calls.read_page(request(token), rows), rows, sameness)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from positions_mcp.api import _failures, _requests
 from positions_mcp.api._http import Request
-from positions_mcp.api._listing import Listing
+from positions_mcp.api._listing import Listing, Sameness
 from positions_mcp.api._operations import Operations
 from positions_mcp.api._wire import RowReader
-from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.orders import Order, distinct_orders
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import InconsistentListing, NotFound
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
 from positions_mcp.domain.operation.records import Response
 
 ORDERS = RowReader(Order)
+_ORDER: Sameness[Order] = Sameness(attrgetter("id"), attrgetter("instrument_id", "side", "quantity"), may_repeat=True)
+
+
+def distinct(answer: Response[list[Order]]) -> Response[list[Order]]:
+    """The answer with each of its orders once."""
+    return answer.model_copy(update={"data": distinct_orders(answer.data)})
 
 
 class OrderOperations(Operations):
@@ -50,7 +57,7 @@ class OrderOperations(Operations):
             page_size=page_size,
             page_token=page_token,
         )
-        return await self._calls.read_rows(request, ORDERS)
+        return distinct(await self._calls.read_rows(request, ORDERS.of(account_id)))
 
     async def get_order(self, account_id: AccountId, order_id: OrderId) -> Response[Order]:
         """One order: GET `/v1/accounts/{account_id}/orders/{order_id}`. Raises NotFound where the API knows none."""
@@ -81,7 +88,7 @@ class OrderOperations(Operations):
         """The account's orders over every page, filtered by whatever is given.
 
         Raises InconsistentListing where its pages contradict each other twice, and ReadFailed where rows cannot be
-        read.
+        read or are of another account.
         """
 
         def request(token: str | None) -> Request:
@@ -97,7 +104,7 @@ class OrderOperations(Operations):
             )
 
         async def read_once() -> tuple[Order, ...]:
-            async with Listing(self._pages(request, ORDERS, lambda order: order.id)) as orders:
+            async with Listing(self._pages(request, ORDERS.of(account_id), _ORDER)) as orders:
                 return tuple([order async for order in orders])
 
         try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from positions_mcp.api import _requests
 from positions_mcp.api._book import gather
 from positions_mcp.api._http import Request
-from positions_mcp.api._listing import Listing, Pages
+from positions_mcp.api._listing import Listing, Pages, Sameness
 from positions_mcp.api._operations import Operations
-from positions_mcp.api._order_operations import ORDERS
+from positions_mcp.api._order_operations import ORDERS, distinct
 from positions_mcp.api._ordinary import read_holdings
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.account.orders import Order
@@ -23,7 +23,9 @@ from positions_mcp.domain.operation.records import Response
 if TYPE_CHECKING:
     from positions_mcp import ports
 
-_instrument = attrgetter("instrument_id")
+_INSTRUMENT: Sameness[Any] = Sameness(
+    attrgetter("instrument_id"), attrgetter("quantity", "available_quantity", "symbol", "position_type")
+)
 _HOLDINGS: RowReader[Holding] = RowReader(Position, read_holdings)
 
 
@@ -45,7 +47,8 @@ class PositionOperations(Operations):
         """One page of the account's positions: GET `/v1/accounts/{account_id}/positions`.
 
         `metadata.next_page_token` names the next page; the same filters and sort have to be given with it.
-        `page_size` is 1 to 1000, by default 1000. Rows that are no positions are in `unreadable`.
+        `page_size` is 1 to 1000, by default 1000. Rows that are no positions, or are of another account,
+        are in `unreadable`.
         """
         request = _requests.positions(
             account_id,
@@ -55,7 +58,7 @@ class PositionOperations(Operations):
             page_size=page_size,
             page_token=page_token,
         )
-        return await self._calls.read_rows(request, self._positions)
+        return await self._calls.read_rows(request, self._positions.of(account_id))
 
     def iter_positions(
         self,
@@ -87,7 +90,7 @@ class PositionOperations(Operations):
                 page_token=token,
             )
 
-        return Listing(self._pages(request, self._positions, _instrument))
+        return Listing(self._pages(request, self._positions.of(account_id), _INSTRUMENT))
 
     async def read_book(
         self,
@@ -118,7 +121,9 @@ class PositionOperations(Operations):
         """
 
         def listing() -> Pages[Holding]:
-            return self._pages(lambda token: _requests.positions(account_id, page_token=token), _HOLDINGS, _instrument)
+            return self._pages(
+                lambda token: _requests.positions(account_id, page_token=token), _HOLDINGS.of(account_id), _INSTRUMENT
+            )
 
         return await gather(listing, begin, self._clock.now, on_page)
 
@@ -128,12 +133,12 @@ class PositionOperations(Operations):
         """Close one position: DELETE `/v1/accounts/{account_id}/positions/{instrument_id}`.
 
         `instrument_id` is a UUID and nothing else. `cancel_orders` says whether open orders of the position are
-        cancelled first; None leaves it to the API. Answers the orders generated, a list even for one. There is no
-        quantity and no key against doing it twice.
+        cancelled first; None leaves it to the API. Answers the orders generated, a list even for one; one of another
+        account is among them. There is no quantity and no key against doing it twice.
         """
         request = _requests.close_one(account_id, instrument_id, cancel_orders)
-        return await self._calls.write_rows(request, ORDERS)
+        return distinct(await self._calls.write_rows(request, ORDERS))
 
     async def close_positions(self, account_id: AccountId, cancel_orders: bool | None = None) -> Response[list[Order]]:
         """Close every position of the account: DELETE `/v1/accounts/{account_id}/positions`. See `close_position`."""
-        return await self._calls.write_rows(_requests.close_all(account_id, cancel_orders), ORDERS)
+        return distinct(await self._calls.write_rows(_requests.close_all(account_id, cancel_orders), ORDERS))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
-from operator import itemgetter
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from functools import cache, partial
+from operator import attrgetter, itemgetter
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
@@ -19,12 +19,16 @@ from pydantic_core import PydanticCustomError
 from positions_mcp.api._document import decode
 from positions_mcp.api._http import Answer
 from positions_mcp.api._ordinary import Rows, rows_and_metadata
+from positions_mcp.domain import ids
 from positions_mcp.domain.account.positions import Holding, Position
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import is_sensible
 from positions_mcp.domain.operation.records import Metadata, Problem, Record, UnreadableRow
 from positions_mcp.domain.text import clean
 
 RecordT = TypeVar("RecordT", bound=Record | Holding)
+
+_account = attrgetter("account_id")
 
 UNREADABLE_FIELDS = "unreadable_fields"
 
@@ -76,11 +80,25 @@ def read_ordinary_page(answer: Answer) -> tuple[Reply, Rows] | None:
 
 
 class RowReader(Generic[RecordT]):
-    """Reads rows as one kind of record: quickly where they are ordinary, and one by one only where that fails."""
+    """Reads rows as one kind of record: quickly where they are ordinary, and one by one only where that fails.
 
-    def __init__(self, kind: type[RecordT], ordinary: OrdinaryRows[RecordT] | None = None) -> None:
+    Rows `of` an account are of that one alone: another's are left out.
+    """
+
+    def __init__(
+        self,
+        kind: type[RecordT],
+        ordinary: OrdinaryRows[RecordT] | None = None,
+        *,
+        account_id: AccountId | None = None,
+    ) -> None:
         self._kind = kind
         self._ordinary = ordinary
+        self._account_id = account_id
+
+    def of(self, account_id: int) -> RowReader[RecordT]:
+        """The same for the rows of one account."""
+        return RowReader(self._kind, self._ordinary, account_id=ids.account_id(account_id))
 
     @property
     def reads_ordinary_pages(self) -> bool:
@@ -89,18 +107,25 @@ class RowReader(Generic[RecordT]):
 
     def read_ordinary(self, rows: Rows) -> list[RecordT] | None:
         """The records of an ordinary page; None where it is none, and has to be read tolerantly."""
-        return self._ordinary(rows) if self._ordinary else None
+        records = self._ordinary(rows) if self._ordinary else None
+        if records is None or self._account_id is None:
+            return records
+        return records if set(map(_account, records)) <= {self._account_id} else None
 
     def read(self, rows: Sequence[object], first: int = 0) -> tuple[list[RecordT], list[UnreadableRow]]:
         """The records among `rows`, in order, and the rest; `first` is the index of the first row in the answer."""
-        readings = [read_record(self._kind, row) for row in rows]
-        readable = [reading for reading in readings if not isinstance(reading, str)]
-        unreadable = [
-            UnreadableRow(position=position, reason=reading, raw=rows[position - first])
-            for position, reading in enumerate(readings, first)
-            if isinstance(reading, str)
-        ]
-        return readable, unreadable
+        records: list[RecordT] = []
+        left_out: list[UnreadableRow] = []
+        for position, row in enumerate(rows, first):
+            reading = read_record(self._kind, row)
+            if isinstance(reading, str):
+                left_out.append(UnreadableRow(position=position, reason=reading, raw=row))
+            elif self._account_id is not None and (other := _account(reading)) != self._account_id:
+                reason = f"a row of account {other}, not of {self._account_id}"
+                left_out.append(UnreadableRow(position=position, reason=reason, raw=row, of_account=other))
+            else:
+                records.append(reading)
+        return records, left_out
 
 
 def read_record(kind: type[RecordT], row: object) -> RecordT | str:
@@ -113,8 +138,8 @@ def read_record(kind: type[RecordT], row: object) -> RecordT | str:
         return "not an object"
     form: _Form[RecordT] = _form_of(kind)  # type: ignore[arg-type]  # a class is hashable, a named tuple too
     given, left_out = dict(row), dict[str, Any]()
-    for name in form.nested.keys() & given.keys():
-        given[name] = _read_within(form.nested[name], given[name])
+    for name in form.within.keys() & given.keys():
+        given[name] = form.within[name](given[name])
     record: RecordT | None = None
     while True:
         try:
@@ -141,8 +166,8 @@ class _Form(Generic[RecordT]):
 
     make: Callable[[Mapping[str, Any]], RecordT]
     required: frozenset[str]
-    nested: Mapping[str, type[Record]]
-    """Fields that hold a record or a list of records, which are read as tolerantly as the row itself."""
+    within: Mapping[str, Callable[[object], object]]
+    """Reads fields that hold a record or a list of records as tolerantly as the row itself."""
     values: Callable[[RecordT], Mapping[str, object]]
 
 
@@ -155,7 +180,7 @@ def _form_of(kind: type[Any]) -> _Form[Any]:
         def make_record(row: Mapping[str, Any]) -> Record:
             return kind.model_validate({n: v for n, v in row.items() if v != "" or n not in optional_fields})
 
-        return _Form(make_record, required, _nested_kinds(kind), vars)
+        return _Form(make_record, required, _readers_within(kind), vars)
     if kind is not Position:
         raise TypeError(f"{kind.__name__} is not a kind of record")
     validated = TypeAdapter(_CheckedPosition, config=ConfigDict(coerce_numbers_to_str=True)).validate_python
@@ -169,21 +194,23 @@ def _form_of(kind: type[Any]) -> _Form[Any]:
     return _Form(make, frozenset(fields - optional), {}, Position._asdict)
 
 
-def _nested_kinds(kind: type[Record]) -> dict[str, type[Record]]:
+def _readers_within(kind: type[Record]) -> dict[str, Callable[[object], object]]:
     return {
-        name: part
+        name: partial(_records_within if get_origin(field.annotation) is list else _record_within, part)
         for name, field in kind.model_fields.items()
         for part in (field.annotation, *get_args(field.annotation))
         if isinstance(part, type) and issubclass(part, Record)
     }
 
 
-def _read_within(kind: type[Record], value: object) -> object:
-    """The record or records in a field; what is none stays as it came, so that the field is refused for it."""
-    if isinstance(value, list):
-        return [_read_within(kind, each) for each in value]
+def _record_within(kind: type[Record], value: object) -> object:
+    """The record in a field; what is none stays as it came, so that the field is refused for it."""
     record = read_record(kind, value)
     return value if isinstance(record, str) else record
+
+
+def _records_within(kind: type[Record], value: object) -> object:
+    return [_record_within(kind, each) for each in value] if isinstance(value, list) else value
 
 
 def _identified(position: Position) -> Position:

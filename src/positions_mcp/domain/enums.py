@@ -52,6 +52,16 @@ class PositionType(OpenEnum):
     LONG_PUT = "LONG_PUT"
     SHORT_PUT = "SHORT_PUT"
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it says long, also in a value that this program does not know."""
+        return self.upper().startswith("LONG")
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it says short, also in a value that this program does not know."""
+        return self.upper().startswith("SHORT")
+
 
 class PositionSortKey(StrEnum):
     """Keys by which the API sorts positions. DAILY_REALIZED_PNL is newer than the seed contract."""

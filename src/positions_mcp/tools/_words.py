@@ -152,6 +152,8 @@ def doubts(reading: Reading) -> list[str]:
     words = []
     if reading.unreadable:
         words.append(f"{reading.unreadable} rows of the API could not be read and are not included")
+    if reading.of_others:
+        words.append(f"{reading.of_others} rows of another account came with it and are left out")
     if not reading.consistent:
         words.append("the API's pages contradicted each other even when read again; this may not be everything held")
     return words

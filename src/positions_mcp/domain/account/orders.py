@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
+
+from pydantic import model_validator
 
 from positions_mcp.domain.enums import (
     OrderSide,
@@ -13,9 +17,10 @@ from positions_mcp.domain.enums import (
     TimeInForce,
     TrailingOffsetType,
 )
-from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
+from positions_mcp.domain.ids import NIL_UUID, AccountId, InstrumentId, OrderId
 from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
 from positions_mcp.domain.operation.records import Instant, Record
+from positions_mcp.domain.refusals import reasons_in, texts_in
 
 
 class Order(Record):
@@ -47,7 +52,7 @@ class Order(Record):
     updated_at: Instant | None = None
     average_fill_price: Decimal | None = None
     details: list[str] | None = None
-    """Execution, rejection or cancellation details: free text of the API."""
+    """Execution, rejection or cancellation details: free text of the API, whatever field or shape it came in."""
     expires_at: Instant | None = None
     extended_hours: bool | None = None
     limit_offset: Decimal | None = None
@@ -63,8 +68,21 @@ class Order(Record):
     trailing_watermark_px: Decimal | None = None
     trailing_watermark_ts: Instant | None = None
     underlying_instrument_id: InstrumentId | None = None
-    strategy: str | None = None
+    underlying_instrument_type: SecurityType | None = None
+    strategy: object = None
     legs: list[object] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_details_wherever_they_are(cls, row: Any) -> Any:
+        if not isinstance(row, Mapping):
+            return row
+        details = row.get("details")
+        is_list = isinstance(details, list) and all(isinstance(each, str) for each in details)
+        said = details if is_list else texts_in(details)
+        if "REJECT" in str(row.get("status")):
+            said = reasons_in(row, cls.model_fields, said or ())
+        return row if said is details else {**row, "details": said or None}
 
     @property
     def contract(self) -> OptionContract | None:
@@ -81,3 +99,23 @@ class Order(Record):
     def is_queued(self) -> bool:
         """Whether the order waits for a session to be released into."""
         return self.status is OrderStatus.QUEUED or self.queue_state is QueueState.AWAITING_RELEASE
+
+
+def distinct_orders(orders: Iterable[Order]) -> list[Order]:
+    """The orders, each once: the same one several times in one answer is one order, as it was last updated.
+
+    Under one id there may still be several where they are for something else: that is a contradiction, to be seen.
+    Orders without an id are all different.
+    """
+    kept: dict[object, Order] = {}
+    for order in orders:
+        has_id = order.id not in ("", NIL_UUID)
+        same = (order.id, order.account_id, order.instrument_id, order.side, order.quantity) if has_id else len(kept)
+        earlier = kept.get(same)
+        if earlier is None or _updated(order) >= _updated(earlier):
+            kept[same] = order
+    return list(kept.values())
+
+
+def _updated(order: Order) -> tuple[Decimal, float]:
+    return order.filled_quantity or Decimal(0), order.updated_at.timestamp() if order.updated_at else 0

@@ -17,7 +17,7 @@ from positions_mcp.domain.operation.records import Text
 
 
 class Side(StrEnum):
-    """Which way a position is held. Follows the sign of the quantity."""
+    """Which way a position is held."""
 
     LONG = "long"
     SHORT = "short"
@@ -39,6 +39,7 @@ class Holding:
         "symbol",
         "available_quantity",
         "instrument_type",
+        "position_type",
         "market_value",
         "instrument_price",
         "closing_price",
@@ -73,6 +74,11 @@ class Holding:
         @property
         def instrument_type(self) -> SecurityType | None:
             """What kind of security it is."""
+            ...
+
+        @property
+        def position_type(self) -> PositionType | None:
+            """How the API classifies it: long or short."""
             ...
 
         @property
@@ -121,6 +127,21 @@ class Holding:
         return self.instrument_type is SecurityType.OPTION or self.contract is not None
 
     @property
+    def is_cash(self) -> bool:
+        """Whether this is money that the account lists as a position: never closed, never counted."""
+        return self.instrument_type is SecurityType.CASH and not self.is_option
+
+    @property
+    def is_index(self) -> bool:
+        """Whether this is an index itself, which nobody can trade. An option on one is an option."""
+        return self.instrument_type is SecurityType.INDEX and not self.is_option
+
+    @property
+    def is_closable(self) -> bool:
+        """Whether an order can close it: cash and an index can only be listed."""
+        return not (self.is_cash or self.is_index)
+
+    @property
     def value(self) -> Decimal | None:
         """The market value; None where it is zero for want of a price: that is not known, not nothing."""
         if self.market_value or self.instrument_price is not None or not self.quantity:
@@ -129,10 +150,21 @@ class Holding:
 
     @property
     def side(self) -> Side:
-        """Long, short or flat by the sign of the quantity."""
+        """Long, short or flat by the sign of the quantity; short where the API contradicts itself."""
         if self.quantity == 0:
             return Side.FLAT
-        return Side.LONG if self.quantity > 0 else Side.SHORT
+        return Side.LONG if self.quantity > 0 and not self.side_contradicts else Side.SHORT
+
+    @property
+    def side_contradicts(self) -> bool:
+        """Whether the sign of the quantity says long and the position's type short, or the reverse."""
+        kind = self.position_type
+        return kind is not None and ((self.quantity > 0 and kind.is_short) or (self.quantity < 0 and kind.is_long))
+
+    @property
+    def counted_quantity(self) -> Decimal:
+        """The quantity to reckon cover with: negative, which is the worse, where the API contradicts itself."""
+        return -abs(self.quantity) if self.side_contradicts else self.quantity
 
     @property
     def multiplier(self) -> int | None:
@@ -208,18 +240,20 @@ class Whole(Generic[HoldingT]):
 class Reading:
     """How a listing of an account's positions was read.
 
-    `consistent` is False when pages contradicted each other even after reading again, and `unreadable` counts rows
-    that were not positions: with either, what the account holds is not fully known.
+    `consistent` is False when pages contradicted each other even after reading again, `unreadable` counts rows that
+    were not positions, and `of_others` rows of another account, which are left out: with any of these, what the
+    account holds is not fully known.
     """
 
     as_of: datetime
     consistent: bool = True
     unreadable: int = 0
+    of_others: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether this is known to be everything the account holds."""
-        return self.consistent and self.unreadable == 0
+        return self.consistent and not self.unreadable and not self.of_others
 
 
 @dataclass(frozen=True, kw_only=True)

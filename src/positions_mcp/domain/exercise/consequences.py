@@ -85,6 +85,7 @@ def with_underlyings(rows: Sequence[CardRow], book: Book) -> Book:
         as_of=book.as_of,
         consistent=book.consistent,
         unreadable=book.unreadable,
+        of_others=book.of_others,
     )
 
 

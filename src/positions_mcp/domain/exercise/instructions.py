@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
 from positions_mcp.domain.operation.records import Instant, Record, Text
+from positions_mcp.domain.refusals import reasons_in
 
 _EXISTING_ID = re.compile(r"existing_id=([0-9a-fA-F-]{36})")
 
@@ -49,6 +50,20 @@ class Instruction(Record):
     rejection_reason: str | None = None
     rejection: Rejection | None = None
     underlying_instrument_id: InstrumentId | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_a_reason_wherever_it_is(cls, row: Any) -> Any:
+        if not isinstance(row, Mapping) or "REJECT" not in str(row.get("status")):
+            return row
+        given, rejection = row.get("rejection_reason"), row.get("rejection")
+        is_shaped = rejection is None or isinstance(rejection, Mapping | Rejection)
+        if is_shaped and (rejection or (given and isinstance(given, str))):
+            return row
+        said = reasons_in(
+            row, (*cls.model_fields, "client_instruction_id"), [given, *([] if is_shaped else [rejection])]
+        )
+        return {**row, "rejection": rejection if is_shaped else None, "rejection_reason": "; ".join(said) or None}
 
     @model_validator(mode="before")
     @classmethod

@@ -42,12 +42,17 @@ class Problem(Record):
 
 
 class UnreadableRow(Record):
-    """A row that is not what the contract says even when read tolerantly: kept, counted and reported, never dropped."""
+    """A row that is left out: it is not what the contract says even when read tolerantly, or of another account.
+
+    Kept, counted and reported, never dropped.
+    """
 
     position: int
     """Index of the row in the answer, from 0."""
     reason: str
     raw: object
+    of_account: int | None = None
+    """The other account whose row it is."""
 
 
 DataT = TypeVar("DataT")
@@ -63,3 +68,4 @@ class Response(BaseModel, Generic[DataT]):
     metadata: Metadata = Metadata()
     status: int = 200
     unreadable: tuple[UnreadableRow, ...] = ()
+    """Rows of the answer that are left out of `data`."""
