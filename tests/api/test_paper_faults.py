@@ -25,7 +25,7 @@ from positions_mcp.domain.errors import (
 )
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 from positions_mcp.domain.operation.records import Response
-from positions_mcp.paper import KINDS, OPERATIONS
+from positions_mcp.paper import CONDITIONS, KINDS, OPERATIONS
 
 DIALECTS: tuple[Dialect, ...] = ("seed", "current")
 # The account is closed last: it leaves nothing to do for the others.
@@ -54,6 +54,8 @@ UNKNOWN_WITHOUT_EFFECT = Outcome(OutcomeUnknown, 0)
 UNKNOWN_WITH_EFFECT = Outcome(OutcomeUnknown, 1)
 ANSWERED = Outcome(None, 1)
 CLEARING_REFUSES = Outcome(RequestRejected, 0)
+CLOSES = ("close_positions", "close_position")
+ON_ORDERS = ("repeated_row", "foreign_row", "contradicting_side", "reject_order", "reject_order_later", "partial_fills")
 OF_A_WRITE: dict[str, Outcome] = {
     "refuse": Outcome(NothingSent, 0),
     "delay": UNKNOWN_WITH_EFFECT,
@@ -67,6 +69,7 @@ OF_A_WRITE: dict[str, Outcome] = {
     "changed_quantity": ANSWERED,
     "ignored_key": ANSWERED,
     "unknown_fields": ANSWERED,
+    **dict.fromkeys(ON_ORDERS, ANSWERED),
     "status_400": Outcome(RequestRejected, 0),
     "status_401": Outcome(Unauthenticated, 0),
     "status_403": Outcome(Forbidden, 0),
@@ -77,11 +80,12 @@ OF_A_WRITE: dict[str, Outcome] = {
     **{f"status_{status}": UNKNOWN_WITHOUT_EFFECT for status in (302, 307, 408, 500, 502, 503, 504)},
 }
 ONLY_FOR = {
-    "missing_order": ("close_positions", "close_position"),
-    "changed_quantity": ("close_positions", "close_position"),
+    "missing_order": CLOSES,
+    "changed_quantity": CLOSES,
+    **dict.fromkeys(ON_ORDERS, CLOSES),
     "ignored_key": ("submit_position_instructions",),
 }
-OWN_TESTS = {"changed_total", "clearing_down"}
+OWN_TESTS = {"changed_total", "clearing_down", *CONDITIONS}
 
 
 @pytest.fixture(params=DIALECTS)

@@ -8,10 +8,11 @@ import os
 import re
 import sys
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from positions_mcp.cli import paper_fault
 from positions_mcp.cli.options import whole_number
 
 if TYPE_CHECKING:
@@ -48,11 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     fault = _command(
         commands, "fault", "make the next requests fail; without arguments: what can fail, and what is armed"
     )
-    fault.add_argument("kind", nargs="?", help="what happens, or `clear` to disarm all")
-    fault.add_argument("operation", nargs="?", default="any", help="on which operation (default any)")
-    fault.add_argument("--times", type=whole_number, default=1, help="how often (default 1)")
-    fault.add_argument("--seconds", type=_decimal, help="how long a delay or refusal takes; Retry-After of status_429")
-    fault.add_argument("--after-effect", action="store_true", help="for status_NNN: the effect happens first")
+    paper_fault.add_arguments(fault)
 
     clock = _command(commands, "clock", "show or move the book's clock")
     moves = clock.add_subparsers(dest="clock_command", metavar="show|set|advance|real")
@@ -82,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     }
     try:
         return command[args.paper_command](args, directory)
-    except (PaperError, ValueError) as error:
+    except (PaperError, ValueError, OSError) as error:
         print(f"positions-mcp paper: {error}", file=sys.stderr)
         return 2
 
@@ -146,24 +143,9 @@ def _effects(_: argparse.Namespace, directory: Path) -> int:
 
 
 def _fault(args: argparse.Namespace, directory: Path) -> int:
-    from positions_mcp.paper import KINDS, OPERATIONS
-
     exchange = _open(directory)
     try:
-        if args.kind == "clear":
-            exchange.disarm()
-            print("No fault is armed.")
-        elif args.kind:
-            options: dict[str, Any] = {"seconds": args.seconds, "after_effect": args.after_effect}
-            fault = exchange.arm(args.kind, args.operation, times=args.times, **options)
-            print(f"Armed: {fault.kind} for {fault.operation}, {fault.times} time(s).")
-        else:
-            width = max(len(kind) for kind in KINDS)
-            print("\n".join(f"{kind:<{width}}  {what}" for kind, what in KINDS.items()))
-            print(f"{'status_NNN':<{width}}  the answer has status NNN, 300 to 599; no effect unless --after-effect")
-            print(f"\noperations: {', '.join(OPERATIONS)}, any")
-            armed = [f"  {f.kind} for {f.operation}, {f.times} time(s)" for f in exchange.faults()]
-            print("armed:" if armed else "armed: none", *armed, sep="\n")
+        paper_fault.run(args, exchange)
     finally:
         exchange.close()
     return 0
@@ -236,13 +218,6 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
         raise argparse.ArgumentTypeError(f"{text!r} is no port; it is from 0 to {_LAST_PORT}")
     return int(text)
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
 
 
 def main(argv: list[str] | None = None) -> int:

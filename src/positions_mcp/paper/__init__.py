@@ -9,9 +9,8 @@ How faithful it is: `docs/paper-exchange.md`.
 
 from positions_mcp.paper.errors import BookError, PaperError, ScenarioError
 from positions_mcp.paper.exchange import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_SCENARIO, PaperExchange
+from positions_mcp.paper.fault_kinds import CONDITIONS, KINDS, OPERATIONS
 from positions_mcp.paper.faults import (
-    KINDS,
-    OPERATIONS,
     AnswerTruncated,
     ConnectionDropped,
     ConnectionRefused,
@@ -20,6 +19,7 @@ from positions_mcp.paper.faults import (
 )
 
 __all__ = [
+    "CONDITIONS",
     "DEFAULT_ACCOUNT",
     "DEFAULT_KEY",
     "DEFAULT_SCENARIO",

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import replace
 from typing import Any
 
-import anyio
-from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from positions_mcp.paper import control, tampering
-from positions_mcp.paper.answers import Answer, error_response
+from positions_mcp.paper import control
+from positions_mcp.paper.answers import error_response
 from positions_mcp.paper.errors import Refusal
-from positions_mcp.paper.faults import ConnectionDropped, ConnectionRefused, Fault, TransportFault
+from positions_mcp.paper.faults import TransportFault
 from positions_mcp.paper.handlers import NO_ACCOUNT, Call, Handlers
 from positions_mcp.paper.keys import Access
 from positions_mcp.paper.neighbours import ACCOUNT_PATHS, COMMON_PATHS
 from positions_mcp.paper.neighbours.handlers import Neighbours
 from positions_mcp.paper.requests import Query, account_number
+from positions_mcp.paper.striking import Striking
 from positions_mcp.paper.venue import Venue
 
 LARGEST_BODY = 1024 * 1024
@@ -37,13 +35,11 @@ _PATHS: Mapping[str, Mapping[str, str]] = {
     **ACCOUNT_PATHS,
 }
 _MESSAGES = {404: "no such resource", 405: "method not allowed for this resource"}
-_PAUSE = 2.0
 _log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Handler = Callable[[Call], Answer | Response]
 
 
 class PaperApp:
@@ -54,6 +50,7 @@ class PaperApp:
         self._dialect = exchange.dialect
         self._handlers = Handlers(exchange)
         self._neighbours = Neighbours(exchange)
+        self._striking = Striking(exchange)
         paths = {_ACCOUNT + path: by for path, by in _PATHS.items()} | {
             f"/v1{path}": by for path, by in COMMON_PATHS.items()
         }
@@ -109,7 +106,7 @@ class PaperApp:
             query = Query(request.scope["query_string"])
             call = Call(operation, account, request.scope["paper.request_id"], query, body, target, access=access)
             among = self._handlers if hasattr(self._handlers, operation) else self._neighbours
-            return await self._serve(call, getattr(among, operation))
+            return await self._striking.serve(call, getattr(among, operation), self._authorise)
 
         return serve
 
@@ -126,45 +123,6 @@ class PaperApp:
         with self._exchange.reading() as moment:
             if call.account not in moment.ledger.accounts or not call.access.to(call.account):
                 raise Refusal(403, "this API key has no access to the account")
-
-    async def _serve(self, call: Call, handler: Handler) -> Response:
-        def unless_struck() -> Answer | Response | Fault:
-            self._authorise(call)
-            later_page = call.query.text("page_token") is not None
-            return self._exchange.strike(call.operation, later_page=later_page) or handler(call)
-
-        answer = await run_sync(unless_struck)
-        if isinstance(answer, Fault):
-            return await self._struck(replace(call, fault=answer), answer, handler)
-        return _rendered(answer, call)
-
-    async def _struck(self, call: Call, fault: Fault, handler: Handler) -> Response:
-        if fault.kind == "refuse":
-            raise ConnectionRefused("injected: the connection is refused")
-        if fault.kind == "drop_before_effect":
-            raise ConnectionDropped("injected: the connection is dropped before any effect")
-        if fault.kind == "delay_before_effect":
-            await self._pause(fault)
-        if fault.status is not None and not fault.after_effect:
-            return tampering.status_response(fault, fault.status, self._dialect, call.request_id)
-        answer = await run_sync(handler, call)
-        if fault.kind == "drop_after_effect":
-            raise ConnectionDropped("injected: the connection is dropped after the effect")
-        if fault.kind == "delay":
-            await self._pause(fault)
-        if fault.status is not None:
-            return tampering.status_response(fault, fault.status, self._dialect, call.request_id)
-        if isinstance(answer, Answer):
-            answer = tampering.tampered(answer, fault)
-        return tampering.wrecked(_rendered(answer, call), fault, call.request_id)
-
-    async def _pause(self, fault: Fault) -> None:
-        seconds = _PAUSE if fault.seconds is None else float(fault.seconds)
-        await (self._exchange.sleeper or anyio.sleep)(seconds)
-
-
-def _rendered(answer: Answer | Response, call: Call) -> Response:
-    return answer.response(call.request_id) if isinstance(answer, Answer) else answer
 
 
 async def _body(request: Request) -> bytes:

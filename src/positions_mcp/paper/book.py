@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from positions_mcp.paper import database
-from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.faults import Fault, Strikes
 from positions_mcp.paper.holdings import Account, Holding, Instrument, Record
 from positions_mcp.paper.ledger import Delays, Effect, Facts, Ledger
 from positions_mcp.paper.model import Instruction, Order
@@ -143,25 +143,39 @@ class Book:
         with self._lock, database.transaction(self._connection):
             self._connection.execute("DELETE FROM fault")
 
-    def claim_fault(self, applies: Callable[[Fault], bool]) -> Fault | None:
-        """Takes one strike of the oldest fault that applies; no other process gets the same strike."""
+    def has_faults(self) -> bool:
+        """Whether any fault is armed."""
         with self._lock:
-            if self._connection.execute("SELECT 1 FROM fault LIMIT 1").fetchone() is None:
-                return None
-            with database.transaction(self._connection):
-                for fault in self.faults():
-                    if applies(fault):
-                        self._strike(fault)
-                        return fault
-        return None
+            return self._connection.execute("SELECT 1 FROM fault LIMIT 1").fetchone() is not None
 
-    def _strike(self, fault: Fault) -> None:
-        left = fault.times - 1
-        if left:
-            body = json.dumps({**fault.as_record(), "times": left})
-            self._connection.execute("UPDATE fault SET body = ? WHERE key = ?", (body, fault.number))
-        else:
+    def claim_faults(self, applies: Callable[[Fault], bool], now: datetime) -> Strikes:
+        """Takes a strike of every condition that applies, and of the oldest other fault; nobody else gets it."""
+        with self._lock:
+            applying = [fault for fault in self.faults() if applies(fault)]
+            if not any(fault.keeps_count for fault in applying):
+                return _struck([(fault, fault) for fault in applying])
+            with database.transaction(self._connection):
+                met = [(fault, fault.met(now)) for fault in self.faults() if applies(fault)]
+                strikes = _struck([(fault, strike) for fault, (_, strike) in met])
+                for fault, (left, strike) in met:
+                    if strike is None or strike in strikes.faults:
+                        self._keep_fault(fault, left)
+                return strikes
+
+    def _keep_fault(self, fault: Fault, left: Fault | None) -> None:
+        if left is None:
             self._connection.execute("DELETE FROM fault WHERE key = ?", (fault.number,))
+        elif left != fault:
+            body = json.dumps(left.as_record())
+            self._connection.execute("UPDATE fault SET body = ? WHERE key = ?", (body, fault.number))
+
+
+def _struck(met: list[tuple[Fault, Fault | None]]) -> Strikes:
+    """Every condition that strikes, and the oldest other fault unless the request is over its rate."""
+    striking = [strike for _, strike in met if strike is not None]
+    limited = any(fault.kind == "rate_limit" for fault in striking)
+    first = None if limited else next((fault for fault in striking if not fault.is_condition), None)
+    return Strikes(tuple(fault for fault in striking if fault.is_condition or fault is first))
 
 
 def _load(connection: sqlite3.Connection) -> Ledger:

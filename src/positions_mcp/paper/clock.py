@@ -71,6 +71,10 @@ class PaperClock:
         """The present instant of the book, aware, in UTC."""
         return self.setting().reading(self._base.now()).astimezone(UTC)
 
+    def real_now(self) -> datetime:
+        """The present instant outside the book."""
+        return self._base.now()
+
     def setting(self) -> ClockSetting:
         """How the clock goes now, as the last process to change it left it."""
         with self._lock:

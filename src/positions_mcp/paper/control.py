@@ -32,7 +32,10 @@ def routes(exchange: Venue) -> list[Route]:
             body = await _object(request)
             try:
                 act = by_method.get(request.method) or by_method["GET"]  # what a HEAD asks for as well
-                return JSONResponse(await run_sync(act, body))
+                answer = await run_sync(act, body)
+                # A connection that stayed open would be served while new ones are refused.
+                closing = _stop_listening(exchange, body) if act is arm else None
+                return JSONResponse(answer, headers=closing)
             except Refusal:
                 raise
             except (PaperError, ValueError) as error:
@@ -41,9 +44,7 @@ def routes(exchange: Venue) -> list[Route]:
         return Route(path, serve, methods=list(by_method))
 
     def arm(body: dict[str, Any]) -> object:
-        fault = Fault.from_record(0, body)
-        options: dict[str, Any] = {"times": fault.times, "seconds": fault.seconds, "after_effect": fault.after_effect}
-        return shown_fault(exchange.arm(fault.kind, fault.operation, **options))
+        return shown_fault(exchange.arm(**({"kind": ""} | body)))
 
     def disarm(_: dict[str, Any]) -> object:
         exchange.disarm()
@@ -56,6 +57,16 @@ def routes(exchange: Venue) -> list[Route]:
         route("/paper/clock", GET=lambda _: clock_of(exchange), PUT=lambda body: move_clock(exchange, body)),
         _specification(exchange),
     ]
+
+
+def _stop_listening(exchange: Venue, body: dict[str, Any]) -> dict[str, str] | None:
+    """A `refuse` takes hold before it is acknowledged, where there is a listener of our own."""
+    if body.get("kind") != "refuse" or exchange.listener is None:
+        return None
+    fault = exchange.strike_refusal()
+    if fault is not None:
+        exchange.listener(fault)
+    return {"connection": "close"}
 
 
 def status_of(exchange: Venue) -> dict[str, Any]:

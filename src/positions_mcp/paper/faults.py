@@ -1,7 +1,7 @@
 """Failures on demand: which there are, when they strike, and how they leave the exchange.
 
-A fault is armed for one operation (or `any`) and a number of strikes. It strikes when a request for that operation
-has been authenticated. What happens is real at the level at which it happens:
+A fault is armed for one operation (or `any`), if wanted for one account or instrument, or after some requests have
+passed, and strikes once, several times, or until it is cleared. What happens is real at the level at which it happens:
 
 - *In the answer* (a status, a body that is cut, a missing order …): the answer itself is that way, in process and
   over TCP.
@@ -18,66 +18,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from positions_mcp.paper.errors import PaperError
+from positions_mcp.paper.fault_kinds import ANY, CONDITIONS, KINDS, KINDS_FOR, ON_ROWS, OPERATIONS
+from positions_mcp.paper.symbols import as_uuid, canonical, instrument_id_of
 
-READS = (
-    "get_positions",
-    "get_position_instructions",
-    "get_orders",
-    "get_order",
-    "get_accounts",
-    "get_account",
-    "get_balances",
-    "get_executions",
-    "get_clock",
-    "get_market_hours",
-    "get_instruments",
-    "get_instrument",
-    "get_instrument_events",
-    "get_option_contracts",
-    "get_snapshots",
-)
-WRITES = (
-    "close_positions",
-    "close_position",
-    "submit_position_instructions",
-    "cancel_position_instruction",
-    "cancel_order",
-)
-OPERATIONS = (*READS, *WRITES)
-ANY = "any"
-
-KINDS: Mapping[str, str] = {
-    "refuse": "the connection is refused; over TCP for --seconds (default 2)",
-    "delay": "the effect happens at once, the answer comes after --seconds (default 2)",
-    "delay_before_effect": "nothing happens for --seconds (default 2), then the request is served",
-    "drop_before_effect": "the connection is dropped before anything happened",
-    "drop_after_effect": "the effect happens, then the connection is dropped without an answer",
-    "truncated_body": "the effect happens, half of the answer arrives, then the connection is dropped",
-    "non_json_body": "the effect happens, the answer is a page of HTML with status 200",
-    "empty_204": "the effect happens, the answer is 204 without a body",
-    "missing_order": "the effect happens, one order is missing from the answer",
-    "changed_quantity": "the position grows by one unit just before it is closed, so the order has another quantity",
-    "ignored_key": "the caller's instruction key is neither echoed nor honoured",
-    "unknown_fields": "the answer has fields and enum values that no specification knows",
-    "clearing_down": "the clearing service is unavailable: 503, and every submitted row is rejected",
-    "changed_total": "the total differs from page to page (strikes from the second page on)",
-}
-"""Kinds of fault and what they do. `status_NNN` (300–599) is one more: the answer has that status, without an effect
-unless armed with `after_effect`; 429 carries Retry-After of `seconds` (default 1)."""
-
-_STATUS = re.compile(r"status_([345][0-9][0-9])", re.ASCII)
-_KINDS_FOR: Mapping[str, tuple[str, ...]] = {
-    "missing_order": ("close_positions", "close_position"),
-    "changed_quantity": ("close_positions", "close_position"),
-    "ignored_key": ("submit_position_instructions",),
-    "clearing_down": ("get_position_instructions", "submit_position_instructions", "cancel_position_instruction"),
-    "changed_total": ("get_positions", "get_orders"),
-}
+_STATUS = re.compile(r"status_([2345][0-9][0-9])", re.ASCII)
+_LONGEST_BODY = 60_000
+_MOST_COUNTED = 10_000
+_LEAST_STATUS_WITHOUT_BODY = 300
 
 
 class TransportFault(Exception):
@@ -97,28 +50,66 @@ class AnswerTruncated(TransportFault):
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a request is about, as faults look at it: `instruments` are the UUIDs of those that it names."""
+
+    operation: str
+    account: int | None = None
+    instruments: frozenset[str] = frozenset()
+    later_page: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that is armed: for which operation, which kind, and how often it will still strike."""
+    """A fault that is armed: what happens, to which requests, and how often it will still strike.
+
+    `times`: None until it is cleared. `skip`: so many requests pass before. `seconds`, `jitter`, `count`, `share` and
+    `body` say how much, as `KINDS` has it. `seen`: the requests that a `rate_limit` has let pass in its window.
+    """
 
     operation: str
     kind: str
-    times: int = 1
+    times: int | None = 1
     seconds: Decimal | None = None
     after_effect: bool = False
     number: int = 0
+    skip: int = 0
+    account: int | None = None
+    instrument: str | None = None
+    jitter: Decimal | None = None
+    count: int | None = None
+    share: Decimal | None = None
+    body: str | None = None
+    seen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.operation not in (*OPERATIONS, ANY):
             raise PaperError(f"no operation {self.operation!r}; there are {', '.join((*OPERATIONS, ANY))}")
         if self.kind not in KINDS and self.status is None:
             raise PaperError(f"no fault {self.kind!r}; there are {', '.join(KINDS)} and status_NNN (300 to 599)")
-        sensible = _KINDS_FOR.get(self.kind, OPERATIONS)
+        sensible = KINDS_FOR.get(self.kind, OPERATIONS)
         if self.operation != ANY and self.operation not in sensible:
             raise PaperError(f"{self.kind} has no meaning for {self.operation}; it has for {', '.join(sensible)}")
-        if self.times < 1:
+        self._check_amounts()
+        if self.body is not None and (self.status is None or len(self.body) > _LONGEST_BODY):
+            raise PaperError(f"a body goes with status_NNN, and has at most {_LONGEST_BODY} characters")
+        if self.status is not None and self.status < _LEAST_STATUS_WITHOUT_BODY and self.body is None:
+            raise PaperError(f"no fault {self.kind!r} without a body of its own; status_NNN is from 300 to 599")
+
+    def _check_amounts(self) -> None:
+        if self.times is not None and self.times < 1:
             raise PaperError(f"a fault strikes at least once, not {self.times} times")
-        if self.seconds is not None and not (self.seconds.is_finite() and 0 <= self.seconds <= 3600):
-            raise PaperError(f"seconds are from 0 to 3600, not {self.seconds}")
+        if self.skip < 0:
+            raise PaperError(f"a fault lets no fewer than 0 requests pass, not {self.skip}")
+        for name, value in (("seconds", self.seconds), ("jitter", self.jitter)):
+            if value is not None and not (value.is_finite() and 0 <= value <= 3600):
+                raise PaperError(f"{name} are from 0 to 3600, not {value}")
+        if self.count is not None and not 0 < self.count <= _MOST_COUNTED:
+            raise PaperError(f"a count is from 1 to {_MOST_COUNTED}, not {self.count}")
+        if self.share is not None and not (self.share.is_finite() and 0 <= self.share <= 1):
+            raise PaperError(f"a share is from 0 to 1, not {self.share}")
+        if self.account is not None and self.account < 1:
+            raise PaperError(f"an account number is above zero, not {self.account}")
 
     @property
     def status(self) -> int | None:
@@ -126,36 +117,142 @@ class Fault:
         match = _STATUS.fullmatch(self.kind)
         return int(match[1]) if match else None
 
-    def applies_to(self, operation: str, *, later_page: bool) -> bool:
-        """Whether it strikes a request for `operation`."""
-        if self.operation not in (operation, ANY) or operation not in _KINDS_FOR.get(self.kind, OPERATIONS):
+    @property
+    def is_condition(self) -> bool:
+        """Whether it holds beside other faults, instead of taking a request for itself."""
+        return self.kind in CONDITIONS
+
+    @property
+    def instrument_id(self) -> str | None:
+        """The UUID of the instrument it is for."""
+        if self.instrument is None:
+            return None
+        return as_uuid(self.instrument) or instrument_id_of(canonical(self.instrument))
+
+    def applies_to(self, subject: Subject) -> bool:
+        """Whether it is for a request; how many it lets pass first is not asked."""
+        if self.operation not in (subject.operation, ANY):
             return False
-        return later_page or self.kind != "changed_total"
+        if subject.operation not in KINDS_FOR.get(self.kind, OPERATIONS):
+            return False
+        if self.account not in (None, subject.account):
+            return False
+        if self.kind == "changed_total" and not subject.later_page:
+            return False
+        wanted = self.instrument_id
+        if wanted is None:
+            return True
+        # A listing, or a close of everything, names no instrument: there the fault is for those of its rows.
+        return wanted in subject.instruments or (not subject.instruments and self.kind in ON_ROWS)
+
+    def is_on(self, instrument_id: str) -> bool:
+        """Whether it is for this instrument, or for every one."""
+        return self.instrument_id in (None, instrument_id)
+
+    @property
+    def keeps_count(self) -> bool:
+        """Whether meeting a request changes it."""
+        return self.times is not None or self.skip > 0 or self.kind == "rate_limit"
+
+    def met(self, now: datetime) -> tuple[Fault | None, Fault | None]:
+        """What is left of it after a request for which it is, and the fault as it strikes that request, if it does."""
+        if self.skip:
+            return replace(self, skip=self.skip - 1), None
+        if self.kind == "rate_limit":
+            return self._counted(now)
+        if self.times is None:
+            return self, self
+        return (replace(self, times=self.times - 1) if self.times > 1 else None), self
+
+    def _counted(self, now: datetime) -> tuple[Fault, Fault | None]:
+        window = timedelta(seconds=float(60 if self.seconds is None else self.seconds))
+        budget = self.count or 10
+        recent = tuple(text for text in self.seen if now - datetime.fromisoformat(text) < window)
+        if len(recent) < budget:
+            return replace(self, seen=(*recent, now.isoformat())), None
+        free_again = datetime.fromisoformat(recent[-budget]) + window - now
+        return replace(self, seen=recent), replace(self, seconds=Decimal(-(-free_again // timedelta(seconds=1))))
 
     def as_record(self) -> Mapping[str, Any]:
-        """A JSON-able form, also that of the control endpoint."""
-        return {
+        """A JSON-able form, also that of the control endpoint; what is not said is left out of the newer fields."""
+        record: dict[str, Any] = {
             "operation": self.operation,
             "kind": self.kind,
             "times": self.times,
             "seconds": None if self.seconds is None else str(self.seconds),
             "after_effect": self.after_effect,
         }
+        more = {
+            "skip": self.skip or None,
+            "account": self.account,
+            "instrument": self.instrument,
+            "jitter": None if self.jitter is None else str(self.jitter),
+            "count": self.count,
+            "share": None if self.share is None else str(self.share),
+            "body": self.body,
+            "seen": list(self.seen) or None,
+        }
+        return record | {name: value for name, value in more.items() if value is not None}
 
     @classmethod
     def from_record(cls, number: int, record: Mapping[str, Any]) -> Fault:
-        """The inverse of `as_record`; missing fields have their defaults.
+        """The inverse of `as_record`; missing fields have their defaults. `times`: null until it is cleared.
 
         Raises:
             PaperError: a field is unknown or has a value that is not allowed.
         """
-        if unknown := set(record) - {"operation", "kind", "times", "seconds", "after_effect"}:
+        if unknown := set(record) - {field.name for field in fields(cls)} | ({"number"} & set(record)):
             raise PaperError(f"a fault has no {', '.join(sorted(unknown))}")
-        times, seconds, after = record.get("times", 1), record.get("seconds"), record.get("after_effect", False)
-        if type(times) is not int or type(after) is not bool:
+        kind = str(record.get("kind", ""))
+        times = record.get("times", None if kind in CONDITIONS else 1)
+        after, body, instrument = record.get("after_effect", False), record.get("body"), record.get("instrument")
+        if type(times) not in (int, type(None)) or type(after) is not bool:
             raise PaperError("a fault's `times` is a whole number and its `after_effect` true or false")
-        try:
-            pause = None if seconds is None else Decimal(str(seconds))
-        except InvalidOperation as error:
-            raise PaperError(f"seconds are a number, not {seconds!r}") from error
-        return cls(str(record.get("operation", ANY)), str(record.get("kind", "")), times, pause, after, number)
+        whole = {name: record.get(name) for name in ("skip", "account", "count")}
+        if wrong := [name for name, value in whole.items() if type(value) not in (int, type(None))]:
+            raise PaperError(f"a fault's `{wrong[0]}` is a whole number")
+        if not all(isinstance(text, str | None) for text in (body, instrument)):
+            raise PaperError("a fault's `body` and `instrument` are texts")
+        return cls(
+            operation=str(record.get("operation", ANY)),
+            kind=kind,
+            times=times,
+            seconds=_number("seconds", record),
+            after_effect=after,
+            number=number,
+            skip=whole["skip"] or 0,
+            account=whole["account"],
+            instrument=instrument,
+            jitter=_number("jitter", record),
+            count=whole["count"],
+            share=_number("share", record),
+            body=body,
+            seen=tuple(record.get("seen", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Strikes:
+    """The faults that strike one request: conditions that hold, and at most one that takes it for itself."""
+
+    faults: tuple[Fault, ...] = ()
+
+    def of(self, kind: str) -> Fault | None:
+        """The fault of a kind, if it strikes."""
+        return next((fault for fault in self.faults if fault.kind == kind), None)
+
+    def on(self, kind: str, instrument_id: str) -> Fault | None:
+        """The fault of a kind, if it strikes this instrument."""
+        fault = self.of(kind)
+        return fault if fault and fault.is_on(instrument_id) else None
+
+
+NO_STRIKES = Strikes()
+
+
+def _number(name: str, record: Mapping[str, Any]) -> Decimal | None:
+    value = record.get(name)
+    try:
+        return None if value is None else Decimal(str(value))
+    except InvalidOperation as error:
+        raise PaperError(f"{name} are a number, not {value!r}") from error

@@ -11,13 +11,14 @@ from starlette.responses import Response
 from positions_mcp.paper.answers import Answer, error_body, error_response
 from positions_mcp.paper.engine.instructions import Judged, RefusedRow
 from positions_mcp.paper.errors import Refusal
-from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.faults import NO_STRIKES, Strikes
 from positions_mcp.paper.keys import EVERY_ACCOUNT, Access
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.reading import Reader
 from positions_mcp.paper.requests import Query, cancel_orders, submitted_rows
 from positions_mcp.paper.venue import Venue
+from positions_mcp.paper.views import OrderView
 from positions_mcp.paper.wire import NIL_ID, Row, compact, instruction_row, plain, rejection
 from positions_mcp.paper.writing import Act
 
@@ -38,12 +39,12 @@ class Call:
     query: Query
     body: bytes = b""
     target: str = ""
-    fault: Fault | None = None
+    strikes: Strikes = NO_STRIKES
     access: Access = EVERY_ACCOUNT
 
     def struck_by(self, kind: str) -> bool:
         """Whether a fault of this kind strikes it."""
-        return self.fault is not None and self.fault.kind == kind
+        return self.strikes.of(kind) is not None
 
 
 class Handlers:
@@ -57,7 +58,8 @@ class Handlers:
     def get_positions(self, call: Call) -> Answer:
         """GET positions: 200 with a page."""
         with self._exchange.reading() as moment:
-            listing = self._reader.positions(moment, self._exchange.revision, call.account, call.query)
+            late = call.strikes.of("stale_positions")
+            listing = self._reader.positions(moment, self._exchange.revision, call.account, call.query, late)
         return Answer(listing.rows, metadata=listing.metadata)
 
     def get_position_instructions(self, call: Call) -> Answer:
@@ -70,13 +72,15 @@ class Handlers:
     def get_orders(self, call: Call) -> Answer:
         """GET orders: 200 with a page."""
         with self._exchange.reading() as moment:
-            listing = self._reader.orders(moment.ledger, call.account, call.query)
+            shown = OrderView(call.strikes, moment)
+            listing = self._reader.orders(moment.ledger, call.account, call.query, shown.listed)
         return Answer(listing.rows, metadata=listing.metadata)
 
     def get_order(self, call: Call) -> Answer:
         """GET one order: 200 with one object."""
         with self._exchange.reading() as moment:
-            return Answer([self._reader.order(moment.ledger, call.account, call.target)], many=False)
+            shown = OrderView(call.strikes, moment)
+            return Answer([self._reader.order(moment.ledger, call.account, call.target, shown.known)], many=False)
 
     def close_positions(self, call: Call) -> Answer:
         """DELETE positions: 200 with one order for each position."""
@@ -115,8 +119,7 @@ class Handlers:
     def _acting(self, call: Call) -> Iterator[Act]:
         exchange = self._exchange
         with exchange.changing() as moment:
-            interfered = call.struck_by("changed_quantity")
-            yield Act(moment, exchange.ids, call.account, call.request_id, interfered)
+            yield Act(moment, exchange.ids, call.account, call.request_id, call.strikes)
 
     def _orders(self, orders: list[Order], ledger: Ledger) -> Answer:
         return Answer([self._reader.order_text(order, ledger) for order in orders])

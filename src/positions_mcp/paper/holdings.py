@@ -22,7 +22,8 @@ ZERO = Decimal(0)
 class Behaviour:
     """How orders and instructions on one instrument fare; a scenario may make it unkind.
 
-    Shapes: `fills` is the share of an order that ever fills (1 = all); `accepts` the most contracts clearing accepts;
+    Shapes: `fills` is the share of an order that ever fills (1 = all), in `parts` spread `over` seconds (0 parts: in
+    two, as the book's delays say); `accepts` the most contracts clearing accepts;
     `refuses` the reason code with which an instruction is refused before it is taken in, empty if it is not.
     """
 
@@ -34,6 +35,8 @@ class Behaviour:
     cancel_fails: bool = False
     unresolvable: bool = False
     refuses: str = ""
+    parts: int = 0
+    over: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class Instrument:
                 "cancel_fails": kind.cancel_fails,
                 "unresolvable": kind.unresolvable,
                 "refuses": kind.refuses,
+                **({"parts": kind.parts, "over": str(kind.over)} if kind.parts else {}),
             }
         return record
 
@@ -145,7 +149,8 @@ class Instrument:
         kind = record.get("behaviour")
         behaviour = Behaviour()
         if kind:
-            behaviour = Behaviour(**{**kind, "fills": Decimal(kind["fills"]), "accepts": decimal_of(kind["accepts"])})
+            decimals = {"fills": Decimal(kind["fills"]), "over": Decimal(kind.get("over", 0))}
+            behaviour = Behaviour(**{**kind, **decimals, "accepts": decimal_of(kind["accepts"])})
         return cls(
             symbol=symbol,
             instrument_id=record["id"],

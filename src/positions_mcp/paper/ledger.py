@@ -92,6 +92,9 @@ class Ledger:
 
     def put_order(self, order: Order) -> None:
         """Adds or replaces an order."""
+        before = self.orders.get(order.id)
+        if before is not None:
+            order = order.with_history_of(before)
         self.orders[order.id] = order
         keys = [(order.account, symbol) for symbol, _, _ in order_parts(order)]
         for indexed in (self._open_orders, *(self._open_in.setdefault(key, {}) for key in keys)):
@@ -185,7 +188,12 @@ class Ledger:
     def available(self, account: int, symbol: str) -> Decimal:
         """Units of a position that are free, without sign."""
         holding = self.holdings.get((account, symbol))
-        return abs(holding.quantity) - self.locked(account, symbol) if holding else ZERO
+        return self.free_of(holding) if holding else ZERO
+
+    def free_of(self, holding: Holding) -> Decimal:
+        """Units of a position, as it is or as it was, that nothing now locks, without sign."""
+        locked = self._all_locks().get((holding.account, holding.symbol), ZERO)
+        return abs(holding.quantity) - min(locked, abs(holding.quantity))
 
     def _all_locks(self) -> dict[Key, Decimal]:
         if self._locks is None:

@@ -5,11 +5,11 @@ Quantities are shares or contracts. Money is US dollars. Instants are aware and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from positions_mcp.paper.holdings import ZERO, Record, decimal_of, text_of
 
@@ -90,6 +90,27 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """How an order stood from `at` until it changed; `details`: how many of its details it had."""
+
+    at: datetime
+    status: OrderStatus
+    filled: Decimal
+    filled_value: Decimal
+    details: int
+
+    def as_record(self) -> list[object]:
+        """A JSON-able form."""
+        return [self.at.isoformat(), self.status.value, str(self.filled), str(self.filled_value), self.details]
+
+    @classmethod
+    def from_record(cls, record: list[Any]) -> Past:
+        """The inverse of `as_record`."""
+        at, status, filled, value, details = record
+        return cls(datetime.fromisoformat(at), OrderStatus(status), Decimal(filled), Decimal(value), details)
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """An order with its remaining future (`steps`). A multi-leg order has no symbol of its own, but legs."""
 
@@ -112,6 +133,19 @@ class Order:
     details: tuple[str, ...] = ()
     legs: tuple[Leg, ...] = ()
     steps: tuple[Step, ...] = ()
+    history: tuple[Past, ...] = ()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that it trades."""
+        return (self.symbol,) if self.symbol is not None else tuple(leg.symbol for leg in self.legs)
+
+    def with_history_of(self, before: Order) -> Order:
+        """The order, remembering how it stood before it changed."""
+        if (self.status, self.filled) == (before.status, before.filled):
+            return self
+        past = Past(before.updated_at, before.status, before.filled, before.filled_value, len(before.details))
+        return replace(self, history=(*before.history, past))
 
     @property
     def is_open(self) -> bool:
@@ -144,6 +178,7 @@ class Order:
             "details": list(self.details),
             "legs": [[leg.symbol, leg.side, str(leg.ratio)] for leg in self.legs],
             "steps": [[step.at.isoformat(), step.kind, str(step.quantity)] for step in self.steps],
+            "history": [past.as_record() for past in self.history],
         }
 
     @classmethod
@@ -169,6 +204,7 @@ class Order:
             details=tuple(record["details"]),
             legs=tuple(Leg(symbol, side, Decimal(ratio)) for symbol, side, ratio in record["legs"]),
             steps=tuple(Step(datetime.fromisoformat(at), kind, Decimal(q)) for at, kind, q in record["steps"]),
+            history=tuple(Past.from_record(past) for past in record.get("history", ())),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
+from positions_mcp.paper.faults import Fault
 from positions_mcp.paper.holdings import Holding
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, Order
@@ -17,6 +18,7 @@ from positions_mcp.paper.paging import page_of
 from positions_mcp.paper.requests import Query, uuids_only
 from positions_mcp.paper.symbols import as_uuid, canonical
 from positions_mcp.paper.valuation import Valuation, ValuedPosition
+from positions_mcp.paper.views import late_holdings
 from positions_mcp.paper.wire import (
     compact,
     instruction_row,
@@ -28,6 +30,7 @@ from positions_mcp.paper.wire import (
 )
 
 _WORTH = {"MARKET_VALUE", "UNREALIZED_PNL", "DAILY_UNREALIZED_PNL", "DAILY_REALIZED_PNL"}
+Shown = Callable[[Order], Order | None]
 Amount = Callable[[ValuedPosition], Decimal | None]
 _AMOUNTS: dict[str, Amount] = {
     "MARKET_VALUE": lambda valued: valued.market_value if valued.price is not None else None,
@@ -55,8 +58,10 @@ class Reader:
         self._texts: dict[tuple[int, str], str] = {}
         self._in_order: dict[tuple[int, str, bool], list[Holding]] = {}
 
-    def positions(self, moment: Moment, revision: int, account: int, query: Query) -> Listing:
-        """GET positions.
+    def positions(
+        self, moment: Moment, revision: int, account: int, query: Query, late: Fault | None = None
+    ) -> Listing:
+        """GET positions; as they were some seconds ago where they are `late`.
 
         Raises:
             Refusal: 400 for a parameter that is not allowed.
@@ -67,6 +72,13 @@ class Reader:
         filters = {"of": "positions", "account": account, "ids": wanted, "by": sort_by, "down": descending}
         ledger = moment.ledger
         page = page_of(*query.page(), filters, ledger.facts.token_secret)
+        if late is not None:
+            held, symbols = late_holdings(moment, account, late), _symbols(ledger, wanted)
+            chosen = [holding for symbol, holding in held.items() if symbols is None or symbol in symbols]
+            past = Valuation(moment)
+            sorted_then = self._sorted(chosen, ledger, past, (sort_by, descending))
+            then = [compact(position_row(valued, ledger, self._dialect)) for valued in past.of(page.of(sorted_then))]
+            return Listing(then, page.metadata(len(sorted_then)))
         valuation = self._valued(moment, revision)
         # Every page of a whole book is a part of one order; sorting for each would cost its square.
         whole = (account, sort_by, descending) if wanted is None else None
@@ -93,8 +105,8 @@ class Reader:
             found = [i for i in found if _root(ledger, i.symbol) == underlying]
         return [compact(instruction_row(i, ledger, self._dialect)) for i in found]
 
-    def orders(self, ledger: Ledger, account: int, query: Query) -> Listing:
-        """GET orders, newest first.
+    def orders(self, ledger: Ledger, account: int, query: Query, shown: Shown) -> Listing:
+        """GET orders, newest first, as they are `shown`.
 
         Raises:
             Refusal: 400 for a parameter that is not allowed.
@@ -123,7 +135,8 @@ class Reader:
         underlyings = _symbols(ledger, filters["underlying_instrument_ids"])
         statuses = set(filters["status"] or ())
         chosen = []
-        for order in sorted(ledger.orders.values(), key=lambda order: (order.created_at, order.number), reverse=True):
+        visible = (seen for order in ledger.orders.values() if (seen := shown(order)) is not None)
+        for order in sorted(visible, key=lambda order: (order.created_at, order.number), reverse=True):
             symbols = {order.symbol} if order.symbol else {leg.symbol for leg in order.legs}
             if (
                 order.account == account
@@ -139,13 +152,15 @@ class Reader:
                 chosen.append(order)
         return Listing([self.order_text(order, ledger) for order in page.of(chosen)], page.metadata(len(chosen)))
 
-    def order(self, ledger: Ledger, account: int, order_id: str) -> str:
-        """GET one order.
+    def order(self, ledger: Ledger, account: int, order_id: str, shown: Shown) -> str:
+        """GET one order, as it is `shown`.
 
         Raises:
             Refusal: 404 if the account has no such order.
         """
         order = ledger.orders.get(order_id.lower())
+        if order is not None and order.account == account:
+            order = shown(order)
         if order is None or order.account != account:
             raise Refusal(404, "order not found")
         return self.order_text(order, ledger)

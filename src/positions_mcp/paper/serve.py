@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from positions_mcp.paper.app import Message, PaperApp, Receive, Send
 from positions_mcp.paper.exchange import PaperExchange
-from positions_mcp.paper.faults import AnswerTruncated, TransportFault
+from positions_mcp.paper.faults import AnswerTruncated, Fault, TransportFault
 
 HOST = "127.0.0.1"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -69,6 +69,7 @@ class _Server(uvicorn.Server):
         self._exchange = exchange
         self._announce = announce
         self._refusing_until: float | None = None
+        exchange.listener = self._refuse
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         first = not self.started
@@ -82,12 +83,16 @@ class _Server(uvicorn.Server):
             self._refusing_until = None
             await self.startup()
         elif self._refusing_until is None and (fault := await run_sync(self._exchange.strike_refusal)):
-            self._refusing_until = monotonic() + float(_REFUSAL_SECONDS if fault.seconds is None else fault.seconds)
-            for server in self.servers:
-                server.close()
-            for transport in list(_connections.values()):
-                transport.abort()
+            self._refuse(fault)
         return await super().on_tick(counter)
+
+    def _refuse(self, fault: Fault) -> None:
+        """Closes the listening socket, and every connection but those on which a request is being answered."""
+        self._refusing_until = monotonic() + float(_REFUSAL_SECONDS if fault.seconds is None else fault.seconds)
+        for server in self.servers:
+            server.close()
+        for protocol in list(self.server_state.connections):
+            protocol.shutdown()
 
 
 def serve(exchange: PaperExchange, port: int, announce: Callable[[int], None]) -> None:

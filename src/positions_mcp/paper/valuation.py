@@ -63,7 +63,7 @@ class Valuation:
         valued = ValuedPosition(
             holding=holding,
             instrument=instrument,
-            available=self._ledger.available(holding.account, holding.symbol),
+            available=self._ledger.free_of(holding),
             average_price=_trimmed(holding.cost / units),
             price=quote.price,
             closing_price=quote.closing_price,

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from positions_mcp.paper.clock import PaperClock
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.timeline import advance, next_due
-from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.faults import NO_STRIKES, Fault, Strikes, Subject
 from positions_mcp.paper.keys import KeyRing
 from positions_mcp.paper.ledger import Effect, Ledger
 from positions_mcp.paper.market import Market
@@ -51,6 +50,8 @@ class Venue:
         self._calendar = calendar
         self._markets: dict[tuple[str, datetime], Market] = {}
         self._due: tuple[int, datetime] | None = None
+        self.listener: Callable[[Fault], None] | None = None
+        """Set by a server: stops listening for as long as a `refuse` says, before the call returns."""
 
     def close(self) -> None:
         """Closes the book's file."""
@@ -97,16 +98,15 @@ class Venue:
     def _moment(self, ledger: Ledger) -> Moment:
         return Moment(ledger, self._market(ledger), max(self.clock.now(), ledger.facts.as_of))
 
-    def arm(self, kind: str, operation: str = "any", *, times: int = 1, **options: Any) -> Fault:
-        """Arms a fault (`faults.KINDS`) for an operation; `options` are `seconds` and `after_effect`.
+    def arm(self, kind: str, operation: str = "any", **options: Any) -> Fault:
+        """Arms a fault (`fault_kinds.KINDS`) for an operation; `options` are the fields of `faults.Fault`.
+
+        `times=None` lets it strike until it is cleared.
 
         Raises:
             PaperError: there is no such fault or operation, or they do not go together.
         """
-        seconds = options.pop("seconds", None)
-        return self._book.arm(
-            Fault(operation, kind, times, None if seconds is None else Decimal(str(seconds)), **options)
-        )
+        return self._book.arm(Fault.from_record(0, {"kind": kind, "operation": operation, **options}))
 
     def faults(self) -> list[Fault]:
         """Faults that are armed."""
@@ -116,13 +116,19 @@ class Venue:
         """Disarms every fault."""
         self._book.disarm()
 
-    def strike(self, operation: str, *, later_page: bool = False) -> Fault | None:
-        """Takes the fault that strikes a request now, if one is armed for it."""
-        return self._book.claim_fault(lambda fault: fault.applies_to(operation, later_page=later_page))
+    def strike(self, about: Callable[[Ledger], Subject]) -> Strikes:
+        """Takes the faults that strike a request now; what it is about is only asked for if any is armed."""
+        if not self._book.has_faults():
+            return NO_STRIKES
+        with self.reading() as moment:
+            subject = about(moment.ledger)
+        return self._book.claim_faults(lambda fault: fault.applies_to(subject), self.clock.real_now())
 
     def strike_refusal(self) -> Fault | None:
         """Takes an armed `refuse`, for whichever operation: a server that refuses connections cannot tell."""
-        return self._book.claim_fault(lambda fault: fault.kind == "refuse")
+        if not self._book.has_faults():
+            return None
+        return self._book.claim_faults(lambda fault: fault.kind == "refuse", self.clock.real_now()).of("refuse")
 
     def effects(self) -> list[Effect]:
         """Every request that has changed the book since the scenario was loaded, oldest first."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from positions_mcp.paper.engine import instructions, orders
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
-from positions_mcp.paper.holdings import Holding
+from positions_mcp.paper.faults import NO_STRIKES, Fault, Strikes
+from positions_mcp.paper.holdings import Behaviour, Holding
 from positions_mcp.paper.ledger import Effect, Ledger
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.reading import known_symbol
@@ -17,6 +18,8 @@ from positions_mcp.paper.requests import SubmittedRow
 from positions_mcp.ports import Ids
 
 _ONE = Decimal(1)
+_PARTS = 4
+_OVER = Decimal(40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,7 @@ class Act:
     ids: Ids
     account: int
     request_id: str
-    interfered: bool = False
-    """Whether somebody else trades one unit of the first position just before it is closed."""
+    strikes: Strikes = NO_STRIKES
 
     @property
     def ledger(self) -> Ledger:
@@ -59,16 +61,35 @@ class Act:
         return placed
 
     def _close(self, holdings: Sequence[Holding], cancel_orders: bool) -> list[Order]:
-        if self.interfered and holdings:
-            first = holdings[0]
-            orders.trade_elsewhere(self.moment, first, _ONE, self.ids.new())
-            holdings = [self.ledger.holdings[(first.account, first.symbol)], *holdings[1:]]
+        other = next((holding for holding in holdings if self._strikes("changed_quantity", holding)), None)
+        if other is not None:
+            orders.trade_elsewhere(self.moment, other, _ONE, self.ids.new())
+            holdings = [self.ledger.holdings[(holding.account, holding.symbol)] for holding in holdings]
         if cancel_orders:
             symbols = {holding.symbol for holding in holdings}
             why = "Cancelled before closing the position"
             orders.cancel_open(self.ledger, self.account, symbols, self.moment.now, why)
         targets = [(holding, self.ledger.available(self.account, holding.symbol)) for holding in holdings]
-        return [orders.place_close(self.moment, holding, quantity, self.ids.new()) for holding, quantity in targets]
+        return [
+            orders.place_close(self.moment, holding, quantity, self.ids.new(), self._conduct(holding))
+            for holding, quantity in targets
+        ]
+
+    def _strikes(self, kind: str, holding: Holding) -> Fault | None:
+        return self.strikes.on(kind, self.ledger.instruments[holding.symbol].instrument_id)
+
+    def _conduct(self, holding: Holding) -> Behaviour:
+        """How the order of a close will fare: as its instrument does, unless a fault says otherwise."""
+        behaviour = self.ledger.instruments[holding.symbol].behaviour
+        if self._strikes("reject_order", holding):
+            return replace(behaviour, rejects="at_once")
+        if self._strikes("reject_order_later", holding):
+            return replace(behaviour, rejects="later")
+        if slow := self._strikes("partial_fills", holding):
+            share = behaviour.fills if slow.share is None else slow.share
+            over = _OVER if slow.seconds is None else slow.seconds
+            return replace(behaviour, fills=share, parts=slow.count or _PARTS, over=over)
+        return behaviour
 
     def submit(
         self, rows: Sequence[SubmittedRow], *, honour_keys: bool, clearing_up: bool, unknown_refuses_all: bool

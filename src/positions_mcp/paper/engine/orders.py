@@ -8,22 +8,27 @@ sold.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.trades import Trade, book_trade
 from positions_mcp.paper.errors import Refusal
-from positions_mcp.paper.holdings import ZERO, Holding, Instrument
-from positions_mcp.paper.ledger import Ledger, order_parts
+from positions_mcp.paper.holdings import ZERO, Behaviour, Holding, Instrument
+from positions_mcp.paper.ledger import Delays, Ledger, order_parts
 from positions_mcp.paper.market import Market
 from positions_mcp.paper.model import Order, OrderStatus, Step
 
 _WHOLE = Decimal(1)
 
 
-def place_close(moment: Moment, holding: Holding, quantity: Decimal, order_id: str) -> Order:
-    """Places a market order that closes `quantity` units of a position, and returns it as the exchange answers it."""
+def place_close(
+    moment: Moment, holding: Holding, quantity: Decimal, order_id: str, behaviour: Behaviour | None = None
+) -> Order:
+    """Places a market order that closes `quantity` units of a position, and returns it as the exchange answers it.
+
+    It fares as its instrument's behaviour says, unless told another.
+    """
     ledger, now = moment.ledger, moment.now
     instrument = ledger.instruments[holding.symbol]
     order = Order(
@@ -38,14 +43,14 @@ def place_close(moment: Moment, holding: Holding, quantity: Decimal, order_id: s
         updated_at=now,
         venue=instrument.venue,
     )
-    refusal = _refusal(moment, instrument, quantity)
-    order = _ended(order, OrderStatus.REJECTED, now, refusal) if refusal else _with_future(moment, order, instrument)
+    conduct = instrument.behaviour if behaviour is None else behaviour
+    refusal = _refusal(moment, instrument, quantity, conduct)
+    order = _ended(order, OrderStatus.REJECTED, now, refusal) if refusal else _with_future(moment, order, conduct)
     ledger.put_order(order)
     return order
 
 
-def _refusal(moment: Moment, instrument: Instrument, quantity: Decimal) -> str:
-    behaviour = instrument.behaviour
+def _refusal(moment: Moment, instrument: Instrument, quantity: Decimal, behaviour: Behaviour) -> str:
     if not quantity:
         return "No quantity is available to close: all of it is locked by open orders or instructions"
     if behaviour.rejects == "at_once":
@@ -57,9 +62,9 @@ def _refusal(moment: Moment, instrument: Instrument, quantity: Decimal) -> str:
     return ""
 
 
-def _with_future(moment: Moment, order: Order, instrument: Instrument) -> Order:
+def _with_future(moment: Moment, order: Order, behaviour: Behaviour) -> Order:
     session = moment.market.session_at(moment.now)
-    start, delays, behaviour = moment.now, moment.ledger.facts.delays, instrument.behaviour
+    start, delays = moment.now, moment.ledger.facts.delays
     steps: list[Step] = []
     if session is None:
         session = moment.market.next_session(start)
@@ -70,16 +75,25 @@ def _with_future(moment: Moment, order: Order, instrument: Instrument) -> Order:
     if behaviour.rejects == "later":
         steps.append(Step(start + delays.acknowledge, "reject"))
     else:
-        filling = order.quantity
-        if behaviour.fills < 1:
-            filling = (filling * behaviour.fills).quantize(_WHOLE, ROUND_DOWN)
-        first = (filling / 2).quantize(_WHOLE, ROUND_DOWN)
-        if first:
-            steps.append(Step(start + delays.first_fill, "fill", first))
-        if filling:
-            steps.append(Step(start + delays.last_fill, "fill", filling - first))
+        steps.extend(_fills(start, delays, order.quantity, behaviour))
     in_time = [step for step in steps if step.at < session.closes]
     return replace(order, steps=(*in_time, Step(session.closes, "expire")))
+
+
+def _fills(start: datetime, delays: Delays, quantity: Decimal, behaviour: Behaviour) -> list[Step]:
+    """When how much of an order fills: in two halves, or in as many parts as its behaviour says."""
+    filling = quantity if behaviour.fills >= 1 else (quantity * behaviour.fills).quantize(_WHOLE, ROUND_DOWN)
+    times = [start + delays.first_fill, start + delays.last_fill]
+    if behaviour.parts:
+        each = timedelta(seconds=float(behaviour.over / behaviour.parts))
+        times = [start + delays.acknowledge + each * number for number in range(1, behaviour.parts + 1)]
+    done, steps = ZERO, []
+    for number, at in enumerate(times, 1):
+        so_far = filling if number == len(times) else (filling * number / len(times)).quantize(_WHOLE, ROUND_DOWN)
+        if so_far > done:
+            steps.append(Step(at, "fill", so_far - done))
+        done = max(so_far, done)
+    return steps
 
 
 def take_step(ledger: Ledger, market: Market, order: Order) -> None:
