@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
-from positions_mcp.domain.operation.plan import canonical_json
+from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.operation.supervision import Approver
 
 
-def endorsed(public_key: str) -> bytes:
+class Endorsement(Frozen):
     """What the previous key signs of a new one."""
-    return canonical_json({"purpose": "positions-mcp approver", "public_key": public_key})
+
+    purpose: Literal["positions-mcp approver"] = "positions-mcp approver"
+    public_key: str
+
+
+def endorsed(public_key: str) -> bytes:
+    """The bytes that the previous key signs of a new one."""
+    return Endorsement(public_key=public_key).canonical
 
 
 def succeeds(approver: Approver, earlier: Approver) -> bool:

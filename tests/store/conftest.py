@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +11,6 @@ import psycopg
 import pytest
 
 from positions_mcp.store.operations import SqlOperationStore
-
-_NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +38,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 
 def new_database(server: str) -> str:
     """The URL of a new, empty database."""
-    name = f"store_{next(_NUMBERS)}"
+    name = f"store_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return server.replace("/postgres?", f"/{name}?")

@@ -9,8 +9,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -19,13 +20,15 @@ from sqlalchemy import Connection, text
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.store import open_store
+from positions_mcp.store.migrations import MIGRATIONS
 from positions_mcp.store.operations import SqlOperationStore
-from store.steps import NOW, finished, plan_of, planned
+from store.steps import NOW, approved, finished, plan_of, planned
 
 
 def add_a_column(connection: Connection) -> None:
-    """A step from version 1 to 2, as a later program might take it."""
+    """A step to the next version, as a later program might take it."""
     connection.execute(text("ALTER TABLE operations ADD COLUMN note TEXT"))
 
 
@@ -103,20 +106,20 @@ def test_an_older_schema_is_migrated_after_a_backup(place: Path | str) -> None:
     old = SqlOperationStore(place)
     operation = finished(old)
     old.close()
-    new = SqlOperationStore(place, migrations=(add_a_column,))
-    assert new.status().schema_version == 2
+    new = SqlOperationStore(place, migrations=(*MIGRATIONS, add_a_column))
+    assert new.status().schema_version == 3
     assert new.operation("op-1") == operation
     assert new.verify().intact
     assert planned(new, plan_of("op-2")).stage is Stage.PLANNED
     if isinstance(place, Path):
-        backup = place.with_name("operations.sqlite.v1.backup")
+        backup = place.with_name("operations.sqlite.v2.backup")
         assert stat.S_IMODE(backup.stat().st_mode) == 0o600
         kept = SqlOperationStore(backup)
         assert kept.operations() == (operation,)
         kept.close()
     else:
         with new._database.reading() as connection:
-            assert connection.execute(text("SELECT count(*) FROM positions_mcp_v1.operations")).scalar_one() == 1
+            assert connection.execute(text("SELECT count(*) FROM positions_mcp_v2.operations")).scalar_one() == 1
     new.close()
 
 
@@ -130,16 +133,16 @@ def test_a_failed_migration_leaves_the_store_as_it_was(place: Path | str) -> Non
         connection.execute(text("ALTER TABLE nothing ADD COLUMN note TEXT"))
 
     with pytest.raises(StoreUnavailable):
-        SqlOperationStore(place, migrations=(fail,))
+        SqlOperationStore(place, migrations=(*MIGRATIONS, fail))
     again = SqlOperationStore(place)
-    assert again.status().schema_version == 1
+    assert again.status().schema_version == 2
     assert again.operations() == (operation,)
     assert again.status().writable
     again.close()
 
 
 def test_a_program_older_than_its_store_reads_but_does_not_write(place: Path | str) -> None:
-    new = SqlOperationStore(place, migrations=(add_a_column,))
+    new = SqlOperationStore(place, migrations=(*MIGRATIONS, add_a_column))
     operation = planned(new)
     new.close()
     old = SqlOperationStore(place)
@@ -151,12 +154,120 @@ def test_a_program_older_than_its_store_reads_but_does_not_write(place: Path | s
     old.close()
 
 
+@pytest.mark.requirement("R-01")
+@pytest.mark.parametrize(
+    "later",
+    [
+        "ALTER TABLE operations RENAME COLUMN reason TO why",
+        "ALTER TABLE operation_rows RENAME TO targets",
+        "ALTER TABLE journal RENAME COLUMN state_digest TO left_behind",
+    ],
+)
+def test_what_only_a_newer_program_understands_is_said_to_be_newer_and_never_broken(
+    place: Path | str, later: str
+) -> None:
+    new = SqlOperationStore(place, migrations=(*MIGRATIONS, add_a_column))
+    planned(new)
+    with new._database.writing() as connection:
+        connection.execute(text(later))
+    new.close()
+    old = SqlOperationStore(place)
+    with pytest.raises(StoreUnavailable, match=r"version 3, and this program knows 2: use a newer positions-mcp"):
+        old.verify()
+    with pytest.raises(StoreUnavailable, match="use a newer positions-mcp"):
+        old.set_halt(Halt(reason="news", by="Ana", at=NOW))
+    for reading in (lambda: old.operation("op-1"), old.journal, old.operations):
+        try:
+            reading()
+        except StoreUnavailable as error:
+            assert "use a newer positions-mcp" in error.message  # noqa: PT017 — one of them cannot be read, others can
+    old.close()
+
+
+@pytest.mark.requirement("R-01")
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("operation_rows", """replace(content, '"detail"', '"filled":"10","detail"')"""),
+        ("operation_rows", """replace(content, '"NOT_SENT"', '"PENDING"')"""),
+        ("decisions", """replace(content, '"channel":"elicitation"', '"channel":"mandate"')"""),
+        ("operations", """replace(plan, '"caller"', '"purpose":"hedge","caller"')"""),
+    ],
+)
+def test_an_operation_with_a_field_or_value_of_a_later_release_is_not_said_to_be_damaged(
+    place: Path | str, table: str, change: str
+) -> None:
+    store = SqlOperationStore(place)
+    approved(store)
+    column = "plan" if table == "operations" else "content"
+    with store._database.writing() as connection:
+        assert connection.execute(text(f"UPDATE {table} SET {column} = {change}")).rowcount
+    with pytest.raises(StoreUnavailable, match="written by a newer positions-mcp, or altered"):
+        store.operation("op-1")
+    store.close()
+
+
+@pytest.mark.requirement("R-01")
+def test_of_several_programs_that_find_an_older_store_one_migrates_it_and_the_backup_stays_old(
+    place: Path | str,
+) -> None:
+    first = SqlOperationStore(place)
+    finished(first)
+    first.close()
+    begun, go_on = threading.Event(), threading.Event()
+    ran: list[int] = []
+
+    def slowly(connection: Connection) -> None:
+        ran.append(1)
+        begun.set()
+        assert go_on.wait(5)
+        add_a_column(connection)
+
+    stores: list[SqlOperationStore] = []
+
+    def migrate() -> None:
+        stores.append(SqlOperationStore(place, migrations=(*MIGRATIONS, slowly)))
+
+    threads = [threading.Thread(target=migrate) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+        assert begun.wait(5)  # the others come when the first is in the middle of it
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert ran == [1]
+    assert [store.status().schema_version for store in stores] == [3, 3, 3]
+    for store in stores:
+        store.close()
+    if isinstance(place, Path):
+        assert [path.name for path in place.parent.glob("*.backup*")] == ["operations.sqlite.v2.backup"]
+        with closing(sqlite3.connect(place.with_name("operations.sqlite.v2.backup"))) as backup:
+            assert backup.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("2",)
+    else:
+        with psycopg.connect(place) as connection:
+            kept = connection.execute("SELECT value FROM positions_mcp_v2.meta WHERE key = 'schema_version'")
+            assert kept.fetchone() == ("2",)
+
+
+def test_a_store_that_was_put_back_is_migrated_again_and_its_first_backup_is_kept(tmp_path: Path) -> None:
+    place = tmp_path / "operations.sqlite"
+    SqlOperationStore(place).close()
+    later = (*MIGRATIONS, add_a_column)
+    SqlOperationStore(place, migrations=later).close()
+    backup = tmp_path / "operations.sqlite.v2.backup"
+    first = backup.read_bytes()
+    place.write_bytes(first)
+    SqlOperationStore(place, migrations=later).close()
+    assert backup.read_bytes() == first
+    assert (tmp_path / "operations.sqlite.v2.backup.2").exists()
+
+
 def test_a_running_program_stops_writing_when_another_migrates_its_store(place: Path | str) -> None:
     running = SqlOperationStore(place)
     operation = planned(running)
-    SqlOperationStore(place, migrations=(add_a_column,)).close()
+    SqlOperationStore(place, migrations=(*MIGRATIONS, add_a_column)).close()
     assert running.operation("op-1") == operation
-    with pytest.raises(StoreUnavailable, match="version 2"):
+    with pytest.raises(StoreUnavailable, match="version 3"):
         running.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)
     running.close()
 
@@ -255,8 +366,6 @@ def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> 
 
 
 def test_several_programs_can_create_the_store_at_once(place: Path | str) -> None:
-    import threading
-
     stores: list[SqlOperationStore] = []
     errors: list[Exception] = []
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision
-from positions_mcp.domain.operation.plan import Plan, canonical_json
+from positions_mcp.domain.operation.plan import Frozen, Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.endorsement import endorsed, verifies
@@ -94,17 +96,22 @@ def check_passphrase(approver: Approver, passphrase: str) -> None:
     _private(approver, passphrase)
 
 
+class Approval(Frozen):
+    """What is signed of a yes."""
+
+    purpose: Literal["positions-mcp approval"] = "positions-mcp approval"
+    mode: Mode
+    account: AccountId
+    operation: str
+    digest: str
+    expires_at: str
+
+
 def _statement(plan: Plan, until: datetime) -> bytes:
-    return canonical_json(
-        {
-            "purpose": "positions-mcp approval",
-            "mode": plan.mode,
-            "account": plan.account_id,
-            "operation": plan.plan_id,
-            "digest": plan.digest,
-            "expires_at": until.astimezone(UTC).isoformat(timespec="microseconds"),
-        }
-    )
+    expires_at = until.astimezone(UTC).isoformat(timespec="microseconds")
+    return Approval(
+        mode=plan.mode, account=plan.account_id, operation=plan.plan_id, digest=plan.digest, expires_at=expires_at
+    ).canonical
 
 
 def _sign(approver: Approver, passphrase: str, statement: bytes) -> str:

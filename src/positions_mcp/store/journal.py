@@ -22,6 +22,7 @@ from positions_mcp.store import keeping
 from positions_mcp.store.schema import as_text, journal
 
 GENESIS = "0" * 64
+_CHUNK = 1_000
 
 
 def digest_of(value: Any) -> str:
@@ -116,11 +117,26 @@ def contents(connection: Connection, events: Sequence[str]) -> list[dict[str, An
         raise broken(f"an entry about {events[0]!r} cannot be read") from error
 
 
+def last_state_digests(connection: Connection, operation_ids: Sequence[str]) -> dict[str, str | None]:
+    """What the last entry about each of some operations says it looked like."""
+    last = (
+        select(func.max(journal.c.sequence))
+        .where(journal.c.operation_id.in_(operation_ids))
+        .group_by(journal.c.operation_id)
+    )
+    wanted = select(journal.c.operation_id, journal.c.state_digest).where(journal.c.sequence.in_(last))
+    return {row.operation_id: row.state_digest for row in connection.execute(wanted)}
+
+
 def entries(connection: Connection, *, after: int = 0) -> Iterator[JournalEntry]:
-    """Entries in order, after a sequence."""
-    wanted = select(journal).where(journal.c.sequence > after).order_by(journal.c.sequence)
-    for row in connection.execute(wanted):
-        yield read(row)
+    """Entries in order, after a sequence. However many there are, only some are in memory."""
+    while True:
+        wanted = select(journal).where(journal.c.sequence > after).order_by(journal.c.sequence).limit(_CHUNK)
+        found = connection.execute(wanted).all()
+        yield from map(read, found)
+        if len(found) < _CHUNK:
+            return
+        after = found[-1].sequence
 
 
 def read(row: Row[Any]) -> JournalEntry:
@@ -136,7 +152,7 @@ def read(row: Row[Any]) -> JournalEntry:
             previous=row.previous,
             hash=row.hash,
         )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise broken(f"entry {row.sequence} cannot be read") from error
 
 

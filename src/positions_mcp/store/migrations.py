@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,8 +19,21 @@ from positions_mcp.store.schema import TABLES
 Migration = Callable[[Connection], None]
 """Moves the tables one version forward, within the transaction that also notes the version."""
 
-MIGRATIONS: tuple[Migration, ...] = ()
-"""From version 1 on: the first entry leads from 1 to 2."""
+
+def _find_by_account(connection: Connection) -> None:
+    """From 1 to 2: what is unfinished and what was sent is found without reading every operation of the account.
+
+    From version 2 on, records may have fields that version 1 does not know.
+    """
+    for name, column in (("operations_unfinished", "unfinished"), ("operations_sent", "sent_entry")):
+        connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} ON operations (mode, account_id, {column})"))
+
+
+MIGRATIONS: tuple[Migration, ...] = (_find_by_account,)
+"""From version 1 on: the first leads from 1 to 2. A release that adds fields or values to what is stored adds one.
+
+It may be empty: what counts is that an earlier program refuses such a store as a whole, in one sentence.
+"""
 
 _CREATION_LOCK = 7_019_816
 """Serialises the first creation of the tables among PostgreSQL clients."""
@@ -38,11 +53,15 @@ def bring_up(database: Database, migrations: Sequence[Migration] = MIGRATIONS) -
         _create(database, newest)
         version = _version_of(database)
     if version < newest:
-        _back_up(database, version)
         version = _migrate(database, migrations)
-    if version > newest:
-        return version, f"its schema is version {version}, and this program knows {newest}: use a newer positions-mcp"
-    return version, ""
+    return version, newer_than(version, newest)
+
+
+def newer_than(version: int, known: int) -> str:
+    """Why a program that knows schemas up to `known` leaves a store of `version` alone; empty where it need not."""
+    if version <= known:
+        return ""
+    return f"its schema is version {version}, and this program knows {known}: use a newer positions-mcp"
 
 
 def _version_of(database: Database) -> int:
@@ -50,7 +69,7 @@ def _version_of(database: Database) -> int:
         if not inspect(connection).has_table("meta"):
             return 0
         noted = keeping.get(connection, "schema_version")
-    if noted is None or not noted.isdecimal():
+    if noted is None or not noted.isdecimal() or int(noted) == 0:
         raise StoreUnavailable(f"{database.place} is not an operation store.", hint="It has no schema version.")
     return int(noted)
 
@@ -66,8 +85,12 @@ def _create(database: Database, version: int) -> None:
 
 
 def _migrate(database: Database, migrations: Sequence[Migration]) -> int:
+    """Back up and migrate under one lock: a process that had to wait for it finds nothing left to do."""
     with database.writing() as connection:
         version = int(keeping.lock(connection) or 0)
+        if not 1 <= version <= len(migrations):
+            return version
+        _back_up(database, connection, version)
         for migration in migrations[version - 1 :]:
             migration(connection)
             version += 1
@@ -75,28 +98,38 @@ def _migrate(database: Database, migrations: Sequence[Migration]) -> int:
     return version
 
 
-def _back_up(database: Database, version: int) -> None:
-    """Keep the store as it was: a file beside a SQLite one, a schema of copied tables in PostgreSQL."""
+def _back_up(database: Database, connection: Connection, version: int) -> None:
+    """Keep the store as it was: a file beside a SQLite one, a schema of copied tables in PostgreSQL.
+
+    An earlier backup of the same version, as of a store that was put back, is never overwritten.
+    """
     if database.is_sqlite:
         _copy_file(database, Path(f"{database.place}.v{version}.backup"))
         return
-    name = f"positions_mcp_v{version}"
-    with database.writing() as connection:
-        keeping.lock(connection)
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {name}"))
-        for table in TABLES.sorted_tables:
-            connection.execute(text(f"CREATE TABLE IF NOT EXISTS {name}.{table.name} AS TABLE {table.name}"))
+    there = inspect(connection).get_schema_names()
+    name = next(name for name in _names(f"positions_mcp_v{version}", "_") if name not in there)
+    connection.execute(text(f"CREATE SCHEMA {name}"))
+    for table in set(TABLES.tables) & set(inspect(connection).get_table_names()):
+        connection.execute(text(f"CREATE TABLE {name}.{table} AS TABLE {table}"))
+
+
+def _names(first: str, separator: str) -> Iterator[str]:
+    """`first`, then `first` with a 2 behind it, and so on."""
+    yield first
+    yield from (f"{first}{separator}{number}" for number in itertools.count(2))
 
 
 def _copy_file(database: Database, copy: Path) -> None:
     import sqlite3
 
-    unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+    unfinished = copy.with_name(f"{copy.name}.{os.getpid()}.{threading.get_ident()}")
     os.close(os.open(unfinished, os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
         with closing(sqlite3.connect(database.place)) as source, closing(sqlite3.connect(unfinished)) as target:
             source.backup(target)
-        unfinished.replace(copy)
-    except sqlite3.Error as error:
-        unfinished.unlink(missing_ok=True)
+        # Nobody else migrates meanwhile, so a name that is free stays free.
+        unfinished.replace(next(path for path in map(copy.with_name, _names(copy.name, ".")) if not path.exists()))
+    except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"The store could not be backed up before its migration: {error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
@@ -20,7 +20,7 @@ from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEn
 from positions_mcp.ports import Refusing
 from positions_mcp.store import changes, journal, keeping, records, verifying
 from positions_mcp.store.engine import open_database
-from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up
+from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
 from positions_mcp.store.transaction import Transaction
@@ -36,6 +36,7 @@ class SqlOperationStore:
         except StoreUnavailable:
             self._database.close()
             raise
+        self._newer = newer_than(self._version, 1 + len(migrations))
         self._lock = threading.Lock()
         self._verified = (0, journal.GENESIS)
 
@@ -56,8 +57,10 @@ class SqlOperationStore:
         return StoreStatus(writable=not reason, reason=reason, schema_version=self._version, place=self._database.place)
 
     def verify(self) -> Verification:
-        """Walk the whole journal and compare what it describes."""
-        with self._database.reading() as connection:
+        """Walk the whole journal and compare what it describes. Raises StoreUnavailable for what is newer than this."""
+        if self._newer:
+            raise self._too_new()
+        with self._reading() as connection:
             return verifying.verify(connection)
 
     def journal(self, operation_id: str | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
@@ -65,23 +68,23 @@ class SqlOperationStore:
         wanted = select(journal_table).order_by(journal_table.c.sequence.desc()).limit(limit)
         if operation_id is not None:
             wanted = wanted.where(journal_table.c.operation_id == operation_id)
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return tuple(journal.read(row) for row in reversed(connection.execute(wanted).all()))
 
     def operation(self, operation_id: str) -> Operation | None:
         """One operation, or None."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return records.select_operation(connection, operation_id)
 
     def operations(self, *, account_id: AccountId | None = None, limit: int = 50) -> tuple[Operation, ...]:
         """The latest operations, newest first."""
         where = () if account_id is None else (operations.c.account_id == account_id,)
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return records.select_operations(connection, *where, limit=limit, newest_first=True)
 
     def latest(self, request_key: str) -> Operation | None:
         """The newest operation planned for these arguments by this caller, in any stage."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             mine = operations.c.request_key == request_key
             found = records.select_operations(connection, mine, limit=1, newest_first=True)
         return found[0] if found else None
@@ -91,33 +94,33 @@ class SqlOperationStore:
         declined = select(func.max(operations.c.updated_at)).where(
             operations.c.target_key == target_key, operations.c.stage == Stage.DECLINED.value
         )
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             noted = connection.execute(declined).scalar_one()
         return datetime.fromisoformat(noted) if noted else None
 
     def approver(self) -> Approver | None:
         """The key that desk decisions are verified against, endorsed by each one before it."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return Transaction(connection).approver()
 
     def halt(self) -> Halt | None:
         """The halt that stands, or None."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return Transaction(connection).halt()
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars reserved for what was sent, or may have been, on a New York day."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return records.used_on(connection, mode, account_id, day)
 
     def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
         """Operations of the account that may still change its book, oldest first."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return Transaction(connection).unfinished(mode, account_id)
 
     def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
         """Other operations of the account that sent something after this one was planned, by the journal's order."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return Transaction(connection).sent_after_planning(operation_id)
 
     def add_plan(self, plan: Plan, request_key: str, now: datetime, *, supersede: str | None = None) -> Operation:
@@ -175,7 +178,7 @@ class SqlOperationStore:
 
     def expire(self, now: datetime, *, halt_after: int | None = None) -> tuple[Operation, ...]:
         """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             due = connection.execute(changes.due(now)).scalars().all()
         if not due:
             return ()
@@ -196,6 +199,20 @@ class SqlOperationStore:
         """Keep the approver's key."""
         with self._writing() as transaction:
             changes.set_approver(transaction, approver, replacing=replacing, now=now)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """One consistent view. What a newer program wrote is read as far as it can be."""
+        try:
+            with self._database.reading() as connection:
+                yield connection
+        except StoreUnavailable as error:
+            if self._newer:
+                raise self._too_new() from error
+            raise
+
+    def _too_new(self) -> StoreUnavailable:
+        return StoreUnavailable(f"The operation store cannot be read: {self._newer}.", hint="Nothing was changed.")
 
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:

@@ -4,43 +4,121 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, select, update
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Mode, canonical_json
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.store.journal import digest_of
 from positions_mcp.store.schema import as_text, decisions, operations, rows
 
+CHUNK = 500
+"""How many operations are read at once: a statement takes so many ids and no more."""
 _DAMAGED = "Nothing is sent until a person has looked. Run: positions-mcp operations verify."
+_OF_THE_FUTURE = {"extra_forbidden", "enum", "literal_error", "union_tag_invalid"}
+"""The mistakes that fields and values of a later release are to an earlier one."""
+_ADDED = {column.name for column in operations.c if "added" in column.info}
+_COUNTED = ("position", "mode", "account_id", "reserved", "reserved_on")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One operation as it stands in the tables."""
+
+    columns: RowMapping
+    rows: Sequence[RowMapping]
+    decision: str | None
+
+    @property
+    def operation_id(self) -> str:
+        """Its id."""
+        return str(self.columns["id"])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that is stored of it. What came after its release and is not set is not part of it."""
+        columns = {name: value for name, value in self.columns.items() if name not in _ADDED or value is not None}
+        columns["unfinished"] = bool(columns["unfinished"])
+        content = {
+            "plan": json.loads(columns["plan"]),
+            "stage": columns["stage"],
+            "reason": columns["reason"],
+            "rows": [json.loads(row["content"]) for row in self.rows],
+            "decision": json.loads(self.decision) if self.decision else None,
+            "lease": json.loads(columns["lease"]) if columns["lease"] else None,
+            "updated_at": datetime.fromisoformat(columns["updated_at"]).isoformat().replace("+00:00", "Z"),
+        }
+        counted = [[row[name] for name in _COUNTED] for row in self.rows]
+        return digest_of([content, columns, counted])
+
+    def read(self) -> Operation:
+        """The operation. Raises StoreUnavailable where the tables do not hold one."""
+        columns = self.columns
+        try:
+            return Operation.model_validate(
+                {
+                    "plan": json.loads(columns["plan"]),
+                    "stage": columns["stage"],
+                    "reason": columns["reason"],
+                    "rows": [json.loads(row["content"]) for row in self.rows],
+                    "decision": json.loads(self.decision) if self.decision else None,
+                    "lease": json.loads(columns["lease"]) if columns["lease"] else None,
+                    "updated_at": columns["updated_at"],
+                }
+            )
+        except ValidationError as error:
+            if {mistake["type"] for mistake in error.errors(include_url=False)} <= _OF_THE_FUTURE:
+                raise StoreUnavailable(
+                    f"Operation {self.operation_id} was written by a newer positions-mcp, or altered.",
+                    hint="Use the newest positions-mcp that has worked on this store.",
+                ) from error
+            raise self._damaged() from error
+        except (ValueError, TypeError) as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> StoreUnavailable:
+        return StoreUnavailable(f"Operation {self.operation_id!r:.80} is damaged in the store.", hint=_DAMAGED)
+
+
+def select_stored(
+    connection: Connection, *where: ColumnElement[bool], limit: int | None = None, newest_first: bool = False
+) -> Iterator[Stored]:
+    """Operations that match, in the order they were planned, as they stand in the tables."""
+    order = (operations.c.created_at.desc(), operations.c.id) if newest_first else (operations.c.created_at,)
+    found = connection.execute(select(operations).where(*where).order_by(*order).limit(limit)).mappings().all()
+    for start in range(0, len(found), CHUNK):
+        yield from with_rows(connection, found[start : start + CHUNK])
+
+
+def with_rows(connection: Connection, found: Sequence[RowMapping]) -> Iterator[Stored]:
+    """Operations with their rows and decisions. At most `CHUNK` at once: each id is bound to the statements."""
+    ids = [row["id"] for row in found]
+    of_each: dict[str, list[RowMapping]] = defaultdict(list)
+    by_place = select(rows).where(rows.c.operation_id.in_(ids)).order_by(rows.c.operation_id, rows.c.position)
+    for row in connection.execute(by_place).mappings():
+        of_each[row["operation_id"]].append(row)
+    of_these = select(decisions).where(decisions.c.operation_id.in_(ids))
+    texts = {row.operation_id: row.content for row in connection.execute(of_these)}
+    for row in found:
+        yield Stored(row, of_each[row["id"]], texts.get(row["id"]))
 
 
 def select_operations(
-    connection: Connection,
-    *where: ColumnElement[bool],
-    limit: int | None = None,
-    newest_first: bool = False,
+    connection: Connection, *where: ColumnElement[bool], limit: int | None = None, newest_first: bool = False
 ) -> tuple[Operation, ...]:
     """Operations that match, with rows and decisions, in the order they were planned."""
-    order = (operations.c.created_at.desc(), operations.c.id) if newest_first else (operations.c.created_at,)
-    found = connection.execute(select(operations).where(*where).order_by(*order).limit(limit)).mappings().all()
-    ids = [str(row["id"]) for row in found]
-    row_texts: dict[str, list[str]] = defaultdict(list)
-    by_place = select(rows).where(rows.c.operation_id.in_(ids)).order_by(rows.c.operation_id, rows.c.position)
-    for row in connection.execute(by_place):
-        row_texts[row.operation_id].append(row.content)
-    of_these = select(decisions).where(decisions.c.operation_id.in_(ids))
-    decision_texts = {row.operation_id: row.content for row in connection.execute(of_these)}
-    return tuple(_operation(row, row_texts[row["id"]], decision_texts.get(row["id"])) for row in found)
+    stored = select_stored(connection, *where, limit=limit, newest_first=newest_first)
+    return tuple(each.read() for each in stored)
 
 
 def select_operation(connection: Connection, operation_id: str) -> Operation | None:
@@ -72,21 +150,15 @@ def update_operation(connection: Connection, operation: Operation, *, sent_entry
     _write_rows(connection, operation)
     if operation.decision is not None:
         connection.execute(delete(decisions).where(decisions.c.operation_id == operation.operation_id))
-        content = canonical_json(operation.decision.model_dump(mode="json")).decode()
+        content = operation.decision.canonical.decode()
         connection.execute(insert(decisions).values(operation_id=operation.operation_id, content=content))
 
 
-def state_digest(connection: Connection, operation: Operation) -> str:
-    """SHA-256 of everything stored about an operation, as it stands in the tables."""
-    mine = operations.c.id == operation.operation_id
-    stored = connection.execute(select(operations).where(mine)).mappings().one()
-    reserved = select(rows.c.position, rows.c.mode, rows.c.account_id, rows.c.reserved, rows.c.reserved_on)
-    counted = connection.execute(
-        reserved.where(rows.c.operation_id == operation.operation_id).order_by(rows.c.position)
-    )
-    columns = {key: value for key, value in stored.items() if key != "unfinished"}
-    columns["unfinished"] = bool(stored["unfinished"])
-    return digest_of([operation.model_dump(mode="json"), columns, [list(row) for row in counted]])
+def state_digest(connection: Connection, operation_id: str) -> str | None:
+    """SHA-256 of everything stored about an operation, as it stands in the tables; None where nothing is."""
+    for stored in select_stored(connection, operations.c.id == operation_id):
+        return stored.digest
+    return None
 
 
 def used_on(connection: Connection, mode: Mode, account_id: AccountId, day: date) -> Decimal:
@@ -119,7 +191,7 @@ def _columns(operation: Operation) -> dict[str, Any]:
         "unfinished": any(row.is_unfinished for row in operation.rows),
         "plan": plan.canonical.decode(),
         "reason": operation.reason,
-        "lease": canonical_json(lease.model_dump(mode="json")).decode() if lease else None,
+        "lease": lease.canonical.decode() if lease else None,
     }
 
 
@@ -132,30 +204,8 @@ def _write_rows(connection: Connection, operation: Operation) -> None:
             "account_id": operation.account_id,
             "reserved": str(row.reserved),
             "reserved_on": row.reserved_on.isoformat() if row.reserved_on else None,
-            "content": canonical_json(row.model_dump(mode="json")).decode(),
+            "content": row.canonical.decode(),
         }
         for row in operation.rows
     ]
     connection.execute(insert(rows), values)
-
-
-def _operation(stored: Any, row_texts: Sequence[str], decision_text: str | None) -> Operation:
-    try:
-        return Operation.model_validate(
-            {
-                "plan": json.loads(stored["plan"]),
-                "stage": stored["stage"],
-                "reason": stored["reason"],
-                "rows": [json.loads(text) for text in row_texts],
-                "decision": json.loads(decision_text) if decision_text else None,
-                "lease": json.loads(stored["lease"]) if stored["lease"] else None,
-                "updated_at": stored["updated_at"],
-            }
-        )
-    except (ValidationError, ValueError) as error:
-        raise StoreUnavailable(f"Operation {stored['id']} is damaged in the store.", hint=_DAMAGED) from error
-
-
-def ids_of(found: Iterable[Operation]) -> list[str]:
-    """The ids of operations."""
-    return [operation.operation_id for operation in found]

@@ -74,7 +74,7 @@ class Transaction:
     def check(self, operation: Operation) -> None:
         """Raise StoreUnavailable unless the tables hold what the journal says was written."""
         noted = journal.last_state_digest(self.connection, operation.operation_id)
-        if noted != records.state_digest(self.connection, operation):
+        if noted is None or noted != records.state_digest(self.connection, operation.operation_id):
             raise journal.broken(f"operation {operation.operation_id} is not as it was written")
 
     def add(self, operation: Operation, request_key: str, content: dict[str, Any]) -> Operation:
@@ -150,7 +150,7 @@ class Transaction:
             event=event,
             operation_id=operation.operation_id,
             content=content,
-            state_digest=records.state_digest(self.connection, operation),
+            state_digest=records.state_digest(self.connection, operation.operation_id),
         )
         return operation
 

@@ -43,7 +43,7 @@ class KeyEcho(StrEnum):
 class Verdict(BaseModel):
     """What is known of one row, and what may be done. Text of the API is cleaned, and is to be quoted as data."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     outcome: RowOutcome
     said: str = ""
@@ -88,7 +88,7 @@ class RowReport(Verdict):
 class UnexpectedRow(BaseModel):
     """A row of the answer that answers no planned row, or says something of one again."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     server_id: InstructionId | None
     key: str | None

@@ -58,7 +58,7 @@ class Kind(StrEnum):
 
 
 class Frozen(BaseModel):
-    """A value that cannot change and has no field it does not know."""
+    """A value that cannot change and has no field it does not know. Those that are stored grow as `growth` says."""
 
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
@@ -66,6 +66,11 @@ class Frozen(BaseModel):
         """A copy with other values, checked like a new one. Raises pydantic's ValidationError."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**{**fields, **changes})
+
+    @property
+    def canonical(self) -> bytes:
+        """The value as JSON with sorted keys and no spaces: what digests and signatures are taken of."""
+        return canonical_json(self.model_dump(mode="json"))
 
 
 class _Target(Frozen):
@@ -189,11 +194,6 @@ class Plan(Frozen):
         if not self.created_at < self.expires_at:
             raise ValueError("a plan expires after it is made")
         return self
-
-    @cached_property
-    def canonical(self) -> bytes:
-        """The plan as JSON with sorted keys and no spaces: what the digest is taken of."""
-        return canonical_json(self.model_dump(mode="json"))
 
     @cached_property
     def digest(self) -> str:
