@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+
+# One more than there are processors: some tests wait for a process of their own.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 9))')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check faults bench conversations format clean
@@ -27,8 +30,8 @@ $(VENV)/.dev: $(VENV)/.runtime
 demo: $(VENV)/.runtime ## watch an MCP client work with the server on the paper exchange
 	@$(BIN)/positions-mcp demo
 
-test: $(VENV)/.dev ## run every test
-	@$(BIN)/python -m pytest
+test: $(VENV)/.dev ## run every test, on all processors
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 check: $(VENV)/.dev ## lint, format, types and the direction of imports
 	@$(BIN)/ruff check .

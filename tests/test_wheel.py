@@ -13,6 +13,7 @@ import pytest
 from positions_mcp import __version__
 
 REPOSITORY = Path(__file__).parents[1]
+pytestmark = pytest.mark.xdist_group("wheel")
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -27,10 +28,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", place, REPOSITORY, cwd=place)
     (wheel,) = place.glob("positions_mcp-*.whl")
-    venv.create(place / "environment", with_pip=True)
+    venv.create(place / "environment")
     binaries = place / "environment" / "bin"
-    constraints = REPOSITORY / "constraints.txt"
-    run(binaries / "python", "-m", "pip", "install", "--quiet", "-c", constraints, wheel, cwd=place)
+    pip = (sys.executable, "-m", "pip", "--python", binaries / "python")
+    run(*pip, "install", "--quiet", "--no-compile", "-c", REPOSITORY / "constraints.txt", wheel, cwd=place)
     return binaries
 
 

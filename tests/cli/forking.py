@@ -1,7 +1,8 @@
 """Commands as processes of their own without a second of imports each: forks of one process that has imported them.
 
 Run as a script it takes a JSON job for each line of input: `start` (answers the process id) or `wait` (answers the exit
-code). Each fork has a session of its own, with the named terminal as its controlling terminal, or with none.
+code). Each fork has a session of its own, with the named terminal as its controlling terminal, or with none, and
+handles signals as a command does that a person starts, however the tests themselves were started.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import fcntl
 import importlib
 import json
 import os
+import signal
 import sys
 import termios
 import traceback
@@ -29,8 +31,13 @@ READY = (
     "cli.asking",
 )
 
+SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+"""What a shell or `nohup` makes a process ignore that is not in the foreground."""
+
 
 def serve() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # as in the background of a script: no fork may depend on that
     for name in READY:
         importlib.import_module(name)
     warm_up()
@@ -53,6 +60,8 @@ def become(job: dict[str, Any], terminal: int | None) -> NoReturn:
     """Run the job in this fork and end it."""
     code = 1
     try:
+        for number in SIGNALS:
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
         os.setsid()
         if terminal is not None:
             fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)

@@ -46,7 +46,8 @@ def test_operations_are_listed_and_shown_with_what_is_left_within_100_columns(pl
     assert "PAPER CLOSED: 2 submitted; 2 of 2 flat" in shown
     assert "FILLED 400/400 at" in shown
     assert [event for event in ("plan made", "approved", "claimed", "sending", "outcome") if event not in shown] == []
-    assert all(len(line) <= 100 for line in (listed + offline + shown).splitlines())
+    said = (listed + offline + shown).replace(str(place.data_dir), "DIR")
+    assert all(len(line) <= 100 for line in said.splitlines())
     assert str(place.data_dir) in listed
 
 

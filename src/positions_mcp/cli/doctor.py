@@ -10,7 +10,6 @@ import argparse
 import os
 import platform
 import stat
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from pathlib import Path
 from positions_mcp import __version__
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.token_file import TokenFile
-from positions_mcp.cli.words import WIDTH, instant, money_at_stake
+from positions_mcp.cli.words import folded, instant, money_at_stake
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.errors import ConfigurationError, PositionsError
@@ -73,15 +72,7 @@ class Findings:
 
     def _line(self, mark: str, subject: str, words: str) -> None:
         line = clean(f"{subject}: {words}", _LONGEST_LINE)
-        # Paths and commands stay whole, to be copied.
-        fold = textwrap.TextWrapper(
-            WIDTH,
-            initial_indent=f"{mark:<5}",
-            subsequent_indent=" " * 7,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        self._say(fold.fill(line))
+        self._say(folded(line, f"{mark:<5}", " " * 7))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

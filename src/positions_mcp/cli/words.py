@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -14,6 +15,8 @@ from positions_mcp.guard.reports import OperationReport, RowReport
 
 WIDTH = 100
 _LONGEST_LINE = 2_000
+_COMMAND = re.compile("`[^`]*`")
+_NO_BREAK = "\x00"
 
 
 def instant(moment: datetime) -> str:
@@ -29,9 +32,16 @@ def money_at_stake(mode: Mode) -> str:
 def paragraph(text: str, *, indent: str = "") -> str:
     """Text of several lines, each cleaned of what could hide or forge, and folded at the width."""
     lines = (clean(line, _LONGEST_LINE) for line in text.splitlines())
-    return "\n".join(
-        textwrap.fill(line, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ") for line in lines
+    return "\n".join(folded(line, indent, f"{indent}  ") for line in lines)
+
+
+def folded(line: str, first: str = "", rest: str = "") -> str:
+    """A line folded at the width. Paths, and commands in backticks, stay whole: they are copied and pasted."""
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", _NO_BREAK), line)
+    fold = textwrap.TextWrapper(
+        WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )
+    return fold.fill(whole).replace(_NO_BREAK, " ")
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -1,0 +1,29 @@
+"""How all tests run: in which order, and what is computed once instead of for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the groups: each takes half a minute in one process, while the others go through the rest."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schemas_are_checked_once() -> Iterator[None]:
+    """Every client of every test checks the same published schemas before it validates an answer against them."""
+    check, checked = Draft202012Validator.check_schema, set()
+
+    def check_once(schema: Any, *arguments: Any, **named: Any) -> None:
+        if (text := repr(schema)) not in checked:
+            check(schema, *arguments, **named)
+            checked.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Draft202012Validator, "check_schema", check_once)
+        yield
