@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     reset = _command(commands, "reset", "begin the book again")
     reset.add_argument("--scenario", help="default: the one it has")
     reset.add_argument("--account", type=whole_number, action="append", help="an account number; may be repeated")
+    reset.add_argument("--day", type=_day, help="a trading day, such as 2026-03-02, on which the clock then stands")
+    reset.add_argument("--seed", help="with --day: ids, prices and answers are the same every time")
+
+    keep = _command(commands, "snapshot", "keep the book as it is under a name; without one: what is kept")
+    keep.add_argument("name", nargs="?")
+    _command(commands, "restore", "make the book what it was when a snapshot was taken").add_argument("name")
 
     _command(commands, "status", "scenario, clock, money and counts")
     _command(commands, "effects", "every request that has changed the book")
@@ -72,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     command = {
         "serve": _serve,
         "reset": _reset,
+        "snapshot": _snapshot,
+        "restore": _restore,
         "status": _status,
         "effects": _effects,
         "fault": _fault,
@@ -125,8 +133,30 @@ def _serve(args: argparse.Namespace, directory: Path) -> int:
 def _reset(args: argparse.Namespace, directory: Path) -> int:
     from positions_mcp.paper import PaperExchange
 
-    name = PaperExchange.reset(directory, args.scenario, accounts=args.account)
+    name = PaperExchange.reset(directory, args.scenario, accounts=args.account, day=args.day, seed=args.seed)
     print(f"The paper book in {directory} begins again with the scenario {name}.")
+    if args.day is not None:
+        print("Its clock stands still: `positions-mcp paper clock advance 2s` lets an order fill.")
+    return 0
+
+
+def _snapshot(args: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.clock import SystemClock
+    from positions_mcp.paper import snapshots
+
+    if args.name is None:
+        print("\n".join(snapshots.names(directory)) or "no snapshots")
+    else:
+        print(f"Kept as {args.name}: {snapshots.take(directory, args.name, SystemClock())}")
+    return 0
+
+
+def _restore(args: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.clock import SystemClock
+    from positions_mcp.paper import snapshots
+
+    snapshots.restore(directory, args.name, SystemClock())
+    print(f"The paper book in {directory} is what it was at the snapshot {args.name}.")
     return 0
 
 
@@ -212,6 +242,13 @@ def _span(text: str) -> timedelta:
         return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2] or "s"]))
     except OverflowError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is longer than any clock goes") from error
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; write 2026-03-02") from error
 
 
 def _port(text: str) -> int:

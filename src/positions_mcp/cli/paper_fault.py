@@ -8,6 +8,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from positions_mcp.cli.options import whole_number
+
 if TYPE_CHECKING:
     from positions_mcp.paper import Fault, PaperExchange
 
@@ -20,14 +22,14 @@ def add_arguments(fault: argparse.ArgumentParser) -> None:
     fault.add_argument("kind", nargs="?", help="what happens, or `clear` to disarm all")
     fault.add_argument("operation", nargs="?", default="any", help="on which operation (default any)")
     often = fault.add_mutually_exclusive_group()
-    often.add_argument("--times", type=int, help="how often (default 1; what holds for a while: until cleared)")
+    often.add_argument("--times", type=whole_number, help="how often (default 1; what lasts: until cleared)")
     often.add_argument("--standing", action="store_true", help="until `paper fault clear`")
-    fault.add_argument("--skip", type=int, default=0, help="let so many requests pass first: 2 strikes the third")
-    fault.add_argument("--account", type=int, help="only requests for this account")
+    fault.add_argument("--skip", type=whole_number, default=0, help="requests that pass first: 2 strikes the third")
+    fault.add_argument("--account", type=whole_number, help="only requests for this account")
     fault.add_argument("--instrument", help="only this instrument (symbol or UUID): requests that name it, or its rows")
     fault.add_argument("--seconds", type=_decimal, help="how long, as the kind says; Retry-After of status_429")
     fault.add_argument("--jitter", type=_decimal, help="seconds that a delay or latency may be longer or shorter")
-    fault.add_argument("--count", type=int, help="the budget of rate_limit, the parts of partial_fills")
+    fault.add_argument("--count", type=whole_number, help="the budget of rate_limit, the parts of partial_fills")
     fault.add_argument("--share", type=_decimal, help="how much of the order partial_fills ever fills, from 0 to 1")
     fault.add_argument("--body", help="for status_NNN (200 to 599): the answer's body; @FILE reads it from a file")
     fault.add_argument("--after-effect", action="store_true", help="for status_NNN: the effect happens first")

@@ -64,7 +64,7 @@ class PaperApp:
         scope["app"] = (
             self  # the router then raises for unknown routes and methods instead of answering in its own words
         )
-        scope["paper.request_id"] = request_id = self._exchange.ids.new()
+        scope["paper.request_id"] = request_id = self._exchange.request_id()
         started = False
 
         async def watched_send(message: Message) -> None:

@@ -125,6 +125,13 @@ class Book:
         ledger.changed.clear()
         self._ledger, self._revision = ledger, revision
 
+    def process_number(self) -> int:
+        """Which process on this book is asking first, counted from 1 since the book began."""
+        with self._lock, database.transaction(self._connection):
+            number = int(database.state(self._connection, "processes") or 0) + 1
+            database.set_state(self._connection, "processes", str(number))
+        return number
+
     def faults(self) -> list[Fault]:
         """Faults that are armed, oldest first."""
         with self._lock:
@@ -255,6 +262,10 @@ def _facts_record(facts: Facts) -> dict[str, object]:
         "anchor": facts.anchor.isoformat(),
         "as_of": facts.as_of.isoformat(),
         "token_secret": facts.token_secret,
+        "seed": facts.seed,
+        "digest": facts.digest,
+        "born": facts.born,
+        "ids_made": facts.ids_made,
         "delays": {name: value // _MICROSECOND for name, value in asdict(facts.delays).items()},
     }
 
@@ -267,6 +278,10 @@ def _facts_from(record: Record) -> Facts:
         anchor=datetime.fromisoformat(record["anchor"]),
         as_of=datetime.fromisoformat(record["as_of"]),
         token_secret=record["token_secret"],
+        seed=record.get("seed", ""),
+        digest=record.get("digest", ""),
+        born=record.get("born", ""),
+        ids_made=record.get("ids_made", 0),
         delays=Delays(**{name: value * _MICROSECOND for name, value in record["delays"].items()}),
     )
 

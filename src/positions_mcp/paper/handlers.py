@@ -119,7 +119,7 @@ class Handlers:
     def _acting(self, call: Call) -> Iterator[Act]:
         exchange = self._exchange
         with exchange.changing() as moment:
-            yield Act(moment, exchange.ids, call.account, call.request_id, call.strikes)
+            yield Act(moment, exchange.ids_of(moment.ledger), call.account, call.request_id, call.strikes)
 
     def _orders(self, orders: list[Order], ledger: Ledger) -> Answer:
         return Answer([self._reader.order_text(order, ledger) for order in orders])

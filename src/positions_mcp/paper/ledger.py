@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import PurePath
 
 from positions_mcp.paper.holdings import ZERO, Account, Holding, Instrument
 from positions_mcp.paper.model import Instruction, InstructionType, Order
@@ -27,7 +28,11 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is true of the whole book. `as_of` is the last instant at which something happened in it."""
+    """What is true of the whole book. `as_of` is the last instant at which something happened in it.
+
+    `digest` is that of what the scenario says; `seed`, if any, is what every id and price follows from, and `ids_made`
+    how many there were; `born` is another one each time a book begins.
+    """
 
     scenario: str
     title: str
@@ -36,6 +41,15 @@ class Facts:
     as_of: datetime
     token_secret: str
     delays: Delays = Delays()
+    seed: str = ""
+    digest: str = ""
+    born: str = ""
+    ids_made: int = 0
+
+    @property
+    def market_path(self) -> str:
+        """What prices follow from: the seed and what the scenario says, or, without a seed, the scenario's name."""
+        return f"{self.digest}|{self.seed}" if self.seed else PurePath(self.scenario).stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,11 @@ class Ledger:
         self._open_in: dict[Key, dict[str, None]] = {}
         self._standing: dict[str, None] = {}
         self._locks: dict[Key, Decimal] | None = None
+
+    def put_facts(self, facts: Facts) -> None:
+        """Replaces what is true of the whole book."""
+        self.facts = facts
+        self.changed.add(("facts", ""))
 
     def put_account(self, account: Account) -> None:
         """Adds or replaces an account."""
@@ -145,8 +164,7 @@ class Ledger:
     def happened(self, at: datetime) -> None:
         """Notes that the book has lived until `at`."""
         if at > self.facts.as_of:
-            self.facts = replace(self.facts, as_of=at)
-            self.changed.add(("facts", ""))
+            self.put_facts(replace(self.facts, as_of=at))
 
     def instrument_by_id(self, instrument_id: str) -> Instrument | None:
         """The instrument of a UUID in canonical form."""

@@ -9,6 +9,7 @@ import re
 import tomllib
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -207,6 +208,17 @@ class Scenario(Section):
 def scenario_names() -> list[str]:
     """The scenarios that come with the program."""
     return sorted(path.stem for path in (config_dir() / "paper").glob("*.toml"))
+
+
+def scenario_name(name: str) -> str:
+    """How a book notes its scenario: a file by its whole path, so that it is found again from another directory."""
+    return str(Path(name).absolute()) if name.endswith(".toml") else name
+
+
+def digest_of(scenario: Scenario) -> str:
+    """By what a scenario is known: what it says, and neither where its file lies nor how it is written."""
+    said = scenario.model_dump_json(exclude_defaults=True, exclude={"title", "about"})
+    return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
 def load_scenario(name: str) -> Scenario:

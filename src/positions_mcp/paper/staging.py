@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -11,7 +11,7 @@ from positions_mcp.paper.errors import ScenarioError
 from positions_mcp.paper.expiries import expiry_date, parse_series
 from positions_mcp.paper.generator import Generator
 from positions_mcp.paper.holdings import Account, Behaviour, Holding, Instrument
-from positions_mcp.paper.ledger import Delays, Facts, Ledger
+from positions_mcp.paper.ledger import Delays, Ledger
 from positions_mcp.paper.market import Market
 from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType, Leg, Order, OrderStatus
 from positions_mcp.paper.scenario import (
@@ -52,17 +52,19 @@ class Stage:
     calendar: MarketCalendar
     ids: Ids
 
-    def ledger(self, scenario: Scenario, accounts: tuple[int, ...], token_secret: str) -> Ledger:
-        """A ledger in which every account holds what the scenario says.
+    def with_ids(self, ids: Ids) -> Stage:
+        """The stage with other identifiers."""
+        return replace(self, ids=ids)
+
+    def fill(self, ledger: Ledger, scenario: Scenario, accounts: tuple[int, ...]) -> Ledger:
+        """The ledger, with what the scenario says in every account.
 
         Raises:
             ScenarioError: something it names is not defined, or does not fit together.
         """
-        market = Market(self.calendar, self.now, self.name)
+        market = Market(self.calendar, self.now, ledger.facts.market_path)
         delays = Delays(**{name: span_of(text) for name, text in scenario.delays.model_dump().items()})
-        anchor = market.previous_close(self.now).closes
-        ledger = Ledger(Facts(self.name, scenario.title, self.now, anchor, self.now, token_secret, delays))
-        ledger.changed.add(("facts", ""))
+        ledger.put_facts(replace(ledger.facts, anchor=market.previous_close(self.now).closes, delays=delays))
         for underlying in scenario.underlyings:
             ledger.put_instrument(
                 Instrument(

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from positions_mcp.paper.book import Book
@@ -15,6 +14,7 @@ from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.timeline import advance, next_due
 from positions_mcp.paper.faults import NO_STRIKES, Fault, Strikes, Subject
+from positions_mcp.paper.ids import RequestIds, SeededIds
 from positions_mcp.paper.keys import KeyRing
 from positions_mcp.paper.ledger import Effect, Ledger
 from positions_mcp.paper.market import Market
@@ -44,7 +44,9 @@ class Venue:
         self.dialect = dialect
         self.keys = tuple(keys)
         self.key_ring = KeyRing(keys)
-        self.ids = ids
+        self._ids = ids
+        self._request_ids = RequestIds()
+        self._process = ("", 0)
         self.sleeper = sleeper
         self._book = book
         self._calendar = calendar
@@ -64,10 +66,24 @@ class Venue:
         return self._book.revision
 
     def _market(self, ledger: Ledger) -> Market:
-        key = (ledger.facts.scenario, ledger.facts.anchor)
+        key = (ledger.facts.market_path, ledger.facts.anchor)
         if key not in self._markets:
-            self._markets = {key: Market(self._calendar, ledger.facts.anchor, Path(ledger.facts.scenario).stem)}
+            self._markets = {key: Market(self._calendar, ledger.facts.anchor, ledger.facts.market_path)}
         return self._markets[key]
+
+    def ids_of(self, ledger: Ledger) -> Ids:
+        """What makes ids of orders and instructions: random, or following from the book's seed."""
+        return SeededIds(ledger) if ledger.facts.seed else self._ids
+
+    def request_id(self) -> str:
+        """An id for a request."""
+        with self._book.reading() as ledger:
+            facts = ledger.facts
+        if not facts.seed:
+            return self._ids.new()
+        if self._process[0] != facts.born:
+            self._process = (facts.born, self._book.process_number())
+        return self._request_ids.new(facts.token_secret, *self._process)
 
     @contextmanager
     def reading(self) -> Iterator[Moment]:

@@ -189,7 +189,8 @@ class Neighbours:
     def cancel_order(self, call: Call) -> Answer:
         """DELETE one order: 200 with the order, PENDING_CANCEL."""
         with self._exchange.changing() as moment:
-            order = Act(moment, self._exchange.ids, call.account, call.request_id).cancel_order(call.target)
+            act = Act(moment, self._exchange.ids_of(moment.ledger), call.account, call.request_id)
+            order = act.cancel_order(call.target)
             return Answer([self._reader.order_text(order, moment.ledger)], many=False)
 
     def submit_orders(self, _: Call) -> NoReturn:
