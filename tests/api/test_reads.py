@@ -30,6 +30,7 @@ from positions_mcp.api._retry import retry_after_seconds
 from positions_mcp.domain.errors import (
     Forbidden,
     NotFound,
+    NothingSent,
     RateLimited,
     ReadFailed,
     RequestRejected,
@@ -251,6 +252,6 @@ async def test_a_closed_client_says_so():
     async with serving(data([])) as server:
         async with server.client() as client:
             await client.get_positions(ACCOUNT)
-        with pytest.raises(RuntimeError, match="closed"):
+        with pytest.raises(NothingSent, match="this client is closed"):
             await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
     assert len(server.requests) == 1

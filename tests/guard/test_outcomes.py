@@ -75,6 +75,21 @@ async def test_no_answer_in_time_is_unknown(tmp_path: Path) -> None:
         assert it.exchange.effects == [instrument(AAPL)]
 
 
+@pytest.mark.requirement("G-05")
+async def test_a_writer_that_knows_at_its_time_out_that_nothing_left_is_believed(tmp_path: Path) -> None:
+    from datetime import timedelta
+
+    async def connecting_takes_too_long() -> None:
+        await anyio.sleep(0.05)
+        raise NothingSent("Nothing was sent: connecting took too long.")
+
+    async with desk(tmp_path, write_timeout=timedelta(seconds=0.05)) as it:
+        it.exchange.before += [connecting_takes_too_long] * 40
+        report = await it.close("AAPL")
+        assert [row.state for row in report.rows] == [RowState.NOT_SENT]
+        assert it.exchange.effects == []
+
+
 @pytest.mark.parametrize("error", [RequestRejected("no", status=422), Forbidden("no"), RateLimited("later")])
 async def test_a_readable_refusal_rejects_its_row_and_the_rest_goes_on(tmp_path: Path, error: PositionsError) -> None:
     async with desk(tmp_path) as it:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from positions_mcp.api import _failures
 from positions_mcp.api._http import Answer, Connection, Failure, Request
 from positions_mcp.api._listing import RawPage
-from positions_mcp.api._retry import Asked, ReadBudget
+from positions_mcp.api._retry import Asked, ReadBudget, seconds
 from positions_mcp.api._wire import Reply, RowReader, read_ordinary_page, read_record, read_reply
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.operation.records import Record, Response
@@ -20,7 +20,7 @@ RecordT = TypeVar("RecordT", bound=Record | Holding)
 class Calls:
     """What the operations share: asking within the budget, sending once, and judging what came back.
 
-    `within_s` replaces the budget of one read, in seconds.
+    `timeout_s`, in seconds, replaces the budget of one read, or the time-out of one write.
     """
 
     def __init__(
@@ -31,9 +31,9 @@ class Calls:
         self._write_timeout_s = write_timeout_s
         self._now = now
 
-    async def read_page(self, request: Request, rows: RowReader[RecordT], *, within_s: float | None = None) -> RawPage:
+    async def read_page(self, request: Request, rows: RowReader[RecordT], *, timeout_s: float | None = None) -> RawPage:
         """One page of a listing, its rows not read yet. A null list counts as empty only where the total is 0."""
-        asked, answer = await self._ask(request, within_s)
+        asked, answer = await self._ask(request, timeout_s)
 
         def tolerantly() -> tuple[Reply, list[object]]:
             reply = self._usable(asked, read_reply(answer))
@@ -49,51 +49,59 @@ class Calls:
         return RawPage(reply, None, lambda: (reply, raw))
 
     async def read_rows(
-        self, request: Request, rows: RowReader[RecordT], *, within_s: float | None = None
+        self, request: Request, rows: RowReader[RecordT], *, timeout_s: float | None = None
     ) -> Response[list[RecordT]]:
         """One page of a listing, read."""
-        page = await self.read_page(request, rows, within_s=within_s)
+        page = await self.read_page(request, rows, timeout_s=timeout_s)
         if page.ordinary is not None and (records := rows.read_ordinary(page.ordinary)) is not None:
             return Response(data=records, metadata=page.reply.metadata, status=page.reply.status)
         return _rows_response(*page.tolerantly(), rows)
 
     async def read_one(
-        self, request: Request, kind: type[RecordT], *, within_s: float | None = None
+        self, request: Request, kind: type[RecordT], *, timeout_s: float | None = None
     ) -> Response[RecordT]:
         """One record."""
-        asked, answer = await self._ask(request, within_s)
+        asked, answer = await self._ask(request, timeout_s)
         reply = self._usable(asked, read_reply(answer))
         record = read_record(kind, reply.data)
         if isinstance(record, str):
             raise _failures.read_refusal(asked, reply, self._now())
         return _response(reply, record)
 
-    async def write_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
+    async def write_rows(
+        self, request: Request, rows: RowReader[RecordT], *, timeout_s: float | None = None
+    ) -> Response[list[RecordT]]:
         """Send once; the answer's rows. A refusal that carries rows is none: some of it may have taken effect."""
-        reply = await self._write(request)
+        reply = await self._write(request, timeout_s)
         if reply.is_success and isinstance(reply.data, list):
             return _rows_response(reply, reply.data, rows)
         raise _failures.write_refusal(reply, self._now(), has_no_effect=not reply.data)
 
-    async def submit_rows(self, request: Request, rows: RowReader[RecordT]) -> Response[list[RecordT]]:
+    async def submit_rows(
+        self, request: Request, rows: RowReader[RecordT], *, timeout_s: float | None = None
+    ) -> Response[list[RecordT]]:
         """Send a batch once; the answer's rows, which a refusal of all of them may carry too."""
-        reply = await self._write(request)
+        reply = await self._write(request, timeout_s)
         may_carry_rows = reply.is_success or reply.status >= 400
         if isinstance(reply.data, list) and may_carry_rows and (reply.data or reply.is_success):
             return _rows_response(reply, reply.data, rows)
         raise _failures.write_refusal(reply, self._now(), clearing_may_be_unavailable=True)
 
-    async def write_one(self, request: Request, kind: type[RecordT]) -> Response[RecordT]:
+    async def write_one(
+        self, request: Request, kind: type[RecordT], *, timeout_s: float | None = None
+    ) -> Response[RecordT]:
         """Send once; the answer's one record."""
-        reply = await self._write(request)
+        reply = await self._write(request, timeout_s)
         record = read_record(kind, reply.data)
         if not reply.is_success or isinstance(record, str):
             raise _failures.write_refusal(reply, self._now())
         return _response(reply, record)
 
-    async def _ask(self, request: Request, within_s: float | None) -> tuple[Asked, Answer]:
+    async def _ask(self, request: Request, timeout_s: float | None) -> tuple[Asked, Answer]:
         asked = await self._budget.spend(
-            lambda seconds: self._connection.exchange(request, timeout_s=seconds), within_s
+            f"{request.method} {request.path}",
+            lambda limit: self._connection.exchange(request, timeout_s=limit),
+            None if timeout_s is None else seconds(timeout_s, "timeout_s"),
         )
         if isinstance(asked.outcome, Failure):
             raise _failures.read_failure(asked, asked.outcome)
@@ -104,8 +112,9 @@ class Calls:
             raise _failures.read_refusal(asked, reply, self._now())
         return reply
 
-    async def _write(self, request: Request) -> Reply:
-        outcome = await self._connection.exchange(request, timeout_s=self._write_timeout_s, fresh=True)
+    async def _write(self, request: Request, timeout_s: float | None) -> Reply:
+        limit = self._write_timeout_s if timeout_s is None else seconds(timeout_s, "timeout_s")
+        outcome = await self._connection.exchange(request, timeout_s=limit, fresh=True)
         if isinstance(outcome, Failure):
             raise _failures.write_failure(outcome)
         return read_reply(outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from positions_mcp.domain.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A base URL without a trailing slash, whether it is this machine, and the key, which shows itself to nobody."""
+    """A base URL without a trailing slash or version, whether it is this machine, and the key, shown to nobody."""
 
     base_url: str
     is_loopback: bool
@@ -27,6 +28,9 @@ class Endpoint:
             ConfigurationError: not https (http for this machine), credentials or a query in the URL, or a key that
                 cannot stand in a header. The message repeats neither the key nor the URL.
         """
+        given: tuple[object, ...] = (base_url, api_key)
+        if not all(isinstance(each, str) for each in given):
+            raise ConfigurationError("The base URL and the API key are text.")
         # A line break in the key would end the header, and the HTTP library's complaint would quote it.
         if not api_key or not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
             raise ConfigurationError(
@@ -43,9 +47,11 @@ class Endpoint:
             raise ConfigurationError("The base URL of the API cannot be used.", hint=_EXPECTED)
         if scheme != "https" and not (scheme == "http" and is_loopback):
             raise ConfigurationError(f"The base URL of the API at {host} is not https.", hint=_EXPECTED)
-        return cls(base_url.rstrip("/"), is_loopback, SecretStr(api_key))
+        return cls(_VERSION.sub("", base_url.rstrip("/")), is_loopback, SecretStr(api_key))
 
 
+_VERSION = re.compile(r"/+v1$")
+"""Some write it into the URL, which every path begins with."""
 _MISLEADING = ("@", "?", "#", "%", "\\", " ", "/.")
 _EXPECTED = "It is an https:// address without credentials or query; http:// only for this machine."
 

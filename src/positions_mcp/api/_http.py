@@ -62,16 +62,23 @@ class Connection:
     """The way to one base URL with one key. Its HTTP clients are made on first use.
 
     Reads share kept-alive connections. A write gets a connection of its own, so that a kept-alive one that was
-    silently dropped cannot turn it into an unknown outcome; a `transport` given from outside decides that itself.
+    silently dropped cannot turn it into an unknown outcome; a `transport` or an `http_client` given from outside
+    decides that itself, and an `http_client` is closed by who made it.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, connect_timeout_s: float, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        endpoint: Endpoint,
+        *,
+        connect_timeout_s: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+        http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._key = endpoint.key
         self._connect_timeout_s = connect_timeout_s
         self._transport = transport
+        self._given = http_client
         self._opening = anyio.Lock()
         self._tls: ssl.SSLContext | None = None
         self._clients: dict[bool, httpx.AsyncClient] = {}
@@ -87,9 +94,11 @@ class Connection:
             UnsafeIdentifier: the HTTP library would send another path than the one asked for.
             ConfigurationError: the environment's proxy settings cannot be used.
         """
-        client = await self._client(fresh=fresh)
-        departure = _Departure(watched=self._transport is None)
-        built = self._build(client, request, timeout_s, departure)
+        client = None if self._closed else await self._client(fresh=fresh)
+        if client is None or client.is_closed:
+            return Failure("this client is closed", Sent.NO, may_ask_again=False)
+        departure = _Departure(watched=self._transport is None and self._given is None)
+        built = self._build(request, timeout_s, departure)
         try:
             with anyio.fail_after(timeout_s):
                 return await self._send(client, built)
@@ -105,8 +114,9 @@ class Connection:
             await client.aclose()
 
     async def _client(self, *, fresh: bool) -> httpx.AsyncClient:
-        if self._closed:
-            raise RuntimeError("this client is closed")
+        if self._given is not None:
+            self._log_filter.install()
+            return self._given
         kind = fresh and self._transport is None
         async with self._opening:
             if kind not in self._clients:
@@ -121,17 +131,11 @@ class Connection:
         self._log_filter.install()
         try:
             return httpx.AsyncClient(
-                headers={
-                    "Authorization": f"Bearer {self._key.get_secret_value()}",
-                    "Accept": "application/json",
-                    "User-Agent": f"positions-mcp/{__version__}",
-                },
                 verify=self._tls,
                 transport=self._transport,
                 # A proxy of the environment is for the way out: on this machine it would see the key in clear.
                 trust_env=not self._endpoint.is_loopback,
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=20 if keep_alive else 0),
-                follow_redirects=False,
             )
         except (ImportError, ValueError, httpx.InvalidURL) as error:
             reason = clean(str(error))
@@ -147,24 +151,31 @@ class Connection:
             return httpx.create_ssl_context()
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used: there is no TLS here
 
-    def _build(
-        self, client: httpx.AsyncClient, request: Request, timeout_s: float, departure: _Departure
-    ) -> httpx.Request:
+    def _build(self, request: Request, timeout_s: float, departure: _Departure) -> httpx.Request:
+        """The whole request, of which nothing comes from the settings of an HTTP client, least of all its path."""
+        import httpx
+
         connect_s = min(self._connect_timeout_s, timeout_s)
         extensions: dict[str, Any] = {
             "timeout": {"connect": connect_s, "pool": connect_s, "read": timeout_s, "write": timeout_s},
             "trace": departure.watch,
         }
         url = self._endpoint.base_url + request.path
-        built = client.build_request(
-            request.method, url, params=request.query, json=request.json, extensions=extensions
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "Authorization": f"Bearer {self._key.get_secret_value()}",
+            "User-Agent": f"positions-mcp/{__version__}",
+        }
+        built = httpx.Request(
+            request.method, url, params=request.query, json=request.json, headers=headers, extensions=extensions
         )
         if not str(built.url.copy_with(query=None)).endswith(request.path):
             raise UnsafeIdentifier("The path of the request would not be the one asked for.")
         return built
 
     async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer | Failure:
-        response = await client.send(request, stream=True)
+        response = await client.send(request, stream=True, auth=None, follow_redirects=False)
         async with aclosing(response):
             chunks, size = [], 0
             async for chunk in response.aiter_bytes():

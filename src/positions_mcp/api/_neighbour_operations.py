@@ -19,7 +19,8 @@ from positions_mcp.domain.account.dividends import Dividend, InstrumentEvents
 from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InconsistentListing
-from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.ids import instrument_id as as_instrument_id
 from positions_mcp.domain.operation.records import Response
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class NeighbourOperations(Operations):
         is_settle_on_open: bool | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
+        timeout_s: float | None = None,
     ) -> Response[list[ContractFacts]]:
         """One page of option contracts: GET `/v1/instruments/options/contracts`.
 
@@ -82,25 +84,25 @@ class NeighbourOperations(Operations):
             page_size=page_size,
             page_token=page_token,
         )
-        return await self._calls.read_rows(request, _CONTRACTS)
+        return await self._calls.read_rows(request, _CONTRACTS, timeout_s=timeout_s)
 
-    async def read_option_contracts(self, ids: Sequence[InstrumentId]) -> dict[InstrumentId, ContractFacts]:
+    async def read_option_contracts(self, ids: Sequence[str]) -> dict[InstrumentId, ContractFacts]:
         """The facts of these contracts, by id; what the API does not know is missing.
 
         What was read once is kept for the rest of the New York day.
         """
-        kept = self._facts.kept()
-        for some in _batches([each for each in ids if each not in kept]):
+        wanted, kept = list(map(as_instrument_id, ids)), self._facts.kept()
+        for some in _batches([each for each in wanted if each not in kept]):
             kept |= {facts.id: facts for facts in await self._contracts_of(some)}
-        return {each: kept[each] for each in ids if each in kept}
+        return {each: kept[each] for each in wanted if each in kept}
 
-    async def _contracts_of(self, ids: Sequence[InstrumentId]) -> list[ContractFacts]:
+    async def _contracts_of(self, ids: Sequence[str]) -> list[ContractFacts]:
         found: list[ContractFacts] = []
         pages = Pages(
             lambda token: self._calls.read_page(
                 _neighbour_requests.option_contracts(contract_ids=ids, page_token=token),
                 _CONTRACTS,
-                within_s=_LONGEST_WAIT_S,
+                timeout_s=_LONGEST_WAIT_S,
             ),
             _CONTRACTS,
             Sameness(attrgetter("id"), attrgetter("id")),
@@ -116,6 +118,7 @@ class NeighbourOperations(Operations):
         instrument_ids: Sequence[str] = (),
         underlying_instrument_id: str | None = None,
         expiry: date | None = None,
+        timeout_s: float | None = None,
     ) -> Response[list[Snapshot]]:
         """Snapshots of the market: GET `/v1/market-data/snapshot`.
 
@@ -124,55 +127,60 @@ class NeighbourOperations(Operations):
         request = _neighbour_requests.snapshots(
             instrument_ids=instrument_ids, underlying_instrument_id=underlying_instrument_id, expiry=expiry
         )
-        return await self._calls.read_rows(request, _SNAPSHOTS)
+        return await self._calls.read_rows(request, _SNAPSHOTS, timeout_s=timeout_s)
 
-    async def read_snapshots(self, ids: Sequence[InstrumentId]) -> dict[InstrumentId, Snapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> dict[InstrumentId, Snapshot]:
         """A snapshot of each of these instruments, by id; what has none is missing."""
-        found: dict[InstrumentId, Snapshot] = {}
-        for some in _batches(ids):
+        wanted, found = list(map(as_instrument_id, ids)), dict[InstrumentId, Snapshot]()
+        for some in _batches(wanted):
             request = _neighbour_requests.snapshots(instrument_ids=some)
-            answer = await self._calls.read_rows(request, _SNAPSHOTS, within_s=_LONGEST_WAIT_S)
+            answer = await self._calls.read_rows(request, _SNAPSHOTS, timeout_s=_LONGEST_WAIT_S)
             found |= {snapshot.instrument_id: snapshot for snapshot in answer.data}
-        return {each: found[each] for each in ids if each in found}
+        return {each: found[each] for each in wanted if each in found}
 
     async def get_account_balances(
-        self, account_id: AccountId, *, top_margin_contributors_limit: int | None = None
+        self,
+        account_id: int,
+        *,
+        top_margin_contributors_limit: int | None = None,
+        timeout_s: float | None = None,
     ) -> Response[Balances]:
         """The account's balances: GET `/v1/accounts/{account_id}/balances`."""
-        return await self._balances(account_id, top_margin_contributors_limit, None)
+        return await self._balances(account_id, top_margin_contributors_limit, timeout_s)
 
-    async def read_balances(self, account_id: AccountId) -> Balances:
+    async def read_balances(self, account_id: int) -> Balances:
         """The account's balances alone."""
         return (await self._balances(account_id, None, _LONGEST_WAIT_S)).data
 
-    async def _balances(self, account_id: AccountId, limit: int | None, within_s: float | None) -> Response[Balances]:
+    async def _balances(self, account_id: int, limit: int | None, timeout_s: float | None) -> Response[Balances]:
         request = _neighbour_requests.balances(account_id, top_margin_contributors_limit=limit)
-        answer = await self._calls.read_one(request, Balances, within_s=within_s)
+        answer = await self._calls.read_one(request, Balances, timeout_s=timeout_s)
         if answer.data.account_id != account_id:
             raise _failures.another("account", answer.metadata.request_id)
         return answer
 
     async def get_instrument_events(
         self,
-        instrument_id: InstrumentId,
+        instrument_id: str,
         *,
         event_types: Sequence[str] = (),
         since: date | None = None,
         until: date | None = None,
+        timeout_s: float | None = None,
     ) -> Response[InstrumentEvents]:
         """Events of one instrument, by its UUID: GET `/v1/instruments/{instrument_id}/events`.
 
         `since` and `until` are inclusive. `event_types` are EARNINGS, DIVIDEND, STOCK_SPLIT and IPO.
         """
         request = _neighbour_requests.events(instrument_id, event_types=event_types, since=since, until=until)
-        return await self._calls.read_one(request, InstrumentEvents)
+        return await self._calls.read_one(request, InstrumentEvents, timeout_s=timeout_s)
 
     async def read_dividends(
-        self, instrument_id: InstrumentId, *, since: date | None = None, until: date | None = None
+        self, instrument_id: str, *, since: date | None = None, until: date | None = None
     ) -> tuple[Dividend, ...]:
         """Dividends of an instrument from one day to another, both included, by ex-date."""
         request = _neighbour_requests.events(instrument_id, event_types=["DIVIDEND"], since=since, until=until)
-        answer = await self._calls.read_one(request, InstrumentEvents, within_s=_LONGEST_WAIT_S)
+        answer = await self._calls.read_one(request, InstrumentEvents, timeout_s=_LONGEST_WAIT_S)
         if answer.data.instrument_id not in (None, instrument_id):
             raise _failures.another("instrument", answer.metadata.request_id)
         within = [

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import date
 
 from positions_mcp.api._http import Request
-from positions_mcp.api._requests import account_path, choice, get, joined, paging
+from positions_mcp.api._requests import account_path, choice, get, instrument_word, joined, paging, plain_word
 from positions_mcp.domain import ids
 from positions_mcp.domain.enums import ContractType
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.instruments import parse_option_symbol
 
 MOST_LOOKED_UP = 100
 """Instruments that one request for contracts or for snapshots may name."""
-_WORD = re.compile(r"[A-Za-z0-9^$][A-Za-z0-9./_ -]{0,39}", re.ASCII)
 
 
 def option_contracts(
@@ -34,7 +31,7 @@ def option_contracts(
     if ways.count(True) != 1:
         raise InvalidInput("Contracts are looked up by contract_ids, or by underlying_instrument_id or root.")
     query = {
-        "contract_ids": _named(contract_ids),
+        "contract_ids": _named(contract_ids, "contract_ids"),
         "underlying_instrument_id": _one(underlying_instrument_id),
         "root": _one(root),
         "contract_type": choice(ContractType, contract_type, "contract_type"),
@@ -53,7 +50,7 @@ def snapshots(
     if is_chain == bool(instrument_ids) or (underlying_instrument_id is None) != (expiry is None):
         raise InvalidInput("Snapshots are read by instrument_ids, or by underlying_instrument_id and expiry together.")
     query = {
-        "instrument_ids": _named(instrument_ids),
+        "instrument_ids": _named(instrument_ids, "instrument_ids"),
         "underlying_instrument_id": _one(underlying_instrument_id),
         "expiry": _day(expiry, "expiry"),
     }
@@ -74,36 +71,22 @@ def events(
 ) -> Request:
     """GET the events of an instrument, by its UUID. `since` and `until` are inclusive."""
     query = {
-        "event_types": joined(_word(each, "event type") for each in event_types),
+        "event_types": joined(lambda each: plain_word(each, "event type"), event_types, "event_types"),
         "from_date": _day(since, "since"),
         "to_date": _day(until, "until"),
     }
     return get(f"/v1/instruments/{ids.instrument_id(instrument_id)}/events", query)
 
 
-def _named(instruments: Sequence[str]) -> str | None:
-    if isinstance(instruments, str) or len(instruments) > MOST_LOOKED_UP:
-        raise InvalidInput(f"One request names a list of at most {MOST_LOOKED_UP} instruments.")
-    return joined(map(_instrument, instruments))
+def _named(instruments: Sequence[str], name: str) -> str | None:
+    text = joined(instrument_word, instruments, name)
+    if len(instruments) > MOST_LOOKED_UP:
+        raise InvalidInput(f"{name} has {len(instruments)} instruments.", hint=f"It has at most {MOST_LOOKED_UP}.")
+    return text
 
 
 def _one(instrument: str | None) -> str | None:
-    return None if instrument is None else _instrument(instrument)
-
-
-def _instrument(text: object) -> str:
-    """A UUID, an OSI symbol or a plain symbol: nothing that could be several."""
-    word = _word(text, "instrument")
-    if ids.is_uuid(word):
-        return ids.instrument_id(word)
-    contract = parse_option_symbol(word)
-    return contract.osi if contract else word
-
-
-def _word(text: object, what: str) -> str:
-    if not isinstance(text, str) or not _WORD.fullmatch(text):
-        raise InvalidInput(f"{text!r:.60} is not an {what}.")
-    return text
+    return None if instrument is None else instrument_word(instrument)
 
 
 def _day(value: date | None, name: str) -> str | None:

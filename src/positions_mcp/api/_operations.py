@@ -25,7 +25,11 @@ class Operations:
     _clock: ports.Clock
 
     def _pages(
-        self, request: Callable[[str | None], Request], rows: RowReader[RecordT], sameness: Sameness[RecordT]
+        self,
+        request: Callable[[str | None], Request],
+        rows: RowReader[RecordT],
+        sameness: Sameness[RecordT],
+        timeout_s: float | None = None,
     ) -> Pages[RecordT]:
         request(None)  # what is wrong with the arguments is said here, not at the first page
-        return Pages(lambda token: self._calls.read_page(request(token), rows), rows, sameness)
+        return Pages(lambda token: self._calls.read_page(request(token), rows, timeout_s=timeout_s), rows, sameness)

@@ -10,11 +10,11 @@ from positions_mcp.api import _failures, _requests
 from positions_mcp.api._http import Request
 from positions_mcp.api._listing import Listing, Sameness
 from positions_mcp.api._operations import Operations
+from positions_mcp.api._requests import UpdatedAt
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.account.orders import Order, distinct_orders
-from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.enums import OrderStatus, SecurityType
 from positions_mcp.domain.errors import InconsistentListing, NotFound
-from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
 from positions_mcp.domain.operation.records import Response
 
 ORDERS = RowReader(Order)
@@ -37,14 +37,18 @@ class OrderOperations(Operations):
         statuses: Sequence[OrderStatus | str] = (),
         instrument_ids: Sequence[str] = (),
         underlying_instrument_ids: Sequence[str] = (),
+        instrument_type: SecurityType | str | None = None,
+        symbol: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        updated_at: UpdatedAt | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
+        timeout_s: float | None = None,
     ) -> Response[list[Order]]:
         """One page of the account's orders: GET `/v1/accounts/{account_id}/orders`.
 
-        `since` and `until` are inclusive, and their time zone is needed.
+        `since` and `until` are inclusive. Every time needs its zone.
         """
         request = _requests.orders(
             account_id,
@@ -52,36 +56,39 @@ class OrderOperations(Operations):
             statuses=statuses,
             instrument_ids=instrument_ids,
             underlying_instrument_ids=underlying_instrument_ids,
+            instrument_type=instrument_type,
+            symbol=symbol,
             since=since,
             until=until,
+            updated_at=updated_at,
             page_size=page_size,
             page_token=page_token,
         )
-        return distinct(await self._calls.read_rows(request, ORDERS.of(account_id)))
+        return distinct(await self._calls.read_rows(request, ORDERS.of(account_id), timeout_s=timeout_s))
 
-    async def get_order(self, account_id: AccountId, order_id: OrderId) -> Response[Order]:
+    async def get_order(self, account_id: int, order_id: str, *, timeout_s: float | None = None) -> Response[Order]:
         """One order: GET `/v1/accounts/{account_id}/orders/{order_id}`. Raises NotFound where the API knows none."""
         request = _requests.order(account_id, order_id)
-        answer = await self._calls.read_one(request, Order)
+        answer = await self._calls.read_one(request, Order, timeout_s=timeout_s)
         if (answer.data.id, answer.data.account_id) != (request.path.rsplit("/", 1)[-1], account_id):
             raise _failures.another("order", answer.metadata.request_id)
         return answer
 
-    async def find_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
+    async def find_order(self, account_id: int, order_id: str, *, timeout_s: float | None = None) -> Order | None:
         """`get_order` alone; None where the API knows no such order."""
         try:
-            return (await self.get_order(account_id, order_id)).data
+            return (await self.get_order(account_id, order_id, timeout_s=timeout_s)).data
         except NotFound:
             return None
 
     async def read_orders(
         self,
-        account_id: AccountId,
+        account_id: int,
         *,
-        order_ids: Sequence[OrderId] = (),
-        statuses: Sequence[OrderStatus] = (),
-        instrument_ids: Sequence[InstrumentId] = (),
-        underlying_instrument_ids: Sequence[InstrumentId] = (),
+        order_ids: Sequence[str] = (),
+        statuses: Sequence[OrderStatus | str] = (),
+        instrument_ids: Sequence[str] = (),
+        underlying_instrument_ids: Sequence[str] = (),
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> tuple[Order, ...]:

@@ -14,10 +14,10 @@ from positions_mcp.api._operations import Operations
 from positions_mcp.api._order_operations import ORDERS, distinct
 from positions_mcp.api._ordinary import read_holdings
 from positions_mcp.api._wire import RowReader
+from positions_mcp.domain import ids
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Holding, Position, Reading, Whole
 from positions_mcp.domain.enums import PositionSortKey, SortDirection
-from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.operation.records import Response
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class PositionOperations(Operations):
         sort_direction: SortDirection | str | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
+        timeout_s: float | None = None,
     ) -> Response[list[Position]]:
         """One page of the account's positions: GET `/v1/accounts/{account_id}/positions`.
 
@@ -58,7 +59,7 @@ class PositionOperations(Operations):
             page_size=page_size,
             page_token=page_token,
         )
-        return await self._calls.read_rows(request, self._positions.of(account_id))
+        return await self._calls.read_rows(request, self._positions.of(account_id), timeout_s=timeout_s)
 
     def iter_positions(
         self,
@@ -68,6 +69,7 @@ class PositionOperations(Operations):
         sort_by: PositionSortKey | str | None = None,
         sort_direction: SortDirection | str | None = None,
         page_size: int | None = None,
+        timeout_s: float | None = None,
     ) -> Listing[Position]:
         """All positions, over every page, with the filters and the sort sent for each.
 
@@ -90,13 +92,13 @@ class PositionOperations(Operations):
                 page_token=token,
             )
 
-        return Listing(self._pages(request, self._positions.of(account_id), _INSTRUMENT))
+        return Listing(self._pages(request, self._positions.of(account_id), _INSTRUMENT, timeout_s))
 
     async def read_book(
         self,
-        account_id: AccountId,
+        account_id: int,
         *,
-        instrument_ids: Sequence[InstrumentId] = (),
+        instrument_ids: Sequence[str] = (),
         on_page: ports.OnPage | None = None,
     ) -> Book:
         """All positions of the account, or those of the named instruments, as one book.
@@ -109,10 +111,10 @@ class PositionOperations(Operations):
             return self.iter_positions(account_id, instrument_ids=instrument_ids).pages
 
         whole, reading = await gather(listing, Whole[Position], self._clock.now, on_page)
-        return Book(account_id=account_id, positions=tuple(whole.positions), **vars(reading))
+        return Book(account_id=ids.account_id(account_id), positions=tuple(whole.positions), **vars(reading))
 
     async def gather_positions(
-        self, account_id: AccountId, begin: Callable[[], ports.GatheringT], *, on_page: ports.OnPage | None = None
+        self, account_id: int, begin: Callable[[], ports.GatheringT], *, on_page: ports.OnPage | None = None
     ) -> tuple[ports.GatheringT, Reading]:
         """Hand all positions of the account in brief, page by page, to what `begin` makes: quicker than a whole book.
 
@@ -128,7 +130,12 @@ class PositionOperations(Operations):
         return await gather(listing, begin, self._clock.now, on_page)
 
     async def close_position(
-        self, account_id: AccountId, instrument_id: InstrumentId, cancel_orders: bool | None = None
+        self,
+        account_id: int,
+        instrument_id: str,
+        cancel_orders: bool | None = None,
+        *,
+        timeout_s: float | None = None,
     ) -> Response[list[Order]]:
         """Close one position: DELETE `/v1/accounts/{account_id}/positions/{instrument_id}`.
 
@@ -137,8 +144,11 @@ class PositionOperations(Operations):
         account is among them. There is no quantity and no key against doing it twice.
         """
         request = _requests.close_one(account_id, instrument_id, cancel_orders)
-        return distinct(await self._calls.write_rows(request, ORDERS))
+        return distinct(await self._calls.write_rows(request, ORDERS, timeout_s=timeout_s))
 
-    async def close_positions(self, account_id: AccountId, cancel_orders: bool | None = None) -> Response[list[Order]]:
+    async def close_positions(
+        self, account_id: int, cancel_orders: bool | None = None, *, timeout_s: float | None = None
+    ) -> Response[list[Order]]:
         """Close every position of the account: DELETE `/v1/accounts/{account_id}/positions`. See `close_position`."""
-        return distinct(await self._calls.write_rows(_requests.close_all(account_id, cancel_orders), ORDERS))
+        request = _requests.close_all(account_id, cancel_orders)
+        return distinct(await self._calls.write_rows(request, ORDERS, timeout_s=timeout_s))

@@ -6,14 +6,15 @@ DELETE; a submission is a bare JSON array. Everything here raises InvalidInput b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypedDict
 
 from positions_mcp.api._http import Request
 from positions_mcp.domain import ids
-from positions_mcp.domain.enums import OrderStatus, PositionSortKey, SortDirection
+from positions_mcp.domain.enums import OrderStatus, PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 from positions_mcp.domain.instruments import parse_option_symbol
@@ -21,8 +22,19 @@ from positions_mcp.domain.instruments import parse_option_symbol
 Contract = Literal["auto", "seed", "current"]
 """Which name the caller's key of an instruction is written under: both, `instruction_id`, `client_instruction_id`."""
 
+
+class UpdatedAt(TypedDict, total=False):
+    """Bounds of a time: after, from, before, up to. Each has a time zone."""
+
+    gt: datetime
+    gte: datetime
+    lt: datetime
+    lte: datetime
+
+
 LARGEST_PAGE = 1000
 _LONGEST_TOKEN = 4096
+_WORD = re.compile(r"[A-Za-z0-9^$][A-Za-z0-9./_ -]{0,39}", re.ASCII)
 _KEY_NAMES = {
     "auto": ("instruction_id", "client_instruction_id"),
     "seed": ("instruction_id",),
@@ -41,7 +53,7 @@ def positions(
 ) -> Request:
     """GET one page of positions."""
     query = {
-        "instrument_ids": joined(ids.instrument_id(each) for each in instrument_ids),
+        "instrument_ids": joined(ids.instrument_id, instrument_ids, "instrument_ids"),
         "sort_by": choice(PositionSortKey, sort_by, "sort_by"),
         "sort_direction": choice(SortDirection, sort_direction, "sort_direction"),
         **paging(page_size, page_token),
@@ -56,19 +68,25 @@ def orders(
     statuses: Sequence[str] = (),
     instrument_ids: Sequence[str] = (),
     underlying_instrument_ids: Sequence[str] = (),
+    instrument_type: str | None = None,
+    symbol: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    updated_at: UpdatedAt | None = None,
     page_size: int | None = None,
     page_token: str | None = None,
 ) -> Request:
     """GET one page of orders. `since` and `until` are inclusive."""
     query = {
-        "order_ids": joined(ids.order_id(each) for each in order_ids),
-        "status": joined(_one_of(OrderStatus, each, "status") for each in statuses),
-        "instrument_ids": joined(ids.instrument_id(each) for each in instrument_ids),
-        "underlying_instrument_ids": joined(ids.instrument_id(each) for each in underlying_instrument_ids),
+        "order_ids": joined(ids.order_id, order_ids, "order_ids"),
+        "status": joined(lambda each: _one_of(OrderStatus, each, "status"), statuses, "statuses"),
+        "instrument_ids": joined(ids.instrument_id, instrument_ids, "instrument_ids"),
+        "underlying_instrument_ids": joined(ids.instrument_id, underlying_instrument_ids, "underlying_instrument_ids"),
+        "instrument_type": choice(SecurityType, instrument_type, "instrument_type"),
+        "symbol": None if symbol is None else instrument_word(symbol),
         "from": _instant(since, "since"),
         "to": _instant(until, "until"),
+        **_updated({} if updated_at is None else updated_at),
         **paging(page_size, page_token),
     }
     return get(f"{account_path(account_id)}/orders", query)
@@ -79,9 +97,14 @@ def order(account_id: int, order_id: str) -> Request:
     return Request("GET", f"{account_path(account_id)}/orders/{ids.order_id(order_id)}")
 
 
-def instructions(account_id: int, instrument_id: str | None) -> Request:
-    """GET the instructions of an account, or of one contract given by UUID or OSI symbol."""
-    query = {"instrument_id": None if instrument_id is None else _contract(instrument_id)}
+def instructions(account_id: int, instrument_id: str | None, underlying_instrument_id: str | None) -> Request:
+    """GET the instructions of an account, or of one contract (UUID or OSI symbol), or on one underlying."""
+    query = {
+        "instrument_id": None if instrument_id is None else _contract(instrument_id),
+        "underlying_instrument_id": None
+        if underlying_instrument_id is None
+        else instrument_word(underlying_instrument_id),
+    }
     return get(f"{account_path(account_id)}/positions/instructions", query)
 
 
@@ -98,8 +121,16 @@ def close_one(account_id: int, instrument_id: str, cancel_orders: bool | None) -
 
 def submit(account_id: int, rows: Sequence[InstructionRequest], contract: str) -> Request:
     """POST a batch of instructions, the caller's key under the names that the contract has for it."""
+    if isinstance(rows, InstructionRequest | Mapping | str) or not isinstance(rows, Sequence):
+        raise InvalidInput(f"The batch is a {type(rows).__name__}.", hint="It is a list of InstructionRequest.")
     if not rows:
         raise InvalidInput("There is no instruction to submit.")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, InstructionRequest):
+            raise InvalidInput(
+                f"Row {number} of the batch is a {type(row).__name__}.",
+                hint="It is an InstructionRequest: make it of a dictionary with InstructionRequest(**row).",
+            )
     body = [_instruction(row, _KEY_NAMES[contract]) for row in rows]
     return Request("POST", f"{account_path(account_id)}/positions/instructions", json=body)
 
@@ -125,9 +156,27 @@ def get(path: str, query: dict[str, str | None]) -> Request:
     return Request("GET", path, {name: value for name, value in query.items() if value} or None)
 
 
-def joined(values: Iterable[str]) -> str | None:
-    """Several values as one."""
-    return ",".join(values) or None
+def joined(check: Callable[[str], str], values: Sequence[str], name: str) -> str | None:
+    """Several values as one, each checked; None where there are none."""
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise InvalidInput(f"{name} is {values!r:.40}.", hint="It is a list of texts, also for one.")
+    return ",".join(map(check, values)) or None
+
+
+def instrument_word(text: object) -> str:
+    """A UUID, an OSI symbol or a plain symbol: nothing that could be several."""
+    word = plain_word(text, "instrument")
+    if ids.is_uuid(word):
+        return ids.instrument_id(word)
+    contract = parse_option_symbol(word)
+    return contract.osi if contract else word
+
+
+def plain_word(text: object, what: str) -> str:
+    """Text that can stand in a list of several."""
+    if not isinstance(text, str) or not _WORD.fullmatch(text):
+        raise InvalidInput(f"{text!r:.60} is not an {what}.")
+    return text
 
 
 def paging(page_size: int | None, page_token: str | None) -> dict[str, str | None]:
@@ -150,10 +199,20 @@ def _one_of(kind: type[StrEnum], value: str, name: str) -> str:
     return str(value)
 
 
-def _instant(value: datetime | None, name: str) -> str | None:
-    if value is not None and value.tzinfo is None:
+def _instant(value: object, name: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        raise InvalidInput(f"{name} is {value!r:.40}.", hint="It is a datetime with a time zone.")
+    if value.tzinfo is None:
         raise InvalidInput(f"{name} has no time zone.")
-    return None if value is None else value.isoformat()
+    return value.isoformat()
+
+
+def _updated(bounds: Mapping[str, object]) -> dict[str, str | None]:
+    if not bounds.keys() <= UpdatedAt.__annotations__.keys():
+        raise InvalidInput(f"updated_at is {bounds!r:.60}.", hint="It has times under gt, gte, lt and lte.")
+    return {f"updated_at[{bound}]": _instant(value, f"updated_at {bound}") for bound, value in bounds.items()}
 
 
 def _contract(text: str) -> str:

@@ -5,6 +5,8 @@ Only reads come here. No part of this program asks for a write to be sent again.
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,8 +14,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from positions_mcp.api._http import Answer, Failure
+from positions_mcp.domain.errors import InvalidInput
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+_log = logging.getLogger("positions_mcp.api")
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
@@ -43,15 +47,18 @@ class ReadBudget:
     random: Callable[[], float]
     now: Callable[[], datetime]
 
-    async def spend(self, ask: Callable[[float], Awaitable[Answer | Failure]], within_s: float | None = None) -> Asked:
+    async def spend(
+        self, what: str, ask: Callable[[float], Awaitable[Answer | Failure]], within_s: float | None = None
+    ) -> Asked:
         """Call `ask` with the seconds it may take until it brings something final or the budget allows no more.
 
-        `within_s` replaces `total_s`.
+        `what` is asked stands in the log. `within_s` replaces both limits.
         """
-        deadline = self.monotonic() + (self.total_s if within_s is None else within_s)
+        total_s, attempt_s = (self.total_s, self.attempt_s) if within_s is None else (within_s, within_s)
+        deadline = self.monotonic() + total_s
         attempts = 0
         while True:
-            outcome = await ask(min(self.attempt_s, deadline - self.monotonic()))
+            outcome = await ask(min(attempt_s, deadline - self.monotonic()))
             attempts += 1
             if not _is_worth_asking_again(outcome):
                 return Asked(outcome, attempts)
@@ -59,6 +66,8 @@ class ReadBudget:
             pause = max(asked_to_wait or 0.0, self._jitter(attempts))
             if self.monotonic() + pause >= deadline:
                 return Asked(outcome, attempts, asked_to_wait)
+            why = outcome.reason if isinstance(outcome, Failure) else f"the answer was {outcome.status}"
+            _log.warning("%s: %s; asking again in %.2f s (attempt %d)", what, why, pause, attempts + 1)
             await self.sleep(pause)
             if self.monotonic() >= deadline:  # a busy machine wakes up late
                 return Asked(outcome, attempts)
@@ -69,6 +78,13 @@ class ReadBudget:
 
     def _asked_to_wait(self, outcome: Answer | Failure) -> float | None:
         return retry_after_seconds(outcome.retry_after, self.now()) if isinstance(outcome, Answer) else None
+
+
+def seconds(value: object, name: str) -> float:
+    """A time-out that can be kept. Raises InvalidInput."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    raise InvalidInput(f"{name} is {value!r:.40}.", hint="It is a number of seconds, 0 or more.")
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

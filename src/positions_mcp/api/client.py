@@ -18,7 +18,7 @@ from positions_mcp.api._order_operations import OrderOperations
 from positions_mcp.api._ordinary import OrdinaryPositions
 from positions_mcp.api._position_operations import PositionOperations
 from positions_mcp.api._requests import Contract
-from positions_mcp.api._retry import ReadBudget
+from positions_mcp.api._retry import ReadBudget, seconds
 from positions_mcp.api._wire import RowReader
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.positions import Position
@@ -35,9 +35,12 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
 
     Orders, option contracts, market data, balances and events are read only; an account may refuse any of them.
 
-    Every operation takes the account number first. Reads are retried after a failure to connect, a time-out, 429,
-    502, 503 and 504, with full jitter and honouring Retry-After, while `read_budget_s` lasts. Writes are sent once,
-    on a connection of their own, and never again: what is known of their effect is in the error.
+    Operations of an account take its number first. Each takes `timeout_s`, which replaces the limits below for one
+    call: seconds for the whole read, or seconds after which a write that has left counts as unknown.
+
+    Reads are retried after a failure to connect, a time-out, 429, 502, 503 and 504, with full jitter and honouring
+    Retry-After, while `read_budget_s` lasts; the log `positions_mcp.api` says so. Writes are sent once, on a
+    connection of their own, and never again: what is known of their effect is in the error.
 
     Raises, besides what a method names:
         InvalidInput: an argument was refused before any request; UnsafeIdentifier where an identifier could have
@@ -56,6 +59,8 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         write_timeout_s: seconds after which a write that has left counts as unknown.
         connect_timeout_s: seconds that connecting may take.
         transport: replaces the network, as for a service in the same process. Its connections are its own matter.
+        http_client: sends the requests instead of clients made here, by its proxies, certificates and limits; nothing
+            else of its settings counts. Whoever made it closes it.
         clock: the time for `Book.as_of` and dates in Retry-After.
         monotonic: seconds by which the read budget is measured.
         sleep: waits between attempts.
@@ -73,6 +78,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         write_timeout_s: float = 30.0,
         connect_timeout_s: float = 5.0,
         transport: httpx.AsyncBaseTransport | None = None,
+        http_client: httpx.AsyncClient | None = None,
         clock: ports.Clock | None = None,
         monotonic: Callable[[], float] = anyio.current_time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
@@ -80,12 +86,20 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
     ) -> None:
         if contract not in get_args(Contract):
             raise ConfigurationError(f"The contract is {contract!r}.", hint="It is auto, seed or current.")
+        if transport is not None and http_client is not None:
+            raise ConfigurationError("A client takes a transport or an http_client, not both.")
         self._endpoint = Endpoint.checked(base_url, api_key)
         self._contract = contract
         self._clock = clock or SystemClock()
-        self._connection = Connection(self._endpoint, connect_timeout_s=connect_timeout_s, transport=transport)
-        budget = ReadBudget(read_budget_s, read_timeout_s, monotonic, sleep, random, self._clock.now)
-        self._calls = Calls(self._connection, budget, write_timeout_s, self._clock.now)
+        self._connection = Connection(
+            self._endpoint,
+            connect_timeout_s=seconds(connect_timeout_s, "connect_timeout_s"),
+            transport=transport,
+            http_client=http_client,
+        )
+        total, attempt = seconds(read_budget_s, "read_budget_s"), seconds(read_timeout_s, "read_timeout_s")
+        budget = ReadBudget(total, attempt, monotonic, sleep, random, self._clock.now)
+        self._calls = Calls(self._connection, budget, seconds(write_timeout_s, "write_timeout_s"), self._clock.now)
         self._positions = RowReader(Position, OrdinaryPositions().read)
         self._facts = ContractsOfTheDay(self._clock)
 

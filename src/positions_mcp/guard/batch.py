@@ -36,6 +36,8 @@ from positions_mcp.ports import Clock, Ids, Ledger, OperationStore
 
 RETRY_NOTHING_SENT_FOR = timedelta(seconds=5)
 LEASE_MARGIN = timedelta(seconds=10)
+GRACE = timedelta(seconds=1)
+"""What a writer gets beyond its own time-out: it knows whether anything had left by then, and the guard does not."""
 _RECORDING_PAUSES_S = (0.1, 0.4, 1.5)
 
 Checkpoint = Callable[[str, str], Awaitable[None]]
@@ -204,7 +206,7 @@ class Batch:
 
     async def _ask(self, sender: Sender, request: Request, begun: datetime) -> tuple[Answer, NothingSent | None]:
         """Send once. Whatever happens, every row has an outcome."""
-        with anyio.move_on_after(self.means.write_timeout.total_seconds(), shield=True):
+        with anyio.move_on_after((self.means.write_timeout + GRACE).total_seconds(), shield=True):
             try:
                 self._expect_in_time(begun)
                 return await sender.send(self.operation, request), None

@@ -82,7 +82,8 @@ class Order(Record):
         said = details if is_list else texts_in(details)
         if "REJECT" in str(row.get("status")):
             said = reasons_in(row, cls.model_fields, said or ())
-        return row if said is details else {**row, "details": said or None}
+        # What holds no text stays as it came: it is left out as any other field that makes no sense.
+        return {**row, "details": said} if said else row
 
     @property
     def contract(self) -> OptionContract | None:

@@ -63,7 +63,9 @@ class Instruction(Record):
         said = reasons_in(
             row, (*cls.model_fields, "client_instruction_id"), [given, *([] if is_shaped else [rejection])]
         )
-        return {**row, "rejection": rejection if is_shaped else None, "rejection_reason": "; ".join(said) or None}
+        if not said:
+            return row
+        return {**row, "rejection": rejection if is_shaped else None, "rejection_reason": "; ".join(said)}
 
     @model_validator(mode="before")
     @classmethod
