@@ -128,15 +128,20 @@ class Market:
 
     def last_trade(self, option: Instrument) -> datetime:
         """When a contract stops trading: the close of its last day, or the one before if that day's opening decides."""
-        session = self._last_day(option)
+        session = self.last_session(option)
         return self._calendar.previous_session(session.day).closes if option.settles_at_open else session.closes
 
     def settlement(self, option: Instrument) -> datetime:
         """The instant whose price of the underlying decides what a contract is worth in the end."""
-        session = self._last_day(option)
+        session = self.last_session(option)
         return session.opens if option.settles_at_open else session.closes
 
-    def _last_day(self, option: Instrument) -> Session:
+    def ends(self, option: Instrument) -> datetime:
+        """When a contract is exercised or expires."""
+        return self.processing(self.last_session(option).day)
+
+    def last_session(self, option: Instrument) -> Session:
+        """The session whose evening ends a contract: of its expiration date, or the last one before a closed day."""
         assert option.contract, option
         day = option.contract.expiry
         return self.session_on(day) or self._calendar.previous_session(day)

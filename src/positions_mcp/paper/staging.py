@@ -196,9 +196,7 @@ class Stage:
             accepted=Decimal(accepted) if status in _ACCEPTED_SO_FAR else None,
             reason=section.reason,
             reason_code="CLEARING_REJECTED" if status is InstructionStatus.REJECTED else "",
-            due_at=min(self.now + span_of(section.answered_after), market.processing(instrument.contract.expiry))
-            if outstanding
-            else None,
+            due_at=min(self.now + span_of(section.answered_after), market.ends(instrument)) if outstanding else None,
         )
         spoken_for = ledger.instructed(account, instrument.symbol) + (
             instruction.contracts if instruction.stands else 0

@@ -101,12 +101,12 @@ def _judge(
         return refused("INVALID_QUANTITY", "The quantity is a whole number of contracts above zero")
     if code := instrument.behaviour.refuses:
         return refused(code, instrument.behaviour.reason or "The account may not do this")
-    today, expiry = new_york_day(now), contract.expiry
-    if row.instruction_type is not InstructionType.EXERCISE and today != expiry:
-        short = "DNE" if row.instruction_type is InstructionType.DO_NOT_EXERCISE else "CEA"
+    today, expiry = new_york_day(now), moment.market.last_session(instrument).day
+    if today != expiry and (why := _needs_expiry(row.instruction_type, instrument)):
+        reason, needs = why
         return refused(
-            f"{short}_NOT_ON_EXPIRY",
-            f"{row.instruction_type} is only taken on the expiration date: expiry={expiry}, business_date={today}",
+            reason,
+            f"{needs} on the expiration date: expiry={expiry}, business_date={today}",
             expiry=expiry.isoformat(),
             business_date=today.isoformat(),
         )
@@ -123,6 +123,14 @@ def _judge(
             requested=f"{row.quantity:f}",
         )
     return None
+
+
+def _needs_expiry(kind: InstructionType, option: Instrument) -> tuple[str, str] | None:
+    """Why an instruction is taken on the expiration date only: its reason code and words; None if it is not."""
+    if kind is not InstructionType.EXERCISE:
+        short = "DNE" if kind is InstructionType.DO_NOT_EXERCISE else "CEA"
+        return f"{short}_NOT_ON_EXPIRY", f"{kind} is only taken"
+    return ("EUROPEAN_STYLE", "A European option is only exercised") if option.european else None
 
 
 def _free(ledger: Ledger, account: int, instrument: Instrument) -> Decimal:
@@ -185,4 +193,4 @@ def _in_time(moment: Moment, instrument: Instrument, delay: timedelta) -> dateti
     due = moment.now + delay
     if instrument.contract is None:
         return due
-    return max(min(due, moment.market.processing(instrument.contract.expiry)), moment.now)
+    return max(min(due, moment.market.ends(instrument)), moment.now)

@@ -63,13 +63,18 @@ def book_trade(ledger: Ledger, trade: Trade) -> None:
     )
 
 
-def release(ledger: Ledger, holding: Holding, units: Decimal, at: datetime, kind: MovementKind) -> Decimal:
-    """Takes units out of a position without a trade; returns the signed cost that leaves with them."""
+def release(
+    ledger: Ledger, holding: Holding, units: Decimal, at: datetime, kind: MovementKind, *, received: Decimal = ZERO
+) -> Decimal:
+    """Takes units out of a position without a trade; returns the signed cost that leaves with them.
+
+    `received` is the cash that comes in for them (below zero: goes out), which the caller books.
+    """
     cost = _part(holding.cost, units, abs(holding.quantity))
     left = holding.quantity - units if holding.quantity > 0 else holding.quantity + units
     ledger.put_holding(replace(holding, quantity=left, cost=holding.cost - cost))
     number, gone = len(ledger.movements) + 1, left - holding.quantity
-    ledger.add_movement(Movement(number, at, kind, holding.account, holding.symbol, gone, ZERO, ZERO, holding))
+    ledger.add_movement(Movement(number, at, kind, holding.account, holding.symbol, gone, ZERO, received, holding))
     return cost
 
 
@@ -89,6 +94,16 @@ def exercise(ledger: Ledger, holding: Holding, contracts: Decimal, at: datetime)
     underlying, price = ledger.underlying(instrument), contract.strike * instrument.multiplier / instrument.shares
     day = new_york_day(at)
     book_trade(ledger, Trade(holding.account, underlying, shares, price, day, at, carried=premium, amount=amount))
+
+
+def settle_in_cash(ledger: Ledger, holding: Holding, contracts: Decimal, points: Decimal, at: datetime) -> None:
+    """Exercises long index options, or has short ones assigned: the points in the money are paid in dollars."""
+    if contracts <= 0:
+        return
+    value = contracts * points * ledger.instruments[holding.symbol].multiplier
+    cash = value if holding.quantity > 0 else -value
+    premium = release(ledger, holding, contracts, at, "exercise", received=cash)
+    _book(ledger, holding.account, cash, cash - premium)
 
 
 def expire_worthless(ledger: Ledger, holding: Holding, at: datetime) -> None:

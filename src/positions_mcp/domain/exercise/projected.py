@@ -1,0 +1,199 @@
+"""What an expiration will leave an account with, as values: by option, by underlying, and in all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from positions_mcp.domain.account.sessions import Session
+from positions_mcp.domain.exercise.cover import Lacking
+from positions_mcp.domain.exercise.deciding import DecidingPrice
+from positions_mcp.domain.exercise.outcomes import Outcome
+from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
+from positions_mcp.domain.money import ZERO, exact_sum
+from positions_mcp.domain.portfolio.exposure import Exposed, worsened
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectedOption:
+    """One option and what becomes of its contracts. Counts are None where no price decides."""
+
+    settling: Settling
+    price: DecidingPrice
+
+    @property
+    def in_the_money(self) -> bool | None:
+        """Whether exercise by exception takes it; None where that is not known."""
+        return None if self.price.price is None else self.settling.in_the_money_at(self.price.price)
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether what it delivers follows from a price at all: not of an adjusted contract."""
+        return self.settling.terms.multiplier is not None
+
+    @property
+    def by_exception(self) -> Decimal | None:
+        """Long contracts that clearing exercises by itself."""
+        if self.settling.is_short or not self.settling.expires:
+            return ZERO
+        whole = self._exercised
+        return None if whole is None else exact_sum((whole, -self.settling.on_instruction, -self.settling.by_batch))
+
+    @property
+    def assigned(self) -> Decimal | None:
+        """Short contracts that are assigned."""
+        return self._exercised if self.settling.is_short else ZERO
+
+    @property
+    def lapses(self) -> Decimal | None:
+        """Contracts that end without anything moving."""
+        whole = self._exercised
+        if not self.settling.expires:
+            return ZERO
+        return None if whole is None else exact_sum((abs(self.settling.position.quantity), -whole))
+
+    @property
+    def withheld(self) -> Decimal:
+        """Contracts in the money or not that are instructed not to be exercised."""
+        return self.settling.instructed.withhold.expected
+
+    @property
+    def flow(self) -> Flow | None:
+        """Cash and shares that it moves; None where that is not known."""
+        if self.price.price is None or not self.is_stated:
+            return None
+        return self.settling.flow(self.price.price)
+
+    @property
+    def _exercised(self) -> Decimal | None:
+        if not self.settling.expires:
+            return self.settling.exercised(in_the_money=False).expected
+        return None if self.in_the_money is None else self.settling.exercised(in_the_money=self.in_the_money).expected
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A strike so near the price that it cannot be called, with what moves in all on either side of it."""
+
+    strike: Decimal
+    price: Decimal
+    below: Flow
+    above: Flow
+    has_short: bool
+    """Whether an own short option has this strike: then others decide, also against the close."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectedUnderlying:
+    """What the evening does on one underlying."""
+
+    name: str
+    options: tuple[ProjectedOption, ...]
+    shares_before: Decimal
+    outcomes: tuple[Outcome, ...]
+    """What moves: one where the price is known, else one for each range of closing prices. Without what is not
+    `stated`."""
+    lacking_before: Lacking
+    lacking_after: tuple[Lacking, ...]
+    """Short options without cover afterwards, one for each outcome."""
+    pins: tuple[Pin, ...] = ()
+    not_stated: tuple[ProjectedOption, ...] = ()
+    """Options whose cash and shares are not in the sums, because they are not known."""
+    doubts: tuple[str, ...] = ()
+    """Instructions that may still end otherwise."""
+
+    @property
+    def price(self) -> DecidingPrice:
+        """The price that decides, of the first option for which one does."""
+        known = (option.price for option in self.options if option.price.price is not None)
+        return next(known, self.options[0].price)
+
+    @property
+    def flow(self) -> Flow | None:
+        """What moves, where there is one outcome and every option is in it."""
+        return self.outcomes[0].flow if len(self.outcomes) == 1 and not self.not_stated else None
+
+    @property
+    def cash(self) -> Span:
+        """Dollars that move, over every outcome; `expected` is that of the first one."""
+        return _over(tuple(outcome.flow.cash for outcome in self.outcomes))
+
+    @property
+    def shares_after(self) -> Span:
+        """Shares held afterwards, over every outcome."""
+        return _over(tuple(outcome.flow.shares for outcome in self.outcomes)).plus(Span.exactly(self.shares_before))
+
+    @property
+    def short_shares(self) -> Decimal:
+        """Shares that may be short afterwards and were not before, at worst."""
+        return max(min(self.shares_before, ZERO) - min(self.shares_after.least, ZERO), ZERO)
+
+    @property
+    def left_lacking(self) -> tuple[Exposed, ...]:
+        """Short options that lack cover afterwards, at worst over every outcome."""
+        worst: dict[object, Exposed] = {}
+        for lacking in self.lacking_after:
+            for group, after in lacking.items():
+                known = worst.get(group, after)
+                worst[group] = max(known, after, key=lambda each: (each.uncovered, each.unprotected))
+        return tuple(each for each in worst.values() if each.uncovered or each.unprotected)
+
+    @property
+    def worse(self) -> tuple[tuple[Exposed, Exposed], ...]:
+        """Groups that lack more cover afterwards than now, as (now, afterwards), each once."""
+        found: dict[object, tuple[Exposed, Exposed]] = {}
+        for after in self.lacking_after:
+            for was, now in worsened(self.lacking_before, after):
+                key = (now.root, now.right)
+                found[key] = max(found.get(key, (was, now)), (was, now), key=lambda pair: pair[1].uncovered)
+        return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """What the evening of `day` does to an account, as far as is known at `now`."""
+
+    now: datetime
+    session: Session
+    """The last session of what expires."""
+    cutoff: datetime
+    """From then on no instruction is taken for that day."""
+    underlyings: tuple[ProjectedUnderlying, ...]
+    cash_before: Decimal | None = None
+    buying_power: Decimal | None = None
+    unknown: tuple[str, ...] = ()
+    """What is not known, and what follows from that."""
+
+    @property
+    def day(self) -> date:
+        """The New York day of the evening."""
+        return self.session.day
+
+    @property
+    def cash(self) -> Span:
+        """Dollars received in all; negative: paid. Without what is not stated."""
+        total = Span()
+        for each in self.underlyings:
+            total = total.plus(each.cash)
+        return total
+
+    @property
+    def is_known(self) -> bool:
+        """Whether every option is in the sums, at one price each."""
+        return all(each.flow is not None for each in self.underlyings)
+
+    @property
+    def cash_needed(self) -> Decimal:
+        """Dollars that the account pays on balance, at worst; zero where it receives."""
+        return max(-self.cash.least, ZERO)
+
+    @property
+    def cash_short(self) -> Decimal | None:
+        """Dollars by which buying power may not be enough; None where it is not known."""
+        return None if self.buying_power is None else max(self.cash_needed - self.buying_power, ZERO)
+
+
+def _over(spans: tuple[Span, ...]) -> Span:
+    """One span over several, of which one will be."""
+    return Span(spans[0].expected, min(each.least for each in spans), max(each.most for each in spans))

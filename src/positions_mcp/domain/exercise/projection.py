@@ -1,0 +1,245 @@
+"""Tonight: what the options that expire on a day, and every instruction, will leave the account with.
+
+A pure function of what was read. It says what exercise by exception, the instructions and assignment do at the price
+that decides, for every closing price where that one is not known, and it names what it does not know.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
+from positions_mcp.domain.account.sessions import Session
+from positions_mcp.domain.enums import InstructionStatus
+from positions_mcp.domain.exercise.cover import Related, flat_position, related
+from positions_mcp.domain.exercise.cutoffs import expiry_session
+from positions_mcp.domain.exercise.deciding import (
+    Basis,
+    DecidingPrice,
+    closing_price_of,
+    deciding_price,
+    latest_price,
+)
+from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
+from positions_mcp.domain.exercise.outcomes import Outcome, at_every_price, flow_at
+from positions_mcp.domain.exercise.projected import Pin, ProjectedOption, ProjectedUnderlying, Projection
+from positions_mcp.domain.exercise.settlement import Asked, Flow, Instructed, Settling, asked_by, instructed_by
+from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.money import ZERO, exact_product, plain
+from positions_mcp.domain.text import label
+
+TOO_NEAR: Final = Decimal("0.005")
+"""Share of the price within which a strike is too near to call."""
+
+ALWAYS_UNKNOWN: Final = (
+    "a holder may exercise against the close, so a short option may be assigned out of the money, or not in it",
+    "the broker may close, or not exercise, what the account cannot carry",
+    "fees, margin and what borrowing short shares costs",
+)
+
+
+def project(
+    facts: ExpirationFacts,
+    day: date,
+    *,
+    batch: Sequence[Asked] = (),
+    underlying: str | None = None,
+    too_near: Decimal = TOO_NEAR,
+) -> Projection:
+    """What the evening of `day` does to the account.
+
+    Args:
+        facts: what was read.
+        day: a trading day; of another day, the last session before it is taken.
+        batch: instructions under preview, as if they were accepted.
+        underlying: only this one, by symbol.
+        too_near: share of the price within which a strike counts as too near to call.
+    """
+    session = expiry_session(day, facts.calendar)
+    options = _settling(facts, session, batch)
+    names = sorted(options if underlying is None else set(options) & {underlying.upper()})
+    projected = tuple(_underlying(facts, session, name, options[name], too_near) for name in names)
+    return Projection(
+        now=facts.now,
+        session=session,
+        cutoff=facts.deadline.on(session),
+        underlyings=projected,
+        cash_before=facts.cash,
+        buying_power=facts.buying_power,
+        unknown=tuple(_unknown(facts, session, projected)),
+    )
+
+
+def _settling(facts: ExpirationFacts, session: Session, batch: Sequence[Asked]) -> dict[str, list[Settling]]:
+    """The options that the evening changes, by the name of their underlying."""
+    previewed, unlisted = _by_instrument(batch), _by_instrument(facts.unlisted)
+    found: defaultdict[str, list[Settling]] = defaultdict(list)
+    for position in facts.book.positions:
+        last = last_session(position, facts.calendar)
+        if last is None or position.contract is None or not position.quantity or last.day < session.day:
+            continue
+        key = position.instrument_id
+        settling = Settling(
+            position=position,
+            contract=position.contract,
+            terms=terms_of(position, facts.contracts.get(key)),
+            listed=_listed(facts, position).plus(asked_by(unlisted[key], certain=False)),
+            batch=asked_by(previewed[key], certain=True),
+            expires=last.day == session.day,
+        )
+        if settling.expires or settling.exercised(in_the_money=False).most:
+            found[facts.name_of(position).upper()].append(settling)
+    return found
+
+
+def _by_instrument(rows: Sequence[Asked]) -> defaultdict[InstrumentId, list[Asked]]:
+    found: defaultdict[InstrumentId, list[Asked]] = defaultdict(list)
+    for row in rows:
+        found[row.instrument_id].append(row)
+    return found
+
+
+def _listed(facts: ExpirationFacts, position: Position) -> Instructed:
+    if facts.outstanding is None or position.quantity < 0:
+        return Instructed()
+    return instructed_by(facts.outstanding.on(position.instrument_id).each, position.quantity)
+
+
+def _underlying(
+    facts: ExpirationFacts, session: Session, name: str, settling: Sequence[Settling], too_near: Decimal
+) -> ProjectedUnderlying:
+    options = tuple(ProjectedOption(each, _price(facts, session, name, each)) for each in settling)
+    priced = [each for each in options if each.flow is not None]
+    open_ended = [each for each in options if each.flow is None and each.is_stated and not each.settling.terms.in_cash]
+    outcomes = _outcomes(priced, open_ended)
+    part = _related(facts, name, settling[0].position)
+    return ProjectedUnderlying(
+        name=name,
+        options=options,
+        shares_before=part.shares_held,
+        outcomes=outcomes,
+        lacking_before=part.lacking_now(),
+        lacking_after=tuple(part.lacking_after(settling, outcome.flow) for outcome in outcomes),
+        pins=tuple(_pins(priced, too_near)),
+        not_stated=tuple(each for each in options if each not in priced and each not in open_ended),
+        doubts=tuple(_doubts(facts, settling)),
+    )
+
+
+def _price(facts: ExpirationFacts, session: Session, name: str, option: Settling) -> DecidingPrice:
+    held = find_underlying(option.position, facts.book)
+    keys = [name, *([key] if (key := option.position.underlying_instrument_id) else [])]
+    quoted = next((facts.latest[key] for key in keys if key in facts.latest), None)
+    given = next((facts.given[key] for key in keys if key in facts.given), None)
+    close = next((facts.closes[key] for key in keys if key in facts.closes), closing_price_of(held, session.day))
+    earlier = held.closing_price_date if held else None
+    latest = latest_price(held, facts.book.as_of, quoted, facts.calendar.session_on(earlier) if earlier else None)
+    return deciding_price(option.terms, session, facts.now, latest=latest, close=close, given=given)
+
+
+def _outcomes(priced: Sequence[ProjectedOption], open_ended: Sequence[ProjectedOption]) -> tuple[Outcome, ...]:
+    base = Flow()
+    for each in priced:
+        base = base.plus(each.flow or Flow())
+    return tuple(
+        Outcome(each.low, each.high, base.plus(each.flow), each.includes_low, each.includes_high)
+        for each in at_every_price([option.settling for option in open_ended])
+    )
+
+
+def _related(facts: ExpirationFacts, name: str, option: Position) -> Related:
+    positions = [each for each in facts.book.positions if each.is_option and facts.name_of(each).upper() == name]
+    shares = find_underlying(option, facts.book)
+    return related(facts.book, positions, shares, flat_position(option, name), facts.counted)
+
+
+def _pins(options: Sequence[ProjectedOption], too_near: Decimal) -> list[Pin]:
+    """Strikes too near to call. Once the close is known only own shorts are left in doubt: others decide of them."""
+    physical = [each for each in options if each.settling.expires and not each.settling.terms.in_cash]
+    everything = [each.settling for each in physical]
+    near: defaultdict[Decimal, list[ProjectedOption]] = defaultdict(list)
+    for each in physical:
+        price, strike = each.price.price or ZERO, each.settling.contract.strike
+        if abs(price - strike) <= exact_product(price, too_near) and (
+            each.settling.is_short or not each.price.is_final
+        ):
+            near[strike].append(each)
+    return [
+        Pin(
+            strike,
+            near[strike][0].price.price or ZERO,
+            below=flow_at(everything, strike - BY_EXCEPTION_THRESHOLD),
+            above=flow_at(everything, strike + BY_EXCEPTION_THRESHOLD),
+            has_short=any(each.settling.is_short for each in near[strike]),
+        )
+        for strike in sorted(near)
+    ]
+
+
+_DOUBTS: Final = {
+    InstructionStatus.SENT: "not accepted yet; counted as if it were",
+    InstructionStatus.CANCEL_REQUESTED: "its cancel is not confirmed; counted as cancelled",
+    InstructionStatus.CANCEL_FAILED: "its cancel failed and the broker's operators must look; counted as standing",
+}
+
+
+def _doubts(facts: ExpirationFacts, settling: Sequence[Settling]) -> list[str]:
+    said = []
+    for option in settling:
+        key = option.position.instrument_id
+        for claim in facts.outstanding.on(key).each if facts.outstanding else ():
+            instruction = claim.instruction
+            if instruction.status is InstructionStatus.ACCEPTED and claim.quantity is not None:
+                continue
+            why = _DOUBTS.get(instruction.status, "its outcome is not known; counted as standing")
+            count = "of an unknown number of" if claim.quantity is None else plain(claim.quantity)
+            kind, status = label(instruction.instruction_type), label(instruction.status)
+            said.append(f"{kind} {count} {option.contract.compact} is {status}: {why}")
+        for row in facts.unlisted:
+            if row.instrument_id == key:
+                sent = f"{label(row.instruction_type)} {row.quantity} {option.contract.compact}"
+                said.append(f"{sent} was sent and is not listed: whether it was taken is not known; counted as taken")
+    return said
+
+
+def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[ProjectedUnderlying]) -> list[str]:
+    said = []
+    if facts.outstanding is None:
+        said.append("the account's instructions, so what they exercise or withhold")
+    if not facts.book.is_complete:
+        said.append("the whole book, so shares and cover")
+    unreadable = sum(1 for each in facts.book.positions if each.is_option and each.contract is None and each.quantity)
+    if unreadable:
+        said.append(f"{_options(unreadable)} whose symbol cannot be read, so when they expire")
+    overdue = [
+        each
+        for each in facts.book.positions
+        if each.quantity and (last := last_session(each, facts.calendar)) and last.day < session.day
+    ]
+    if overdue:
+        said.append(f"what became of {_options(len(overdue))} expired before and still in the book")
+    bases = {each.price.basis for underlying in projected for each in underlying.options}
+    said += [words for basis, words in _NOT_KNOWN_OF_PRICES.items() if basis in bases]
+    if facts.buying_power is None:
+        said.append("buying power")
+    return [*said, *ALWAYS_UNKNOWN]
+
+
+_NOT_KNOWN_OF_PRICES: Final = {
+    Basis.LATEST: "the close, which decides",
+    Basis.CLOSE_NOT_KNOWN: "today's close, which decides",
+    Basis.NO_PRICE: "the price of an underlying",
+    Basis.OPENING_SETTLEMENT: "an opening settlement, so the cash of AM-settled index options",
+    Basis.NOT_SAID: "how an index option is settled, so its cash",
+    Basis.ADJUSTED: "what an adjusted contract delivers, so cash, shares and moneyness",
+}
+
+
+def _options(count: int) -> str:
+    return "1 option" if count == 1 else f"{count} options"

@@ -1,0 +1,61 @@
+"""The terms of an option contract that decide what its expiration does: from the API, else from what its root says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.enums import ExerciseStyle, ListingType, SecurityType
+from positions_mcp.domain.exercise.index_roots import INDEX_ROOTS, SettlesAt
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a contract is exercised and settled. None is not known.
+
+    `multiplier` is None where what a contract delivers does not follow from its symbol: an adjusted contract may
+    deliver other shares, other amounts and cash, whatever its multiplier is.
+    """
+
+    style: ExerciseStyle | None
+    in_cash: bool
+    """An index option: dollars for the points in the money, and no shares."""
+    settles_at: SettlesAt | None
+    multiplier: Decimal | None
+
+    @property
+    def may_be_exercised_early(self) -> bool:
+        """Whether its holder may exercise before its expiration day, as far as is known."""
+        return self.style is not ExerciseStyle.EUROPEAN
+
+
+def terms_of(option: Position, facts: ContractFacts | None = None) -> Terms:
+    """The terms of an option that is held: the API's own word first.
+
+    What the API leaves open follows from the list of index roots; an option on shares is American, and its day's close
+    decides. Of an index option that is not listed there, neither is known.
+    """
+    listed = INDEX_ROOTS.get(option.contract.root) if option.contract else None
+    at_the_open = facts.is_settle_on_open if facts else None
+    on_index = option.underlying_instrument_type is SecurityType.INDEX
+    on_shares = option.underlying_instrument_type is not None and not on_index
+    in_cash = on_index or bool(at_the_open) or (listed is not None and not on_shares)
+    style: ExerciseStyle | None = ExerciseStyle.AMERICAN
+    settles_at: SettlesAt | None = SettlesAt.CLOSE
+    if in_cash:
+        style, settles_at = (listed.style, listed.settles_at) if listed else (None, None)
+    if facts and facts.exercise_style and facts.exercise_style.is_known:
+        style = facts.exercise_style
+    if at_the_open is not None:
+        settles_at = SettlesAt.OPEN if at_the_open else SettlesAt.CLOSE
+    return Terms(style, in_cash, settles_at, _multiplier(option, facts))
+
+
+def _multiplier(option: Position, facts: ContractFacts | None) -> Decimal | None:
+    standard = option.multiplier
+    if standard is None or (facts and facts.listing_type is ListingType.OTC):
+        return None
+    stated = facts.multiplier if facts else None
+    return stated if stated is not None and stated > 0 else Decimal(standard)

@@ -1,0 +1,93 @@
+"""Exercising before expiration: its day and cut-off, the time value given up, dividends, and European options."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from evenings import CALENDAR, Afternoon, facts, new_york
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.exercise.early import EarlyExercise, early_exercise, sent_for
+from positions_mcp.domain.exercise.terms import terms_of
+
+pytestmark = pytest.mark.requirement("I-08")
+
+CALL = "AAPL261218C00080000"
+TUESDAY = date(2026, 11, 24)
+
+
+def early(symbol: str, day: date, at: str, *, own: str | None = "21", **more: object) -> EarlyExercise | None:
+    (option,) = facts(Afternoon(holds={symbol: 2}, closes={}), with_ids=False).book.positions
+    option = option._replace(instrument_price=None if own is None else Decimal(own))
+    return early_exercise(
+        option,
+        2,
+        terms_of(option),
+        now=new_york(day, at),
+        calendar=CALENDAR,
+        deadline=DeadlineRule(),
+        **more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "at", "sent", "cutoff"),
+    [
+        (TUESDAY, "17:25", TUESDAY, "17:30"),
+        (TUESDAY, "17:30", date(2026, 11, 25), "17:30"),
+        (date(2026, 11, 25), "18:00", date(2026, 11, 27), "14:30"),  # Thanksgiving, then an early close
+        (date(2026, 11, 26), "12:00", date(2026, 11, 27), "14:30"),
+        (date(2026, 11, 27), "14:29", date(2026, 11, 27), "14:30"),
+        (date(2026, 11, 28), "12:00", date(2026, 11, 30), "17:30"),
+        (date(2026, 11, 23), "03:00", date(2026, 11, 23), "17:30"),
+    ],
+)
+def test_the_cutoff_is_that_of_the_trading_day_it_is_sent_for(day: date, at: str, sent: date, cutoff: str) -> None:
+    found = early(CALL, day, at)
+    assert found is not None
+    assert (found.session.day, found.cutoff, found.is_for_today) == (sent, new_york(sent, cutoff), sent == day)
+
+
+def test_it_says_early_irrevocable_what_is_given_up_and_the_next_ex_dividend_date() -> None:
+    dates = [date(2026, 11, 23), date(2026, 12, 9), date(2027, 3, 9)]
+    found = early(CALL, TUESDAY, "17:25", price=Decimal(100), ex_dates=dates)
+    assert found is not None
+    assert found.said == (
+        "Early exercise, irrevocable once accepted: sent for today, cut-off 2026-11-24 17:30 New York.",
+        "Gives up 200.00 of time value: selling the option would keep it.",
+        "Next ex-dividend date 2026-12-09.",
+    )
+
+
+@pytest.mark.parametrize(("own", "price"), [(None, Decimal(100)), ("21", None)])
+def test_without_a_price_the_time_value_is_not_known(own: str | None, price: Decimal | None) -> None:
+    found = early(CALL, TUESDAY, "12:00", own=own, price=price)
+    assert found is not None
+    assert found.time_value is None
+    assert "not known" in found.said[1]
+
+
+def test_on_its_last_day_it_is_no_early_exercise_nor_after_the_cutoff_of_the_day_before() -> None:
+    assert early(CALL, date(2026, 12, 18), "12:00") is None
+    assert early(CALL, date(2026, 12, 17), "17:30") is None
+    assert early(CALL, date(2026, 12, 17), "17:29") is not None
+
+
+@pytest.mark.parametrize("symbol", ["SPX261218C06000000", "SPXW261218C06000000", "XEO261218P03000000"])
+def test_a_european_option_is_refused_with_the_reason(symbol: str) -> None:
+    found = early(symbol, TUESDAY, "12:00")
+    assert found is not None
+    assert found.said == (f"{symbol} is European: it is exercised at expiration only, on 2026-12-18.",)
+
+
+def test_the_american_index_option_is_not() -> None:
+    found = early("OEX261218C03000000", TUESDAY, "12:00")
+    assert found is not None
+    assert not found.refusal
+
+
+def test_an_earlier_cutoff_of_the_broker_moves_the_day() -> None:
+    broker = DeadlineRule(new_york(TUESDAY, "16:30").time())
+    assert sent_for(new_york(TUESDAY, "16:30"), CALENDAR, broker).day == date(2026, 11, 25)

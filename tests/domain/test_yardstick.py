@@ -1,0 +1,165 @@
+"""Doing nothing tonight as the yardstick of a batch, and what the batch gives up in dollars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import pytest
+
+from evenings import FRIDAY, Afternoon, Told, facts, given
+from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.exercise.yardstick import AgainstNothing, GivenUp, against_nothing
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.paper.symbols import instrument_id_of
+
+pytestmark = pytest.mark.requirement("I-08")
+
+TODAY, LATER = "AAPL261120", "AAPL261218"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a batch."""
+
+    instrument_id: InstrumentId
+    instruction_type: InstructionType
+    quantity: int
+
+
+def series(prefix: str, right: str, strike: int) -> str:
+    return f"{prefix}{right}{strike * 1000:08d}"
+
+
+def row(kind: str, symbol: str, quantity: int) -> Row:
+    return Row(InstrumentId(instrument_id_of(symbol)), InstructionType(kind), quantity)
+
+
+def against(close: str | None, holds: dict[str, int], *rows: Row, told: tuple[Told, ...] = ()) -> AgainstNothing:
+    afternoon = Afternoon(holds=holds, closes={} if close is None else {"AAPL": close}, told=told)
+    return against_nothing(facts(afternoon, given=given(afternoon)), FRIDAY, rows)
+
+
+def marked(price: str, holds: dict[str, int], *rows: Row) -> GivenUp:
+    """What one row gives up where only the option's own price is known."""
+    known = facts(Afternoon(holds=holds, closes={}))
+    positions = tuple(each._replace(instrument_price=Decimal(price)) for each in known.book.positions)
+    (given_up,) = against_nothing(replace(known, book=replace(known.book, positions=positions)), FRIDAY, rows).given_up
+    return given_up
+
+
+CALL, PUT, SHORT_CALL = series(TODAY, "C", 95), series(TODAY, "P", 110), series(TODAY, "C", 105)
+COLLAR = {"AAPL": 200, SHORT_CALL: -2, PUT: 2}
+
+
+def test_exercising_what_goes_by_exception_anyway_is_no_worse_than_doing_nothing() -> None:
+    compared = against("100", COLLAR, row("EXERCISE", PUT, 2))
+    assert compared.leaves_nothing_worse
+    assert (compared.gives_up_least, compared.gives_up_most) == (0, 0)
+    assert not compared.more_short_shares
+
+
+def test_abandoning_the_put_that_protects_gives_up_its_dollars() -> None:
+    compared = against("100", COLLAR, row("DO_NOT_EXERCISE", PUT, 2))
+    assert compared.leaves_nothing_worse
+    assert [each.said for each in compared.given_up] == [f"2,000.00 given up by DO_NOT_EXERCISE 2 {PUT}"]
+    assert compared.given_up[0].exceeds(Decimal(1_999))
+    assert not compared.given_up[0].exceeds(Decimal(2_000))
+
+
+@pytest.mark.parametrize(
+    ("holds", "kind", "symbol", "close"),
+    [
+        ({"AAPL": 100, series(LATER, "C", 105): -1}, "EXERCISE", PUT, "115"),
+        ({series(LATER, "C", 105): -1}, "DO_NOT_EXERCISE", CALL, "100"),
+        ({"AAPL": -100, series(LATER, "P", 90): -1}, "EXERCISE", SHORT_CALL, "100"),
+    ],
+    ids=["a put takes the shares", "a call does not bring them", "a call takes the short shares"],
+)
+def test_what_leaves_less_cover_than_doing_nothing_is_worse(
+    holds: dict[str, int], kind: str, symbol: str, close: str
+) -> None:
+    compared = against(close, {**holds, symbol: 1}, row(kind, symbol, 1))
+    assert [now.uncovered - was.uncovered for was, now in compared.worse] == [1]
+    assert not compared.perhaps_worse
+
+
+def test_without_a_price_it_may_be_worse_at_some_closes_only() -> None:
+    holds = {"AAPL": 100, series(LATER, "C", 105): -1, PUT: 1}
+    compared = against(None, holds, row("EXERCISE", PUT, 1))
+    assert not compared.worse
+    assert [now.uncovered for _, now in compared.perhaps_worse] == [1]
+    assert not compared.leaves_nothing_worse
+
+
+def test_instructions_that_stand_already_belong_to_doing_nothing() -> None:
+    holds = {"AAPL": 100, series(LATER, "C", 105): -1, PUT: 2}
+    compared = against("115", holds, row("EXERCISE", PUT, 1), told=(Told("EXERCISE", PUT, 1),))
+    assert compared.leaves_nothing_worse  # the shares are gone already
+    assert compared.more_short_shares == (("AAPL", Decimal(100)),)
+
+
+def test_an_early_exercise_is_compared_with_keeping_the_option() -> None:
+    put = series(LATER, "P", 110)
+    compared = against("100", {"AAPL": 100, series(LATER, "C", 105): -1, put: 1}, row("EXERCISE", put, 1))
+    assert [now.uncovered for _, now in compared.worse] == [1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol", "close", "least", "most"),
+    [
+        ("DO_NOT_EXERCISE", CALL, "100", 500, 500),
+        ("DO_NOT_EXERCISE", CALL, "95", 0, 0),
+        ("DO_NOT_EXERCISE", CALL, "90", 0, 0),
+        ("DO_NOT_EXERCISE", CALL, "95.005", 0, 0),
+        ("EXERCISE", CALL, "100", 0, 0),
+        ("EXERCISE", CALL, "90", 500, 500),
+        ("EXERCISE", PUT, "112", 200, 200),
+        ("CONTRARY_EXERCISE", CALL, "90", 500, 500),
+        ("CONTRARY_EXERCISE", CALL, "100", 0, 500),
+    ],
+)
+def test_what_an_instruction_gives_up_against_the_close(
+    kind: str, symbol: str, close: str, least: int, most: int
+) -> None:
+    (given_up,) = against(close, {symbol: 1}, row(kind, symbol, 1)).given_up
+    assert (given_up.least, given_up.most) == (least, most)
+    assert bool(given_up.said) == bool(most)
+
+
+def test_exercising_a_call_marked_at_a_cent_is_called_out_in_dollars_without_an_underlyings_price() -> None:
+    call = series(TODAY, "C", 200)
+    given_up = marked("0.01", {call: 1}, row("EXERCISE", call, 1))
+    assert (given_up.worth_at_most, given_up.least, given_up.most) == (1, 0, 19_999)
+    assert given_up.said == (
+        f"EXERCISE 1 {call} is worth at most 1.00 by the option's own price, as the underlying's is not known; "
+        "what it gives up is at most 19,999.00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "price", "least", "most"),
+    [
+        ("DO_NOT_EXERCISE", "C", "12", 0, 1_200),
+        ("DO_NOT_EXERCISE", "C", "205", 500, 20_500),
+        ("DO_NOT_EXERCISE", "P", "12", 0, 1_200),
+        ("EXERCISE", "C", "205", 0, 0),
+        ("EXERCISE", "P", "0.01", 0, None),
+        ("CONTRARY_EXERCISE", "C", "0.01", 0, 19_999),
+        ("CONTRARY_EXERCISE", "C", "205", 0, 20_500),
+    ],
+)
+def test_an_american_options_own_price_bounds_what_is_given_up(
+    kind: str, right: str, price: str, least: int, most: int | None
+) -> None:
+    option = series(TODAY, right, 200)
+    given_up = marked(price, {option: 1}, row(kind, option, 1))
+    assert (given_up.least, given_up.most) == (least, most)
+
+
+@pytest.mark.parametrize("symbol", ["AAPL1261120C00100000", "SPXW261120C06000000"])
+def test_what_an_adjusted_or_a_european_option_gives_up_has_no_such_bound(symbol: str) -> None:
+    given_up = marked("0.01", {symbol: 1}, row("EXERCISE", symbol, 1))
+    assert (given_up.least, given_up.most) == (0, None)
+    assert given_up.said.endswith("gives up what is not known")
+    assert given_up.exceeds(Decimal(10**9))
