@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = parsed.handler(parsed)
     except PositionsError as error:
-        print(f"positions-mcp: {error}", file=sys.stderr)
+        from positions_mcp.cli.commands import completed_for
+
+        print(f"positions-mcp: {completed_for(parsed, str(error))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigurationError) else 1
     except KeyboardInterrupt:
         return 130

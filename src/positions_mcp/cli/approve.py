@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             done = anyio.run(_follow, terminal, supervisor, operation.operation_id)
         except KeyboardInterrupt:
             return _left_alone(terminal, record, operation)
-        terminal.show(operation_text(done))
+        terminal.show(operation_text(done, record.command))
     return 0 if done.anything_sent and done.state is not OperationState.REJECTED else 1
 
 
@@ -58,9 +58,9 @@ def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: 
     terminal.show(record.heading(operation))
     terminal.show(f"\n*** {money_at_stake(operation.plan.mode)} ***\n")
     terminal.show(paragraph(question))
-    _check_open(operation)
+    _check_open(record, operation)
     if record.store.approver() is None:
-        raise Refused("No approver is set up.", hint="Run: positions-mcp approver init")
+        raise Refused("No approver is set up.", hint=f"Run: `{record.command('approver init')}`")
     if halt := record.store.halt():
         terminal.show(paragraph(f"HALTED by {halt.by}: {halt.reason}. While it is, an approval is not sent."))
     try:
@@ -71,7 +71,7 @@ def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: 
         return operation.plan.digest, None
 
 
-def _check_open(operation: Operation) -> None:
+def _check_open(record: Record, operation: Operation) -> None:
     """Raise Refused unless it waits for a decision that this command can give."""
     said = report(operation, SystemClock().now())
     if operation.plan.flatten:
@@ -79,7 +79,7 @@ def _check_open(operation: Operation) -> None:
     if operation.stage is Stage.PLANNED and said.state is OperationState.PLANNED:
         raise Refused("It was only previewed: nobody has asked to send it.", hint="Nothing was decided.")
     if said.state is not OperationState.AWAITING_APPROVAL:
-        raise Refused(f"It is {said.state}: there is nothing to approve.", hint=for_a_person(said))
+        raise Refused(f"It is {said.state}: there is nothing to approve.", hint=for_a_person(said, record.command))
 
 
 async def _follow(terminal: Terminal, supervisor: Supervisor, operation_id: str) -> OperationReport:
@@ -114,9 +114,10 @@ def _left_alone(terminal: Terminal, record: Record, operation: Operation) -> int
     terminal.show(f"\nNo longer watching. {said.headline}.")
     if now.stage is Stage.APPROVED:
         terminal.show(_under_way(now, said.state))
-        terminal.show(f"`positions-mcp reject {now.operation_id}` takes the yes back while no server has taken it.")
+        take_back = record.command(f"reject {now.operation_id}")
+        terminal.show(f"`{take_back}` takes the yes back while no server has taken it.")
     elif now.stage.is_open:
         terminal.show("Nothing was decided, nothing was sent.")
     else:
-        terminal.show(paragraph(for_a_person(said)))
+        terminal.show(paragraph(for_a_person(said, record.command)))
     return _INTERRUPTED

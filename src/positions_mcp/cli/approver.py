@@ -43,13 +43,13 @@ def _init(arguments: argparse.Namespace) -> int:
         if there := record.store.approver():
             raise Refused(
                 f"There is an approver already, {there.fingerprint}, in {record.place}.",
-                hint="`positions-mcp approver replace` changes its passphrase.",
+                hint=f"`{record.command('approver replace')}` changes its passphrase.",
             )
         terminal.show(_heading(record))
         terminal.show(_ADVICE)
         approver = anyio.run(record.supervisor().set_up_approver, new_passphrase(terminal))
         terminal.show(
-            f"Approver {approver.fingerprint} is set up: `positions-mcp approve OPERATION` decides from now on."
+            f"Approver {approver.fingerprint} is set up: `{record.command('approve OPERATION')}` decides from now on."
         )
     return 0
 
@@ -71,7 +71,7 @@ def _show(arguments: argparse.Namespace) -> int:
         print(_heading(record))
         held = record.store.approver()
         if held is None:
-            print("No approver is set up. Run: positions-mcp approver init")
+            print(f"No approver is set up. Run: `{record.command('approver init')}`")
             return 1
         replaced = "" if held.previous_public_key is None else ", endorsed by the one it replaced"
         print(f"Approver {held.fingerprint}, since {instant(held.created_at)}{replaced}")
@@ -86,7 +86,7 @@ def _heading(record: Record) -> str:
 def _held(record: Record) -> Approver:
     held = record.store.approver()
     if held is None:
-        raise Refused("No approver is set up.", hint="Run: positions-mcp approver init")
+        raise Refused("No approver is set up.", hint=f"Run: `{record.command('approver init')}`")
     return held
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from positions_mcp.api import PositionsClient
 from positions_mcp.api.server_time import load_http_library
+from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.late_store import LateStore
 from positions_mcp.cli.paper_transport import paper_transport
 from positions_mcp.clock import RandomIds, SystemClock
@@ -21,7 +21,7 @@ from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.ports import Clock, Neighbours
-from positions_mcp.settings import Settings, default_data_dir, live_access
+from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:
     from positions_mcp.guard.parts import Parts
@@ -161,17 +161,12 @@ def guard_parts(
         calendar=NewYorkCalendar(),
         ids=RandomIds(),
         write_timeout=timedelta(seconds=settings.api.write_timeout_s),
-        store_option=_store_option(settings),
+        command=Commands(settings),
     )
 
 
 def _neighbours(client: PositionsClient) -> Neighbours:
     return Neighbours(contracts=client, market_data=client, balances=client, events=client)
-
-
-def _store_option(settings: Settings) -> str:
-    folder = settings.data_dir.expanduser().absolute()
-    return "" if folder == default_data_dir() else f"--data-dir {shlex.quote(str(folder))}"
 
 
 def prepare_data_dir(settings: Settings) -> Path:

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from positions_mcp import __version__
+from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.cli.words import folded, instant, money_at_stake
@@ -183,11 +184,11 @@ def _data_dir(found: Findings, settings: Settings) -> None:
 
 
 def _operations(found: Findings, settings: Settings) -> None:
-    url = settings.store.url
+    url, command = settings.store.url, Commands(settings)
     file = _folder(settings) / DEFAULT_FILE
     if url is None and not file.exists():
         found.ok("store", "no operation yet; it is made when it is first needed")
-        found.note("approver", "none. To decide at a terminal: positions-mcp approver init")
+        found.note("approver", f"none. To decide at a terminal: `{command('approver init')}`")
         return
     with found.about("store"):
         store = open_store(url.get_secret_value() if url else file)
@@ -208,14 +209,17 @@ def _operations(found: Findings, settings: Settings) -> None:
         if approver is not None:
             found.ok("approver", f"{approver.fingerprint}, since {instant(approver.created_at)}")
         elif settings.policy.channel is Channel.DESK and settings.trading_enabled:
-            found.fail("approver", "none, and only the desk may decide. Run: positions-mcp approver init")
+            found.fail("approver", f"none, and only the desk may decide. Run: `{command('approver init')}`")
         else:
-            found.note("approver", "none. To decide at a terminal: positions-mcp approver init")
+            found.note("approver", f"none. To decide at a terminal: `{command('approver init')}`")
         if halt is not None:
-            found.note("halt", f"{quoted(halt.reason)} since {instant(halt.at)}. It ends with: positions-mcp resume")
+            found.note(
+                "halt",
+                f"{quoted(halt.reason)} since {instant(halt.at)}. It ends with: `{command('resume')}`",
+            )
         doubtful = [each.operation_id for each in unfinished if any(row.is_in_doubt or row.lease for row in each.rows)]
         if doubtful:
-            found.note("in doubt", f"{', '.join(doubtful)}. See: positions-mcp operations show {doubtful[0]}")
+            found.note("in doubt", f"{', '.join(doubtful)}. See: `{command(f'operations show {doubtful[0]}')}`")
 
 
 def _tokens(found: Findings, settings: Settings) -> None:
@@ -255,7 +259,7 @@ def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime
         with open_venue(settings) as venue:
             market = venue.clock.now()
     except Exception as error:  # whatever a damaged file makes of the database library
-        found.fail("paper book", f"{str(error).rstrip('.')}. To begin again: positions-mcp paper reset")
+        found.fail("paper book", f"{str(error).rstrip('.')}. To begin again: `{Commands(settings)('paper reset')}`")
         return now
     found.ok("paper book", f"its clock says {instant(market)}")
     return market

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 
 from positions_mcp.cli.approver import new_passphrase
-from positions_mcp.cli.record import Record, on_error, open_record
+from positions_mcp.cli.record import Record, commands_of, on_error, open_record
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.cli.words import paragraph
 from positions_mcp.clock import SystemClock
@@ -75,7 +75,7 @@ def _emergency_record(
     terminal.show(paragraph(f"THE OPERATION STORE CANNOT BE USED: {why}"))
     store = _emergency_store()
     try:
-        record = Record(settings, store)
+        record = Record(settings, store, commands_of(arguments, settings))
         terminal.show(paragraph(f"What is sent now is journalled in {store.status().place}: keep it."))
         terminal.show(paragraph("Requests of other processes and unknown outcomes cannot be seen from here."))
         if approver is not None:

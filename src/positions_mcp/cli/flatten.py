@@ -67,7 +67,7 @@ def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) 
         settings = settings_for(arguments, account_id(arguments.account), mode=arguments.mode)
         with _nothing_was_sent():
             if record.store.approver() is None:
-                raise Refused("No approver is set up.", hint="Once, run: positions-mcp approver init")
+                raise Refused("No approver is set up.", hint=f"Once, run: `{record.command('approver init')}`")
             flattening = anyio.run(_plan, record, settings, arguments)
         answers = _ask(terminal, record, settings, flattening)
         if answers is None:
@@ -78,12 +78,12 @@ def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) 
             done = anyio.run(_send, record, settings, flattening, *answers)
         if done.anything_sent is False and (why := record.store.status().reason):
             raise NotJournalled(why, hint="Nothing was sent.")
-        terminal.show(operation_text(done))
+        terminal.show(operation_text(done, record.command))
         if done.anything_sent is not False:
             done = anyio.run(_follow, terminal, record, settings, done, arguments.follow)
     except KeyboardInterrupt:
         now = report(record.operation(operation_id), SystemClock().now())
-        terminal.show(f"\nNo longer watching. What was sent stays sent.\n{operation_text(now)}")
+        terminal.show(f"\nNo longer watching. What was sent stays sent.\n{operation_text(now, record.command)}")
         return _INTERRUPTED
     return 0 if done.anything_sent and done.state is not OperationState.REJECTED else 1
 
@@ -140,7 +140,7 @@ async def _follow(
                 await anyio.sleep(POLL_S)
                 now = await guard.operation(done.operation_id)
                 if now.rows != done.rows:
-                    terminal.show(f"\n{operation_text(now)}")
+                    terminal.show(f"\n{operation_text(now, record.command)}")
                 done = now
     return done
 

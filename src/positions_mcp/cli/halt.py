@@ -31,12 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with open_record(arguments) as record:
             halt = anyio.run(partial(record.supervisor().halt, arguments.reason, by=os_user()))
-            place = record.place
+            place, command = record.place, record.command
     except StoreUnavailable as error:
         error.hint = "It is NOT halted. Stop the servers themselves."
         raise
     print(paragraph(f"HALTED by {halt.by}: {halt.reason}"))
     print(f"PAPER and LIVE, every account, {place}")
     print("Running servers send nothing more; a request already in flight finishes and is recorded.")
-    print("`positions-mcp resume` ends it. `positions-mcp flatten` works meanwhile.")
+    print(f"`{command('resume')}` ends it. `{command('flatten ACCOUNT')}` works meanwhile.")
     return 0

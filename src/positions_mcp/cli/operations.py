@@ -92,9 +92,9 @@ def _show(arguments: argparse.Namespace) -> int:
         print(paragraph(question(operation.plan)))
         print()
         if arguments.offline:
-            print(operation_text(report(operation, SystemClock().now())))
+            print(operation_text(report(operation, SystemClock().now()), record.command))
         else:
-            print(operation_text(anyio.run(followed, record, arguments, operation)))
+            print(operation_text(anyio.run(followed, record, arguments, operation), record.command))
         print("\nJournal")
         entries = table(("TIME (UTC)", "EVENT", "DETAIL"), map(_entry, record.store.journal(operation.operation_id)))
         print("\n".join(entries))

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.composition import guard_parts, open_operations, open_venue
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError
@@ -45,6 +46,8 @@ class Record:
 
     settings: Settings
     store: SqlOperationStore
+    command: Commands
+    """Words commands for the person, with what led to this store."""
 
     @property
     def place(self) -> str:
@@ -89,6 +92,7 @@ class Record:
             market_clock=clock,
             calendar=NewYorkCalendar(),
             ids=RandomIds(),
+            command=self.command,
         )
 
 
@@ -102,7 +106,12 @@ def open_record(arguments: argparse.Namespace) -> Iterator[Record]:
     # Paper stands for "either": nothing but the place of the store is read from these settings.
     settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
     with open_operations(settings) as store:
-        yield Record(settings, store)
+        yield Record(settings, store, commands_of(arguments, settings))
+
+
+def commands_of(arguments: argparse.Namespace, settings: Settings) -> Commands:
+    """Words commands for the person, with what led a command of theirs to its store."""
+    return Commands(settings, mode=Mode.LIVE if arguments.mode == Mode.LIVE else None)
 
 
 def settings_for(arguments: argparse.Namespace, account_id: AccountId, *, mode: Mode | str | None) -> Settings:

@@ -28,5 +28,5 @@ def run(arguments: argparse.Namespace) -> int:
         supervisor = record.supervisor(operation.plan.mode)
         report = anyio.run(partial(supervisor.reject, operation.operation_id, by=os_user()))
         print(record.heading(operation))
-        print(operation_text(report))
+        print(operation_text(report, record.command))
     return 0

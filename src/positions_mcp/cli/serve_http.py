@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import uvicorn
 
+from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.composition import Venue, open_deps, open_venue, prepare_data_dir, warm_up
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.domain.errors import ConfigurationError
@@ -74,7 +75,7 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
     def announce() -> None:
         _say(f"{settings.mode.shown} MCP server at {url_of(listener)}, on this machine only.")
         if not file.tokens():
-            _say("Nobody has a token yet: positions-mcp token new NAME")
+            _say(f"Nobody has a token yet: `{Commands(settings)('token new NAME')}`")
 
     def send_nothing_more() -> None:
         nonlocal told_to_stop

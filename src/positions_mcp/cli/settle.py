@@ -28,10 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
         operation = record.operation(found.operation_id)
         terminal.show(record.heading(operation))
         terminal.show(f"\n*** {money_at_stake(operation.plan.mode)} ***\n")
-        terminal.show(operation_text(known))
+        terminal.show(operation_text(known, record.command))
         rows = _to_settle(operation, arguments.symbol)
         if record.store.approver() is None:
-            raise Refused("No approver is set up.", hint="Run: positions-mcp approver init")
+            raise Refused("No approver is set up.", hint=f"Run: `{record.command('approver init')}`")
         try:
             concluded = _ask(terminal, operation, rows, anyio.run(evidence, record, arguments, operation, rows))
             why = terminal.ask("\nHow do you know (the broker's own page, a call, a statement)? ").strip()
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         for row, conclusion in concluded:
             target = operation.plan.targets[row.position]
             done = anyio.run(settle, operation.operation_id, target.instrument_id, conclusion, passphrase)
-            terminal.show(f"\nSETTLED: {target.symbol} {conclusion}.\n{operation_text(done)}")
+            terminal.show(f"\nSETTLED: {target.symbol} {conclusion}.\n{operation_text(done, record.command)}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.composition import prepare_data_dir
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.token_file import TokenFile
@@ -50,5 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
         case _:
             print(f"Tokens in {file.path}")
             rows = [(each.name, instant(each.created_at)) for each in file.tokens()]
-            print("\n".join(table(("CALLER", "SINCE"), rows)) if rows else "None: positions-mcp token new NAME")
+            none = f"None: `{Commands(settings)('token new NAME')}`"
+            print("\n".join(table(("CALLER", "SINCE"), rows)) if rows else none)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from positions_mcp.domain.money import plain
@@ -52,7 +52,7 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [clean_end if len(clean_end := line.rstrip()) <= WIDTH else f"{clean_end[: WIDTH - 1]}…" for line in lines]
 
 
-def operation_text(report: OperationReport) -> str:
+def operation_text(report: OperationReport, command: Callable[[str], str]) -> str:
     """An operation for a person: the headline, why, what is known and left of each target, and what to do next."""
     said = [
         clean(report.headline),
@@ -69,14 +69,14 @@ def operation_text(report: OperationReport) -> str:
         said += [
             paragraph(text, indent="    ") for text in (row.detail, row.resolution) if text not in ("", report.reason)
         ]
-    said.append(paragraph(for_a_person(report)))
+    said.append(paragraph(for_a_person(report, command)))
     return "\n".join(said)
 
 
-def for_a_person(report: OperationReport) -> str:
+def for_a_person(report: OperationReport, command: Callable[[str], str]) -> str:
     """What to do next, with the commands that a person has instead of the assistant's tools."""
-    show = f"positions-mcp operations show {report.operation_id}"
-    settle = f"positions-mcp operations settle {report.operation_id}"
+    show = f"`{command(f'operations show {report.operation_id}')}`"
+    settle = f"`{command(f'operations settle {report.operation_id}')}`"
     return report.next_step.replace("get_operation", show).replace("positions-mcp operations settle", settle)
 
 

@@ -70,12 +70,8 @@ class Parts:
     instruction_writer: InstructionWriter | None = None
     """None where instructions are only read."""
 
-    store_option: str = ""
-    """What a person adds to a command so that it finds this store: nothing where it is in its usual place."""
-
-    def command(self, words: str) -> str:
-        """A command for a person to run, as it has to be typed."""
-        return f"positions-mcp {words} {self.store_option}".rstrip()
+    command: Callable[[str], str] = "positions-mcp {}".format
+    """Words a command for a person, such as `approver init`, as it is pasted into a terminal."""
 
     def facts(self) -> FactReader:
         """Reads what the rules look at."""

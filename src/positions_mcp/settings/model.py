@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
@@ -149,6 +149,18 @@ class Settings(_Section):
     paper: PaperSettings = PaperSettings()
     trading: TradingSettings = TradingSettings()
     approval: ApprovalSettings = ApprovalSettings()
+
+    _config_file: Path | None = PrivateAttr(None)
+
+    @property
+    def config_file(self) -> Path | None:
+        """The file that --config named."""
+        return self._config_file
+
+    def from_file(self, config: Path | None) -> Settings:
+        """These settings, which remember the --config file they were read with."""
+        self._config_file = config
+        return self
 
     @property
     def trading_enabled(self) -> bool:

@@ -60,7 +60,7 @@ def load(
         said |= _of_file(config, f"the file {config}")
     said |= _of_environment(os.environ if environment is None else environment)
     said |= {name: _Said(value, _option(name)) for name, value in _leaves(options or {}) if value is not None}
-    settings = _checked(said)
+    settings = _checked(said).from_file(config)
     if settings.mode is Mode.LIVE and not settings.accounts:
         raise AccountsNotNamed(
             "Live mode needs the accounts that may be used.",

@@ -88,7 +88,7 @@ def _trading(deps: Deps, store: str, halted: str | None) -> str:
     if store:
         return "read-only; the operation store cannot be used"
     if halted:
-        return "halted; a person ends it with `positions-mcp resume`"
+        return f"halted; a person ends it with `{deps.guard.command('resume')}`"
     return "enabled; everything destructive waits for a person's decision"
 
 

@@ -1,0 +1,129 @@
+"""Commands as a person can paste them into a terminal: this program, and the options that lead to the same store.
+
+A server's answers, errors and the person's own commands name commands such as `positions-mcp approver init`. The person
+may have started none of this: the program may not be on PATH, and a host may have set the data directory or a
+configuration file. A secret is never printed; the variable that holds it is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.settings import Settings, default_data_dir, load
+
+NAME = "positions-mcp"
+_WITH_OPTIONS = {
+    "approve": (),
+    "approver": ("init", "replace", "show"),
+    "doctor": (),
+    "flatten": (),
+    "halt": (),
+    "operations": ("list", "show", "settle", "verify"),
+    "reject": (),
+    "resume": (),
+    "token": ("new", "list", "revoke"),
+}
+"""Command → its subcommands, which take the options of `cli.options`."""
+
+_OPERAND = r"(?:op-[0-9a-z]+|ACCOUNT|NAME|OPERATION|SYMBOL)\b"
+_COMMANDS = (
+    r"paper (?:reset|status|effects|clock(?: (?:show|set|advance|real))?|fault)\b",
+    *(rf"{name}(?: (?:{'|'.join(under)}))?\b" if under else rf"{name}\b" for name, under in _WITH_OPTIONS.items()),
+    "--help",
+)
+_HAS_OPTIONS = r"(?= --(?:config|mode|account|data-dir)\b)"
+_COMMAND = re.compile(
+    rf"(?<![\w/.-]){NAME} (?!(?:{'|'.join(_COMMANDS)})(?: {_OPERAND})*{_HAS_OPTIONS})"
+    rf"(?P<words>(?:{'|'.join(_COMMANDS)})(?: {_OPERAND})*)"
+)
+_STORE_URL, _BASE_URL = "POSITIONS_MCP_STORE__URL", "CLEAR_STREET_BASE_URL"
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Words commands for a person who has the configuration file of these settings, and none of their other sources."""
+
+    settings: Settings
+    mode: Mode | None = None
+    """As said to a person's own command, whose settings are those of either mode."""
+
+    def __call__(self, words: str) -> str:
+        """`approver init` as it is pasted."""
+        return self.completed(f"{NAME} {words}")
+
+    def completed(self, text: str) -> str:
+        """`text` with every command of this program in it as it is pasted."""
+        return _COMMAND.sub(self._complete, text)
+
+    def _complete(self, command: re.Match[str]) -> str:
+        words = command["words"]
+        if words == "--help":
+            return f"{program()} {words}"
+        if words.startswith("paper "):
+            return " ".join([program(), words, *self._data_dir_unless(default_data_dir())])
+        return " ".join([*self._variables, program(), words, *self._options])
+
+    @cached_property
+    def _usual(self) -> Settings:
+        """What the person's shell gives with the configuration file alone. Paper stands for either mode."""
+        return load({"mode": Mode.PAPER}, config=self.settings.config_file, environment={})
+
+    def _data_dir_unless(self, usual: Path) -> list[str]:
+        folder = self.settings.data_dir.expanduser().absolute()
+        return [] if folder == usual.expanduser().absolute() else ["--data-dir", shlex.quote(str(folder))]
+
+    @cached_property
+    def _options(self) -> Sequence[str]:
+        return [*self._named(), *self._data_dir_unless(self._usual.data_dir)]
+
+    def _named(self) -> Iterator[str]:
+        if file := self.settings.config_file:
+            yield f"--config {shlex.quote(str(file.expanduser().absolute()))}"
+        if Mode.LIVE in (self.mode, self.settings.mode):
+            yield f"--mode {Mode.LIVE}"
+        if self.settings.accounts != self._usual.accounts:
+            yield from (f"--account {account}" for account in self.settings.accounts)
+
+    @cached_property
+    def _variables(self) -> Sequence[str]:
+        """What no option can say. A shell refuses the command where the secret is not set, and says its name."""
+        said = []
+        if self.settings.store.url != self._usual.store.url:
+            said.append(f'{_STORE_URL}="${{{_STORE_URL}:?}}"')
+        address = os.environ.get(_BASE_URL, "").strip()
+        if address and Mode.LIVE in (self.mode, self.settings.mode):
+            said.append(f"{_BASE_URL}={shlex.quote(address)}")
+        return said
+
+
+def program() -> str:
+    """This program as any shell finds it: by its name only where it is on PATH outside an activated environment."""
+    own = Path(sys.executable).with_name(NAME)
+    if not own.exists():
+        return f"{shlex.quote(sys.executable)} -m positions_mcp"
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    if sys.prefix != sys.base_prefix:
+        folders = [folder for folder in folders if Path(folder) != own.parent]
+    found = shutil.which(NAME, path=os.pathsep.join(folders))
+    return NAME if found and Path(found).resolve() == own.resolve() else shlex.quote(str(own))
+
+
+def completed_for(arguments: argparse.Namespace, text: str) -> str:
+    """What a command of the person's says, with the commands in it as they are pasted."""
+    said = vars(arguments)
+    try:
+        settings = load({"mode": Mode.PAPER, "data_dir": said.get("data_dir")}, config=said.get("config"))
+    except ConfigurationError:
+        return text
+    return Commands(settings, mode=Mode.LIVE if said.get("mode") == Mode.LIVE else None).completed(text)
