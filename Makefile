@@ -37,7 +37,7 @@ check: $(VENV)/.dev ## lint, format, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/test_house.py
+	@$(BIN)/python -m pytest -q tests/test_layout.py
 
 bench: $(VENV)/.runtime ## measure what answers cost (needs node and npm); writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
@@ -48,7 +48,7 @@ conversations: $(VENV)/.runtime ## play the demo and write the README's conversa
 faults: $(VENV)/.dev ## a thousand runs with faults and crashes, and sixty killed processes; prints the table
 	@cd tests && ../$(BIN)/python -m faults
 
-format: $(VENV)/.dev ## put the code into the house's format
+format: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

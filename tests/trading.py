@@ -20,12 +20,12 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, ElicitResult, ErrorData, Implementation
 
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import Venue, guard_parts, open_deps, open_operations
+from positions_mcp.cli.composition import Venue, guard_dependencies, open_deps, open_operations
 from positions_mcp.cli.paper_transport import PaperTransport
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import JournalEntry
-from positions_mcp.guard.signatures import Hardness
+from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.paper.holdings import Holding
@@ -153,7 +153,7 @@ class Floor:
         """The supervisor's own process: another connection to the same store."""
         async with self.venue.connect() as client:
             with open_operations(self.settings) as store:
-                parts = guard_parts(self.settings, client, self.clock, store, real_time=self.clock)
+                parts = guard_dependencies(self.settings, client, self.clock, store, real_time=self.clock)
                 yield Desk(Supervisor(parts, hardness=QUICK), store)
 
     async def journal(self) -> tuple[JournalEntry, ...]:
@@ -206,7 +206,7 @@ async def trading_floor(
             _OPEN.append(quick)
             floor = Floor(_server(mode), quick, exchange, clock, settings, venue)
             executor = deps.guard._executor
-            executor._means = replace(executor._means, checkpoint=floor.checkpoint)
+            executor._deps = replace(executor._deps, checkpoint=floor.checkpoint)
             yield floor
             _OPEN.remove(quick)
     finally:

@@ -10,7 +10,8 @@ import anyio
 from positions_mcp.cli.composition import open_guard, open_venue
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.guard.service import Wait
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.guard import Wait
 from positions_mcp.settings import load
 
 
@@ -18,9 +19,8 @@ async def ask(data_dir: Path, wait_s: float, symbols: Sequence[str]) -> None:
     settings = load({"mode": "paper", "data_dir": data_dir})
     with open_venue(settings) as venue:
         async with venue.connect() as client, open_guard(settings, venue, client) as guard:
-            planned = await guard.plan_close(
-                account_id=AccountId(19816), instruments=symbols, cancel_orders=False, caller="test"
-            )
+            request = CloseRequest(account_id=AccountId(19816), instruments=tuple(symbols))
+            planned = await guard.plan(request, caller="test")
             operation = await guard.ask(planned.operation)
             print(operation.operation_id, flush=True)
             try:

@@ -22,12 +22,13 @@ import anyio
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
-from positions_mcp.cli.composition import guard_parts, open_operations, open_venue
+from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.guard.service import Guard
-from positions_mcp.guard.signatures import Hardness, new_approver
+from positions_mcp.guard.approval.statements import Hardness, new_approver
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.guard import Guard
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import Settings, load
 from positions_mcp.store.operations import SqlOperationStore
@@ -224,10 +225,9 @@ class Place:
         async def plan() -> Operation:
             with open_venue(self.settings) as venue, open_operations(self.settings) as store:
                 async with venue.connect() as client:
-                    guard = Guard(guard_parts(self.settings, client, venue.clock, store, real_time=clock))
-                    planned = await guard.plan_close(
-                        account_id=ACCOUNT, instruments=symbols, cancel_orders=False, caller=caller
-                    )
+                    guard = Guard(guard_dependencies(self.settings, client, venue.clock, store, real_time=clock))
+                    request = CloseRequest(account_id=ACCOUNT, instruments=tuple(symbols))
+                    planned = await guard.plan(request, caller=caller)
                     return await guard.ask(planned.operation) if asked else planned.operation
 
         return anyio.run(plan)

@@ -10,7 +10,7 @@ from domain.instruction_samples import answer_to, book, position, target, uuid_o
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.instructions import Instruction
-from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, Rule
+from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowRule
 from positions_mcp.domain.exercise.rules import MOST_ROWS, check_instructions
 from positions_mcp.market_calendar import NewYorkCalendar
 
@@ -35,7 +35,7 @@ def ask(instrument: str = CALL, kind: str = "EXERCISE", quantity: str = "1", key
     return InstructionRow(instrument=instrument, instruction_type=kind, quantity=quantity, instruction_id=key)
 
 
-def rules(checked: CheckedRow) -> list[Rule]:
+def rules(checked: CheckedRow) -> list[RowRule]:
     return [finding.rule for finding in checked.findings]
 
 
@@ -98,7 +98,7 @@ def test_a_key_the_caller_gave_is_kept() -> None:
 )
 def test_a_quantity_that_is_not_a_plain_whole_number_is_caught(quantity: str) -> None:
     row = only(check(ask(quantity=quantity)))
-    assert rules(row) == [Rule.QUANTITY_NOT_WHOLE]
+    assert rules(row) == [RowRule.QUANTITY_NOT_WHOLE]
     with pytest.raises(ValueError, match="row 1 may not be sent"):
         row.request("key")
 
@@ -107,7 +107,7 @@ def test_a_quantity_that_is_not_a_plain_whole_number_is_caught(quantity: str) ->
 @pytest.mark.parametrize("quantity", ["6", str(10**18)])
 def test_more_than_is_held_is_caught(quantity: str) -> None:
     row = only(check(ask(quantity=quantity)))
-    assert rules(row) == [Rule.INSUFFICIENT_POSITION]
+    assert rules(row) == [RowRule.INSUFFICIENT_POSITION]
     assert f"asked {quantity}, available 5" in row.findings[0].message
 
 
@@ -115,7 +115,7 @@ def test_more_than_is_held_is_caught(quantity: str) -> None:
 @pytest.mark.parametrize("kind", ["", "exercise", "DNE", "ABANDON", "EXERCISE "])
 def test_an_unknown_type_is_caught_and_the_known_ones_are_named(kind: str) -> None:
     row = only(check(ask(kind=kind)))
-    assert rules(row) == [Rule.UNKNOWN_TYPE]
+    assert rules(row) == [RowRule.UNKNOWN_TYPE]
     assert "EXERCISE, DO_NOT_EXERCISE, CONTRARY_EXERCISE" in row.findings[0].message
 
 
@@ -123,18 +123,18 @@ def test_an_unknown_type_is_caught_and_the_known_ones_are_named(kind: str) -> No
 @pytest.mark.parametrize(
     ("holding", "instrument", "rule"),
     [
-        (position("AAPL", 100, 0), "AAPL", Rule.NOT_AN_OPTION),
-        (position(CALL, -3, 1), CALL, Rule.SHORT_POSITION),
-        (position(CALL, 0, 1), CALL, Rule.NOT_HELD),
-        (position(CALL, 5, 1), "MSFT261120C00195000", Rule.NOT_HELD),
-        (position(CALL, 5, 1), uuid_of(9, 9), Rule.NOT_HELD),
-        (position(CALL, 5, 1), "", Rule.NOT_HELD),
-        (position(CALL, 5, 1), "../positions", Rule.NOT_HELD),
-        (position("AAPL261113C00195000", 5, 1), "AAPL261113C00195000", Rule.EXPIRED),
-        (position("", 5, 1, instrument_type="OPTION"), uuid_of(1, 3), Rule.UNRESOLVED_CONTRACT),
+        (position("AAPL", 100, 0), "AAPL", RowRule.NOT_AN_OPTION),
+        (position(CALL, -3, 1), CALL, RowRule.SHORT_POSITION),
+        (position(CALL, 0, 1), CALL, RowRule.NOT_HELD),
+        (position(CALL, 5, 1), "MSFT261120C00195000", RowRule.NOT_HELD),
+        (position(CALL, 5, 1), uuid_of(9, 9), RowRule.NOT_HELD),
+        (position(CALL, 5, 1), "", RowRule.NOT_HELD),
+        (position(CALL, 5, 1), "../positions", RowRule.NOT_HELD),
+        (position("AAPL261113C00195000", 5, 1), "AAPL261113C00195000", RowRule.EXPIRED),
+        (position("", 5, 1, instrument_type="OPTION"), uuid_of(1, 3), RowRule.UNRESOLVED_CONTRACT),
     ],
 )
-def test_an_instrument_that_cannot_be_exercised_is_caught(holding: Position, instrument: str, rule: Rule) -> None:
+def test_an_instrument_that_cannot_be_exercised_is_caught(holding: Position, instrument: str, rule: RowRule) -> None:
     assert rules(only(check(ask(instrument), of=book(holding)))) == [rule]
 
 
@@ -142,13 +142,13 @@ def test_an_instrument_that_cannot_be_exercised_is_caught(holding: Position, ins
 def test_a_name_that_several_contracts_share_is_caught() -> None:
     twice = book(held(), position(CALL, 2, 2))
     row = only(check(ask(), of=twice))
-    assert rules(row) == [Rule.AMBIGUOUS]
+    assert rules(row) == [RowRule.AMBIGUOUS]
     assert uuid_of(2, 3) in row.findings[0].message
 
 
 @pytest.mark.requirement("I-03")
-@pytest.mark.parametrize(("count", "rule"), [(0, Rule.NO_ROWS), (MOST_ROWS + 1, Rule.TOO_MANY_ROWS)])
-def test_a_batch_of_the_wrong_size_is_caught_as_a_whole(count: int, rule: Rule) -> None:
+@pytest.mark.parametrize(("count", "rule"), [(0, RowRule.NO_ROWS), (MOST_ROWS + 1, RowRule.TOO_MANY_ROWS)])
+def test_a_batch_of_the_wrong_size_is_caught_as_a_whole(count: int, rule: RowRule) -> None:
     batch = check(*[ask()] * count)
     assert [finding.rule for finding in batch.findings] == [rule]
     assert not batch.is_valid
@@ -167,7 +167,7 @@ def test_a_batch_of_a_thousand_rows_is_checked() -> None:
 def test_a_repeated_row_is_caught_on_the_later_one_in_any_spelling() -> None:
     first, second = check(ask(), ask("AAPL  261120C00195000", quantity="2")).rows
     assert rules(first) == []
-    assert rules(second) == [Rule.REPEATED_ROW]
+    assert rules(second) == [RowRule.REPEATED_ROW]
     assert "Row 1" in second.findings[0].message
 
 
@@ -176,7 +176,7 @@ def test_rows_of_two_types_on_one_contract_share_what_is_available() -> None:
     enough = check(ask(quantity="3"), ask(kind="DO_NOT_EXERCISE", quantity="2"))
     too_much = check(ask(quantity="3"), ask(kind="DO_NOT_EXERCISE", quantity="3"))
     assert enough.is_valid
-    assert [rules(row) for row in too_much.rows] == [[], [Rule.INSUFFICIENT_POSITION]]
+    assert [rules(row) for row in too_much.rows] == [[], [RowRule.INSUFFICIENT_POSITION]]
     assert "3 in rows above" in too_much.rows[1].findings[0].message
 
 
@@ -184,27 +184,27 @@ def test_rows_of_two_types_on_one_contract_share_what_is_available() -> None:
 def test_a_key_used_twice_in_the_batch_is_caught() -> None:
     first, second = check(ask(key="k"), ask(LATER, key="k")).rows
     assert rules(first) == []
-    assert rules(second) == [Rule.REUSED_KEY]
+    assert rules(second) == [RowRule.REUSED_KEY]
 
 
 @pytest.mark.requirement("I-02", "I-03")
 @pytest.mark.parametrize("status", ["SENT", "REJECTED", "CANCELLED"])
 def test_a_key_of_an_instruction_already_listed_is_caught_with_its_id(status: str) -> None:
     row = only(check(ask(key="key-1"), listed=[listed(1, status)]))
-    assert rules(row) == [Rule.REUSED_KEY]
+    assert rules(row) == [RowRule.REUSED_KEY]
     assert listed(1).id in row.findings[0].message
 
 
 @pytest.mark.requirement("I-02", "T-01")
 @pytest.mark.parametrize("key", ["", " ", "a b", "k\n", "\u202ek", "k" * 129])
 def test_a_key_that_could_not_be_echoed_plainly_is_caught(key: str) -> None:
-    assert rules(only(check(ask(key=key)))) == [Rule.UNUSABLE_KEY]
+    assert rules(only(check(ask(key=key)))) == [RowRule.UNUSABLE_KEY]
 
 
 @pytest.mark.requirement("I-03", "G-13")
 def test_contracts_locked_by_open_orders_are_not_available() -> None:
     row = only(check(ask(quantity="4"), of=book(held(available_quantity="3"))))
-    assert rules(row) == [Rule.INSUFFICIENT_POSITION]
+    assert rules(row) == [RowRule.INSUFFICIENT_POSITION]
     assert "asked 4, available 3 (held 5, 2 locked by open orders)" in row.findings[0].message
 
 
@@ -213,7 +213,7 @@ def test_an_available_quantity_the_api_does_not_give_is_said_and_the_held_one_co
     unknown = book(held(available_quantity=None))
     assert only(check(ask(quantity="5"), of=unknown)).is_valid
     assert "does not say how many" in only(check(ask(quantity="5"), of=unknown)).warnings[0]
-    assert rules(only(check(ask(quantity="6"), of=unknown))) == [Rule.INSUFFICIENT_POSITION]
+    assert rules(only(check(ask(quantity="6"), of=unknown))) == [RowRule.INSUFFICIENT_POSITION]
 
 
 @pytest.mark.requirement("I-03")
@@ -222,7 +222,7 @@ def test_contracts_already_under_instruction_are_not_instructed_again(status: st
     already = [listed(4, status, kind="DO_NOT_EXERCISE")]
     assert only(check(ask(quantity="1"), listed=already)).is_valid
     row = only(check(ask(quantity="2"), listed=already))
-    assert rules(row) == [Rule.ALREADY_INSTRUCTED]
+    assert rules(row) == [RowRule.ALREADY_INSTRUCTED]
     assert f"DO_NOT_EXERCISE 4 {status}" in row.findings[0].message
 
 
@@ -236,7 +236,7 @@ def test_instructions_that_ended_without_effect_claim_nothing(status: str) -> No
 def test_an_accepted_instruction_claims_what_was_accepted_until_the_next_session() -> None:
     today = listed(5, "ACCEPTED", accepted_quantity="2", updated_at="2026-11-20T15:00:00Z")
     before = listed(5, "ACCEPTED", accepted_quantity="2", updated_at="2026-11-19T15:00:00Z")
-    assert rules(only(check(ask(quantity="4"), listed=[today]))) == [Rule.ALREADY_INSTRUCTED]
+    assert rules(only(check(ask(quantity="4"), listed=[today]))) == [RowRule.ALREADY_INSTRUCTED]
     assert only(check(ask(quantity="3"), listed=[today])).is_valid
     assert only(check(ask(quantity="5"), listed=[before])).is_valid
 
@@ -247,7 +247,7 @@ def test_over_a_weekend_what_friday_accepted_still_claims_its_contracts() -> Non
         update={"instrument_id": uuid_of(2, 3)}
     )
     saturday, monday = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=3)
-    assert rules(only(check(ask(LATER), listed=[friday], now=saturday))) == [Rule.ALREADY_INSTRUCTED]
+    assert rules(only(check(ask(LATER), listed=[friday], now=saturday))) == [RowRule.ALREADY_INSTRUCTED]
     assert only(check(ask(LATER), listed=[friday], now=monday)).is_valid
 
 
@@ -286,5 +286,5 @@ def test_an_index_option_is_called_out() -> None:
 @pytest.mark.requirement("I-03", "T-01")
 def test_one_row_gets_every_reason_that_stands_against_it() -> None:
     row = only(check(ask("AAPL\n\u202e", "DNE", "1.5", "a b")))
-    assert set(rules(row)) == {Rule.UNKNOWN_TYPE, Rule.QUANTITY_NOT_WHOLE, Rule.UNUSABLE_KEY, Rule.NOT_HELD}
+    assert set(rules(row)) == {RowRule.UNKNOWN_TYPE, RowRule.QUANTITY_NOT_WHOLE, RowRule.UNUSABLE_KEY, RowRule.NOT_HELD}
     assert all("\n" not in finding.message and "\u202e" not in finding.message for finding in row.findings)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.instruction_samples import book, position
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
-from positions_mcp.domain.exercise.rows import CheckedRow, InstructionRow, Rule
+from positions_mcp.domain.exercise.rows import CheckedRow, InstructionRow, RowRule
 from positions_mcp.domain.exercise.rules import check_instructions
 from positions_mcp.market_calendar import NewYorkCalendar
 
@@ -34,7 +34,7 @@ def check(
     ).rows[0]
 
 
-def rules(row: CheckedRow) -> list[Rule]:
+def rules(row: CheckedRow) -> list[RowRule]:
     return [finding.rule for finding in row.findings]
 
 
@@ -63,7 +63,7 @@ def test_instructions_end_at_half_past_five_or_ninety_minutes_after_an_early_clo
     assert in_time.is_valid
     assert in_time.deadline == instant
     too_late = check(day, instant)
-    assert rules(too_late) == [Rule.DEADLINE_PASSED]
+    assert rules(too_late) == [RowRule.DEADLINE_PASSED]
     assert f"{instant.astimezone(NEW_YORK):%H:%M} New York time" in too_late.findings[0].message
 
 
@@ -84,7 +84,7 @@ def test_an_earlier_deadline_can_be_configured_and_an_early_close_still_counts(
     rule = DeadlineRule(latest)
     at_the_end = new_york(f"{expiration}T{ends}")
     assert check(day, at_the_end - timedelta(seconds=1), rule=rule).is_valid
-    assert rules(check(day, at_the_end, rule=rule)) == [Rule.DEADLINE_PASSED]
+    assert rules(check(day, at_the_end, rule=rule)) == [RowRule.DEADLINE_PASSED]
 
 
 @pytest.mark.parametrize("latest", [time(17, 30, 1), time(23, 59), time(15, 0, tzinfo=NEW_YORK)])
@@ -98,7 +98,7 @@ def test_a_deadline_later_than_the_rule_or_with_a_zone_cannot_be_configured(late
 @pytest.mark.parametrize("now", ["2026-11-19T15:00", "2026-11-19T23:59:59", "2026-11-16T09:30"])
 def test_giving_up_or_contrary_advice_is_taken_on_the_expiration_day_only(kind: str, now: str) -> None:
     row = check(date(2026, 11, 20), new_york(now), kind)
-    assert rules(row) == [Rule.OFF_EXPIRY_DAY]
+    assert rules(row) == [RowRule.OFF_EXPIRY_DAY]
     assert "2026-11-20" in row.findings[0].message
 
 
@@ -106,7 +106,7 @@ def test_giving_up_or_contrary_advice_is_taken_on_the_expiration_day_only(kind: 
 def test_the_day_is_new_yorks_whatever_the_clock_says_elsewhere() -> None:
     """At 03:00 UTC it is still the evening before in New York."""
     still_thursday = datetime.fromisoformat("2026-11-20T03:00:00+00:00")
-    assert rules(check(date(2026, 11, 20), still_thursday)) == [Rule.OFF_EXPIRY_DAY]
+    assert rules(check(date(2026, 11, 20), still_thursday)) == [RowRule.OFF_EXPIRY_DAY]
     tokyo = new_york("2026-11-20T15:00").astimezone(ZoneInfo("Asia/Tokyo"))
     assert tokyo.date() == date(2026, 11, 21)
     assert check(date(2026, 11, 20), tokyo).is_valid
@@ -116,7 +116,7 @@ def test_the_day_is_new_yorks_whatever_the_clock_says_elsewhere() -> None:
 @pytest.mark.parametrize("now", ["2026-11-21T00:00", "2026-12-01T12:00"])
 @pytest.mark.parametrize("kind", ["EXERCISE", "DO_NOT_EXERCISE"])
 def test_after_the_expiration_day_the_contract_is_expired(now: str, kind: str) -> None:
-    assert rules(check(date(2026, 11, 20), new_york(now), kind)) == [Rule.EXPIRED]
+    assert rules(check(date(2026, 11, 20), new_york(now), kind)) == [RowRule.EXPIRED]
 
 
 @pytest.mark.requirement("I-03")

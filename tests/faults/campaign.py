@@ -32,10 +32,10 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.guard.batch import Checkpoint, no_checkpoint
-from positions_mcp.guard.parts import Parts
-from positions_mcp.guard.service import Guard
-from positions_mcp.guard.signatures import Hardness
+from positions_mcp.guard.approval.statements import Hardness
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.dependencies import Checkpoint, Dependencies, no_checkpoint
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
@@ -177,9 +177,9 @@ async def exchange_in(folder: Path, clock: Clock) -> AsyncIterator[PaperExchange
 
 def parts_of(
     exchange: PaperExchange, client: PositionsClient, store: Any, clock: Clock, checkpoint: Checkpoint = no_checkpoint
-) -> Parts:
+) -> Dependencies:
     """A guard's parts over one exchange and store."""
-    return Parts(
+    return Dependencies(
         mode=Mode.PAPER,
         policy=Policy(trading_enabled=True, accounts=frozenset({ACCOUNT}), halt_after=None),
         store=store,
@@ -217,12 +217,14 @@ async def approved_plan(case: Case, folder: Path, clock: Clock) -> str:
         try:
             parts = parts_of(exchange, client, store, clock)
             async with Guard(parts) as guard:
-                planned = await guard.plan_close(
+                everything = case.kind != "close_positions"
+                request = CloseRequest(
                     account_id=ACCOUNT,
-                    instruments=list(case.instruments) if case.kind == "close_positions" else None,
+                    instruments=None if everything else tuple(case.instruments),
+                    everything=everything,
                     cancel_orders=case.cancel_orders,
-                    caller=CALLER,
                 )
+                planned = await guard.plan(request, caller=CALLER)
                 operation = await guard.ask(planned.operation)
             supervisor = Supervisor(parts, hardness=Hardness(n=2**4))
             await supervisor.set_up_approver(PASSPHRASE)

@@ -32,9 +32,10 @@ from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.guard.parts import Parts
-from positions_mcp.guard.service import Guard
-from positions_mcp.guard.signatures import Hardness
+from positions_mcp.guard.approval.statements import Hardness
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import KINDS as FAULT_KINDS
 from positions_mcp.paper import PaperError, PaperExchange
@@ -73,7 +74,7 @@ class World:
     def store(self) -> SqlOperationStore:
         return open_store(self.folder / "operations.sqlite")
 
-    def parts(self, exchange: PaperExchange, client: PositionsClient, store: Any, **more: Any) -> Parts:
+    def parts(self, exchange: PaperExchange, client: PositionsClient, store: Any, **more: Any) -> Dependencies:
         return replace(parts_of(exchange, client, store, self.clock), instruction_writer=client, **more)
 
 
@@ -88,11 +89,11 @@ async def approved(world: World, exchange: PaperExchange, client: PositionsClien
                     InstructionRow(instrument="AAPL261120C00220000", instruction_type="EXERCISE", quantity="2"),
                     InstructionRow(instrument="AMD261120C00185000", instruction_type="EXERCISE", quantity="1"),
                 ]
-                planned = await guard.plan_instructions(account_id=ACCOUNT, rows=rows, caller=CALLER)
+                planned = await guard.plan(SubmitRequest(account_id=ACCOUNT, rows=tuple(rows)), caller=CALLER)
             else:
                 listed = (await client.get_position_instructions(ACCOUNT)).data
                 (wanted,) = (each.id for each in listed if each.instruction_id == "morning-2")
-                planned = await guard.plan_cancel(account_id=ACCOUNT, instruction_id=wanted, caller=CALLER)
+                planned = await guard.plan(CancelRequest(account_id=ACCOUNT, instruction_id=wanted), caller=CALLER)
             operation = await guard.ask(planned.operation)
         supervisor = Supervisor(parts, hardness=Hardness(n=2**4))
         await supervisor.set_up_approver(PASSPHRASE)

@@ -11,7 +11,7 @@ import anyio
 
 from faults.campaign import CALLER, Case, Clock, arm, client_of, exchange_in, parts_of
 from positions_mcp.domain.errors import PositionsError
-from positions_mcp.guard.service import Guard
+from positions_mcp.guard.guard import Guard
 from positions_mcp.store import open_store
 
 

@@ -16,6 +16,7 @@ from positions_mcp.domain.exercise.instructions import Instruction, InstructionR
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.operation.records import Metadata, Response
+from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
 
@@ -102,11 +103,11 @@ class ClearingDesk:
     clearing: Clearing
 
     async def plan(self, *rows: InstructionRow) -> Planned:
-        return await self.desk.guard.plan_instructions(account_id=ACCOUNT, rows=rows, caller=CALLER)
+        return await self.desk.guard.plan(SubmitRequest(account_id=ACCOUNT, rows=rows), caller=CALLER)
 
     async def plan_cancel(self, number: int) -> Planned:
-        wanted = number_of(number)
-        return await self.desk.guard.plan_cancel(account_id=ACCOUNT, instruction_id=wanted, caller=CALLER)
+        request = CancelRequest(account_id=ACCOUNT, instruction_id=number_of(number))
+        return await self.desk.guard.plan(request, caller=CALLER)
 
     async def send(self, planned: Planned) -> OperationReport:
         """Ask, and a yes in the client."""

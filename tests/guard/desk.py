@@ -14,12 +14,12 @@ from guard.exchange import ACCOUNT, CountingIds, Exchange, StandingClock, held
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.guard.batch import Checkpoint, no_checkpoint
-from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.approval.statements import Hardness
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.dependencies import Checkpoint, Dependencies, no_checkpoint
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
-from positions_mcp.guard.service import Guard
-from positions_mcp.guard.signatures import Hardness
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.store import open_store
@@ -50,20 +50,20 @@ class Desk:
     exchange: Exchange
     store: SqlOperationStore
     clock: StandingClock
-    parts: Parts
+    parts: Dependencies
     pauses: list[float] = field(default_factory=list)
 
     async def plan(
         self, *instruments: str, cancel_orders: bool = False, caller: str = CALLER, create: bool = True
     ) -> Planned:
         """Plan to close the named instruments; none named means everything."""
-        return await self.guard.plan_close(
+        request = CloseRequest(
             account_id=ACCOUNT,
-            instruments=list(instruments) or None,
+            instruments=instruments or None,
+            everything=not instruments,
             cancel_orders=cancel_orders,
-            caller=caller,
-            create=create,
         )
+        return await self.guard.plan(request, caller=caller, create=create)
 
     async def asked(self, *instruments: str, **options: Any) -> Operation:
         """A plan that has been put before a person."""
@@ -115,7 +115,7 @@ async def desk(
         pauses.append(seconds)
         clock.advance(timedelta(seconds=seconds))
 
-    parts = Parts(
+    parts = Dependencies(
         **{
             "mode": mode,
             "policy": policy,

@@ -128,11 +128,18 @@ class Exchange:
         *,
         order_ids: Sequence[OrderId] = (),
         instrument_ids: Sequence[InstrumentId] = (),
+        statuses: Sequence[OrderStatus] = (),
         since: datetime | None = None,
     ) -> tuple[Order, ...]:
         if self.orders_fail:
             raise ReadFailed("Orders cannot be read.")
-        found = tuple(o for o in self.orders.values() if not instrument_ids or o.instrument_id in instrument_ids)
+        found = tuple(
+            order
+            for order in self.orders.values()
+            if (not instrument_ids or order.instrument_id in instrument_ids)
+            and (not order_ids or order.id in order_ids)
+            and (not statuses or order.status in statuses)
+        )
         self._something_happens()
         return found
 

@@ -23,7 +23,7 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.domain.portfolio.exposure import exposed
-from positions_mcp.guard.verdict import Rule
+from positions_mcp.guard.policy.findings import Rule
 
 CALL_195 = "AAPL280121C00195000"
 SHARES, SHORT, LONG = 1, 2, 3

@@ -17,11 +17,11 @@ from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.endorsement import succeeds
-from positions_mcp.guard import signatures
-from positions_mcp.guard.approvals import ApprovalCheck
-from positions_mcp.guard.ladder import Rung
-from positions_mcp.guard.service import Guard, Wait
-from positions_mcp.guard.signatures import Hardness, new_approver
+from positions_mcp.guard.approval import statements
+from positions_mcp.guard.approval.check import ApprovalCheck
+from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.statements import Hardness, new_approver
+from positions_mcp.guard.guard import Guard, Wait
 
 DESK_ONLY = Policy(**{**POLICY.model_dump(), "channel": Channel.DESK})
 
@@ -146,8 +146,8 @@ async def test_a_signature_is_good_for_one_plan_one_time_and_one_key(tmp_path: P
         one, two = (await it.plan("AAPL")).operation.plan, (await it.plan("TSLA")).operation.plan
         now = it.clock.now()
         until = now + timedelta(seconds=60)
-        decision = signatures.sign(approver, PASSPHRASE, one, channel=Channel.DESK, now=now, until=until)
-        signatures.verify(approver, one, decision)
+        decision = statements.sign(approver, PASSPHRASE, one, channel=Channel.DESK, now=now, until=until)
+        statements.verify(approver, one, decision)
         wrong: list[tuple[Any, Any, Any]] = [
             (approver, two, decision),
             (approver, one.changed(account_id=7), decision),
@@ -160,7 +160,7 @@ async def test_a_signature_is_good_for_one_plan_one_time_and_one_key(tmp_path: P
         ]
         for key, plan, signed in wrong:
             with pytest.raises(Refused):
-                signatures.verify(key, plan, signed)
+                statements.verify(key, plan, signed)
 
 
 @pytest.mark.requirement("G-01", "G-02")
@@ -317,7 +317,7 @@ async def test_neither_a_running_nor_a_new_server_accepts_an_approver_that_the_o
         forged = forge_approver(it)
         operation = await it.asked("TSLA")
         until = it.clock.now() + timedelta(seconds=60)
-        stolen = signatures.sign(
+        stolen = statements.sign(
             forged, "the thief's passphrase", operation.plan, channel=Channel.DESK, now=it.clock.now(), until=until
         )
         it.store.decide(stolen, it.clock.now())
@@ -337,7 +337,7 @@ async def test_a_running_server_remembers_its_approver_although_the_whole_store_
         await it.supervisor.set_up_approver(PASSPHRASE)
         assert await check.approver() == it.store.approver()
         await thief.supervisor.set_up_approver("the thief's passphrase")
-        check._parts = thief.parts
+        check._deps = thief.parts
         with pytest.raises(Refused, match="replaced without"):
             await check.approver()
 

@@ -12,7 +12,7 @@ from guard.exchange import held, instrument, raising
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.verdict import Rule
+from positions_mcp.guard.policy.findings import Rule
 
 STRICT = Policy(
     **{

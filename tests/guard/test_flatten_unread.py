@@ -13,9 +13,9 @@ from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.plan import HeldTarget
 from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.guard.policy.findings import Rule
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.supervisor import Flattening
-from positions_mcp.guard.verdict import Rule
 
 
 async def plan(it: Desk, *instruments: str) -> Flattening:

@@ -15,8 +15,8 @@ from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.guard.guard import Wait
 from positions_mcp.guard.reports import OperationReport
-from positions_mcp.guard.service import Wait
 
 
 async def unknown(it: Desk, *instruments: str, effect: bool, **options: Any) -> OperationReport:

@@ -14,8 +14,8 @@ from guard.exchange import held, instrument, raising
 from positions_mcp.domain.enums import InstructionStatus, SecurityType
 from positions_mcp.domain.errors import InvalidBatch, InvalidInput, OutcomeUnknown
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.ladder import Rung
-from positions_mcp.guard.verdict import Rule, Severity, Verdict
+from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.policy.findings import Rule, Severity, Verdict
 
 
 def rules(verdict: Verdict | None) -> list[Rule]:

@@ -19,6 +19,7 @@ from positions_mcp.domain.errors import NothingSent, OutcomeUnknown, Refused, Re
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.guard.exercising.request import SubmitRequest
 from positions_mcp.guard.reports import OperationReport
 
 BOTH = (row(CALL_220, quantity=2, key="k-1"), row(PUT_220, "DO_NOT_EXERCISE", 3, key="k-2"))
@@ -249,5 +250,7 @@ async def test_an_operation_of_one_caller_is_not_anothers(tmp_path: Path) -> Non
         plan = (await it.plan(row(CALL_220))).operation
         with pytest.raises(Refused):
             await it.desk.guard.continue_plan(plan.operation_id, caller="somebody else")
-        again = await it.desk.guard.continue_plan(plan.operation_id, caller=CALLER, rows=[row(CALL_220)])
+        again = await it.desk.guard.continue_plan(
+            plan.operation_id, SubmitRequest(rows=(row(CALL_220),)), caller=CALLER
+        )
         assert again.operation == plan

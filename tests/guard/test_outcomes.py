@@ -23,7 +23,7 @@ from positions_mcp.domain.errors import (
     RequestRejected,
 )
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.verdict import Rule
+from positions_mcp.guard.policy.findings import Rule
 from positions_mcp.tools._reports import summary_of
 
 UNKNOWN = OutcomeUnknown("the connection dropped", request_id="req-7")

@@ -16,11 +16,12 @@ from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.guard import Guard
+from positions_mcp.guard.policy.findings import Rule
 from positions_mcp.guard.reports import OperationReport
-from positions_mcp.guard.service import Guard
 from positions_mcp.guard.supervisor import Supervisor
-from positions_mcp.guard.verdict import Rule
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperExchange
 from positions_mcp.store import open_store
@@ -37,7 +38,7 @@ async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, Supervisor, PaperE
         async def sleep(seconds: float) -> None:
             pauses.append(seconds)
 
-        parts = Parts(
+        parts = Dependencies(
             mode=Mode.PAPER,
             policy=NO_HALT,
             store=store,
@@ -61,9 +62,10 @@ async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, Supervisor, PaperE
 
 async def close(guard: Guard, supervisor: Supervisor, *instruments: str) -> OperationReport:
     """Through the desk: the price behind some short options of the scenario is not known."""
-    planned = await guard.plan_close(
-        account_id=ACCOUNT, instruments=list(instruments) or None, cancel_orders=True, caller=CALLER
+    request = CloseRequest(
+        account_id=ACCOUNT, instruments=instruments or None, everything=not instruments, cancel_orders=True
     )
+    planned = await guard.plan(request, caller=CALLER)
     assert planned.verdict is not None
     assert not planned.verdict.is_refused, planned.verdict.shown
     operation = await guard.ask(planned.operation)
@@ -131,7 +133,6 @@ async def test_a_close_is_followed_to_flat_on_the_paper_exchange(tmp_path: Path)
 async def test_the_covers_of_the_demo_scenario_are_not_sold_away(tmp_path: Path) -> None:
     async with guarded(tmp_path) as (guard, _, _exchange):
         for cover in ("AAPL", "SPY261218P00600000"):
-            planned = await guard.plan_close(
-                account_id=ACCOUNT, instruments=[cover], cancel_orders=False, caller=CALLER
-            )
+            request = CloseRequest(account_id=ACCOUNT, instruments=(cover,))
+            planned = await guard.plan(request, caller=CALLER)
             assert [finding.rule for finding in planned.verdict.refusals] == [Rule.UNCOVERED]

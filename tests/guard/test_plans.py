@@ -19,9 +19,10 @@ from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.errors import InvalidInput, Refused, UnknownInstrument, UnsafeIdentifier
 from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.guard.planning import short_id
-from positions_mcp.guard.question import question
-from positions_mcp.guard.verdict import Rule
+from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.planner import short_id
+from positions_mcp.guard.policy.findings import Rule
 
 LOCKED = (
     "Warning: 60 of 100 AAPL are locked by open orders, which stay: at most 40 can be closed. "
@@ -215,33 +216,27 @@ async def test_a_plan_id_alone_is_enough_and_the_same_arguments_may_come_with_it
     async with desk(tmp_path) as it:
         plan_id = (await it.plan("AAPL", "TSLA")).operation.operation_id
         assert (await it.guard.continue_plan(plan_id, caller=CALLER)).operation.operation_id == plan_id
-        await it.guard.continue_plan(
-            plan_id,
-            caller=CALLER,
-            kind=Kind.CLOSE_POSITIONS,
-            account_id=ACCOUNT,
-            instruments=["tsla", "AAPL"],
-            cancel_orders=False,
-        )
+        same = CloseRequest(account_id=ACCOUNT, instruments=("tsla", "AAPL"), cancel_orders=False)
+        assert (await it.guard.continue_plan(plan_id, same, caller=CALLER)).operation.operation_id == plan_id
 
 
 @pytest.mark.requirement("G-01", "G-02")
 @pytest.mark.parametrize(
     "contradiction",
     [
-        {"kind": Kind.CLOSE_ALL_POSITIONS},
+        {"everything": True},
         {"account_id": 19817},
         {"cancel_orders": True},
-        {"instruments": ["AAPL"]},
-        {"instruments": ["AAPL", "MSFT"]},
-        {"instruments": ["AAPL", "TSLA", "MSFT"]},
+        {"instruments": ("AAPL",)},
+        {"instruments": ("AAPL", "MSFT")},
+        {"instruments": ("AAPL", "TSLA", "MSFT")},
     ],
 )
 async def test_an_argument_that_contradicts_the_plan_is_an_error(tmp_path: Path, contradiction: dict[str, Any]) -> None:
     async with desk(tmp_path) as it:
         plan_id = (await it.plan("AAPL", "TSLA")).operation.operation_id
         with pytest.raises(InvalidInput, match="says"):
-            await it.guard.continue_plan(plan_id, caller=CALLER, **contradiction)
+            await it.guard.continue_plan(plan_id, CloseRequest(**contradiction), caller=CALLER)
 
 
 @pytest.mark.requirement("G-02")
@@ -321,14 +316,14 @@ async def test_a_flat_position_and_an_empty_account_have_nothing_to_close(tmp_pa
         with pytest.raises(InvalidInput, match="holds nothing"):
             await it.plan()
         with pytest.raises(InvalidInput):
-            await it.guard.plan_close(account_id=ACCOUNT, instruments=[], cancel_orders=False, caller=CALLER)
+            await it.guard.plan(CloseRequest(account_id=ACCOUNT, instruments=()), caller=CALLER)
 
 
 async def test_an_account_that_is_not_configured_is_not_even_read(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         it.exchange.reads_fail = True
         with pytest.raises(InvalidInput, match="19816"):
-            await it.guard.plan_close(account_id=7, instruments=None, cancel_orders=False, caller=CALLER)
+            await it.guard.plan(CloseRequest(account_id=7, everything=True), caller=CALLER)
 
 
 @pytest.mark.requirement("G-12", "G-13")

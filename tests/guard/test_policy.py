@@ -13,8 +13,8 @@ from positions_mcp.domain.errors import NothingSent, Refused
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.ladder import Rung
-from positions_mcp.guard.verdict import Rule, Severity, Verdict
+from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.policy.findings import Rule, Severity, Verdict
 
 
 def limited(**changes: object) -> Policy:

@@ -106,7 +106,7 @@ async def test_a_book_that_cannot_be_read_again_sends_nothing(tmp_path: Path) ->
         async def fail(name: str, _: str) -> None:
             it.exchange.reads_fail = name == "claimed"
 
-        object.__setattr__(it.guard._executor._means, "checkpoint", fail)
+        object.__setattr__(it.guard._executor._deps, "checkpoint", fail)
         report = await say_yes(it, operation)
         assert report.state is OperationState.LAPSED
         assert "could not be read again" in report.reason

@@ -34,7 +34,7 @@ def add_a_column(connection: Connection) -> None:
 
 def test_importing_the_store_and_the_guard_loads_no_database_and_no_cryptography() -> None:
     code = (
-        "import sys, positions_mcp.store, positions_mcp.guard.service, positions_mcp.guard.supervisor;"
+        "import sys, positions_mcp.store, positions_mcp.guard.guard, positions_mcp.guard.supervisor;"
         "print({'sqlalchemy', 'cryptography', 'httpx', 'sqlite3'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from positions_mcp.guard.service import Guard
 
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli.composition import guard_parts, open_venue
@@ -20,7 +21,6 @@ from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.operation.supervision import JournalEntry
-from positions_mcp.guard.service import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import Settings, load

@@ -27,8 +27,8 @@ from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.records import Response
-from positions_mcp.guard.parts import Parts
-from positions_mcp.guard.service import Guard
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.guard import Guard
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.ports import GatheringT, OnPage, OperationStore, OrderWriter
 from positions_mcp.server import build_server
@@ -129,7 +129,7 @@ class Shelf:
 
 
 def deps_over(shelf: Shelf, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER) -> Deps:
-    """Parts whose broker is `shelf`."""
+    """Dependencies whose broker is `shelf`."""
     return Deps(
         mode=mode,
         accounts=tuple(map(AccountId, accounts)),
@@ -149,7 +149,7 @@ def deps_over(shelf: Shelf, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode 
 def guard_over(shelf: Shelf, *, accounts: Sequence[int], mode: Mode) -> Guard:
     """A guard with a store of its own, made when it is first used, and nothing it could send to."""
     place = Path(tempfile.gettempdir()) / f"positions-mcp-{uuid.uuid4()}" / "operations.sqlite"
-    parts = Parts(
+    parts = Dependencies(
         mode=mode,
         policy=Policy(trading_enabled=True, accounts=frozenset(map(AccountId, accounts))),
         store=cast("OperationStore", LateStore(lambda: open_store(place))),

@@ -24,8 +24,8 @@ from positions_mcp.ports import Clock, Neighbours
 from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:
-    from positions_mcp.guard.parts import Parts
-    from positions_mcp.guard.service import Guard
+    from positions_mcp.guard.dependencies import Dependencies
+    from positions_mcp.guard.guard import Guard
     from positions_mcp.paper.exchange import PaperExchange
     from positions_mcp.ports import OperationStore
     from positions_mcp.store.operations import SqlOperationStore
@@ -110,10 +110,10 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
 
     At the end a request in flight finishes and is journalled, and the rest of its batch is not sent.
     """
-    from positions_mcp.guard.service import Guard
+    from positions_mcp.guard.guard import Guard
 
     store = LateStore(lambda: _open_store(settings))
-    parts = guard_parts(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
+    parts = guard_dependencies(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
     try:
         async with Guard(parts) as guard:
             yield guard
@@ -135,18 +135,18 @@ def open_operations(settings: Settings) -> Iterator[SqlOperationStore]:
         store.close()
 
 
-def guard_parts(
+def guard_dependencies(
     settings: Settings,
     client: PositionsClient,
     market_clock: Clock,
     store: OperationStore,
     *,
     real_time: Clock | None = None,
-) -> Parts:
+) -> Dependencies:
     """What the guard is built of: the venue's client and clock, the store, the configured limits and real time."""
-    from positions_mcp.guard.parts import Parts
+    from positions_mcp.guard.dependencies import Dependencies
 
-    return Parts(
+    return Dependencies(
         mode=settings.mode,
         policy=settings.policy,
         store=store,

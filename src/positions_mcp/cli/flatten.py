@@ -16,7 +16,7 @@ import anyio
 
 from positions_mcp.cli.emergency import NotJournalled, flatten_on_record
 from positions_mcp.cli.options import add_settings_options, seconds, whole_number
-from positions_mcp.cli.record import Record, account_parts, on_error, os_user, settings_for
+from positions_mcp.cli.record import Record, account_dependencies, on_error, os_user, settings_for
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
@@ -24,8 +24,8 @@ from positions_mcp.domain.errors import Refused, StoreUnavailable
 from positions_mcp.domain.ids import account_id
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.reports import OperationReport, report
-from positions_mcp.guard.service import Guard
 from positions_mcp.guard.supervisor import Flattening, Supervisor
 from positions_mcp.settings import Settings
 
@@ -98,7 +98,7 @@ def _nothing_was_sent() -> Iterator[None]:
 
 
 async def _plan(record: Record, settings: Settings, arguments: argparse.Namespace) -> Flattening:
-    async with account_parts(settings, record.store) as parts:
+    async with account_dependencies(settings, record.store) as parts:
         plan = partial(Supervisor(parts).plan_flatten, by=os_user())
         return await plan(account_id(arguments.account), arguments.symbols or None)
 
@@ -125,7 +125,7 @@ def _ask(terminal: Terminal, record: Record, settings: Settings, flattening: Fla
 async def _send(
     record: Record, settings: Settings, flattening: Flattening, passphrase: str, typed_account: str
 ) -> OperationReport:
-    async with account_parts(settings, record.store) as parts:
+    async with account_dependencies(settings, record.store) as parts:
         return await Supervisor(parts).flatten(flattening, passphrase, typed_account=typed_account)
 
 
@@ -133,7 +133,7 @@ async def _follow(
     terminal: Terminal, record: Record, settings: Settings, done: OperationReport, seconds: float
 ) -> OperationReport:
     """Say what is left as it changes, until nothing more happens by itself or the time is over."""
-    async with account_parts(settings, record.store) as parts:
+    async with account_dependencies(settings, record.store) as parts:
         guard = Guard(parts)
         with anyio.move_on_after(seconds):
             while _is_moving(record.operation(done.operation_id)):

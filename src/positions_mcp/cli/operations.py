@@ -14,7 +14,7 @@ from positions_mcp.cli.words import instant, operation_text, paragraph, table
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.supervision import JournalEntry
-from positions_mcp.guard.question import question
+from positions_mcp.guard.approval.question import question
 from positions_mcp.guard.reports import report
 
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.composition import guard_parts, open_operations, open_venue
+from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import quoted
-from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.settings import AccountsNotNamed, Settings, load
@@ -78,9 +78,9 @@ class Record:
         """Mode, account and place: the first line of what is said of an operation."""
         return f"{operation.plan.mode.shown} account {operation.account_id}, {self.place}"
 
-    def _parts(self, mode: Mode) -> Parts:
+    def _parts(self, mode: Mode) -> Dependencies:
         clock, nowhere = SystemClock(), _Unconnected()
-        return Parts(
+        return Dependencies(
             mode=mode,
             policy=self.settings.policy,
             store=self.store,
@@ -133,11 +133,11 @@ def settings_for(arguments: argparse.Namespace, account_id: AccountId, *, mode: 
 
 
 @asynccontextmanager
-async def account_parts(settings: Settings, store: SqlOperationStore) -> AsyncIterator[Parts]:
+async def account_dependencies(settings: Settings, store: SqlOperationStore) -> AsyncIterator[Dependencies]:
     """The guard's parts with the account behind them: the live API, or the paper exchange in this process."""
     with open_venue(settings) as venue:
         async with venue.connect() as client:
-            yield guard_parts(settings, client, venue.clock, store)
+            yield guard_dependencies(settings, client, venue.clock, store)
 
 
 @contextmanager

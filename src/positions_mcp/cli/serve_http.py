@@ -22,7 +22,7 @@ from positions_mcp.domain.text import label
 from positions_mcp.settings import Settings
 
 if TYPE_CHECKING:
-    from positions_mcp.guard.service import Guard
+    from positions_mcp.guard.guard import Guard
     from positions_mcp.server import PositionsServer
     from positions_mcp.tools._deps import Deps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from positions_mcp.cli.record import Record, account_parts, settings_for
+from positions_mcp.cli.record import Record, account_dependencies, settings_for
 from positions_mcp.cli.words import instant, order_text
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError, UpstreamError
@@ -12,9 +12,9 @@ from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Target
 from positions_mcp.domain.text import label
-from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.reports import OperationReport, report
-from positions_mcp.guard.service import Guard
 
 _MOST_SHOWN = 12
 
@@ -25,7 +25,7 @@ async def followed(record: Record, arguments: argparse.Namespace, operation: Ope
         return report(operation, SystemClock().now())
     try:
         settings = settings_for(arguments, operation.account_id, mode=operation.plan.mode)
-        async with account_parts(settings, record.store) as parts:
+        async with account_dependencies(settings, record.store) as parts:
             return await Guard(parts).operation(operation.operation_id)
     except ConfigurationError as error:
         return report(operation, SystemClock().now(), not_followed=f"The account was not read: {error}")
@@ -37,13 +37,13 @@ async def evidence(
     """For each row, by position, what the account shows of its instrument: holding, orders, instructions."""
     try:
         settings = settings_for(arguments, operation.account_id, mode=operation.plan.mode)
-        async with account_parts(settings, record.store) as parts:
+        async with account_dependencies(settings, record.store) as parts:
             return {row.position: await _shown(parts, operation, row) for row in rows}
     except (ConfigurationError, UpstreamError) as error:
         return {row.position: [f"The account was not read: {error}"] for row in rows}
 
 
-async def _shown(parts: Parts, operation: Operation, row: Row) -> list[str]:
+async def _shown(parts: Dependencies, operation: Operation, row: Row) -> list[str]:
     target = operation.plan.targets[row.position]
     book = await parts.positions.read_book(operation.account_id)
     held = book.by_id.get(target.instrument_id)
@@ -57,7 +57,7 @@ async def _shown(parts: Parts, operation: Operation, row: Row) -> list[str]:
     return [*said, *await _instructions(parts, operation, target)]
 
 
-async def _orders(parts: Parts, operation: Operation, target: Target) -> list[str]:
+async def _orders(parts: Dependencies, operation: Operation, target: Target) -> list[str]:
     if parts.orders is None:
         return ["Orders cannot be read here."]
     try:
@@ -72,7 +72,7 @@ async def _orders(parts: Parts, operation: Operation, target: Target) -> list[st
     return lines[-_MOST_SHOWN:] or [f"No order for {target.symbol} is listed."]
 
 
-async def _instructions(parts: Parts, operation: Operation, target: Target) -> list[str]:
+async def _instructions(parts: Dependencies, operation: Operation, target: Target) -> list[str]:
     if parts.instructions is None:
         return ["Instructions cannot be read here."]
     try:

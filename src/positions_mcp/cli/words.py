@@ -11,7 +11,7 @@ from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import SentOrder
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import clean
-from positions_mcp.guard.reports import OperationReport, RowReport
+from positions_mcp.guard.reports import OperationReport, TargetReport
 
 WIDTH = 100
 _LONGEST_LINE = 2_000
@@ -88,6 +88,6 @@ def order_text(order: SentOrder) -> str:
     return f"{order.status}{size}{price}{until}"
 
 
-def _cells(row: RowReport) -> tuple[str, ...]:
+def _cells(row: TargetReport) -> tuple[str, ...]:
     left = "-" if row.instruction_id else "not read" if row.residual is None else plain(row.residual)
     return row.symbol, row.state, row.planned, left, ", ".join(map(order_text, row.orders)) or "-"

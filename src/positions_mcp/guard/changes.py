@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.parts import Parts
-from positions_mcp.guard.watching import Watcher
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.reconcile import Reconciler
 
 _MOST_ENTRIES = 1000
 
@@ -13,13 +13,13 @@ _MOST_ENTRIES = 1000
 class ChangeFeed:
     """Reads the end of the journal, in which every change is an entry."""
 
-    def __init__(self, parts: Parts, watcher: Watcher) -> None:
-        self._parts = parts
-        self._watcher = watcher
+    def __init__(self, deps: Dependencies, reconciler: Reconciler) -> None:
+        self._deps = deps
+        self._reconciler = reconciler
 
     async def newest(self) -> int:
         """The number of the latest change; 0 where there is none. Raises StoreUnavailable."""
-        last = await in_thread(self._parts.store.journal, limit=1)
+        last = await in_thread(self._deps.store.journal, limit=1)
         return last[-1].sequence if last else 0
 
     async def since(self, number: int) -> tuple[int, tuple[Operation, ...]]:
@@ -30,18 +30,18 @@ class ChangeFeed:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        await self._watcher.note_time()
+        await self._reconciler.note_time()
         newest = await self.newest()
         if newest <= number:
             return newest, ()
-        entries = await in_thread(self._parts.store.journal, limit=min(newest - number, _MOST_ENTRIES))
+        entries = await in_thread(self._deps.store.journal, limit=min(newest - number, _MOST_ENTRIES))
         changed = dict.fromkeys(entry.operation_id for entry in entries if entry.operation_id is not None)
-        found = [await in_thread(self._parts.store.operation, operation_id) for operation_id in changed]
-        return newest, tuple(each for each in found if each is not None and each.plan.mode is self._parts.mode)
+        found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in changed]
+        return newest, tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)
 
     async def may_see(self, operation_id: str, caller: str | None) -> bool:
         """Whether there is such an operation, and it is this caller's; None sees everybody's."""
-        operation = await in_thread(self._parts.store.operation, operation_id)
-        if operation is None or operation.plan.mode is not self._parts.mode:
+        operation = await in_thread(self._deps.store.operation, operation_id)
+        if operation is None or operation.plan.mode is not self._deps.mode:
             return False
         return caller in (None, operation.plan.caller)

@@ -9,7 +9,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.supervision import Halt, StoreStatus
-from positions_mcp.guard.parts import Parts
+from positions_mcp.guard.dependencies import Dependencies
 
 
 class Use(Frozen):
@@ -33,24 +33,24 @@ class GuardStatus(Frozen):
     store: StoreStatus
 
 
-def overview(parts: Parts) -> GuardStatus:
+def overview(deps: Dependencies) -> GuardStatus:
     """The status now. Blocking."""
-    store = parts.store
+    store = deps.store
     return GuardStatus(
-        policy=parts.policy,
-        use=tuple(_use(parts, account_id) for account_id in sorted(parts.policy.accounts)),
+        policy=deps.policy,
+        use=tuple(_use(deps, account_id) for account_id in sorted(deps.policy.accounts)),
         halt=store.halt(),
         approver_set=store.approver() is not None,
         store=store.status(),
     )
 
 
-def _use(parts: Parts, account_id: AccountId) -> Use:
-    unfinished = parts.store.unfinished(parts.mode, account_id)
+def _use(deps: Dependencies, account_id: AccountId) -> Use:
+    unfinished = deps.store.unfinished(deps.mode, account_id)
     doubtful = [op for op in unfinished if any(row.is_in_doubt or row.lease for row in op.rows)]
     return Use(
         account_id=account_id,
-        used_today=parts.store.used(parts.mode, account_id, new_york_day(parts.market_clock.now())),
+        used_today=deps.store.used(deps.mode, account_id, new_york_day(deps.market_clock.now())),
         in_doubt=tuple(op.operation_id for op in doubtful),
         following=tuple(op.operation_id for op in unfinished if op not in doubtful),
     )

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass
 
-from positions_mcp.domain.errors import InvalidInput, Refused
-from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Kind, Plan, Target, request_key
-from positions_mcp.domain.text import label
+from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.guard.account import Account, AccountReader
 from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.facts import Facts
-from positions_mcp.guard.parts import Parts
-from positions_mcp.guard.planning import checked_name, draft_close
-from positions_mcp.guard.rules import judge
-from positions_mcp.guard.staleness import compare_closes
-from positions_mcp.guard.verdict import Verdict
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.kind import Draft, PlanRequest, account_of, agree
+from positions_mcp.guard.kinds import kinds_of
+from positions_mcp.guard.policy.findings import Verdict
+from positions_mcp.guard.policy.rules import judge
 
-_EVERYTHING = "*"
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: no letter looks like a digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,74 +29,67 @@ class Planned:
 
 
 class Planner:
-    """Makes and finds plans."""
+    """Makes and finds plans of every kind."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._kinds = kinds_of(deps)
+        self._accounts = AccountReader(deps)
 
-    async def plan_close(
-        self, account_id: AccountId, instruments: Sequence[str] | None, cancel_orders: bool, caller: str
-    ) -> Planned:
-        """A plan as `Guard.plan_close` has it, with `create`."""
-        parts = self._parts
-        key = self._key(account_id, instruments, cancel_orders, caller)
-        facts = await parts.facts().read(account_id)
-        now = parts.clock.now()
-        plan, verdict = draft_close(
-            policy=parts.policy,
-            facts=facts,
-            mode=parts.mode,
-            account_id=account_id,
-            instruments=instruments,
-            cancel_orders=cancel_orders,
-            caller=caller,
-            market=parts.calendar.state_at(parts.market_clock.now()),
-            now=now,
-            new_id=parts.ids.new(),
-        )
-        supersede = await self._outdated(key, plan, facts)
-        operation = await in_thread(parts.store.add_plan, plan, key, now, supersede=supersede)
-        if operation.plan is not plan and operation.plan != plan:
-            verdict = judge(parts.policy, operation.plan, facts)
+    async def plan(self, request: PlanRequest, caller: str) -> Planned:
+        """A plan as `Guard.plan` has it, with `create`."""
+        key = self._key(request, caller)
+        account = await self._accounts.to_decide(account_of(request), request.kind)
+        plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
+        now, supersede = plan.created_at, await self._outdated(key, plan, account)
+        operation = await in_thread(self._deps.store.add_plan, plan, key, now, supersede=supersede)
+        if operation.operation_id != plan.plan_id:
+            verdict = self._judge(operation.plan, account)
         return Planned(operation, verdict)
 
-    async def find_close(
-        self, account_id: AccountId, instruments: Sequence[str] | None, cancel_orders: bool, caller: str
-    ) -> Planned:
+    async def find(self, request: PlanRequest, caller: str) -> Planned:
         """The newest plan of these arguments, whatever became of it. Raises Refused where there is none."""
-        key = self._key(account_id, instruments, cancel_orders, caller)
-        operation = await in_thread(self._parts.store.latest, key)
+        operation = await in_thread(self._deps.store.latest, self._key(request, caller))
         if operation is None:
             raise Refused("There is no plan of these arguments to continue.", hint="Nothing was sent. Plan again.")
         return Planned(operation, None)
 
-    async def continue_plan(
-        self,
-        plan_id: str,
-        *,
-        caller: str,
-        kind: Kind | None,
-        account_id: AccountId | None,
-        instruments: Sequence[str] | None,
-        cancel_orders: bool | None,
-        judged: bool,
-    ) -> Planned:
+    async def continue_plan(self, plan_id: str, request: PlanRequest | None, *, caller: str, judged: bool) -> Planned:
         """A plan as `Guard.continue_plan` has it."""
-        operation = await self._parts.operation(plan_id)
+        operation = await self._deps.operation(plan_id)
         plan = operation.plan
         self.check_caller(operation, caller)
-        self._parts.check_account(plan.account_id)
+        self._deps.check_account(plan.account_id)
         if plan.flatten:
             raise Refused(f"Plan {plan_id} belongs to a person at a terminal.")
-        agree("account_id", account_id, plan.account_id, plan)
-        agree("the tool", kind, plan.kind, plan)
-        agree("cancel_orders", cancel_orders, plan.cancel_orders, plan)
-        if instruments is not None:
-            _agree_on_instruments(instruments, plan)
+        if request is not None:
+            agree("account_id", request.account_id, plan.account_id, plan)
+            agree("the tool", request.kind, plan.kind, plan)
+            self._kinds[plan.kind].agree(request, plan)
         if not judged or not operation.stage.is_open:
             return Planned(operation, None)
-        facts = await self._parts.facts().read(plan.account_id, plan.kind)
-        return Planned(operation, judge(self._parts.policy, plan, facts))
+        return Planned(operation, self._judge(plan, await self._accounts.to_decide(plan.account_id, plan.kind)))
+
+    def frozen(
+        self, request: PlanRequest, draft: Draft, account: Account, caller: str, *, flatten: bool = False
+    ) -> tuple[Plan, Verdict]:
+        """The plan of a draft, and what policy says of it. `flatten` where a person at a terminal asks for it."""
+        deps, now = self._deps, self._deps.clock.now()
+        plan = Plan(
+            plan_id=short_id(deps.ids.new()),
+            mode=deps.mode,
+            account_id=account_of(request),
+            kind=request.kind,
+            caller=caller,
+            targets=draft.targets,
+            cancel_orders=draft.cancel_orders,
+            session=draft.session,
+            created_at=now,
+            expires_at=now + deps.policy.plan_lifetime,
+            flatten=flatten,
+        )
+        verdict = self._judge(plan, account)
+        return plan.changed(warnings=(*draft.warnings, *verdict.warnings)), verdict
 
     def check_caller(self, operation: Operation, caller: str) -> None:
         """Raise Refused unless the operation is this caller's."""
@@ -107,59 +98,26 @@ class Planner:
                 f"Operation {operation.operation_id} was planned by another caller.", hint="Nothing was sent."
             )
 
-    def _key(self, account_id: AccountId, instruments: Sequence[str] | None, cancel_orders: bool, caller: str) -> str:
-        require_caller(caller)
-        self._parts.check_account(account_id)
-        names = [_EVERYTHING] if instruments is None else [folded(checked_name(name)) for name in instruments]
-        return request_key(
-            caller=caller,
-            mode=self._parts.mode,
-            account_id=account_id,
-            kind=Kind.CLOSE_ALL_POSITIONS if instruments is None else Kind.CLOSE_POSITIONS,
-            targets=names,
-            cancel_orders=cancel_orders,
-        )
+    def _key(self, request: PlanRequest, caller: str) -> str:
+        if not caller:
+            raise Refused("Caller not authenticated.", hint="Over HTTP, a caller needs a token to send anything.")
+        self._deps.check_account(account_of(request))
+        return self._kinds[request.kind].key(request, caller)
 
-    async def _outdated(self, key: str, fresh: Plan, facts: Facts) -> str | None:
-        """The open plan of the same arguments, where the book has moved on since."""
-        found = await in_thread(self._parts.store.latest, key)
+    def _judge(self, plan: Plan, account: Account) -> Verdict:
+        return judge(self._deps.policy, plan, account, self._kinds[plan.kind].findings(plan, account))
+
+    async def _outdated(self, key: str, fresh: Plan, account: Account) -> str | None:
+        """The open plan of the same arguments, where what it says no longer holds."""
+        found = await in_thread(self._deps.store.latest, key)
         if found is None or not found.stage.is_open:
             return None
-        comparison = compare_closes(found.plan, facts, self._parts.policy.tolerance)
-        same = [t.order_quantity for t in found.plan.closes] == [t.order_quantity for t in fresh.closes]
-        return None if comparison.is_unchanged and same else found.operation_id
+        same = found.plan.target_key == fresh.target_key
+        holds = same and self._kinds[fresh.kind].compare(found.plan, account).is_unchanged
+        return None if holds else found.operation_id
 
 
-def require_caller(caller: str) -> None:
-    """Raise Refused where nobody is known to be asking."""
-    if not caller:
-        raise Refused("Nobody is known to be asking.", hint="Over HTTP, a caller needs a token to send anything.")
-
-
-def folded(name: str) -> str:
-    """The same for every way of writing one instrument's symbol."""
-    contract = parse_option_symbol(name)
-    return contract.compact if contract else name.strip().upper()
-
-
-def agree(what: str, given: object, planned: object, plan: Plan) -> None:
-    """Raise InvalidInput where an argument was given and says something else than the plan."""
-    if given is not None and given != planned:
-        raise InvalidInput(
-            f"{what} says {given}, and plan {plan.plan_id} says {planned}.",
-            hint="Nothing was sent. Give plan_id alone, or the arguments it was made with.",
-        )
-
-
-def _agree_on_instruments(instruments: Sequence[str], plan: Plan) -> None:
-    named = [next((t for t in plan.targets if _is_called(t, name)), None) for name in instruments]
-    for name, target in zip(instruments, named, strict=True):
-        if target is None:
-            agree("instruments", label(name), "otherwise", plan)
-    if len({target.instrument_id for target in named if target}) != len(plan.targets):
-        agree("instruments", f"{len(instruments)} names", f"{len(plan.targets)} targets", plan)
-
-
-def _is_called(target: Target, name: str) -> bool:
-    wanted = folded(name)
-    return wanted in (folded(target.symbol), target.instrument_id.upper())
+def short_id(new_id: str) -> str:
+    """An operation's id, short enough to be typed at a terminal: `op-` and ten letters and digits (50 bits)."""
+    number = int.from_bytes(hashlib.sha256(new_id.encode()).digest()[:8], "big")
+    return "op-" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 50, 5))

@@ -9,22 +9,13 @@ from decimal import Decimal
 
 from positions_mcp.domain.batch.rows import BatchReport
 from positions_mcp.domain.ids import AccountId, InstructionId
-from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
-from positions_mcp.domain.operation.plan import (
-    CancelTarget,
-    CloseTarget,
-    Frozen,
-    HeldTarget,
-    InstructionTarget,
-    Kind,
-    Mode,
-    Target,
-)
+from positions_mcp.domain.operation.plan import Frozen, Kind, Mode
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.closes import DEVIATED_BY
-from positions_mcp.guard.instruction_following import batch_of
-from positions_mcp.guard.targets import traded_value
+from positions_mcp.guard.closing.answer import DEVIATED_BY
+from positions_mcp.guard.exercising.follow import batch_of
+from positions_mcp.guard.kind import RowWords
+from positions_mcp.guard.kinds import WORDS
 
 _GRAVEST_FIRST = (RowState.DEVIATED, RowState.UNKNOWN, RowState.SENDING, RowState.REJECTED)
 
@@ -46,30 +37,13 @@ _NEXT = {
     "only a person can conclude that it did not (positions-mcp operations settle).",
     OperationState.RECONCILED: "An unknown outcome was settled: see each row.",
 }
-
-
-_NEXT_OF_INSTRUCTIONS = {
-    OperationState.SUBMITTED: "Sent is not accepted: follow it with get_operation.",
-    OperationState.CLOSED: "Clearing has accepted every row. Nothing more to do.",
-    OperationState.PARTIAL: "Not every row stands as asked: see each row.",
-    OperationState.REJECTED: "No row was taken: see each row for the cause and what may be done.",
-}
-_NEXT_OF_CANCEL = {
-    OperationState.SUBMITTED: "Requested is not cancelled: follow it until it is CANCELLED or CANCEL_FAILED, with "
-    "get_operation.",
-    OperationState.CLOSED: "It is cancelled: exercise by exception applies as if it had never been sent.",
-    OperationState.PARTIAL: "The cancel FAILED: an operator of the broker must look, and the original instruction may "
-    "stand. A person calls the broker.",
-    OperationState.REJECTED: "It was not cancelled by this: see the row, and read list_instructions.",
-}
 _NEXT_OF_REVERSAL = (
     "Do not close it again before a person has looked at the account's orders: more was traded than was held, as when "
     "a position is closed twice."
 )
-_NEXT_OF_KIND = {Kind.SUBMIT_INSTRUCTIONS: _NEXT_OF_INSTRUCTIONS, Kind.CANCEL_INSTRUCTION: _NEXT_OF_CANCEL}
 
 
-class RowReport(Frozen):
+class TargetReport(Frozen):
     """One target: what was planned, what is known, and what is left. Quantities are shares or contracts."""
 
     symbol: str
@@ -101,7 +75,7 @@ class OperationReport(Frozen):
     reason: str = ""
     decision: str = ""
     """Who decided, through which channel: `elicitation, client NAME` or `desk, approver …`."""
-    rows: tuple[RowReport, ...]
+    rows: tuple[TargetReport, ...]
     next_step: str
     anything_sent: bool | None
     """True, False, or None where an outcome is not known."""
@@ -118,11 +92,11 @@ class OperationReport(Frozen):
 def report(operation: Operation, now: datetime, *, not_followed: str = "") -> OperationReport:
     """The operation as it stands at `now`."""
     plan, state = operation.plan, operation.state(now)
-    pairs = sorted(zip(plan.targets, operation.rows, strict=True), key=_gravity_of_pair)
-    rows = [_row(target, row) for target, row in pairs]
-    reversals = [said for target, row in pairs if (said := _reversal(target, row))]
+    words = WORDS[plan.kind]
+    told = sorted([(words.row(plan, row), row) for row in operation.rows], key=_gravity_of_row)
+    reversals = [each.alarm for each, _ in told if each.alarm]
     alarms = (*reversals, *_said_of_strays(operation))
-    next_step = _NEXT_OF_KIND.get(plan.kind, _NEXT).get(state, _NEXT[state])
+    next_step = words.next_steps.get(state, _NEXT[state])
     return OperationReport(
         operation_id=operation.operation_id,
         mode=plan.mode,
@@ -133,7 +107,7 @@ def report(operation: Operation, now: datetime, *, not_followed: str = "") -> Op
         alarms=alarms,
         reason=operation.reason,
         decision=_decision(operation),
-        rows=tuple(rows),
+        rows=tuple(_row(plan.targets[row.position].symbol, each, row) for each, row in told),
         next_step=_NEXT_OF_REVERSAL if reversals else next_step,
         anything_sent=_anything_sent(operation),
         cancel_orders=plan.cancel_orders,
@@ -145,20 +119,9 @@ def report(operation: Operation, now: datetime, *, not_followed: str = "") -> Op
     )
 
 
-def _gravity_of_pair(pair: tuple[Target, Row]) -> tuple[bool, int]:
-    target, row = pair
-    return not _reversal(target, row), _gravity(row.state)
-
-
-def _reversal(target: Target, row: Row) -> str:
-    """That a close went past flat, as when it was closed twice; empty if it did not."""
-    if not isinstance(target, CloseTarget) or not row.residual or (row.residual > 0) == (target.quantity > 0):
-        return ""
-    planned, now = ("short", "LONG") if row.residual > 0 else ("long", "SHORT")
-    return (
-        f"{target.symbol} is REVERSED: {plain(abs(target.quantity))} {planned} when planned, "
-        f"{plain(abs(row.residual))} {now} now"
-    )
+def _gravity_of_row(told: tuple[RowWords, Row]) -> tuple[bool, int]:
+    words, row = told
+    return not words.alarm, _gravity(row.state)
 
 
 def _said_of_strays(operation: Operation) -> tuple[str, ...]:
@@ -170,28 +133,18 @@ def _gravity(state: RowState) -> int:
     return _GRAVEST_FIRST.index(state) if state in _GRAVEST_FIRST else len(_GRAVEST_FIRST)
 
 
-def _row(target: Target, row: Row) -> RowReport:
-    value, instruction = None, row.instruction_id
-    if isinstance(target, InstructionTarget | CancelTarget):
-        size = "?" if target.quantity is None else str(target.quantity)
-        planned = f"{target.instruction_type} {size}"
-        if isinstance(target, CancelTarget):
-            planned, instruction = f"cancel {planned}", target.instruction_id
-    elif isinstance(target, HeldTarget):
-        planned = "whatever is held"
-    else:
-        planned, value = f"{target.side} {plain(target.order_quantity)}", traded_value(target)
+def _row(symbol: str, words: RowWords, row: Row) -> TargetReport:
     settled = row.resolution
     said = f"{settled.conclusion} ({settled.by}): {settled.evidence}" if settled else ""
-    return RowReport(
-        symbol=target.symbol,
+    return TargetReport(
+        symbol=symbol,
         state=row.state,
-        planned=planned,
-        planned_value=value,
+        planned=words.planned,
+        planned_value=words.value,
         residual=row.residual,
         detail=row.detail,
         orders=row.orders,
-        instruction_id=instruction,
+        instruction_id=words.instruction_id or row.instruction_id,
         resolution=said,
     )
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from positions_mcp.domain.account.positions import Book
-from positions_mcp.domain.errors import InvalidInput, Refused, UpstreamError
+from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Conclusion, Decision, Operation, Resolution, Row
 from positions_mcp.domain.operation.plan import key_of
@@ -18,19 +16,20 @@ from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, Verification
 from positions_mcp.domain.text import clean
-from positions_mcp.guard import signatures
-from positions_mcp.guard.approvals import ApprovalCheck
+from positions_mcp.guard.account import AccountReader
+from positions_mcp.guard.approval import statements
+from positions_mcp.guard.approval.check import ApprovalCheck
+from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.executor import Executor
-from positions_mcp.guard.facts import Facts
-from positions_mcp.guard.held import held_targets
-from positions_mcp.guard.parts import Parts
-from positions_mcp.guard.planning import draft_close
-from positions_mcp.guard.question import question
+from positions_mcp.guard.closing.draft import draft_flatten
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.planner import Planner
+from positions_mcp.guard.policy.findings import Finding
+from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
-from positions_mcp.guard.signatures import Hardness
-from positions_mcp.guard.verdict import Finding
-from positions_mcp.guard.watching import Watcher
+from positions_mcp.guard.sending.executor import Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +44,15 @@ class Flattening:
 class Supervisor:
     """A person's own means."""
 
-    def __init__(self, parts: Parts, *, hardness: Hardness | None = None) -> None:
-        self._parts = parts
+    def __init__(self, deps: Dependencies, *, hardness: Hardness | None = None) -> None:
+        self._deps = deps
         self._hardness = hardness
-        self._watcher = Watcher(parts)
-        self._approvals = ApprovalCheck(parts)
+        self._reconciler = Reconciler(deps)
+        self._approvals = ApprovalCheck(deps)
 
     async def set_up_approver(self, passphrase: str) -> Approver:
         """The first approver. Raises Refused where there is one: replacing it needs its passphrase."""
-        if await in_thread(self._parts.store.approver) is not None:
+        if await in_thread(self._deps.store.approver) is not None:
             raise Refused("There is an approver already.", hint="Replacing it needs its passphrase.")
         return await self._keep_approver(passphrase, None, "")
 
@@ -63,8 +62,8 @@ class Supervisor:
 
     async def question(self, operation_id: str) -> tuple[Operation, str]:
         """An operation and what is to be decided about it."""
-        await self._watcher.note_time()
-        operation = await self._parts.operation(operation_id)
+        await self._reconciler.note_time()
+        operation = await self._deps.operation(operation_id)
         return operation, question(operation.plan)
 
     async def approve(self, operation_id: str, passphrase: str, *, digest: str | None = None) -> OperationReport:
@@ -85,20 +84,18 @@ class Supervisor:
         if operation.plan.flatten:
             raise Refused(f"Operation {operation_id} is a person's own: only who planned it sends it.")
         if operation.stage is not Stage.AWAITING_APPROVAL:
-            raise Refused(
-                f"Operation {operation_id} is {operation.state(self._parts.clock.now())}: nothing to approve."
-            )
-        now = self._parts.clock.now()
-        until = now + self._parts.policy.approval_lifetime
+            raise Refused(f"Operation {operation_id} is {operation.state(self._deps.clock.now())}: nothing to approve.")
+        now = self._deps.clock.now()
+        until = now + self._deps.policy.approval_lifetime
         decision = await in_thread(
-            signatures.sign, approver, passphrase, operation.plan, channel=Channel.DESK, now=now, until=until
+            statements.sign, approver, passphrase, operation.plan, channel=Channel.DESK, now=now, until=until
         )
-        return report(await in_thread(self._parts.store.decide, decision, now), now)
+        return report(await in_thread(self._deps.store.decide, decision, now), now)
 
     async def reject(self, operation_id: str, *, by: str) -> OperationReport:
         """Say no. It also stops what was approved and not yet taken for sending."""
         operation, _ = await self.question(operation_id)
-        now = self._parts.clock.now()
+        now = self._deps.clock.now()
         decision = Decision(
             operation_id=operation_id,
             digest=operation.plan.digest,
@@ -108,12 +105,12 @@ class Supervisor:
             decided_at=now,
             expires_at=now,
         )
-        return report(await in_thread(self._parts.store.decide, decision, now), now)
+        return report(await in_thread(self._deps.store.decide, decision, now), now)
 
     async def halt(self, reason: str, *, by: str) -> Halt:
         """Stop everything destructive before its next request, in every process on the store."""
-        halt = Halt(reason=clean(reason, 200) or "no reason given", by=clean(by, 60), at=self._parts.clock.now())
-        await in_thread(self._parts.store.set_halt, halt)
+        halt = Halt(reason=clean(reason, 200) or "no reason given", by=clean(by, 60), at=self._deps.clock.now())
+        await in_thread(self._deps.store.set_halt, halt)
         return halt
 
     async def resume(self, passphrase: str | None, *, by: str) -> None:
@@ -122,11 +119,11 @@ class Supervisor:
         Raises:
             Refused: the passphrase is wrong or missing, or nothing is halted.
         """
-        if await in_thread(self._parts.store.halt) is None:
+        if await in_thread(self._deps.store.halt) is None:
             raise Refused("Nothing is halted.")
         if passphrase is not None or await self._approvals.approver() is not None:
             await self._check_passphrase(passphrase or "")
-        await in_thread(self._parts.store.clear_halt, clean(by, 60), self._parts.clock.now())
+        await in_thread(self._deps.store.clear_halt, clean(by, 60), self._deps.clock.now())
 
     async def settle(
         self, operation_id: str, symbol: str, conclusion: Conclusion, passphrase: str, *, by: str, evidence: str
@@ -137,27 +134,27 @@ class Supervisor:
             InvalidInput: no such row.
             Refused: its outcome is not unknown, or the passphrase is wrong.
         """
-        await self._watcher.note_time()
-        operation = await self._parts.operation(operation_id)
+        await self._reconciler.note_time()
+        operation = await self._deps.operation(operation_id)
         row = _row_called(operation, symbol)
         if not row.is_in_doubt:
             raise Refused(f"{symbol} in {operation_id} is {row.state}: there is nothing to settle.")
         await self._check_passphrase(passphrase)
-        now = self._parts.clock.now()
+        now = self._deps.clock.now()
         resolution = Resolution(
             conclusion=conclusion, by=clean(by, 60), evidence=clean(evidence, 300), at=now, by_person=True
         )
         told = {"resolution": resolution, "ended": conclusion is Conclusion.DID_NOT}
         settled = [row.changed(**told)]
-        return report(await in_thread(self._parts.store.observe, operation, settled, now, event="settled"), now)
+        return report(await in_thread(self._deps.store.observe, operation, settled, now, event="settled"), now)
 
     async def verify(self) -> Verification:
         """Walk the whole journal and compare what it describes."""
-        return await in_thread(self._parts.store.verify)
+        return await in_thread(self._deps.store.verify)
 
     async def journal(self, operation_id: str | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         """The last entries of the journal."""
-        return await in_thread(self._parts.store.journal, operation_id, limit=limit)
+        return await in_thread(self._deps.store.journal, operation_id, limit=limit)
 
     async def plan_flatten(self, account_id: AccountId, instruments: Sequence[str] | None, *, by: str) -> Flattening:
         """Whatever is held when it is sent, open orders cancelled first, and every rule this goes against by name.
@@ -165,33 +162,21 @@ class Supervisor:
         Where the book cannot be read, or is incomplete and does not show what is meant, the plan says so, and names the
         whole account or instruments by UUID.
         """
-        parts = self._parts
-        parts.check_account(account_id)
-        facts = await self._facts_to_flatten(account_id)
-        now = parts.clock.now()
-        draft = partial(
-            draft_close,
-            policy=parts.policy,
-            facts=facts,
-            mode=parts.mode,
+        deps = self._deps
+        deps.check_account(account_id)
+        request = CloseRequest(
             account_id=account_id,
-            instruments=instruments,
+            instruments=None if instruments is None else tuple(instruments),
+            everything=instruments is None,
             cancel_orders=True,
-            caller=f"terminal {clean(by, 60)}",
-            market=parts.calendar.state_at(parts.market_clock.now()),
-            now=now,
-            new_id=parts.ids.new(),
-            flatten=True,
         )
-        try:
-            plan, verdict = draft()
-        except InvalidInput:
-            if facts.book.is_complete:
-                raise
-            plan, verdict = draft(unread=held_targets(instruments, facts.book))
-        operation = await in_thread(parts.store.add_plan, plan, key_of("flatten", plan.plan_id), now)
+        account = await AccountReader(deps).to_flatten(account_id)
+        draft = draft_flatten(request, account, deps.calendar.state_at(deps.market_clock.now()))
+        plan, verdict = Planner(deps).frozen(request, draft, account, f"terminal {clean(by, 60)}", flatten=True)
+        now = plan.created_at
+        operation = await in_thread(deps.store.add_plan, plan, key_of("flatten", plan.plan_id), now)
         operation = await in_thread(
-            parts.store.move,
+            deps.store.move,
             plan.plan_id,
             expected=(Stage.PLANNED,),
             to=Stage.AWAITING_APPROVAL,
@@ -207,29 +192,19 @@ class Supervisor:
             InvalidInput: another account was typed.
             Refused: wrong passphrase, or no approver is set up.
         """
-        plan, parts = flattening.operation.plan, self._parts
+        plan, deps = flattening.operation.plan, self._deps
         if typed_account.strip() != str(plan.account_id):
             raise InvalidInput(f"The account typed is not {plan.account_id}.", hint="Nothing was sent.")
         approver = await self._approver()
-        now = parts.clock.now()
-        until = now + parts.policy.approval_lifetime
+        now = deps.clock.now()
+        until = now + deps.policy.approval_lifetime
         decision = await in_thread(
-            signatures.sign, approver, passphrase, plan, channel=Channel.TERMINAL, now=now, until=until
+            statements.sign, approver, passphrase, plan, channel=Channel.TERMINAL, now=now, until=until
         )
-        await in_thread(parts.store.decide, decision, now)
-        async with Executor(parts.means()) as executor:
+        await in_thread(deps.store.decide, decision, now)
+        async with Executor(deps) as executor:
             done = await executor.run(plan.plan_id, await self._approvals.of_terminal(), belongs_to_call=False)
-        return report(done, parts.clock.now())
-
-    async def _facts_to_flatten(self, account_id: AccountId) -> Facts:
-        """The facts, or where the book cannot be read one that is empty and says that it is incomplete."""
-        parts = self._parts
-        try:
-            return await parts.facts().read(account_id)
-        except UpstreamError:
-            book = Book(account_id=account_id, positions=(), as_of=parts.clock.now(), consistent=False)
-            record = await in_thread(parts.facts().record, parts.store, account_id)
-            return Facts(book=book, orders=None, outstanding=None, record=record)
+        return report(done, deps.clock.now())
 
     async def _approver(self) -> Approver:
         approver = await self._approvals.approver()
@@ -238,12 +213,12 @@ class Supervisor:
         return approver
 
     async def _check_passphrase(self, passphrase: str) -> None:
-        await in_thread(signatures.check_passphrase, await self._approver(), passphrase)
+        await in_thread(statements.check_passphrase, await self._approver(), passphrase)
 
     async def _keep_approver(self, passphrase: str, replacing: Approver | None, old_passphrase: str) -> Approver:
-        now = self._parts.clock.now()
+        now = self._deps.clock.now()
         approver = await in_thread(
-            signatures.new_approver,
+            statements.new_approver,
             passphrase,
             now,
             hardness=self._hardness,
@@ -251,7 +226,7 @@ class Supervisor:
             old_passphrase=old_passphrase,
         )
         replaced = replacing.public_key if replacing else None
-        await in_thread(self._parts.store.set_approver, approver, replacing=replaced, now=now)
+        await in_thread(self._deps.store.set_approver, approver, replacing=replaced, now=now)
         return approver
 
 

@@ -31,10 +31,10 @@ from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
-from positions_mcp.guard.ladder import Rung, Step
+from positions_mcp.guard.approval.route import Rung, Step
+from positions_mcp.guard.guard import Wait
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
-from positions_mcp.guard.service import Wait
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._calls import calling, this_call
 from positions_mcp.tools._deps import Deps

@@ -13,8 +13,8 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.planner import Planned
-from positions_mcp.guard.service import Guard
 from positions_mcp.ports import (
     Clock,
     Ids,

@@ -1,22 +1,15 @@
-"""From a tool's arguments to the plan about instructions that they mean: the one named, under way, or a new one."""
+"""The rows of a batch of instructions, as tools take them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from mcp.server.mcpserver.context import Context
 from pydantic import BaseModel, ConfigDict, Field
 
-from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.rows import InstructionRow
-from positions_mcp.domain.ids import AccountId, InstructionId, instruction_id
-from positions_mcp.domain.operation.plan import Kind
-from positions_mcp.guard.planner import Planned
-from positions_mcp.tools._approval import is_retry
-from positions_mcp.tools._callers import Caller
-from positions_mcp.tools._deps import Deps
-from positions_mcp.tools._plans import refuse_used
+from positions_mcp.guard.exercising.request import SubmitRequest
+from positions_mcp.tools._plans import named_account
 from positions_mcp.tools._spec import STRICT
 
 
@@ -42,86 +35,7 @@ class Row(BaseModel):
         )
 
 
-async def planned_instructions(
-    ctx: Context[Deps, Any],
-    deps: Deps,
-    caller: Caller,
-    *,
-    account_id: int | None,
-    instructions: Sequence[Row] | None,
-    plan_id: str | None,
-) -> Planned:
-    """The plan to submit what is asked for. Raises as the guard's `plan_instructions` and `continue_plan` do."""
-    retry = is_retry(ctx)
-    if plan_id is None:
-        return await new_instructions(deps, caller, account_id=account_id, instructions=instructions, create=not retry)
-    planned = await deps.guard.continue_plan(
-        plan_id,
-        caller=caller.name,
-        kind=Kind.SUBMIT_INSTRUCTIONS,
-        account_id=_named(account_id),
-        rows=None if instructions is None else [row.as_asked() for row in instructions],
-        judged=not retry,
-    )
-    if not retry:
-        await refuse_used(deps, planned)
-    return planned
-
-
-async def new_instructions(
-    deps: Deps, caller: Caller, *, account_id: int | None, instructions: Sequence[Row] | None, create: bool = True
-) -> Planned:
-    """The plan that these rows mean, whether it is new or under way. Identical calls at once share it."""
-    if instructions is None:
-        raise InvalidInput("Neither instructions nor plan_id was given.", hint="Give one of them.")
-    account, rows = deps.account(account_id), tuple(row.as_asked() for row in instructions)
-
-    async def plan() -> Planned:
-        return await deps.guard.plan_instructions(account_id=account, rows=rows, caller=caller.name, create=create)
-
-    return await deps.planning.once((caller, account, rows, create), plan)
-
-
-async def planned_cancel(
-    ctx: Context[Deps, Any],
-    deps: Deps,
-    caller: Caller,
-    *,
-    account_id: int | None,
-    wanted: str | None,
-    plan_id: str | None,
-) -> Planned:
-    """The plan to cancel one instruction. Raises as the guard's `plan_cancel` and `continue_plan` do."""
-    retry, checked = is_retry(ctx), None if wanted is None else instruction_id(wanted.strip())
-    if plan_id is None:
-        if checked is None:
-            raise InvalidInput("Neither id nor plan_id was given.", hint="list_instructions shows the ids.")
-        return await _new_cancel(deps, caller, account_id, checked, create=not retry)
-    planned = await deps.guard.continue_plan(
-        plan_id,
-        caller=caller.name,
-        kind=Kind.CANCEL_INSTRUCTION,
-        account_id=_named(account_id),
-        instruction_id=checked,
-        judged=not retry,
-    )
-    if not retry:
-        await refuse_used(deps, planned)
-    return planned
-
-
-async def _new_cancel(
-    deps: Deps, caller: Caller, account_id: int | None, wanted: InstructionId, *, create: bool
-) -> Planned:
-    account = deps.account(account_id)
-
-    async def plan() -> Planned:
-        return await deps.guard.plan_cancel(
-            account_id=account, instruction_id=wanted, caller=caller.name, create=create
-        )
-
-    return await deps.planning.once((caller, account, wanted, create), plan)
-
-
-def _named(account_id: int | None) -> AccountId | None:
-    return None if account_id is None else AccountId(account_id)
+def submit_request(account_id: int | None, instructions: Sequence[Row] | None) -> SubmitRequest:
+    """What the guard is asked for."""
+    rows = None if instructions is None else tuple(row.as_asked() for row in instructions)
+    return SubmitRequest(account_id=named_account(account_id), rows=rows)

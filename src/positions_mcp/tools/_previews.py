@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from positions_mcp.domain.operation.plan import Plan
-from positions_mcp.guard.ladder import Rung, Step
-from positions_mcp.guard.verdict import Verdict
+from positions_mcp.guard.approval.route import Rung, Step
+from positions_mcp.guard.policy.findings import Verdict
 
 _MOST_FINDINGS = 20
 

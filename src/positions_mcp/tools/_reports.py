@@ -10,7 +10,7 @@ from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import SentOrder
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.domain.text import clean, label
-from positions_mcp.guard.reports import OperationReport, RowReport
+from positions_mcp.guard.reports import OperationReport, TargetReport
 from positions_mcp.tools._instruction_words import advice, batch_table
 from positions_mcp.tools._spec import Answer, Data
 from positions_mcp.tools._words import moment, table
@@ -151,7 +151,7 @@ def _rows(report: OperationReport) -> tuple[list[str], list[list[str]]]:
     return [columns[index] for index in spoken], [[row[index] for index in spoken] for row in rows]
 
 
-def _row(row: RowReport, *, is_close: bool) -> list[str]:
+def _row(row: TargetReport, *, is_close: bool) -> list[str]:
     sent = is_close and row.state is not RowState.NOT_SENT
     left = plain(row.residual) if row.residual is not None else _NOT_READ if sent else ""
     note = " ".join(part for part in (row.detail, row.resolution) if part)
@@ -180,7 +180,7 @@ def _or(value: Decimal | None, otherwise: str) -> str:
     return otherwise if value is None else plain(value)
 
 
-def symbols(rows: Sequence[RowReport], most: int = 3) -> str:
+def symbols(rows: Sequence[TargetReport], most: int = 3) -> str:
     """What an operation is about, in a cell."""
     named = " ".join(row.symbol for row in rows[:most])
     return f"{named} +{len(rows) - most}" if len(rows) > most else named

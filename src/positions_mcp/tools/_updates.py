@@ -21,7 +21,7 @@ from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResul
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.guard.service import Guard
+from positions_mcp.guard.guard import Guard
 from positions_mcp.tools._addresses import OPERATION, POSITIONS
 
 FOLLOWING_S = 5.0

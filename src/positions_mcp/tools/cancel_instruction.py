@@ -9,11 +9,13 @@ from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.context import Context
 from pydantic import Field
 
+from positions_mcp.domain.ids import instruction_id
+from positions_mcp.guard.exercising.request import CancelRequest
 from positions_mcp.guard.planner import Planned
 from positions_mcp.tools._approval import Approval, AskingTool, Unasked, decided, put_question
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._instruction_plans import planned_cancel
+from positions_mcp.tools._plans import named_account, planned_by
 from positions_mcp.tools._reports import Output, answer_of
 from positions_mcp.tools._spec import Answer, Effect, ToolSpec
 
@@ -28,7 +30,9 @@ async def plan(
     plan_id: str | None,
 ) -> Planned:
     """The plan that the arguments mean."""
-    return await planned_cancel(ctx, deps, caller, account_id=account_id, wanted=id, plan_id=plan_id)
+    wanted = None if id is None else instruction_id(id.strip())
+    request = CancelRequest(account_id=named_account(account_id), instruction_id=wanted)
+    return await planned_by(ctx, deps, caller, request, plan_id)
 
 
 async def ask(

@@ -9,12 +9,12 @@ from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.context import Context
 from pydantic import Field
 
-from positions_mcp.domain.operation.plan import Kind
+from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.planner import Planned
 from positions_mcp.tools._approval import Approval, AskingTool, Unasked, decided, put_question
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._plans import CloseRequest, planned_close
+from positions_mcp.tools._plans import named_account, planned_by
 from positions_mcp.tools._reports import Output, answer_of
 from positions_mcp.tools._spec import Answer, Effect, ToolSpec
 
@@ -30,8 +30,12 @@ async def plan(
     plan_id: str | None,
 ) -> Planned:
     """The plan that the arguments mean."""
-    asked = CloseRequest(Kind.CLOSE_POSITIONS, account_id, instruments, cancel_orders, plan_id)
-    return await planned_close(ctx, deps, caller, asked)
+    request = CloseRequest(
+        account_id=named_account(account_id),
+        instruments=None if instruments is None else tuple(instruments),
+        cancel_orders=cancel_orders,
+    )
+    return await planned_by(ctx, deps, caller, request, plan_id)
 
 
 async def ask(

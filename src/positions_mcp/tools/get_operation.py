@@ -8,7 +8,7 @@ from mcp.server.mcpserver import Resolve
 from mcp.server.mcpserver.context import Context
 from pydantic import Field
 
-from positions_mcp.guard.service import OnWait, Wait
+from positions_mcp.guard.guard import OnWait, Wait
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._reports import Output, answer_of

@@ -13,8 +13,8 @@ from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.text import quoted
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.overview import GuardStatus
-from positions_mcp.guard.service import Guard
 from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._deps import Deps, from_lifespan
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec

@@ -10,15 +10,16 @@ from pydantic import Field
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.operation.plan import CloseTarget, Kind, Plan
-from positions_mcp.guard.ladder import Step
+from positions_mcp.domain.operation.plan import CloseTarget, Plan
+from positions_mcp.guard.approval.route import Step
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.closing.targets import traded_value
 from positions_mcp.guard.planner import Planned
-from positions_mcp.guard.targets import traded_value
-from positions_mcp.guard.verdict import Verdict
+from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._plans import CloseRequest, new_close
+from positions_mcp.tools._plans import named_account, new_plan
 from positions_mcp.tools._previews import findings_of, next_of, policy_of
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import number, table
@@ -62,11 +63,16 @@ async def preview_close(
     all: Annotated[bool | None, Field(description="Everything held, instead of instruments")] = None,  # noqa: A002 — the argument's public name
     cancel_orders: Annotated[bool | None, Field(description="Cancel their open orders first; default false")] = None,
 ) -> Answer:
-    """Freeze a plan. Raises as `Guard.plan_close` does."""
+    """Freeze a plan. Raises as `Guard.plan` does."""
     if bool(all) == (instruments is not None):
         raise InvalidInput("Exactly one of instruments and all=true is needed.", hint="Name instruments, or all=true.")
-    kind = Kind.CLOSE_ALL_POSITIONS if all else Kind.CLOSE_POSITIONS
-    planned = await new_close(deps, caller, CloseRequest(kind, account_id, instruments, cancel_orders))
+    request = CloseRequest(
+        account_id=named_account(account_id),
+        instruments=None if instruments is None else tuple(instruments),
+        everything=bool(all),
+        cancel_orders=cancel_orders,
+    )
+    planned = await new_plan(deps, caller, request)
     step = await deps.guard.step(planned, can_elicit=can_elicit(ctx))
     data = _data(planned, planned.verdict or Verdict(), step)
     return Answer(_text(data), data)

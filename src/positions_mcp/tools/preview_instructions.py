@@ -14,13 +14,14 @@ from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import InstructionTarget, Plan
 from positions_mcp.domain.text import label
-from positions_mcp.guard.ladder import Step
+from positions_mcp.guard.approval.route import Step
 from positions_mcp.guard.planner import Planned
-from positions_mcp.guard.verdict import Verdict
+from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.tools._approval import can_elicit
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._instruction_plans import Row, new_instructions
+from positions_mcp.tools._instruction_plans import Row, submit_request
+from positions_mcp.tools._plans import new_plan
 from positions_mcp.tools._previews import findings_of, next_of, policy_of
 from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
 from positions_mcp.tools._words import table
@@ -58,9 +59,9 @@ async def preview_instructions(
     account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
     instructions: Annotated[list[Row], Field(min_length=1, max_length=1000, description="The batch")],
 ) -> Answer:
-    """Freeze a plan, or say of every row why it may not be one. Raises as `Guard.plan_instructions` does otherwise."""
+    """Freeze a plan, or say of every row why it may not be one. Raises as `Guard.plan` does otherwise."""
     try:
-        planned = await new_instructions(deps, caller, account_id=account_id, instructions=instructions)
+        planned = await new_plan(deps, caller, submit_request(account_id, instructions))
     except InvalidBatch as error:
         data = _refused(deps, deps.account(account_id), instructions, error)
         return Answer(_text(data), data)

@@ -13,7 +13,8 @@ from positions_mcp.guard.planner import Planned
 from positions_mcp.tools._approval import Approval, AskingTool, Unasked, decided, put_question
 from positions_mcp.tools._callers import Caller, from_request
 from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._instruction_plans import Row, planned_instructions
+from positions_mcp.tools._instruction_plans import Row, submit_request
+from positions_mcp.tools._plans import planned_by
 from positions_mcp.tools._reports import Output, answer_of
 from positions_mcp.tools._spec import Answer, Effect, ToolSpec
 
@@ -28,9 +29,7 @@ async def plan(
     plan_id: str | None,
 ) -> Planned:
     """The plan that the arguments mean."""
-    return await planned_instructions(
-        ctx, deps, caller, account_id=account_id, instructions=instructions, plan_id=plan_id
-    )
+    return await planned_by(ctx, deps, caller, submit_request(account_id, instructions), plan_id)
 
 
 async def ask(

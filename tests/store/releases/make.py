@@ -29,12 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from positions_mcp.guard.service import Guard
+from positions_mcp.guard.signatures import Hardness
 
 from positions_mcp.cli.composition import guard_parts, open_operations, open_venue
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.guard.service import Guard
-from positions_mcp.guard.signatures import Hardness
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import load

@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.domain.batch.matching import AnsweredRow, Matching, match
-from positions_mcp.domain.batch.rows import BatchReport, KeyEcho, RowOutcome, RowReport, UnexpectedRow, Verdict
+from positions_mcp.domain.batch.rows import BatchReport, KeyEcho, RowOutcome, RowReport, RowVerdict, UnexpectedRow
 from positions_mcp.domain.batch.verdicts import (
     NOTHING_LEFT,
     verdict_on_listed,
@@ -146,7 +146,7 @@ def _is_the_same(target: InstructionTarget, listed: Instruction) -> bool:
     return same_contract and same_type and listed.quantity is not None and listed.quantity == target.quantity
 
 
-def _verdict_on_all(answer: SubmitAnswer, same_key: bool | None) -> Verdict:
+def _verdict_on_all(answer: SubmitAnswer, same_key: bool | None) -> RowVerdict:
     if answer.sent is Sent.NO:
         return NOTHING_LEFT
     if answer.is_refusal:
@@ -182,7 +182,7 @@ def _by_rows(
     return _report(tuple(rows), matching, answer, keys_honoured=honoured)
 
 
-def _unanswered(answer: SubmitAnswer, same_key: bool | None) -> Verdict:
+def _unanswered(answer: SubmitAnswer, same_key: bool | None) -> RowVerdict:
     if answer.unreadable:
         said = "the row that answers it may be one that could not be read"
         return verdict_without_row(said, outcome=RowOutcome.UNKNOWN, same_key=same_key)
@@ -222,7 +222,7 @@ def _shared_ids(matching: Matching) -> frozenset[str]:
 def _row(
     index: int,
     target: InstructionTarget,
-    verdict: Verdict,
+    verdict: RowVerdict,
     answered: Instruction | None = None,
     key_echo: KeyEcho = KeyEcho.NOT_SEEN,
 ) -> RowReport:

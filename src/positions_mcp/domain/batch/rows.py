@@ -40,7 +40,7 @@ class KeyEcho(StrEnum):
     NOT_SEEN = "not seen"
 
 
-class Verdict(BaseModel):
+class RowVerdict(BaseModel):
     """What is known of one row, and what may be done. Text of the API is cleaned, and is to be quoted as data."""
 
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
@@ -60,7 +60,7 @@ class Verdict(BaseModel):
     note: str | None = None
 
 
-class RowReport(Verdict):
+class RowReport(RowVerdict):
     """One planned row and what came of it."""
 
     index: int = Field(ge=0)

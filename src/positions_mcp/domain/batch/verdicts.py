@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from positions_mcp.domain.batch.reasons import NextStep, refusal_of_batch, refusal_of_row
-from positions_mcp.domain.batch.rows import RowOutcome, Verdict
+from positions_mcp.domain.batch.rows import RowOutcome, RowVerdict
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.money import plain
@@ -35,7 +35,7 @@ def verdict_on_row(
     repeats: Sequence[Instruction] = (),
     http_status: int | None = None,
     shared_ids: Collection[str] = (),
-) -> Verdict:
+) -> RowVerdict:
     """What a row that came back says.
 
     Args:
@@ -49,7 +49,7 @@ def verdict_on_row(
         return _in_doubt(contradiction)
     if row.status.is_rejected:
         refusal = refusal_of_row(row, target.quantity, http_status)
-        return Verdict(
+        return RowVerdict(
             outcome=RowOutcome.REJECTED,
             said=refusal.said,
             next_step=refusal.next_step,
@@ -65,35 +65,35 @@ def verdict_on_row(
     next_step, advice = _after(target, row, deviation)
     refused = http_status is not None and http_status >= 400
     note = f"The answer as a whole was a refusal ({http_status}): read its state before relying on it."
-    return Verdict(
+    return RowVerdict(
         outcome=outcome, deviation=deviation, next_step=next_step, advice=advice, note=note if refused else None
     )
 
 
-def verdict_on_listed(target: InstructionTarget, row: Instruction) -> Verdict:
+def verdict_on_listed(target: InstructionTarget, row: Instruction) -> RowVerdict:
     """What a row says that a later listing shows, where a cancel may have been asked for since."""
     match row.status:
         case InstructionStatus.CANCEL_REQUESTED:
-            return Verdict(outcome=RowOutcome.SENT, next_step=NextStep.WAIT, advice=_CANCEL_REQUESTED)
+            return RowVerdict(outcome=RowOutcome.SENT, next_step=NextStep.WAIT, advice=_CANCEL_REQUESTED)
         case InstructionStatus.CANCELLED:
-            return Verdict(outcome=RowOutcome.SENT, next_step=NextStep.NOTHING, advice=_CANCELLED)
+            return RowVerdict(outcome=RowOutcome.SENT, next_step=NextStep.NOTHING, advice=_CANCELLED)
         case InstructionStatus.CANCEL_FAILED:
-            return Verdict(outcome=RowOutcome.SENT, next_step=NextStep.MUST_NOT, advice=_CANCEL_FAILED)
+            return RowVerdict(outcome=RowOutcome.SENT, next_step=NextStep.MUST_NOT, advice=_CANCEL_FAILED)
         case _:
             return verdict_on_row(target, row)
 
 
-def verdict_without_row(said: str, *, outcome: RowOutcome, same_key: bool | None) -> Verdict:
+def verdict_without_row(said: str, *, outcome: RowOutcome, same_key: bool | None) -> RowVerdict:
     """A row of which no answer is known. `same_key`: whether the server has shown that it honours keys."""
     if same_key:
-        return Verdict(outcome=outcome, said=said, next_step=NextStep.SAME_KEY, advice=_SAME_KEY)
-    return Verdict(outcome=outcome, said=said, next_step=NextStep.MUST_NOT, advice=_LOOK_UP)
+        return RowVerdict(outcome=outcome, said=said, next_step=NextStep.SAME_KEY, advice=_SAME_KEY)
+    return RowVerdict(outcome=outcome, said=said, next_step=NextStep.MUST_NOT, advice=_LOOK_UP)
 
 
-def verdict_on_refused_batch(status: int | None, problem: Problem | None, said: str = "") -> Verdict:
+def verdict_on_refused_batch(status: int | None, problem: Problem | None, said: str = "") -> RowVerdict:
     """The one verdict on every row of a batch that was refused as a whole. `said`: why, in words of this program."""
     refusal = refusal_of_batch(status, problem)
-    return Verdict(
+    return RowVerdict(
         outcome=RowOutcome.REJECTED,
         said=clean(said).rstrip(".") or refusal.said,
         reason=refusal.text,
@@ -102,7 +102,7 @@ def verdict_on_refused_batch(status: int | None, problem: Problem | None, said: 
     )
 
 
-NOTHING_LEFT = Verdict(
+NOTHING_LEFT = RowVerdict(
     outcome=RowOutcome.NOT_SENT,
     said="nothing left this machine",
     next_step=NextStep.SAME_KEY,
@@ -110,8 +110,8 @@ NOTHING_LEFT = Verdict(
 )
 
 
-def _in_doubt(said: str) -> Verdict:
-    return Verdict(outcome=RowOutcome.UNKNOWN, said=said, next_step=NextStep.MUST_NOT, advice=_LOOK_UP)
+def _in_doubt(said: str) -> RowVerdict:
+    return RowVerdict(outcome=RowOutcome.UNKNOWN, said=said, next_step=NextStep.MUST_NOT, advice=_LOOK_UP)
 
 
 def _after(target: InstructionTarget, row: Instruction, deviation: str | None) -> tuple[NextStep, str]:

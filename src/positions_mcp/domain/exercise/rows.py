@@ -12,7 +12,7 @@ from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 
 
-class Rule(StrEnum):
+class RowRule(StrEnum):
     """The rules a row or a batch can break."""
 
     NO_ROWS = "no rows"
@@ -47,12 +47,12 @@ class InstructionRow(BaseModel):
     """The caller's key; without one the plan generates it."""
 
 
-class Finding(BaseModel):
+class RowFinding(BaseModel):
     """A rule that was broken, and how, for a person to read."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    rule: Rule
+    rule: RowRule
     message: str
 
 
@@ -69,7 +69,7 @@ class CheckedRow(BaseModel):
     quantity: int | None = None
     deadline: datetime | None = None
     """The instant, in New York, from which the contract takes no more instructions."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[RowFinding, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -99,7 +99,7 @@ class CheckedBatch(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     rows: tuple[CheckedRow, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[RowFinding, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -20,7 +20,7 @@ from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.outstanding import Outstanding
-from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, Finding, InstructionRow, Rule
+from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain
@@ -56,22 +56,24 @@ def check_instructions(
         deadline: the deadline of a day.
     """
     if not rows:
-        return CheckedBatch(findings=(Finding(rule=Rule.NO_ROWS, message="There is no row to submit."),))
+        return CheckedBatch(findings=(RowFinding(rule=RowRule.NO_ROWS, message="There is no row to submit."),))
     if len(rows) > MOST_ROWS:
         message = f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one batch may hold."
-        return CheckedBatch(findings=(Finding(rule=Rule.TOO_MANY_ROWS, message=message),))
+        return CheckedBatch(findings=(RowFinding(rule=RowRule.TOO_MANY_ROWS, message=message),))
     outstanding = Outstanding(listed or (), now=now, calendar=calendar)
-    desk = _Desk(book, Holdings(book.positions), outstanding, now, calendar, deadline, tuple(listed or ()))
+    checks = _Checker(book, Holdings(book.positions), outstanding, now, calendar, deadline, tuple(listed or ()))
     warnings = []
     if listed is None:
         warnings.append("The account's instructions could not be read: what is already instructed is not known.")
     if not book.is_complete:
         warnings.append("The listing of positions is incomplete: what the account holds is not fully known.")
-    return CheckedBatch(rows=tuple(desk.check(index, row) for index, row in enumerate(rows)), warnings=tuple(warnings))
+    return CheckedBatch(
+        rows=tuple(checks.check(index, row) for index, row in enumerate(rows)), warnings=tuple(warnings)
+    )
 
 
 @dataclass
-class _Desk:
+class _Checker:
     """Checks one batch row by row, remembering what the rows above claimed."""
 
     book: Book
@@ -84,7 +86,7 @@ class _Desk:
     claimed: Counter[InstrumentId] = field(default_factory=Counter)
     first_row_with_key: dict[str, int] = field(default_factory=dict)
     first_row_asking: dict[tuple[InstrumentId, InstructionType], int] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[RowFinding] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def check(self, index: int, row: InstructionRow) -> CheckedRow:
@@ -111,22 +113,22 @@ class _Desk:
             warnings=tuple(self.warnings),
         )
 
-    def _against(self, rule: Rule, message: str) -> None:
-        self.findings.append(Finding(rule=rule, message=message))
+    def _against(self, rule: RowRule, message: str) -> None:
+        self.findings.append(RowFinding(rule=rule, message=message))
 
     def _type(self, row: InstructionRow) -> InstructionType | None:
         kind = InstructionType(row.instruction_type)
         if kind.is_known:
             return kind
         allowed = ", ".join(InstructionType)
-        self._against(Rule.UNKNOWN_TYPE, f"{quoted(row.instruction_type, 40)} is not one of {allowed}.")
+        self._against(RowRule.UNKNOWN_TYPE, f"{quoted(row.instruction_type, 40)} is not one of {allowed}.")
         return None
 
     def _quantity(self, row: InstructionRow) -> int | None:
         if _WHOLE.fullmatch(row.quantity):
             return int(row.quantity)
         message = f"{quoted(row.quantity, 40)} is not a number of whole contracts: digits 0-9 only, at least 1."
-        self._against(Rule.QUANTITY_NOT_WHOLE, message)
+        self._against(RowRule.QUANTITY_NOT_WHOLE, message)
         return None
 
     def _key(self, index: int, row: InstructionRow) -> None:
@@ -134,14 +136,14 @@ class _Desk:
         if key is None:
             return
         if not _KEY.fullmatch(key):
-            self._against(Rule.UNUSABLE_KEY, "A key is 1 to 128 printable ASCII characters without spaces.")
+            self._against(RowRule.UNUSABLE_KEY, "A key is 1 to 128 printable ASCII characters without spaces.")
             return
         if (first := self.first_row_with_key.setdefault(key, index)) != index:
-            self._against(Rule.REUSED_KEY, f"The key {label(key)} is already that of row {first + 1}.")
+            self._against(RowRule.REUSED_KEY, f"The key {label(key)} is already that of row {first + 1}.")
         for instruction in self.listed:
             if instruction.instruction_id == key:
                 self._against(
-                    Rule.REUSED_KEY,
+                    RowRule.REUSED_KEY,
                     f"The key {label(key)} is that of instruction {label(instruction.id)} "
                     f"({label(instruction.status)}); the API would call this row its duplicate.",
                 )
@@ -151,10 +153,10 @@ class _Desk:
         try:
             position = self.holdings.find(row.instrument)
         except UnknownInstrument as error:
-            self._against(Rule.NOT_HELD, str(error))
+            self._against(RowRule.NOT_HELD, str(error))
             return None
         except InvalidInput as error:
-            self._against(Rule.AMBIGUOUS, str(error))
+            self._against(RowRule.AMBIGUOUS, str(error))
             return None
         return position
 
@@ -162,23 +164,23 @@ class _Desk:
         first = self.first_row_asking.setdefault((position.instrument_id, kind), index)
         if first != index:
             message = f"Row {first + 1} already asks {kind} of {label(position.name)}: put both into one row."
-            self._against(Rule.REPEATED_ROW, message)
+            self._against(RowRule.REPEATED_ROW, message)
 
     def _long_option(self, position: Position) -> OptionContract | None:
         name = label(position.name)
         if not position.is_option:
-            self._against(Rule.NOT_AN_OPTION, f"{name} is not an option: only options are exercised.")
+            self._against(RowRule.NOT_AN_OPTION, f"{name} is not an option: only options are exercised.")
             return None
         if position.side is Side.SHORT:
             held = plain(position.quantity)
-            self._against(Rule.SHORT_POSITION, f"{name} is held short ({held}): only the long side decides.")
+            self._against(RowRule.SHORT_POSITION, f"{name} is held short ({held}): only the long side decides.")
             return None
         if position.side is Side.FLAT:
-            self._against(Rule.NOT_HELD, f"No contract of {name} is held any more.")
+            self._against(RowRule.NOT_HELD, f"No contract of {name} is held any more.")
             return None
         if position.contract is None:
             message = f"The API names no readable symbol for {name}: strike, expiration and deadline are not known."
-            self._against(Rule.UNRESOLVED_CONTRACT, message)
+            self._against(RowRule.UNRESOLVED_CONTRACT, message)
         if position.underlying_instrument_type is SecurityType.INDEX:
             self.warnings.append("An index option is settled in cash and may end earlier than an equity option.")
         return position.contract
@@ -189,15 +191,15 @@ class _Desk:
         ends = self.deadline.on(last)
         expiration = contract.expiration.isoformat()
         if contract.expiration < today:
-            self._against(Rule.EXPIRED, f"{contract.compact} expired on {expiration}.")
+            self._against(RowRule.EXPIRED, f"{contract.compact} expired on {expiration}.")
         elif self.now >= ends:
             self._against(
-                Rule.DEADLINE_PASSED,
+                RowRule.DEADLINE_PASSED,
                 f"Instructions on {contract.compact} ended on {last.day.isoformat()} at {ends:%H:%M} New York time.",
             )
         elif kind in _ON_EXPIRY_ONLY and today != last.day:
             self._against(
-                Rule.OFF_EXPIRY_DAY,
+                RowRule.OFF_EXPIRY_DAY,
                 f"{kind} is taken on the expiration day only: {last.day.isoformat()}, "
                 f"and today is {today.isoformat()} in New York.",
             )
@@ -233,13 +235,13 @@ class _Desk:
             locked = position.quantity - usable
             orders = f", {plain(locked)} locked by open orders" if locked else ""
             self._against(
-                Rule.INSUFFICIENT_POSITION,
+                RowRule.INSUFFICIENT_POSITION,
                 f"Insufficient position: asked {quantity}, available {plain(usable)} "
                 f"(held {plain(position.quantity)}{orders}{rows_above}).",
             )
         elif quantity + above > position.quantity - claims.quantity:
             self._against(
-                Rule.ALREADY_INSTRUCTED,
+                RowRule.ALREADY_INSTRUCTED,
                 f"Asked {quantity}, but of {plain(position.quantity)} held {plain(claims.quantity)} are already under "
                 f"instruction ({claims.said}{rows_above}).",
             )

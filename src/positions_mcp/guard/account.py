@@ -1,0 +1,200 @@
+"""What is read before a decision: the book, open orders, instructions, and the guard's own record of the account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from http import HTTPStatus
+
+import anyio
+
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.errors import RequestRejected, UpstreamError
+from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.ids import AccountId, OrderId
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import InstructionTarget, Kind
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.ports import Ledger
+
+_LATEST = 200
+"""Operations that are looked at for what one in doubt may have done, apart from those sent after it was planned."""
+_MOST_IDS = 100
+"""Orders that are asked for by their ids in one request; more are asked for with all others."""
+_MAY_FILL = tuple(status for status in OrderStatus if not status.is_terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """The guard's own record of one account, as the store has it."""
+
+    used_today: Decimal
+    halt: Halt | None
+    unfinished: tuple[Operation, ...]
+    recent: tuple[Operation, ...] = ()
+    """While an outcome is not known: other operations that may have been sent about when its request was, or since."""
+
+    def without(self, operation_id: str) -> tuple[Operation, ...]:
+        """Unfinished operations other than this one."""
+        return tuple(operation for operation in self.unfinished if operation.operation_id != operation_id)
+
+    def unlisted(self, operation_id: str) -> tuple[InstructionTarget, ...]:
+        """Instructions of other operations that are being sent or may have been taken: no listing need show them."""
+        return tuple(
+            target
+            for operation in self.without(operation_id)
+            for target, row in zip(operation.plan.instructions, operation.rows, strict=False)
+            if row.state is RowState.SENDING or row.is_in_doubt
+        )
+
+    def beside(self, operation_id: str) -> tuple[Operation, ...]:
+        """Other operations that may have done what this one, in doubt, seems to have done."""
+        known = {operation.operation_id: operation for operation in (*self.recent, *self.unfinished)}
+        return tuple(operation for key, operation in known.items() if key != operation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything the rules look at. None means that it was not read, or could not be, and the rules say so."""
+
+    book: Book
+    orders: tuple[Order, ...] | None
+    """Read before the book: an order that had filled by then shows in the book too."""
+    outstanding: Outstanding | None
+    record: AccountRecord
+    instructions: tuple[Instruction, ...] | None = None
+    """As listed, where an option is held or they are what it is about."""
+
+    @property
+    def open_orders(self) -> tuple[Order, ...] | None:
+        """Orders that may still fill; None where orders could not be read."""
+        return None if self.orders is None else tuple(order for order in self.orders if order.is_open)
+
+    @property
+    def open_order_ids(self) -> frozenset[str] | None:
+        """The ids of orders that may still fill; None where orders could not be read."""
+        return None if self.open_orders is None else frozenset(order.id for order in self.open_orders)
+
+
+class AccountReader:
+    """Reads an account through the ports, and of it what is needed. What a deployment refuses is carried on without.
+
+    The book is read last: what an order or an instruction takes from it meanwhile counts twice rather than never.
+    """
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+
+    async def to_decide(self, account_id: AccountId, kind: Kind) -> Account:
+        """For the rules: every order that may still fill, whatever its instrument and age, and every instruction.
+
+        Raises UpstreamError where the book itself cannot be read.
+        """
+        orders: tuple[Order, ...] | None = None
+        listed: tuple[Instruction, ...] | None = None
+
+        async def read_orders() -> None:
+            nonlocal orders
+            orders = await self._orders(account_id, statuses=_MAY_FILL)
+
+        async def read_instructions() -> None:
+            nonlocal listed
+            listed = await self._instructions(account_id)
+
+        async with anyio.create_task_group() as side_by_side:
+            side_by_side.start_soon(read_orders)
+            side_by_side.start_soon(read_instructions)
+        book = await self._deps.positions.read_book(account_id)
+        if kind.is_close and not any(position.is_option for position in book.positions):
+            listed = ()
+        return await self._account(book, orders, listed)
+
+    async def to_follow(self, operation: Operation) -> Account:
+        """For what became of an operation: the orders of its closes, or its instructions. Raises as `to_decide`."""
+        orders, listed = None, None
+        if operation.plan.kind.is_close:
+            orders = await self._orders_of(operation)
+        else:
+            listed = await self._instructions(operation.account_id)
+        book = await self._deps.positions.read_book(operation.account_id)
+        return await self._account(book, orders, listed)
+
+    async def to_flatten(self, account_id: AccountId) -> Account:
+        """For a person's way out: where the book cannot be read, one that is empty and says that it is incomplete."""
+        try:
+            return await self.to_decide(account_id, Kind.CLOSE_ALL_POSITIONS)
+        except UpstreamError:
+            book = Book(account_id=account_id, positions=(), as_of=self._deps.clock.now(), consistent=False)
+            record = await in_thread(self.record, self._deps.store, account_id)
+            return Account(book=book, orders=None, outstanding=None, record=record)
+
+    def record(self, ledger: Ledger, account_id: AccountId) -> AccountRecord:
+        """The guard's own record of the account. Blocking."""
+        mode, today = self._deps.mode, new_york_day(self._deps.market_clock.now())
+        return AccountRecord(
+            used_today=ledger.used(mode, account_id, today),
+            halt=ledger.halt(),
+            unfinished=ledger.unfinished(mode, account_id),
+        )
+
+    async def _account(
+        self, book: Book, orders: tuple[Order, ...] | None, listed: tuple[Instruction, ...] | None
+    ) -> Account:
+        now, calendar = self._deps.market_clock.now(), self._deps.calendar
+        return Account(
+            book=book,
+            orders=orders,
+            outstanding=None if listed is None else Outstanding(listed, now=now, calendar=calendar),
+            record=await in_thread(self._whole_record, book.account_id),
+            instructions=listed,
+        )
+
+    def _whole_record(self, account_id: AccountId) -> AccountRecord:
+        store = self._deps.store
+        record = self.record(store, account_id)
+        in_doubt = [each.operation_id for each in record.unfinished if any(row.is_in_doubt for row in each.rows)]
+        if not in_doubt:
+            return record
+        since = [sent for each in in_doubt for sent in store.sent_after_planning(each)]
+        latest = store.operations(account_id=account_id, limit=_LATEST)
+        return replace(record, recent=tuple(each for each in (*since, *latest) if each.plan.mode is self._deps.mode))
+
+    async def _orders_of(self, operation: Operation) -> tuple[Order, ...] | None:
+        """The orders that its rows are known to have made; while an outcome is unknown any order may explain it."""
+        ids = [order.order_id for row in operation.rows if row.is_unfinished for order in row.orders]
+        if len(ids) > _MOST_IDS or any(row.is_in_doubt for row in operation.rows):
+            return await self._orders(operation.account_id)
+        return await self._orders(operation.account_id, order_ids=ids) if ids else ()
+
+    async def _orders(
+        self, account_id: AccountId, *, order_ids: Sequence[OrderId] = (), statuses: Sequence[OrderStatus] = ()
+    ) -> tuple[Order, ...] | None:
+        """The orders of these ids or statuses, or all; None where they cannot be read."""
+        if self._deps.orders is None:
+            return None
+        try:
+            return await self._deps.orders.read_orders(account_id, order_ids=order_ids, statuses=statuses)
+        except RequestRejected as error:
+            # An API of the seed contract does not know every status by name.
+            again = statuses and error.status == HTTPStatus.BAD_REQUEST
+            return await self._orders(account_id) if again else None
+        except UpstreamError:
+            return None
+
+    async def _instructions(self, account_id: AccountId) -> tuple[Instruction, ...] | None:
+        """The instructions as listed; None where they cannot be read."""
+        if self._deps.instructions is None:
+            return None
+        try:
+            listed = await self._deps.instructions.get_position_instructions(account_id)
+        except UpstreamError:
+            return None
+        return tuple(listed.data)

@@ -1,0 +1,89 @@
+"""Whether an approval may be used: the last look before an operation is taken for sending (G-01, G-02).
+
+The checks run within the transaction that claims the operation, on what is stored then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operation.operation import Decision, Operation
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.supervision import Approver
+from positions_mcp.endorsement import succeeds
+from positions_mcp.guard.approval import statements
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+
+Check = Callable[[Operation], None]
+"""Raises Refused where the operation, as stored, may not be sent."""
+
+
+class ApprovalCheck:
+    """Makes the check for each channel. Remembers the approver it has seen, so that another needs its passphrase."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._known: Approver | None = None
+
+    def of_call(self, decision: Decision, caller: str) -> Check:
+        """An elicited yes counts only as this process recorded it for this call: a copied row approves nothing."""
+
+        def check(operation: Operation) -> None:
+            self._check_plan(operation, caller)
+            if operation.decision != decision:
+                raise Refused("The stored decision is not the one given to this call.", hint="Nothing was sent.")
+
+        return check
+
+    async def of_desk(self, caller: str) -> Check:
+        """A desk's yes counts if the approver's key signed it."""
+        approver = await self.approver()
+
+        def check(operation: Operation) -> None:
+            self._check_plan(operation, caller)
+            self._check_signed(operation, approver, Channel.DESK)
+
+        return check
+
+    async def of_terminal(self) -> Check:
+        """A person flattening: signed like the desk's, and only for a plan made to flatten."""
+        approver = await self.approver()
+
+        def check(operation: Operation) -> None:
+            if not operation.plan.flatten or operation.plan.mode is not self._deps.mode:
+                raise Refused("This is not a plan to flatten.", hint="Nothing was sent.")
+            self._check_signed(operation, approver, Channel.TERMINAL)
+
+        return check
+
+    async def approver(self) -> Approver | None:
+        """The approver, who must be the one seen first or have been endorsed by it.
+
+        Raises:
+            Refused: it was replaced otherwise since this process first saw it.
+            StoreUnavailable: the store itself shows that it was replaced without the old passphrase.
+        """
+        approver = await in_thread(self._deps.store.approver)
+        if self._known is not None and (approver is None or not succeeds(approver, self._known)):
+            raise Refused(
+                "The approver was replaced without the old passphrase.",
+                hint="Nothing was sent. A person must look: run positions-mcp operations verify, then restart.",
+            )
+        self._known = approver
+        return approver
+
+    def _check_plan(self, operation: Operation, caller: str) -> None:
+        plan = operation.plan
+        if plan.mode is not self._deps.mode:
+            raise Refused(f"Plan {plan.plan_id} is for {plan.mode.shown}.", hint="Nothing was sent.")
+        if plan.caller != caller or plan.flatten:
+            raise Refused(f"Plan {plan.plan_id} was made by another caller.", hint="Nothing was sent.")
+        self._deps.check_account(plan.account_id)
+
+    def _check_signed(self, operation: Operation, approver: Approver | None, channel: Channel) -> None:
+        decision = operation.decision
+        if decision is None or decision.channel is not channel:
+            raise Refused(f"Plan {operation.operation_id} was not approved at the {channel}.", hint="Nothing was sent.")
+        statements.verify(approver, operation.plan, decision)

@@ -1,0 +1,110 @@
+"""What the answer to a close says of each row of its request."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.operation.operation import SentOrder
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Plan
+from positions_mcp.domain.operation.records import Response
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.domain.text import label
+from positions_mcp.guard.kind import Answer, Request, RowAnswer
+
+DEVIATED_BY = "DEVIATED by"
+"""How what is said of orders that no row expected begins."""
+
+
+def account_for(plan: Plan, request: Request, response: Response[list[Order]]) -> Answer:
+    """Every row of the request gets what the answer says of it; orders that no row expected are named."""
+    of_row: dict[int, list[Order]] = defaultdict(list)
+    strays: list[Order] = []
+    for order in response.data:
+        position = _row_of(order, plan, request)
+        strays.append(order) if position is None else of_row[position].append(order)
+    outcomes = {
+        position: _outcome(plan.closings[position], reservation.expected_quantity, of_row[position], response)
+        for position, reservation in request.rows.items()
+    }
+    return Answer(outcomes, _said_of_strays(strays, response))
+
+
+def _row_of(order: Order, plan: Plan, request: Request) -> int | None:
+    for position in request.rows:
+        if _is_for(order, plan.closings[position]):
+            return position
+    return None
+
+
+def _is_for(order: Order, target: CloseTarget | HeldTarget) -> bool:
+    if isinstance(target, HeldTarget) and target.is_everything:
+        return True
+    if order.instrument_id is not None:
+        return order.instrument_id.lower() == target.instrument_id
+    if order.contract is not None:
+        return order.contract == parse_option_symbol(target.symbol)
+    return order.symbol is not None and order.symbol == target.symbol
+
+
+def _outcome(
+    target: CloseTarget | HeldTarget,
+    expected: Decimal | None,
+    orders: Sequence[Order],
+    response: Response[list[Order]],
+) -> RowAnswer:
+    request_id = response.metadata.request_id
+    if not orders:
+        unreadable = " Some rows of the answer could not be read." if response.unreadable else ""
+        detail = f"The API accepted the request but named no order for {target.symbol}.{unreadable}"
+        return RowAnswer(RowState.UNKNOWN, detail, request_id=request_id)
+    kept = tuple(SentOrder.of(order) for order in orders)
+    living = [order for order in orders if order.status is not OrderStatus.REJECTED]
+    if not living:
+        why = "; ".join(order.details for order in kept if order.details)
+        detail = f"The order was rejected: {why}." if why else "The order was rejected."
+        return RowAnswer(RowState.REJECTED, detail, kept, request_id=request_id, ended=True)
+    state = RowState.QUEUED if any(order.is_queued for order in living) else RowState.SUBMITTED
+    if isinstance(target, HeldTarget):
+        detail = f"{len(orders) - len(living)} of {len(orders)} orders were rejected." if living != orders else ""
+        return RowAnswer(state, detail, kept, request_id=request_id)
+    if deviation := _deviation(target, expected, living):
+        return RowAnswer(RowState.DEVIATED, deviation, kept, request_id=request_id)
+    return RowAnswer(state, "", kept, request_id=request_id)
+
+
+def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[Order]) -> str:
+    awaited = target.order_quantity if expected is None else expected
+    planned = f"Planned {target.side} {plain(target.order_quantity)} {target.symbol}"
+    if awaited != target.order_quantity:
+        planned = f"{planned} ({plain(awaited)} by the book read just before)"
+    sides = {order.side for order in orders}
+    if sides != {target.side}:
+        seen = ", ".join(sorted(label(side) if side else "none stated" for side in sides))
+        return f"{planned}; the order's side is {seen}."
+    quantities = [order.quantity for order in orders if order.quantity is not None]
+    if len(quantities) < len(orders):
+        return f"{planned}; the order states no quantity."
+    if (total := exact_sum(quantities)) != awaited:
+        return f"{planned}; the order is for {plain(total)}."
+    return ""
+
+
+def _said_of_strays(strays: Iterable[Order], response: Response[list[Order]]) -> str:
+    said = [
+        f"{label(order.side or 'side unknown')} {plain(order.quantity) if order.quantity is not None else '?'} "
+        f"{label(order.symbol or order.instrument_id or 'unnamed')} (order {label(order.id)})"
+        for order in strays
+    ]
+    parts = []
+    if said:
+        count = f"{len(said)} order{'' if len(said) == 1 else 's'}"
+        parts.append(f"{DEVIATED_BY} {count} not in the plan: {', '.join(said[:20])}.")
+    if response.unreadable:
+        parts.append(f"{len(response.unreadable)} rows of the answer could not be read.")
+    return " ".join(parts)

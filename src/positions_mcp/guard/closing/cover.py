@@ -1,0 +1,121 @@
+"""Whether a close would leave a short option without cover, and what open orders hold back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.operation.operation import Operation, SentOrder
+from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, exposed, nearer_zero, worsened
+from positions_mcp.domain.text import label
+from positions_mcp.guard.account import Account
+from positions_mcp.guard.closing.targets import close_target, instructed_quantity
+from positions_mcp.guard.policy.cover import counted_on, is_short_option, uncovered
+from positions_mcp.guard.policy.findings import Finding, Rule, Severity
+
+
+def findings_on_cover(policy: Policy, plan: Plan, account: Account) -> Iterator[Finding]:
+    """G-12: a close may not leave more short contracts uncovered, or unprotected, than before."""
+    counted = {**counted_on(account, plan.plan_id), **_freed_by_cancelling(plan, account)}
+    for was, now in _worsened(account, counted, _to_be_traded(plan, account)):
+        yield uncovered(policy, was, now, _said(was, now))
+
+
+def findings_on_locked(plan: Plan, account: Account) -> Iterator[Finding]:
+    """G-13: what open orders hold, and what cancel_orders would change."""
+    for target in plan.closes:
+        position = account.book.by_id.get(target.instrument_id)
+        if position is None or not position.locked_quantity:
+            continue
+        instructed = instructed_quantity(position, account.outstanding)
+        by_orders = position.locked_quantity - instructed
+        held, at_most = plain(abs(target.quantity)), f"at most {plain(target.order_quantity)} can be closed"
+        if instructed:
+            message = (
+                f"{plain(instructed)} of {held} {target.symbol} are under exercise instructions, which stay: {at_most}."
+            )
+            yield _locked(instructed, message)
+        if by_orders and plan.cancel_orders:
+            message = (
+                f"{plain(by_orders)} of {held} {target.symbol} are locked by open orders, which are cancelled first."
+            )
+            yield _locked(by_orders, message)
+        elif by_orders:
+            message = f"{plain(by_orders)} of {held} {target.symbol} are locked by open orders, which stay: {at_most}."
+            yield _locked(by_orders, f"{message} With cancel_orders they would be cancelled first and it closed too.")
+
+
+def _locked(quantity: Decimal, message: str) -> Finding:
+    return Finding(
+        rule=Rule.LOCKED, severity=Severity.NOTE, limit="nothing locked", seen=plain(quantity), message=message
+    )
+
+
+def uncovering(operation: Operation, position: int, account: Account) -> str:
+    """Why a row may not be sent now: it would uncover a short option whose buy-back is not known. Empty if it may.
+
+    Buy-backs of this operation count as far as the answers showed orders for them that live or have filled.
+    """
+    target = operation.plan.closes[position]
+    held = account.book.by_id.get(target.instrument_id)
+    if held is None or is_short_option(held):
+        return ""
+    quantities = counted_on(account, operation.operation_id)
+    for done, row in zip(operation.plan.closes, operation.rows, strict=True):
+        as_planned = row.state in (RowState.SUBMITTED, RowState.QUEUED)
+        if row.position != position and as_planned and done.instrument_id in quantities:
+            ordered = exact_sum(_counted(order) for order in row.orders if order.side is done.side)
+            quantities[done.instrument_id] = nearer_zero(quantities[done.instrument_id], ordered)
+    worse = _worsened(account, quantities, {target.instrument_id: abs(target.quantity)})
+    return _said(*worse[0]) if worse else ""
+
+
+def _freed_by_cancelling(plan: Plan, account: Account) -> Quantities:
+    """What counts as cover again because the plan itself cancels the open orders that were taking it."""
+    if not plan.cancel_orders:
+        return {}
+    held = (account.book.by_id.get(target.instrument_id) for target in plan.closes)
+    return {
+        position.instrument_id: nearer_zero(position.quantity, instructed_quantity(position, account.outstanding))
+        for position in held
+        if position is not None
+    }
+
+
+def _to_be_traded(plan: Plan, account: Account) -> dict[InstrumentId, Decimal]:
+    """What the API would trade if it were sent now: before sending that may be less than was planned."""
+    held = (account.book.by_id.get(target.instrument_id) for target in plan.closes)
+    return {
+        position.instrument_id: close_target(position, account, plan.cancel_orders).order_quantity
+        for position in held
+        if position is not None and position.quantity
+    }
+
+
+def _counted(order: SentOrder) -> Decimal:
+    whole = order.is_open or order.status == OrderStatus.FILLED
+    return (order.quantity if whole else order.filled) or Decimal(0)
+
+
+def _worsened(
+    account: Account, quantities: Quantities, traded: Mapping[InstrumentId, Decimal]
+) -> tuple[tuple[Exposed, Exposed], ...]:
+    after = {key: nearer_zero(quantity, traded.get(key, Decimal(0))) for key, quantity in quantities.items()}
+    return worsened(exposed(account.book, quantities), exposed(account.book, after))
+
+
+def _said(was: Exposed, now: Exposed) -> str:
+    more = max(now.uncovered - was.uncovered, now.unprotected - was.unprotected)
+    kind = "uncovered" if now.uncovered > was.uncovered else "without the long option that limits them"
+    group = f"short {label(now.root)} {_right(now)}"
+    return f"It would leave {plain(more)} more {group} {kind} ({plain(now.uncovered)} in all)."
+
+
+def _right(group: Exposed) -> str:
+    return f"{group.right.lower()}s" if group.right else "options"

@@ -1,0 +1,91 @@
+"""From what was asked for to the targets of a plan: resolved in the book, in the order of sending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.sessions import NEW_YORK, MarketState
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.operation.plan import Target
+from positions_mcp.domain.portfolio.resolve import Holdings
+from positions_mcp.domain.text import label
+from positions_mcp.guard.account import Account
+from positions_mcp.guard.closing.request import CloseRequest, named
+from positions_mcp.guard.closing.targets import close_target, in_order_of_sending
+from positions_mcp.guard.closing.unread import unread_targets
+from positions_mcp.guard.kind import Draft, checked_name
+
+MOST_INSTRUMENTS = 100
+
+
+def draft_close(request: CloseRequest, account: Account, market: MarketState) -> Draft:
+    """As `OperationKind.draft`.
+
+    Raises:
+        InvalidInput: no instruments, too many, one named twice, one already flat, or nothing is held.
+        UnknownInstrument: nothing held goes by a name.
+    """
+    book, cancel_orders = account.book, bool(request.cancel_orders)
+    positions = everything_held(book) if request.everything else positions_named(book, named(request))
+    targets = tuple(close_target(position, account, cancel_orders) for position in in_order_of_sending(positions))
+    return _draft(request, targets, market)
+
+
+def draft_flatten(request: CloseRequest, account: Account, market: MarketState) -> Draft:
+    """For a person's way out: what cannot be looked up in a book that was not read is closed whatever is held of it.
+
+    Raises InvalidInput where a name can only be looked up in a book.
+    """
+    try:
+        return draft_close(request, account, market)
+    except InvalidInput:
+        if account.book.is_complete:
+            raise
+        return _draft(request, unread_targets(request.instruments, account.book), market)
+
+
+def _draft(request: CloseRequest, targets: tuple[Target, ...], market: MarketState) -> Draft:
+    return Draft(targets=targets, cancel_orders=bool(request.cancel_orders), session=session_in_words(market))
+
+
+def positions_named(book: Book, instruments: Sequence[str]) -> list[Position]:
+    """The positions that the names mean, each once."""
+    if not 1 <= len(instruments) <= MOST_INSTRUMENTS:
+        raise InvalidInput(f"{len(instruments)} instruments were named.", hint=f"Name 1 to {MOST_INSTRUMENTS}.")
+    holdings = Holdings(book.positions)
+    found: dict[str, str] = {}
+    positions = []
+    for name in instruments:
+        position = holdings.find(checked_name(name))
+        if earlier := found.get(position.instrument_id):
+            raise InvalidInput(
+                f"{label(name)} and {label(earlier)} name the same instrument.", hint="Name each instrument once."
+            )
+        if position.quantity == 0:
+            raise InvalidInput(f"{label(position.name)} is already flat.", hint="There is nothing to close.")
+        found[position.instrument_id] = name
+        positions.append(position)
+    return positions
+
+
+def everything_held(book: Book) -> list[Position]:
+    """Every position that is not flat. Raises InvalidInput where there is none."""
+    held = [position for position in book.positions if position.quantity != 0]
+    if not held and not book.is_complete:
+        raise InvalidInput(
+            f"What account {book.account_id} holds is not known: its listing was incomplete, and shows nothing.",
+            hint="Read it again.",
+        )
+    if not held:
+        raise InvalidInput(f"Account {book.account_id} holds nothing.", hint="There is nothing to close.")
+    return held
+
+
+def session_in_words(market: MarketState) -> str:
+    """What happens to an order sent now."""
+    if market.current is not None:
+        closes = market.current.closes.astimezone(NEW_YORK)
+        return f"open until {closes:%H:%M} New York"
+    opens = market.next.opens.astimezone(NEW_YORK)
+    return f"closed: may queue until {opens:%a %Y-%m-%d %H:%M} New York"

@@ -1,0 +1,165 @@
+"""From submitted to closed: what the book and the orders now say, and what may be concluded of an unknown outcome.
+
+The program may conclude that a request took effect, with what it saw. It never concludes that one did not: a book that
+has not changed proves nothing, and only a person settles that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
+from positions_mcp.domain.ids import OrderId
+from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.domain.text import label
+from positions_mcp.guard.account import Account
+from positions_mcp.guard.kind import took_effect
+
+CLOCK_SKEW = timedelta(seconds=5)
+"""How far the exchange's clock may be behind this one when an order is matched to a request."""
+LATE = timedelta(seconds=10)
+"""How long after the last moment of a request its order may still be made."""
+
+
+def follow_closes(operation: Operation, account: Account, write_timeout: timedelta) -> Sequence[Row]:
+    """Rows that have changed, by the account's orders and the book that was read after them."""
+    orders = None if account.orders is None else {order.id: order for order in account.orders}
+    changed = []
+    for row in operation.rows:
+        if not _is_worth_following(row):
+            continue
+        target = operation.plan.closings[row.position]
+        update = _observed(row, target, account.book, orders)
+        if isinstance(target, HeldTarget):
+            # What is left of a whole account is no one number, so its end shows in the orders.
+            read = update.get("orders", ())
+            update["ended"] |= bool(read) and account.book.is_complete and not any(order.is_open for order in read)
+        elif row.is_in_doubt:
+            update |= _concluded(operation, row, target, account, write_timeout)
+        if any(getattr(row, name) != value for name, value in update.items()):
+            changed.append(row.changed(**update, observed_at=account.book.as_of))
+    return changed
+
+
+def _is_worth_following(row: Row) -> bool:
+    return row.is_unfinished and row.state is not RowState.SENDING
+
+
+def _observed(
+    row: Row, target: CloseTarget | HeldTarget, book: Book, orders: dict[OrderId, Order] | None
+) -> dict[str, Any]:
+    update: dict[str, Any] = {}
+    if (left := _left_of(target, book)) is not None:
+        update["residual"] = left
+    if not row.orders:
+        update["ended"] = row.has_effect and update.get("residual") == 0
+        return update
+    if orders is None:
+        # Flat by whatever means: an order that was open when last read may still trade.
+        update["ended"] = update.get("residual") == 0 and not any(order.is_open for order in row.orders)
+        return update
+    # An end is an end only once what is left was read with it.
+    read = tuple(SentOrder.of(orders[o.order_id]) if o.order_id in orders else o for o in row.orders)
+    update["orders"] = read
+    update["ended"] = "residual" in update and not any(order.is_open for order in read)
+    if row.state in (RowState.SUBMITTED, RowState.QUEUED):
+        if all(order.status == OrderStatus.REJECTED and not order.filled for order in read):
+            update["state"] = RowState.REJECTED
+            why = "; ".join(order.details for order in read if order.details)
+            update["detail"] = f"The order was rejected after it was accepted. {why}".strip()
+        else:
+            queued = any(order.is_queued for order in read)
+            update["state"] = RowState.QUEUED if queued else RowState.SUBMITTED
+    return update
+
+
+def _concluded(
+    operation: Operation, row: Row, target: CloseTarget, account: Account, write_timeout: timedelta
+) -> dict[str, Any]:
+    """A resolution with its evidence; nothing where anything else may explain what is seen."""
+    if account.orders is None or row.sent_at_market is None:
+        return {}
+    since, until = row.sent_at_market - CLOCK_SKEW, row.sent_at_market + write_timeout + LATE
+    others = account.record.beside(operation.operation_id)
+    rivals = [rival for other in others for rival in _rivals(other, target, since)]
+    if any(not rival.orders for rival in rivals):
+        return {}
+    at = account.book.as_of
+    theirs = {order.order_id for other in others for each in other.rows for order in each.orders}
+    new = [order for order in account.orders if order.id not in theirs]
+    if found := _orders_it_made(row, target, new, since, until):
+        named = ", ".join(f"{target.side} {plain(o.quantity or Decimal(0))} {label(o.status)}" for o in found)
+        evidence = f"An order for {target.symbol} appeared after it was sent: {named}."
+        kept = tuple(SentOrder.of(order) for order in found)
+        ended = _left_of(target, account.book) is not None and not any(order.is_open for order in found)
+        return {"resolution": took_effect(evidence, at), "orders": kept, "ended": ended}
+    explained = rivals or any(_may_explain(order, target, since) for order in account.orders)
+    # Overnight, assignment and expiry empty positions too.
+    if explained or _left_of(target, account.book) != 0 or new_york_day(at) != new_york_day(since):
+        return {}
+    expected = row.expected_quantity or target.order_quantity
+    evidence = f"{target.symbol} is flat now; {plain(expected)} were to be closed when it was sent."
+    return {"resolution": took_effect(evidence, at), "ended": True}
+
+
+def _rivals(other: Operation, target: CloseTarget, since: datetime) -> Iterator[Row]:
+    """Rows of another operation that may have traded the target since then. A request for all may trade anything."""
+    for its_target, row in zip(other.plan.targets, other.rows, strict=True):
+        touches = its_target.instrument_id == target.instrument_id or other.plan.kind.is_account_wide
+        may_have = row.has_effect or row.is_in_doubt or row.state is RowState.SENDING
+        moments = (row.sent_at_market, row.observed_at)
+        recent = not row.ended or any(moment is not None and moment >= since for moment in moments)
+        if touches and may_have and recent:
+            yield row
+
+
+def _orders_it_made(
+    row: Row, target: CloseTarget, new: Sequence[Order], since: datetime, until: datetime
+) -> list[Order]:
+    """Market orders on the planned side that were made while it was sent, if they come to the expected quantity."""
+    found = [
+        order
+        for order in new
+        if order.instrument_id == target.instrument_id
+        and order.side is target.side
+        and order.order_type is OrderType.MARKET
+        and order.created_at is not None
+        and since <= order.created_at <= until
+        and not _was_refused(order)
+    ]
+    quantities = [order.quantity for order in found if order.quantity is not None]
+    expected = row.expected_quantity or target.order_quantity
+    return found if found and len(quantities) == len(found) and exact_sum(quantities) == expected else []
+
+
+def _may_explain(order: Order, target: CloseTarget, since: datetime) -> bool:
+    """Whether an order may have emptied the position since then, or may yet trade more than it held."""
+    opposite = OrderSide.BUY if target.side is OrderSide.SELL else OrderSide.SELL
+    if order.instrument_id not in (None, target.instrument_id) or order.side is opposite or _was_refused(order):
+        return False
+    moved_at = order.updated_at or order.created_at
+    return order.is_open or (order.filled_quantity != 0 and (moved_at is None or moved_at >= since))
+
+
+def _was_refused(order: Order) -> bool:
+    return order.status is OrderStatus.REJECTED and not order.filled_quantity
+
+
+def _left_of(target: CloseTarget | HeldTarget, book: Book) -> Decimal | None:
+    """The signed quantity still held, or None where it is not known, or is no one number."""
+    if isinstance(target, HeldTarget) and target.is_everything:
+        flat = book.is_complete and all(position.quantity == 0 for position in book.positions)
+        return Decimal(0) if flat else None
+    held = book.by_id.get(target.instrument_id)
+    if held is None:
+        return Decimal(0) if book.is_complete else None
+    return held.quantity

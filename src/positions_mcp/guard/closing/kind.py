@@ -1,0 +1,75 @@
+"""Closing, as a kind of operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from positions_mcp.domain.operation.operation import Operation, Row
+from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.guard.account import Account
+from positions_mcp.guard.closing.answer import account_for
+from positions_mcp.guard.closing.compare import compare_closes
+from positions_mcp.guard.closing.cover import findings_on_cover, findings_on_locked, uncovering
+from positions_mcp.guard.closing.draft import draft_close
+from positions_mcp.guard.closing.follow import follow_closes
+from positions_mcp.guard.closing.request import CloseRequest, agree_on_close, key_of_close
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
+from positions_mcp.guard.policy.findings import Finding
+
+
+class Closing:
+    """Implements `positions_mcp.guard.kind.OperationKind` for both kinds of close."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+
+    def key(self, request: CloseRequest, caller: str) -> str:
+        """The names in any spelling and order."""
+        return key_of_close(request, caller, self._deps.mode)
+
+    def draft(self, request: CloseRequest, account: Account) -> Draft:
+        """One target for each position, in the order of sending."""
+        return draft_close(request, account, self._deps.calendar.state_at(self._deps.market_clock.now()))
+
+    def agree(self, request: CloseRequest, plan: Plan) -> None:
+        """The same instruments, by whatever name, and the same about open orders."""
+        agree_on_close(request, plan)
+
+    def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
+        """Short options losing their cover, and what open orders and instructions hold back."""
+        yield from findings_on_cover(self._deps.policy, plan, account)
+        yield from findings_on_locked(plan, account)
+
+    def compare(self, plan: Plan, account: Account) -> Comparison:
+        """The book just read against the plan."""
+        return compare_closes(plan, account, self._deps.policy.tolerance)
+
+    def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
+        """One for each row that is not flat, or one for them all."""
+        reserving = comparison.reserving
+        if plan.kind.is_account_wide:
+            return [Request(reserving)] if reserving else []
+        return [Request({position: reserving[position]}) for position in sorted(reserving)]
+
+    def obstacle(self, operation: Operation, request: Request, account: Account) -> str:
+        """A sale that would uncover a short whose buy-back is not known waits."""
+        if operation.plan.kind.is_account_wide or self._deps.policy.allow_uncovered or operation.plan.flatten:
+            return ""
+        (position,) = request.rows
+        return uncovering(operation, position, account)
+
+    async def send(self, operation: Operation, request: Request) -> Answer:
+        """One DELETE; `cancel_orders` is always said."""
+        plan, writer = operation.plan, self._deps.order_writer
+        if plan.kind.is_account_wide:
+            response = await writer.close_positions(plan.account_id, plan.cancel_orders)
+        else:
+            (position,) = request.rows
+            target = plan.closings[position]
+            response = await writer.close_position(plan.account_id, target.instrument_id, plan.cancel_orders)
+        return account_for(plan, request, response)
+
+    async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
+        """What the book and the orders now say of each row."""
+        return follow_closes(operation, account, self._deps.write_timeout)

@@ -1,0 +1,64 @@
+"""The order that closing a position should produce, and the order in which closes are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.ids import instrument_id
+from positions_mcp.domain.money import ZERO, exact_product, to_cents
+from positions_mcp.domain.operation.plan import CloseTarget, closing_side
+from positions_mcp.domain.portfolio.exposure import measure_of
+from positions_mcp.domain.text import label
+from positions_mcp.guard.account import Account
+
+
+def close_target(position: Position, account: Account, cancel_orders: bool) -> CloseTarget:
+    """The order that closing a position should produce: for what nothing locks that stays."""
+    locked = position.locked_quantity or ZERO
+    stays = instructed_quantity(position, account.outstanding) if cancel_orders else locked
+    measure = measure_of(position, account.book)
+    return CloseTarget(
+        symbol=label(position.name),
+        instrument_id=instrument_id(position.instrument_id),
+        measure=measure.amount,
+        priced=measure.priced,
+        quantity=position.quantity,
+        available=position.available_quantity,
+        value=position.market_value,
+        side=closing_side(position.quantity),
+        order_quantity=abs(position.quantity) - stays,
+    )
+
+
+def instructed_quantity(position: Position, outstanding: Outstanding | None) -> Decimal:
+    """How much of the locked quantity exercise instructions hold: cancelling orders does not free that."""
+    locked = position.locked_quantity or ZERO
+    if not locked or not position.is_option or outstanding is None:
+        return ZERO
+    claims = outstanding.on(position.instrument_id)
+    if claims.has_unknown_quantity:
+        return locked
+    return min(locked, claims.quantity - claims.of_type(InstructionType.DO_NOT_EXERCISE))
+
+
+def in_order_of_sending(positions: Sequence[Position]) -> list[Position]:
+    """Short options first, then short stock, then longs, so that no sale uncovers a short that is to be bought back."""
+
+    def rank(position: Position) -> int:
+        if position.quantity > 0:
+            return 2
+        return 0 if position.is_option else 1
+
+    return sorted(positions, key=rank)
+
+
+def traded_value(target: CloseTarget) -> Decimal | None:
+    """Signed market value of what is to be traded: the API's own figure for a whole position, else to the cent."""
+    held = abs(target.quantity)
+    if target.value is None or target.order_quantity == held:
+        return target.value
+    return to_cents(exact_product(target.value, target.order_quantity) / held)

@@ -1,0 +1,88 @@
+"""How closes are put to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.operation.operation import Row
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Kind, Plan
+from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.guard.closing.targets import traded_value
+from positions_mcp.guard.kind import RowWords
+
+
+class ClosingWords:
+    """Implements `positions_mcp.guard.kind.Words` for both kinds of close."""
+
+    next_steps: Mapping[OperationState, str] = MappingProxyType({})
+
+    def heading(self, plan: Plan) -> str:
+        """`close 2 positions at market`."""
+        count = len(plan.targets)
+        positions = f"{count} position{'' if count == 1 else 's'}"
+        if not plan.closes:
+            return "flatten. THE BOOK COULD NOT BE READ: whatever is held when it is sent"
+        if plan.flatten:
+            return f"flatten {positions}: whatever is held when it is sent"
+        if plan.kind is Kind.CLOSE_ALL_POSITIONS:
+            return f"close EVERY position of the account, {count} as of now, in one request"
+        return f"close {positions} at market"
+
+    def lines(self, plan: Plan) -> Sequence[str]:
+        """Each order that should come of it."""
+        return [_line(target) for target in plan.closings]
+
+    def terms(self, plan: Plan) -> Sequence[str]:
+        """What it comes to, what happens to open orders, and the market's session."""
+        market = [f"Market: {plan.session}."] if plan.session else []
+        return [_total(plan), _open_orders(plan), *market]
+
+    def row(self, plan: Plan, row: Row) -> RowWords:
+        """`SELL 100`, and whether it was closed twice."""
+        target = plan.closings[row.position]
+        if isinstance(target, HeldTarget):
+            return RowWords(planned="whatever is held")
+        planned = f"{target.side} {plain(target.order_quantity)}"
+        return RowWords(planned=planned, value=traded_value(target), alarm=_reversal(target, row))
+
+
+def _line(target: CloseTarget | HeldTarget) -> str:
+    """One line of a question: `BUY 5 TSLA (buys back a short), about $1,050.00`."""
+    if isinstance(target, HeldTarget):
+        whole = "EVERY position of the account, in one request" if target.is_everything else target.symbol
+        return f"CLOSE {whole}: side, quantity and value are not known"
+    worth = traded_value(target)
+    value = f"about ${abs(worth):,f}" if target.value and worth is not None else "value not known"
+    back = " (buys back a short)" if target.quantity < 0 else ""
+    part = "" if target.order_quantity == abs(target.quantity) else f" of {plain(abs(target.quantity))}"
+    return f"{target.side} {plain(target.order_quantity)}{part} {target.symbol}{back}, {value}"
+
+
+def _total(plan: Plan) -> str:
+    if not plan.closes:
+        return "Total not known, and not counted against limits."
+    known = [abs(value) for value in map(traded_value, plan.closes) if value is not None]
+    total = f"Total about ${exact_sum(known):,f}"
+    missing = len(plan.targets) - len(known)
+    unknown = f", {missing} without a value" if missing else ""
+    return f"{total}{unknown}; measure against limits ${plan.measure:,f}."
+
+
+def _open_orders(plan: Plan) -> str:
+    if not plan.cancel_orders:
+        return "Open orders stay as they are (cancel_orders false)."
+    scope = "of the account" if plan.kind.is_account_wide else "for these instruments"
+    return f"Open orders {scope} are CANCELLED first (cancel_orders true)."
+
+
+def _reversal(target: CloseTarget, row: Row) -> str:
+    """That a close went past flat, as when it was closed twice; empty if it did not."""
+    if not row.residual or (row.residual > 0) == (target.quantity > 0):
+        return ""
+    planned, now = ("short", "LONG") if row.residual > 0 else ("long", "SHORT")
+    return (
+        f"{target.symbol} is REVERSED: {plain(abs(target.quantity))} {planned} when planned, "
+        f"{plain(abs(row.residual))} {now} now"
+    )

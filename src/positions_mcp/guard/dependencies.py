@@ -1,0 +1,91 @@
+"""What the guard works with: the ports, the limits, and the clocks."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.text import quoted
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.ports import (
+    Clock,
+    Ids,
+    InstructionsReader,
+    InstructionWriter,
+    MarketCalendar,
+    Neighbours,
+    OperationStore,
+    OrdersReader,
+    OrderWriter,
+    PositionsReader,
+)
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+Checkpoint = Callable[[str, str], Awaitable[None]]
+"""Told (name, operation id) between any two steps a process may die between. Tests let it die there."""
+
+
+async def no_checkpoint(_name: str, _operation_id: str) -> None:
+    """Nothing happens between two steps."""
+
+
+def process_name() -> str:
+    """This process for other processes to see: host, process id, and the machine's boot where it is known."""
+    boot = _BOOT_ID.read_text(encoding="ascii").strip()[:8] if _BOOT_ID.exists() else "-"
+    return f"{socket.gethostname()}:{os.getpid()}:{boot}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependencies:
+    """One for a guard. `clock` is real time (expiry, leases); `market_clock` is the exchange's (days, sessions)."""
+
+    mode: Mode
+    policy: Policy
+    store: OperationStore
+    positions: PositionsReader
+    orders: OrdersReader | None
+    """None where a deployment refuses them: the guard says so and carries on with the book."""
+    order_writer: OrderWriter
+    instructions: InstructionsReader | None
+    instruction_writer: InstructionWriter | None = None
+    """None where instructions are only read."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """Contracts, market, balances and events, as far as they can be read."""
+    clock: Clock
+    market_clock: Clock
+    calendar: MarketCalendar
+    ids: Ids
+    process: str = field(default_factory=process_name)
+    write_timeout: timedelta = timedelta(seconds=30)
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    checkpoint: Checkpoint = no_checkpoint
+    command: Callable[[str], str] = "positions-mcp {}".format
+    """Words a command for a person, such as `approver init`, as it is pasted into a terminal."""
+
+    def check_account(self, account_id: AccountId) -> None:
+        """Raise InvalidInput unless the account may be used."""
+        if account_id not in self.policy.accounts:
+            allowed = ", ".join(str(account) for account in sorted(self.policy.accounts)) or "none"
+            raise InvalidInput(f"Account {account_id} may not be used.", hint=f"Allowed: {allowed}.")
+
+    async def operation(self, operation_id: str) -> Operation:
+        """A stored operation of this mode. Raises InvalidInput where there is none."""
+        operation = await in_thread(self.store.operation, operation_id)
+        if operation is None or operation.plan.mode is not self.mode:
+            raise InvalidInput(
+                f"There is no {self.mode} operation {quoted(operation_id, 40)}.",
+                hint="list_operations names the recent ones.",
+            )
+        return operation

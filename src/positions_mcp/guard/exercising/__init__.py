@@ -1,0 +1,1 @@
+"""Exercise instructions: submitting a batch of them, and cancelling one."""

@@ -1,0 +1,156 @@
+"""Submitting instructions and cancelling one, as kinds of operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from positions_mcp.domain.batch.report import SubmitAnswer
+from positions_mcp.domain.batch.rows import KeyEcho
+from positions_mcp.domain.errors import NothingSent, StoreUnavailable, UpstreamError
+from positions_mcp.domain.exercise.instructions import InstructionRequest
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.operation import Operation, Row
+from positions_mcp.domain.operation.plan import Kind, Plan
+from positions_mcp.guard.account import Account
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.exercising.answer import account_for, outcome_of_cancel
+from positions_mcp.guard.exercising.compare import compare_cancel, compare_submit
+from positions_mcp.guard.exercising.cover import findings_on_cancel, findings_on_submit
+from positions_mcp.guard.exercising.draft import draft_cancel, draft_submit
+from positions_mcp.guard.exercising.follow import follow_batch, follow_cancel
+from positions_mcp.guard.exercising.request import (
+    CancelRequest,
+    SubmitRequest,
+    agree_on_cancel,
+    agree_on_submit,
+    key_of_cancel,
+    key_of_submit,
+)
+from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
+from positions_mcp.guard.policy.findings import Finding
+from positions_mcp.ports import InstructionWriter
+
+_REMEMBERED = 200
+"""Operations that are looked at for whether the server honours keys."""
+
+
+class _InOneRequest:
+    """What both have in common: one request for all there is, which nothing goes before."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+
+    def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
+        """The one there is."""
+        del plan
+        return [Request(comparison.reserving)] if comparison.reserving else []
+
+    def obstacle(self, operation: Operation, request: Request, account: Account) -> str:
+        """Nothing goes before it."""
+        del operation, request, account
+        return ""
+
+    def _writer(self) -> InstructionWriter:
+        if self._deps.instruction_writer is None:
+            raise NothingSent("This program only reads instructions.")
+        return self._deps.instruction_writer
+
+
+class Submitting(_InOneRequest):
+    """Implements `positions_mcp.guard.kind.OperationKind` for a batch of instructions: one POST for all rows."""
+
+    def key(self, request: SubmitRequest, caller: str) -> str:
+        """The rows in any order."""
+        return key_of_submit(request, caller, self._deps.mode)
+
+    def draft(self, request: SubmitRequest, account: Account) -> Draft:
+        """One target for each row, with its consequences."""
+        return draft_submit(request, account, self._deps)
+
+    def agree(self, request: SubmitRequest, plan: Plan) -> None:
+        """The same rows, in any order."""
+        agree_on_submit(request, plan)
+
+    def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
+        """Short options losing their cover."""
+        return findings_on_submit(self._deps.policy, plan, account)
+
+    def compare(self, plan: Plan, account: Account) -> Comparison:
+        """Every rule of the batch again, the deadline among them, and whether its consequences still hold."""
+        return compare_submit(plan, account, self._deps)
+
+    async def send(self, operation: Operation, request: Request) -> Answer:
+        """One POST of the rows in the plan's order, under the plan's keys."""
+        del request
+        plan, writer = operation.plan, self._writer()
+        rows = [
+            InstructionRequest(
+                instrument_id=target.instrument_id,
+                instruction_type=target.instruction_type,
+                quantity=target.quantity,
+                instruction_id=target.instruction_key,
+            )
+            for target in plan.instructions
+        ]
+        try:
+            answer = SubmitAnswer.from_response(await writer.submit_position_instructions(plan.account_id, rows))
+        except NothingSent:
+            raise
+        except UpstreamError as error:
+            answer = SubmitAnswer.from_error(error)
+        return account_for(plan, answer, await self._keys_honoured(plan.account_id))
+
+    async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
+        """What the account's instructions, by id and by key, now say of each row."""
+        return await follow_batch(operation, account, self._keys_honoured)
+
+    async def _keys_honoured(self, account_id: AccountId) -> bool | None:
+        """Whether the server has shown, last time it showed anything, that it reads callers' keys. None: never."""
+        try:
+            found = await in_thread(self._deps.store.operations, account_id=account_id, limit=_REMEMBERED)
+        except StoreUnavailable:
+            return None
+        for operation in found:
+            if operation.plan.mode is not self._deps.mode or operation.plan.kind is not Kind.SUBMIT_INSTRUCTIONS:
+                continue
+            echoes = {row.answered.key_echo for row in operation.rows if row.answered}
+            if KeyEcho.IGNORED in echoes:
+                return False
+            if KeyEcho.ECHOED in echoes:
+                return True
+        return None
+
+
+class Cancelling(_InOneRequest):
+    """Implements `positions_mcp.guard.kind.OperationKind` for the cancel of one instruction: one DELETE."""
+
+    def key(self, request: CancelRequest, caller: str) -> str:
+        """The server's id."""
+        return key_of_cancel(request, caller, self._deps.mode)
+
+    def draft(self, request: CancelRequest, account: Account) -> Draft:
+        """The one target, with the consequence of its cancel."""
+        return draft_cancel(request, account, self._deps.market_clock.now())
+
+    def agree(self, request: CancelRequest, plan: Plan) -> None:
+        """The same id."""
+        agree_on_cancel(request, plan)
+
+    def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
+        """Short options losing their cover once it is withdrawn."""
+        return findings_on_cancel(self._deps.policy, plan, account)
+
+    def compare(self, plan: Plan, account: Account) -> Comparison:
+        """Whether the instruction still stands as planned, and the consequence of its cancel with it."""
+        return compare_cancel(plan, account, self._deps.policy.tolerance)
+
+    async def send(self, operation: Operation, request: Request) -> Answer:
+        """One DELETE of the server's id."""
+        (target,) = operation.plan.cancels
+        response = await self._writer().cancel_position_instruction(operation.account_id, target.instruction_id)
+        return Answer(dict.fromkeys(request.rows, outcome_of_cancel(target, response)))
+
+    async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
+        """What the account's instructions now say of it."""
+        return follow_cancel(operation, account)

@@ -1,0 +1,293 @@
+"""The guard as tools see it: plan, ask, send what a person approved, follow. Nothing is sent by any other way.
+
+One destructive call:
+
+    planned = await guard.plan(request, …)          # or guard.continue_plan(plan_id, request, …)
+    step = await guard.step(planned, can_elicit=…)  # who may decide
+    await guard.ask(planned.operation)              # the question is now before a person
+    report = await guard.send_elicited(…)           # yes in the client: records it and sends
+    report = await guard.wait_and_send(…)           # or: waits for the desk, and sends when it says yes
+    report = await guard.decline(…)                 # or: no
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreUnavailable
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.operation import Decision, Operation
+from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.domain.text import clean
+from positions_mcp.guard.account import AccountReader
+from positions_mcp.guard.approval.check import ApprovalCheck
+from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.route import Rung, Step, rung_for
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.changes import ChangeFeed
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.kind import PlanRequest
+from positions_mcp.guard.overview import GuardStatus, overview
+from positions_mcp.guard.planner import Planned, Planner
+from positions_mcp.guard.policy.rules import judge_unread
+from positions_mcp.guard.reconcile import Reconciler
+from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.sending.executor import Executor
+
+DESK_POLL_S = 0.5
+FOLLOW_POLL_S = 1.0
+
+OnWait = Callable[[float, float], Awaitable[None]]
+"""Told (seconds waited, seconds at most) while a call waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long to wait, and whom to tell meanwhile."""
+
+    seconds: float
+    on_wait: OnWait | None = None
+
+
+class Guard:
+    """Everything a tool may do about destructive operations. Inside `async with`, approved ones can be sent."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._planner = Planner(deps)
+        self._accounts = AccountReader(deps)
+        self._reconciler = Reconciler(deps)
+        self.changes = ChangeFeed(deps, self._reconciler)
+        self._executor = Executor(deps)
+        self._approvals = ApprovalCheck(deps)
+
+    async def __aenter__(self) -> Self:
+        await self._executor.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._executor.__aexit__(kind, error, traceback)
+
+    @property
+    def policy(self) -> Policy:
+        """The limits, as a person configured them."""
+        return self._deps.policy
+
+    def close(self) -> None:
+        """Send nothing more: the request in flight finishes, the rest of its batch is NOT_SENT."""
+        self._executor.close()
+
+    async def plan(self, request: PlanRequest, *, caller: str, create: bool = True) -> Planned:
+        """A frozen plan of what is asked for, of whatever kind.
+
+        The same arguments from the same caller find the plan under way. With `create` False (the retry round of a
+        question) the newest plan is answered whatever became of it, and none is ever made.
+
+        Raises:
+            InvalidInput, UnknownInstrument: what was asked for cannot be planned; InvalidBatch has every reason.
+            Refused: no caller, or nothing to continue.
+            UpstreamError, StoreUnavailable: reading or recording failed; nothing was sent.
+        """
+        if not create:
+            return await self._planner.find(request, caller)
+        await self._reconciler.note_time()
+        return await self._planner.plan(request, caller)
+
+    async def continue_plan(
+        self, plan_id: str, request: PlanRequest | None = None, *, caller: str, judged: bool = True
+    ) -> Planned:
+        """The plan of that id; what is asked for with it must say the same. `judged` asks policy where it is open.
+
+        Raises:
+            InvalidInput: no such plan, or an argument contradicts it.
+            Refused: it is another caller's.
+        """
+        await self._reconciler.note_time()
+        return await self._planner.continue_plan(plan_id, request, caller=caller, judged=judged)
+
+    async def step(self, planned: Planned, *, can_elicit: bool) -> Step:
+        """Who may decide: elicitation, the desk, or nobody and what the person has to run."""
+        plan, deps = planned.operation.plan, self._deps
+        verdict = planned.verdict
+        if verdict is None:
+            # The rules that need the account are asked right before sending.
+            record = await in_thread(self._accounts.record, deps.store, plan.account_id)
+            verdict = judge_unread(deps.policy, plan, record)
+        approver = await in_thread(deps.store.approver)
+        return rung_for(
+            plan,
+            verdict,
+            deps.policy,
+            can_elicit=can_elicit,
+            approver_set=approver is not None,
+            declined_at=await in_thread(deps.store.declined_at, plan.target_key),
+            now=deps.clock.now(),
+            command=deps.command,
+        )
+
+    def command(self, words: str) -> str:
+        """A command for a person to run, as it has to be typed to reach this store."""
+        return self._deps.command(words)
+
+    def question(self, operation: Operation) -> str:
+        """What a person is asked, word for word the same however often."""
+        return question(operation.plan)
+
+    async def ask(self, operation: Operation) -> Operation:
+        """Note that the question is put to a person: from now on it can be approved."""
+        if operation.stage is not Stage.PLANNED:
+            return operation
+        try:
+            return await self._move(operation, (Stage.PLANNED,), Stage.AWAITING_APPROVAL, "")
+        except Overtaken:
+            return await self._deps.operation(operation.operation_id)
+
+    async def refuse(self, operation: Operation, reason: str) -> OperationReport:
+        """Note that policy refused it, so that the record shows it."""
+        refused = await self._move(operation, (Stage.PLANNED, Stage.AWAITING_APPROVAL), Stage.REFUSED, reason)
+        return report(refused, self._deps.clock.now())
+
+    async def decline(self, operation: Operation, *, client: str) -> OperationReport:
+        """Record a no. The same targets are not asked about again for a while, except at the desk.
+
+        Raises:
+            Overtaken: it is already being sent, or over.
+        """
+        now = self._deps.clock.now()
+        decision = Decision(
+            operation_id=operation.operation_id,
+            digest=operation.plan.digest,
+            channel=Channel.ELICITATION,
+            approved=False,
+            by=f"client {clean(client, 60) or 'unnamed'}",
+            decided_at=now,
+            expires_at=now,
+        )
+        return report(await in_thread(self._deps.store.decide, decision, now), now)
+
+    async def send_elicited(self, operation: Operation, *, caller: str, client: str) -> OperationReport:
+        """Record a yes that the client's form answered, and send. The approval belongs to this call and ends with it.
+
+        Raises:
+            Refused: policy, or another caller's plan; Overtaken where it was decided or sent already.
+            StoreUnavailable: nothing was sent.
+        """
+        plan, now = operation.plan, self._deps.clock.now()
+        self._planner.check_caller(operation, caller)
+        step = await self.step(Planned(operation, None), can_elicit=True)
+        if step.rung is not Rung.ELICITATION:
+            raise Refused(step.reason, hint=step.for_the_person)
+        decision = Decision(
+            operation_id=plan.plan_id,
+            digest=plan.digest,
+            channel=Channel.ELICITATION,
+            approved=True,
+            by=f"client {clean(client, 60) or 'unnamed'}",
+            decided_at=now,
+            expires_at=now + self._deps.policy.approval_lifetime,
+            call=self._deps.ids.new(),
+        )
+        sent = False
+        try:
+            await in_thread(self._deps.store.decide, decision, now)
+            check = self._approvals.of_call(decision, caller)
+            done = await self._executor.run(plan.plan_id, check, belongs_to_call=True)
+            sent = True
+        finally:
+            if not sent:
+                with anyio.CancelScope(shield=True):
+                    await self._lapse(decision, "the call that was approved ended before it was sent")
+        return report(done, self._deps.clock.now())
+
+    async def send_approved(self, operation_id: str, *, caller: str) -> OperationReport:
+        """Send what the desk approved. Its signature is verified against the approver's key first. Raises as above."""
+        check = await self._approvals.of_desk(caller)
+        done = await self._executor.run(operation_id, check, belongs_to_call=False)
+        return report(done, self._deps.clock.now())
+
+    async def wait_and_send(self, operation: Operation, *, caller: str, wait: Wait) -> OperationReport:
+        """Wait for the desk, telling how long; send as soon as it says yes. Else the report says where it stands."""
+        self._planner.check_caller(operation, caller)
+        waited = 0.0
+        while True:
+            operation = await self._deps.operation(operation.operation_id)
+            state = operation.state(self._deps.clock.now())
+            by_desk = operation.decision is not None and operation.decision.channel is Channel.DESK
+            if state is OperationState.APPROVED and operation.stage is Stage.APPROVED and by_desk:
+                return await self.send_approved(operation.operation_id, caller=caller)
+            if not operation.stage.is_open or state is OperationState.EXPIRED or waited >= wait.seconds:
+                await self._reconciler.note_time()
+                return report(operation, self._deps.clock.now())
+            waited = await self._pause(DESK_POLL_S, waited, wait)
+
+    async def operation(
+        self, operation_id: str, *, caller: str | None = None, wait: Wait | None = None
+    ) -> OperationReport:
+        """One operation, followed: the account is read again, and unknown outcomes are reconciled where possible.
+
+        With `wait` it is read until nothing more will happen by itself. With `caller`, only that caller's are seen.
+        """
+        waiting, waited = wait or Wait(0), 0.0
+        while True:
+            await self._reconciler.note_time()
+            operation = await self._deps.operation(operation_id)
+            if caller is not None:
+                self._planner.check_caller(operation, caller)
+            operation, not_followed = await self._reconciler.follow(operation)
+            under_way = operation.stage in (Stage.AWAITING_APPROVAL, Stage.APPROVED, Stage.CLAIMED)
+            moving = under_way or any(row.is_unfinished for row in operation.rows)
+            if not moving or waited >= waiting.seconds:
+                return report(operation, self._deps.clock.now(), not_followed=not_followed)
+            waited = await self._pause(FOLLOW_POLL_S, waited, waiting)
+
+    async def operations(
+        self,
+        *,
+        account_id: AccountId | None = None,
+        state: OperationState | None = None,
+        limit: int = 20,
+        caller: str | None = None,
+    ) -> tuple[OperationReport, ...]:
+        """Recent operations, newest first, as they were last seen."""
+        if limit < 1:
+            raise InvalidInput(f"A limit of {limit} shows nothing.", hint="Use 1 or more.")
+        await self._reconciler.note_time()
+        found = await in_thread(self._deps.store.operations, account_id=account_id, limit=1000)
+        now, mode = self._deps.clock.now(), self._deps.mode
+        mine = (op for op in found if op.plan.mode is mode and caller in (None, op.plan.caller))
+        return tuple(report(op, now) for op in mine if state in (None, op.state(now)))[:limit]
+
+    async def status(self) -> GuardStatus:
+        """Limits and what is used of them, halt, approver, and what is in doubt."""
+        await self._reconciler.note_time()
+        return await in_thread(overview, self._deps)
+
+    async def _move(self, operation: Operation, expected: Sequence[Stage], to: Stage, reason: str) -> Operation:
+        now = self._deps.clock.now()
+        return await in_thread(
+            self._deps.store.move, operation.operation_id, expected=expected, to=to, reason=reason, now=now
+        )
+
+    async def _lapse(self, decision: Decision, reason: str) -> None:
+        """End this call's own approval, which it did not use. Where that cannot be written, it expires by itself."""
+        try:
+            operation = await self._deps.operation(decision.operation_id)
+            if operation.decision == decision:
+                await self._move(operation, (Stage.APPROVED,), Stage.LAPSED, reason)
+        except (Refused, StoreUnavailable):
+            return
+
+    async def _pause(self, seconds: float, waited: float, wait: Wait) -> float:
+        if wait.on_wait is not None:
+            await wait.on_wait(waited, wait.seconds)
+        pause = min(seconds, max(wait.seconds - waited, 0.01))
+        await self._deps.sleep(pause)
+        return waited + pause

@@ -1,0 +1,226 @@
+"""What a kind of operation is: how it is asked for, planned, compared, sent, followed and worded.
+
+Planner, executor and reports are the same for all kinds; whatever differs is behind these protocols. A kind is one
+folder beside `closing` and `exercising`, and `kinds.py` names them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol, TypeVar
+
+from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
+from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
+from positions_mcp.domain.ids import AccountId, InstructionId
+from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.operation.operation import Conclusion, Operation, Reservation, Resolution, Row, SentOrder
+from positions_mcp.domain.operation.plan import Kind, Plan, Target
+from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.domain.text import quoted
+from positions_mcp.guard.account import Account
+from positions_mcp.guard.policy.findings import Finding
+
+_LONGEST_NAME = 64
+
+
+class PlanRequest(Protocol):
+    """What a plan is asked for: a frozen value of its kind, in which None means not given."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it asks for."""
+        ...
+
+    @property
+    def account_id(self) -> AccountId | None:
+        """The account it is about."""
+        ...
+
+
+RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a kind puts into a plan. `warnings` are its own; what policy finds is added to them."""
+
+    targets: tuple[Target, ...]
+    cancel_orders: bool = False
+    session: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What the account says now against the plan.
+
+    Any `stale` reason prevents sending. `flat` are the rows with nothing left; `reserving` the rows that may be sent,
+    with what they now come to; `notes` say per row what is nearer zero than planned.
+    """
+
+    stale: list[str] = field(default_factory=list)
+    flat: set[int] = field(default_factory=set)
+    reserving: dict[int, Reservation] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing at all differs that a person would see."""
+        return not (self.stale or self.flat or self.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class RowAnswer:
+    """What one answer says of one row."""
+
+    state: RowState
+    detail: str = ""
+    orders: tuple[SentOrder, ...] = ()
+    instruction_id: InstructionId | None = None
+    answered: RowReport | None = None
+    unexpected: tuple[UnexpectedRow, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    request_id: str | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one answer says of every row of its request, and of anything that no row expected."""
+
+    outcomes: Mapping[int, RowAnswer]
+    unexpected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: the rows it stands for, by position, and what each reserves."""
+
+    rows: Mapping[int, Reservation]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowWords:
+    """What a report says of one row. `alarm` is what has to be said before everything else; usually empty."""
+
+    planned: str
+    """`SELL 100`."""
+    value: Decimal | None = None
+    instruction_id: InstructionId | None = None
+    alarm: str = ""
+
+
+class Words(Protocol):
+    """How a kind is put to people."""
+
+    @property
+    def next_steps(self) -> Mapping[OperationState, str]:
+        """What to do in a state, where that is not what every kind says."""
+        ...
+
+    def heading(self, plan: Plan) -> str:
+        """What the plan does, in one line."""
+        ...
+
+    def lines(self, plan: Plan) -> Sequence[str]:
+        """What is to be decided about each target."""
+        ...
+
+    def terms(self, plan: Plan) -> Sequence[str]:
+        """Totals, and the conditions that hold for all targets."""
+        ...
+
+    def row(self, plan: Plan, row: Row) -> RowWords:
+        """One target and what became of it."""
+        ...
+
+
+class OperationKind(Protocol[RequestT_contra]):
+    """Plans, sends and accounts for one kind of operation."""
+
+    def key(self, request: RequestT_contra, caller: str) -> str:
+        """The same for the same arguments from the same caller, however they are spelled.
+
+        Raises InvalidInput where an argument is missing that a new plan needs.
+        """
+        ...
+
+    def draft(self, request: RequestT_contra, account: Account) -> Draft:
+        """What a plan of these arguments does to the account. Raises InvalidInput where it cannot be planned."""
+        ...
+
+    def agree(self, request: RequestT_contra, plan: Plan) -> None:
+        """Raise InvalidInput where an argument was given with a plan and says something else than the plan."""
+        ...
+
+    def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
+        """What the rules of this kind alone say of a plan."""
+        ...
+
+    def compare(self, plan: Plan, account: Account) -> Comparison:
+        """What the account, just read, says against the plan."""
+        ...
+
+    def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
+        """The requests, in the order of sending; rows already flat are in none."""
+        ...
+
+    def obstacle(self, operation: Operation, request: Request, account: Account) -> str:
+        """Why this request may not be sent after what became of the ones before it; empty if it may."""
+        ...
+
+    async def send(self, operation: Operation, request: Request) -> Answer:
+        """Send once and account for every row of the request.
+
+        Raises:
+            NothingSent, RequestRejected, OutcomeUnknown: as the ports do; the executor accounts for these.
+        """
+        ...
+
+    async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
+        """Rows of which something new is known, from an account just read."""
+        ...
+
+
+def as_planned(plan: Plan) -> Comparison:
+    """Every row as it was planned, for a person who flattens although the book cannot be read."""
+    return Comparison(reserving={i: Reservation(measure=target.measure) for i, target in enumerate(plan.targets)})
+
+
+def took_effect(evidence: str, at: datetime) -> Resolution:
+    """The program's own conclusion. It never concludes the opposite: only a person does."""
+    return Resolution(conclusion=Conclusion.TOOK_EFFECT, by="positions-mcp", evidence=evidence, at=at, by_person=False)
+
+
+def agree(what: str, given: object, planned: object, plan: Plan) -> None:
+    """Raise InvalidInput where an argument was given and says something else than the plan."""
+    if given is not None and given != planned:
+        raise InvalidInput(
+            f"{what} says {given}, and plan {plan.plan_id} says {planned}.",
+            hint="Nothing was sent. Give plan_id alone, or the arguments it was made with.",
+        )
+
+
+def account_of(request: PlanRequest) -> AccountId:
+    """The account that a new plan is about. Raises InvalidInput where it is not given."""
+    if request.account_id is None:
+        raise InvalidInput("No account was given.", hint="Nothing was sent. Give account_id.")
+    return request.account_id
+
+
+def checked_name(name: str) -> str:
+    """A name short and visible enough to be looked up. Raises UnsafeIdentifier."""
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise UnsafeIdentifier(
+            f"{quoted(name, 40)} cannot be the name of an instrument.", hint="Give a symbol, an OSI symbol, or a UUID."
+        )
+    return name
+
+
+def folded(name: str) -> str:
+    """The same for every way of writing one instrument's symbol."""
+    contract = parse_option_symbol(name)
+    return contract.compact if contract else name.strip().upper()

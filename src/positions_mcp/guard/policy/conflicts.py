@@ -1,0 +1,115 @@
+"""What earlier operations still hold: scopes whose outcome is unknown, and closes that may still fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from positions_mcp.domain.batch.reasons import NextStep
+from positions_mcp.domain.operation.operation import Operation, Row
+from positions_mcp.domain.operation.plan import InstructionTarget, Plan, Target
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.guard.account import Account, AccountRecord
+from positions_mcp.guard.policy.findings import Finding, Rule, Severity
+
+
+def findings_on_conflicts(plan: Plan, account: Account) -> Iterator[Finding]:
+    """Scopes in doubt refuse; a close in flight refuses unless its order is known to be gone or will be cancelled."""
+    yield from in_doubt(plan, account.record)
+    if plan.kind.is_close:
+        yield from _in_flight(plan, account)
+
+
+def in_doubt(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
+    """Nothing is sent into a scope where an earlier request is being sent or its outcome is unknown."""
+    for operation in record.without(plan.plan_id):
+        held = [
+            (target, row)
+            for target, row in shared(plan, [operation])
+            if row.state is RowState.SENDING or row.is_in_doubt
+        ]
+        if not held:
+            continue
+        if all(_goes_again(plan, target, row) for target, row in held):
+            yield _under_its_key(operation)
+            continue
+        sending = any(row.state is RowState.SENDING for row in operation.rows)
+        what = "is being sent" if sending else "has an unknown outcome"
+        scope = "the account" if operation.plan.kind.is_account_wide or plan.kind.is_account_wide else "the instrument"
+        yield Finding(
+            rule=Rule.IN_DOUBT,
+            severity=Severity.REFUSE,
+            limit="nothing in doubt",
+            seen=operation.operation_id,
+            message=f"Operation {operation.operation_id} {what} and holds {scope}; get_operation follows it.",
+        )
+
+
+def _goes_again(plan: Plan, target: Target, row: Row) -> bool:
+    """Whether the plan sends the same row under the same key to a server that has shown that it honours keys."""
+    known = row.answered is not None and row.answered.next_step is NextStep.SAME_KEY
+    return known and row.is_in_doubt and any(_asks_the_same(each, target) for each in plan.instructions)
+
+
+def _asks_the_same(planned: InstructionTarget, sent: Target) -> bool:
+    return (
+        isinstance(sent, InstructionTarget)
+        and planned.instruction_key == sent.instruction_key
+        and planned.instrument_id == sent.instrument_id
+        and planned.instruction_type == sent.instruction_type
+        and planned.quantity == sent.quantity
+    )
+
+
+def _under_its_key(operation: Operation) -> Finding:
+    return Finding(
+        rule=Rule.IN_DOUBT,
+        severity=Severity.NOTE,
+        limit="the same rows under the same keys",
+        seen=operation.operation_id,
+        message=f"Operation {operation.operation_id} sent these rows and its outcome is unknown. They go again under "
+        "the same keys, which this server has shown that it honours: what it has already, it refuses as a duplicate.",
+    )
+
+
+def known_too_late(plan: Plan, sent: Iterable[Operation]) -> Operation | None:
+    """Of operations sent after the plan was made, one on the same scope, which the plan cannot have counted."""
+    for operation in sent:
+        if any(row.state not in (RowState.NOT_SENT, RowState.REJECTED) for _, row in shared(plan, [operation])):
+            return operation
+    return None
+
+
+def shared(plan: Plan, operations: Iterable[Operation]) -> Iterator[tuple[Target, Row]]:
+    """Targets and rows of operations that a plan touches too. A request for a whole account touches everything."""
+    wanted = {target.instrument_id for target in plan.targets}
+    for operation in operations:
+        everything = plan.kind.is_account_wide or operation.plan.kind.is_account_wide
+        for target, row in zip(operation.plan.targets, operation.rows, strict=True):
+            if everything or target.instrument_id in wanted:
+                yield target, row
+
+
+def _in_flight(plan: Plan, account: Account) -> Iterator[Finding]:
+    for operation in account.record.without(plan.plan_id):
+        if not operation.plan.kind.is_close:
+            continue
+        for target, row in shared(plan, [operation]):
+            if row.has_effect and not row.ended:
+                yield from _about(plan, account, operation.operation_id, target, row)
+
+
+def _about(plan: Plan, account: Account, operation_id: str, target: Target, row: Row) -> Iterator[Finding]:
+    said = f"The close of {target.symbol} by operation {operation_id}"
+    open_ids = account.open_order_ids
+    if open_ids is None:
+        severity, seen = Severity.DESK, "not known"
+        message = f"{said} may still fill: its order could not be read, and closing again may trade twice."
+    elif not any(order.order_id in open_ids for order in row.orders):
+        return
+    elif plan.cancel_orders:
+        severity, seen = Severity.NOTE, "open"
+        message = f"{said} is still open; cancel_orders cancels its order first."
+    else:
+        severity, seen = Severity.REFUSE, "open"
+        message = f"{said} is still open: closing again may trade twice."
+    yield Finding(rule=Rule.IN_FLIGHT, severity=severity, limit="no close in flight", seen=seen, message=message)

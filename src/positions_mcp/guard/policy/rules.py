@@ -1,0 +1,214 @@
+"""The rules of policy: pure functions over the policy, a plan and the account.
+
+A rule that cannot know fails closed: it refuses, or asks for the desk, and says what it could not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.instruments import as_root, parse_option_symbol
+from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
+from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.text import quoted
+from positions_mcp.guard.account import Account, AccountRecord
+from positions_mcp.guard.policy import conflicts
+from positions_mcp.guard.policy.cover import has_short_options
+from positions_mcp.guard.policy.findings import Finding, Rule, Severity, Verdict
+
+_NAMED = 8
+"""Symbols that a finding names at most."""
+
+
+def judge(
+    policy: Policy, plan: Plan, account: Account, of_its_kind: Iterable[Finding], *, measure: Decimal | None = None
+) -> Verdict:
+    """Every rule's word on a plan, with what the rules `of_its_kind` found.
+
+    `measure` is what it comes to now, where that is more than when it was planned.
+    """
+    counted = plan.measure if measure is None else measure
+    return Verdict.of(
+        [
+            *_trading(policy, plan, account.record),
+            *_instruments(policy, plan, account.book),
+            *_size(policy, plan, account.record, counted),
+            *conflicts.findings_on_conflicts(plan, account),
+            *of_its_kind,
+            *_knowledge(plan, account),
+            *_rung(policy, plan, account.record, counted),
+        ]
+    )
+
+
+def judge_unread(policy: Policy, plan: Plan, record: AccountRecord) -> Verdict:
+    """The rules that need no account, for a decision: the others are asked right before sending."""
+    return Verdict.of(
+        [
+            *_trading(policy, plan, record),
+            *_size(policy, plan, record, plan.measure),
+            *conflicts.in_doubt(plan, record),
+            *_rung(policy, plan, record, plan.measure),
+        ]
+    )
+
+
+def judge_record(policy: Policy, plan: Plan, record: AccountRecord, next_measure: Decimal) -> Verdict:
+    """The rules that look at the guard's own record alone: asked again within the transaction before each request."""
+    findings = [*_halt(record), *_day(policy, record.used_today, next_measure), *conflicts.in_doubt(plan, record)]
+    return Verdict.of(findings)
+
+
+def desk_threshold(policy: Policy, used_today: Decimal, measure: Decimal) -> Iterator[Finding]:
+    """Cumulative over the day, so that splitting a plan gains nothing."""
+    together = exact_sum([used_today, measure])
+    if policy.desk_above is not None and together > policy.desk_above:
+        yield Finding(
+            rule=Rule.DESK_THRESHOLD,
+            severity=Severity.DESK,
+            limit=f"{plain(policy.desk_above)} a day",
+            seen=plain(together),
+            message=f"With {_dollars(used_today)} used today it comes to {_dollars(together)}; above "
+            f"{_dollars(policy.desk_above)} the supervisor decides at the desk.",
+        )
+
+
+def _trading(policy: Policy, plan: Plan, record: AccountRecord) -> Iterator[Finding]:
+    if not policy.trading_enabled:
+        yield _refuse(Rule.TRADING_ENABLED, "enabled", "disabled", "Trading is not enabled: this server only reads.")
+    yield from _halt(record)
+    if plan.account_id not in policy.accounts:
+        allowed = ", ".join(str(account) for account in sorted(policy.accounts)) or "none"
+        yield _refuse(
+            Rule.ACCOUNT,
+            allowed,
+            str(plan.account_id),
+            f"Account {plan.account_id} may not be used; allowed: {allowed}.",
+        )
+
+
+def _halt(record: AccountRecord) -> Iterator[Finding]:
+    if record.halt is not None:
+        why = quoted(record.halt.reason)
+        yield _refuse(Rule.HALT, "not halted", why, f"Everything destructive is halted: {why}. Only a person resumes.")
+
+
+def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
+    for target in plan.targets:
+        names = _names(target, book)
+        denied = names & _folded(policy.deny_instruments)
+        if denied:
+            message = f"{target.symbol} may not be traded: {min(denied)} is on the deny list."
+            yield _refuse(Rule.INSTRUMENT, "not on the deny list", target.symbol, message)
+        elif policy.allow_instruments and not names & _folded(policy.allow_instruments):
+            message = f"{target.symbol} may not be traded: it is not on the allow list."
+            yield _refuse(Rule.INSTRUMENT, "on the allow list", target.symbol, message)
+
+
+def _size(policy: Policy, plan: Plan, record: AccountRecord, measure: Decimal) -> Iterator[Finding]:
+    count = len(plan.targets)
+    if policy.max_notional is not None and measure > policy.max_notional:
+        yield _refuse(
+            Rule.MEASURE_PER_OPERATION,
+            plain(policy.max_notional),
+            plain(measure),
+            f"It measures {_dollars(measure)}; one operation may measure {_dollars(policy.max_notional)}.",
+        )
+    yield from _day(policy, record.used_today, measure)
+    if policy.max_positions is not None and count > policy.max_positions:
+        message = f"It has {count} targets; one operation may have {policy.max_positions}."
+        yield _refuse(Rule.POSITIONS_PER_OPERATION, str(policy.max_positions), str(count), message)
+    if plan.kind is Kind.CLOSE_ALL_POSITIONS and not policy.allow_close_all:
+        yield _refuse(Rule.CLOSE_ALL, "not allowed", "asked for", "Closing a whole account is not allowed.")
+
+
+def _day(policy: Policy, used_today: Decimal, measure: Decimal) -> Iterator[Finding]:
+    together = exact_sum([used_today, measure])
+    if policy.max_daily_notional is not None and together > policy.max_daily_notional:
+        yield _refuse(
+            Rule.MEASURE_PER_DAY,
+            plain(policy.max_daily_notional),
+            plain(together),
+            f"With {_dollars(used_today)} used today it comes to {_dollars(together)}; the account may use "
+            f"{_dollars(policy.max_daily_notional)} a day.",
+        )
+
+
+def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
+    if not account.book.is_complete:
+        refused = plan.kind.is_account_wide
+        yield Finding(
+            rule=Rule.INCOMPLETE_BOOK,
+            severity=Severity.REFUSE if refused else Severity.DESK,
+            limit="a complete book",
+            seen=f"{account.book.unreadable} unreadable rows" if account.book.unreadable else "pages that contradict",
+            message="What the account holds is not fully known: its listing was incomplete or contradicted itself.",
+        )
+    unpriced = [target.symbol for target in plan.targets if not target.priced]
+    if unpriced:
+        more = len(unpriced) - _NAMED
+        names = ", ".join(unpriced[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        yield Finding(
+            rule=Rule.MISSING_PRICE,
+            severity=Severity.DESK,
+            limit="a price for every target",
+            seen=names,
+            message=f"A price is missing for {names} (of a short option, its underlying's), so the value may be more.",
+        )
+    if account.outstanding is None:
+        message = "Exercise instructions could not be read, so contracts they claim are not counted."
+        yield _not_read("instructions read", account.book, message)
+    if account.open_orders is None:
+        message = "Open orders could not be read, so what they may still do is not counted."
+        yield _not_read("orders read", account.book, message)
+
+
+def _rung(policy: Policy, plan: Plan, record: AccountRecord, measure: Decimal) -> Iterator[Finding]:
+    yield from desk_threshold(policy, record.used_today, measure)
+    if policy.channel is not Channel.ELICITATION:
+        yield _desk("every decision at the desk", plan.kind, "Decisions are made at the desk only.")
+    elif plan.mode is Mode.LIVE and plan.kind.is_account_wide:
+        yield _desk("close-all at the desk", plan.kind, "Closing a whole live account is decided at the desk.")
+
+
+def _desk(limit: str, seen: str, message: str) -> Finding:
+    return Finding(rule=Rule.DESK_ONLY, severity=Severity.DESK, limit=limit, seen=seen, message=message)
+
+
+def _refuse(rule: Rule, limit: str, seen: str, message: str) -> Finding:
+    return Finding(rule=rule, severity=Severity.REFUSE, limit=limit, seen=seen, message=message)
+
+
+def _not_read(limit: str, book: Book, message: str) -> Finding:
+    """Called out; where a short option may be losing its cover unseen, the supervisor decides."""
+    severity = Severity.DESK if has_short_options(book) else Severity.NOTE
+    return Finding(rule=Rule.NOT_READ, severity=severity, limit=limit, seen="not readable", message=message)
+
+
+def _names(target: Target, book: Book) -> set[str]:
+    """Everything by which a list may name an instrument: its symbol, its id, and for an option its underlying."""
+    position = book.by_id.get(target.instrument_id)
+    symbols = {target.symbol, position.symbol if position else target.symbol}
+    names = {target.instrument_id.upper()}
+    for symbol in symbols:
+        if contract := parse_option_symbol(symbol):
+            # The root of an adjusted contract ends in a digit; its underlying's symbol does not.
+            names |= {contract.compact, contract.root, contract.root.rstrip("0123456789")}
+        elif symbol:
+            names |= {symbol.strip().upper(), as_root(symbol)}
+    return names - {""}
+
+
+def _folded(names: frozenset[str]) -> set[str]:
+    folded: set[str] = set()
+    for name in names:
+        contract = parse_option_symbol(name)
+        folded |= {contract.compact} if contract else {name.strip().upper(), as_root(name)}
+    return folded - {""}
+
+
+def _dollars(amount: Decimal) -> str:
+    return f"${amount:,f}"

@@ -1,0 +1,49 @@
+"""Reading operations again: what time has decided, what the account now shows, and what may be concluded from it."""
+
+from __future__ import annotations
+
+from positions_mcp.domain.errors import Overtaken, StoreUnavailable, UpstreamError
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.guard.account import AccountReader
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.kinds import kinds_of
+
+
+class Reconciler:
+    """Follows operations from submitted to closed."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._accounts = AccountReader(deps)
+        self._kinds = kinds_of(deps)
+
+    async def note_time(self) -> None:
+        """Write down expired plans, lapsed approvals and leases that ran out. A store that is read-only waits."""
+        try:
+            after = self._deps.policy.halt_after
+            await in_thread(self._deps.store.expire, self._deps.clock.now(), halt_after=after)
+        except StoreUnavailable:
+            return
+
+    async def follow(self, operation: Operation) -> tuple[Operation, str]:
+        """The operation with what the account now shows, and why it could not be read (empty where it could)."""
+        if not any(row.is_unfinished for row in operation.rows):
+            return operation, ""
+        try:
+            account = await self._accounts.to_follow(operation)
+            rows = await self._kinds[operation.plan.kind].follow(operation, account)
+        except UpstreamError as error:
+            return operation, f"The account could not be read now: {error.message}"
+        if not rows:
+            return operation, ""
+        event = "reconciled" if any(row.resolution for row in rows) else "followed"
+        now = self._deps.clock.now()
+        try:
+            return await in_thread(self._deps.store.observe, operation, rows, now, event=event), ""
+        except Overtaken:
+            return await self._deps.operation(operation.operation_id), ""
+        except StoreUnavailable as error:
+            seen = {row.position: row for row in rows}
+            merged = tuple(seen.get(row.position, row) for row in operation.rows)
+            return operation.changed(rows=merged), f"Seen, but not recorded: {error.message}"

@@ -1,0 +1,1 @@
+"""The one place from which anything destructive is sent."""

@@ -1,0 +1,120 @@
+"""The executor: the one place from which anything destructive is sent.
+
+It belongs to the server's lifespan. A call submits an approved operation and waits; the batch runs here, shielded, so
+that a vanished client neither stops it nor loses it. Leaving the lifespan lets the request in flight finish and be
+journalled, and sends no other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operation.operation import Lease, Operation
+from positions_mcp.guard.account import AccountReader
+from positions_mcp.guard.approval.check import Check
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.kinds import kinds_of
+from positions_mcp.guard.sending.run import Run
+
+CLAIM_LEASE = timedelta(seconds=120)
+"""How long reading the account again may take before another process may call the claim dead."""
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    operation_id: str
+    check: Check
+    belongs_to_call: bool
+    abandoned: bool = False
+    operation: Operation | None = None
+    error: Exception | None = None
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Executor:
+    """Sends approved operations, one request at a time. An async context manager: inside it, things can be sent."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._kinds = kinds_of(deps)
+        self._accounts = AccountReader(deps)
+        self._tasks: TaskGroup | None = None
+        self._closing = False
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        self.close()
+        tasks, self._tasks = self._tasks, None
+        if tasks is None:
+            return None
+        if isinstance(error, Exception):
+            # What the body raised is its own, and not one of a group: the batch in flight is only waited for.
+            await tasks.__aexit__(None, None, None)
+            return None
+        return await tasks.__aexit__(kind, error, traceback)
+
+    def close(self) -> None:
+        """Let the request in flight finish and send no other."""
+        self._closing = True
+
+    async def run(self, operation_id: str, check: Check, *, belongs_to_call: bool) -> Operation:
+        """Send an approved operation and wait for what becomes of it.
+
+        A caller that is cancelled stops nothing once a request has left; before that it does where the approval
+        `belongs_to_call`.
+
+        Raises:
+            Refused: it may not be sent, or another call or process sends it.
+            StoreUnavailable: nothing was sent.
+        """
+        if self._tasks is None or self._closing:
+            raise Refused("The server is not running, or is shutting down.", hint="Nothing was sent.")
+        job = _Job(operation_id, check, belongs_to_call)
+        self._tasks.start_soon(self._run, job, name=f"send {operation_id}")
+        try:
+            await job.done.wait()
+        finally:
+            job.abandoned = not job.done.is_set()
+        if job.error is not None:
+            raise job.error
+        if job.operation is None:
+            raise Refused("The server shut down before it was sent.", hint="get_operation says what became of it.")
+        return job.operation
+
+    async def _run(self, job: _Job) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                job.operation = await self._execute(job)
+            except Exception as error:  # the waiting call raises it; the server lives on
+                job.error = error
+            finally:
+                job.done.set()
+
+    async def _execute(self, job: _Job) -> Operation:
+        now = self._deps.clock.now()
+        lease = Lease(token=self._deps.ids.new(), process=self._deps.process, until=now + CLAIM_LEASE)
+        operation = await in_thread(self._deps.store.claim, job.operation_id, lease, now, check=job.check)
+        await self._deps.checkpoint("claimed", job.operation_id)
+        stop = partial(self._why_stop, job)
+        return await Run(self._deps, self._kinds, self._accounts, operation, lease, stop).run()
+
+    def _why_stop(self, job: _Job, anything_sent: bool) -> str:
+        if self._closing:
+            return "The server was shut down before it was sent."
+        if job.belongs_to_call and job.abandoned and not anything_sent:
+            return "The call that was approved ended before anything was sent."
+        return ""

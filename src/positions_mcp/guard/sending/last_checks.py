@@ -1,0 +1,71 @@
+"""An approved operation judged once more: by the account just read, and by what other processes have done since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TypeAlias
+
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.guard.account import Account, AccountRecord
+from positions_mcp.guard.policy import conflicts
+from positions_mcp.guard.policy.cover import has_short_options
+from positions_mcp.guard.policy.findings import Finding
+from positions_mcp.guard.policy.rules import desk_threshold, judge, judge_record
+
+SentRows: TypeAlias = frozenset[tuple[str, int]]
+"""Rows that left, by operation and position."""
+
+
+def by_account(
+    policy: Policy, operation: Operation, account: Account, of_its_kind: Iterable[Finding], measure_now: Decimal
+) -> str:
+    """Why the account as just read forbids it; empty if it does not."""
+    plan = operation.plan
+    verdict = judge(policy, plan, account, of_its_kind, measure=max(plan.measure, measure_now))
+    if verdict.is_refused:
+        return verdict.shown
+    if verdict.needs_desk and _was_elicited(operation):
+        return f"Since it was approved in the client it {verdict.shown}"
+    return ""
+
+
+def by_record(policy: Policy, operation: Operation, record: AccountRecord, measure: Decimal) -> str:
+    """Why the guard's own record forbids a request of that measure; empty if it does not."""
+    verdict = judge_record(policy, operation.plan, record, measure)
+    if verdict.is_refused:
+        return verdict.shown
+    if _was_elicited(operation):
+        for finding in desk_threshold(policy, record.used_today, measure):
+            return finding.message
+    return ""
+
+
+def by_others(operation: Operation, account: Account | None, sent: Iterable[Operation], counted: SentRows) -> str:
+    """Why what others sent since the plan forbids it; empty if it does not. `counted` left before it was read."""
+    others = tuple(sent)
+    if same := conflicts.known_too_late(operation.plan, others):
+        return f"Operation {same.operation_id} was sent to the same instrument after this plan was made: plan again."
+    uncounted = sorted(rows_sent(others) - counted)
+    if uncounted and account is not None and has_short_options(account.book):
+        return (
+            f"Operation {uncounted[0][0]} was sent after the account was read, and may have taken what covers its "
+            "short options: plan again."
+        )
+    return ""
+
+
+def rows_sent(operations: Iterable[Operation]) -> SentRows:
+    """The rows that may have changed the book."""
+    return frozenset(
+        (operation.operation_id, row.position)
+        for operation in operations
+        for row in operation.rows
+        if row.state not in (RowState.NOT_SENT, RowState.REJECTED)
+    )
+
+
+def _was_elicited(operation: Operation) -> bool:
+    return operation.decision is not None and operation.decision.channel is Channel.ELICITATION

@@ -1,0 +1,299 @@
+"""One approved operation being sent: read again, compare, judge again, then request by request.
+
+Each request is journalled as SENDING, durably, before it leaves; it leaves once; its outcome is journalled before the
+next. An unknown or deviating outcome ends the batch, unless a person flattens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+
+from positions_mcp.domain.errors import (
+    NothingSent,
+    OutcomeUnknown,
+    Refused,
+    RequestRejected,
+    StoreUnavailable,
+    UpstreamError,
+)
+from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.operation.operation import Lease, Operation, Row
+from positions_mcp.domain.operation.plan import Kind
+from positions_mcp.domain.operation.states import RowState, Stage
+from positions_mcp.guard.account import Account, AccountReader
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.kind import Answer, Comparison, OperationKind, Request, RowAnswer, as_planned
+from positions_mcp.guard.sending import last_checks
+from positions_mcp.guard.sending.last_checks import SentRows
+from positions_mcp.ports import Ledger
+
+RETRY_NOTHING_SENT_FOR = timedelta(seconds=5)
+LEASE_MARGIN = timedelta(seconds=10)
+GRACE = timedelta(seconds=1)
+"""What a writer gets beyond its own time-out: it knows whether anything had left by then, and the guard does not."""
+_RECORDING_PAUSES_S = (0.1, 0.4, 1.5)
+
+
+class _End(Exception):
+    """Nothing more of this batch is sent."""
+
+    def __init__(self, reason: str, stage: Stage = Stage.FINISHED) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.stage = stage
+
+
+@dataclass(slots=True)
+class Run:
+    """One claimed operation on its way. `must_stop` says why no further request may leave; empty while it may."""
+
+    deps: Dependencies
+    kinds: Mapping[Kind, OperationKind[Any]]
+    accounts: AccountReader
+    operation: Operation
+    lease: Lease
+    must_stop: Callable[[bool], str]
+    """Called with whether anything was sent yet."""
+    notes: list[str] = field(default_factory=list)
+    held_back: dict[int, str] = field(default_factory=dict)
+    """Rows that another row's outcome prevents, and why."""
+    changes: dict[int, str] = field(default_factory=dict)
+    """Rows of which less is held than was planned."""
+    flat: set[int] = field(default_factory=set)
+    account: Account | None = None
+    """As read again before sending."""
+    counted: SentRows = frozenset()
+    """What others had sent before they were read."""
+    recorded: bool = True
+    """False once an outcome could not be journalled: then what is in memory is all there is."""
+
+    async def run(self) -> Operation:
+        """Send what may be sent. Returns the operation as it then is."""
+        end = _End("")
+        try:
+            await self._send_all()
+        except _End as reached:
+            end = reached
+        except UpstreamError as error:
+            end = _End(f"The account could not be read again before sending: {error.message}", Stage.LAPSED)
+        except StoreUnavailable as error:
+            end = _End(error.message)
+        ended = await self._finish(end)
+        await self._pass("ended")
+        return ended
+
+    async def _send_all(self) -> None:
+        plan, kind = self.operation.plan, self.kinds[self.operation.plan.kind]
+        self.account = account = await self._read_again()
+        await self._pass("read again")
+        comparison = as_planned(plan) if account is None else kind.compare(plan, account)
+        if comparison.stale:
+            raise _End(" ".join(comparison.stale), Stage.STALE)
+        self.flat = comparison.flat
+        self.changes = comparison.notes
+        if account is not None and not plan.flatten:
+            measure = exact_sum(row.measure for row in comparison.reserving.values())
+            if why := last_checks.by_account(
+                self.deps.policy, self.operation, account, kind.findings(plan, account), measure
+            ):
+                raise _End(why, Stage.REFUSED)
+        for request in kind.requests(plan, comparison):
+            if why := self.must_stop(self._anything_sent):
+                raise _End(why, Stage.FINISHED if self._anything_sent else Stage.LAPSED)
+            if account is not None and (obstacle := kind.obstacle(self.operation, request, account)):
+                self.held_back.update(dict.fromkeys(request.rows, f"Held back: {obstacle}"))
+                continue
+            await self._send(kind, request, comparison)
+
+    async def _read_again(self) -> Account | None:
+        """The account now. A person who flattens in a crash is not stopped by a book that cannot be read: None."""
+        if not self.operation.plan.flatten:
+            sent = await in_thread(self.deps.store.sent_after_planning, self.operation.operation_id)
+            self.counted = last_checks.rows_sent(sent)
+        try:
+            return await self.accounts.to_decide(self.operation.account_id, self.operation.plan.kind)
+        except UpstreamError:
+            if not self.operation.plan.flatten:
+                raise
+            self.notes.append("The book could not be read again before sending.")
+            return None
+
+    async def _send(self, kind: OperationKind[Any], request: Request, comparison: Comparison) -> None:
+        """One request; where provably nothing left, again for five seconds."""
+        started, pause = self.deps.clock.now(), 0.2
+        while True:
+            await self._begin(request)
+            begun = self.deps.clock.now()
+            await self._pass("sending journalled")
+            answer, failure = await self._ask(kind, request, begun)
+            await self._pass("answered")
+            await self._record(request, answer, comparison)
+            await self._pass("outcome journalled")
+            if failure is None:
+                break
+            if self.deps.clock.now() - started >= RETRY_NOTHING_SENT_FOR:
+                raise _End(f"Nothing could be sent: {failure.message}")
+            await self.deps.sleep(pause)
+            pause = min(pause * 2, 1.0)
+            if why := self.must_stop(self._anything_sent):
+                raise _End(why)
+        if self.operation.plan.flatten:
+            return
+        states = {outcome.state for outcome in answer.outcomes.values()}
+        if RowState.UNKNOWN in states:
+            raise _End("An outcome is unknown, so nothing more was sent.")
+        if RowState.DEVIATED in states or (answer.unexpected and self.operation.plan.kind.is_close):
+            raise _End("The answer deviated from the plan, so nothing more was sent.")
+
+    async def _begin(self, request: Request) -> None:
+        now = self.deps.clock.now()
+        until = now + self.deps.write_timeout + LEASE_MARGIN
+        self.lease = self.lease.model_copy(update={"until": until})
+        try:
+            self.operation = await in_thread(
+                self.deps.store.begin,
+                self.operation.operation_id,
+                self.lease,
+                reserving=request.rows,
+                now=now,
+                market_now=self.deps.market_clock.now(),
+                check=lambda ledger: self._check(ledger, request),
+            )
+        except Refused as refused:
+            raise _End(refused.message, Stage.REFUSED) from refused
+
+    def _check(self, ledger: Ledger, request: Request) -> None:
+        """Within the transaction that journals SENDING: the rules that other processes may have changed."""
+        operation = self.operation
+        if operation.plan.flatten:
+            return
+        record = self.accounts.record(ledger, operation.account_id)
+        measure = exact_sum(reservation.measure for reservation in request.rows.values())
+        sent = ledger.sent_after_planning(operation.operation_id)
+        if why := (
+            last_checks.by_record(self.deps.policy, operation, record, measure)
+            or last_checks.by_others(operation, self.account, sent, self.counted)
+        ):
+            raise Refused(why)
+
+    async def _ask(
+        self, kind: OperationKind[Any], request: Request, begun: datetime
+    ) -> tuple[Answer, NothingSent | None]:
+        """Send once. Whatever happens, every row has an outcome."""
+        with anyio.move_on_after((self.deps.write_timeout + GRACE).total_seconds(), shield=True):
+            try:
+                self._expect_in_time(begun)
+                return await kind.send(self.operation, request), None
+            except NothingSent as error:
+                detail = f"Not sent: {error.message}"
+                return self._same(request, RowAnswer(RowState.NOT_SENT, detail)), error
+            except RequestRejected as error:
+                detail = f"The API refused it: {error.message}"
+                outcome = RowAnswer(RowState.REJECTED, detail, request_id=error.request_id, ended=True)
+                return self._same(request, outcome), None
+            except OutcomeUnknown as error:
+                detail = f"Sent, and the outcome is not known: {error.message}"
+                return self._same(request, RowAnswer(RowState.UNKNOWN, detail, request_id=error.request_id)), None
+            except Exception as error:  # after SENDING every failure is an unknown outcome
+                detail = f"Sent, and the outcome is not known: {type(error).__name__}."
+                return self._same(request, RowAnswer(RowState.UNKNOWN, detail)), None
+        seconds = self.deps.write_timeout.total_seconds()
+        return self._same(request, RowAnswer(RowState.UNKNOWN, f"No answer within {seconds:g} seconds.")), None
+
+    def _expect_in_time(self, begun: datetime) -> None:
+        """A process that was suspended meanwhile no longer knows what it sends into, and others may have gone on."""
+        now = self.deps.clock.now()
+        if now >= self.lease.until or now - begun >= RETRY_NOTHING_SENT_FOR:
+            raise NothingSent(f"This process stood still for {(now - begun).total_seconds():.0f} s before sending.")
+
+    async def _record(self, request: Request, answer: Answer, comparison: Comparison) -> None:
+        if answer.unexpected:
+            self.notes.insert(0, answer.unexpected)
+        rows = [self._row(position, answer.outcomes.get(position), comparison) for position in request.rows]
+        for pause in (*_RECORDING_PAUSES_S, None):
+            try:
+                self.operation = await in_thread(
+                    self.deps.store.record,
+                    self.operation.operation_id,
+                    rows,
+                    self.deps.clock.now(),
+                    halt_after=self.deps.policy.halt_after,
+                )
+            except (StoreUnavailable, Refused) as error:
+                if pause is not None and isinstance(error, StoreUnavailable):
+                    await self.deps.sleep(pause)
+                    continue
+                self.recorded = False
+                self._remember(rows)
+                raise _End(f"The outcome could not be journalled: {error.message}") from error
+            return
+
+    def _row(self, position: int, outcome: RowAnswer | None, comparison: Comparison) -> Row:
+        row = self.operation.rows[position]
+        found = outcome or RowAnswer(RowState.UNKNOWN, "The answer says nothing of it.")
+        told: dict[str, Any] = {
+            "state": found.state,
+            "detail": " ".join(filter(None, [found.detail, comparison.notes.get(position, "")])),
+            "lease": None,
+            "orders": found.orders,
+            "instruction_id": found.instruction_id,
+            "answered": found.answered,
+            "unexpected": found.unexpected,
+            "unreadable": found.unreadable,
+            "request_id": found.request_id,
+            "ended": found.ended,
+        }
+        if found.state in (RowState.NOT_SENT, RowState.REJECTED):
+            told |= {"reserved": 0, "reserved_on": None}
+        if found.state is RowState.NOT_SENT:
+            told |= {"sent_at": None, "sent_at_market": None}
+        return row.changed(**told)
+
+    def _remember(self, rows: Sequence[Row]) -> None:
+        new = {row.position: row for row in rows}
+        merged = tuple(new.get(row.position, row) for row in self.operation.rows)
+        self.operation = self.operation.changed(rows=merged)
+
+    async def _finish(self, end: _End) -> Operation:
+        """End the claim; rows that were not sent say why."""
+        why = end.reason or "Not sent."
+        untouched = [self._untouched(row, why) for row in self.operation.rows if row.state is RowState.NOT_SENT]
+        reason = " ".join(filter(None, [*self.notes, end.reason]))
+        stage = Stage.FINISHED if self._anything_sent else end.stage
+        if not self.recorded:
+            return self.operation.model_copy(update={"reason": reason})
+        try:
+            return await in_thread(
+                self.deps.store.finish,
+                self.operation.operation_id,
+                self.lease.token,
+                stage=stage,
+                reason=reason,
+                rows=untouched,
+                now=self.deps.clock.now(),
+            )
+        except (StoreUnavailable, Refused):
+            return self.operation.model_copy(update={"reason": reason})
+
+    def _untouched(self, row: Row, why: str) -> Row:
+        if row.position in self.flat:
+            return row.changed(detail="Already flat, so nothing was sent.", residual=0, ended=True)
+        told = [self.held_back.get(row.position) or row.detail or why, self.changes.get(row.position, "")]
+        return row.changed(detail=" ".join(filter(None, told)))
+
+    @property
+    def _anything_sent(self) -> bool:
+        return any(row.state is not RowState.NOT_SENT for row in self.operation.rows)
+
+    @staticmethod
+    def _same(request: Request, outcome: RowAnswer) -> Answer:
+        return Answer(dict.fromkeys(request.rows, outcome))
+
+    async def _pass(self, name: str) -> None:
+        await self.deps.checkpoint(name, self.operation.operation_id)

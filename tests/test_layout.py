@@ -1,0 +1,203 @@
+"""The layout: who may import whom, no circles, no name twice, and how long a file may grow."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "positions_mcp"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# For each package, the packages it may import. A module outside a package counts as one of its own name.
+ALLOWED: dict[str, set[str]] = {
+    "domain": set(),
+    "ports": {"domain"},
+    "clock": set(),
+    "market_calendar": {"domain"},
+    "packaged": set(),
+    "settings": {"domain", "packaged"},
+    "endorsement": {"domain"},
+    "guard": {"domain", "ports", "endorsement"},
+    "api": {"domain", "ports", "clock"},
+    "store": {"domain", "ports", "endorsement"},
+    "paper": {"ports", "clock", "market_calendar", "packaged", "domain.account.sessions"},
+    "tools": {"domain", "ports", "guard"},
+    "resources": {"domain", "ports", "guard", "tools"},
+    "prompts": {"domain", "ports", "packaged"},
+    "server": {"domain", "ports", "guard", "tools", "resources", "prompts"},
+}
+# The layers of the guard, lowest first. A part imports itself and lower layers: nothing climbs, and no kind of
+# operation knows another one.
+GUARD_LAYERS: list[set[str]] = [
+    {"blocking"},
+    {"dependencies"},
+    {"account"},
+    {"policy"},
+    {"kind"},
+    {"closing", "exercising"},
+    {"kinds"},
+    {"approval"},
+    {"sending"},
+    {"planner", "reports", "reconcile", "overview"},
+    {"changes"},
+    {"guard", "supervisor"},
+]
+OUTSIDE_ONLY_IN: dict[str, set[str]] = {
+    "mcp": {"server", "tools", "resources", "prompts", "cli.demo"},
+    "mcp_types": {"server", "tools", "resources", "prompts", "cli.demo"},
+    "httpx": {"api", "cli.paper_transport"},
+    "msgspec": {"api"},
+    "urllib.request": {"api"},
+    "sqlalchemy": {"store"},
+    "sqlite3": {"paper", "store"},
+    "starlette": {"paper"},
+    "uvicorn": {"paper", "cli"},
+}
+KNOWN_CIRCLES = ("positions_mcp.tools", "positions_mcp.cli.doctor")
+"""Where circles are still allowed: the list only shrinks."""
+DOMAIN_MAY_USE = {*sys.stdlib_module_names, "pydantic", "positions_mcp"}
+LONGEST_FILE = 350
+
+
+def package_of(module: str) -> str:
+    """`positions_mcp.api.client` belongs to `api`; `positions_mcp.cli.demo` to `cli.demo`."""
+    parts = module.split(".")[1:]
+    if not parts:
+        return ""
+    return ".".join(parts[:2]) if parts[0] == "cli" else parts[0]
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def imports_of(path: Path) -> tuple[str, ...]:
+    """Every module or name that a file imports, wherever in the file the import stands."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(found)
+
+
+def is_allowed(importer: str, imported: str) -> bool:
+    inside = imported.removeprefix("positions_mcp.")
+    package = importer.split(".", maxsplit=1)[0]
+    if inside in ("positions_mcp", "__version__") or inside.split(".")[0] == package:
+        return True
+    if package in ("cli", "__main__", ""):
+        return True
+    return any(inside == name or inside.startswith(f"{name}.") for name in ALLOWED.get(package, set()))
+
+
+def climbs(importer: str, imported: str) -> bool:
+    """Whether a part of the guard imports one that is not below it."""
+    mine, theirs = importer.split(".")[2], imported.split(".")[2]
+    return mine != theirs and layer_of(theirs) >= layer_of(mine)
+
+
+def layer_of(part: str) -> int:
+    (layer,) = (number for number, parts in enumerate(GUARD_LAYERS) if part in parts)
+    return layer
+
+
+def graph() -> Mapping[str, set[str]]:
+    """The modules that each module imports. `from package import module` is an import of the module."""
+    modules = {name_of(path): path for path in MODULES}
+    edges: dict[str, set[str]] = {name: set() for name in modules}
+    for name, path in modules.items():
+        for imported in imports_of(path):
+            found = imported if imported in modules else imported.rpartition(".")[0]
+            edges[name] |= {found} & set(modules) - {name}
+    return edges
+
+
+def circles(edges: Mapping[str, set[str]]) -> list[set[str]]:
+    """The sets of modules that reach one another."""
+    reaches = {name: set(_reached(edges, name)) for name in edges}
+    found = {frozenset(other for other in reaches[name] if name in reaches[other]) for name in edges}
+    return [set(circle) for circle in found if circle]
+
+
+def _reached(edges: Mapping[str, set[str]], start: str) -> Iterator[str]:
+    seen: set[str] = set()
+    waiting = list(edges[start])
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            yield name
+            waiting += edges[name]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_package_imports_only_the_packages_it_may(path: Path) -> None:
+    package = package_of(name_of(path))
+    wrong = [name for name in imports_of(path) if name.startswith("positions_mcp") and not is_allowed(package, name)]
+    assert not wrong, f"{name_of(path)} may not import {wrong}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(SOURCE / "guard")], ids=name_of)
+def test_an_import_in_the_guard_does_not_climb(path: Path) -> None:
+    name = name_of(path)
+    inside = [each for each in imports_of(path) if each.startswith("positions_mcp.guard.")]
+    wrong = [each for each in inside if name == "positions_mcp.guard" or climbs(name, each)]
+    assert not wrong, f"{name} may not import {wrong}"
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    assert [circle for circle in circles(graph()) if not all(name.startswith(KNOWN_CIRCLES) for name in circle)] == []
+
+
+def test_a_circle_is_found_however_long_it_is() -> None:
+    edges = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": {"f"}, "f": {"e"}, "g": set()}
+    assert sorted(map(sorted, circles(edges))) == [["a", "b", "c"], ["e", "f"]]
+
+
+def test_no_class_of_the_domain_or_the_guard_has_the_name_of_another() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        if package_of(name_of(path)) in ("domain", "guard"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places[node.name].append(name_of(path))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_library_is_used_only_in_its_packages(path: Path) -> None:
+    package = package_of(name_of(path))
+    for name in imports_of(path):
+        homes = OUTSIDE_ONLY_IN.get(name.split(".")[0]) or OUTSIDE_ONLY_IN.get(name)
+        assert homes is None or package in homes or package.split(".")[0] in homes, f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(SOURCE / "domain")], ids=name_of)
+def test_the_domain_uses_the_standard_library_and_pydantic_only(path: Path) -> None:
+    assert {name.split(".")[0] for name in imports_of(path)} <= DOMAIN_MAY_USE
+
+
+def test_the_layout_names_the_packages_that_there_are_and_no_other() -> None:
+    packages = {package_of(name_of(path)).split(".")[0] for path in MODULES} - {"", "cli", "__main__"}
+    assert packages == set(ALLOWED)
+    named = {name.split(".")[0] for homes in OUTSIDE_ONLY_IN.values() for name in homes}
+    assert named <= {*packages, "cli"}
+    parts = {name_of(path).split(".")[2] for path in MODULES if name_of(path).startswith("positions_mcp.guard.")}
+    assert parts == set().union(*GUARD_LAYERS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_file_has_one_subject_and_stays_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
