@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from positions_mcp.guard.signatures import Approval
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from sqlalchemy import Table
@@ -21,6 +20,7 @@ from positions_mcp.domain.operation.growth import Added
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry
 from positions_mcp.endorsement import Endorsement
+from positions_mcp.guard.approval.statements import Approval
 from positions_mcp.store.schema import operations
 
 Records = Mapping[str, type[BaseModel]]

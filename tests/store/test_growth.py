@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from positions_mcp.guard.signatures import Approval
 from pydantic import ValidationError
 from sqlalchemy import Column, MetaData, Table, Text
 
@@ -16,6 +15,7 @@ from positions_mcp.domain.operation.operation import Decision, Operation, Row, S
 from positions_mcp.domain.operation.plan import Frozen, Mode, Plan
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry
 from positions_mcp.endorsement import Endorsement
+from positions_mcp.guard.approval.statements import Approval
 from positions_mcp.store.schema import operations
 from store.shape import STORED, Shape
 from store.steps import ACCOUNT, NOW, plan_of, yes_to

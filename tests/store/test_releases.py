@@ -13,14 +13,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from positions_mcp.guard.service import Guard
 
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import guard_parts, open_venue
+from positions_mcp.cli.composition import guard_dependencies, open_venue
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.operation.supervision import JournalEntry
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import Settings, load
@@ -96,7 +96,7 @@ async def today(kept: Kept) -> AsyncIterator[World]:
     with opened(kept) as store, open_venue(kept.settings, real_time=clock) as venue:
         clock.at = max(entry.at for entry in whole_journal(store))
         async with venue.connect() as client:
-            parts = guard_parts(kept.settings, client, venue.clock, store, real_time=clock)
+            parts = guard_dependencies(kept.settings, client, venue.clock, store, real_time=clock)
             parts = replace(parts, policy=parts.policy.model_copy(update={"tolerance": Decimal(100)}))
             async with Guard(parts) as guard:
                 yield World(guard, Supervisor(parts), client, store, clock)

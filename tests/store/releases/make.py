@@ -29,12 +29,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from positions_mcp.guard.service import Guard
-from positions_mcp.guard.signatures import Hardness
 
-from positions_mcp.cli.composition import guard_parts, open_operations, open_venue
+from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.guard.approval.statements import Hardness
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.exercising.request import SubmitRequest
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import load
@@ -73,7 +75,7 @@ async def tell(folder: Path, url: str | None) -> dict[str, str]:
         with open_venue(settings, real_time=clock) as venue, open_operations(settings) as store:
             async with venue.connect() as client:
                 parts = replace(
-                    guard_parts(settings, client, venue.clock, store, real_time=clock), process="a server:1:boot"
+                    guard_dependencies(settings, client, venue.clock, store, real_time=clock), process="a server:1:boot"
                 )
                 supervisor = Supervisor(parts, hardness=QUICK)
                 async with Guard(parts) as guard:
@@ -123,13 +125,17 @@ async def dies(step: str, _operation_id: str) -> None:
 
 async def asked(guard: Guard, symbol: str) -> str:
     """A close that has been put before a person. Returns its id."""
-    planned = await guard.plan_close(account_id=ACCOUNT, instruments=[symbol], cancel_orders=True, caller=CALLER)
+    planned = await guard.plan(
+        CloseRequest(account_id=ACCOUNT, instruments=(symbol,), cancel_orders=True), caller=CALLER
+    )
     return (await guard.ask(planned.operation)).operation_id
 
 
 async def elicited(guard: Guard, symbol: str) -> str:
     """A close that a form in the client approved."""
-    planned = await guard.plan_close(account_id=ACCOUNT, instruments=[symbol], cancel_orders=True, caller=CALLER)
+    planned = await guard.plan(
+        CloseRequest(account_id=ACCOUNT, instruments=(symbol,), cancel_orders=True), caller=CALLER
+    )
     operation = await guard.ask(planned.operation)
     done = await guard.send_elicited(operation, caller=CALLER, client="a client")
     return done.operation_id
@@ -138,7 +144,7 @@ async def elicited(guard: Guard, symbol: str) -> str:
 async def exercise(guard: Guard, contract: str, contracts: int) -> str:
     """An exercise that has been put before a person."""
     row = InstructionRow(instrument=contract, instruction_type="EXERCISE", quantity=str(contracts))
-    planned = await guard.plan_instructions(account_id=ACCOUNT, rows=[row], caller=CALLER)
+    planned = await guard.plan(SubmitRequest(account_id=ACCOUNT, rows=(row,)), caller=CALLER)
     return (await guard.ask(planned.operation)).operation_id
 
 
