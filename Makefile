@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 9))')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check faults bench conversations format clean
+.PHONY: help demo test check faults bench conversations format clean definitions
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ faults: $(VENV)/.dev ## a thousand runs with faults and crashes, and sixty kille
 format: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+definitions: $(VENV)/.dev ## write what is published of every tool, one file each
+	@cd tests && ../$(BIN)/python -m tools.definitions
 
 clean: ## remove the environment and everything built
 	@rm -rf $(VENV) .venv-peer build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

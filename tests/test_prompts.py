@@ -16,9 +16,9 @@ from mcp_types import INVALID_PARAMS, PromptReference
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.packaged import prompts_dir
 from positions_mcp.prompts import MOST_SYMBOLS, Prompts, PromptText
-from positions_mcp.tools._deps import Deps
-from positions_mcp.tools.catalogue import CATALOGUE
-from tools.serving import ERAS, Shelf, held, server_over
+from positions_mcp.tools.catalogue import NAMES as TOOLS
+from positions_mcp.tools.context import ToolContext
+from tools.serving import ERAS, StubBroker, held, server_over
 from trading import trading_floor
 
 NAMES = ["expiry-day", "explain-batch-result", "portfolio-review", "supervised-closeout"]
@@ -31,8 +31,8 @@ def era(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def asking(era: str, server: MCPServer[Deps] | None = None) -> AsyncIterator[Client]:
-    async with Client(server or server_over(Shelf()), mode=era) as client:
+async def asking(era: str, server: MCPServer[ToolContext] | None = None) -> AsyncIterator[Client]:
+    async with Client(server or server_over(StubBroker()), mode=era) as client:
         yield client
 
 
@@ -65,7 +65,7 @@ async def test_an_account_may_be_left_out_exactly_where_only_one_is_configured(e
     async with asking(era) as client:
         assert "account 19816" in await text_of(client, "expiry-day")
         assert "account 19816" in await text_of(client, "expiry-day", account_id="  ")
-    async with asking(era, server_over(Shelf(), accounts=(19816, 20000))) as client:
+    async with asking(era, server_over(StubBroker(), accounts=(19816, 20000))) as client:
         listed = (await client.list_prompts()).prompts
         assert all(each.required for prompt in listed for each in prompt.arguments or [] if each.name == "account_id")
         assert "account 20000" in await text_of(client, "expiry-day", account_id="20000")
@@ -119,10 +119,9 @@ async def test_what_is_wrong_with_a_request_for_a_prompt_is_said_as_invalid_para
 def test_a_prompt_names_its_own_arguments_and_tools_that_exist(file: Any) -> None:
     text = PromptText.read(file)
     assert set(re.findall(r"\{(\w+)\}", text.body)) == {each.name for each in text.arguments}
-    tools = {spec.name for spec in CATALOGUE} | {"preview_instructions", "submit_instructions", "cancel_instruction"}
     named = set(re.findall(r"`((?:list|summarize|preview|close|submit|cancel|get)_\w+)`", text.body))
     assert named
-    assert named <= tools
+    assert named <= set(TOOLS)
 
 
 def test_a_file_that_is_no_prompt_is_named(tmp_path: Any) -> None:
@@ -150,14 +149,14 @@ async def completed(
 
 
 async def test_accounts_and_symbols_held_complete_what_is_typed(era: str) -> None:
-    shelf = Shelf(positions=[held("AAPL"), held("AMZN", number=1), held("MSFT", number=2), held("", number=3)])
-    async with asking(era, server_over(shelf, accounts=(19816, 19999))) as client:
+    broker = StubBroker(positions=[held("AAPL"), held("AMZN", number=1), held("MSFT", number=2), held("", number=3)])
+    async with asking(era, server_over(broker, accounts=(19816, 19999))) as client:
         assert await completed(client, "expiry-day", "account_id", "19") == ["19816", "19999"]
         assert await completed(client, "expiry-day", "account_id", "198") == ["19816"]
         beside = {"account_id": "19816"}
         assert await completed(client, "portfolio-review", "focus", "a", beside) == ["AAPL", "AMZN"]
         assert await completed(client, "supervised-closeout", "instruments", "msft,am", beside) == ["msft, AMZN"]
-        assert shelf.requests == 1, "completion asks at every key and reads the account once"
+        assert broker.requests == 1, "completion asks at every key and reads the account once"
         assert await completed(client, "portfolio-review", "focus", "a") == []
         assert await completed(client, "portfolio-review", "focus", "a", {"account_id": "²"}) == []
         assert await completed(client, "portfolio-review", "no_such", "a") == []
@@ -165,8 +164,8 @@ async def test_accounts_and_symbols_held_complete_what_is_typed(era: str) -> Non
 
 
 async def test_a_hundred_completions_are_shown_and_the_rest_counted(era: str) -> None:
-    shelf = Shelf(positions=[held(f"S{number:03d}", number=number) for number in range(130)])
-    async with asking(era, server_over(shelf)) as client:
+    broker = StubBroker(positions=[held(f"S{number:03d}", number=number) for number in range(130)])
+    async with asking(era, server_over(broker)) as client:
         result = await client.complete(PromptReference(name="portfolio-review"), {"name": "focus", "value": "s"})
     assert len(result.completion.values) == 100
     assert (result.completion.total, result.completion.has_more) == (130, True)

@@ -20,7 +20,7 @@ from mcp_types import INVALID_PARAMS, Implementation, ResourceTemplateReference,
 from over_http.serving import http_server
 from positions_mcp.domain.errors import RateLimited
 from positions_mcp.resources import Template
-from tools.serving import ERAS, Shelf, data_of, error_of, held, server_over
+from tools.serving import ERAS, StubBroker, data_of, error_of, held, server_over
 from trading import Floor, trading_floor, yes
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")  # the legacy era is served too
@@ -99,7 +99,7 @@ async def planned(client: Client) -> str:
 
 
 async def test_a_client_sees_the_accounts_and_two_templates(era: str) -> None:
-    async with Client(server_over(Shelf(), accounts=(19816, 20000)), mode=era) as client:
+    async with Client(server_over(StubBroker(), accounts=(19816, 20000)), mode=era) as client:
         resources = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
     assert [resource.uri for resource in resources] == ["positions://19816", "positions://20000"]
@@ -109,8 +109,8 @@ async def test_a_client_sees_the_accounts_and_two_templates(era: str) -> None:
 
 
 async def test_positions_are_what_list_positions_answers(era: str) -> None:
-    shelf = Shelf(positions=[held("AAPL", market_value="100.10"), held("MSFT", number=1)])
-    async with Client(server_over(shelf), mode=era) as client:
+    broker = StubBroker(positions=[held("AAPL", market_value="100.10"), held("MSFT", number=1)])
+    async with Client(server_over(broker), mode=era) as client:
         assert await read(client, "positions://19816") == data_of(await client.call_tool("list_positions", {}))
 
 
@@ -135,21 +135,21 @@ async def test_an_operation_is_what_get_operation_answers(era: str, tmp_path: Pa
 )
 @pytest.mark.requirement("G-08")
 async def test_an_address_that_is_none_is_said_as_invalid_params(era: str, uri: str, says: str) -> None:
-    shelf = Shelf()
-    async with Client(server_over(shelf), mode=era) as client:
+    broker = StubBroker()
+    async with Client(server_over(broker), mode=era) as client:
         with pytest.raises(MCPError) as caught:
             await client.read_resource(uri)
     assert caught.value.code == INVALID_PARAMS
     assert says in caught.value.message
-    assert shelf.requests == 0
+    assert broker.requests == 0
 
 
 @pytest.mark.requirement("A-03")
 async def test_what_the_broker_refuses_is_said_in_the_words_of_the_tools(era: str) -> None:
     patience = RateLimited("The API asks for patience.")
     patience.retry_after_s = 7
-    shelf = Shelf(error=patience)
-    async with Client(server_over(shelf), mode=era) as client:
+    broker = StubBroker(error=patience)
+    async with Client(server_over(broker), mode=era) as client:
         with pytest.raises(MCPError, match=r"The API asks for patience\..*Wait 7 s.*Nothing was sent"):
             await client.read_resource("positions://19816")
 

@@ -21,9 +21,9 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.paper import PaperExchange
 from positions_mcp.server import build_server, instructions
 from positions_mcp.settings import load
-from positions_mcp.tools._deps import Deps
-from positions_mcp.tools._late import LateDeps
-from tools.serving import Shelf, StandingClock, call, data_of, deps_over, error_of, paper_server, server_over
+from positions_mcp.tools.context import ToolContext
+from positions_mcp.tools.lazy_context import LazyContext
+from tools.serving import StandingClock, StubBroker, call, context_over, data_of, error_of, paper_server, server_over
 
 
 @pytest.mark.requirement("G-15")
@@ -38,7 +38,7 @@ def test_the_instructions_say_paper_or_live_first_and_are_enough_in_500_characte
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
 async def test_a_client_learns_name_version_and_instructions(era: str) -> None:
-    async with Client(server_over(Shelf()), mode=era) as client:
+    async with Client(server_over(StubBroker()), mode=era) as client:
         assert client.server_info is not None
         assert (client.server_info.name, client.server_info.version) == ("positions-mcp", __version__)
 
@@ -46,12 +46,12 @@ async def test_a_client_learns_name_version_and_instructions(era: str) -> None:
 async def test_the_parts_are_opened_once_and_closed_at_the_end_and_slow_work_runs_beside() -> None:
     events: list[str] = []
     warmed = threading.Event()
-    shelf = Shelf()
+    broker = StubBroker()
 
     @asynccontextmanager
-    async def parts() -> AsyncIterator[Deps]:
+    async def parts() -> AsyncIterator[ToolContext]:
         events.append("opened")
-        yield deps_over(shelf)
+        yield context_over(broker)
         events.append("closed")
 
     server = build_server(parts, mode=Mode.PAPER, accounts=(AccountId(19816),), warm_up=warmed.set)
@@ -71,11 +71,11 @@ async def test_parts_that_cannot_be_opened_are_said_and_opened_by_the_next_call(
     opened: list[str] = []
 
     @asynccontextmanager
-    async def parts() -> AsyncIterator[Deps]:
+    async def parts() -> AsyncIterator[ToolContext]:
         opened.append("tried")
         if len(opened) == 1:
             raise OSError("too many open files: /a/secret/place")
-        yield deps_over(Shelf())
+        yield context_over(StubBroker())
 
     server = build_server(parts, mode=Mode.PAPER, accounts=(AccountId(19816),))
     async with Client(server, mode=era) as client:
@@ -91,12 +91,12 @@ async def test_a_caller_who_leaves_while_the_parts_are_opened_leaves_them_to_the
     opening, go_on = anyio.Event(), anyio.Event()
 
     @asynccontextmanager
-    async def parts() -> AsyncIterator[Deps]:
+    async def parts() -> AsyncIterator[ToolContext]:
         opening.set()
         await go_on.wait()
-        yield deps_over(Shelf())
+        yield context_over(StubBroker())
 
-    late = LateDeps(parts)
+    late = LazyContext(parts)
     async with anyio.create_task_group() as holding:
         holding.start_soon(late.hold)
         async with anyio.create_task_group() as calls:
@@ -118,8 +118,8 @@ async def test_a_warm_up_that_fails_ends_nothing(caplog: pytest.LogCaptureFixtur
         raise OSError("no more files")
 
     @asynccontextmanager
-    async def parts() -> AsyncIterator[Deps]:
-        yield deps_over(Shelf())
+    async def parts() -> AsyncIterator[ToolContext]:
+        yield context_over(StubBroker())
 
     server = build_server(parts, mode=Mode.PAPER, accounts=(AccountId(19816),), warm_up=fail)
     async with Client(server) as client:

@@ -34,7 +34,7 @@ from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load
 from positions_mcp.store.operations import SqlOperationStore
-from positions_mcp.tools._deps import Deps
+from positions_mcp.tools.context import ToolContext
 from tools.serving import StandingClock
 
 ERAS = ("legacy", "2026-07-28")
@@ -45,7 +45,7 @@ QUICK = Hardness(n=2**4)
 HOLDINGS: Mapping[str, int] = {"AMZN": 120, "KO": 400, "XOM": 220}
 """Three long positions of the demo scenario that nothing hangs on."""
 
-_OPEN: list[Deps] = []
+_OPEN: list[ToolContext] = []
 """The parts of the floors that are open; a server that is entered takes those of the latest."""
 
 
@@ -83,8 +83,8 @@ def no() -> Person:
 class Floor:
     """Everything about one server and its exchange."""
 
-    server: MCPServer[Deps]
-    deps: Deps
+    server: MCPServer[ToolContext]
+    deps: ToolContext
     exchange: PaperExchange
     clock: StandingClock
     settings: Settings
@@ -177,11 +177,11 @@ class Desk:
 
 
 @cache
-def _server(mode: Mode) -> MCPServer[Deps]:
+def _server(mode: Mode) -> MCPServer[ToolContext]:
     """One server for all floors of a mode, because building the tools takes longer than most tests."""
 
     @asynccontextmanager
-    async def parts() -> AsyncIterator[Deps]:
+    async def parts() -> AsyncIterator[ToolContext]:
         yield _OPEN[-1]
 
     return build_server(parts, mode=mode, accounts=[AccountId(DEFAULT_ACCOUNT)])

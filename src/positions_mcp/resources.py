@@ -21,11 +21,11 @@ from mcp_types import Resource, ResourceTemplate
 from positions_mcp.domain.errors import InvalidInput, PositionsError, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.text import label
-from positions_mcp.tools._addresses import OPERATION, POSITIONS
-from positions_mcp.tools._late import LateDeps, deps_of
+from positions_mcp.tools._uris import OPERATION, POSITIONS
+from positions_mcp.tools.lazy_context import LazyContext
 
 if TYPE_CHECKING:
-    from positions_mcp.tools._spec import Answer
+    from positions_mcp.tools._definition import Answer
 
 _JSON = "application/json"
 _POSITIONS = re.compile(rf"{POSITIONS}([1-9][0-9]{{0,18}})", re.ASCII)
@@ -72,7 +72,7 @@ def templates() -> list[ResourceTemplate]:
     ]
 
 
-async def read(uri: str, context: Context[LateDeps, object]) -> list[ReadResourceContents]:
+async def read(uri: str, sdk: Context[LazyContext, object]) -> list[ReadResourceContents]:
     """The resource, read now.
 
     Raises:
@@ -82,7 +82,7 @@ async def read(uri: str, context: Context[LateDeps, object]) -> list[ReadResourc
     from positions_mcp.tools._errors import failure_text
 
     try:
-        answer = await _answer(uri, context)
+        answer = await _answer(uri, sdk)
     except (InvalidInput, Refused) as error:
         raise ResourceNotFoundError(failure_text(error, reads=True)) from error
     except PositionsError as error:
@@ -91,39 +91,31 @@ async def read(uri: str, context: Context[LateDeps, object]) -> list[ReadResourc
     return [ReadResourceContents(content=text, mime_type=_JSON)]
 
 
-async def may_watch(uri: str, context: Context[LateDeps, object]) -> bool:
+async def may_watch(uri: str, sdk: Context[LazyContext, object]) -> bool:
     """Whether there is such a resource for this caller to hear of."""
-    deps = await deps_of(context)
-    if account := _POSITIONS.fullmatch(uri):
-        return int(account[1]) in deps.accounts
-    if operation := _OPERATION.fullmatch(uri):
-        from positions_mcp.tools._callers import from_request
+    from positions_mcp.tools._call import begin
 
-        caller = await from_request(context)
+    call = await begin(sdk)
+    if account := _POSITIONS.fullmatch(uri):
+        return int(account[1]) in call.context.accounts
+    if operation := _OPERATION.fullmatch(uri):
         try:
-            return await deps.guard.changes.may_see(operation[1], caller.sees)
+            return await call.context.guard.changes.may_see(operation[1], call.caller.sees)
         except PositionsError:
             return False
     return False
 
 
-async def _answer(uri: str, context: Context[LateDeps, object]) -> Answer:
-    from positions_mcp.tools._callers import from_request
-    from positions_mcp.tools._deps import page_progress
-    from positions_mcp.tools.get_operation import get_operation
-    from positions_mcp.tools.list_positions import list_positions
+async def _answer(uri: str, sdk: Context[LazyContext, object]) -> Answer:
+    from positions_mcp.tools import get_operation, list_positions
+    from positions_mcp.tools._call import begin
 
-    deps = await deps_of(context)
     if account := _POSITIONS.fullmatch(uri):
-        caller, progress = await from_request(context), await page_progress(context)
-        return await list_positions(deps=deps, caller=caller, progress=progress, account_id=int(account[1]))
+        asked = list_positions.Arguments(account_id=int(account[1]))
+        return await list_positions.list_positions(await begin(sdk), asked)
     if operation := _OPERATION.fullmatch(uri):
-        caller = await from_request(context)
-        return await get_operation(deps=deps, caller=caller, progress=_no_wait, operation_id=operation[1])
+        wanted = get_operation.Arguments(operation_id=operation[1])
+        return await get_operation.get_operation(await begin(sdk), wanted)
     raise InvalidInput(
         f"{label(uri, 100)} is not a resource of this server.", hint=f"There are {' and '.join(Template)}."
     )
-
-
-async def _no_wait(waited: float, at_most: float) -> None:
-    """A resource is read at once."""

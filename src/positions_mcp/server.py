@@ -42,7 +42,8 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
 from positions_mcp.prompts import Kind, Prompts
-from positions_mcp.tools._late import LateDeps, OpenDeps, deps_of, late_tools
+from positions_mcp.tools.catalogue import published_tools
+from positions_mcp.tools.lazy_context import LazyContext, OpenContext
 
 WhoseToken = Callable[[str], str | None]
 """Answers whose a bearer token is, or None for nobody's."""
@@ -68,7 +69,7 @@ instruction. Nothing is sent without a person's decision, and no argument stands
 
 
 def build_server(
-    open_deps: OpenDeps,
+    open_context: OpenContext,
     *,
     mode: Mode,
     accounts: Sequence[AccountId],
@@ -79,7 +80,7 @@ def build_server(
     """The server, ready for any transport.
 
     Args:
-        open_deps: opens what the tools need; held open from the first use to the end of the server.
+        open_context: opens what the tools need; kept open from the first use to the end of the server.
         mode: paper or live, for the instructions a client reads first.
         accounts: the accounts that may be used, for the same.
         warm_up: slow first-time work (imports, tables), run in a thread once a client has been told the tools, or two
@@ -90,17 +91,17 @@ def build_server(
     tools_told = anyio.Event()
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[LateDeps]) -> AsyncIterator[LateDeps]:
-        late = LateDeps(open_deps)
+    async def lifespan(_: MCPServer[LazyContext]) -> AsyncIterator[LazyContext]:
+        lazy = LazyContext(open_context)
         try:
             async with anyio.create_task_group() as holding:
-                holding.start_soon(late.hold)
+                holding.start_soon(lazy.hold)
                 async with anyio.create_task_group() as background:
                     if warm_up is not None:
                         background.start_soon(_run_after, tools_told, warm_up)
-                    yield late
+                    yield lazy
                     background.cancel_scope.cancel()
-                late.close()
+                lazy.close()
         finally:
             if at_end is not None:
                 at_end()
@@ -112,14 +113,14 @@ def build_server(
         title="Clear Street positions",
         version=__version__,
         instructions=instructions(mode, accounts),
-        tools=late_tools(),
+        tools=published_tools(),
         lifespan=lifespan,
         log_level="WARNING",
         whose_token=whose_token,
     )
 
 
-class PositionsServer(MCPServer[LateDeps]):
+class PositionsServer(MCPServer[LazyContext]):
     """The server with prompts and resources of its own kind, completion, updates, and callers with tokens over HTTP."""
 
     def __init__(
@@ -168,7 +169,7 @@ class PositionsServer(MCPServer[LateDeps]):
         self,
         name: str,
         arguments: dict[str, Any] | None = None,
-        context: Context[LateDeps, Any] | None = None,  # noqa: ARG002 — the SDK's signature
+        context: Context[LazyContext, Any] | None = None,  # noqa: ARG002 — the SDK's signature
     ) -> GetPromptResult:
         """A prompt with its arguments in it. Raises MCPError (invalid params)."""
         return self._prompts.get(name, arguments)
@@ -182,68 +183,69 @@ class PositionsServer(MCPServer[LateDeps]):
         return resources.templates()
 
     async def read_resource(
-        self, uri: AnyUrl | str, context: Context[LateDeps, Any] | None = None
+        self, uri: AnyUrl | str, context: Context[LazyContext, Any] | None = None
     ) -> Iterable[ReadResourceContents]:
         """A resource as it stands now. Raises as `resources.read`."""
         return await resources.read(str(uri), context or Context(mcp_server=self))
 
     async def _listen(
-        self, request: ServerRequestContext[LateDeps, Any], params: SubscriptionsListenRequestParams
+        self, request: ServerRequestContext[LazyContext, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        deps, context = await request.lifespan_context.get(), Context(request_context=request, mcp_server=self)
+        sdk = Context(request_context=request, mcp_server=self)
         asked = params.notifications.resource_subscriptions or ()
-        uris = [uri for uri in asked if await resources.may_watch(uri, context)]
-        return await deps.updates.listen(deps.guard, request, params, uris)
+        uris = [uri for uri in asked if await resources.may_watch(uri, sdk)]
+        context = await request.lifespan_context.get()
+        return await context.updates.listen(context.guard, request, params, uris)
 
     async def _subscribe(
-        self, request: ServerRequestContext[LateDeps, Any], params: SubscribeRequestParams
+        self, request: ServerRequestContext[LazyContext, Any], params: SubscribeRequestParams
     ) -> EmptyResult:
-        deps, context = await request.lifespan_context.get(), Context(request_context=request, mcp_server=self)
-        if not await resources.may_watch(params.uri, context):
+        if not await resources.may_watch(params.uri, Context(request_context=request, mcp_server=self)):
             raise MCPError(INVALID_PARAMS, f"{label(params.uri, 100)} is not a resource of this server for you.")
-        await deps.updates.subscribe(deps.guard, _connection(request), params.uri)
+        context = await request.lifespan_context.get()
+        await context.updates.subscribe(context.guard, _connection(request), params.uri)
         return EmptyResult()
 
     async def _unsubscribe(
-        self, request: ServerRequestContext[LateDeps, Any], params: UnsubscribeRequestParams
+        self, request: ServerRequestContext[LazyContext, Any], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        deps = await request.lifespan_context.get()
-        deps.updates.unsubscribe(_connection(request), params.uri)
+        context = await request.lifespan_context.get()
+        context.updates.unsubscribe(_connection(request), params.uri)
         return EmptyResult()
 
     async def _complete(
-        self, request: ServerRequestContext[LateDeps, Any], params: CompleteRequestParams
+        self, request: ServerRequestContext[LazyContext, Any], params: CompleteRequestParams
     ) -> CompleteResult:
         found = await self._completing(Context(request_context=request, mcp_server=self), params)
         shown = found[:MOST_COMPLETIONS]
         return CompleteResult(completion=Completion(values=shown, total=len(found), has_more=len(found) > len(shown)))
 
-    async def _completing(self, context: Context[LateDeps, Any], params: CompleteRequestParams) -> list[str]:
-        from positions_mcp.tools._callers import from_request
+    async def _completing(self, sdk: Context[LazyContext, Any], params: CompleteRequestParams) -> list[str]:
+        from positions_mcp.tools._call import begin
         from positions_mcp.tools._completion import completing_accounts, completing_operations, completing_symbols
 
-        deps, typed = await deps_of(context), params.argument.value
+        call, typed = await begin(sdk), params.argument.value
         if isinstance(params.ref, ResourceTemplateReference):
             match params.ref.uri:
                 case resources.Template.POSITIONS:
-                    return completing_accounts(deps, typed)
+                    return completing_accounts(call, typed)
                 case resources.Template.OPERATION:
-                    return await completing_operations(deps, typed, await from_request(context))
+                    return await completing_operations(call, typed)
             return []
         argument = self._prompts.argument(params.ref.name, params.argument.name)
         if argument is None:
             return []
         match argument.kind:
             case Kind.ACCOUNT:
-                return completing_accounts(deps, typed)
+                return completing_accounts(call, typed)
             case Kind.OPERATION:
-                return await completing_operations(deps, typed, await from_request(context))
+                return await completing_operations(call, typed)
             case Kind.SYMBOL:
                 beside = (params.context.arguments if params.context else None) or {}
-                return await completing_symbols(deps, typed, beside.get("account_id"), several=argument.several)
+                return await completing_symbols(call, typed, beside.get("account_id"), several=argument.several)
 
 
-def _connection(request: ServerRequestContext[LateDeps, Any]) -> Connection:
+def _connection(request: ServerRequestContext[LazyContext, Any]) -> Connection:
     # The SDK gives handlers no other way to what outlives a request, and to its end.
     return request.session._connection  # noqa: SLF001
 

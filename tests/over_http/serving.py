@@ -21,7 +21,7 @@ from positions_mcp.cli.serve_http import loopback_socket, serve_over_http, url_o
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
-from positions_mcp.tools._deps import Deps
+from positions_mcp.tools.context import ToolContext
 from tools.serving import StandingClock
 
 
@@ -86,7 +86,7 @@ async def http_server(data_dir: Path) -> AsyncIterator[Served]:
     with open_venue(settings, real_time=clock) as venue, loopback_socket("localhost", 0) as listener:
 
         @asynccontextmanager
-        async def parts() -> AsyncIterator[Deps]:
+        async def parts() -> AsyncIterator[ToolContext]:
             async with open_deps(settings, venue) as deps:
                 yield replace(deps, updates_every_s=0.01)
 

@@ -12,7 +12,7 @@ from mcp import Client, MCPError
 from mcp_types import ElicitResult, InputRequiredResult
 
 from positions_mcp.domain.operation.plan import Mode
-from tools.afternoons import AAPL, AFTERNOON, AMD, MSFT, afternoon, batch, ids_by_key, row
+from tools.expiry_day import AAPL, AFTERNOON, AMD, MSFT, afternoon, batch, ids_by_key, row
 from tools.serving import data_of, error_of, words_of
 from trading import Person, no, trading_floor, yes
 

@@ -12,7 +12,7 @@ from positions_mcp.cli.composition import open_deps
 from positions_mcp.domain.operation.operation import Decision
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.server import build_server
-from positions_mcp.tools._deps import Deps
+from positions_mcp.tools.context import ToolContext
 from tools.serving import data_of, error_of, words_of
 from trading import Desk, Floor, trading_floor, yes
 
@@ -135,6 +135,6 @@ async def _call_another_server(floor: Floor, era: str, plan_id: str) -> None:
         return open_deps(floor.settings, floor.venue)
 
     server = build_server(parts, mode=floor.deps.mode, accounts=floor.deps.accounts)  # type: ignore[arg-type]
-    assert isinstance(floor.deps, Deps)
+    assert isinstance(floor.deps, ToolContext)
     async with Client(server, mode=era, client_info=Implementation(name="a client", version="1")) as client:
         await client.call_tool("close_positions", {"plan_id": plan_id})

@@ -34,7 +34,7 @@ from positions_mcp.ports import GatheringT, OnPage, OperationStore, OrderWriter
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
 from positions_mcp.store import open_store
-from positions_mcp.tools._deps import Deps
+from positions_mcp.tools.context import ToolContext
 
 ERAS = ("legacy", "2026-07-28")
 """Both protocol eras, as a client asks for them."""
@@ -74,7 +74,7 @@ def held(symbol: str, quantity: str = "100", number: int = 0, **fields: Any) -> 
 
 
 @dataclass(slots=True)
-class Shelf:
+class StubBroker:
     """Reads what a test put on it, and counts how often it was asked."""
 
     clock: StandingClock = field(default_factory=StandingClock)
@@ -128,55 +128,56 @@ class Shelf:
             raise self.error
 
 
-def deps_over(shelf: Shelf, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER) -> Deps:
-    """Dependencies whose broker is `shelf`."""
-    return Deps(
+def context_over(broker: StubBroker, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER) -> ToolContext:
+    """A context whose broker is `broker`."""
+    return ToolContext(
         mode=mode,
         accounts=tuple(map(AccountId, accounts)),
-        positions=shelf,
-        orders=shelf,
-        instructions=shelf,
-        guard=guard_over(shelf, accounts=accounts, mode=mode),
-        clock=shelf.clock,
+        positions=broker,
+        instructions=broker,
+        guard=guard_over(broker, accounts=accounts, mode=mode),
+        clock=broker.clock,
         ids=CountingIds(),
         calendar=NewYorkCalendar(),
         trading_enabled=True,
         contract="auto",
-        venue="a shelf",
+        venue="a broker",
     )
 
 
-def guard_over(shelf: Shelf, *, accounts: Sequence[int], mode: Mode) -> Guard:
+def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode) -> Guard:
     """A guard with a store of its own, made when it is first used, and nothing it could send to."""
     place = Path(tempfile.gettempdir()) / f"positions-mcp-{uuid.uuid4()}" / "operations.sqlite"
     parts = Dependencies(
         mode=mode,
         policy=Policy(trading_enabled=True, accounts=frozenset(map(AccountId, accounts))),
         store=cast("OperationStore", LateStore(lambda: open_store(place))),
-        positions=shelf,
-        orders=shelf,
+        positions=broker,
+        orders=broker,
         order_writer=cast("OrderWriter", None),
-        instructions=shelf,
-        clock=shelf.clock,
-        market_clock=shelf.clock,
+        instructions=broker,
+        clock=broker.clock,
+        market_clock=broker.clock,
         calendar=NewYorkCalendar(),
         ids=CountingIds(),
     )
     return Guard(parts)
 
 
-def server_over(shelf: Shelf, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER) -> MCPServer[Deps]:
-    """A server whose broker is `shelf`."""
+def server_over(
+    broker: StubBroker, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER
+) -> MCPServer[ToolContext]:
+    """A server whose broker is `broker`."""
 
     @asynccontextmanager
-    async def parts() -> AsyncIterator[Deps]:
-        yield deps_over(shelf, accounts=accounts, mode=mode)
+    async def parts() -> AsyncIterator[ToolContext]:
+        yield context_over(broker, accounts=accounts, mode=mode)
 
     return build_server(parts, mode=mode, accounts=tuple(map(AccountId, accounts)))
 
 
 @contextmanager
-def paper_server(data_dir: Path, scenario: str, clock: StandingClock | None = None) -> Iterator[MCPServer[Deps]]:
+def paper_server(data_dir: Path, scenario: str, clock: StandingClock | None = None) -> Iterator[MCPServer[ToolContext]]:
     """The server as `serve` composes it, on the paper exchange, at a time that stands."""
     settings = load({"mode": "paper", "data_dir": data_dir, "paper": {"scenario": scenario}})
     with open_venue(settings, real_time=clock or StandingClock()) as venue:
@@ -184,7 +185,7 @@ def paper_server(data_dir: Path, scenario: str, clock: StandingClock | None = No
 
 
 async def call(
-    server: MCPServer[Deps], tool: str, arguments: dict[str, Any] | None = None, *, era: str = ERAS[1]
+    server: MCPServer[ToolContext], tool: str, arguments: dict[str, Any] | None = None, *, era: str = ERAS[1]
 ) -> CallToolResult:
     """One call in a conversation of its own."""
     async with Client(server, mode=era) as client:

@@ -1,27 +1,30 @@
 """The catalogue of tools: what every tool has, and what is published, so that every change of a schema is noticed.
 
-After an intended change: `REFRESH_SNAPSHOTS=1 python -m pytest tests/tools/test_catalogue.py`, and read the difference.
+After an intended change: `make definitions`, and read the difference.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from mcp import Client
-from mcp_types import Tool as MCPTool
 
-from positions_mcp.tools._late import DEFINITIONS
-from positions_mcp.tools._spec import Effect, ToolSpec
-from positions_mcp.tools.catalogue import CATALOGUE
-from tools.serving import Shelf, refresh_wanted, server_over
+from positions_mcp.tools._definition import Effect, ToolDefinition
+from positions_mcp.tools.catalogue import DEFINITIONS, NAMES, definition_of, file_of
+from tools.definitions import as_text, input_schema, output_schema, published
+from tools.serving import StubBroker, server_over
 
 MOST_CHARACTERS = 20_000
 """Of all definitions as JSON: about 4,500 tokens."""
 
-every_tool = pytest.mark.parametrize("spec", CATALOGUE, ids=lambda spec: spec.name)
+TOOLS = [definition_of(name) for name in NAMES]
+
+every_tool = pytest.mark.parametrize("tool", TOOLS, ids=NAMES)
 
 
 def schemas_within(schema: Any) -> Iterator[dict[str, Any]]:
@@ -34,64 +37,55 @@ def schemas_within(schema: Any) -> Iterator[dict[str, Any]]:
             yield from schemas_within(each)
 
 
-async def definitions() -> list[dict[str, Any]]:
-    async with Client(server_over(Shelf()), mode="legacy") as client:
-        return [tool.model_dump(by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools]
+@every_tool
+def test_what_is_published_of_a_tool_is_what_it_is(tool: ToolDefinition[Any]) -> None:
+    assert file_of(tool.name).read_text(encoding="utf-8") == as_text(published(tool))
 
 
-def test_what_is_published_of_the_tools_is_what_they_are() -> None:
-    tools = [spec.build() for spec in CATALOGUE]
-    now = [
-        MCPTool(
-            name=tool.name,
-            title=tool.title,
-            description=tool.description,
-            input_schema=tool.parameters,
-            output_schema=tool.output_schema,
-            annotations=tool.annotations,
-        ).model_dump(by_alias=True, exclude_none=True)
-        for tool in tools
-    ]
-    if refresh_wanted():
-        DEFINITIONS.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert now == json.loads(DEFINITIONS.read_text(encoding="utf-8"))
+def test_there_is_one_file_for_each_tool() -> None:
+    assert {file.stem for file in DEFINITIONS.iterdir()} == set(NAMES)
 
 
-async def test_a_client_is_told_what_is_published() -> None:
-    assert await definitions() == json.loads(DEFINITIONS.read_text(encoding="utf-8"))
+async def test_a_client_of_either_era_is_told_what_is_published_in_this_order(era: str) -> None:
+    async with Client(server_over(StubBroker()), mode=era) as client:
+        told = [tool.model_dump(by_alias=True, exclude_none=True) for tool in (await client.list_tools()).tools]
+    assert told == [json.loads(file_of(name).read_text(encoding="utf-8")) for name in NAMES]
 
 
-async def test_a_client_of_either_era_sees_exactly_the_catalogue(era: str) -> None:
-    async with Client(server_over(Shelf()), mode=era) as client:
-        assert [tool.name for tool in (await client.list_tools()).tools] == [spec.name for spec in CATALOGUE]
+def test_a_client_is_told_before_any_tool_is_imported() -> None:
+    asked = (
+        "import sys; from positions_mcp.tools.catalogue import published_tools; published_tools(); print(*sys.modules)"
+    )
+    imported = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    assert not {f"positions_mcp.tools.{name}" for name in (*NAMES, "context", "_running")} & set(imported)
 
 
-async def test_all_definitions_together_are_small() -> None:
-    assert len(json.dumps(await definitions(), separators=(",", ":"))) <= MOST_CHARACTERS
+def test_all_definitions_together_are_small() -> None:
+    assert len(json.dumps([published(tool) for tool in TOOLS], separators=(",", ":"))) <= MOST_CHARACTERS
 
 
 @every_tool
-def test_every_tool_has_a_title_and_a_short_description(spec: ToolSpec) -> None:
-    assert spec.title
-    assert spec.title != spec.name
-    assert 40 <= len(spec.description) <= 600
+def test_every_tool_has_a_title_and_a_short_description(tool: ToolDefinition[Any]) -> None:
+    assert tool.title
+    assert tool.title != tool.name
+    assert 40 <= len(tool.description) <= 600
 
 
 @every_tool
-def test_every_tool_has_all_four_hints_and_they_agree(spec: ToolSpec) -> None:
-    hints = spec.annotations.model_dump(by_alias=True)
+def test_every_tool_has_all_four_hints_and_they_agree(tool: ToolDefinition[Any]) -> None:
+    hints = tool.annotations.model_dump(by_alias=True)
     assert all(isinstance(hints[name], bool) for name in hints if name.endswith("Hint"))
     assert hints["readOnlyHint"] is not hints["destructiveHint"]
-    assert hints["readOnlyHint"] is (spec.effect is Effect.READS)
+    assert hints["readOnlyHint"] is (tool.effect is Effect.READS)
 
 
 @pytest.mark.requirement("G-09")
 @every_tool
-def test_every_argument_is_described_closed_and_of_one_type(spec: ToolSpec) -> None:
-    schema = spec.build().parameters
+def test_every_argument_is_described_closed_and_of_one_type(tool: ToolDefinition[Any]) -> None:
+    schema = input_schema(tool.arguments)
     assert schema["additionalProperties"] is False
     for name, argument in schema["properties"].items():
-        assert argument.get("description"), f"{spec.name}.{name} is not described"
+        assert argument.get("description"), f"{tool.name}.{name} is not described"
         assert isinstance(argument["type"], str)
     for each in schemas_within(schema):
         assert not {"anyOf", "oneOf", "allOf", "$ref", "$defs"} & set(each)
@@ -120,28 +114,25 @@ def pydantics_own(schema: Any, definitions: dict[str, Any]) -> Any:
 
 @pytest.mark.requirement("G-09")
 @every_tool
-def test_what_is_published_of_the_arguments_is_what_pydantic_enforces(spec: ToolSpec) -> None:
-    tool = spec.build()
-    enforced = tool.fn_metadata.arg_model.model_json_schema()
-    assert tool.parameters == pydantics_own(enforced, enforced.get("$defs", {}))
+def test_what_is_published_of_the_arguments_is_what_pydantic_enforces(tool: ToolDefinition[Any]) -> None:
+    enforced = tool.arguments.model_json_schema()
+    assert input_schema(tool.arguments) == pydantics_own(enforced, enforced.get("$defs", {}))
 
 
 @every_tool
-def test_what_is_published_of_the_answer_is_the_first_level_of_its_model(spec: ToolSpec) -> None:
-    published = spec.build().output_schema
-    assert published is not None
-    whole = spec.output.model_json_schema()
+def test_what_is_published_of_the_answer_is_the_first_level_of_its_model(tool: ToolDefinition[Any]) -> None:
+    told = output_schema(tool.output)
+    whole = tool.output.model_json_schema()
     answered = pydantics_own(whole, whole.get("$defs", {}))
-    assert published.get("required") == answered.get("required")
-    assert {name: each["type"] for name, each in published["properties"].items()} == {
+    assert told.get("required") == answered.get("required")
+    assert {name: each["type"] for name, each in told["properties"].items()} == {
         name: each["type"] for name, each in answered["properties"].items()
     }
 
 
 @every_tool
-def test_every_tool_has_an_output_schema_without_unions(spec: ToolSpec) -> None:
-    schema = spec.build().output_schema
-    assert schema is not None
+def test_every_tool_has_an_output_schema_without_unions(tool: ToolDefinition[Any]) -> None:
+    schema = output_schema(tool.output)
     assert schema["type"] == "object"
     assert schema["properties"]
     for each in schemas_within(schema):
@@ -150,8 +141,8 @@ def test_every_tool_has_an_output_schema_without_unions(spec: ToolSpec) -> None:
 
 @pytest.mark.requirement("G-01")
 @every_tool
-def test_no_argument_stands_in_for_a_persons_decision(spec: ToolSpec) -> None:
-    names = set(spec.build().parameters["properties"])
+def test_no_argument_stands_in_for_a_persons_decision(tool: ToolDefinition[Any]) -> None:
+    names = set(input_schema(tool.arguments)["properties"])
     assert not names & {
         "approve",
         "approved",

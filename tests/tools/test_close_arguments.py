@@ -34,7 +34,7 @@ OUTSIDE_THE_SCHEMA: list[dict[str, Any]] = [
     *({"cancel_orders": value} for value in ("yes", 1, None)),
     *({"instruments": value} for value in (None, "KO", [], [{"symbol": "KO"}], ["KO"] * 101)),
     *({"plan_id": value} for value in ("", "x" * 65, None)),
-    *({"account_id": value} for value in ("19816", None, 19816.5)),
+    *({"account_id": value} for value in ("KO", "19816.0", "-19816", None, 19816.5, True)),
 ]
 
 
@@ -144,3 +144,12 @@ async def test_a_plan_that_is_unknown_foreign_expired_declined_or_used_is_refuse
         assert "cannot be used again: it is SUBMITTED" in message
         assert "Nothing was sent by this call" in message
         assert (floor.effects, person.questions) == ({"close_position": 1}, [])
+
+
+@pytest.mark.parametrize("account", ["19816", 19816.0])
+async def test_a_close_takes_an_account_in_every_way_that_hosts_write_an_integer(
+    era: str, tmp_path: Path, account: object
+) -> None:
+    async with trading_floor(tmp_path) as floor:
+        await floor.call("close_positions", {"instruments": ["KO"], "account_id": account}, era=era, person=yes())
+        assert floor.effects == {"close_position": 1}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
-from mcp import Client
 from mcp.server.mcpserver import MCPServer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from positions_mcp.domain.errors import (
     Forbidden,
@@ -19,9 +18,15 @@ from positions_mcp.domain.errors import (
     Refused,
     Sent,
 )
+from positions_mcp.tools._argument_errors import nulls_text
+from positions_mcp.tools._arguments import DAY, ToolArguments
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._errors import failure_text
-from positions_mcp.tools._spec import STRICT, Answer, Effect, ToolSpec
-from tools.serving import Shelf, call, error_of, server_over
+from positions_mcp.tools.catalogue import NAMES, definition_of, published_tool
+from positions_mcp.tools.context import ToolContext
+from tools.definitions import input_schema, published
+from tools.serving import StubBroker, call, data_of, error_of, server_over
 
 
 def limited() -> RateLimited:
@@ -53,7 +58,7 @@ async def test_an_error_of_the_api_says_what_happened_and_that_reading_sends_not
     era: str, error: Exception, said: str
 ) -> None:
     for tool in ("list_positions", "summarize_positions", "list_instructions"):
-        assert error_of(await call(server_over(Shelf(error=error)), tool, era=era)) == said
+        assert error_of(await call(server_over(StubBroker(error=error)), tool, era=era)) == said
 
 
 @pytest.mark.requirement("A-03")
@@ -77,99 +82,192 @@ def test_text_of_the_api_in_an_error_is_one_capped_line() -> None:
 
 
 async def test_a_defect_of_the_program_is_masked_and_said_to_be_one(era: str, caplog: pytest.LogCaptureFixture) -> None:
-    broken = Shelf(error=RuntimeError("Bearer very.secret"))
+    broken = StubBroker(error=RuntimeError("Bearer very.secret"))
     message = error_of(await call(server_over(broken), "list_positions", era=era))
     assert message == "An internal error; its details are in the server's log. Nothing was sent: this tool only reads."
     assert "raised an unexpected exception" in caplog.text
 
 
-class Row(BaseModel):
+class Row(ToolArguments):
     """A nested argument."""
-
-    model_config = STRICT
 
     symbol: str
     note: str | None = None
 
 
+class CloseRows(ToolArguments):
+    """The arguments of a tool with an argument of every type."""
+
+    rows: Annotated[list[Row], Field(min_length=1, max_length=3)]
+    names: Annotated[list[str] | None, Field(max_length=2)] = None
+    side: Literal["long", "short"] | None = None
+    day: Annotated[str | None, Field(pattern=DAY)] = None
+    limit: Annotated[int | None, Field(ge=1, le=200)] = None
+    cancel_orders: bool = False
+
+
+class Done(Data):
+    """What the tool of these tests answers."""
+
+    given: dict[str, Any]
+
+
+async def close_rows(_: Call, given: CloseRows) -> Answer:
+    """Answer what was given."""
+    return Answer("done", Done(given=given.model_dump(exclude_defaults=True)))
+
+
+def server(effect: Effect) -> MCPServer[ToolContext]:
+    """A server whose only tool is this one."""
+    tool = ToolDefinition(
+        name="close_rows",
+        title="Close",
+        description="Closes.",
+        arguments=CloseRows,
+        output=Done,
+        handler=close_rows,
+        effect=effect,
+    )
+    ready = server_over(StubBroker())
+    ready._tool_manager._tools = {"close_rows": published_tool(published(tool), lambda: tool)}
+    return ready
+
+
+A = {"rows": [{"symbol": "A"}]}
+
+
+@pytest.mark.requirement("G-09")
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize(
+    ("arguments", "argument", "wanted"),
+    [
+        ({"rows": [{"symbol": "A", "extra": 1}]}, "rows.0.extra", "symbol, note"),
+        ({**A, "limti": 5}, "limti", "limit"),
+        ({**A, "cancel_orders": "true"}, "cancel_orders", "true or false"),
+        ({**A, "cancel_orders": "yes"}, "cancel_orders", "true or false"),
+        ({**A, "cancel_orders": 1}, "cancel_orders", "true or false"),
+        ({**A, "cancel_orders": 1.0}, "cancel_orders", "true or false"),
+        ({**A, "cancel_orders": None}, "cancel_orders", "true or false"),
+        ({"rows": [{"symbol": 5}]}, "rows.0.symbol", "text"),
+        ({"rows": [{"symbol": None}]}, "rows.0.symbol", "text"),
+        ({"rows": [None]}, "rows.0", "an object with symbol, note"),
+        ({"rows": ["A"]}, "rows.0", "an object with symbol, note"),
+        ({"rows": {"symbol": "A"}}, "rows", "a list of 1 to 3 objects with symbol, note"),
+        ({"rows": "null"}, "rows", "a list of 1 to 3 objects"),
+        ({"rows": "[" * 100_000}, "rows", "a list of 1 to 3 objects"),
+        ({"rows": []}, "rows", "a list of 1 to 3 objects"),
+        ({"rows": [{"symbol": "A"}] * 4}, "rows", "a list of 1 to 3 objects"),
+        ({"rows": None}, "rows", "a list of 1 to 3 objects"),
+        ({}, "rows", "a list of 1 to 3 objects"),
+        ({**A, "names": "A"}, "names", "a list of at most 2 texts"),
+        ({**A, "names": [5]}, "names.0", "text"),
+        ({**A, "names": [None]}, "names.0", "text"),
+        ({**A, "side": "LONG"}, "side", "one of long, short"),
+        ({**A, "side": ["long"]}, "side", "one of long, short"),
+        ({**A, "day": "tomorrow"}, "day", "YYYY-MM-DD"),
+        ({**A, "day": 20261120}, "day", "YYYY-MM-DD"),
+        *(
+            ({**A, "limit": value}, "limit", "a whole number from 1 to 200")
+            for value in (0, 201, 5.5, 1e300, "", "5.0", "-5", "+5", " 5", "5e0", "five", "0x5", "5_0", "\uff15", "²")
+        ),
+        *(({**A, "limit": value}, "limit", "a whole number from 1 to 200") for value in (True, [5], {"at": 5}, "null")),
+        ({**A, "limit": "9" * 5000}, "limit", "a whole number from 1 to 200"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_with_the_argument_and_the_form_it_wants(
+    effect: Effect, arguments: dict[str, Any], argument: str, wanted: str
+) -> None:
+    if effect is Effect.READS and arguments.get("cancel_orders", ...) is None:
+        arguments = {**arguments, "cancel_orders": "null"}  # null itself is taken there
+    message = error_of(await call(server(effect), "close_rows", arguments))
+    assert argument in message
+    assert wanted in message
+    assert message.endswith("Nothing was sent.")
+    assert len(message) < 500
+    for pythonic in (
+        "Input should",
+        "tuple",
+        "dict",
+        "None",
+        "True",
+        "{",
+        "type=",
+        "pydantic",
+        "rows.0.symbol.",
+        "int",
+    ):
+        assert pythonic not in message
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ({**A, "limit": "5"}, {"limit": 5}),
+        ({**A, "limit": "200"}, {"limit": 200}),
+        ({**A, "limit": 5.0}, {"limit": 5}),
+        ({"rows": '[{"symbol": "A"}]', "cancel_orders": True}, {"cancel_orders": True}),
+        ({**A, "names": '["5", "null"]'}, {"names": ["5", "null"]}),
+    ],
+)
+async def test_a_value_is_read_in_every_way_that_hosts_write_it(
+    era: str, effect: Effect, arguments: dict[str, Any], given: dict[str, Any]
+) -> None:
+    assert data_of(await call(server(effect), "close_rows", arguments, era=era))["given"] == {**A, **given}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {**A, "limit": None, "side": None, "names": None, "day": None, "cancel_orders": None},
+        {"rows": [{"symbol": "A", "note": None}]},
+        {"rows": '[{"symbol": "A", "note": null}]', "limit": None},
+    ],
+)
+async def test_null_leaves_out_an_argument_of_a_tool_that_reads_and_is_refused_by_one_that_sends(
+    era: str, arguments: dict[str, Any]
+) -> None:
+    assert data_of(await call(server(Effect.READS), "close_rows", arguments, era=era))["given"] == A
+    message = error_of(await call(server(Effect.DESTROYS), "close_rows", arguments, era=era))
+    assert "null was given" in message
+
+
 class Open(BaseModel):
-    """A nested argument whose author forgot to close it."""
+    """An argument whose author forgot to close it."""
 
     symbol: str
 
 
-class Done(BaseModel):
-    """What the tool of these tests answers."""
+class OpenRows(ToolArguments):
+    """Arguments that are closed, with rows that are not."""
 
-    done: str
-
-
-async def close_rows(*, rows: Annotated[list[Row], Field(min_length=1)], cancel_orders: bool = False) -> Answer:
-    """Answer what was given."""
-    said = f"{[row.symbol for row in rows]} {cancel_orders}"
-    return Answer(said, Done(done=said))
+    rows: list[Open]
 
 
-async def close_open_rows(*, rows: list[Open]) -> Answer:
-    """Answer nothing."""
-    return Answer("", Done(done=str(rows)))
+class Either(ToolArguments):
+    """An argument of two types."""
+
+    row: int | str
 
 
-async def close_either(*, row: int | str) -> Answer:
-    """Answer nothing."""
-    return Answer("", Done(done=str(row)))
+class Odd(ToolArguments):
+    """An argument with a constraint that no schema of this program says."""
 
-
-def spec(handler: Any) -> ToolSpec:
-    return ToolSpec("close_rows", "Close", "Closes rows.", handler, Done, Effect.DESTROYS)
+    quantity: Annotated[int, Field(multiple_of=5)]
 
 
 @pytest.mark.requirement("G-09")
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [
-        ({"rows": [{"symbol": "A", "extra": 1}]}, "rows.0.extra is not an argument"),
-        ({"rows": [{"symbol": "A"}], "cancel_orders": "true"}, "valid boolean"),
-        ({"rows": [{"symbol": "A"}], "cancel_orders": "yes"}, "valid boolean"),
-        ({"rows": [{"symbol": "A"}], "cancel_orders": 1}, "valid boolean"),
-        ({"rows": [{"symbol": 5}]}, "rows.0.symbol"),
-        ({"rows": "null"}, "valid list"),
-        ({}, "rows is required"),
-    ],
+    [(OpenRows, "accepts unknown"), (Either, "several types"), (Odd, "would not say")],
 )
-async def test_arguments_are_closed_and_strict_down_to_their_rows(
-    era: str, arguments: dict[str, Any], said: str
-) -> None:
-    server = MCPServer("strict", tools=[spec(close_rows).build()])
-    async with Client(server, mode=era) as client:
-        message = error_of(await client.call_tool("close_rows", arguments))
-    assert said in message
-    assert message.endswith("Nothing was sent.")
-
-
-async def test_rows_that_a_host_sends_as_json_text_are_read(era: str) -> None:
-    server = MCPServer("strict", tools=[spec(close_rows).build()])
-    async with Client(server, mode=era) as client:
-        result = await client.call_tool("close_rows", {"rows": '[{"symbol": "A"}]', "cancel_orders": True})
-    assert result.structured_content == {"done": "['A'] True"}
-
-
-@pytest.mark.requirement("G-09")
-@pytest.mark.parametrize(("handler", "said"), [(close_open_rows, "accepts unknown"), (close_either, "several types")])
-def test_a_tool_with_open_or_ambiguous_arguments_cannot_be_built(handler: Any, said: str) -> None:
+def test_arguments_that_are_open_ambiguous_or_not_published_cannot_be_defined(arguments: Any, said: str) -> None:
     with pytest.raises(TypeError, match=said):
-        spec(handler).build()
+        input_schema(arguments)
 
 
-async def close_odd(*, quantity: Annotated[int, Field(multiple_of=5)]) -> Answer:
-    """Answer nothing."""
-    return Answer("", Done(done=str(quantity)))
-
-
-def test_a_constraint_that_would_not_be_published_cannot_be_built() -> None:
-    with pytest.raises(TypeError, match="would not say"):
-        spec(close_odd).build()
-
-
-def test_the_configuration_of_nested_arguments_is_closed_and_strict() -> None:
-    assert ConfigDict(extra="forbid", strict=True) == STRICT
+@pytest.mark.parametrize("name", NAMES)
+def test_every_form_that_an_argument_may_be_told_to_have_is_known(name: str) -> None:
+    schema = input_schema(definition_of(name).arguments)
+    told = nulls_text(dict.fromkeys(schema["properties"]), schema)
+    assert "something else" not in told

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from positions_mcp.domain.operation.plan import Mode
-from tools.serving import Shelf, call, data_of, server_over, text_of
+from tools.serving import StubBroker, call, data_of, server_over, text_of
 
 
 @pytest.mark.requirement("G-15", "T-02")
 async def test_paper_is_said_first_with_accounts_clock_and_session(era: str) -> None:
-    answer = await call(server_over(Shelf()), "get_trading_status", era=era)
-    assert text_of(answer).startswith("PAPER (no real money moves), a shelf")
+    answer = await call(server_over(StubBroker()), "get_trading_status", era=era)
+    assert text_of(answer).startswith("PAPER (no real money moves), a broker")
     assert "Now 2026-11-20 10:30:00 New York; market open until 16:00." in text_of(answer)
     data = data_of(answer)
     assert (data["mode"], data["accounts"], data["market"]) == ("PAPER", [19816], "open until 16:00")
@@ -22,20 +22,20 @@ async def test_paper_is_said_first_with_accounts_clock_and_session(era: str) -> 
 
 @pytest.mark.requirement("G-15")
 async def test_live_is_called_real_money(era: str) -> None:
-    answer = await call(server_over(Shelf(), mode=Mode.LIVE), "get_trading_status", era=era)
+    answer = await call(server_over(StubBroker(), mode=Mode.LIVE), "get_trading_status", era=era)
     assert text_of(answer).startswith("LIVE (REAL MONEY)")
     assert data_of(answer)["mode"] == "LIVE"
 
 
 async def test_holidays_and_early_closes_are_known(era: str) -> None:
-    shelf = Shelf()
-    shelf.clock.advance(timedelta(days=5, hours=6))  # the evening before Thanksgiving
-    data = data_of(await call(server_over(shelf), "get_trading_status", era=era))
+    broker = StubBroker()
+    broker.clock.advance(timedelta(days=5, hours=6))  # the evening before Thanksgiving
+    data = data_of(await call(server_over(broker), "get_trading_status", era=era))
     assert data["market"] == "closed, opens 2026-11-27 09:30"
     assert data["next_session"] == "Fri 2026-11-27 09:30-13:00 early close"
 
 
 async def test_asking_for_the_status_asks_the_broker_nothing(era: str) -> None:
-    shelf = Shelf()
-    await call(server_over(shelf), "get_trading_status", era=era)
-    assert shelf.requests == 0
+    broker = StubBroker()
+    await call(server_over(broker), "get_trading_status", era=era)
+    assert broker.requests == 0

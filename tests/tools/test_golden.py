@@ -15,7 +15,7 @@ import pytest
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
-from positions_mcp.tools._deps import Deps
+from positions_mcp.tools.context import ToolContext
 from tools.serving import ERAS, data_of, paper_server, refresh_wanted, text_of
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -43,7 +43,7 @@ _RANDOM = [
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[MCPServer[Deps]]:
+def server(tmp_path: Path) -> Iterator[MCPServer[ToolContext]]:
     """The server on the demo book, on a Friday at 10:30 in New York."""
     with paper_server(tmp_path, "demo") as ready:
         yield ready
@@ -57,7 +57,7 @@ def normal(text: str) -> str:
 
 @pytest.mark.requirement("T-02")
 @pytest.mark.parametrize("question", QUESTIONS, ids=[name.replace(" ", "-") for name in QUESTIONS])
-async def test_the_answer_is_the_golden_one_in_text_and_in_data(server: MCPServer[Deps], question: str) -> None:
+async def test_the_answer_is_the_golden_one_in_text_and_in_data(server: MCPServer[ToolContext], question: str) -> None:
     tool, arguments = QUESTIONS[question]
     async with Client(server, mode=ERAS[1]) as client:
         answer = await client.call_tool(tool, arguments)
@@ -76,7 +76,7 @@ def test_every_golden_file_is_an_answer_to_a_question() -> None:
 
 @pytest.mark.requirement("T-02")
 @pytest.mark.parametrize("question", QUESTIONS, ids=[name.replace(" ", "-") for name in QUESTIONS])
-async def test_every_number_of_the_data_stands_in_the_text(server: MCPServer[Deps], question: str) -> None:
+async def test_every_number_of_the_data_stands_in_the_text(server: MCPServer[ToolContext], question: str) -> None:
     tool, arguments = QUESTIONS[question]
     async with Client(server, mode=ERAS[0]) as client:
         answer = await client.call_tool(tool, arguments)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.afternoons import AAPL, AMD, NVDA, TSLA, afternoon, batch, cell, row
-from tools.serving import Shelf, call, data_of, error_of, held, server_over, text_of
+from tools.expiry_day import AAPL, AMD, NVDA, TSLA, afternoon, batch, cell, row
+from tools.serving import StubBroker, call, data_of, error_of, held, server_over, text_of
 from trading import yes
 
 
@@ -94,9 +94,9 @@ async def test_anything_but_whole_contracts_as_text_is_an_error(
 @pytest.mark.parametrize(
     ("instructions", "reason"),
     [
-        ([], "at least 1 item"),
-        ([row(AAPL)] * 1001, "at most 1000 items"),
-        ([row(AAPL, "ASSIGN")], "'EXERCISE', 'DO_NOT_EXERCISE' or 'CONTRARY_EXERCISE'"),
+        ([], "a list of 1 to 1000"),
+        ([row(AAPL)] * 1001, "a list of 1 to 1000"),
+        ([row(AAPL, "ASSIGN")], "EXERCISE, DO_NOT_EXERCISE, CONTRARY_EXERCISE"),
         ([row(AAPL, instruction_id="with space")], "instruction_id"),
         ([{**row(AAPL), "force": True}], "force is not an argument"),
         ([{**row(AAPL), "quantity": 1}], "quantity"),
@@ -125,8 +125,8 @@ async def test_a_broker_may_set_an_earlier_deadline(era: str, tmp_path: Path) ->
 async def test_a_large_preview_says_what_it_leaves_out(era: str) -> None:
     symbols = [f"AAPL261120C{strike:05d}000" for strike in range(100, 310)]
     facts = {"instrument_type": "OPTION", "available_quantity": "5"}
-    shelf = Shelf(positions=[held(symbol, "5", number, **facts) for number, symbol in enumerate(symbols)])
-    answer = await call(server_over(shelf), "preview_instructions", batch(*map(row, symbols)), era=era)
+    broker = StubBroker(positions=[held(symbol, "5", number, **facts) for number, symbol in enumerate(symbols)])
+    answer = await call(server_over(broker), "preview_instructions", batch(*map(row, symbols)), era=era)
     data = data_of(answer)
     assert (len(data["rows"]), len(data["consequences"])) == (200, 20)
     said = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.afternoons import afternoon, cell, ids_by_key
+from tools.expiry_day import afternoon, cell, ids_by_key
 from tools.serving import data_of, error_of, text_of
 from trading import yes
 

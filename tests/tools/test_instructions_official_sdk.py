@@ -18,7 +18,7 @@ from positions_mcp.clock import SystemClock
 from positions_mcp.paper import DEFAULT_KEY
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
-from tools.afternoons import batch, cell, ids_by_key, row
+from tools.expiry_day import batch, cell, ids_by_key, row
 from tools.serving import data_of
 from trading import yes
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.afternoons import AAPL, AMD, MSFT, afternoon, batch, cell, ids_by_key, row
+from tools.expiry_day import AAPL, AMD, MSFT, afternoon, batch, cell, ids_by_key, row
 from tools.serving import data_of, error_of, text_of
 from trading import Person, no, yes
 

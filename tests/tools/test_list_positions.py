@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from tools.serving import FRIDAY, Shelf, call, data_of, error_of, held, server_over, text_of
+from tools.serving import FRIDAY, StubBroker, call, data_of, error_of, held, server_over, text_of
 
 CALL = "AAPL261218C00240000"
 
 
-def mixed() -> Shelf:
+def mixed() -> StubBroker:
     """Three positions, one with a lock and one with nothing known of it."""
-    return Shelf(
+    return StubBroker(
         positions=[
             held(
                 "AAPL",
@@ -118,31 +118,31 @@ async def test_full_detail_names_its_columns_and_has_the_uuid(era: str) -> None:
 
 @pytest.mark.requirement("T-03")
 async def test_a_cursor_walks_its_snapshot_after_the_book_changed(era: str) -> None:
-    shelf = Shelf(positions=[held(f"S{n}", number=n, market_value=str(100 - n)) for n in range(7)])
-    async with Client(server_over(shelf), mode=era) as client:
+    broker = StubBroker(positions=[held(f"S{n}", number=n, market_value=str(100 - n)) for n in range(7)])
+    async with Client(server_over(broker), mode=era) as client:
         page = data_of(await client.call_tool("list_positions", {"limit": 3, "sort_by": "SYMBOL"}))
         seen = list(page["rows"])
-        shelf.positions = [held("NEW", number=50)]
+        broker.positions = [held("NEW", number=50)]
         while "next_cursor" in page:
             page = data_of(await client.call_tool("list_positions", {"cursor": page["next_cursor"]}))
             seen += page["rows"]
     assert [row[0] for row in seen] == [f"S{n}" for n in range(7)]
     assert (page["matching"], page["first"], page["last"]) == (7, 7, 7)
-    assert shelf.requests == 1
+    assert broker.requests == 1
 
 
 @pytest.mark.requirement("T-03")
 async def test_what_is_cut_off_is_said_with_the_way_to_the_rest(era: str) -> None:
-    shelf = Shelf(positions=[held(f"S{n}", number=n) for n in range(3)])
-    answer = await call(server_over(shelf), "list_positions", {"limit": 2}, era=era)
+    broker = StubBroker(positions=[held(f"S{n}", number=n) for n in range(3)])
+    answer = await call(server_over(broker), "list_positions", {"limit": 2}, era=era)
     assert "Rows 1-2 of 3 by" in text_of(answer)
     assert f"More: cursor={data_of(answer)['next_cursor']}" in text_of(answer)
 
 
 @pytest.mark.requirement("T-03")
 async def test_a_cursor_answers_only_the_question_it_came_from(era: str) -> None:
-    shelf = Shelf(positions=[held(f"S{n}", number=n) for n in range(3)])
-    async with Client(server_over(shelf, accounts=(19816, 7)), mode=era) as client:
+    broker = StubBroker(positions=[held(f"S{n}", number=n) for n in range(3)])
+    async with Client(server_over(broker, accounts=(19816, 7)), mode=era) as client:
         first = await client.call_tool("list_positions", {"account_id": 7, "limit": 1, "side": "long"})
         cursor = data_of(first)["next_cursor"]
         for other in ({"account_id": 19816}, {"side": "short"}, {"underlying": "S1"}):
@@ -159,27 +159,26 @@ async def test_a_cursor_answers_only_the_question_it_came_from(era: str) -> None
         ({"limt": 3}, "limt is not an argument of this tool. Did you mean limit?"),
         ({"zzz": 3}, "zzz is not an argument of this tool. Known: account_id, instruments"),
         ({"limit": 0}, "limit: 0 was given"),
-        ({"limit": 201}, "less than or equal to 200"),
-        ({"limit": "50"}, 'limit: "50" was given. Input should be a valid integer'),
-        ({"limit": True}, "Input should be a valid integer"),
-        ({"side": "up"}, "Input should be 'long' or 'short'"),
-        ({"sort_by": "PRICE"}, "'DAILY_UNREALIZED_PNL'"),
+        ({"limit": 201}, "from 1 to 200"),
+        ({"limit": "fifty"}, 'limit: "fifty" was given. It takes a whole number'),
+        ({"limit": True}, "limit: true was given"),
+        ({"side": "up"}, "one of long, short"),
+        ({"sort_by": "PRICE"}, "DAILY_UNREALIZED_PNL"),
         ({"instrument_type": "null"}, '"null" was given'),
-        ({"side": None}, "null is not a value of side; leave out"),
-        ({"instruments": []}, "at least 1 item"),
-        ({"instruments": "null"}, "valid list"),
-        ({"instruments": ["A"] * 101}, "at most 100 items"),
+        ({"instruments": []}, "a list of 1 to 100 texts"),
+        ({"instruments": "null"}, "a list of 1 to 100 texts"),
+        ({"instruments": ["A"] * 101}, "a list of 101 was given"),
         ({"cursor": "../../x"}, "not a cursor of this server"),
         ({"account_id": 5}, "Account 5 is not configured for this server. Allowed: 19816"),
         ({"sort_direction": "ASC"}, "without sort_by"),
     ],
 )
 async def test_a_wrong_argument_is_an_error_before_any_request(era: str, arguments: dict[str, Any], said: str) -> None:
-    shelf = mixed()
-    message = error_of(await call(server_over(shelf), "list_positions", arguments, era=era))
+    broker = mixed()
+    message = error_of(await call(server_over(broker), "list_positions", arguments, era=era))
     assert said in message
     assert "Nothing was sent" in message
-    assert shelf.requests == 0
+    assert broker.requests == 0
 
 
 @pytest.mark.requirement("G-09")
@@ -215,7 +214,7 @@ async def test_with_several_accounts_one_has_to_be_named(era: str) -> None:
 )
 async def test_text_in_a_symbol_cannot_forge_a_row_or_a_line(era: str, symbol: str) -> None:
     answer = await call(
-        server_over(Shelf(positions=[held(symbol, number=1), held("KO", number=2)])), "list_positions", era=era
+        server_over(StubBroker(positions=[held(symbol, number=1), held("KO", number=2)])), "list_positions", era=era
     )
     columns, *rows = table_of(text_of(answer))
     assert [len(row) for row in rows] == [len(columns)] * 2
@@ -229,23 +228,23 @@ async def test_text_in_a_symbol_cannot_forge_a_row_or_a_line(era: str, symbol: s
 
 
 async def test_positions_that_share_a_symbol_are_told_apart_by_their_uuid(era: str) -> None:
-    shelf = Shelf(positions=[held("AAPL", number=1), held("AAPL", number=2), held("KO", number=3)])
-    names = [row[0] for row in data_of(await call(server_over(shelf), "list_positions", era=era))["rows"]]
+    broker = StubBroker(positions=[held("AAPL", number=1), held("AAPL", number=2), held("KO", number=3)])
+    names = [row[0] for row in data_of(await call(server_over(broker), "list_positions", era=era))["rows"]]
     assert names[0] == "AAPL [a1a2a3a4-b1b2-c1c2-d1d2-000000000001]"
     assert names[2] == "KO"
 
 
 @pytest.mark.requirement("A-02", "A-06")
 async def test_a_book_that_may_not_be_whole_is_said_to_be_so_first(era: str) -> None:
-    shelf = Shelf(positions=[held("KO")], consistent=False, unreadable=2)
-    answer = await call(server_over(shelf), "list_positions", era=era)
+    broker = StubBroker(positions=[held("KO")], consistent=False, unreadable=2)
+    answer = await call(server_over(broker), "list_positions", era=era)
     warnings = [line for line in text_of(answer).splitlines() if line.startswith("WARNING: ")]
     assert len(warnings) == len(data_of(answer)["warnings"]) == 2
     assert "2 rows of the API could not be read" in warnings[0]
 
 
 async def test_an_empty_account_is_an_answer_without_rows(era: str) -> None:
-    answer = await call(server_over(Shelf()), "list_positions", era=era)
+    answer = await call(server_over(StubBroker()), "list_positions", era=era)
     assert text_of(answer).splitlines()[1] == "0 positions."
     assert (data_of(answer)["rows"], data_of(answer)["first"], data_of(answer)["last"]) == ([], 0, 0)
 
@@ -256,11 +255,11 @@ async def test_a_listing_of_several_pages_tells_how_far_it_has_come(era: str) ->
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         told.append((progress, total))
 
-    shelf = Shelf(positions=[held(f"S{n}", number=n) for n in range(5)])
-    async with Client(server_over(shelf), mode=era) as client:
+    broker = StubBroker(positions=[held(f"S{n}", number=n) for n in range(5)])
+    async with Client(server_over(broker), mode=era) as client:
         await client.call_tool("list_positions", {}, progress_callback=hear)
     assert told == [(1, 5), (5, 5)]
-    assert shelf.clock.at == FRIDAY
+    assert broker.clock.at == FRIDAY
 
 
 async def test_what_is_locked_can_be_listed_and_what_is_free(era: str) -> None:
@@ -276,7 +275,7 @@ async def test_what_is_locked_can_be_listed_and_what_is_free(era: str) -> None:
 @pytest.mark.requirement("T-02")
 async def test_options_that_expire_by_a_day_are_listed_soonest_first_with_their_moneyness(era: str) -> None:
     stock = "a1a2a3a4-b1b2-c1c2-d1d2-000000000001"
-    shelf = Shelf(
+    broker = StubBroker(
         positions=[
             held("AAPL", number=1, instrument_price="229.40"),
             held("AAPL261127C00200000", number=2, underlying_instrument_id=stock, market_value="2940"),
@@ -285,7 +284,7 @@ async def test_options_that_expire_by_a_day_are_listed_soonest_first_with_their_
             held("AAPL261204C00200000", number=5, underlying_instrument_id=stock),
         ]
     )
-    answer = await call(server_over(shelf), "list_positions", {"expires_by": "2026-11-27", "limit": 2}, era=era)
+    answer = await call(server_over(broker), "list_positions", {"expires_by": "2026-11-27", "limit": 2}, era=era)
     data = data_of(answer)
     assert data["order"] == "expiry, then absolute market value"
     assert data["columns"][-3:] == ["moneyness", "distance", "underlying_price"]
@@ -293,9 +292,9 @@ async def test_options_that_expire_by_a_day_are_listed_soonest_first_with_their_
         ("AAPL261120P00240000", "ITM", "10.60", "229.40"),
         ("TSLA261120C00240000", "unknown", "missing", "missing"),
     ]
-    more = data_of(await call(server_over(shelf), "list_positions", {"expires_by": "2026-11-27"}, era=era))
+    more = data_of(await call(server_over(broker), "list_positions", {"expires_by": "2026-11-27"}, era=era))
     assert [row[0] for row in more["rows"]][2:] == ["AAPL261127C00200000"]
-    assert "is not a day" in error_of(await call(server_over(shelf), "list_positions", {"expires_by": "2026-02-30"}))
+    assert "is not a day" in error_of(await call(server_over(broker), "list_positions", {"expires_by": "2026-02-30"}))
 
 
 async def test_a_key_that_rows_are_sorted_by_is_among_their_columns(era: str) -> None:
@@ -307,23 +306,23 @@ async def test_a_key_that_rows_are_sorted_by_is_among_their_columns(era: str) ->
 
 
 async def test_a_share_that_only_options_are_held_on_leads_to_them(era: str) -> None:
-    shelf = Shelf(positions=[held("SPY261218P00600000", number=1), held("AAPL", number=2)])
-    said = error_of(await call(server_over(shelf), "list_positions", {"instruments": ["SPY"]}, era=era))
+    broker = StubBroker(positions=[held("SPY261218P00600000", number=1), held("AAPL", number=2)])
+    said = error_of(await call(server_over(broker), "list_positions", {"instruments": ["SPY"]}, era=era))
     assert "options on it are" in said
     assert "underlying=SPY" in said
-    both = error_of(await call(server_over(shelf), "list_positions", {"instruments": ["SPY", "AAPL", "ZZZ"]}, era=era))
+    both = error_of(await call(server_over(broker), "list_positions", {"instruments": ["SPY", "AAPL", "ZZZ"]}, era=era))
     assert "SPY" in both
     assert "ZZZ" in both
-    blank = error_of(await call(server_over(shelf), "list_positions", {"underlying": "  "}, era=era))
+    blank = error_of(await call(server_over(broker), "list_positions", {"underlying": "  "}, era=era))
     assert "blank" in blank
-    option = error_of(await call(server_over(shelf), "list_positions", {"underlying": "SPY261218P00600000"}, era=era))
+    option = error_of(await call(server_over(broker), "list_positions", {"underlying": "SPY261218P00600000"}, era=era))
     assert "is an option" in option
 
 
 async def test_when_the_market_is_closed_it_is_said_since_when(era: str) -> None:
-    shelf = mixed()
-    shelf.clock.at = datetime(2026, 11, 26, 17, tzinfo=UTC)
-    data = data_of(await call(server_over(shelf), "list_positions", era=era))
+    broker = mixed()
+    broker.clock.at = datetime(2026, 11, 26, 17, tzinfo=UTC)
+    data = data_of(await call(server_over(broker), "list_positions", era=era))
     assert data["market"] == "closed since 2026-11-25 16:00, opens 2026-11-27 09:30"
 
 
@@ -331,9 +330,9 @@ async def test_when_the_market_is_closed_it_is_said_since_when(era: str) -> None
 async def test_a_name_that_means_two_positions_or_looks_like_an_id_is_followed_by_the_id(era: str) -> None:
     lookalike = "a1a2a3a4-b1b2-c1c2-d1d2-000000000009"
     symbols = ["AAPL  261218C00240000", "AAPL261218C00240000", "aapl", "AAPL", lookalike]
-    shelf = Shelf(positions=[held(symbol, number=number) for number, symbol in enumerate(symbols)])
-    shelf.positions = [*shelf.positions, held("KO")._replace(instrument_id="id\nWARNING: forged\u202e", symbol="")]
-    answer = await call(server_over(shelf), "list_positions", era=era)
+    broker = StubBroker(positions=[held(symbol, number=number) for number, symbol in enumerate(symbols)])
+    broker.positions = [*broker.positions, held("KO")._replace(instrument_id="id\nWARNING: forged\u202e", symbol="")]
+    answer = await call(server_over(broker), "list_positions", era=era)
     names = [row[0] for row in data_of(answer)["rows"]]
     assert len(set(names)) == len(names)
     assert all(f"[a1a2a3a4-b1b2-c1c2-d1d2-{number:012d}]" in name for number, name in enumerate(names[:5]))
@@ -342,8 +341,8 @@ async def test_a_name_that_means_two_positions_or_looks_like_an_id_is_followed_b
 
 
 async def test_full_rows_come_25_a_page_and_a_cursor_keeps_its_detail(era: str) -> None:
-    shelf = Shelf(positions=[held(f"S{number}", number=number) for number in range(60)])
-    async with Client(server_over(shelf), mode=era) as client:
+    broker = StubBroker(positions=[held(f"S{number}", number=number) for number in range(60)])
+    async with Client(server_over(broker), mode=era) as client:
         concise = data_of(await client.call_tool("list_positions", {}))
         full = data_of(await client.call_tool("list_positions", {"detail": "full"}))
         assert (len(concise["rows"]), len(full["rows"])) == (50, 25)

@@ -14,7 +14,7 @@ from mcp import Client
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.ports import OnPage
-from tools.serving import Shelf, data_of, held, paper_server, server_over
+from tools.serving import StubBroker, data_of, held, paper_server, server_over
 
 LISTINGS = ("list_positions", "summarize_positions")
 
@@ -32,7 +32,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Paged(Shelf):
+class Paged(StubBroker):
     """Says that it has read so many rows of so many, page after page; then it may never end."""
 
     pages: Sequence[tuple[int, int | None]] = ()
@@ -57,9 +57,9 @@ class Paged(Shelf):
         return Book(account_id=account_id, positions=tuple(self.positions), as_of=self.clock.now())
 
 
-async def progress_of(shelf: Paged, era: str, tool: str = LISTINGS[0]) -> list[tuple[float, float | None, str | None]]:
+async def progress_of(broker: Paged, era: str, tool: str = LISTINGS[0]) -> list[tuple[float, float | None, str | None]]:
     told = Told()
-    async with Client(server_over(shelf), mode=era) as client:
+    async with Client(server_over(broker), mode=era) as client:
         data_of(await client.call_tool(tool, {}, progress_callback=told))
     return told.heard
 
@@ -91,9 +91,9 @@ async def test_without_a_total_the_rows_read_are_said(era: str) -> None:
 
 @pytest.mark.parametrize("tool", LISTINGS)
 async def test_a_client_that_cancels_stops_the_reading_and_can_go_on(era: str, tool: str) -> None:
-    shelf = Paged(positions=[held("AAPL")], pages=[(1000, 3000)], ends=False)
+    broker = Paged(positions=[held("AAPL")], pages=[(1000, 3000)], ends=False)
     told = Told()
-    async with Client(server_over(shelf), mode=era) as client:
+    async with Client(server_over(broker), mode=era) as client:
         async with anyio.create_task_group() as tasks:
 
             async def ask() -> None:
@@ -103,8 +103,8 @@ async def test_a_client_that_cancels_stops_the_reading_and_can_go_on(era: str, t
             await told.first.wait()
             tasks.cancel_scope.cancel()
         with anyio.fail_after(5):
-            await shelf.stopped.wait()
-        shelf.ends = True
+            await broker.stopped.wait()
+        broker.ends = True
         assert "AAPL" in str(data_of(await client.call_tool(tool, {})))
 
 

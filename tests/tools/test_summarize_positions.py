@@ -6,14 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from tools.serving import Shelf, call, data_of, error_of, held, server_over, text_of
+from tools.serving import StubBroker, call, data_of, error_of, held, server_over, text_of
 
 STOCK = "a1a2a3a4-b1b2-c1c2-d1d2-000000000001"
 
 
-def desk() -> Shelf:
+def desk() -> StubBroker:
     """A covered call, a put in the money, one short, and one position of which nothing is known."""
-    return Shelf(
+    return StubBroker(
         positions=[
             held("AAPL", number=1, market_value="22940.00", instrument_price="229.40", daily_unrealized_pnl="-200.00"),
             held(
@@ -117,14 +117,15 @@ async def test_groups_that_are_not_shown_are_summed_in_one_row(era: str) -> None
 
 @pytest.mark.requirement("G-09")
 async def test_a_wrong_argument_is_an_error_before_any_request(era: str) -> None:
-    shelf = desk()
+    broker = desk()
     for arguments in ({"group_by": "sector"}, {"top": 0}, {"top": 51}, {"side": "long"}, {"group_by": "null"}):
-        assert "Nothing was sent" in error_of(await call(server_over(shelf), "summarize_positions", arguments, era=era))
-    assert shelf.requests == 0
+        said = error_of(await call(server_over(broker), "summarize_positions", arguments, era=era))
+        assert "Nothing was sent" in said
+    assert broker.requests == 0
 
 
 async def test_an_empty_account_has_no_positions(era: str) -> None:
-    answer = await call(server_over(Shelf()), "summarize_positions", era=era)
+    answer = await call(server_over(StubBroker()), "summarize_positions", era=era)
     assert text_of(answer).endswith("No positions.")
     assert data_of(answer)["expiring"]["counts"] == {"total": 0}
 
@@ -135,9 +136,10 @@ async def test_an_empty_account_has_no_positions(era: str) -> None:
 )
 async def test_text_in_a_symbol_cannot_forge_a_group_or_a_line(era: str, symbol: str) -> None:
     fields = {"market_value": "5", "daily_unrealized_pnl": "1"}
-    plain = await call(server_over(Shelf(positions=[held("KO", number=1, **fields)])), "summarize_positions", era=era)
+    ordinary = StubBroker(positions=[held("KO", number=1, **fields)])
+    plain = await call(server_over(ordinary), "summarize_positions", era=era)
     hostile = await call(
-        server_over(Shelf(positions=[held(symbol, number=1, **fields)])), "summarize_positions", era=era
+        server_over(StubBroker(positions=[held(symbol, number=1, **fields)])), "summarize_positions", era=era
     )
     assert len(text_of(hostile).splitlines()) == len(text_of(plain).splitlines())
     ((name, *_),) = data_of(hostile)["groups"]
@@ -147,7 +149,7 @@ async def test_text_in_a_symbol_cannot_forge_a_group_or_a_line(era: str, symbol:
 
 
 async def test_an_option_whose_expiry_is_not_known_is_said_not_to_be_counted(era: str) -> None:
-    shelf = Shelf(positions=[held("", number=1, instrument_type="OPTION"), held("AAPL", number=2)])
-    answer = await call(server_over(shelf), "summarize_positions", era=era)
+    broker = StubBroker(positions=[held("", number=1, instrument_type="OPTION"), held("AAPL", number=2)])
+    answer = await call(server_over(broker), "summarize_positions", era=era)
     assert data_of(answer)["expiring"]["counts"] == {"total": 0, "not_counted_expiry_unknown": 1}
     assert "none (not_counted_expiry_unknown 1)" in text_of(answer)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from positions_mcp.paper.exchange import PaperExchange
     from positions_mcp.ports import OperationStore
     from positions_mcp.store.operations import SqlOperationStore
-    from positions_mcp.tools._deps import Deps
+    from positions_mcp.tools.context import ToolContext
 
 _PAPER_URL = "http://localhost"
 
@@ -81,16 +81,15 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterato
 
 
 @asynccontextmanager
-async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[Deps]:
+async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[ToolContext]:
     """What the tools need, over an open venue, with connections of its own that end with it."""
-    from positions_mcp.tools._deps import Deps
+    from positions_mcp.tools.context import ToolContext
 
     async with venue.connect() as client, open_guard(settings, venue, client) as guard:
-        yield Deps(
+        yield ToolContext(
             mode=settings.mode,
             accounts=settings.allowed_accounts,
             positions=client,
-            orders=client,
             instructions=client,
             neighbours=_neighbours(client),
             guard=guard,
@@ -194,12 +193,12 @@ def warm_up() -> None:
     """Import and fill what the first answers need; run in a thread once a client knows the tools."""
     import platformdirs  # noqa: F401 — used when the parts are opened
 
-    import positions_mcp.store.operations  # noqa: F401 — the database library, before somebody waits for it
-    from positions_mcp.tools._late import built
-    from positions_mcp.tools.catalogue import CATALOGUE
+    import positions_mcp.store.operations
+    import positions_mcp.tools._running  # noqa: F401 — what every call goes through
+    from positions_mcp.tools.catalogue import NAMES, definition_of
 
-    for spec in CATALOGUE:
-        built(spec.name)
+    for name in NAMES:
+        definition_of(name)
     NewYorkCalendar().state_at(SystemClock().now())
     load_http_library()
 

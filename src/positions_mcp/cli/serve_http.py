@@ -24,7 +24,7 @@ from positions_mcp.settings import Settings
 if TYPE_CHECKING:
     from positions_mcp.guard.guard import Guard
     from positions_mcp.server import PositionsServer
-    from positions_mcp.tools._deps import Deps
+    from positions_mcp.tools.context import ToolContext
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8420
@@ -57,7 +57,7 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
     told_to_stop = False
 
     @asynccontextmanager
-    async def parts() -> AsyncIterator[Deps]:
+    async def parts() -> AsyncIterator[ToolContext]:
         async with open_deps(settings, venue) as deps:
             sending.append(deps.guard)
             if told_to_stop:

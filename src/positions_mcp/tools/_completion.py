@@ -5,35 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from positions_mcp.domain.errors import PositionsError
-from positions_mcp.tools._callers import Caller
-from positions_mcp.tools._deps import Deps
+from positions_mcp.tools._call import Call
 
 _MOST_OPERATIONS = 100
 
 
-def completing_accounts(deps: Deps, typed: str) -> list[str]:
+def completing_accounts(call: Call, typed: str) -> list[str]:
     """The configured accounts that begin so."""
-    return _beginning(typed, map(str, deps.accounts))
+    return _beginning(typed, map(str, call.context.accounts))
 
 
-async def completing_symbols(deps: Deps, typed: str, account: str | None, *, several: bool) -> list[str]:
+async def completing_symbols(call: Call, typed: str, account: str | None, *, several: bool) -> list[str]:
     """The symbols held that begin so, in either case; none where the account is not known or cannot be read.
 
     With `several` the last symbol of a list is completed, and the others stand before it.
     """
     before, comma, last = typed.rpartition(",") if several else ("", "", typed)
     try:
-        held = await deps.held_symbols.of(deps.account(_number(account)), deps.positions)
+        held = await call.context.symbols.of(call.context.account(_number(account)), call.context.positions)
     except PositionsError:
         return []
     listed = f"{before.strip()}, " if comma else ""
     return [f"{listed}{symbol}" for symbol in _beginning(last.strip(), held)]
 
 
-async def completing_operations(deps: Deps, typed: str, caller: Caller) -> list[str]:
+async def completing_operations(call: Call, typed: str) -> list[str]:
     """The caller's recent operations that begin so, newest first; none where the store cannot be read."""
     try:
-        recent = await deps.guard.operations(limit=_MOST_OPERATIONS, caller=caller.sees)
+        recent = await call.context.guard.operations(limit=_MOST_OPERATIONS, caller=call.caller.sees)
     except PositionsError:
         return []
     return _beginning(typed, (operation.operation_id for operation in recent))

@@ -11,9 +11,9 @@ from positions_mcp.domain.operation.operation import SentOrder
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.domain.text import clean, label
 from positions_mcp.guard.reports import OperationReport, TargetReport
-from positions_mcp.tools._instruction_words import advice, batch_table
-from positions_mcp.tools._spec import Answer, Data
-from positions_mcp.tools._words import moment, table
+from positions_mcp.tools._batch_rows import advice, batch_table
+from positions_mcp.tools._definition import Answer, Data
+from positions_mcp.tools._format import moment, table
 
 MOST_ROWS = 50
 _LONGEST_NOTE = 240

@@ -22,7 +22,7 @@ from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.guard import Guard
-from positions_mcp.tools._addresses import OPERATION, POSITIONS
+from positions_mcp.tools._uris import OPERATION, POSITIONS
 
 FOLLOWING_S = 5.0
 """How often an operation that somebody watches, and that may still move, is read again at the broker."""

@@ -2,79 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from mcp_types import InputRequiredResult
 
-from mcp.server.elicitation import ElicitationResult
-from mcp.server.mcpserver import Elicit, Resolve
-from mcp.server.mcpserver.context import Context
-from pydantic import Field
-
-from positions_mcp.guard.closing.request import CloseRequest
-from positions_mcp.guard.planner import Planned
-from positions_mcp.tools._approval import Approval, AskingTool, Unasked, decided, put_question
-from positions_mcp.tools._callers import Caller, from_request
-from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._plans import named_account, planned_by
-from positions_mcp.tools._reports import Output, answer_of
-from positions_mcp.tools._spec import Answer, Effect, ToolSpec
-
-
-async def plan(
-    *,
-    ctx: Context[Deps, Any],
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    caller: Annotated[Caller, Resolve(from_request)],
-    account_id: int | None,
-    instruments: list[str] | None,
-    cancel_orders: bool | None,
-    plan_id: str | None,
-) -> Planned:
-    """The plan that the arguments mean."""
-    request = CloseRequest(
-        account_id=named_account(account_id),
-        instruments=None if instruments is None else tuple(instruments),
-        cancel_orders=cancel_orders,
-    )
-    return await planned_by(ctx, deps, caller, request, plan_id)
+from positions_mcp.tools._approval import send_if_approved
+from positions_mcp.tools._arguments import (
+    AccountArgument,
+    CancelOrdersArgument,
+    InstrumentsArgument,
+    PlanIdArgument,
+    ToolArguments,
+)
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
+from positions_mcp.tools._planning import plan_of
+from positions_mcp.tools._reports import Output
+from positions_mcp.tools._requests import close_request
 
 
-async def ask(
-    ctx: Context[Deps, Any],
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    planned: Annotated[Planned, Resolve(plan)],
-) -> Elicit[Approval] | Unasked:
-    """The question of that plan, where a form in the client may decide it."""
-    return await put_question(ctx, deps, planned)
+class Arguments(ToolArguments):
+    """Instruments or a plan."""
+
+    account_id: AccountArgument = None
+    instruments: InstrumentsArgument = None
+    cancel_orders: CancelOrdersArgument = None
+    plan_id: PlanIdArgument = None
 
 
-async def close_positions(
-    *,
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    caller: Annotated[Caller, Resolve(from_request)],
-    planned: Annotated[Planned, Resolve(plan)],
-    outcome: Annotated[ElicitationResult[Approval], Resolve(ask)],
-    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
-    instruments: Annotated[
-        list[str] | None, Field(min_length=1, max_length=100, description="Symbols, OSI option symbols or UUIDs")
-    ] = None,
-    cancel_orders: Annotated[bool | None, Field(description="Cancel their open orders first; default false")] = None,
-    plan_id: Annotated[
-        str | None, Field(min_length=1, max_length=64, description="Alone continues a plan; else must match")
-    ] = None,
-) -> Answer:
-    """Close them if a person says yes. Raises what the resolvers and `decided` raise."""
-    return answer_of(await decided(deps, caller, planned, outcome))
+async def close_positions(call: Call, given: Arguments) -> Answer | InputRequiredResult:
+    """Close them if a person says yes."""
+    request = close_request(given.account_id, given.instruments, given.cancel_orders)
+    return await send_if_approved(call, await plan_of(call, request, given.plan_id))
 
 
-SPEC = ToolSpec(
+TOOL = ToolDefinition(
     name="close_positions",
     title="Close positions",
     description=(
         "Closes whole positions at market. A person is asked first; the call waits for the answer. Submitted is not "
         "closed: follow with get_operation."
     ),
-    handler=close_positions,
+    arguments=Arguments,
     output=Output,
+    handler=close_positions,
     effect=Effect.DESTROYS,
-    tool_class=AskingTool,
 )

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
-
-from mcp.server.mcpserver import Resolve
-from mcp.server.mcpserver.context import Context
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.money import plain
@@ -15,10 +11,11 @@ from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.overview import GuardStatus
-from positions_mcp.tools._approval import can_elicit
-from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
-from positions_mcp.tools._words import market_words, moment
+from positions_mcp.tools._arguments import ToolArguments
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
+from positions_mcp.tools._format import market_words, moment
+from positions_mcp.tools.context import ToolContext
 
 
 class Output(Data):
@@ -43,52 +40,57 @@ class Output(Data):
     help: str
 
 
-async def get_trading_status(*, ctx: Context[Deps, Any], deps: Annotated[Deps, Resolve(from_lifespan)]) -> Answer:
+class Arguments(ToolArguments):
+    """None."""
+
+
+async def get_trading_status(call: Call, _: Arguments) -> Answer:
     """Say where the server is, what may be sent and who decides. Asks nobody."""
     status, problem = None, ""
     try:
-        status = await deps.guard.status()
+        status = await call.context.guard.status()
     except StoreUnavailable as error:
         problem = error.message
-    data = _reading(deps, status, problem, form=can_elicit(ctx))
+    data = _reading(call, status, problem)
     return Answer(_text(data), data)
 
 
-def _reading(deps: Deps, status: GuardStatus | None, problem: str, *, form: bool) -> Output:
-    now = deps.clock.now()
-    market = deps.calendar.state_at(now)
+def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
+    context = call.context
+    now = context.clock.now()
+    market = context.calendar.state_at(now)
     early = " early close" if market.next.early_close else ""
-    policy = deps.guard.policy
+    policy = context.guard.policy
     use = status.use if status else ()
     store = problem or (status.store.reason if status else "")
     halt = status.halt if status else None
     halted = f"{quoted(halt.reason)} since {moment(halt.at)} New York by {halt.by}" if halt else None
     return Output(
-        mode=deps.mode.shown,
-        accounts=list(deps.accounts),
+        mode=context.mode.shown,
+        accounts=list(context.accounts),
         now=moment(now),
         market=market_words(market),
         next_session=f"{market.next.opens:%a %Y-%m-%d %H:%M}-{market.next.closes:%H:%M}{early}",
-        trading=_trading(deps, store, halted),
-        approval=_approval(deps.guard, status, form=form),
+        trading=_trading(context, store, halted),
+        approval=_approval(context.guard, status, form=call.can_show_form),
         limits=_limits(policy),
         used_today={str(each.account_id): plain(each.used_today) for each in use} or None,
         halt=halted,
         in_doubt=[one for each in use for one in each.in_doubt] or None,
         following=[one for each in use for one in each.following] or None,
         store=f"cannot be used: {store}" if store else "writable",
-        api=f"{deps.venue}, dialect {deps.contract}",
+        api=f"{context.venue}, dialect {context.contract}",
         help="A person can run `positions-mcp --help` in a terminal.",
     )
 
 
-def _trading(deps: Deps, store: str, halted: str | None) -> str:
-    if not deps.trading_enabled:
+def _trading(context: ToolContext, store: str, halted: str | None) -> str:
+    if not context.trading_enabled:
         return "read-only; a person can set trading.enabled in the configuration"
     if store:
         return "read-only; the operation store cannot be used"
     if halted:
-        return f"halted; a person ends it with `{deps.guard.command('resume')}`"
+        return f"halted; a person ends it with `{context.guard.command('resume')}`"
     return "enabled; everything destructive waits for a person's decision"
 
 
@@ -148,15 +150,16 @@ def _text(data: Output) -> str:
     return "\n".join(lines)
 
 
-SPEC = ToolSpec(
+TOOL = ToolDefinition(
     name="get_trading_status",
     title="Get trading status",
     description=(
         "PAPER or LIVE, accounts, market session and clock, whether anything may be sent, who decides, limits and what "
         "is used of them, halt, and anything in doubt."
     ),
-    handler=get_trading_status,
+    arguments=Arguments,
     output=Output,
+    handler=get_trading_status,
     effect=Effect.READS,
     leaves_the_machine=False,
 )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
 from positions_mcp.domain.account.listings import Listing, Page, page_of
@@ -19,10 +18,10 @@ from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.operation.records import UnreadableRow
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import clean, label
-from positions_mcp.tools._callers import Caller, from_request
-from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._spec import Answer, Effect, ToolSpec
-from positions_mcp.tools._words import MISSING, Heading, check_same, heading, moment, number, table
+from positions_mcp.tools._arguments import AccountArgument, CursorArgument, ToolArguments
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
+from positions_mcp.tools._format import MISSING, Heading, check_same, heading, moment, number, table
 
 _DEFAULT_LIMIT = 25
 _LONGEST_REASON = 120
@@ -57,48 +56,49 @@ class _Asked:
     by_status: dict[str, int]
 
 
-async def list_instructions(
-    *,
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    caller: Annotated[Caller, Resolve(from_request)],
-    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
-    instrument: Annotated[str | None, Field(min_length=1, description="OSI option symbol or UUID")] = None,
-    status: Annotated[list[_Status] | None, Field(min_length=1, description="Any of these")] = None,
-    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 25")] = None,
-    cursor: Annotated[str | None, Field(min_length=1, description="next_cursor of the page before, alone")] = None,
-) -> Answer:
+class Arguments(ToolArguments):
+    """Which instructions, and how many a page."""
+
+    account_id: AccountArgument = None
+    instrument: Annotated[str | None, Field(min_length=1, description="OSI option symbol or UUID")] = None
+    status: Annotated[list[_Status] | None, Field(min_length=1, description="Any of these")] = None
+    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 25")] = None
+    cursor: CursorArgument = None
+
+
+async def list_instructions(call: Call, given: Arguments) -> Answer:
     """List exercise instructions. Raises InvalidInput, UnknownInstrument, CursorExpired and the reader's errors."""
-    chosen: dict[str, Any] = {"account_id": account_id, "instrument": instrument, "status": status}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    if cursor is not None:
-        listing, start = deps.instruction_listings.resume(cursor, owner=caller.name)
-        check_same(given, {"account_id": listing.question.account, **listing.question.given})
+    chosen = given.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
+    if given.cursor is not None:
+        listing, start = call.context.instruction_listings.resume(given.cursor, owner=call.caller.identity)
+        check_same(chosen, {"account_id": listing.question.account, **listing.question.given})
     else:
-        listing, start = await _read(deps, caller, given, limit or _DEFAULT_LIMIT), 0
+        listing, start = await _read(call, chosen, given.limit or _DEFAULT_LIMIT), 0
     asked = listing.question
-    page = page_of(listing, start, limit or asked.limit)
-    data = _data(heading(deps, asked.account, asked.as_of), asked, page)
+    page = page_of(listing, start, given.limit or asked.limit)
+    data = _data(heading(call.context, asked.account, asked.as_of), asked, page)
     return Answer(_text(data), data)
 
 
-async def _read(deps: Deps, caller: Caller, given: dict[str, Any], limit: int) -> Listing[_Asked, Instruction]:
-    account, wanted = deps.account(given.get("account_id")), given.get("instrument")
+async def _read(call: Call, given: dict[str, Any], limit: int) -> Listing[_Asked, Instruction]:
+    context = call.context
+    account, wanted = context.account(given.get("account_id")), given.get("instrument")
     if wanted is not None and not is_uuid(wanted.strip()) and not parse_option_symbol(wanted):
         raise InvalidInput(
             f"{label(wanted)} is not an option.", hint="Give an OSI symbol such as AAPL281215C00195000, or a UUID."
         )
-    as_of = deps.clock.now()
-    answer = await deps.instructions.get_position_instructions(account)
+    as_of = context.clock.now()
+    answer = await context.instructions.get_position_instructions(account)
     rows = answer.data if wanted is None else [row for row in answer.data if _is_on(row, wanted)]
     if wanted is not None and not rows:
         # No instruction on what is held is an answer; on what nobody holds it is more likely a misspelt symbol.
-        Holdings((await deps.positions.read_book(account)).positions).find(wanted)
+        Holdings((await context.positions.read_book(account)).positions).find(wanted)
     if "status" in given:
         rows = [row for row in rows if _status(row) in given["status"]]
     rows.sort(key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
     by_status = dict(Counter(label(row.status) for row in rows))
     asked = _Asked(account, given, limit, as_of, len(answer.data), answer.unreadable, by_status)
-    return deps.instruction_listings.keep(asked, rows, owner=caller.name, limit=limit)
+    return context.instruction_listings.keep(asked, rows, owner=call.caller.identity, limit=limit)
 
 
 def _is_on(row: Instruction, wanted: str) -> bool:
@@ -166,14 +166,15 @@ def _text(data: Output) -> str:
     return "\n".join(lines)
 
 
-SPEC = ToolSpec(
+TOOL = ToolDefinition(
     name="list_instructions",
     title="List exercise instructions",
     description=(
         "Option exercise instructions and their state. SENT is handed to clearing, not yet accepted. Cancelling needs "
         "the id."
     ),
-    handler=list_instructions,
+    arguments=Arguments,
     output=Output,
+    handler=list_instructions,
     effect=Effect.READS,
 )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.reports import OperationReport
-from positions_mcp.tools._callers import Caller, from_request
-from positions_mcp.tools._deps import Deps, from_lifespan
+from positions_mcp.tools._arguments import ToolArguments
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
+from positions_mcp.tools._format import moment, table
 from positions_mcp.tools._reports import symbols
-from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
-from positions_mcp.tools._words import moment, table
 
 _DEFAULT_LIMIT = 20
 _COLUMNS = ["operation_id", "account", "planned", "kind", "state", "sent", "targets", "decision"]
@@ -51,23 +50,25 @@ class Output(Data):
     """Whether the limit cut older ones off."""
 
 
-async def list_operations(
-    *,
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    caller: Annotated[Caller, Resolve(from_request)],
-    account_id: Annotated[int | None, Field(description="Default: every account")] = None,
-    state: Annotated[_State | None, Field(description="Only these")] = None,
-    limit: Annotated[int | None, Field(ge=1, le=100, description="Default 20")] = None,
-) -> Answer:
+class Arguments(ToolArguments):
+    """Which operations."""
+
+    account_id: Annotated[int | None, Field(description="Default: every account")] = None
+    state: Annotated[_State | None, Field(description="Only these")] = None
+    limit: Annotated[int | None, Field(ge=1, le=100, description="Default 20")] = None
+
+
+async def list_operations(call: Call, given: Arguments) -> Answer:
     """List operations as they were last seen. Raises InvalidInput and StoreUnavailable."""
-    account: AccountId | None = None if account_id is None else deps.account(account_id)
-    wanted = OperationState(state) if state is not None else None
-    at_most = limit or _DEFAULT_LIMIT
-    found = await deps.guard.operations(account_id=account, state=wanted, limit=at_most + 1, caller=caller.sees)
-    use = (await deps.guard.status()).use
+    context = call.context
+    account: AccountId | None = None if given.account_id is None else context.account(given.account_id)
+    wanted = OperationState(given.state) if given.state is not None else None
+    at_most = given.limit or _DEFAULT_LIMIT
+    found = await context.guard.operations(account_id=account, state=wanted, limit=at_most + 1, caller=call.caller.sees)
+    use = (await context.guard.status()).use
     doubtful = [one for each in use if account in (None, each.account_id) for one in each.in_doubt]
     data = Output(
-        mode=deps.mode.shown,
+        mode=context.mode.shown,
         shown=min(len(found), at_most),
         in_doubt=doubtful,
         columns=_COLUMNS,
@@ -101,12 +102,13 @@ def _text(data: Output) -> str:
     return "\n".join(lines)
 
 
-SPEC = ToolSpec(
+TOOL = ToolDefinition(
     name="list_operations",
     title="List operations",
     description="Recent plans and operations, newest first, and anything in doubt.",
-    handler=list_operations,
+    arguments=Arguments,
     output=Output,
+    handler=list_operations,
     effect=Effect.READS,
     leaves_the_machine=False,
 )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
 from positions_mcp.domain.account.listings import Listing, Page, page_of
@@ -26,11 +25,10 @@ from positions_mcp.domain.portfolio.select import (
 )
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import label
-from positions_mcp.ports import OnPage
-from positions_mcp.tools._callers import Caller, from_request
-from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
-from positions_mcp.tools._spec import Answer, Effect, ToolSpec
-from positions_mcp.tools._words import (
+from positions_mcp.tools._arguments import DAY, AccountArgument, CursorArgument, ToolArguments
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
+from positions_mcp.tools._format import (
     EXPIRY_COLUMNS,
     LOCKED_BY,
     MISSING,
@@ -99,66 +97,54 @@ class _Asked:
     """Where options that expire were asked for: each by its instrument."""
 
 
-async def list_positions(
-    *,
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    caller: Annotated[Caller, Resolve(from_request)],
-    progress: Annotated[OnPage, Resolve(page_progress)],
-    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
+class Arguments(ToolArguments):
+    """Which positions, in which order, and how many a page."""
+
+    account_id: AccountArgument = None
     instruments: Annotated[
         list[Annotated[str, Field(min_length=1)]] | None,
         Field(min_length=1, max_length=100, description="Symbols, OSI option symbols or UUIDs"),
-    ] = None,
-    underlying: Annotated[str | None, Field(min_length=1, description="Symbol; includes its options")] = None,
-    instrument_type: Annotated[_InstrumentType | None, Field(description="Only this type")] = None,
-    side: Annotated[Literal["long", "short"] | None, Field(description="Only this side")] = None,
-    locked: Annotated[bool | None, Field(description="Only what orders or instructions lock")] = None,
+    ] = None
+    underlying: Annotated[str | None, Field(min_length=1, description="Symbol; includes its options")] = None
+    instrument_type: Annotated[_InstrumentType | None, Field(description="Only this type")] = None
+    side: Annotated[Literal["long", "short"] | None, Field(description="Only this side")] = None
+    locked: Annotated[bool | None, Field(description="Only what orders or instructions lock")] = None
     expires_by: Annotated[
-        str | None, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Options expiring by this day, with moneyness")
-    ] = None,
-    sort_by: Annotated[_SortBy | None, Field(description="Default: by absolute market value")] = None,
+        str | None, Field(pattern=DAY, description="Options expiring by this day, with moneyness")
+    ] = None
+    sort_by: Annotated[_SortBy | None, Field(description="Default: by absolute market value")] = None
     sort_direction: Annotated[
         Literal["ASC", "DESC"] | None, Field(description="Default DESC for numbers; ASC puts losers first")
-    ] = None,
-    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 50; full 25")] = None,
-    cursor: Annotated[str | None, Field(min_length=1, description="next_cursor of the page before, alone")] = None,
-    detail: Annotated[Literal["concise", "full"] | None, Field(description="full adds cost, prices, %, ids")] = None,
-) -> Answer:
+    ] = None
+    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 50; full 25")] = None
+    cursor: CursorArgument = None
+    detail: Annotated[Literal["concise", "full"] | None, Field(description="full adds cost, prices, %, ids")] = None
+
+
+async def list_positions(call: Call, given: Arguments) -> Answer:
     """List what an account holds. Raises the errors of `select`, of the listings and of the reader."""
-    chosen: dict[str, Any] = {
-        "account_id": account_id,
-        "instruments": instruments,
-        "underlying": underlying,
-        "instrument_type": instrument_type,
-        "side": side,
-        "locked": locked,
-        "expires_by": expires_by,
-        "sort_by": sort_by,
-        "sort_direction": sort_direction,
-    }
-    given = {name: value for name, value in chosen.items() if value is not None}
-    if cursor is not None:
-        listing, start = deps.position_listings.resume(cursor, owner=caller.name)
+    chosen = given.model_dump(exclude={"limit", "cursor", "detail"}, exclude_none=True)
+    if given.cursor is not None:
+        listing, start = call.context.position_listings.resume(given.cursor, owner=call.caller.identity)
         listed = listing.question
         check_same(
-            given | ({"detail": detail} if detail else {}),
+            chosen | ({"detail": given.detail} if given.detail else {}),
             {"account_id": listed.account, "detail": listed.detail, **listed.given},
         )
     else:
-        if sort_direction and not sort_by:
+        if given.sort_direction and not given.sort_by:
             raise InvalidInput("sort_direction was given without sort_by.", hint="Give both, or neither.")
-        shown = detail or "concise"
-        listing = await _read(deps, caller, progress, given, limit=limit or _DEFAULT_LIMIT[shown], detail=shown)
+        shown = given.detail or "concise"
+        listing = await _read(call, chosen, limit=given.limit or _DEFAULT_LIMIT[shown], detail=shown)
         start = 0
     asked = listing.question
-    page = page_of(listing, start, limit or asked.limit)
-    return _answer(heading(deps, asked.account, asked.reading.as_of), listing, page)
+    page = page_of(listing, start, given.limit or asked.limit)
+    return _answer(heading(call.context, asked.account, asked.reading.as_of), listing, page)
 
 
-async def _read(
-    deps: Deps, caller: Caller, progress: OnPage, given: dict[str, Any], *, limit: int, detail: str
-) -> Listing[_Asked, Holding]:
-    account = deps.account(given.get("account_id"))
+async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> Listing[_Asked, Holding]:
+    context, progress = call.context, call.page_progress()
+    account = context.account(given.get("account_id"))
     wanted = Filter(
         instruments=tuple(given.get("instruments", ())),
         underlying=given.get("underlying"),
@@ -170,10 +156,10 @@ async def _read(
     key = PositionSortKey(given["sort_by"]) if "sort_by" in given else None
     reading: Reading
     if detail == "full" or key in NEEDS_WHOLE_POSITIONS:
-        reading = book = await deps.positions.read_book(account, on_page=progress)
+        reading = book = await context.positions.read_book(account, on_page=progress)
         held: Sequence[Holding] = book.positions
     else:
-        brief, reading = await deps.positions.gather_positions(account, Whole[Holding], on_page=progress)
+        brief, reading = await context.positions.gather_positions(account, Whole[Holding], on_page=progress)
         held = brief.positions
     positions = select(held, wanted) if wanted.is_narrowing else held
     if key:
@@ -188,7 +174,7 @@ async def _read(
         expiries = {each.position.instrument_id: each for each in found}
         rows = rows if key else [each.position for each in found]
     asked = _Asked(account, given, limit, detail, reading, len(held), Totals.of(rows), names_of(held), expiries)
-    return deps.position_listings.keep(asked, rows, owner=caller.name, limit=limit)
+    return context.position_listings.keep(asked, rows, owner=call.caller.identity, limit=limit)
 
 
 def _day(text: str) -> date:
@@ -312,14 +298,15 @@ _SORTED_COLUMNS = {
 }
 """Sort keys whose column is not among the concise ones."""
 
-SPEC = ToolSpec(
+TOOL = ToolDefinition(
     name="list_positions",
     title="List positions",
     description=(
         "What an account holds, in rows: quantity, price, market value, P&L today and unrealized, what is "
         "locked. Shorts are negative."
     ),
-    handler=list_positions,
+    arguments=Arguments,
     output=Output,
+    handler=list_positions,
     effect=Effect.READS,
 )

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from mcp.server.mcpserver import Resolve
-from mcp.server.mcpserver.context import Context
 from pydantic import Field
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
 from positions_mcp.guard.approval.route import Step
-from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.targets import traded_value
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
-from positions_mcp.tools._approval import can_elicit
-from positions_mcp.tools._callers import Caller, from_request
-from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._plans import named_account, new_plan
+from positions_mcp.tools._arguments import AccountArgument, CancelOrdersArgument, InstrumentsArgument, ToolArguments
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
+from positions_mcp.tools._format import number, table
+from positions_mcp.tools._planning import new_plan
 from positions_mcp.tools._previews import findings_of, next_of, policy_of
-from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
-from positions_mcp.tools._words import number, table
+from positions_mcp.tools._requests import close_request
 
 MOST_ROWS = 50
 _COLUMNS = ["side", "quantity", "symbol", "held", "available", "value"]
@@ -51,29 +48,23 @@ class Output(Data):
     next: str
 
 
-async def preview_close(
-    *,
-    ctx: Context[Deps, Any],
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    caller: Annotated[Caller, Resolve(from_request)],
-    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
-    instruments: Annotated[
-        list[str] | None, Field(min_length=1, max_length=100, description="Symbols, OSI option symbols or UUIDs")
-    ] = None,
-    all: Annotated[bool | None, Field(description="Everything held, instead of instruments")] = None,  # noqa: A002 — the argument's public name
-    cancel_orders: Annotated[bool | None, Field(description="Cancel their open orders first; default false")] = None,
-) -> Answer:
+class Arguments(ToolArguments):
+    """Instruments, or all."""
+
+    account_id: AccountArgument = None
+    instruments: InstrumentsArgument = None
+    all: Annotated[bool | None, Field(description="Everything held, instead of instruments")] = None
+    cancel_orders: CancelOrdersArgument = None
+
+
+async def preview_close(call: Call, given: Arguments) -> Answer:
     """Freeze a plan. Raises as `Guard.plan` does."""
-    if bool(all) == (instruments is not None):
+    everything = bool(given.all)
+    if everything == (given.instruments is not None):
         raise InvalidInput("Exactly one of instruments and all=true is needed.", hint="Name instruments, or all=true.")
-    request = CloseRequest(
-        account_id=named_account(account_id),
-        instruments=None if instruments is None else tuple(instruments),
-        everything=bool(all),
-        cancel_orders=cancel_orders,
-    )
-    planned = await new_plan(deps, caller, request)
-    step = await deps.guard.step(planned, can_elicit=can_elicit(ctx))
+    request = close_request(given.account_id, given.instruments, given.cancel_orders, everything=everything)
+    planned = await new_plan(call, request)
+    step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
     data = _data(planned, planned.verdict or Verdict(), step)
     return Answer(_text(data), data)
 
@@ -144,14 +135,15 @@ def _text(data: Output) -> str:
     return "\n".join(lines)
 
 
-SPEC = ToolSpec(
+TOOL = ToolDefinition(
     name="preview_close",
     title="Preview a close",
     description=(
         "Freezes a plan: the orders a close should produce, value, market session, warnings, policy and who decides. "
         "Sends nothing."
     ),
-    handler=preview_close,
+    arguments=Arguments,
     output=Output,
+    handler=preview_close,
     effect=Effect.READS,
 )

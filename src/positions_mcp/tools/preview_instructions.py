@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from mcp.server.mcpserver import Resolve
-from mcp.server.mcpserver.context import Context
 from pydantic import Field
 
 from positions_mcp.domain.errors import InvalidBatch
@@ -17,14 +15,14 @@ from positions_mcp.domain.text import label
 from positions_mcp.guard.approval.route import Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
-from positions_mcp.tools._approval import can_elicit
-from positions_mcp.tools._callers import Caller, from_request
-from positions_mcp.tools._deps import Deps, from_lifespan
-from positions_mcp.tools._instruction_plans import Row, submit_request
-from positions_mcp.tools._plans import new_plan
+from positions_mcp.tools._arguments import AccountArgument, ToolArguments
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
+from positions_mcp.tools._format import table
+from positions_mcp.tools._planning import new_plan
 from positions_mcp.tools._previews import findings_of, next_of, policy_of
-from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
-from positions_mcp.tools._words import table
+from positions_mcp.tools._requests import Row, submit_request
+from positions_mcp.tools.context import ToolContext
 
 _COLUMNS = ["row", "type", "quantity", "symbol", "measure", "key"]
 _REFUSED = ["row", "type", "quantity", "instrument", "problems"]
@@ -51,21 +49,21 @@ class Output(Data):
     next: str
 
 
-async def preview_instructions(
-    *,
-    ctx: Context[Deps, Any],
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    caller: Annotated[Caller, Resolve(from_request)],
-    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
-    instructions: Annotated[list[Row], Field(min_length=1, max_length=1000, description="The batch")],
-) -> Answer:
+class Arguments(ToolArguments):
+    """A batch."""
+
+    account_id: AccountArgument = None
+    instructions: Annotated[list[Row], Field(min_length=1, max_length=1000, description="The batch")]
+
+
+async def preview_instructions(call: Call, given: Arguments) -> Answer:
     """Freeze a plan, or say of every row why it may not be one. Raises as `Guard.plan` does otherwise."""
     try:
-        planned = await new_plan(deps, caller, submit_request(account_id, instructions))
+        planned = await new_plan(call, submit_request(given.account_id, given.instructions))
     except InvalidBatch as error:
-        data = _refused(deps, deps.account(account_id), instructions, error)
+        data = _refused(call.context, call.context.account(given.account_id), given.instructions, error)
         return Answer(_text(data), data)
-    step = await deps.guard.step(planned, can_elicit=can_elicit(ctx))
+    step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
     data = _data(planned, planned.verdict or Verdict(), step)
     return Answer(_text(data), data)
 
@@ -91,16 +89,16 @@ def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
     )
 
 
-def _refused(deps: Deps, account: int, asked: Sequence[Row], error: InvalidBatch) -> Output:
+def _refused(context: ToolContext, account: int, asked: Sequence[Row], error: InvalidBatch) -> Output:
     """Rows with their problems; the others too, so that it is plain that they were not at fault."""
     numbered = sorted(enumerate(asked), key=lambda each: each[0] not in error.reasons)[:_MOST_ROWS]
     wrong = len(error.reasons)
     what = f"{wrong} of {_rows(len(asked))} may not be submitted" if wrong else error.message.rstrip(".")
     hidden = f" {len(asked) - _MOST_ROWS} rows are not shown." if len(asked) > _MOST_ROWS else ""
     return Output(
-        mode=deps.mode.shown,
+        mode=context.mode.shown,
         account_id=account,
-        summary=f"{deps.mode.shown} account {account}: {what}, so there is no plan. Nothing was sent.",
+        summary=f"{context.mode.shown} account {account}: {what}, so there is no plan. Nothing was sent.",
         columns=_REFUSED,
         rows=[
             [str(place + 1), row.instruction_type, row.quantity, _name(row), " ".join(error.reasons.get(place, ()))]
@@ -154,14 +152,15 @@ def _text(data: Output) -> str:
     return "\n".join([*lines, f"Next: {data.next}"])
 
 
-SPEC = ToolSpec(
+TOOL = ToolDefinition(
     name="preview_instructions",
     title="Preview exercise instructions",
     description=(
         "Checks a batch and freezes a plan with each row's consequence: cash, shares, moneyness, what exercise by "
         "exception would do, what is not known. Sends nothing."
     ),
-    handler=preview_instructions,
+    arguments=Arguments,
     output=Output,
+    handler=preview_instructions,
     effect=Effect.READS,
 )

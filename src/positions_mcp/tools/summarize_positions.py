@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from mcp.server.mcpserver import Resolve
 from pydantic import Field
 
 from positions_mcp.domain.account.positions import Holding
@@ -17,10 +16,10 @@ from positions_mcp.domain.portfolio.groups import Group, GroupBy, share
 from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import clean
-from positions_mcp.ports import OnPage
-from positions_mcp.tools._deps import Deps, from_lifespan, page_progress
-from positions_mcp.tools._spec import Answer, Data, Effect, ToolSpec
-from positions_mcp.tools._words import (
+from positions_mcp.tools._arguments import AccountArgument, ToolArguments
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
+from positions_mcp.tools._format import (
     EXPIRY_COLUMNS,
     LOCKED_BY,
     Heading,
@@ -72,28 +71,32 @@ class Output(Heading):
     expiring: Expiring
 
 
-async def summarize_positions(
-    *,
-    deps: Annotated[Deps, Resolve(from_lifespan)],
-    progress: Annotated[OnPage, Resolve(page_progress)],
-    account_id: Annotated[int | None, Field(description="Default: the only one")] = None,
+class Arguments(ToolArguments):
+    """Which account, and how it is grouped."""
+
+    account_id: AccountArgument = None
     group_by: Annotated[
         Literal["underlying", "instrument_type", "side", "expiry"] | None,
         Field(description="Default underlying, with its options"),
-    ] = None,
-    top: Annotated[int | None, Field(ge=1, le=50, description="Rows a list; default 5, of positions 3")] = None,
-) -> Answer:
+    ] = None
+    top: Annotated[int | None, Field(ge=1, le=50, description="Rows a list; default 5, of positions 3")] = None
+
+
+async def summarize_positions(call: Call, given: Arguments) -> Answer:
     """Summarize what an account holds. Raises the errors of the reader."""
-    account = deps.account(account_id)
-    by, count = GroupBy(group_by or "underlying"), top or _DEFAULT_TOP
-    week, few = Week.of(new_york_day(deps.clock.now())), top or _FEW
-    summary, reading = await deps.positions.gather_positions(account, lambda: Summary(by, week, few), on_page=progress)
+    context = call.context
+    account = context.account(given.account_id)
+    by, count = GroupBy(given.group_by or "underlying"), given.top or _DEFAULT_TOP
+    week, few = Week.of(new_york_day(context.clock.now())), given.top or _FEW
+    summary, reading = await context.positions.gather_positions(
+        account, lambda: Summary(by, week, few), on_page=call.page_progress()
+    )
     name_of = names_where_held(summary.symbols)
     totals, groups = summary.totals, summary.groups
     soon = summary.expiring(reading)
     group_columns, group_rows = _group_table(groups, by, totals, count)
     data = Output(
-        **heading(deps, account, reading.as_of).model_dump(),
+        **heading(context, account, reading.as_of).model_dump(),
         positions=totals.positions,
         totals=sums(totals, "net", "gross", "long", "short", "day_pnl", "unrealized_pnl"),
         missing=missing(totals) or None,
@@ -216,14 +219,15 @@ def _expiring_text(data: Expiring) -> str:
     return f"Options expiring {days}: {total} ({said}){shown}:\n{table(data.columns, data.rows)}"
 
 
-SPEC = ToolSpec(
+TOOL = ToolDefinition(
     name="summarize_positions",
     title="Summarize positions",
     description=(
         "How an account stands: net, gross, long, short, P&L, groups, concentration, largest, today's winners and "
         "losers, options expiring this week and whether they are in the money."
     ),
-    handler=summarize_positions,
+    arguments=Arguments,
     output=Output,
+    handler=summarize_positions,
     effect=Effect.READS,
 )

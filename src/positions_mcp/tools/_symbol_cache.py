@@ -13,7 +13,7 @@ KEPT_S = 10.0
 
 
 @dataclass(slots=True)
-class HeldSymbols:
+class SymbolCache:
     """Read at most once in ten seconds for each account, because completion asks at every key."""
 
     _read: dict[AccountId, tuple[float, tuple[str, ...]]] = field(default_factory=dict)

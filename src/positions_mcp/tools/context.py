@@ -1,11 +1,9 @@
-"""What tools are given: the parts behind the ports, and what the configuration says of them."""
+"""What tools are given: the readers and the guard behind the ports, and what the configuration says of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-
-from mcp.server.mcpserver.context import Context
 
 from positions_mcp.domain.account.listings import Listings
 from positions_mcp.domain.account.positions import Holding
@@ -15,31 +13,20 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.planner import Planned
-from positions_mcp.ports import (
-    Clock,
-    Ids,
-    InstructionsReader,
-    MarketCalendar,
-    Neighbours,
-    OnPage,
-    OrdersReader,
-    PositionsReader,
-)
-from positions_mcp.tools._held_symbols import HeldSymbols
-from positions_mcp.tools._late import LateDeps, deps_of
-from positions_mcp.tools._once import Once
+from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, Neighbours, PositionsReader
+from positions_mcp.tools._single_flight import SingleFlight
+from positions_mcp.tools._symbol_cache import SymbolCache
 from positions_mcp.tools._updates import Updates
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
+class ToolContext:
     """Everything a tool may use. One for each server, made by its lifespan."""
 
     mode: Mode
     accounts: tuple[AccountId, ...]
     """The accounts that may be used, in the configuration's order."""
     positions: PositionsReader
-    orders: OrdersReader
     instructions: InstructionsReader
     guard: Guard
     """The one way to anything destructive."""
@@ -58,9 +45,9 @@ class Deps:
     """How long a call waits for the desk."""
     heartbeat_s: float = 10.0
     """How often a waiting call says that it still waits; hosts give up a silent call after 60 s."""
-    planning: Once[Planned] = field(default_factory=Once)
+    planning: SingleFlight[Planned] = field(default_factory=SingleFlight)
     """Identical requests for a plan at the same time lead to one plan."""
-    held_symbols: HeldSymbols = field(default_factory=HeldSymbols)
+    symbols: SymbolCache = field(default_factory=SymbolCache)
     updates: Updates = field(default_factory=Updates)
     updates_every_s: float = 1.0
     """How often the store is looked at for those who want to hear of changes."""
@@ -88,25 +75,3 @@ class Deps:
                 hint=f"Allowed: {allowed}. A person can change `accounts` in its configuration.",
             )
         return AccountId(wanted)
-
-
-async def from_lifespan(ctx: Context[LateDeps, Any]) -> Deps:
-    """The resolver by which handlers receive the server's parts."""
-    return await deps_of(ctx)
-
-
-async def page_progress(ctx: Context[Any, Any]) -> OnPage:
-    """The resolver by which handlers tell a waiting client how far a listing of several pages has come.
-
-    A listing that is read once more tells nothing until it has come further: progress never goes back.
-    """
-    furthest = 0
-
-    async def tell(read: int, total: int | None) -> None:
-        nonlocal furthest
-        is_one_page = furthest == 0 and total is not None and read >= total
-        if read > furthest and not is_one_page:
-            furthest = read
-            await ctx.report_progress(read, total, f"{read} of {total} rows read" if total else f"{read} rows read")
-
-    return tell

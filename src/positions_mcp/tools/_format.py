@@ -19,8 +19,8 @@ from positions_mcp.domain.portfolio.resolve import spellings
 from positions_mcp.domain.portfolio.totals import Sum, Totals
 from positions_mcp.domain.text import clean, label
 from positions_mcp.ports import MarketCalendar
-from positions_mcp.tools._deps import Deps
-from positions_mcp.tools._spec import Data
+from positions_mcp.tools._definition import Data
+from positions_mcp.tools.context import ToolContext
 
 MISSING = "missing"
 """Stands where the API gave no value. Never a zero."""
@@ -46,14 +46,14 @@ class Heading(Data):
         return f"{self.mode} account {self.account_id}, read {self.as_of}; market {self.market}."
 
 
-def heading(deps: Deps, account: AccountId, as_of: datetime) -> Heading:
+def heading(context: ToolContext, account: AccountId, as_of: datetime) -> Heading:
     """The heading of an answer about `account` as it was at `as_of`."""
-    state = deps.calendar.state_at(deps.clock.now())
+    state = context.calendar.state_at(context.clock.now())
     market = market_words(state)
     if not state.is_open:
         # "Today" is then the last session, which a holiday may have put days back.
-        market = market.replace("closed", f"closed since {_last_close(deps.calendar, state.at):%Y-%m-%d %H:%M}", 1)
-    return Heading(mode=deps.mode.shown, account_id=account, as_of=f"{moment(as_of)} New York", market=market)
+        market = market.replace("closed", f"closed since {_last_close(context.calendar, state.at):%Y-%m-%d %H:%M}", 1)
+    return Heading(mode=context.mode.shown, account_id=account, as_of=f"{moment(as_of)} New York", market=market)
 
 
 def _last_close(calendar: MarketCalendar, now: datetime) -> datetime:

@@ -1,24 +1,54 @@
-"""JSON schemas as small and as strict as they can be: closed, without unions, references, titles or null defaults.
+"""What is published of every tool, made from the tools themselves: `make definitions` writes one file for each.
 
-Authors write `str | None = None` for an argument that may be left out; the published schema says `string` and does not
-require it. Every token of these schemas is paid for in every conversation, and every millisecond at every start: they
-are read off the annotations, so that pydantic builds a validator only for what is called. A test compares them with
-what pydantic itself says.
+Schemas are as small and as strict as they can be: closed, without unions, references, titles or null defaults. An
+author writes `str | None = None` for an argument that may be left out; what is published says `string` and does not
+require it. Every token of these schemas is paid for in every conversation.
 """
 
 from __future__ import annotations
 
+import json
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, Strict
 from pydantic.fields import FieldInfo
 
+from positions_mcp.tools._definition import ToolDefinition
+from positions_mcp.tools.catalogue import DEFINITIONS, NAMES, definition_of, file_of
+
 _SCALARS = {str: "string", int: "integer", bool: "boolean"}
 
 Schema = dict[str, Any]
+
+
+def published(tool: ToolDefinition[Any]) -> Schema:
+    """What a client is told of a tool."""
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "annotations": tool.annotations.model_dump(by_alias=True, exclude_none=True),
+        "inputSchema": input_schema(tool.arguments),
+        "outputSchema": output_schema(tool.output),
+    }
+
+
+def as_text(value: Schema) -> str:
+    """The same as JSON with one property a line, so that a difference shows what has changed."""
+    return "".join(_lines(value, "")) + "\n"
+
+
+def write_all() -> None:
+    """Write every file anew, and remove those of tools that are gone."""
+    DEFINITIONS.mkdir(exist_ok=True)
+    for file in DEFINITIONS.glob("*.json"):
+        if file.stem not in NAMES:
+            file.unlink()
+    for name in NAMES:
+        file_of(name).write_text(as_text(published(definition_of(name))), encoding="utf-8")
 
 
 def input_schema(model: type[BaseModel]) -> Schema:
@@ -29,7 +59,7 @@ def input_schema(model: type[BaseModel]) -> Schema:
             cannot say: a mistake of the tool's author.
     """
     if model.model_config.get("extra") != "forbid":
-        raise TypeError(f"{model.__name__} accepts unknown arguments: give its model extra='forbid'")
+        raise TypeError(f"{model.__name__} accepts unknown arguments: make it a ToolArguments")
     return {**_object(model, _argument), "additionalProperties": False}
 
 
@@ -113,3 +143,23 @@ def _constraint(constraint: Any, kind: str, where: str) -> Schema:
     if pattern := getattr(constraint, "pattern", None):
         return {"pattern": pattern}
     raise TypeError(f"{where} is constrained by {constraint!r}, which the published schema would not say")
+
+
+def _lines(value: Schema, indent: str) -> Iterator[str]:
+    """Whatever has properties over several lines, with one property a line."""
+    yield "{\n"
+    for number, (name, each) in enumerate(value.items(), 1):
+        yield f"{indent}  {json.dumps(name)}: "
+        if each and (name == "properties" or _has_properties(each)):
+            yield from _lines(each, f"{indent}  ")
+        else:
+            yield json.dumps(each, ensure_ascii=False)
+        yield ",\n" if number < len(value) else f"\n{indent}}}"
+
+
+def _has_properties(value: Any) -> bool:
+    return isinstance(value, dict) and ("properties" in value or any(map(_has_properties, value.values())))
+
+
+if __name__ == "__main__":
+    write_all()

@@ -18,7 +18,7 @@ class _Flight(Generic[T]):
     """One where it succeeded, none where it failed or was cancelled."""
 
 
-class Once(Generic[T]):
+class SingleFlight(Generic[T]):
     """Callers with the same key who come while one is at work wait for it and share its result.
 
     Where it fails, or its caller leaves, the next one in line does the work anew.
@@ -27,7 +27,7 @@ class Once(Generic[T]):
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}
 
-    async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns. Raises what it raises."""
         while (flight := self._flights.get(key)) is not None:
             await flight.landed.wait()

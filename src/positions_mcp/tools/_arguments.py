@@ -1,0 +1,88 @@
+"""The arguments of tools: closed and strict, but for the ways in which hosts are known to write the same value.
+
+A list may come as JSON text, and an integer as digits or as `5.0`. A tool that only reads takes null for
+an argument that may be left out. Everything else has to be what the published schema says: above all no text and no
+number stands for a boolean, and nothing widens what a destructive tool was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DAY = r"^\d{4}-\d{2}-\d{2}$"
+CONTRACTS = "^[1-9][0-9]{0,8}$"
+KEY = "^[!-~]{1,128}$"
+
+_LONGEST_INTEGER = 19
+_LARGEST_EXACT_FLOAT = 2**53
+
+
+class ToolArguments(BaseModel):
+    """The base of every model that is part of a tool's arguments: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+
+
+AccountArgument = Annotated[int | None, Field(description="Default: the only one")]
+InstrumentsArgument = Annotated[
+    list[str] | None, Field(min_length=1, max_length=100, description="Symbols, OSI option symbols or UUIDs")
+]
+CancelOrdersArgument = Annotated[bool | None, Field(description="Cancel their open orders first; default false")]
+PlanIdArgument = Annotated[
+    str | None, Field(min_length=1, max_length=64, description="Alone continues a plan; else must match")
+]
+CursorArgument = Annotated[str | None, Field(min_length=1, description="next_cursor of the page before, alone")]
+
+
+def as_published(given: Mapping[str, Any], schema: Mapping[str, Any], *, drop_nulls: bool) -> dict[str, Any]:
+    """What a host gave, in the types of the published schema where it plainly means them.
+
+    Text such as "null" or "true" stays the text that it is: parsed, it would widen a filter or decide something.
+    """
+    whole = {name: _from_json_text(value, _property(schema, name)) for name, value in given.items()}
+    return _object(whole, schema, drop_nulls=drop_nulls)
+
+
+def _object(given: Mapping[str, Any], schema: Mapping[str, Any], *, drop_nulls: bool) -> dict[str, Any]:
+    required = schema.get("required", ())
+    return {
+        name: _value(value, _property(schema, name), drop_nulls=drop_nulls)
+        for name, value in given.items()
+        if not (drop_nulls and value is None and name in schema["properties"] and name not in required)
+    }
+
+
+def _value(given: Any, schema: Mapping[str, Any], *, drop_nulls: bool) -> Any:
+    match schema.get("type"), given:
+        case "integer", str() | float():
+            return _integer(given)
+        case "array", list():
+            return [_value(each, schema["items"], drop_nulls=drop_nulls) for each in given]
+        case "object", dict():
+            return _object(given, schema, drop_nulls=drop_nulls)
+    return given
+
+
+def _property(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = schema["properties"].get(name, {})
+    return found
+
+
+def _integer(given: str | float) -> int | str | float:
+    if isinstance(given, str):
+        return int(given) if given.isascii() and given.isdigit() and len(given) <= _LONGEST_INTEGER else given
+    return int(given) if given.is_integer() and abs(given) <= _LARGEST_EXACT_FLOAT else given
+
+
+def _from_json_text(given: Any, schema: Mapping[str, Any]) -> Any:
+    if schema.get("type") != "array" or not isinstance(given, str):
+        return given
+    try:
+        parsed = json.loads(given)
+    except (ValueError, RecursionError):
+        return given
+    return parsed if isinstance(parsed, list) else given

@@ -1,0 +1,107 @@
+"""One call of a tool: what it may use, who calls, and the progress that tells a waiting client how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from mcp.server.mcpserver.context import Context
+from mcp_types.version import is_version_at_least
+
+from positions_mcp.ports import OnPage
+from positions_mcp.tools._caller import Caller, caller_of
+from positions_mcp.tools.context import ToolContext
+from positions_mcp.tools.lazy_context import LazyContext
+
+_MODERN = "2026-07-28"
+"""The first protocol version whose answers carry questions."""
+
+
+@dataclass(slots=True)
+class Call:
+    """What a handler is given beside its arguments."""
+
+    context: ToolContext
+    caller: Caller
+    sdk: Context[Any, Any]
+    """The SDK's own view of the request."""
+    _saying: str = ""
+    _started: float = field(default_factory=anyio.current_time)
+    _reported: float = 0.0
+
+    @property
+    def can_show_form(self) -> bool:
+        """Whether this client, on this connection, can show a form to a person."""
+        declared = self.sdk.client_capabilities.elicitation if self.sdk.client_capabilities is not None else None
+        if declared is None or (declared.form is None and declared.url is not None):
+            return False
+        modern = self.sdk.protocol_version is not None and is_version_at_least(self.sdk.protocol_version, _MODERN)
+        return modern or self.sdk.session.can_send_request
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether the client comes back to a call that has asked. Such a round never makes a plan."""
+        return self.sdk.input_responses is not None or self.sdk.request_state is not None
+
+    def page_progress(self) -> OnPage:
+        """What tells the client how far a listing of several pages has come.
+
+        A listing that is read once more tells nothing until it has come further: progress never goes back.
+        """
+        furthest = 0
+
+        async def tell(read: int, total: int | None) -> None:
+            nonlocal furthest
+            is_one_page = furthest == 0 and total is not None and read >= total
+            if read > furthest and not is_one_page:
+                furthest = read
+                rows = f"{read} of {total} rows read" if total else f"{read} rows read"
+                await self.sdk.report_progress(read, total, rows)
+
+        return tell
+
+    async def wait_progress(self, waited: float, at_most: float) -> None:
+        """Tell the client how long an operation has been followed."""
+        await self.sdk.report_progress(waited, at_most, "Following the operation")
+
+    async def say(self, words: str) -> None:
+        """Tell the client what the call waits for, now and until something else is said."""
+        self._saying = words
+        await self._report()
+
+    async def keep_saying(self, every_s: float) -> None:
+        """Repeat it for as long as the call lasts. A client that has gone is not told."""
+        while True:
+            await anyio.sleep(every_s)
+            await self._report()
+
+    async def _report(self) -> None:
+        if self._saying:
+            elapsed = round(anyio.current_time() - self._started, 3)
+            # Progress has to increase from one notification to the next, also within a millisecond.
+            self._reported = max(elapsed, round(self._reported + 0.001, 3))
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                await self.sdk.report_progress(self._reported, None, self._saying)
+
+
+async def begin(sdk: Context[LazyContext, Any]) -> Call:
+    """The call that a request is. Raises PositionsError where the context cannot be opened."""
+    return Call(await sdk.request_context.lifespan_context.get(), caller_of(sdk), sdk)
+
+
+@asynccontextmanager
+async def kept_alive(call: Call) -> AsyncIterator[None]:
+    """Within, the client hears every few seconds what the call waits for."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call.keep_saying, call.context.heartbeat_s)
+        try:
+            yield
+        except Exception as error:  # raised outside: a task group would wrap it
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

@@ -1,0 +1,50 @@
+"""From a tool's arguments to the plan they mean: the one named, the one under way, or a new one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from positions_mcp.domain.errors import Refused
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
+from positions_mcp.guard.planner import Planned
+from positions_mcp.tools._approval import is_approved_at_the_desk
+from positions_mcp.tools._call import Call
+
+Request = CloseRequest | SubmitRequest | CancelRequest
+
+
+async def plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
+    """The plan of what is asked for. Raises as the guard's `plan` and `continue_plan` do."""
+    if plan_id is None:
+        return await new_plan(call, request, create=not call.is_retry)
+    planned = await call.context.guard.continue_plan(
+        plan_id, request, caller=call.caller.identity, judged=not call.is_retry
+    )
+    if not call.is_retry:
+        await _refuse_used(call, planned)
+    return planned
+
+
+async def new_plan(call: Call, request: Request, *, create: bool = True) -> Planned:
+    """The plan that these arguments mean, whether it is new or under way. Identical calls at once share it."""
+    context, caller = call.context, call.caller.identity
+    whole = replace(request, account_id=context.account(request.account_id))
+
+    async def plan() -> Planned:
+        return await context.guard.plan(whole, caller=caller, create=create)
+
+    return await context.planning.run((caller, whole, create), plan)
+
+
+async def _refuse_used(call: Call, planned: Planned) -> None:
+    """Raise Refused where the plan that was named is over: it is used once."""
+    operation = planned.operation
+    if operation.stage.is_open or is_approved_at_the_desk(operation):
+        return
+    report = await call.context.guard.operation(operation.operation_id)
+    why = f" {report.reason}" if report.reason else ""
+    raise Refused(
+        f"Plan {operation.operation_id} cannot be used again: it is {report.state}.{why}",
+        hint=f"{report.next_step} Nothing was sent by this call.",
+    )
