@@ -56,18 +56,18 @@ def listed(quantity: int, status: str = "SENT", *, kind: str = "EXERCISE", **fie
     "spelling", [CALL, "AAPL  261120C00195000", " aapl 261120 C 00195000", uuid_of(1, 3), uuid_of(1, 3).upper()]
 )
 @pytest.mark.parametrize("kind", ["EXERCISE", "DO_NOT_EXERCISE", "CONTRARY_EXERCISE"])
-def test_a_sound_row_becomes_a_request_by_uuid_in_any_spelling(spelling: str, kind: str) -> None:
+def test_a_sound_row_names_the_contract_by_uuid_in_any_spelling(spelling: str, kind: str) -> None:
     row = only(check(ask(spelling, kind, "5")))
     assert row.is_valid
     assert row.warnings == ()
-    request = row.request("generated")
-    assert (request.instrument_id, request.instruction_type, request.quantity) == (uuid_of(1, 3), kind, 5)
-    assert request.instruction_id == "generated"
+    assert row.position is not None
+    assert (row.position.instrument_id, row.instruction_type, row.quantity) == (uuid_of(1, 3), kind, 5)
+    assert row.asked.instruction_id is None
 
 
 @pytest.mark.requirement("I-02")
 def test_a_key_the_caller_gave_is_kept() -> None:
-    assert only(check(ask(key="mine"))).request("generated").instruction_id == "mine"
+    assert only(check(ask(key="mine"))).asked.instruction_id == "mine"
 
 
 @pytest.mark.requirement("I-03")
@@ -99,8 +99,6 @@ def test_a_key_the_caller_gave_is_kept() -> None:
 def test_a_quantity_that_is_not_a_plain_whole_number_is_caught(quantity: str) -> None:
     row = only(check(ask(quantity=quantity)))
     assert rules(row) == [RowRule.QUANTITY_NOT_WHOLE]
-    with pytest.raises(ValueError, match="row 1 may not be sent"):
-        row.request("key")
 
 
 @pytest.mark.requirement("I-03")

@@ -50,6 +50,6 @@ def test_what_is_not_an_osi_symbol_is_none(text: str) -> None:
 def test_strikes_are_thousandths_and_the_forms_are_those_of_the_api() -> None:
     contract = parse_option_symbol("AAPL  280121C00195000")
     assert contract == OptionContract("AAPL", date(2028, 1, 21), OptionRight.CALL, Decimal(195))
-    assert (contract.compact, contract.label) == ("AAPL280121C00195000", "AAPL 2028-01-21 195 call")
+    assert contract.compact == "AAPL280121C00195000"
     with pytest.raises(ValueError, match="multiple of"):
         OptionContract("AAPL", date(2028, 1, 21), OptionRight.CALL, Decimal("0.0001"))

@@ -69,12 +69,6 @@ class OptionContract:
         return f"{self.root}{self._tail}"
 
     @property
-    def label(self) -> str:
-        """How a person says it: `AAPL 2028-01-21 195 call`."""
-        strike = format(self.strike.normalize(), "f")
-        return f"{self.root} {self.expiration.isoformat()} {strike} {self.right.lower()}"
-
-    @property
     def _tail(self) -> str:
         return f"{self.expiration:%y%m%d}{self.right[0]}{int(self.strike * 1000):08d}"
 

@@ -27,11 +27,6 @@ class Page:
     listing: str
     secret: str
 
-    @property
-    def is_later(self) -> bool:
-        """Whether it is not the first page."""
-        return self.number > 1
-
     def of(self, items: Sequence[Item]) -> Sequence[Item]:
         """This page's share of all items."""
         start = (self.number - 1) * self.size

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "watch an MCP client work with the server on the paper exchange"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp demo`."""

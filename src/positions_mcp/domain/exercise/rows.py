@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exercise.instructions import InstructionRequest
 
 
 class RowRule(StrEnum):
@@ -76,21 +75,6 @@ class CheckedRow(BaseModel):
     def is_valid(self) -> bool:
         """Whether nothing stands against this row."""
         return not self.findings
-
-    def request(self, key: str) -> InstructionRequest:
-        """The row to submit, under the caller's own key or else `key`.
-
-        Raises:
-            ValueError: the row has findings.
-        """
-        if self.findings or not self.position or not self.instruction_type or not self.quantity:
-            raise ValueError(f"row {self.index + 1} may not be sent")
-        return InstructionRequest(
-            instrument_id=self.position.instrument_id,
-            instruction_type=self.instruction_type,
-            quantity=self.quantity,
-            instruction_id=self.asked.instruction_id or key,
-        )
 
 
 class CheckedBatch(BaseModel):

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
 from positions_mcp.domain.enums import OrderSide
-from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
+from positions_mcp.domain.ids import AccountId, InstructionId, OrderId
 from positions_mcp.domain.operation.plan import Frozen, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
@@ -234,13 +234,6 @@ class Operation(Frozen):
     def account_id(self) -> AccountId:
         """The account it is about."""
         return self.plan.account_id
-
-    def row_of(self, instrument_id: InstrumentId) -> Row | None:
-        """The row of an instrument, or None."""
-        for target, row in zip(self.plan.targets, self.rows, strict=True):
-            if target.instrument_id == instrument_id:
-                return row
-        return None
 
     def state(self, now: datetime) -> OperationState:
         """What to call it at `now`."""

@@ -206,11 +206,6 @@ class Plan(Frozen):
         return exact_sum(target.measure for target in self.targets)
 
     @property
-    def is_priced(self) -> bool:
-        """Whether no target lacks a price."""
-        return all(target.priced for target in self.targets)
-
-    @property
     def closes(self) -> tuple[CloseTarget, ...]:
         """The targets of a close, typed; empty for other kinds."""
         return tuple(target for target in self.targets if isinstance(target, CloseTarget))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Generic
@@ -14,6 +15,8 @@ from positions_mcp.domain.instruments import OptionContract, as_root, parse_opti
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
 
+_DIVIDED = re.compile(r'"?[A-Za-z0-9]+([./ -][A-Za-z0-9]+)*"?', re.ASCII)
+"""A symbol of one or more parts, as BRK.B, BRK/B and "BRK B" are written: what only begins like one is none."""
 _NEAREST = 5
 _LIKENESS = 0.5
 _MOST_COMPARED = 5_000
@@ -57,7 +60,8 @@ class Holdings(Generic[HoldingT]):
         elif contract := parse_option_symbol(wanted):
             matches = self._contracts.get(contract) or self._alike(_folded(contract))
         else:
-            matches = self._symbols.get(_spelled(wanted)) or self._alike(as_root(wanted))
+            root = as_root(wanted) if _DIVIDED.fullmatch(wanted) else ""
+            matches = self._symbols.get(_spelled(wanted)) or self._alike(root)
         if not matches:
             raise self._unknown(wanted)
         if len(matches) > 1:
