@@ -28,6 +28,11 @@ class Served:
     process: subprocess.Popen[str]
     data_dir: Path
 
+    @classmethod
+    def of(cls, process: subprocess.Popen[str], data_dir: Path) -> Served:
+        """A process that was started, once it listens."""
+        return cls(_address(process), process, data_dir)
+
     def client(self) -> httpx.Client:
         """An HTTP client with the right key."""
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {DEFAULT_KEY}"}, timeout=10)
@@ -49,19 +54,20 @@ class Served:
 @contextmanager
 def serving(data_dir: Path, scenario: str = "demo", contract: str = "current") -> Iterator[Served]:
     """Serves a book on a free port of loopback until the block ends."""
-    with _started("--scenario", scenario, "--contract", contract, "--data-dir", str(data_dir)) as process:
+    with started("--scenario", scenario, "--contract", contract, "--data-dir", str(data_dir)) as process:
         yield Served(_address(process), process, data_dir)
 
 
 @contextmanager
 def serving_twice(data_dir: Path) -> Iterator[list[Served]]:
     """Serves one book from two processes, which start at the same time."""
-    with _started("--data-dir", str(data_dir)) as one, _started("--data-dir", str(data_dir)) as other:
+    with started("--data-dir", str(data_dir)) as one, started("--data-dir", str(data_dir)) as other:
         yield [Served(_address(process), process, data_dir) for process in (one, other)]
 
 
 @contextmanager
-def _started(*options: str) -> Iterator[subprocess.Popen[str]]:
+def started(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """A server with these options, on a free port, until the block ends."""
     arguments = ("serve", "--port", "0", *options)
     with subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
@@ -78,7 +84,7 @@ def _started(*options: str) -> Iterator[subprocess.Popen[str]]:
 def _address(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     first = process.stdout.readline()
-    assert first.startswith("Paper exchange listening on http://127.0.0.1:"), first
+    assert first.startswith("Paper exchange listening on http://"), first
     return first.split()[-1]
 
 

@@ -90,7 +90,7 @@ def test_the_command_line_sets_advances_and_shows_it(tmp_path: Path):
     assert command("reset", "--scenario", "demo", data_dir=tmp_path).returncode == 0
     assert "Friday 2030-11-29 12:00:00" in command("clock", "set", "2030-11-29T12:00", data_dir=tmp_path).stdout
     advanced = command("clock", "advance", "90m", data_dir=tmp_path).stdout
-    assert advanced == "Friday 2030-11-29 13:30:00 New York (set, standing still); the market is closed.\n"
+    assert advanced.startswith("Friday 2030-11-29 13:30:00 New York (set, standing still); the market is closed.\n")
     assert command("clock", data_dir=tmp_path).stdout == advanced
     for wrong in (("set", "soon"), ("set", "9999-12-31T23:59"), ("advance", "900000000d")):
         assert command("clock", *wrong, data_dir=tmp_path).returncode == 2

@@ -21,8 +21,8 @@ class Endpoint:
     key: SecretStr
 
     @classmethod
-    def checked(cls, base_url: str, api_key: str) -> Endpoint:
-        """The endpoint, if it is safe to send the key there.
+    def checked(cls, base_url: str, api_key: str, *, plain_http: bool = False) -> Endpoint:
+        """The endpoint, if it is safe to send the key there; over plain http where it is known to be worth nothing.
 
         Raises:
             ConfigurationError: not https (http for this machine), credentials or a query in the URL, or a key that
@@ -45,7 +45,7 @@ class Endpoint:
         # Credentials in a URL would replace the bearer token; a query or a fragment would swallow the path.
         if not host or not base_url.isprintable() or any(mark in base_url for mark in _MISLEADING):
             raise ConfigurationError("The base URL of the API cannot be used.", hint=_EXPECTED)
-        if scheme != "https" and not (scheme == "http" and is_loopback):
+        if scheme != "https" and not (scheme == "http" and (is_loopback or plain_http)):
             raise ConfigurationError(f"The base URL of the API at {host} is not https.", hint=_EXPECTED)
         return cls(_VERSION.sub("", base_url.rstrip("/")), is_loopback, SecretStr(api_key))
 

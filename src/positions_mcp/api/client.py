@@ -51,13 +51,14 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
             raises only the cancellation: it has to be treated as OutcomeUnknown, so shield it.
 
     Args:
-        base_url: where the API is; https unless it is this machine.
+        base_url: where the API is; https unless it is this machine, or `plain_http`.
         api_key: `<id>.<secret>`, sent as a bearer token and never shown.
         contract: which dialect to write. Both are always read.
         read_budget_s: seconds that one read may take with all its attempts.
         read_timeout_s: seconds that one attempt of a read may take.
         write_timeout_s: seconds after which a write that has left counts as unknown.
         connect_timeout_s: seconds that connecting may take.
+        plain_http: whether http will do, as for a paper exchange in a container: its key is worth nothing.
         transport: replaces the network, as for a service in the same process. Its connections are its own matter.
         http_client: sends the requests instead of clients made here, by its proxies, certificates and limits; nothing
             else of its settings counts. Whoever made it closes it.
@@ -77,6 +78,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         read_timeout_s: float = 10.0,
         write_timeout_s: float = 30.0,
         connect_timeout_s: float = 5.0,
+        plain_http: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
         clock: ports.Clock | None = None,
@@ -88,7 +90,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
             raise ConfigurationError(f"The contract is {contract!r}.", hint="It is auto, seed or current.")
         if transport is not None and http_client is not None:
             raise ConfigurationError("A client takes a transport or an http_client, not both.")
-        self._endpoint = Endpoint.checked(base_url, api_key)
+        self._endpoint = Endpoint.checked(base_url, api_key, plain_http=plain_http)
         self._contract = contract
         self._clock = clock or SystemClock()
         self._connection = Connection(

@@ -67,6 +67,12 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterato
         connect()  # what is wrong with the address or the key is said now, not to the first caller
         yield Venue(connect, time, access.base_url, time)
         return
+    if settings.paper.url is not None:
+        key = settings.paper.key.get_secret_value()
+        connect = partial(client, settings.paper.url, key, clock=time, plain_http=True)
+        connect()
+        yield Venue(connect, time, f"the paper exchange at {settings.paper.url}", time)
+        return
     exchange = _open_exchange(settings, time)
     transport = paper_transport(exchange)
     try:

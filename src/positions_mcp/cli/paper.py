@@ -35,6 +35,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     serve = _command(commands, "serve", "serve the API on loopback until interrupted")
     serve.add_argument("--port", type=_port, default=0, help="0 (default) picks a free one")
+    serve.add_argument("--host", help="default: this machine only; another one needs a --key of your own")
+    serve.add_argument("--key", action="append", help="KEY or KEY:ACCOUNT; may be repeated (default paper.key)")
     serve.add_argument("--scenario", help="a packaged scenario or a .toml file; default: the book's own, or demo")
     serve.add_argument("--contract", choices=("seed", "current"), default="current", help="dialect of the API")
     serve.add_argument("--errors", choices=("flat", "enveloped"), help="shape of errors; default: the dialect's own")
@@ -103,31 +105,56 @@ def default_data_dir() -> Path:
 
 def _serve(args: argparse.Namespace, directory: Path) -> int:
     from positions_mcp.paper import DEFAULT_KEY
-    from positions_mcp.paper.serve import HOST, serve
+    from positions_mcp.paper.control import hint_of
+    from positions_mcp.paper.serve import HOST, is_loopback, serve
 
-    exchange = _open(directory, args.scenario, contract=args.contract, errors=args.errors)
+    host, keys = args.host or HOST, tuple(args.key or (DEFAULT_KEY,))
+    if not is_loopback(host):
+        if not args.key or any(key.partition(":")[0] == DEFAULT_KEY for key in keys):
+            raise ValueError(
+                f"whoever reaches {host} could use it, and everybody knows {DEFAULT_KEY}: "
+                "give a --key ID.SECRET (or ID.SECRET:ACCOUNT) of your own"
+            )
+        print(
+            f"Warning: whoever reaches {host} and has a key can change this paper book, and keys travel in plain text. "
+            "Only for a private network.",
+            file=sys.stderr,
+        )
+    exchange = _open(directory, args.scenario, contract=args.contract, errors=args.errors, keys=keys)
 
     def announce(port: int) -> None:
         with exchange.reading() as moment:
             account, now, facts = min(moment.ledger.accounts), moment.now, moment.ledger.facts
-        base = f"http://{HOST}:{port}"
+            hint = hint_of(moment)
+        base, key = f"http://{host}:{port}", exchange.key_ring.first
         print(
             f"Paper exchange listening on {base}\n"
             f"  scenario  {facts.scenario}: {facts.title}\n"
-            f"  contract  {args.contract}   account {account}   key {DEFAULT_KEY}   clock {now.isoformat()}\n"
-            f"  try       curl -H 'Authorization: Bearer {DEFAULT_KEY}' {base}/v1/accounts/{account}/positions\n"
-            f"  SDK       ClearStreet(api_key={DEFAULT_KEY!r}, base_url={base!r})\n"
-            f"  look      {base}/openapi.json   {base}/paper/status",
+            f"  contract  {args.contract}   account {account}   key {key}   clock {now.isoformat()}\n"
+            f"  try       curl -H 'Authorization: Bearer {key}' {base}/v1/accounts/{account}/positions\n"
+            f"  SDK       ClearStreet(api_key={key!r}, base_url={base!r})\n"
+            f"  look      {base}/openapi.json   {base}/paper/status" + (f"\n{hint}" if hint else ""),
             flush=True,
         )
 
     try:
-        serve(exchange, args.port, announce)
+        _check_keys(exchange)
+        serve(exchange, args.port, announce, host)
     except KeyboardInterrupt:
         pass
     finally:
         exchange.close()
     return 0
+
+
+def _check_keys(exchange: PaperExchange) -> None:
+    with exchange.reading() as moment:
+        unknown = sorted(exchange.key_ring.accounts - set(moment.ledger.accounts))
+        if unknown:
+            raise ValueError(
+                f"a --key opens account {unknown[0]}; this paper book has {sorted(moment.ledger.accounts)}: "
+                "run `positions-mcp paper reset --account NUMBER`, or use another --data-dir"
+            )
 
 
 def _reset(args: argparse.Namespace, directory: Path) -> int:
@@ -183,6 +210,7 @@ def _fault(args: argparse.Namespace, directory: Path) -> int:
 
 def _clock(args: argparse.Namespace, directory: Path) -> int:
     from positions_mcp.domain.account.sessions import NEW_YORK
+    from positions_mcp.paper.control import hint_of
 
     exchange = _open(directory)
     try:
@@ -194,12 +222,14 @@ def _clock(args: argparse.Namespace, directory: Path) -> int:
         elif args.clock_command == "real":
             exchange.clock.real()
         with exchange.reading() as moment:
-            now, session = moment.now, moment.market.session_at(moment.now)
+            now, session, hint = moment.now, moment.market.session_at(moment.now), hint_of(moment)
         market = "open" if session else "closed"
         mode = {"real": "real time", "set": "set, standing still", "running": "set, running"}[
             exchange.clock.setting().mode
         ]
         print(f"{now.astimezone(NEW_YORK):%A %Y-%m-%d %H:%M:%S} New York ({mode}); the market is {market}.")
+        if hint:
+            print(hint)
     finally:
         exchange.close()
     return 0

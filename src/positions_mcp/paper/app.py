@@ -16,7 +16,6 @@ from positions_mcp.paper.answers import error_response
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import TransportFault
 from positions_mcp.paper.handlers import NO_ACCOUNT, Call, Handlers
-from positions_mcp.paper.keys import Access
 from positions_mcp.paper.neighbours import ACCOUNT_PATHS, COMMON_PATHS
 from positions_mcp.paper.neighbours.handlers import Neighbours
 from positions_mcp.paper.requests import Query, account_number
@@ -99,7 +98,7 @@ class PaperApp:
             target = request.path_params.get("target", "")
             if operation == "close_position" and target == "instructions":
                 raise HTTPException(405, headers={"Allow": "GET, POST"})
-            access = self._authenticate(request)
+            access = control.access_of(request, self._exchange)
             named = request.path_params.get("account_id")
             account = NO_ACCOUNT if named is None else account_number(named)
             body = await _body(request)
@@ -109,13 +108,6 @@ class PaperApp:
             return await self._striking.serve(call, getattr(among, operation), self._authorise)
 
         return serve
-
-    def _authenticate(self, request: Request) -> Access:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        access = self._exchange.key_ring.access(key.strip())
-        if scheme.lower() != "bearer" or access is None:
-            raise Refusal(401, "missing or invalid API key")
-        return access
 
     def _authorise(self, call: Call) -> None:
         if call.account == NO_ACCOUNT:

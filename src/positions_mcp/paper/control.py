@@ -1,6 +1,6 @@
 """The control endpoint, `/paper/…`: faults, clock, effects and money of the book. No part of the API it imitates.
 
-It asks for no key: the exchange is served on loopback only, and holds nothing that is worth anything.
+On loopback it asks for no key: the exchange holds nothing that is worth anything. Where others can reach it, it does.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import PaperError, Refusal
 from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.keys import Access
 from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.wire import plain
 
 _LARGEST_BODY = 64 * 1024
+_INTO_THE_SESSION = timedelta(minutes=30)
 
 
 def routes(exchange: Venue) -> list[Route]:
@@ -29,6 +33,8 @@ def routes(exchange: Venue) -> list[Route]:
 
     def route(path: str, **by_method: Callable[[dict[str, Any]], object]) -> Route:
         async def serve(request: Request) -> Response:
+            if exchange.control_needs_key:
+                access_of(request, exchange)
             body = await _object(request)
             try:
                 act = by_method.get(request.method) or by_method["GET"]  # what a HEAD asks for as well
@@ -57,6 +63,19 @@ def routes(exchange: Venue) -> list[Route]:
         route("/paper/clock", GET=lambda _: clock_of(exchange), PUT=lambda body: move_clock(exchange, body)),
         _specification(exchange),
     ]
+
+
+def access_of(request: Request, exchange: Venue) -> Access:
+    """What the key of a request opens.
+
+    Raises:
+        Refusal: 401 if there is none, or it is not known.
+    """
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    access = exchange.key_ring.access(key.strip())
+    if scheme.lower() != "bearer" or access is None:
+        raise Refusal(401, "missing or invalid API key")
+    return access
 
 
 def _stop_listening(exchange: Venue, body: dict[str, Any]) -> dict[str, str] | None:
@@ -90,10 +109,24 @@ def status_of(exchange: Venue) -> dict[str, Any]:
             "contract": exchange.dialect.name,
             "clock": clock_of(exchange),
             "market_open": session is not None,
+            "hint": hint_of(moment),
             "accounts": accounts,
             "effects": exchange.effect_counts(),
             "faults": [shown_fault(fault) for fault in exchange.faults()],
         }
+
+
+def hint_of(moment: Moment) -> str | None:
+    """What a newcomer in the evening needs to know: that nothing fills now, and how to make it morning."""
+    if moment.market.session_at(moment.now) is not None:
+        return None
+    session = moment.market.next_session(moment.now)
+    opening = session.opens.astimezone(NEW_YORK)
+    inside = (opening + _INTO_THE_SESSION).strftime("%Y-%m-%dT%H:%M")
+    return (
+        f"The market is closed until {opening:%A %Y-%m-%d %H:%M} New York: closing orders wait (QUEUED). "
+        f"To go on now, set the paper clock: positions-mcp paper clock set {inside} --running"
+    )
 
 
 def effects_of(exchange: Venue) -> dict[str, Any]:

@@ -34,6 +34,16 @@ class KeyRing:
             found[key] = None if accounts is None or before is None else before | accounts
         self._access = {key.encode(): Access(accounts) for key, accounts in found.items()}
 
+    @property
+    def first(self) -> str:
+        """The key that was given first."""
+        return next(iter(self._access)).decode()
+
+    @property
+    def accounts(self) -> frozenset[int]:
+        """Every account that some key names."""
+        return frozenset(number for access in self._access.values() for number in access.accounts or ())
+
     def access(self, key: str) -> Access | None:
         """What a key opens; None if it is not known. Takes as long for a wrong key as for a right one."""
         matches = [access for known, access in self._access.items() if hmac.compare_digest(key.encode(), known)]

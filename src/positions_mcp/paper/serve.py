@@ -1,8 +1,9 @@
-"""The paper exchange over TCP, on loopback, with failures that are real: sockets are reset, cut and refused."""
+"""The paper exchange over TCP, on loopback unless told otherwise; sockets really are reset, cut and refused."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import struct
 from collections.abc import Callable
@@ -22,6 +23,14 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _REFUSAL_SECONDS = 2.0
 _KEEP_ALIVE_SECONDS = 75
 _connections: dict[tuple[str, int], asyncio.Transport] = {}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class _Protocol(H11Protocol):
@@ -95,11 +104,15 @@ class _Server(uvicorn.Server):
             protocol.shutdown()
 
 
-def serve(exchange: PaperExchange, port: int, announce: Callable[[int], None]) -> None:
-    """Serves until interrupted. `announce` is called with the port once connections are accepted (port 0 picks one)."""
+def serve(exchange: PaperExchange, port: int, announce: Callable[[int], None], host: str = HOST) -> None:
+    """Serves until interrupted. `announce` is called with the port once connections are accepted (port 0 picks one).
+
+    On another host than this machine, the control endpoint asks for a key as well.
+    """
+    exchange.control_needs_key = not is_loopback(host)
     config = uvicorn.Config(
         _FailingTransport(exchange.app),
-        host=HOST,
+        host=host,
         port=port,
         http=_Protocol,
         ws="none",

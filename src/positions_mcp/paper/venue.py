@@ -52,6 +52,8 @@ class Venue:
         self._calendar = calendar
         self._markets: dict[tuple[str, datetime], Market] = {}
         self._due: tuple[int, datetime] | None = None
+        self.control_needs_key = False
+        """Whether the control endpoint asks for a key: where others than this machine can reach it."""
         self.listener: Callable[[Fault], None] | None = None
         """Set by a server: stops listening for as long as a `refuse` says, before the call returns."""
 

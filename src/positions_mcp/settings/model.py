@@ -7,6 +7,7 @@ from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
 
@@ -92,8 +93,31 @@ class ApiSettings(_Section):
     write_timeout_s: Annotated[Seconds, Field(gt=0)] = Field(30.0, description=f"more than 0 {_SECONDS}")
 
 
+_CLEAR_STREET = "clearstreet"
+"""No paper exchange is called that."""
+_PAPER_URL = "It is the http:// address of a paper exchange, such as http://paper:8080"
+
+
+def _paper_url(text: str) -> str:
+    """An address that can be no real account's: real ones are on https only."""
+    try:
+        parts = urlsplit(text)
+        host, _ = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        raise ValueError(_PAPER_URL) from None
+    more = "@" in parts.netloc or parts.query or parts.fragment or parts.path.strip("/")
+    if parts.scheme != "http" or not host or more or _CLEAR_STREET in host:
+        raise ValueError(_PAPER_URL)
+    return text.rstrip("/")
+
+
 class PaperSettings(_Section):
-    """The embedded exchange."""
+    """The paper exchange: the embedded one, or another that is served at `url`."""
+
+    url: Annotated[str, AfterValidator(_paper_url)] | None = Field(
+        None, description="the http:// address of a paper exchange that runs elsewhere, such as http://paper:8080"
+    )
+    key: SecretStr = Field(SecretStr("paper.key"), description="the key of that exchange")
 
     scenario: str | None = Field(None, description="demo, expiry, large, rough, empty, or the path of a .toml file")
     contract: Literal["seed", "current"] = Field("current", description="seed or current")
