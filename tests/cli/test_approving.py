@@ -259,3 +259,50 @@ def test_a_plan_that_was_exchanged_while_the_passphrase_was_typed_is_not_signed(
     assert code == 1
     assert "is not the plan that was shown" in " ".join(shown.split())
     assert place.operation(operation.operation_id).decision is None
+
+
+@pytest.mark.requirement("G-01", "G-02")
+def test_without_an_id_the_only_plan_that_waits_is_decided(place: Place) -> None:
+    place.planned("KO", asked=False)
+    waiting = place.planned("JPM").operation_id
+    with place.at_terminal("approve") as person:
+        person.sees("SELL 60 JPM", waiting, PROMPT)
+        person.interrupts()
+        person.ends()
+    assert place.state(waiting) is OperationState.AWAITING_APPROVAL
+    done = place.without_terminal("reject")
+    assert waiting in done.stdout
+    assert place.state(waiting) is OperationState.DECLINED
+
+
+@pytest.mark.requirement("G-01")
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_without_an_id_and_with_several_plans_they_are_listed_and_nothing_is_decided(
+    place: Place, command: str
+) -> None:
+    first, second = place.planned("JPM").operation_id, place.planned("KO", "XOM").operation_id
+    if command == "reject":
+        said = place.without_terminal(command).stderr
+    else:
+        with place.at_terminal(command) as person:
+            code, said = person.ends()
+        assert code == 1
+    assert "2 plans wait for a decision: name one." in said
+    assert "OPERATION" in said
+    for operation, what in ((first, "close JPM"), (second, "close KO, XOM")):
+        (line,) = [line for line in said.splitlines() if line.startswith(operation)]
+        assert line.rstrip().endswith(what)
+        assert " min " in line
+        assert str(place.operation(operation).plan.measure) in line
+        assert place.state(operation) is OperationState.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_without_an_id_and_with_nothing_that_waits_that_is_said(place: Place, command: str) -> None:
+    place.planned("KO", asked=False)
+    if command == "reject":
+        said = place.without_terminal(command).stderr
+    else:
+        with place.at_terminal(command) as person:
+            said = person.ends()[1]
+    assert "Nothing waits for a decision" in said

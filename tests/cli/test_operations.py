@@ -42,6 +42,8 @@ def test_operations_are_listed_and_shown_with_what_is_left_within_100_columns(pl
         exchange.clock.advance(timedelta(minutes=5))
     shown = place.without_terminal("operations", "show", operation).stdout
     assert f"{operation}  PAPER  19816" in listed
+    assert "close KO, JPM" in listed or "close JPM, KO" in listed
+    assert str(place.operation(operation).plan.measure) in listed
     assert "PAPER SUBMITTED: 2 submitted; 0 of 2 flat" in offline
     assert "PAPER CLOSED: 2 submitted; 2 of 2 flat" in shown
     assert "FILLED 400/400 at" in shown

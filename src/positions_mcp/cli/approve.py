@@ -10,6 +10,7 @@ import anyio
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
+from positions_mcp.cli.waiting import chosen
 from positions_mcp.cli.words import for_a_person, money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import Refused
@@ -20,6 +21,7 @@ from positions_mcp.guard.supervisor import Supervisor
 
 POLL_S = 0.2
 _INTERRUPTED = 130
+_WAITING = (OperationState.AWAITING_APPROVAL,)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Show a plan and approve it with the passphrase, at a terminal; then follow it until it is sent, or is not. "
         "`positions-mcp reject OPERATION` says no."
     )
-    parser.add_argument("operation", metavar="OPERATION", help="the operation's id, as the assistant's answer names it")
+    parser.add_argument(
+        "operation", metavar="OPERATION", nargs="?", help="its id; without one the only plan that waits, or a list"
+    )
     add_settings_options(parser)
 
 
@@ -36,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask, sign, follow. Returns the exit code: 0 once it is sent."""
     with controlling_terminal() as terminal, open_record(arguments) as record:
         with on_error("This command decided nothing."):
-            operation = record.operation(arguments.operation, arguments.mode)
+            operation = chosen(record, arguments.operation, arguments.mode, _WAITING)
             supervisor = record.supervisor(operation.plan.mode)
             shown, passphrase = _ask(terminal, record, supervisor, operation)
             if passphrase is None:

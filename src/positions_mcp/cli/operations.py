@@ -9,6 +9,7 @@ import anyio
 from positions_mcp.cli import settle
 from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.record import on_error, open_record
+from positions_mcp.cli.waiting import notional, what
 from positions_mcp.cli.watching import followed
 from positions_mcp.cli.words import instant, operation_text, paragraph, table
 from positions_mcp.clock import SystemClock
@@ -68,15 +69,16 @@ def _list(arguments: argparse.Namespace) -> int:
         if not found:
             print("None.")
             return 0
-        heading = ("OPERATION", "MODE", "ACCOUNT", "STATE", "PLANNED (UTC)", "KIND", "LEFT")
+        heading = ("OPERATION", "MODE", "ACCOUNT", "STATE", "PLANNED (UTC)", "NOTIONAL", "WHAT", "LEFT")
         rows = [
             (
                 operation.operation_id,
                 operation.plan.mode.shown,
                 str(operation.account_id),
                 operation.state(now),
-                f"{operation.plan.created_at:%Y-%m-%d %H:%M}",
-                operation.plan.kind,
+                f"{operation.plan.created_at:%m-%d %H:%M}",
+                notional(operation),
+                what(operation),
                 _left(operation),
             )
             for operation in found

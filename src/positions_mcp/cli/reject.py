@@ -9,7 +9,11 @@ import anyio
 
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.record import on_error, open_record, os_user
+from positions_mcp.cli.waiting import chosen
 from positions_mcp.cli.words import operation_text
+from positions_mcp.domain.operation.states import OperationState
+
+_WAITING = (OperationState.AWAITING_APPROVAL, OperationState.APPROVED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,14 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Say no to a plan, or take back a yes that no call has used yet. Needs no passphrase: a no is always allowed."
     )
-    parser.add_argument("operation", metavar="OPERATION", help="the operation's id, as the question names it")
+    parser.add_argument(
+        "operation", metavar="OPERATION", nargs="?", help="its id; without one the only plan that waits, or a list"
+    )
     add_settings_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Record the no. Returns the exit code."""
     with on_error("This command decided nothing."), open_record(arguments) as record:
-        operation = record.operation(arguments.operation, arguments.mode)
+        operation = chosen(record, arguments.operation, arguments.mode, _WAITING)
         supervisor = record.supervisor(operation.plan.mode)
         report = anyio.run(partial(supervisor.reject, operation.operation_id, by=os_user()))
         print(record.heading(operation))

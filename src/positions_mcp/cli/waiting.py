@@ -1,0 +1,79 @@
+"""Which operation a person's command is about: the one named, or the only one that waits for a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from positions_mcp.cli.record import Record
+from positions_mcp.cli.words import table
+from positions_mcp.clock import SystemClock
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.money import plain
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.domain.text import label
+
+_MOST_LOOKED_AT = 200
+_LONGEST_LIST_OF_SYMBOLS = 24
+
+
+def chosen(record: Record, operation_id: str | None, mode: str | None, states: Iterable[OperationState]) -> Operation:
+    """The operation of that id; without one the only one that waits in one of `states`.
+
+    Raises:
+        InvalidInput: there is none of that id, none waits, or several do; then the message lists them.
+    """
+    if operation_id is not None:
+        return record.operation(operation_id, mode)
+    now = SystemClock().now()
+    waiting = [
+        operation
+        for operation in record.store.operations(limit=_MOST_LOOKED_AT)
+        if operation.state(now) in states and mode in (None, operation.plan.mode) and not operation.plan.flatten
+    ]
+    if not waiting:
+        raise InvalidInput(f"Nothing waits for a decision in {record.place}.", hint="Nothing was decided.")
+    if len(waiting) > 1:
+        heading = ("OPERATION", "MODE", "ACCOUNT", "NOTIONAL", "EXPIRES IN", "WHAT")
+        rows = [
+            (
+                each.operation_id,
+                each.plan.mode.shown,
+                str(each.account_id),
+                notional(each),
+                _left(each, now),
+                what(each),
+            )
+            for each in waiting
+        ]
+        listed = "\n".join(table(heading, rows))
+        raise InvalidInput(
+            f"{len(waiting)} plans wait for a decision: name one. Nothing was decided, nothing was sent.\n{listed}"
+        )
+    return waiting[0]
+
+
+def what(operation: Operation) -> str:
+    """`close KO, JPM +3`: kind and symbols, short enough for a table."""
+    verb = "close all" if operation.plan.kind == "close_all_positions" else operation.plan.kind.split("_")[0]
+    symbols = [label(target.symbol) for target in operation.plan.targets]
+    shown = symbols[:1]
+    for symbol in symbols[1:]:
+        if len(", ".join([*shown, symbol])) > _LONGEST_LIST_OF_SYMBOLS:
+            break
+        shown.append(symbol)
+    rest = f" +{len(symbols) - len(shown)}" if len(symbols) > len(shown) else ""
+    return f"{verb} {', '.join(shown)}{rest}"
+
+
+def notional(operation: Operation) -> str:
+    """`27084.00`, what counts against the limits; `?` behind it where a price was missing."""
+    missing = "" if all(target.priced for target in operation.plan.targets) else "?"
+    return f"{plain(operation.plan.measure)}{missing}"
+
+
+def _left(operation: Operation, now: datetime) -> str:
+    expires = operation.decision.expires_at if operation.decision else operation.plan.expires_at
+    seconds = max(int((expires - now).total_seconds()), 0)
+    return f"{seconds // 60} min {seconds % 60:02} s"
