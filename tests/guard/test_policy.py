@@ -120,13 +120,15 @@ async def test_a_short_option_measures_what_its_shares_are_worth(tmp_path: Path)
 
 
 @pytest.mark.requirement("G-10")
-async def test_without_its_underlyings_price_a_short_option_measures_its_strike_and_needs_the_desk(
-    tmp_path: Path,
+@pytest.mark.parametrize(("right", "rules"), [("C", [Rule.MISSING_PRICE]), ("P", [])])
+async def test_without_its_underlyings_price_a_short_call_needs_the_desk_and_a_put_has_its_strike(
+    tmp_path: Path, right: str, rules: list[Rule]
 ) -> None:
-    async with desk(tmp_path, positions=[held("AAPL280121P00195000", -2, price="3.00", number=7)]) as it:
-        planned = await it.plan("AAPL280121P00195000")
+    symbol = f"AAPL280121{right}00195000"
+    async with desk(tmp_path, positions=[held(symbol, -2, price="3.00", number=7)]) as it:
+        planned = await it.plan(symbol)
         assert planned.operation.plan.measure == 39_000
-        assert only(planned.verdict)[0] is Rule.MISSING_PRICE
+        assert [finding.rule for finding in planned.verdict.findings] == rules
 
 
 @pytest.mark.requirement("G-10")

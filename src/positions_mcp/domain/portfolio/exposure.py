@@ -46,8 +46,9 @@ class Measure:
 def measure_of(position: Position, book: Book, quantity: Decimal | None = None) -> Measure:
     """The measure of trading `quantity` (by default all) of a position.
 
-    |market value|, or quantity × price where that is more; for a short option at least quantity × multiplier × the
-    price of its underlying, or its strike where the book does not know that price. A value of zero counts as missing.
+    |market value|, or quantity × price where that is more; for a short option at least what it obliges to: quantity ×
+    multiplier × its strike for a put, which needs no price, and for a call the price of its underlying, or its strike
+    where the book does not know that price. A value of zero counts as missing.
     """
     held = abs(position.quantity)
     traded = held if quantity is None else abs(quantity)
@@ -57,11 +58,19 @@ def measure_of(position: Position, book: Book, quantity: Decimal | None = None) 
     amount = max(amount, exact_product(traded, multiplier, max(position.instrument_price or ZERO, ZERO)))
     priced = amount > 0 and position.multiplier is not None
     if position.is_option and position.quantity < 0:
-        price = underlying_price(find_underlying(position, book), book.as_of)
-        strike = position.contract.strike if position.contract else ZERO
-        amount = max(amount, exact_product(traded, multiplier, price.price if price else strike))
-        priced = priced and price is not None
+        obliged, is_known = _obliged(position, book)
+        amount = max(amount, exact_product(traded, multiplier, obliged))
+        priced = amount > 0 and position.multiplier is not None and is_known
     return Measure(amount, priced)
+
+
+def _obliged(short: Position, book: Book) -> tuple[Decimal, bool]:
+    """Dollars per share that a short option obliges to, and whether that is known: a put's strike is all of it."""
+    strike = short.contract.strike if short.contract else ZERO
+    if short.contract and short.contract.right is OptionRight.PUT:
+        return strike, True
+    price = underlying_price(find_underlying(short, book), book.as_of)
+    return (price.price, True) if price else (strike, False)
 
 
 def expected_quantities(
@@ -96,7 +105,7 @@ def expected_quantities(
             taken += abs(quantity) if claims.has_unknown_quantity else claims.quantity
         taken += sum(each.quantity for each in sent if each.instrument_id == key)
         quantities[key] = nearer_zero(quantity, max(taken, position.locked_quantity or ZERO))
-    _deliver_exercised_puts(book, outstanding, sent, quantities)
+    _deliver_exercised(book, outstanding, sent, quantities)
     return quantities
 
 
@@ -236,21 +245,22 @@ def _leaving(open_orders: Iterable[Order] | None) -> defaultdict[tuple[Instrumen
     return leaving
 
 
-def _deliver_exercised_puts(
+def _deliver_exercised(
     book: Book, outstanding: Outstanding | None, unlisted: Iterable[InstructionTarget], quantities: Quantities
 ) -> None:
-    """Exercising a put sells the shares that may be covering a call."""
+    """Exercising a put sells shares that may be covering a call; a call buys back short ones that may cover a put."""
     exercised: defaultdict[InstrumentId, Decimal] = defaultdict(lambda: ZERO)
     for each in unlisted:
         if each.instruction_type in _EXERCISING:
             exercised[each.instrument_id] += each.quantity
     for position in book.positions:
         key, contract = position.instrument_id, position.contract
-        if position.quantity <= 0 or not contract or contract.right is not OptionRight.PUT:
+        if position.quantity <= 0 or not contract:
             continue
         if outstanding is not None:
             exercised[key] += outstanding.on(key).of_type(*_EXERCISING)
         underlying = find_underlying(position, book)
-        if underlying is not None and exercised[key] and underlying.quantity > 0:
+        takes_long = contract.right is OptionRight.PUT
+        if underlying is not None and exercised[key] and (underlying.quantity > 0) is takes_long:
             shares = underlying.instrument_id
             quantities[shares] = nearer_zero(quantities[shares], exercised[key] * STANDARD_MULTIPLIER)
