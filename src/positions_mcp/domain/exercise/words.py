@@ -1,0 +1,219 @@
+"""A projection in words, short enough for an answer: what moves first, what is left to watch, and what is not known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.domain.exercise.deciding import Basis, DecidingPrice
+from positions_mcp.domain.exercise.outcomes import Outcome
+from positions_mcp.domain.exercise.projected import Pin, ProjectedOption, ProjectedUnderlying, Projection
+from positions_mcp.domain.exercise.settlement import Flow, Span
+from positions_mcp.domain.exercise.yardstick import AgainstNothing
+from positions_mcp.domain.money import ZERO, plain
+from positions_mcp.domain.portfolio.exposure import Exposed
+from positions_mcp.domain.text import label
+
+_MOST_RANGES = 4
+_PRICE_NEEDED = (Basis.CLOSE_NOT_KNOWN, Basis.NO_PRICE)
+
+
+def projection_lines(projection: Projection) -> tuple[str, ...]:
+    """The whole projection: the day, a line or more for each underlying, the sums, and what is not known."""
+    until = f"{projection.cutoff.astimezone(NEW_YORK):%H:%M} New York"
+    head = f"Evening of {projection.day:%a} {projection.day.isoformat()}; instructions until {until}."
+    if not projection.underlyings:
+        return (f"{head} Nothing expires and no exercise is under way.",)
+    usual = _usual(projection)
+    lines = [f"{head} {_decides(projection)}"] if usual is None else [f"{head} Prices: {usual}. {_decides(projection)}"]
+    for underlying in projection.underlyings:
+        lines += _underlying_lines(underlying, usual)
+    return (*lines, _totals(projection), f"Not known: {'; '.join(projection.unknown)}.")
+
+
+def compared_lines(compared: AgainstNothing) -> tuple[str, ...]:
+    """What a batch changes of tonight: dollars given up first, then cover, then what is left with it and without."""
+    lines = [f"{said}." for each in compared.given_up if (said := each.said)]
+    lines += [f"Leaves {_less_cover(was, now)} than if nothing is sent." for was, now in compared.worse]
+    lines += [
+        f"Depending on the close, leaves {_less_cover(was, now)} than if nothing is sent."
+        for was, now in compared.perhaps_worse
+    ]
+    lines += [f"Up to {_count(n)} more {label(name)} shares short." for name, n in compared.more_short_shares]
+    nothing = {each.name: each for each in compared.nothing.underlyings}
+    for after in compared.then.underlyings:
+        without = nothing.get(after.name)
+        then, other = _result(after), "nothing moves" if without is None else _result(without)
+        same = then == other
+        lines.append(f"Tonight, {label(after.name)}: {then}{', as if nothing is sent' if same else ''}.")
+        if not same:
+            lines.append(f"If nothing is sent: {other}.")
+    return tuple(lines)
+
+
+def _usual(projection: Projection) -> str | None:
+    """Where and when most prices are from, said once for all; None where no price is known."""
+    sources = Counter(source for each in projection.underlyings if (source := _source(each.price)))
+    return sources.most_common(1)[0][0] if sources else None
+
+
+def _source(price: DecidingPrice) -> str | None:
+    if price.basis is Basis.GIVEN:
+        return "as given"
+    if price.basis is Basis.CLOSE:
+        return f"the close of {price.session.day.isoformat()}"
+    return None if price.latest is None else price.latest.said.partition(" (")[2].removesuffix(")")
+
+
+def _decides(projection: Projection) -> str:
+    bases = {each.price.basis for each in projection.underlyings}
+    if bases <= {Basis.CLOSE}:
+        return "The close decides, and is known."
+    return f"The close at {projection.session.closes.astimezone(NEW_YORK):%H:%M} New York decides."
+
+
+def _underlying_lines(underlying: ProjectedUnderlying, usual: str | None) -> Iterator[str]:
+    options = "; ".join(_option(each, underlying.name) for each in underlying.options)
+    line = f"{label(underlying.name)}{_price(underlying.price, usual)}: {options}."
+    yield line if _only_lapses(underlying) else f"{line} {_sentence(_result(underlying))}"
+    for pin in underlying.pins:
+        yield f"  {_pin(pin)}"
+    if underlying.short_shares:
+        yield f"  up to {_count(underlying.short_shares)} shares short that are not now"
+    for group in underlying.left_lacking:
+        lacking = f"{_count(group.uncovered)} uncovered, {_count(group.unprotected)} unprotected"
+        yield f"  short {_group(group)} afterwards: {lacking}"
+    for doubt in underlying.doubts:
+        yield f"  {doubt}"
+
+
+def _price(price: DecidingPrice, usual: str | None) -> str:
+    source = _source(price)
+    shown = "" if source is None or source == usual else f" ({source})"
+    if price.price is not None:
+        return f" {plain(price.price)}{shown}"
+    if price.basis in _PRICE_NEEDED:
+        latest = f", latest {plain(price.latest.price)}{shown}" if price.latest else ""
+        return f" close not known{latest}"
+    return f" {price.basis}"
+
+
+def _option(option: ProjectedOption, name: str) -> str:
+    contract = option.settling.contract
+    root = "" if contract.root == name else f"{contract.root} "
+    day = "" if option.settling.expires else f"{contract.expiration.isoformat()} "
+    held = option.settling.position.quantity
+    short = f"{root}{day}{plain(contract.strike.normalize())}{contract.right[0]} {_count(held)}"
+    if option.in_the_money is None and option.settling.expires:
+        return f"{short} {'' if option.is_stated else 'not stated'}".rstrip()
+    parts = [
+        (option.settling.on_instruction, "exercised on instruction"),
+        (option.settling.by_batch, "exercised by this batch"),
+        (option.by_exception, "exercised by exception"),
+        (option.assigned, "assigned"),
+        (option.lapses, "lapse"),
+    ]
+    done = [(number, words) for number, words in parts if number]
+    if len(done) == 1 and done[0][0] == abs(held):
+        return f"{short} {done[0][1]}"
+    return f"{short} ({', '.join(f'{_count(number)} {words}' for number, words in done)})"
+
+
+def _result(underlying: ProjectedUnderlying) -> str:
+    """Shares and cash afterwards: one outcome, or a range of closing prices each."""
+    rest = "; not stated: " + ", ".join(o.settling.contract.compact for o in underlying.not_stated)
+    unstated = rest if underlying.not_stated else ""
+    if len(underlying.outcomes) == 1:
+        return _moved(underlying, underlying.outcomes[0].flow) + unstated
+    ranges = [f"{outcome.said}: {_moved(underlying, outcome.flow)}" for outcome in _shown(underlying)]
+    more = len(underlying.outcomes) - len(ranges)
+    return " | ".join(ranges) + (f" | {more} more ranges: give a closing price" if more else "") + unstated
+
+
+def _shown(underlying: ProjectedUnderlying) -> tuple[Outcome, ...]:
+    """The outcomes around the latest price; where none is known, the lowest ones."""
+    outcomes, latest = underlying.outcomes, underlying.price.latest
+    there = (place for place, each in enumerate(outcomes) if latest and each.contains(latest.price))
+    first = max(min(next(there, 0) - 1, len(outcomes) - _MOST_RANGES), 0)
+    return outcomes[first : first + _MOST_RANGES]
+
+
+def _only_lapses(underlying: ProjectedUnderlying) -> bool:
+    """Whether every option plainly ends without anything moving, so that no more need be said."""
+    return not underlying.doubts and all(
+        each.lapses == abs(each.settling.position.quantity) for each in underlying.options
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _moved(underlying: ProjectedUnderlying, flow: Flow) -> str:
+    if flow == Flow():
+        held = underlying.shares_before
+        return f"nothing moves, {_count(held)} shares" if held else "nothing moves"
+    cash = f"cash {_span(flow.cash, _dollars)}"
+    if flow.shares == Span():
+        return cash
+    after = flow.shares.plus(Span.exactly(underlying.shares_before))
+    return f"shares {_count(underlying.shares_before)} → {_span(after, _count)}, {cash}"
+
+
+def _span(span: Span, write: Callable[[Decimal], str]) -> str:
+    if span.is_certain:
+        return write(span.expected)
+    return f"{write(span.expected)} ({write(span.least)} to {write(span.most)})"
+
+
+def _pin(pin: Pin) -> str:
+    either = f"below it {_flow(pin.below)}, above it {_flow(pin.above)}"
+    theirs = "; holders of your short options decide" if pin.has_short else ""
+    return f"strike {plain(pin.strike.normalize())} is too near to call: {either}{theirs}"
+
+
+def _flow(flow: Flow) -> str:
+    if not flow.cash.expected and not flow.shares.expected:
+        return "nothing moves"
+    return f"{_signed(flow.shares.expected)} shares, cash {_dollars(flow.cash.expected)}"
+
+
+def _totals(projection: Projection) -> str:
+    cash = _span(projection.cash, _dollars)
+    if any(len(each.outcomes) > 1 for each in projection.underlyings):
+        cash = f"{_dollars(projection.cash.least)} to {_dollars(projection.cash.most)}"
+    unstated = any(each.not_stated for each in projection.underlyings)
+    said = f"In all: cash {cash}" + (", without what is not stated" if unstated else "")
+    if projection.cash_before is not None and projection.is_known:
+        after = projection.cash_before + projection.cash.expected
+        said += f" ({_dollars(projection.cash_before)} → {_dollars(after)})"
+    if projection.buying_power is not None and projection.cash_needed:
+        short = projection.cash_short or ZERO
+        enough = f"{_dollars(short)} more than" if short else "within"
+        said += f"; needs {_dollars(projection.cash_needed)}, {enough} the buying power of "
+        said += _dollars(projection.buying_power)
+    return f"{said}."
+
+
+def _less_cover(was: Exposed, now: Exposed) -> str:
+    more = max(now.uncovered - was.uncovered, now.unprotected - was.unprotected)
+    kind = "uncovered" if now.uncovered > was.uncovered else "unprotected"
+    return f"{_count(more)} more short {_group(now)} {kind}"
+
+
+def _group(group: Exposed) -> str:
+    return f"{label(group.root)} {group.right.lower()}s" if group.right else f"options on {label(group.root)}"
+
+
+def _dollars(amount: Decimal) -> str:
+    return f"{amount:,.2f}".removesuffix(".00") if amount else "0"
+
+
+def _count(number: Decimal) -> str:
+    return f"{number:,f}" if number else "0"
+
+
+def _signed(number: Decimal) -> str:
+    return f"{number:+,f}" if number else "0"

@@ -1,0 +1,131 @@
+"""A projection in words: what a person reads before deciding, short enough for an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+
+from evenings import FRIDAY, Afternoon, Told, facts, latest
+from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.exercise.projection import ALWAYS_UNKNOWN, project
+from positions_mcp.domain.exercise.words import compared_lines, projection_lines
+from positions_mcp.domain.exercise.yardstick import against_nothing
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.paper.symbols import instrument_id_of
+
+CALL, PUT, SHORT_CALL = "AAPL261120C00095000", "AAPL261120P00110000", "AAPL261120C00105000"
+LATER_CALL = "AAPL261218C00105000"
+COLLAR = {"AAPL": 200, SHORT_CALL: -2, PUT: 2}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a batch."""
+
+    instrument_id: InstrumentId
+    instruction_type: InstructionType
+    quantity: int
+
+
+HEAD = "Evening of Fri 2026-11-20; instructions until 17:30 New York."
+EITHER_SIDE = "strike 100 is too near to call: below it nothing moves, above it -100 shares, cash 10,000"
+
+
+def row(kind: str, symbol: str, quantity: int) -> Row:
+    return Row(InstrumentId(instrument_id_of(symbol)), InstructionType(kind), quantity)
+
+
+def said(afternoon: Afternoon, *rows: Row, **more: object) -> tuple[str, ...]:
+    known = facts(afternoon, latest=latest(afternoon), **more)
+    return projection_lines(project(known, FRIDAY, batch=rows))
+
+
+def compared(holds: dict[str, int], *rows: Row, price: str = "100", told: tuple[Told, ...] = ()) -> tuple[str, ...]:
+    afternoon = Afternoon(holds=holds, closes={"AAPL": price}, told=told)
+    return compared_lines(against_nothing(facts(afternoon, latest=latest(afternoon)), FRIDAY, rows))
+
+
+@pytest.mark.requirement("I-06", "I-07")
+def test_it_says_the_day_the_price_what_moves_the_sums_and_what_is_not_known() -> None:
+    afternoon = Afternoon(
+        holds={"AAPL": 10, CALL: 5, LATER_CALL: -7}, closes={"AAPL": "100"}, told=(Told("EXERCISE", CALL, 2),)
+    )
+    assert said(afternoon, buying_power=Decimal(20_000), cash=Decimal(50_000)) == (
+        f"{HEAD} Prices: last trade, 2026-11-20 15:00 New York. The close at 16:00 New York decides.",
+        "AAPL 100: 95C 5 (2 exercised on instruction, 3 exercised by exception). Shares 10 → 510, cash -47,500.",
+        "  short AAPL calls afterwards: 2 uncovered, 2 unprotected",
+        "In all: cash -47,500 (50,000 → 2,500); needs 47,500, 27,500 more than the buying power of 20,000.",
+        f"Not known: the close, which decides; {'; '.join(ALWAYS_UNKNOWN)}.",
+    )
+
+
+@pytest.mark.requirement("I-06")
+def test_a_short_leg_in_the_money_says_assigned_and_a_near_strike_both_sides() -> None:
+    lines = said(Afternoon(holds={"AAPL": 100, "AAPL261120C00100000": -1}, closes={"AAPL": "100.20"}))
+    assert lines[1:3] == (
+        "AAPL 100.20: 100C -1 assigned. Shares 100 → 0, cash 10,000.",
+        f"  {EITHER_SIDE}; holders of your short options decide",
+    )
+
+
+@pytest.mark.requirement("I-07")
+def test_where_the_close_is_not_known_the_outcomes_around_the_latest_price_are_given() -> None:
+    lines = said(Afternoon(holds={"AAPL": 200, CALL: 1, PUT: 1}, closes={"AAPL": "100"}, at="16:20"))
+    assert lines[1] == (
+        "AAPL close not known, latest 100: 95C 1; 110P 1. Below 95.01: shares 200 → 100, cash 11,000 | "
+        "from 95.01, up to 109.99: cash 1,500 | above 109.99: shares 200 → 300, cash -9,500."
+    )
+    assert lines[0] == f"{HEAD} Prices: last trade, 2026-11-20 16:20 New York. The close at 16:00 New York decides."
+
+
+@pytest.mark.requirement("I-06")
+def test_what_is_not_stated_is_named_and_left_out_of_the_sums() -> None:
+    lines = said(Afternoon(holds={"SPX261120C06000000": 1}, closes={"SPX": "6100"}))
+    assert lines[1] == ("SPX opening settlement: 6000C 1. Nothing moves; not stated: SPX261120C06000000.")
+    assert "without what is not stated" in lines[2]
+    assert "an opening settlement, so the cash of AM-settled index options" in lines[3]
+
+
+@pytest.mark.requirement("I-06")
+def test_nothing_that_expires_is_one_sentence() -> None:
+    (line,) = said(Afternoon(holds={"AAPL": 100}, closes={"AAPL": "100"}))
+    assert line.endswith("Nothing expires and no exercise is under way.")
+
+
+@pytest.mark.requirement("I-08")
+def test_exercising_what_goes_anyway_says_that_it_is_as_if_nothing_is_sent() -> None:
+    assert compared(COLLAR, row("EXERCISE", PUT, 2)) == (
+        "Tonight, AAPL: shares 200 → 0, cash 22,000, as if nothing is sent.",
+    )
+
+
+@pytest.mark.requirement("I-08")
+def test_giving_up_money_comes_first_in_dollars_with_what_nothing_would_have_left() -> None:
+    assert compared(COLLAR, row("DO_NOT_EXERCISE", PUT, 2)) == (
+        f"2,000.00 given up by DO_NOT_EXERCISE 2 {PUT}.",
+        "Tonight, AAPL: nothing moves, 200 shares.",
+        "If nothing is sent: shares 200 → 0, cash 22,000.",
+    )
+
+
+@pytest.mark.requirement("I-08")
+def test_less_cover_and_more_short_shares_than_doing_nothing_are_said() -> None:
+    assert compared({"AAPL": 100, LATER_CALL: -1, PUT: 2}, row("EXERCISE", PUT, 2), price="115") == (
+        f"1,000.00 given up by EXERCISE 2 {PUT}.",
+        "Leaves 1 more short AAPL calls uncovered than if nothing is sent.",
+        "Up to 100 more AAPL shares short.",
+        "Tonight, AAPL: shares 100 → -100, cash 22,000.",
+        "If nothing is sent: nothing moves, 100 shares.",
+    )
+
+
+@pytest.mark.requirement("I-06")
+def test_thirty_contracts_on_thirty_underlyings_fit_into_nine_hundred_tokens() -> None:
+    roots = [f"{first}{second}Q" for first in "ABCDE" for second in "FGHIJK"]
+    holds = {f"{r}261120{'CP'[i % 2]}{(90 + i) * 1000:08d}": (-1) ** i * (i % 7 + 1) for i, r in enumerate(roots)}
+    text = "\n".join(said(Afternoon(holds=holds, closes=dict.fromkeys(roots, "101.37"))))
+    assert all(root in text for root in roots)
+    # A token of such a text is 2.4 characters or more: numbers are cut at every third digit.
+    assert len(text) < 900 * 2.4
