@@ -42,7 +42,7 @@ check: $(VENV)/.dev ## lint, format, types and the direction of imports
 bench: $(VENV)/.runtime ## measure what answers cost (needs node and npm); writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
-conversations: $(VENV)/.runtime ## play the demo and write the README's conversations (needs node and npm)
+conversations: $(VENV)/.runtime ## play the demo and write the conversations of README and docs (needs node and npm)
 	@$(BIN)/python -m benchmarks.conversations
 
 faults: $(VENV)/.dev ## a thousand runs with faults and crashes, and sixty killed processes; prints the table

@@ -1,6 +1,6 @@
-"""Three conversations of the demo for the README, with what each answer costs in tokens.
+"""Conversations of the demo for the README and docs/conversations.md, with what each answer costs in tokens.
 
-`python -m benchmarks.conversations` plays the demo, counts, and writes the README between the marks.
+`python -m benchmarks.conversations` plays the demo, counts, and writes both pages between their marks.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from typing import Any
 from benchmarks import tokens
 from benchmarks.processes import POSITIONS_MCP, ROOT, environment
 
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "conversations.md")
 _WIDTH = 116
 _MOST_LINES = 14
 _SHOWN_ROWS = 5
 _CONVERSATIONS: dict[str, Sequence[str]] = {
+    "short": (
+        "Then prepare to close KO and buy back the PLTR short.",
+        "Go ahead.",
+    ),
     "portfolio": (
         "What do I hold?",
         "Everything on AAPL, with its options.",
@@ -40,19 +44,21 @@ _CONVERSATIONS: dict[str, Sequence[str]] = {
         "And the one on NVDA.",
     ),
 }
-"""Name of the mark in the README → the questions shown."""
+"""Name of the mark in a page → the questions shown."""
 
 
 def main() -> int:
-    """Write the README. Returns the exit code."""
+    """Write the pages. Returns the exit code."""
     tokens.prepare()
-    readme = README.read_text(encoding="utf-8")
     steps = _played()
-    for name, questions in _CONVERSATIONS.items():
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-        before, rest = readme.split(begin)
-        readme = before + begin + _shown([steps[question] for question in questions]) + end + rest.split(end)[1]
-    README.write_text(readme, encoding="utf-8")
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name, questions in _CONVERSATIONS.items():
+            begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+            if begin in text:
+                before, rest = text.split(begin)
+                text = before + begin + _shown([steps[question] for question in questions]) + end + rest.split(end)[1]
+        page.write_text(text, encoding="utf-8")
     return 0
 
 
