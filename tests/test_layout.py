@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "guard": {"domain", "ports", "endorsement"},
     "api": {"domain", "ports", "clock"},
     "store": {"domain", "ports", "endorsement"},
+    "desk": {"domain", "ports", "guard"},
     "paper": {"ports", "clock", "market_calendar", "packaged", "domain.account.sessions"},
     "tools": {"domain", "ports", "guard"},
     "resources": {"domain", "ports", "guard", "tools"},
@@ -56,7 +57,7 @@ OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "urllib.request": {"api"},
     "sqlalchemy": {"store"},
     "sqlite3": {"paper", "store"},
-    "starlette": {"paper"},
+    "starlette": {"paper", "desk", "cli.desk_server"},
     "uvicorn": {"paper", "cli"},
 }
 KNOWN_CIRCLES = ("positions_mcp.tools", "positions_mcp.cli.doctor")

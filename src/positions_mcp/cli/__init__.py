@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "halt": ("positions_mcp.cli.halt", "stop everything destructive at once"),
     "resume": ("positions_mcp.cli.resume", "end a halt, at a terminal"),
     "doctor": ("positions_mcp.cli.doctor", "check the installation, configuration, store, approver and clock"),
+    "desk": ("positions_mcp.cli.desk", "serve the supervisor's page on this machine"),
     "paper": ("positions_mcp.cli.paper", "run, reset and steer the paper exchange"),
 }
 """Command → its module and one line of help."""

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import anyio
+
 from positions_mcp.api import PositionsClient
 from positions_mcp.api.server_time import load_http_library
 from positions_mcp.cli.commands import Commands
@@ -24,6 +26,7 @@ from positions_mcp.ports import Clock, Neighbours
 from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:
+    from positions_mcp.desk.service import Desk
     from positions_mcp.guard.dependencies import Dependencies
     from positions_mcp.guard.guard import Guard
     from positions_mcp.paper.exchange import PaperExchange
@@ -120,10 +123,28 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
     store = LateStore(lambda: _open_store(settings))
     parts = guard_dependencies(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
     try:
-        async with Guard(parts) as guard:
+        async with Guard(parts) as guard, anyio.create_task_group() as tasks:
+            tasks.start_soon(guard.send_what_is_approved)
             yield guard
+            tasks.cancel_scope.cancel()
     finally:
         store.close()
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
+    """The supervisor's page over the store that the configuration names, and the account behind it."""
+    from positions_mcp.desk.service import Desk
+
+    store = LateStore(lambda: _open_store(settings))
+    async with venue.connect() as client:
+        deps = guard_dependencies(
+            settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time
+        )
+        try:
+            yield Desk(deps)
+        finally:
+            store.close()
 
 
 @contextmanager

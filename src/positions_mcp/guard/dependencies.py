@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 
@@ -47,6 +48,19 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{boot}"
 
 
+class DeskAddress(Protocol):
+    """Where the supervisor's page is. It is opened when somebody first needs it."""
+
+    @property
+    def own_url(self) -> str | None:
+        """The address of the page that this process serves; None while it serves none."""
+        ...
+
+    async def open(self) -> str | None:
+        """The address of a page on this store, opened here if there is none; None where it cannot be."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
     """One for a guard. `clock` is real time (expiry, leases); `market_clock` is the exchange's (days, sessions)."""
@@ -71,6 +85,8 @@ class Dependencies:
     write_timeout: timedelta = timedelta(seconds=30)
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     checkpoint: Checkpoint = no_checkpoint
+    desk: DeskAddress | None = None
+    """The supervisor's page; None where none may be opened."""
     command: Callable[[str], str] = "positions-mcp {}".format
     """Words a command for a person, such as `approver init`, as it is pasted into a terminal."""
 

@@ -12,6 +12,7 @@ One destructive call:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -38,10 +39,21 @@ from positions_mcp.guard.planner import Planned, Planner
 from positions_mcp.guard.policy.rules import judge_unread
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.sending.dispatcher import Dispatcher
 from positions_mcp.guard.sending.executor import Executor
 
-DESK_POLL_S = 0.5
+DESK_POLL_S = 0.2
+DISPATCH_AFTER_S = 5.0
+"""A server that has just started looks for what another one left approved; its first answers come before that."""
 FOLLOW_POLL_S = 1.0
+
+_UNDER_WAY = (
+    OperationState.PLANNED,
+    OperationState.AWAITING_APPROVAL,
+    OperationState.APPROVED,
+    OperationState.SENDING,
+)
+_log = logging.getLogger(__name__)
 
 OnWait = Callable[[float, float], Awaitable[None]]
 """Told (seconds waited, seconds at most) while a call waits."""
@@ -66,6 +78,7 @@ class Guard:
         self.changes = ChangeFeed(deps, self._reconciler)
         self._executor = Executor(deps)
         self._approvals = ApprovalCheck(deps)
+        self._dispatcher = Dispatcher(deps, self.send_approved)
 
     async def __aenter__(self) -> Self:
         await self._executor.__aenter__()
@@ -96,10 +109,15 @@ class Guard:
             Refused: no caller, or nothing to continue.
             UpstreamError, StoreUnavailable: reading or recording failed; nothing was sent.
         """
+        self._dispatcher.wake()
         if not create:
             return await self._planner.find(request, caller)
         await self._reconciler.note_time()
         return await self._planner.plan(request, caller)
+
+    async def send_what_is_approved(self) -> None:
+        """Send what is approved at the desk for this server's mode and accounts, until cancelled (G-19)."""
+        await self._dispatcher.run(idle_start=lambda: self._deps.sleep(DISPATCH_AFTER_S))
 
     async def continue_plan(
         self, plan_id: str, request: PlanRequest | None = None, *, caller: str, judged: bool = True
@@ -222,8 +240,11 @@ class Guard:
             state = operation.state(self._deps.clock.now())
             by_desk = operation.decision is not None and operation.decision.channel is Channel.DESK
             if state is OperationState.APPROVED and operation.stage is Stage.APPROVED and by_desk:
-                return await self.send_approved(operation.operation_id, caller=caller)
-            if not operation.stage.is_open or state is OperationState.EXPIRED or waited >= wait.seconds:
+                try:
+                    return await self.send_approved(operation.operation_id, caller=caller)
+                except Overtaken:
+                    _log.debug("%s is sent by another call or server: that is waited for", operation.operation_id)
+            if state not in _UNDER_WAY or waited >= wait.seconds:
                 await self._reconciler.note_time()
                 return report(operation, self._deps.clock.now())
             waited = await self._pause(DESK_POLL_S, waited, wait)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Conclusion, Decision, Operation, Resolution, Row
-from positions_mcp.domain.operation.plan import key_of
+from positions_mcp.domain.operation.plan import Plan, key_of
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, Verification
@@ -66,35 +68,54 @@ class Supervisor:
         operation = await self._deps.operation(operation_id)
         return operation, question(operation.plan)
 
-    async def approve(self, operation_id: str, passphrase: str, *, digest: str | None = None) -> OperationReport:
-        """Sign a yes to a plan that was asked about. It lapses unless a waiting call sends it in time.
+    def words(self, operation: Operation) -> str:
+        """What is to be decided about an operation, as the terminal and the page show it."""
+        return question(operation.plan)
 
-        `digest` is that of the plan as it was shown: another one that is stored by now is not signed.
+    async def has_approver(self) -> bool:
+        """Whether anybody can approve here."""
+        return await in_thread(self._deps.store.approver) is not None
+
+    async def check_passphrase(self, passphrase: str) -> None:
+        """Raise WrongPassphrase unless it is the approver's; Refused where there is none."""
+        await in_thread(statements.check_passphrase, await self._approver(), passphrase)
+
+    async def note_refusal(self, operation_id: str, why: str, *, by: str) -> None:
+        """Write down that somebody tried to decide an operation and was refused."""
+        now = self._deps.clock.now()
+        content = {"why": clean(why, 200), "by": clean(by, 60)}
+        await in_thread(self._deps.store.note, "decision refused", operation_id, content, now)
+
+    async def approve(
+        self, operation_id: str, passphrase: str, *, digest: str | None = None, note: str = "", origin: str = "terminal"
+    ) -> OperationReport:
+        """Sign a yes to a plan. A server of the store sends what was asked for; a preview waits for its call.
+
+        It lapses unless it is sent in time; that of a preview with the plan itself. `digest` is that of the plan as it
+        was shown: another one that is stored by now is not signed. `note` is told to who asked, as quoted data.
 
         Raises:
             Refused: wrong passphrase, or nobody asked to send it, or it is decided or expired, or not what was shown.
         """
         operation, _ = await self.question(operation_id)
-        if digest not in (None, operation.plan.digest):
-            raise Refused(
-                f"Operation {operation_id} is not the plan that was shown.",
-                hint="Nothing was decided. The store was altered: run positions-mcp operations verify.",
-            )
+        _check_digest(operation, digest)
         approver = await self._approver()
         if operation.plan.flatten:
             raise Refused(f"Operation {operation_id} is a person's own: only who planned it sends it.")
-        if operation.stage is not Stage.AWAITING_APPROVAL:
+        if not operation.stage.is_open or operation.plan.is_expired(self._deps.clock.now()):
             raise Refused(f"Operation {operation_id} is {operation.state(self._deps.clock.now())}: nothing to approve.")
-        now = self._deps.clock.now()
-        until = now + self._deps.policy.approval_lifetime
-        decision = await in_thread(
-            statements.sign, approver, passphrase, operation.plan, channel=Channel.DESK, now=now, until=until
-        )
-        return report(await in_thread(self._deps.store.decide, decision, now), now)
+        previewed = operation.stage is Stage.PLANNED
+        lifetime = None if previewed else self._deps.policy.approval_lifetime
+        decision = await self._signed(operation.plan, passphrase, approver, Channel.DESK, lifetime)
+        decision = decision.changed(note=clean(note, 300), origin=clean(origin, 120), of_preview=previewed)
+        return await self._decided(decision)
 
-    async def reject(self, operation_id: str, *, by: str) -> OperationReport:
-        """Say no. It also stops what was approved and not yet taken for sending."""
+    async def reject(
+        self, operation_id: str, *, by: str, digest: str | None = None, note: str = "", origin: str = "terminal"
+    ) -> OperationReport:
+        """Say no. It also stops what was approved and not yet taken for sending. Raises Refused as `approve`."""
         operation, _ = await self.question(operation_id)
+        _check_digest(operation, digest)
         now = self._deps.clock.now()
         decision = Decision(
             operation_id=operation_id,
@@ -104,8 +125,10 @@ class Supervisor:
             by=clean(by, 60) or "supervisor",
             decided_at=now,
             expires_at=now,
+            note=clean(note, 300),
+            origin=clean(origin, 120),
         )
-        return report(await in_thread(self._deps.store.decide, decision, now), now)
+        return await self._decided(decision)
 
     async def halt(self, reason: str, *, by: str) -> Halt:
         """Stop everything destructive before its next request, in every process on the store."""
@@ -122,7 +145,7 @@ class Supervisor:
         if await in_thread(self._deps.store.halt) is None:
             raise Refused("Nothing is halted.")
         if passphrase is not None or await self._approvals.approver() is not None:
-            await self._check_passphrase(passphrase or "")
+            await self.check_passphrase(passphrase or "")
         await in_thread(self._deps.store.clear_halt, clean(by, 60), self._deps.clock.now())
 
     async def settle(
@@ -139,7 +162,7 @@ class Supervisor:
         row = _row_called(operation, symbol)
         if not row.is_in_doubt:
             raise Refused(f"{symbol} in {operation_id} is {row.state}: there is nothing to settle.")
-        await self._check_passphrase(passphrase)
+        await self.check_passphrase(passphrase)
         now = self._deps.clock.now()
         resolution = Resolution(
             conclusion=conclusion, by=clean(by, 60), evidence=clean(evidence, 300), at=now, by_person=True
@@ -196,12 +219,9 @@ class Supervisor:
         if typed_account.strip() != str(plan.account_id):
             raise InvalidInput(f"The account typed is not {plan.account_id}.", hint="Nothing was sent.")
         approver = await self._approver()
-        now = deps.clock.now()
-        until = now + deps.policy.approval_lifetime
-        decision = await in_thread(
-            statements.sign, approver, passphrase, plan, channel=Channel.TERMINAL, now=now, until=until
-        )
-        await in_thread(deps.store.decide, decision, now)
+        lifetime = deps.policy.approval_lifetime
+        decision = await self._signed(plan, passphrase, approver, Channel.TERMINAL, lifetime)
+        await self._decided(decision)
         async with Executor(deps) as executor:
             done = await executor.run(plan.plan_id, await self._approvals.of_terminal(), belongs_to_call=False)
         return report(done, deps.clock.now())
@@ -212,8 +232,16 @@ class Supervisor:
             raise Refused("No approver is set up.", hint="Run: positions-mcp approver init")
         return approver
 
-    async def _check_passphrase(self, passphrase: str) -> None:
-        await in_thread(statements.check_passphrase, await self._approver(), passphrase)
+    async def _signed(
+        self, plan: Plan, passphrase: str, approver: Approver, channel: Channel, lifetime: timedelta | None
+    ) -> Decision:
+        sign = partial(statements.sign, approver, passphrase, plan, channel=channel, lifetime=lifetime)
+        return await in_thread(sign, clock=self._deps.clock)
+
+    async def _decided(self, decision: Decision) -> OperationReport:
+        """Store a decision at the moment it is written: signing took a while."""
+        now = self._deps.clock.now()
+        return report(await in_thread(self._deps.store.decide, decision, now), now)
 
     async def _keep_approver(self, passphrase: str, replacing: Approver | None, old_passphrase: str) -> Approver:
         now = self._deps.clock.now()
@@ -228,6 +256,14 @@ class Supervisor:
         replaced = replacing.public_key if replacing else None
         await in_thread(self._deps.store.set_approver, approver, replacing=replaced, now=now)
         return approver
+
+
+def _check_digest(operation: Operation, shown: str | None) -> None:
+    if shown not in (None, operation.plan.digest):
+        raise Refused(
+            f"Operation {operation.operation_id} is not the plan that was shown.",
+            hint="Nothing was decided. The store was altered: run positions-mcp operations verify.",
+        )
 
 
 def _row_called(operation: Operation, symbol: str) -> Row:

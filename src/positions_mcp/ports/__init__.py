@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
     from positions_mcp.domain.operation.plan import Mode, Plan
     from positions_mcp.domain.operation.records import Response
+    from positions_mcp.domain.operation.servers import Server
     from positions_mcp.domain.operation.states import Stage
     from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
 
@@ -236,6 +237,10 @@ class OperationStore(Ledger, Protocol):
         """The latest operations, newest first."""
         ...
 
+    def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
+        """The latest operations that are in one of these stages, newest first."""
+        ...
+
     def latest(self, request_key: str) -> Operation | None:
         """The newest operation planned for these arguments by this caller, in any stage."""
         ...
@@ -264,6 +269,10 @@ class OperationStore(Ledger, Protocol):
 
     def decide(self, decision: Decision, now: datetime) -> Operation:
         """Record a person's decision about a plan that still awaits one."""
+        ...
+
+    def note(self, event: str, operation_id: str, content: dict[str, str], now: datetime) -> None:
+        """Write down what happened about an operation without changing it; of a flood only the beginning."""
         ...
 
     def claim(self, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]) -> Operation:
@@ -309,6 +318,18 @@ class OperationStore(Ledger, Protocol):
 
         A lease that ran out counts as an unknown outcome, as in `record`.
         """
+        ...
+
+    def announce(self, server: Server, now: datetime) -> None:
+        """Note that a server is alive on this store until it says."""
+        ...
+
+    def servers(self, now: datetime) -> tuple[Server, ...]:
+        """The servers that are alive on this store."""
+        ...
+
+    def withdraw(self, process: str) -> None:
+        """Forget a server that ends."""
         ...
 
     def set_halt(self, halt: Halt) -> None:

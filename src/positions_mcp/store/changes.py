@@ -27,6 +27,8 @@ _OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
 _UNDER_WAY = (*_OPEN, Stage.APPROVED, Stage.CLAIMED)
 _PROGRAM = "positions-mcp"
 _FAILURES = "failures:"
+_MOST_NOTES = 50
+"""Of one event about one operation."""
 _CLOCK_SKEW = timedelta(seconds=5)
 """How far a clock may step back between a decision and its use."""
 
@@ -67,10 +69,17 @@ def decide(transaction: Transaction, decision: Decision, now: datetime) -> Opera
     if not decision.approved:
         expect(operation, (*_OPEN, Stage.APPROVED))
         return transaction.save(operation, "declined", now, content=told, stage=Stage.DECLINED, decision=decision)
-    expect(operation, (Stage.AWAITING_APPROVAL,))
+    expect(operation, _OPEN if decision.of_preview else (Stage.AWAITING_APPROVAL,))
     if operation.plan.is_expired(now):
         raise Overtaken(f"Plan {operation.operation_id} expired before it was decided.", hint="Plan again.")
     return transaction.save(operation, "approved", now, content=told, stage=Stage.APPROVED, decision=decision)
+
+
+def note(transaction: Transaction, event: str, operation_id: str, content: dict[str, str], now: datetime) -> None:
+    """Add an entry about an operation that changes nothing of it. A flood of one event is not written down."""
+    operation = transaction.operation(operation_id)
+    if transaction.count(event, operation_id) < _MOST_NOTES:
+        transaction.append(operation, event, content, now)
 
 
 def claim(

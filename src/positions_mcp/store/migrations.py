@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.store import keeping
 from positions_mcp.store.engine import Database
-from positions_mcp.store.schema import TABLES
+from positions_mcp.store.schema import TABLES, servers
 
 Migration = Callable[[Connection], None]
 """Moves the tables one version forward, within the transaction that also notes the version."""
@@ -23,10 +23,13 @@ Migration = Callable[[Connection], None]
 def _find_by_account(connection: Connection) -> None:
     """From 1 to 2: what is unfinished and what was sent is found without reading every operation of the account.
 
+    Servers that are alive say so.
+
     From version 2 on, records may have fields that version 1 does not know.
     """
     for name, column in (("operations_unfinished", "unfinished"), ("operations_sent", "sent_entry")):
         connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} ON operations (mode, account_id, {column})"))
+    servers.create(connection, checkfirst=True)
 
 
 MIGRATIONS: tuple[Migration, ...] = (_find_by_account,)

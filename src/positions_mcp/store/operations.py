@@ -15,10 +15,11 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Mode, Plan
+from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
 from positions_mcp.ports import Refusing
-from positions_mcp.store import changes, journal, keeping, records, verifying
+from positions_mcp.store import changes, journal, keeping, records, servers, verifying
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
 from positions_mcp.store.schema import journal as journal_table
@@ -82,6 +83,12 @@ class SqlOperationStore:
         with self._reading() as connection:
             return records.select_operations(connection, *where, limit=limit, newest_first=True)
 
+    def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
+        """The latest operations that are in one of these stages, newest first."""
+        where = operations.c.stage.in_([stage.value for stage in stages])
+        with self._database.reading() as connection:
+            return records.select_operations(connection, where, limit=limit, newest_first=True)
+
     def latest(self, request_key: str) -> Operation | None:
         """The newest operation planned for these arguments by this caller, in any stage."""
         with self._reading() as connection:
@@ -138,6 +145,11 @@ class SqlOperationStore:
         with self._writing() as transaction:
             return changes.decide(transaction, decision, now)
 
+    def note(self, event: str, operation_id: str, content: dict[str, str], now: datetime) -> None:
+        """Write down what happened about an operation without changing it."""
+        with self._writing() as transaction:
+            changes.note(transaction, event, operation_id, content, now)
+
     def claim(self, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]) -> Operation:
         """Take an approved operation for sending: one process, once."""
         with self._writing() as transaction:
@@ -184,6 +196,21 @@ class SqlOperationStore:
             return ()
         with self._writing() as transaction:
             return changes.expire(transaction, now, halt_after=halt_after)
+
+    def announce(self, server: Server, now: datetime) -> None:
+        """Note that a server is alive on this store until it says."""
+        with self._writing() as transaction:
+            servers.announce(transaction.connection, server, now)
+
+    def servers(self, now: datetime) -> tuple[Server, ...]:
+        """The servers that are alive on this store."""
+        with self._database.reading() as connection:
+            return servers.alive(connection, now)
+
+    def withdraw(self, process: str) -> None:
+        """Forget a server that ends."""
+        with self._writing() as transaction:
+            servers.withdraw(transaction.connection, process)
 
     def set_halt(self, halt: Halt) -> None:
         """Stop everything destructive."""

@@ -76,6 +76,14 @@ journal = Table(
     Index("journal_by_operation", "operation_id", "sequence"),
 )
 
+servers = Table(
+    "servers",
+    TABLES,
+    Column("process", Text, primary_key=True),
+    Column("until", Text, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
 
 def as_text(instant: datetime) -> str:
     """An instant as text that sorts by time."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken
 from positions_mcp.domain.ids import AccountId
@@ -18,6 +18,7 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt
 from positions_mcp.endorsement import is_chain
 from positions_mcp.store import journal, keeping, records
+from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
 
 SENDING = "sending"
@@ -141,6 +142,22 @@ class Transaction:
             operation_id=None,
             content={**content, "key": key},
             state_digest=journal.digest_of(value),
+        )
+
+    def count(self, event: str, operation_id: str) -> int:
+        """How many entries with that event an operation has."""
+        of_it = journal_table.c.operation_id == operation_id, journal_table.c.event == event
+        return self.connection.execute(select(func.count()).where(*of_it)).scalar_one()
+
+    def append(self, operation: Operation, event: str, content: dict[str, Any], now: datetime) -> None:
+        """Add an entry about an operation that is as it was."""
+        journal.append(
+            self.connection,
+            at=now,
+            event=event,
+            operation_id=operation.operation_id,
+            content=content,
+            state_digest=records.state_digest(self.connection, operation.operation_id),
         )
 
     def _note(self, operation: Operation, event: str, content: dict[str, Any]) -> Operation:

@@ -18,6 +18,7 @@ from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import AccountId, InstructionId, OrderId
+from positions_mcp.domain.operation.growth import added
 from positions_mcp.domain.operation.plan import Frozen, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
@@ -183,6 +184,12 @@ class Decision(Frozen):
     """The call that an elicited yes belongs to; no other may use it."""
     signature: str | None = None
     """Ed25519 in hexadecimal, present where it came from the passphrase."""
+    note: str = added("0.2.0", default="")
+    """What the person wrote to who asked. Cleaned; to be quoted as data."""
+    origin: str = added("0.2.0", default="")
+    """Where the decision was made: the desk's address, or the terminal."""
+    of_preview: bool = added("0.2.0", default=False)
+    """Whether nobody had asked to send it yet: the call that asks then sends it, and no other."""
 
     @model_validator(mode="after")
     def _a_desk_yes_is_signed(self) -> Self:

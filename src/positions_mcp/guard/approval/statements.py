@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from positions_mcp.domain.errors import InvalidInput, Refused
@@ -18,6 +18,7 @@ from positions_mcp.domain.operation.plan import Frozen, Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.endorsement import endorsed, verifies
+from positions_mcp.ports import Clock
 
 SHORTEST_PASSPHRASE = 12
 
@@ -64,11 +65,20 @@ def new_approver(
     )
 
 
+class WrongPassphrase(Refused):
+    """It is not the approver's. Nothing was decided."""
+
+
 def sign(
-    approver: Approver, passphrase: str, plan: Plan, *, channel: Channel, now: datetime, until: datetime
+    approver: Approver, passphrase: str, plan: Plan, *, channel: Channel, clock: Clock, lifetime: timedelta | None
 ) -> Decision:
-    """A signed yes to one plan. Raises Refused where the passphrase is wrong."""
-    signature = _sign(approver, passphrase, _statement(plan, until))
+    """A signed yes to one plan, good for `lifetime`, or without one as long as the plan. Raises WrongPassphrase.
+
+    The time is taken once the key is derived, which is slow on purpose.
+    """
+    key = _private(approver, passphrase)
+    now = clock.now()
+    until = plan.expires_at if lifetime is None else now + lifetime
     return Decision(
         operation_id=plan.plan_id,
         digest=plan.digest,
@@ -77,7 +87,7 @@ def sign(
         by=f"approver {approver.fingerprint}",
         decided_at=now,
         expires_at=until,
-        signature=signature,
+        signature=_signature(key, _statement(plan, until)),
     )
 
 
@@ -115,16 +125,20 @@ def _statement(plan: Plan, until: datetime) -> bytes:
 
 
 def _sign(approver: Approver, passphrase: str, statement: bytes) -> str:
+    return _signature(_private(approver, passphrase), statement)
+
+
+def _signature(seed: bytes, statement: bytes) -> str:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    return Ed25519PrivateKey.from_private_bytes(_private(approver, passphrase)).sign(statement).hex()
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(statement).hex()
 
 
 def _private(approver: Approver, passphrase: str) -> bytes:
     cost = Hardness(approver.scrypt_n, approver.scrypt_r, approver.scrypt_p)
     seed = _seed(passphrase, bytes.fromhex(approver.salt), cost)
     if not secrets.compare_digest(_public_key(seed), approver.public_key):
-        raise Refused("The passphrase is not the approver's.", hint="Nothing was decided.")
+        raise WrongPassphrase("The passphrase is not the approver's.", hint="Nothing was decided.")
     return seed
 
 

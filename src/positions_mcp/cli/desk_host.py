@@ -1,0 +1,66 @@
+"""The supervisor's page beside a server: opened when a plan first needs it, and shared by the servers of a store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+import anyio
+from anyio.abc import TaskGroup
+
+from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.operation.servers import desk_of
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+
+_log = logging.getLogger(__name__)
+
+
+def desk_origins(port: int) -> Collection[str]:
+    """The addresses of a page on this machine; the first is the one to use, because passkeys work there."""
+    return [f"http://localhost:{port}", f"http://127.0.0.1:{port}", f"http://[::1]:{port}"]
+
+
+class DeskHost:
+    """Implements `guard.dependencies.DeskAddress`. The page lives in a task of the server's own."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._opening = anyio.Lock()
+        self._deps: Dependencies | None = None
+        self._tasks: TaskGroup | None = None
+        self._url: str | None = None
+
+    def attach(self, deps: Dependencies, tasks: TaskGroup) -> None:
+        """What the page will be built of, and where it will run."""
+        self._deps, self._tasks = deps, tasks
+
+    @property
+    def own_url(self) -> str | None:
+        """The address of the page that this process serves; None while it serves none."""
+        return self._url
+
+    async def open(self) -> str | None:
+        """The address of a page on this store, opened here if there is none; None where it cannot be."""
+        if self._deps is None or self._tasks is None:
+            return None
+        async with self._opening:
+            if self._url is not None:
+                return self._url
+            try:
+                if found := desk_of(await in_thread(self._deps.store.servers, self._deps.clock.now())):
+                    return found
+                self._url = await self._tasks.start(self._serve, self._deps)
+            except (PositionsError, OSError) as error:
+                _log.warning("the supervisor's page cannot be opened: %s", error)
+            return self._url
+
+    async def _serve(self, deps: Dependencies, *, task_status: anyio.abc.TaskStatus[str]) -> None:
+        from positions_mcp.cli.desk_server import desk_sockets, serve_page
+        from positions_mcp.desk.app import desk_app
+        from positions_mcp.desk.service import Desk
+
+        with desk_sockets(self._port) as (sockets, port):
+            origins = desk_origins(port)
+            task_status.started(next(iter(origins)))
+            await serve_page(desk_app(Desk(deps), origins=origins), sockets)

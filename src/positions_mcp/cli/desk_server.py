@@ -1,0 +1,85 @@
+"""The supervisor's page, listening on this machine: alone for `positions-mcp desk`, or beside a server."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from positions_mcp.domain.errors import ConfigurationError
+
+DEFAULT_PORT = 8421
+_MOST_TRIED = 20
+_SECONDS_TO_END = 1
+
+
+@contextmanager
+def desk_sockets(port: int) -> Iterator[tuple[Sequence[socket.socket], int]]:
+    """Sockets on this machine's own interfaces, at `port` or the next one that is free. Port 0 takes any.
+
+    Both IPv4 and IPv6 are taken, where there is IPv6: `localhost` means either, and nobody else may answer for it.
+
+    Raises:
+        ConfigurationError: twenty ports are taken.
+    """
+    for candidate in [port] if port == 0 else range(port, port + _MOST_TRIED):
+        with ExitStack() as stack:
+            try:
+                sockets = _bound(stack, candidate)
+            except OSError:
+                continue
+            yield sockets, sockets[0].getsockname()[1]
+            return
+    raise ConfigurationError(f"Ports {port} to {port + _MOST_TRIED - 1} are in use.", hint="Name another with --port.")
+
+
+async def serve_page(app: Starlette, sockets: Sequence[socket.socket]) -> None:
+    """Serve until cancelled."""
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SECONDS_TO_END,
+    )
+    await _Quiet(config).serve(sockets=list(sockets))
+
+
+class _Quiet(uvicorn.Server):
+    """Leaves signals to the command that runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _bound(stack: ExitStack, port: int) -> list[socket.socket]:
+    first = _listener(stack, socket.AF_INET, "127.0.0.1", port)
+    taken = first.getsockname()[1]
+    if not socket.has_ipv6:
+        return [first]
+    try:
+        return [first, _listener(stack, socket.AF_INET6, "::1", taken)]
+    except OSError as error:
+        if error.errno in _NO_IPV6:
+            return [first]
+        raise
+
+
+def _listener(stack: ExitStack, family: int, host: str, port: int) -> socket.socket:
+    # The protocol is named so that small answers are sent at once: asyncio sets TCP_NODELAY only where it is.
+    listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
+
+
+_NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+"""This machine has no IPv6 loopback."""

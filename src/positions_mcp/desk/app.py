@@ -1,0 +1,90 @@
+"""The desk as a Starlette application."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import anyio
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from positions_mcp.desk.events import Changes
+from positions_mcp.desk.protection import Protection
+from positions_mcp.desk.routes import Routes
+from positions_mcp.desk.service import Desk
+from positions_mcp.desk.sessions import Sessions
+
+_STATIC = {
+    "desk.js": "text/javascript",
+    "dom.js": "text/javascript",
+    "requests.js": "text/javascript",
+    "views.js": "text/javascript",
+    "desk.css": "text/css",
+}
+_PAGES = ("/", "/op/{operation_id}", "/history", "/book", "/book/{account}", "/state")
+
+
+def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
+    """The application. `origins` are the addresses it answers at, the first of them the one to use."""
+    changes = Changes(desk.newest, anyio.sleep)
+    port = urlsplit(next(iter(origins))).port or 0
+    routes = Routes(desk, Sessions(desk.clock), changes, cookie=f"positions_desk_{port}")
+    inside = routes.signed_in
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(changes.run)
+            yield
+            tasks.cancel_scope.cancel()
+
+    operation = "/api/operations/{operation_id}"
+    return Starlette(
+        routes=[
+            *(Route(path, _page, methods=["GET"]) for path in _PAGES),
+            *(Route(f"/static/{name}", _static(name), methods=["GET"]) for name in _STATIC),
+            Route("/api/door", routes.door, methods=["GET"]),
+            Route("/api/session", routes.sign_in, methods=["POST"]),
+            Route("/api/session", inside(routes.sign_out), methods=["DELETE"]),
+            Route("/api/queue", inside(routes.queue), methods=["GET"]),
+            Route("/api/events", inside(routes.events), methods=["GET"]),
+            Route("/api/operations", inside(routes.history), methods=["GET"]),
+            Route(operation, inside(routes.story), methods=["GET"]),
+            Route(f"{operation}/share.svg", inside(routes.picture_of_share), methods=["GET"]),
+            Route(f"{operation}/approve", inside(routes.approve), methods=["POST"]),
+            Route(f"{operation}/reject", inside(routes.reject), methods=["POST"]),
+            Route(f"{operation}/settle", inside(routes.settle), methods=["POST"]),
+            Route("/api/accounts/{account}/book", inside(routes.book), methods=["GET"]),
+            Route("/api/accounts/{account}/book.svg", inside(routes.picture_of_book), methods=["GET"]),
+            Route("/api/state", inside(routes.state), methods=["GET"]),
+            Route("/api/halt", inside(routes.halt), methods=["POST"]),
+            Route("/api/resume", inside(routes.resume), methods=["POST"]),
+        ],
+        middleware=[Middleware(Protection, origins=origins)],
+        lifespan=lifespan,
+    )
+
+
+async def _page(request: Request) -> Response:
+    """Every page is the same shell without any data: what it shows is asked for once somebody is signed in."""
+    del request
+    return Response(_read("index.html"), media_type="text/html")
+
+
+def _static(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        del request
+        return Response(_read(name), media_type=_STATIC[name])
+
+    return serve
+
+
+def _read(name: str) -> bytes:
+    return importlib.resources.files("positions_mcp.desk").joinpath("static", name).read_bytes()

@@ -1,0 +1,214 @@
+"""What the page shows, read from the store and the account as they are now. Shapes are JSON, for `static/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.errors import InvalidInput, UpstreamError
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.text import quoted
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.overview import overview
+from positions_mcp.guard.reports import report
+from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.ports import Clock
+
+_MOST_SHOWN = 500
+_MOST_ENTRIES = 200
+_FIRST_ORDERS = 3
+
+
+class Desk:
+    """What the page is built of. It decides the operations of either mode; it reads the accounts of its own."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._supervisors = {mode: Supervisor(replace(deps, mode=mode)) for mode in Mode}
+
+    @property
+    def mode(self) -> Mode:
+        """The mode of the accounts it reads."""
+        return self._deps.mode
+
+    @property
+    def clock(self) -> Clock:
+        """Real time: what plans expire by."""
+        return self._deps.clock
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Who signs in, halts and resumes: that is the same in both modes."""
+        return self._supervisors[self.mode]
+
+    def supervisor_of(self, operation: Operation) -> Supervisor:
+        """Who decides an operation, by its mode."""
+        return self._supervisors[operation.plan.mode]
+
+    def words_of(self, operation: Operation) -> Sequence[str]:
+        """The lines of the question."""
+        return self.supervisor_of(operation).words(operation).split("\n")
+
+    async def operation(self, operation_id: str) -> Operation:
+        """A stored operation. Raises InvalidInput where there is none."""
+        found = await in_thread(self._deps.store.operation, operation_id)
+        if found is None:
+            raise InvalidInput(f"There is no operation {quoted(operation_id, 40)}.")
+        return found
+
+    async def queue(self) -> dict[str, Any]:
+        """What waits for a person, nearest expiry first, and what is on its way."""
+        now = self._deps.clock.now()
+        waiting = await in_thread(self._deps.store.in_stages, (Stage.PLANNED, Stage.AWAITING_APPROVAL), _MOST_SHOWN)
+        moving = await in_thread(self._deps.store.in_stages, (Stage.APPROVED, Stage.CLAIMED), _MOST_SHOWN)
+        open_ones = sorted((o for o in waiting if not o.plan.is_expired(now)), key=lambda o: o.plan.expires_at)
+        return {
+            "now": now.isoformat(),
+            "waiting": [self.in_brief(operation, now) for operation in open_ones],
+            "moving": [self.in_brief(operation, now) for operation in moving],
+            "halt": _halt(await in_thread(self._deps.store.halt)),
+        }
+
+    def in_brief(self, operation: Operation, now: datetime) -> dict[str, Any]:
+        """One line of the queue or the history."""
+        plan = operation.plan
+        question = self.words_of(operation)
+        said = report(operation, now)
+        return {
+            "id": operation.operation_id,
+            "mode": plan.mode.shown,
+            "account": str(plan.account_id),
+            "kind": plan.kind.value,
+            "state": said.state.value,
+            "asked": operation.stage is Stage.AWAITING_APPROVAL,
+            "caller": plan.caller,
+            "heading": question[0].partition(": ")[2] or question[0],
+            "orders": question[1 : 1 + min(_FIRST_ORDERS, len(plan.targets))],
+            "more": max(len(plan.targets) - _FIRST_ORDERS, 0),
+            "symbols": [target.symbol for target in plan.targets[:_FIRST_ORDERS]],
+            "notional": f"{plan.measure:,f}",
+            "headline": said.headline,
+            "created_at": plan.created_at.isoformat(),
+            "expires_at": plan.expires_at.isoformat(),
+            "updated_at": operation.updated_at.isoformat(),
+            "in_doubt": any(row.is_in_doubt for row in operation.rows),
+        }
+
+    async def story(self, operation_id: str) -> dict[str, Any]:
+        """One operation whole: what is asked, what became of each row, what was decided, and its journal."""
+        operation = await self.operation(operation_id)
+        now = self._deps.clock.now()
+        plan, said = operation.plan, report(operation, now)
+        entries = await in_thread(self._deps.store.journal, operation_id, limit=_MOST_ENTRIES)
+        return self.in_brief(operation, now) | {
+            "now": now.isoformat(),
+            "digest": plan.digest,
+            "sender_alive": any(server.can_send(plan) for server in await in_thread(self._deps.store.servers, now)),
+            "question": self.words_of(operation),
+            "warnings": list(plan.warnings),
+            "can_decide": operation.stage.is_open and not plan.is_expired(now) and not plan.flatten,
+            "approved_until": operation.decision.expires_at.isoformat() if operation.decision else None,
+            "stage": operation.stage.value,
+            "reason": said.reason,
+            "decision": said.decision,
+            "next_step": said.next_step,
+            "alarms": list(said.alarms),
+            "rows": [row.model_dump(mode="json") for row in said.rows],
+            "doubtful": [
+                target.symbol for target, row in zip(plan.targets, operation.rows, strict=True) if row.is_in_doubt
+            ],
+            "journal": [
+                {
+                    "sequence": entry.sequence,
+                    "at": entry.at.isoformat(),
+                    "event": entry.event,
+                    "content": entry.content,
+                    "hash": entry.hash,
+                }
+                for entry in entries
+            ],
+        }
+
+    async def history(self, *, state: str = "", account: str = "", limit: int = 100) -> dict[str, Any]:
+        """Operations, what is in doubt first, then newest first."""
+        now = self._deps.clock.now()
+        found = await in_thread(self._deps.store.operations, limit=_MOST_SHOWN)
+        briefs = [self.in_brief(operation, now) for operation in found]
+        kept = [b for b in briefs if state in ("", b["state"]) and account in ("", b["account"])]
+        kept.sort(key=lambda brief: not brief["in_doubt"])
+        return {"now": now.isoformat(), "operations": kept[:limit], "more": max(len(kept) - limit, 0)}
+
+    async def book(self, account: AccountId) -> Book | None:
+        """The account as it is now; None where it cannot be read."""
+        try:
+            return await self._deps.positions.read_book(account)
+        except UpstreamError:
+            return None
+
+    async def state(self) -> dict[str, Any]:
+        """Limits and what is used of them, the halt, the store and the head of its journal."""
+        status = await in_thread(overview, self._deps)
+        last = await in_thread(self._deps.store.journal, limit=1)
+        policy = status.policy
+        return {
+            "now": self._deps.clock.now().isoformat(),
+            "mode": self.mode.shown,
+            "halt": _halt(status.halt),
+            "approver": status.approver_set,
+            "trading": policy.trading_enabled,
+            "limits": {
+                "per operation": _limit(policy.max_notional),
+                "per day": _limit(policy.max_daily_notional),
+                "targets per operation": _limit(policy.max_positions),
+            },
+            "accounts": [
+                {
+                    "account": str(use.account_id),
+                    "used_today": f"{use.used_today:,f}",
+                    "in_doubt": list(use.in_doubt),
+                    "following": list(use.following),
+                }
+                for use in status.use
+            ],
+            "servers": [
+                {
+                    "process": server.process,
+                    "mode": server.mode.shown,
+                    "accounts": [str(account) for account in server.accounts],
+                    "sends": server.sends,
+                }
+                for server in await in_thread(self._deps.store.servers, self._deps.clock.now())
+            ],
+            "store": {"writable": status.store.writable, "reason": status.store.reason, "place": status.store.place},
+            "journal": {"entries": last[-1].sequence, "head": last[-1].hash} if last else None,
+        }
+
+    async def newest(self) -> int:
+        """The number of the latest change of the store."""
+        last = await in_thread(self._deps.store.journal, limit=1)
+        return last[-1].sequence if last else 0
+
+
+def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:
+    """Dollars of the plan's targets and of the whole book, each as absolute market value."""
+    planned = {target.instrument_id for target in operation.plan.targets}
+    values = {p.instrument_id: abs(p.value) for p in book.positions if p.value is not None}
+    part = exact_sum(value for key, value in values.items() if key in planned)
+    return part, exact_sum(values.values())
+
+
+def _halt(halt: Any) -> dict[str, str] | None:
+    return None if halt is None else {"reason": halt.reason, "by": halt.by, "at": halt.at.isoformat()}
+
+
+def _limit(value: object) -> str | None:
+    return None if value is None else f"{value:,}"

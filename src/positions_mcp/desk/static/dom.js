@@ -1,0 +1,39 @@
+// Elements from data. Text is only ever set as text: nothing that comes from outside is read as markup.
+
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "class") element.className = value;
+    else if (value === true) element.setAttribute(name, "");
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+// Text of the broker, an agent or a host: isolated, so that its direction cannot spill over.
+export const foreign = (text) => h("bdi", {}, String(text ?? ""));
+
+const CLOCK = new Intl.DateTimeFormat("en-US", {
+  timeZone: "America/New_York", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const DAY = new Intl.DateTimeFormat("en-CA", { timeZone: "America/New_York" });
+
+export function instant(iso) {
+  const at = new Date(iso);
+  const today = DAY.format(at) === DAY.format(new Date()) ? "" : `${DAY.format(at)} `;
+  return h("time", { datetime: iso, title: iso }, `${today}${CLOCK.format(at)} New York`);
+}
+
+export const countdown = (iso) => h("span", { class: "countdown", "data-until": iso });
+
+export function tick(offset) {
+  for (const element of document.querySelectorAll("[data-until]")) {
+    const left = Math.round((new Date(element.dataset.until) - (Date.now() + offset)) / 1000);
+    const text = left <= 0 ? "expired" : `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")} left`;
+    if (element.textContent !== text) element.textContent = text;
+    element.classList.toggle("soon", left <= 60);
+  }
+}

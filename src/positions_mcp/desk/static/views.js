@@ -1,0 +1,138 @@
+// What each page shows. Data are drawn anew at every change; forms are made once and stay as they are typed.
+
+import { countdown, foreign, h, instant } from "./dom.js";
+import { picture } from "./requests.js";
+
+const STATE_WORDS = {
+  PLANNED: "PREVIEWED – NOT ASKED FOR YET",
+  AWAITING_APPROVAL: "WAITS FOR A DECISION",
+  APPROVED: "APPROVED – NOT SENT",
+};
+
+export const stateWords = (state) => STATE_WORDS[state] ?? state;
+
+const mark = (mode) => h("strong", { class: `mark ${mode.toLowerCase()}` }, mode === "LIVE" ? "LIVE · REAL MONEY" : "PAPER");
+
+function card(plan, selected) {
+  return h("li", { class: selected ? "plan selected" : "plan", "data-id": plan.id },
+    h("a", { href: `/op/${plan.id}`, "aria-current": selected ? "true" : null },
+      mark(plan.mode), " ", h("span", { class: "heading" }, "account ", plan.account, ": ", foreign(plan.heading))),
+    h("p", { class: "orders" }, plan.orders.map((order) => h("span", { class: "order" }, foreign(order))),
+      plan.more ? h("span", { class: "order" }, `and ${plan.more} more`) : null),
+    h("p", { class: "facts" },
+      h("span", {}, stateWords(plan.state)), h("span", {}, `notional $${plan.notional}`),
+      h("span", {}, "asked for by ", foreign(plan.caller)), countdown(plan.expires_at)));
+}
+
+export function queue(data, selected) {
+  const list = (plans) => h("ul", { class: "plans" }, plans.map((plan) => card(plan, plan.id === selected)));
+  return [
+    h("h1", {}, `Waiting for you: ${data.waiting.length}`),
+    data.waiting.length ? list(data.waiting) : h("p", {}, "Nothing waits. New plans appear here by themselves."),
+    data.moving.length ? h("h2", {}, "Approved and on the way") : null,
+    data.moving.length ? list(data.moving) : null,
+  ];
+}
+
+export function story(plan) {
+  return [
+    h("h1", {}, mark(plan.mode), " account ", plan.account, ": ", foreign(plan.heading)),
+    h("p", { class: "state" }, h("strong", {}, stateWords(plan.state)), " ",
+      plan.can_decide ? countdown(plan.expires_at) : null,
+      plan.stage === "APPROVED" && plan.approved_until ? countdown(plan.approved_until) : null),
+    plan.can_decide && !plan.sender_alive
+      ? h("p", { class: "warning" }, "No server that could send this is alive now: an approval would lapse.") : null,
+    plan.alarms.map((alarm) => h("p", { class: "warning" }, foreign(alarm))),
+    plan.warnings.map((warning) => h("p", { class: "warning" }, "Warning: ", foreign(warning))),
+    h("section", { "aria-label": "What is asked" },
+      h("ol", { class: "question" }, plan.question
+        .filter((line) => !line.startsWith("Warning: "))
+        .map((line) => h("li", {}, foreign(line))))),
+    outcome(plan),
+    h("p", {}, foreign(plan.next_step)),
+    plan.reason ? h("p", {}, "Reason: ", foreign(plan.reason)) : null,
+    plan.decision ? h("p", {}, "Decision: ", foreign(plan.decision)) : null,
+    journal(plan),
+  ];
+}
+
+function outcome(plan) {
+  const touched = plan.rows.some((row) => row.state !== "NOT_SENT" || row.detail);
+  if (!touched) return null;
+  const head = ["Target", "Planned", "State", "Left", "What happened"];
+  const rows = plan.rows.map((row) => h("tr", {},
+    h("th", { scope: "row" }, foreign(row.symbol)), h("td", {}, foreign(row.planned)), h("td", {}, row.state),
+    h("td", { class: "number" }, row.residual ?? "not read"),
+    h("td", {}, foreign([row.detail, ...row.orders.map(inWords), row.resolution].filter(Boolean).join("; ")))));
+  return table("What became of each target", head, rows);
+}
+
+const inWords = (order) => `order ${order.order_id}: ${order.status}, filled ${order.filled ?? "?"} of ${order.quantity ?? "?"}`;
+
+function journal(plan) {
+  const rows = plan.journal.map((entry) => h("tr", {},
+    h("td", { class: "number" }, String(entry.sequence)), h("td", {}, instant(entry.at)), h("td", {}, entry.event),
+    h("td", { class: "hash" }, foreign(JSON.stringify(entry.content)))));
+  return h("details", {}, h("summary", {}, `Journal: ${plan.journal.length} entries`),
+    table("Journal entries", ["Entry", "At", "Event", "Content"], rows));
+}
+
+export function history(data) {
+  const rows = data.operations.map((plan) => h("tr", { class: plan.in_doubt ? "doubt" : null },
+    h("td", {}, h("a", { href: `/op/${plan.id}` }, plan.id)), h("td", {}, mark(plan.mode), " ", plan.account),
+    h("td", {}, foreign(plan.heading)), h("td", {}, plan.in_doubt ? "IN DOUBT: settle it" : stateWords(plan.state)),
+    h("td", { class: "number" }, `$${plan.notional}`), h("td", {}, instant(plan.updated_at))));
+  return [
+    h("h1", {}, "History"),
+    rows.length ? table("Operations, those in doubt first", ["Plan", "Account", "What", "State", "Notional", "At"], rows)
+      : h("p", {}, "No operation yet."),
+    data.more ? h("p", {}, `${data.more} more are not shown.`) : null,
+  ];
+}
+
+export function state(data) {
+  const limits = Object.entries(data.limits).map(([name, value]) => h("li", {}, `${name}: ${value ?? "no limit"}`));
+  return [
+    h("h1", {}, "State"),
+    h("p", {}, data.trading ? "Trading is enabled." : "Trading is not enabled: this server only reads."),
+    h("h2", {}, "Limits"), h("ul", {}, limits),
+    table("Accounts", ["Account", "Notional used today", "In doubt", "Submitted, not closed"], data.accounts.map((use) =>
+      h("tr", {}, h("th", { scope: "row" }, use.account), h("td", { class: "number" }, `$${use.used_today}`),
+        h("td", {}, links(use.in_doubt)), h("td", {}, links(use.following))))),
+    h("h2", {}, "Servers on this store"),
+    data.servers.length ? h("ul", {}, data.servers.map((server) => h("li", {}, foreign(server.process),
+      ` ${server.mode}, accounts ${server.accounts.join(", ")}: ${server.sends ? "sends what is approved" : "only reads"}`)))
+      : h("p", {}, "None is known to be alive: nothing that is approved would be sent."),
+    h("h2", {}, "Store"),
+    h("p", {}, data.store.writable ? "It can be written." : h("strong", {}, "It cannot be written: ", foreign(data.store.reason))),
+    data.journal ? h("p", { class: "hash" }, `Journal: ${data.journal.entries} entries, head ${data.journal.head}`) : null,
+  ];
+}
+
+const links = (ids) => (ids.length ? ids.flatMap((id) => [h("a", { href: `/op/${id}` }, id), " "]) : "none");
+
+export function book(account, data) {
+  if (!data.readable) return [h("h1", {}, `Account ${account}`), h("p", {}, "The account cannot be read now.")];
+  const rows = data.positions.map((row) => h("tr", {}, h("th", { scope: "row" }, foreign(row.symbol)),
+    h("td", { class: "number" }, row.quantity), h("td", { class: "number" }, row.value ?? "not known"),
+    h("td", { class: "number" }, row.pnl ?? "not known")));
+  return [
+    h("h1", {}, `Account ${account}`),
+    h("p", {}, "Read at ", instant(data.as_of), data.complete ? null : h("strong", {}, " The listing is incomplete.")),
+    table("Positions, largest first", ["Symbol", "Quantity", "Market value", "Unrealised P&L"], rows),
+  ];
+}
+
+export async function drawn(path, description) {
+  try {
+    return h("figure", {}, h("img", { src: await picture(path), alt: description }));
+  } catch {
+    return h("p", {}, `${description}: not available now.`);
+  }
+}
+
+function table(caption, head, rows) {
+  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
+    h("table", {}, h("caption", {}, caption),
+      h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows)));
+}

@@ -1,0 +1,124 @@
+"""Sends what was approved at the desk, whether or not a call still waits for it (G-19).
+
+Every server of a store watches the journal's end and tries; the store lets one of them claim an operation, once. A
+yes that a form in a client gave belongs to its call, and a preview's to the call that asks for it: neither leaves here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import anyio
+
+from positions_mcp.domain.errors import PositionsError, StoreUnavailable
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.servers import Server
+from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+
+POLL_S = 0.15
+_STORE_PAUSE_S = 2.0
+SAID_EVERY = timedelta(seconds=10)
+ALIVE_FOR = timedelta(seconds=30)
+_MOST_AT_ONCE = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Send(Protocol):
+    """Sends one operation that the desk approved, for who asked for it."""
+
+    def __call__(self, operation_id: str, *, caller: str) -> Awaitable[object]:
+        """Raises PositionsError where it is not sent, or another server has it."""
+        ...
+
+
+class Dispatcher:
+    """One for a server. It reads a store only once something may be waiting there."""
+
+    def __init__(self, deps: Dependencies, send: Send) -> None:
+        self._deps = deps
+        self._send = send
+        self._needed = anyio.Event()
+        self._seen = -1
+        self._said_at = datetime.min.replace(tzinfo=UTC)
+        self._said_url: str | None = None
+
+    def wake(self) -> None:
+        """From now on something may be approved."""
+        self._needed.set()
+
+    async def run(self, *, idle_start: Callable[[], Awaitable[None]]) -> None:
+        """Look and send until cancelled. Begins when it is woken, or `idle_start` has passed."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._wake_after, idle_start)
+            await self._needed.wait()
+            tasks.cancel_scope.cancel()
+        async with anyio.create_task_group() as tasks:
+            while True:
+                try:
+                    await self._say_alive()
+                    for operation in await self._approved():
+                        tasks.start_soon(self._send_one, operation)
+                except StoreUnavailable as error:
+                    _log.debug("nothing is looked for: %s", error.message)
+                    await self._deps.sleep(_STORE_PAUSE_S)
+                await self._deps.sleep(POLL_S)
+
+    async def _say_alive(self) -> None:
+        """Say now and then that this server sends for its accounts, and where its page is."""
+        now, desk = self._deps.clock.now(), self._deps.desk
+        url = desk.own_url if desk is not None else None
+        if now < self._said_at + SAID_EVERY and url == self._said_url:
+            return
+        deps = self._deps
+        server = Server(
+            process=deps.process,
+            mode=deps.mode,
+            accounts=tuple(sorted(deps.policy.accounts)),
+            sends=deps.policy.trading_enabled,
+            desk_url=url,
+            until=now + ALIVE_FOR,
+        )
+        await in_thread(deps.store.announce, server, now)
+        self._said_at, self._said_url = now, url
+
+    async def _wake_after(self, idle_start: Callable[[], Awaitable[None]]) -> None:
+        await idle_start()
+        self.wake()
+
+    async def _approved(self) -> tuple[Operation, ...]:
+        """What was approved since it was last looked for: of this mode, and of accounts that may be used here."""
+        last = await in_thread(self._deps.store.journal, limit=1)
+        newest = last[-1].sequence if last else 0
+        if newest == self._seen:
+            return ()
+        found = await in_thread(self._deps.store.in_stages, (Stage.APPROVED,), _MOST_AT_ONCE)
+        self._seen = newest
+        return tuple(operation for operation in found if self._is_ours(operation))
+
+    def _is_ours(self, operation: Operation) -> bool:
+        plan, decision = operation.plan, operation.decision
+        return (
+            decision is not None
+            and decision.channel is Channel.DESK
+            and not decision.of_preview
+            and not plan.flatten
+            and plan.mode is self._deps.mode
+            and plan.account_id in self._deps.policy.accounts
+            and operation.state(self._deps.clock.now()) is OperationState.APPROVED
+        )
+
+    async def _send_one(self, operation: Operation) -> None:
+        try:
+            await self._send(operation.operation_id, caller=operation.plan.caller)
+        except PositionsError as error:
+            # Another server has it, or it may not be sent now: the record says which.
+            _log.info("%s is not sent by this server: %s", operation.operation_id, error.message)
+        except Exception:
+            _log.exception("sending %s failed", operation.operation_id)

@@ -1,0 +1,28 @@
+"""Which servers are alive on the store: outside the journal, because nothing is decided by it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from positions_mcp.domain.operation.servers import Server
+from positions_mcp.store.schema import as_text, servers
+
+
+def announce(connection: Connection, server: Server, now: datetime) -> None:
+    """Note that a server is alive until it says; those whose time is over are forgotten."""
+    connection.execute(delete(servers).where((servers.c.process == server.process) | (servers.c.until < as_text(now))))
+    content = server.model_dump_json()
+    connection.execute(insert(servers).values(process=server.process, until=as_text(server.until), content=content))
+
+
+def alive(connection: Connection, now: datetime) -> tuple[Server, ...]:
+    """The servers that are alive, the one that will be for longest first."""
+    wanted = select(servers.c.content).where(servers.c.until >= as_text(now)).order_by(servers.c.until.desc())
+    return tuple(Server.model_validate_json(content) for content in connection.execute(wanted).scalars())
+
+
+def withdraw(connection: Connection, process: str) -> None:
+    """Forget a server that ends."""
+    connection.execute(delete(servers).where(servers.c.process == process))
