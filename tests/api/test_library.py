@@ -31,7 +31,7 @@ from positions_mcp.api import (
 )
 from positions_mcp.domain import enums, errors
 
-ROW = InstructionRequest(instrument_id=CALL, instruction_type=InstructionType.EXERCISE, quantity=1)  # type: ignore[arg-type]
+ROW = InstructionRequest(instrument_id=CALL, instruction_type=InstructionType.EXERCISE, quantity=1)
 
 
 def test_everything_a_caller_names_is_exported():

@@ -7,13 +7,16 @@ DELETE `/positions`, which closes the whole account.
 from __future__ import annotations
 
 import re
-from typing import Annotated, NewType
+from typing import TYPE_CHECKING, Annotated, NewType
 
 from pydantic import StringConstraints
 
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 
-LowerCase = Annotated[str, StringConstraints(to_lower=True)]
+if TYPE_CHECKING:
+    LowerCase = str  # a type made of an annotated one is none that every type checker knows
+else:
+    LowerCase = Annotated[str, StringConstraints(to_lower=True)]
 """The text of an id. Records make it lower case when they are read, so that every spelling of a UUID compares equal."""
 
 AccountId = NewType("AccountId", int)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -98,3 +98,14 @@ class InstructionRequest(BaseModel):
     instruction_type: InstructionType
     quantity: int
     instruction_id: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            instrument_id: str,
+            instruction_type: InstructionType | str,
+            quantity: int,
+            instruction_id: str | None = None,
+        ) -> None: ...
