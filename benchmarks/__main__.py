@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from time import monotonic
 
-from benchmarks import machine, peer, speed, start, tokens
+from benchmarks import client, machine, peer, speed, start, tokens
 from benchmarks.processes import HERE
 from benchmarks.report import Finding, markdown_table, text_table
 
@@ -18,6 +18,7 @@ _PARTS: dict[str, Callable[[Path], Iterator[Finding]]] = {
     "page": speed.page_findings,
     "books": speed.book_findings,
     "start": start.findings,
+    "client": client.findings,
 }
 
 _TEXT = """\
@@ -50,6 +51,9 @@ Written by `make bench` on {day}. Everything runs on one machine over loopback.
   floor does, which stands in the column of the floor. The 1.2 is this benchmark's own allowance.
 - A load average above the number of processors means that other work took turns with what was measured. The sides of
   a comparison share that, but not equally: an answer that passes through more processes waits more often.
+- The rows of the **client** are the library's own, called from a thread: typed positions of one page and of all pages
+  beside the floor, and one close beside the same request on a new connection. Its import is the time of a Python that
+  imports it less that of one that does nothing.
 - The **peer** is `FastMCP.from_openapi` ({peer}) over the same upstream and its own specification, in an environment of
   its own, and asked in the same way for the same page.
 - **Memory** is the most that was resident in the server's process alone, in 10⁶ bytes.

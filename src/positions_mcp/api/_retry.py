@@ -11,7 +11,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from positions_mcp.api._http import Answer, Failure
 from positions_mcp.domain.errors import InvalidInput
@@ -89,6 +88,8 @@ def seconds(value: object, name: str) -> float:
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     """The seconds a Retry-After header asks for, given as seconds or as an HTTP date; None where it says neither."""
+    from email.utils import parsedate_to_datetime  # slow to import, and rarely needed
+
     text = (value or "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
