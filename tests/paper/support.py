@@ -59,9 +59,9 @@ async def http(exchange: PaperExchange, key: str | None = DEFAULT_KEY) -> AsyncI
 
 
 def by_symbol(answer: httpx.Response) -> dict[str, dict[str, Any]]:
-    """The rows of a listing by their symbol."""
+    """The rows of a listing by their symbol, an option's without spaces."""
     assert answer.status_code == 200, answer.text
-    return {row["symbol"]: row for row in answer.json()["data"]}
+    return {row["symbol"].replace(" ", ""): row for row in answer.json()["data"]}
 
 
 async def delete(client: httpx.AsyncClient, path: str, **body: object) -> httpx.Response:

@@ -28,8 +28,8 @@ def enveloped(answer: httpx.Response, status: int) -> str:
     return str(body["error"]["message"])
 
 
-@pytest.mark.parametrize(("contract", "said"), [("seed", flat), ("current", enveloped)])
-async def test_errors_are_flat_in_the_seed_and_enveloped_in_the_current_dialect(opened: Opening, contract, said):
+@pytest.mark.parametrize(("contract", "said"), [("seed", flat), ("summer", enveloped), ("current", enveloped)])
+async def test_errors_are_flat_in_the_seed_and_enveloped_afterwards(opened: Opening, contract, said):
     exchange = opened("demo", contract=contract)
     async with http(exchange) as client:
         said(await client.get("/v1/nothing"), 404)
@@ -73,13 +73,18 @@ async def test_a_filter_of_orders_that_is_not_allowed_is_400(opened: Opening, qu
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b"null", b"1", b'{"cancel_orders": "yes"}', b'{"cancel_orders": 1}', b"\xff", b'{"a": NaN}']
+    ("body", "status"),
+    [
+        *((body, 400) for body in (b"{", b"\xff", b'{"a": NaN}', b'{"cancel_orders" true}')),
+        *((body, 422) for body in (b"[]", b"1", b"false", b'"null"')),
+        *((b'{"cancel_orders": %s}' % value, 422) for value in (b'"yes"', b"1", b"[]", b'"true"')),
+    ],
 )
 @pytest.mark.parametrize("path", [POSITIONS, f"{POSITIONS}/AAPL"])
-async def test_a_close_with_a_malformed_body_closes_nothing(opened: Opening, path: str, body: bytes):
+async def test_a_close_with_a_malformed_body_closes_nothing(opened: Opening, path: str, body: bytes, status: int):
     exchange = opened("demo")
     async with http(exchange) as client:
-        enveloped(await client.request("DELETE", path, content=body, headers=JSON), 400)
+        enveloped(await client.request("DELETE", path, content=body, headers=JSON), status)
     assert exchange.effect_counts() == {}
 
 
@@ -87,26 +92,28 @@ def one_row(quantity: str = '"1"', kind: str = "EXERCISE", more: str = "") -> st
     return f'[{{"instruction_type": "{kind}", "instrument_id": "{CALL}", "quantity": {quantity}{more}}}]'
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *("{}", "[]", "[1]", "[[]]", "[{}]", "[" * 100_000),
-        '[{"instruction_type": "EXERCISE", "quantity": "1"}]',
-        one_row(kind="SELL"),
-        *(
-            one_row(quantity)
-            for quantity in ("1", "null", '""', '"one"', '"NaN"', '"1_0"', '" 1"', '"+1"', '"٣"', f'"{10**40}"')
-        ),
-        one_row(more=', "client_instruction_id": 7'),
-        *(one_row(exponent) for exponent in ('"1e2"', '"1e999999999"', '"1e-999999999"')),
-        one_row(more=', "client_instruction_id": ""'),
-        one_row(more=', "client_instruction_id": "half of a pair: \\ud83d"'),
-    ],
-)
-async def test_a_batch_with_a_malformed_row_is_refused_whole(opened: Opening, body: str):
+MISSHAPEN = [
+    *("{}", "[1]", "[[]]", "[{}]", "null"),
+    '[{"instruction_type": "EXERCISE", "quantity": "1"}]',
+    one_row(kind="SELL"),
+    *(one_row(quantity) for quantity in ("1", "null", "[]")),
+    one_row(more=', "client_instruction_id": 7'),
+    one_row(more=', "quanttiy": "2"'),
+]
+UNUSABLE = [
+    *("[]", "[" * 100_000, "[{"),
+    *(one_row(text) for text in ('""', '"one"', '"NaN"', '"1_0"', '" 1"', '"+1"', '"٣"', f'"{10**40}"')),
+    *(one_row(exponent) for exponent in ('"1e2"', '"1e999999999"', '"1e-999999999"')),
+    one_row(more=', "client_instruction_id": ""'),
+    one_row(more=', "client_instruction_id": "half of a pair: \\ud83d"'),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), [*((b, 422) for b in MISSHAPEN), *((b, 400) for b in UNUSABLE)])
+async def test_a_batch_with_a_malformed_row_is_refused_whole(opened: Opening, body: str, status: int):
     exchange = opened("demo")
     async with http(exchange) as client:
-        enveloped(await client.post(INSTRUCTIONS, content=body.encode(), headers=JSON), 400)
+        enveloped(await client.post(INSTRUCTIONS, content=body.encode(), headers=JSON), status)
     assert exchange.effect_counts() == {}
 
 

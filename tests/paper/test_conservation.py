@@ -18,11 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from paper.support import CountingIds, SettableClock
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import PaperExchange
+from positions_mcp.paper.bodies import SubmittedRow
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
+from positions_mcp.paper.faults import NO_STRIKES, Fault, Strikes
 from positions_mcp.paper.ledger import Ledger, order_parts
 from positions_mcp.paper.model import InstructionStatus, InstructionType, Order, OrderStatus
-from positions_mcp.paper.requests import SubmittedRow
 from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.paper.writing import Act
 
@@ -142,9 +143,10 @@ class Trading(RuleBasedStateMachine):
 
     def act(self, do: Callable[[Act], object], *, interfered: bool = False) -> None:
         self.requests += 1
+        strikes = Strikes((Fault("close_position", "changed_quantity"),)) if interfered else NO_STRIKES
         try:
             with self.exchange.changing() as moment:
-                do(Act(moment, self.exchange.ids, ACCOUNT, f"request {self.requests}", interfered))
+                do(Act(moment, self.exchange.ids_of(moment.ledger), ACCOUNT, f"request {self.requests}", strikes))
         except Refusal:
             self.refused += 1
 

@@ -183,7 +183,7 @@ async def test_instructions_are_listed_with_the_dialects_key_and_filtered_by_con
         ("desk-0002", "SENT"),
         ("desk-0003", "REJECTED"),
     ]
-    assert [(row["symbol"], row["accepted_quantity"]) for row in one] == [("NVDA 261123P00160000", "1")]
+    assert [(row["symbol"], row["accepted_quantity"]) for row in one] == [("NVDA  261123P00160000", "1")]
     assert rows[2]["rejection_reason"] == "Contrary exercise is not permitted for this account"
     assert missing.status_code == 404
 

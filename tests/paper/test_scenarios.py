@@ -157,7 +157,7 @@ def test_an_unknown_scenario_lists_the_known_ones(tmp_path: Path):
 
 
 def test_an_unknown_contract_or_shape_of_errors_lists_the_known_ones(tmp_path: Path):
-    with pytest.raises(PaperError, match="'next'; there are seed, current"):
+    with pytest.raises(PaperError, match="'next'; there are seed, summer, current, auto"):
         PaperExchange.open(tmp_path, contract="next")  # type: ignore[arg-type]  # what a configuration might say
     with pytest.raises(PaperError, match="'round'; there are flat, enveloped"):
         PaperExchange.open(tmp_path, errors="round")  # type: ignore[arg-type]  # what a configuration might say
@@ -167,7 +167,7 @@ def test_an_unknown_contract_or_shape_of_errors_lists_the_known_ones(tmp_path: P
 def test_an_osi_symbol_is_read_in_any_spacing(spelling: str):
     contract = parse_contract(spelling)
     assert contract is not None
-    assert (contract.compact, contract.spaced) == ("AAPL280121C00195000", "AAPL 280121C00195000")
+    assert (contract.compact, contract.padded) == ("AAPL280121C00195000", "AAPL  280121C00195000")
 
 
 @pytest.mark.parametrize(

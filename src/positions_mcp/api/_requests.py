@@ -19,7 +19,7 @@ from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 from positions_mcp.domain.instruments import parse_option_symbol
 
-Contract = Literal["auto", "seed", "current"]
+Contract = Literal["auto", "seed", "summer", "current"]
 """Which name the caller's key of an instruction is written under: both, `instruction_id`, `client_instruction_id`."""
 
 
@@ -38,6 +38,7 @@ _WORD = re.compile(r"[A-Za-z0-9^$][A-Za-z0-9./_ -]{0,39}", re.ASCII)
 _KEY_NAMES = {
     "auto": ("instruction_id", "client_instruction_id"),
     "seed": ("instruction_id",),
+    "summer": ("instruction_id",),
     "current": ("client_instruction_id",),
 }
 

@@ -38,7 +38,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     serve.add_argument("--host", help="default: this machine only; another one needs a --key of your own")
     serve.add_argument("--key", action="append", help="KEY or KEY:ACCOUNT; may be repeated (default paper.key)")
     serve.add_argument("--scenario", help="a packaged scenario or a .toml file; default: the book's own, or demo")
-    serve.add_argument("--contract", choices=("seed", "current"), default="current", help="dialect of the API")
+    serve.add_argument(
+        "--contract", choices=("seed", "summer", "current", "auto"), default="current", help="contract of the API"
+    )
     serve.add_argument("--errors", choices=("flat", "enveloped"), help="shape of errors; default: the dialect's own")
 
     reset = _command(commands, "reset", "begin the book again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -63,6 +64,8 @@ class PaperApp:
         scope["app"] = (
             self  # the router then raises for unknown routes and methods instead of answering in its own words
         )
+        # A path is divided before its parts are decoded: an encoded slash belongs to a part, and leads nowhere else.
+        scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         scope["paper.request_id"] = request_id = self._exchange.request_id()
         started = False
 
@@ -95,12 +98,12 @@ class PaperApp:
     def _endpoint(self, by_method: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             operation = by_method["GET" if request.method == "HEAD" else request.method]
-            target = request.path_params.get("target", "")
+            target = unquote(request.path_params.get("target", ""))
             if operation == "close_position" and target == "instructions":
                 raise HTTPException(405, headers={"Allow": "GET, POST"})
             access = control.access_of(request, self._exchange)
             named = request.path_params.get("account_id")
-            account = NO_ACCOUNT if named is None else account_number(named)
+            account = NO_ACCOUNT if named is None else account_number(unquote(named))
             body = await _body(request)
             query = Query(request.scope["query_string"])
             call = Call(operation, account, request.scope["paper.request_id"], query, body, target, access=access)
@@ -114,7 +117,7 @@ class PaperApp:
             return
         with self._exchange.reading() as moment:
             if call.account not in moment.ledger.accounts or not call.access.to(call.account):
-                raise Refusal(403, "this API key has no access to the account")
+                raise Refusal(403, "The caller does not have permission to execute the specified operation")
 
 
 async def _body(request: Request) -> bytes:

@@ -241,6 +241,11 @@ class Strikes:
         """The fault of a kind, if it strikes."""
         return next((fault for fault in self.faults if fault.kind == kind), None)
 
+    @property
+    def refusing(self) -> Fault | None:
+        """The `status_NNN` that answers before any effect, if there is one."""
+        return next((fault for fault in self.faults if fault.status and not fault.after_effect), None)
+
     def on(self, kind: str, instrument_id: str) -> Fault | None:
         """The fault of a kind, if it strikes this instrument."""
         fault = self.of(kind)

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from positions_mcp.paper.answers import Answer, error_body, error_response
-from positions_mcp.paper.engine.instructions import Judged, RefusedRow
+from positions_mcp.paper.bodies import SubmittedRow, cancel_orders, submitted_rows
+from positions_mcp.paper.engine.instructions import CLEARING_UNAVAILABLE, NOT_PROCESSED, Judged, RefusedRow
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import NO_STRIKES, Strikes
 from positions_mcp.paper.keys import EVERY_ACCOUNT, Access
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.reading import Reader
-from positions_mcp.paper.requests import Query, cancel_orders, submitted_rows
+from positions_mcp.paper.requests import Query
 from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.views import OrderView
-from positions_mcp.paper.wire import NIL_ID, Row, compact, instruction_row, plain, rejection
+from positions_mcp.paper.wire import (
+    NIL_ID,
+    Row,
+    compact,
+    instruction_row,
+    plain,
+    rejection,
+    shown_symbol,
+    underlying_id,
+)
 from positions_mcp.paper.writing import Act
 
-_CLEARING_DOWN = Refusal(503, "the clearing service is unavailable")
+_CLEARING_DOWN = Refusal(503, CLEARING_UNAVAILABLE)
+_NOTHING: frozenset[str] = frozenset()
 
 
 NO_ACCOUNT = -1
@@ -45,6 +56,14 @@ class Call:
     def struck_by(self, kind: str) -> bool:
         """Whether a fault of this kind strikes it."""
         return self.strikes.of(kind) is not None
+
+
+def fails_inside(call: Call) -> bool:
+    """Whether a `status_500` strikes a submission before any effect: the API answers it row by row."""
+    fault = call.strikes.refusing
+    if fault is None or fault.body is not None:
+        return False
+    return fault.status == 500 and call.operation == "submit_position_instructions"
 
 
 class Handlers:
@@ -78,25 +97,31 @@ class Handlers:
 
     def get_order(self, call: Call) -> Answer:
         """GET one order: 200 with one object."""
+        call.query.only(_NOTHING)
         with self._exchange.reading() as moment:
             shown = OrderView(call.strikes, moment)
             return Answer([self._reader.order(moment.ledger, call.account, call.target, shown.known)], many=False)
 
     def close_positions(self, call: Call) -> Answer:
         """DELETE positions: 200 with one order for each position."""
+        call.query.only(_NOTHING)
         wanted = cancel_orders(call.body)
         with self._acting(call) as act:
             return self._orders(act.close_all(wanted), act.ledger)
 
     def close_position(self, call: Call) -> Answer:
         """DELETE one position: 200 with a list of one order."""
+        call.query.only(_NOTHING)
         wanted = cancel_orders(call.body)
         with self._acting(call) as act:
             return self._orders(act.close(call.target, wanted), act.ledger)
 
     def submit_position_instructions(self, call: Call) -> Answer | Response:
         """POST instructions: 200 if all were taken in, 207 if some were, otherwise the error that fits."""
+        call.query.only(_NOTHING)
         rows = submitted_rows(call.body, self._dialect)
+        if fails_inside(call):
+            return self._failed(rows, call)
         with self._acting(call) as act:
             judged = act.submit(
                 rows,
@@ -104,11 +129,11 @@ class Handlers:
                 clearing_up=not call.struck_by("clearing_down"),
                 unknown_refuses_all=not self._dialect.is_current,
             )
-            texts = [compact(self._judged_row(row, act.ledger, call.account)) for row in judged]
-        return self._batch(judged, texts, call.request_id)
+            return self._batch(judged, act.ledger, call)
 
     def cancel_position_instruction(self, call: Call) -> Answer:
         """DELETE one instruction: 200 with the instruction, CANCEL_REQUESTED."""
+        call.query.only(_NOTHING)
         if call.struck_by("clearing_down"):
             raise _CLEARING_DOWN
         with self._acting(call) as act:
@@ -124,34 +149,39 @@ class Handlers:
     def _orders(self, orders: list[Order], ledger: Ledger) -> Answer:
         return Answer([self._reader.order_text(order, ledger) for order in orders])
 
-    def _batch(self, judged: list[Judged], texts: list[str], request_id: str) -> Answer | Response:
-        refused = [row for row in judged if isinstance(row, RefusedRow)]
+    def _failed(self, rows: Sequence[SubmittedRow], call: Call) -> Answer | Response:
+        failed = [RefusedRow(row, row.key or NIL_ID, "INTERNAL", NOT_PROCESSED, 500) for row in rows]
+        with self._exchange.reading() as moment:
+            return self._batch(failed, moment.ledger, call)
+
+    def _batch(self, judged: Sequence[Judged], ledger: Ledger, call: Call) -> Answer | Response:
+        """The answer to a batch. Its error has the cause of the first refused row; mixed causes are 400."""
+        texts = [compact(self._judged_row(row, ledger, call.account)) for row in judged]
+        refused = [(number, row) for number, row in enumerate(judged) if isinstance(row, RefusedRow)]
         if not refused:
             return Answer(texts)
-        message = f"{len(refused)} of {len(judged)} instructions were rejected"
+        causes = {row.status for _, row in refused}
+        status, message = causes.pop() if len(causes) == 1 else 400, refused[0][1].cause
+        details = [
+            {"row": str(number), "reason": row.reason, "description": row.description} for number, row in refused
+        ]
         if len(refused) < len(judged):
-            return Answer(texts, status=207, error=error_body(207, message))
-        causes = {row.status for row in refused}
-        status = causes.pop() if len(causes) == 1 else 400
-        details = [{"row": str(number), "reason": row.description} for number, row in enumerate(refused)]
-        return error_response(
-            self._dialect, Refusal(status, f"{message}: {refused[0].description}", details), request_id, texts
-        )
+            return Answer(texts, status=207, error=error_body(status, message, details))
+        return error_response(self._dialect, Refusal(status, message, details), call.request_id, texts)
 
     def _judged_row(self, judged: Judged, ledger: Ledger, account: int) -> Row:
         if isinstance(judged, Instruction):
             return instruction_row(judged, ledger, self._dialect)
         instrument = ledger.instrument_by_id(judged.row.instrument_id.lower())
-        contract = instrument.contract if instrument else None
         row: Row = {
             "id": NIL_ID,
             "account_id": account,
-            self._dialect.key_field: judged.key,
+            **dict.fromkeys(self._dialect.key_fields, judged.key),
             "instruction_type": judged.row.instruction_type.value,
             "instrument_id": judged.row.instrument_id,
             "quantity": plain(judged.row.quantity),
-            "status": "REJECTED" if self._dialect.is_current else "ENGINE_REJECTED",
-            "symbol": contract.spaced if contract else instrument.symbol if instrument else "",
+            "status": self._dialect.refused_status,
+            "symbol": shown_symbol(instrument) if instrument else "",
             "accepted_quantity": None,
             "created_at": None,
             "rejection_reason": judged.description,
@@ -159,7 +189,5 @@ class Handlers:
         }
         if self._dialect.is_current:
             row["rejection"] = rejection(judged.reason, judged.description, judged.metadata)
-            row["underlying_instrument_id"] = (
-                ledger.underlying(instrument).instrument_id if instrument and contract else None
-            )
+            row["underlying_instrument_id"] = underlying_id(instrument, ledger) if instrument else None
         return row

@@ -1,13 +1,14 @@
-"""The specification of the paper exchange in each dialect: what it answers, no more and no less."""
+"""The specification of the paper exchange in each contract: what it answers, no more and no less."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from positions_mcp.paper.bodies import MOST_ROWS
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.openapi_schemas import TEXT, TIME, UUID, Schema, components, object_of, or_null
 from positions_mcp.paper.paging import LARGEST_SIZE
-from positions_mcp.paper.requests import MOST_ROWS
+from positions_mcp.paper.requests import IDENTIFIER
 
 _MEANINGS = {
     "400": "Something in the request is not allowed.",
@@ -17,31 +18,32 @@ _MEANINGS = {
     "405": "The resource has other methods.",
     "409": "It is a duplicate, already terminal, or being cancelled.",
     "413": "The body is too large.",
+    "422": "The body is JSON of another shape.",
     "500": "The exchange failed.",
     "503": "Clearing is unavailable.",
 }
 
 
 def specification(dialect: Dialect) -> Schema:
-    """The OpenAPI 3.1 document of a dialect."""
+    """The OpenAPI 3.1 document of a contract."""
     account = "/v1/accounts/{account_id}"
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": f"Paper exchange, {dialect.name} dialect",
+            "title": f"Paper exchange, {dialect.name} contract",
             "version": "1",
             "description": "The positions operations of the Clear Street Trading API, imitated for rehearsal.",
         },
         "paths": {
             f"{account}/positions": {"get": _get_positions(dialect), "delete": _close("close_positions")},
             f"{account}/positions/instructions": {
-                "get": _get_instructions(dialect),
+                "get": _get_instructions(),
                 "post": _submit(dialect),
             },
             f"{account}/positions/instructions/{{instruction_id}}": {"delete": _cancel()},
             f"{account}/positions/{{instrument_id}}": {"delete": _close("close_position")},
-            f"{account}/orders": {"get": _get_orders(dialect)},
-            f"{account}/orders/{{order_id}}": {"get": _get_order()},
+            f"{account}/orders": {"get": _get_orders(dialect), "post": _submit_orders()},
+            f"{account}/orders/{{order_id}}": {"get": _get_order(), "delete": _cancel_order()},
         },
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "<id>.<secret>"}},
@@ -64,10 +66,8 @@ def _get_positions(dialect: Dialect) -> Schema:
     )
 
 
-def _get_instructions(dialect: Dialect) -> Schema:
-    parameters = [_query("instrument_id", {"type": "string", "minLength": 1})]
-    if dialect.is_current:
-        parameters.append(_query("underlying_instrument_id", {"type": "string", "minLength": 1}))
+def _get_instructions() -> Schema:
+    parameters = [_query(name, {"type": "string", "minLength": 1}) for name in _INSTRUCTION_FILTERS]
     return _operation("get_position_instructions", {"200": _list("Instruction")}, "404", "503", parameters=parameters)
 
 
@@ -83,8 +83,7 @@ def _get_orders(dialect: Dialect) -> Schema:
             _query("status", {"type": "string", "pattern": rf"^({statuses})(,({statuses}))*$"}),
             _query("instrument_type", {"type": "string", "enum": list(dialect.instrument_types)}),
             _query("symbol", TEXT),
-            _query("from", TIME),
-            _query("to", TIME),
+            *(_query(name, TIME) for name in ("from", "to", *_UPDATED)),
             *_PAGING,
         ],
     )
@@ -94,11 +93,21 @@ def _get_order() -> Schema:
     return _operation("get_order", {"200": _one("Order")}, "404", parameters=[_path("order_id")])
 
 
+def _submit_orders() -> Schema:
+    """The paper exchange takes no orders: this says so to every request."""
+    return _operation("submit_orders", {}, "405")
+
+
+def _cancel_order() -> Schema:
+    return _operation("cancel_order", {"200": _one("Order")}, "404", "409", parameters=[_path("order_id")])
+
+
 def _close(operation: str) -> Schema:
-    body = {"required": False, "content": _json({"$ref": "#/components/schemas/Close"})}
+    body = {"required": False, "content": _json(or_null({"$ref": "#/components/schemas/Close"}))}
     if operation == "close_positions":
-        return _operation(operation, {"200": _list("Order")}, body=body)
-    return _operation(operation, {"200": _list("Order")}, "404", "405", parameters=[_path("instrument_id")], body=body)
+        return _operation(operation, {"200": _list("Order")}, "422", body=body)
+    parameters = [_path("instrument_id")]
+    return _operation(operation, {"200": _list("Order")}, "404", "405", "422", parameters=parameters, body=body)
 
 
 def _submit(dialect: Dialect) -> Schema:
@@ -110,10 +119,10 @@ def _submit(dialect: Dialect) -> Schema:
     }
     found = {"200": _list("Instruction"), "207": _list("Instruction")}
     body = {"required": True, "content": _json(rows)}
-    operation = _operation("submit_position_instructions", found, "404", "409", "503", body=body)
+    operation = _operation("submit_position_instructions", found, "404", "409", "422", "503", body=body)
     if dialect.errors == "enveloped":
         rejected = {"type": "array", "items": {"$ref": "#/components/schemas/Instruction"}}
-        for status in ("400", "404", "409", "503"):
+        for status in ("400", "404", "409", "500", "503"):
             schema = {
                 "allOf": [{"$ref": "#/components/schemas/Error"}],
                 "properties": {"data": rejected},
@@ -194,10 +203,12 @@ def _path(name: str) -> Schema:
 
 def _ids(name: str, *, uuids: bool = False) -> Schema:
     """Identifiers joined by commas in one value, as the service reads them."""
-    one = UUID if uuids else "[A-Za-z0-9.-]+"
+    one = f" *{UUID if uuids else IDENTIFIER} *"
     return _query(name, {"type": "string", "pattern": f"^{one}(,{one})*$"})
 
 
+_INSTRUCTION_FILTERS = ("instrument_id", "underlying_instrument_id")
+_UPDATED = ("updated_at[gt]", "updated_at[gte]", "updated_at[lt]", "updated_at[lte]")
 _PAGING = [
     _query("page_size", {"type": "integer", "minimum": 1, "maximum": LARGEST_SIZE}),
     _query("page_token", {"type": "string", "description": "Opaque; resend filters and order with it."}),

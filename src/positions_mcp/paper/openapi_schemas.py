@@ -1,12 +1,12 @@
-"""The schemas of positions, orders, instructions and errors in each dialect, for the specification."""
+"""The schemas of positions, orders, instructions and errors in each contract, for the specification."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from positions_mcp.paper.bodies import LONGEST_KEY, LONGEST_NUMBER
 from positions_mcp.paper.dialects import Dialect
-from positions_mcp.paper.requests import LONGEST_KEY, LONGEST_NUMBER
 
 Schema = dict[str, Any]
 UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -35,7 +35,7 @@ _INSTRUCTION_TYPE = enum_of(("EXERCISE", "DO_NOT_EXERCISE", "CONTRARY_EXERCISE")
 
 
 def components(dialect: Dialect) -> dict[str, Schema]:
-    """Every schema of a dialect, by its name."""
+    """Every schema of a contract, by its name."""
     flat: Schema = {
         "code": {"type": "integer"},
         "message": TEXT,
@@ -48,7 +48,7 @@ def components(dialect: Dialect) -> dict[str, Schema]:
         total_items={"type": "integer", "minimum": 0},
         total_pages={"type": "integer", "minimum": 0},
         next_page_token=TEXT,
-        previous_page_token=TEXT,
+        previous_page_token=or_null(TEXT),
     )
     enveloped = object_of({"error": error, "metadata": metadata}, data={"type": "array"})
     return {
@@ -89,27 +89,30 @@ def _position(dialect: Dialect) -> Schema:
         closing_price_date=or_null({"type": "string", "format": "date"}),
         underlying_instrument_id=or_null(UUID_TEXT),
     )
-    if dialect.is_current:
+    if not dialect.is_seed:
         schema["properties"]["daily_realized_pnl"] = or_null(DECIMAL)
+    if dialect.is_current:
         schema["properties"]["underlying_instrument_type"] = or_null(enum_of(dialect.instrument_types))
     return schema
 
 
 def _order(dialect: Dialect) -> Schema:
+    kinds = enum_of(dialect.instrument_types)
     schema = object_of(
         {
             "id": UUID_TEXT,
             "account_id": {"type": "integer"},
+            "client_order_id": TEXT,
             "created_at": TIME,
             "filled_quantity": DECIMAL,
-            "instrument_id": or_null(UUID_TEXT),
-            "instrument_type": or_null(enum_of(dialect.instrument_types)),
+            "instrument_id": or_null(UUID_TEXT) if dialect.is_current else UUID_TEXT,
+            "instrument_type": or_null(kinds) if dialect.is_current else kinds,
             "leaves_quantity": DECIMAL,
             "order_type": enum_of(("MARKET", "LIMIT")),
             "quantity": DECIMAL,
             "side": enum_of(("BUY", "SELL")),
             "status": enum_of(dialect.order_statuses),
-            "symbol": or_null(TEXT),
+            "symbol": or_null(TEXT) if dialect.is_current else TEXT,
             "time_in_force": enum_of(("DAY", "GOOD_TILL_CANCEL")),
             "updated_at": TIME,
             "venue": TEXT,
@@ -129,12 +132,10 @@ def _order(dialect: Dialect) -> Schema:
             {"instrument_id": UUID_TEXT, "symbol": TEXT, "side": enum_of(("BUY", "SELL")), "ratio": DECIMAL}
         )
         schema["properties"] |= {
-            "client_order_id": TEXT,
             "strategy": or_null(object_of({"type": enum_of(("SOR", "VWAP", "TWAP", "DMA"))})),
             "legs": or_null({"type": "array", "items": leg}),
             "underlying_instrument_type": or_null(enum_of(dialect.instrument_types)),
         }
-        schema["required"].append("client_order_id")
     return schema
 
 
@@ -143,7 +144,7 @@ def _instruction(dialect: Dialect) -> Schema:
         {
             "id": UUID_TEXT,
             "account_id": {"type": "integer"},
-            dialect.key_field: TEXT,
+            **dict.fromkeys(dialect.key_fields, TEXT),
             "instruction_type": _INSTRUCTION_TYPE,
             "instrument_id": TEXT,
             "quantity": {"type": "string"},
@@ -168,11 +169,12 @@ def _instruction(dialect: Dialect) -> Schema:
 def _new_instruction(dialect: Dialect) -> Schema:
     key = {"type": ["string", "null"], "minLength": 1, "maxLength": LONGEST_KEY}
     quantity = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "maxLength": LONGEST_NUMBER}
-    return object_of(
+    row = object_of(
         {
             "instruction_type": _INSTRUCTION_TYPE,
             "instrument_id": {"type": "string", "minLength": 1},
             "quantity": quantity,
         },
-        **{dialect.key_field: key},
+        **dict.fromkeys(dialect.key_fields, key),
     )
+    return row | {"additionalProperties": False}

@@ -33,13 +33,12 @@ class Page:
         return items[start : start + self.size]
 
     def metadata(self, total: int) -> dict[str, Any]:
-        """What the answer's metadata says about paging."""
+        """What the answer's metadata says about paging. The first page's previous token is null."""
         pages = -(-total // self.size)
         found: dict[str, Any] = {"page_number": self.number, "total_items": total, "total_pages": pages}
+        found["previous_page_token"] = self._token(self.number - 1) if self.number > 1 else None
         if self.number < pages:
             found["next_page_token"] = self._token(self.number + 1)
-        if self.number > 1:
-            found["previous_page_token"] = self._token(self.number - 1)
         return found
 
     def _token(self, number: int) -> str:

@@ -13,10 +13,11 @@ from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import Fault
 from positions_mcp.paper.holdings import Holding
 from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.lookup import known_symbol, known_symbols, underlying_symbol
 from positions_mcp.paper.model import Instruction, Order
+from positions_mcp.paper.order_filters import OrderFilters
 from positions_mcp.paper.paging import page_of
-from positions_mcp.paper.requests import Query, uuids_only
-from positions_mcp.paper.symbols import as_uuid, canonical
+from positions_mcp.paper.requests import PAGING, Query, uuids_only
 from positions_mcp.paper.valuation import Valuation, ValuedPosition
 from positions_mcp.paper.views import late_holdings
 from positions_mcp.paper.wire import (
@@ -29,6 +30,9 @@ from positions_mcp.paper.wire import (
     shown_symbol,
 )
 
+_POSITION_FILTERS = PAGING | {"instrument_ids", "sort_by", "sort_direction"}
+_LAST = "~"
+"""What an empty symbol is sorted as: behind every other."""
 _WORTH = {"MARKET_VALUE", "UNREALIZED_PNL", "DAILY_UNREALIZED_PNL", "DAILY_REALIZED_PNL"}
 Shown = Callable[[Order], Order | None]
 Amount = Callable[[ValuedPosition], Decimal | None]
@@ -66,6 +70,7 @@ class Reader:
         Raises:
             Refusal: 400 for a parameter that is not allowed.
         """
+        query.only(_POSITION_FILTERS)
         wanted = uuids_only("instrument_ids", query.several("instrument_ids"), self._dialect)
         sort_by = query.one_of("sort_by", self._dialect.sort_keys) or "SYMBOL"
         descending = query.one_of("sort_direction", ("ASC", "DESC")) == "DESC"
@@ -73,7 +78,7 @@ class Reader:
         ledger = moment.ledger
         page = page_of(*query.page(), filters, ledger.facts.token_secret)
         if late is not None:
-            held, symbols = late_holdings(moment, account, late), _symbols(ledger, wanted)
+            held, symbols = late_holdings(moment, account, late), known_symbols(ledger, wanted)
             chosen = [holding for symbol, holding in held.items() if symbols is None or symbol in symbols]
             past = Valuation(moment)
             sorted_then = self._sorted(chosen, ledger, past, (sort_by, descending))
@@ -97,12 +102,14 @@ class Reader:
             Refusal: 404 for an instrument that the market does not know.
         """
         found: Iterable[Instruction] = (i for i in ledger.instructions.values() if i.account == account)
-        if (text := query.text("instrument_id")) is not None:
-            symbol = known_symbol(ledger, text)
+        query.only({"instrument_id", "underlying_instrument_id"})
+        contract, over = query.text("instrument_id"), query.text("underlying_instrument_id")
+        if contract is not None:
+            symbol = known_symbol(ledger, contract)
             found = [i for i in found if i.symbol == symbol]
-        if self._dialect.is_current and (text := query.text("underlying_instrument_id")) is not None:
-            underlying = known_symbol(ledger, text)
-            found = [i for i in found if _root(ledger, i.symbol) == underlying]
+        if over is not None:
+            underlying = known_symbol(ledger, over)
+            found = [i for i in found if underlying_symbol(ledger, i.symbol) == underlying]
         return [compact(instruction_row(i, ledger, self._dialect)) for i in found]
 
     def orders(self, ledger: Ledger, account: int, query: Query, shown: Shown) -> Listing:
@@ -111,45 +118,15 @@ class Reader:
         Raises:
             Refusal: 400 for a parameter that is not allowed.
         """
-        filters = {
-            name: query.several(name) for name in ("order_ids", "instrument_ids", "underlying_instrument_ids", "status")
-        }
-        for status in filters["status"] or ():
-            if status not in self._dialect.order_statuses:
-                raise Refusal(400, f"status is one or more of {', '.join(self._dialect.order_statuses)}")
-        kind = query.one_of("instrument_type", self._dialect.instrument_types)
-        symbol, earliest, latest = query.text("symbol"), query.instant("from"), query.instant("to")
-        if earliest and latest and earliest > latest:
-            raise Refusal(400, "from is not after to")
-        bound = {
-            **filters,
-            "type": kind,
-            "symbol": symbol,
-            "from": str(earliest),
-            "to": str(latest),
-            "account": account,
-        }
-        page = page_of(*query.page(), bound, ledger.facts.token_secret)
-        ids = set(filters["order_ids"] or ())
-        instruments = _symbols(ledger, filters["instrument_ids"])
-        underlyings = _symbols(ledger, filters["underlying_instrument_ids"])
-        statuses = set(filters["status"] or ())
-        chosen = []
-        visible = (seen for order in ledger.orders.values() if (seen := shown(order)) is not None)
-        for order in sorted(visible, key=lambda order: (order.created_at, order.number), reverse=True):
-            symbols = {order.symbol} if order.symbol else {leg.symbol for leg in order.legs}
-            if (
-                order.account == account
-                and (not ids or order.id in ids)
-                and (instruments is None or symbols & instruments)
-                and (underlyings is None or {_root(ledger, str(s)) for s in symbols} & underlyings)
-                and (symbol is None or canonical(symbol) in symbols)
-                and (kind is None or (order.symbol and instrument_type(ledger.instruments[order.symbol]) == kind))
-                and (earliest is None or order.created_at >= earliest)
-                and (latest is None or order.created_at <= latest)
-                and (not statuses or order_row(order, ledger, self._dialect)["status"] in statuses)
-            ):
-                chosen.append(order)
+        wanted = OrderFilters.of(query, self._dialect)
+        page = page_of(*query.page(), wanted.bound(account), ledger.facts.token_secret)
+        symbols = wanted.resolved(ledger)
+        visible = (seen for o in ledger.orders.values() if o.account == account and (seen := shown(o)) is not None)
+        chosen = [
+            order
+            for order in sorted(visible, key=lambda order: (order.created_at, order.number), reverse=True)
+            if wanted.admit(order, order_row(order, ledger, self._dialect), ledger, symbols)
+        ]
         return Listing([self.order_text(order, ledger) for order in page.of(chosen)], page.metadata(len(chosen)))
 
     def order(self, ledger: Ledger, account: int, order_id: str, shown: Shown) -> str:
@@ -162,7 +139,7 @@ class Reader:
         if order is not None and order.account == account:
             order = shown(order)
         if order is None or order.account != account:
-            raise Refusal(404, "order not found")
+            raise Refusal(404, f"Order {order_id[:64]} not found for account {account}")
         return self.order_text(order, ledger)
 
     def order_text(self, order: Order, ledger: Ledger) -> str:
@@ -187,7 +164,7 @@ class Reader:
     ) -> list[Holding]:
         """A total order: by the key, missing values last in both directions, then by symbol."""
         sort_by, descending = order
-        by_symbol = sorted(holdings, key=lambda holding: holding.symbol)
+        by_symbol = sorted(holdings, key=lambda holding: shown_symbol(ledger.instruments[holding.symbol]) or _LAST)
         if sort_by == "SYMBOL":
             in_order = by_symbol[::-1] if descending else by_symbol
             return sorted(in_order, key=lambda holding: not shown_symbol(ledger.instruments[holding.symbol]))
@@ -212,39 +189,8 @@ class Reader:
         return sorted(by_symbol, key=kind, reverse=descending)
 
 
-def known_symbol(ledger: Ledger, text: str) -> str:
-    """The book's symbol for a UUID or a symbol in any spacing.
-
-    Raises:
-        Refusal: 404 if the market does not know it.
-    """
-    identifier = as_uuid(text)
-    instrument = ledger.instrument_by_id(identifier) if identifier else ledger.instruments.get(canonical(text))
-    if instrument is None:
-        raise Refusal(404, "instrument not found")
-    return instrument.symbol
-
-
 def _held(ledger: Ledger, account: int, wanted: Sequence[str] | None) -> list[Holding]:
-    symbols = _symbols(ledger, wanted)
+    symbols = known_symbols(ledger, wanted)
     if symbols is None:
         return ledger.holdings_of(account)
     return [holding for symbol in symbols if (holding := ledger.holdings.get((account, symbol)))]
-
-
-def _symbols(ledger: Ledger, wanted: Sequence[str] | None) -> set[str] | None:
-    """The symbols of UUIDs and symbols; what the market does not know matches nothing."""
-    if wanted is None:
-        return None
-    found = set()
-    for text in wanted:
-        try:
-            found.add(known_symbol(ledger, text))
-        except Refusal:
-            continue
-    return found
-
-
-def _root(ledger: Ledger, symbol: str) -> str | None:
-    contract = ledger.instruments[symbol].contract
-    return contract.root if contract else None

@@ -1,48 +1,59 @@
-"""Reads requests: query strings, paths and JSON bodies, strictly, with the API's 400 for what is wrong."""
+"""Reads query strings and paths, strictly: what is wrong is 400 in the API's own words, and nothing is dropped."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.errors import Refusal
-from positions_mcp.paper.model import InstructionType
 from positions_mcp.paper.paging import LARGEST_SIZE
 from positions_mcp.paper.symbols import as_uuid
 
-MOST_ROWS = 1000
-LONGEST_KEY = 128
-LONGEST_NUMBER = 30
-_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+PAGING = frozenset({"page_size", "page_token"})
+_MOST_PARAMETERS = 2000
+_LONGEST_NAME = 40
+IDENTIFIER = r"[A-Za-z0-9._/-]+(?: +[A-Za-z0-9._/-]+)*"
+"""An identifier in a list: a UUID, or a symbol in any spacing."""
+_IDENTIFIER = re.compile(IDENTIFIER, re.ASCII)
+_ITEM = re.compile(r"(?P<name>[^\[\]]+)\[(?P<index>[0-9]{0,6})\]", re.ASCII)
+_INSTANT = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)(?:[T ](?P<time>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?P<zone>Z|[+ -]\d\d:\d\d)?)?",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class Query:
-    """The query string of a request. A parameter may be given once; lists are one comma-joined value."""
+    """The query string of a request. A value is given once; a list is comma-joined, or `name[0]=…&name[1]=…`."""
 
     def __init__(self, query_string: bytes) -> None:
         self._values: dict[str, str] = {}
+        self._items: dict[str, list[tuple[int, str]]] = {}
         try:
-            pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+            text = query_string.decode("ascii")
+            pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS)
         except ValueError as error:
-            raise Refusal(400, "the query string is malformed") from error
+            raise _wrong("it is malformed") from error
         for name, value in pairs:
-            if name in self._values:
-                raise Refusal(400, f"{name} is given twice; join several values with commas")
-            self._values[name] = value
+            item = _ITEM.fullmatch(name)
+            if item is None:
+                if name in self._values:
+                    raise _wrong(f"{_shown(name)} is given twice; join several values with commas")
+                self._values[name] = value
+            else:
+                items = self._items.setdefault(item["name"], [])
+                items.append((int(item["index"] or len(items)), value))
 
     def only(self, known: AbstractSet[str]) -> None:
         """Refuses every parameter that is not among the known ones: a filter is honoured, or it is an error."""
-        if unknown := sorted(set(self._values) - known):
-            allowed = ", ".join(sorted(known)) or "none"
-            raise Refusal(400, f"{unknown[0]:.40} is no parameter of this operation; there are: {allowed}")
+        for name in (*self._values, *self._items):
+            if name not in known:
+                raise _wrong(f"unknown field `{_shown(name)}`, expected one of {', '.join(sorted(known)) or 'none'}")
 
     def text(self, name: str) -> str | None:
         """A value as it is; None if absent."""
@@ -50,46 +61,105 @@ class Query:
 
     def whole(self, name: str, least: int, most: int) -> int | None:
         """A whole number between two bounds."""
-        value = self._values.get(name)
+        value = self.text(name)
         if value is None:
             return None
         number = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else -1
         if not least <= number <= most:
-            raise Refusal(400, f"{name} is a whole number from {least} to {most}")
+            raise _wrong(f"{name}: it is a whole number from {least} to {most}")
         return number
 
     def one_of(self, name: str, allowed: Sequence[str]) -> str | None:
         """A value of an enum."""
-        value = self._values.get(name)
+        value = self.text(name)
         if value is not None and value not in allowed:
-            raise Refusal(400, f"{name} is one of {', '.join(allowed)}")
+            raise _wrong(f"{name}: it is one of {', '.join(allowed)}")
         return value
 
-    def several(self, name: str) -> list[str] | None:
-        """The parts of a comma-joined value; none of them may be empty."""
-        value = self._values.get(name)
+    def several(self, name: str, allowed: Sequence[str] | None = None) -> list[str] | None:
+        """The parts of a list; all of them are identifiers, and among the allowed ones where there are such."""
+        value, items = self.text(name), self._items.get(name)
+        if value is not None and items is not None:
+            raise _wrong(f"{name} is given in two ways")
+        if items is not None:
+            if len({index for index, _ in items}) < len(items):
+                raise _wrong(f"{name} has two values in one place")
+            value = ",".join(text for _, text in sorted(items))
         if value is None:
             return None
         parts = [part.strip() for part in value.split(",")]
-        if not all(parts):
-            raise Refusal(400, f"{name} has an empty value")
+        for part in parts:
+            if not _IDENTIFIER.fullmatch(part):
+                raise _wrong(f"{name}: '{_shown(part)}' is no identifier")
+        if allowed is not None and not set(parts) <= set(allowed):
+            raise _wrong(f"{name}: it is one or more of {', '.join(allowed)}")
         return parts
 
-    def instant(self, name: str) -> datetime | None:
-        """An ISO 8601 instant; without a zone it is UTC."""
-        value = self._values.get(name)
-        if value is None:
-            return None
-        try:
-            found = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
-        except ValueError:
-            raise Refusal(400, f"{name} is a date and time in ISO 8601") from None
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    def between(self, since: str, until: str) -> Span:
+        """The instants from one parameter to another, both inclusive; a bare date is a whole day."""
+        span = Span(since=self.instant(since), until=self.instant(until, end_of_day=True))
+        if span.is_inverted:
+            raise _wrong(f"{since} is not after {until}")
+        return span
+
+    def span(self, name: str) -> Span:
+        """A range filter: `name[gt]`, `[gte]`, `[lt]` and `[lte]`; no bound falls into the middle of a bare date."""
+        span = Span(
+            after=self.instant(f"{name}[gt]", end_of_day=True),
+            since=self.instant(f"{name}[gte]"),
+            before=self.instant(f"{name}[lt]"),
+            until=self.instant(f"{name}[lte]", end_of_day=True),
+        )
+        if span.is_inverted:
+            raise _wrong(f"{name}: the range is inverted")
+        return span
 
     def page(self) -> tuple[int | None, str | None]:
         """The parameters of paging: `page_size` (ignored beside a token) and `page_token`."""
         token = self.text("page_token")
         return (None if token is not None else self.whole("page_size", 1, LARGEST_SIZE)), token
+
+    def instant(self, name: str, *, end_of_day: bool = False) -> datetime | None:
+        """An instant; a bare date is the beginning of its day (UTC), or its end."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if (match := _INSTANT.fullmatch(value)) is not None:
+            with suppress(ValueError, OverflowError):
+                if match["time"] is None:
+                    day = datetime.fromisoformat(match["day"]).replace(tzinfo=UTC)
+                    return day + timedelta(days=1, microseconds=-1) if end_of_day else day
+                # A plus sign in a query string is a space.
+                zone = (match["zone"] or "Z").upper().replace(" ", "+")
+                return datetime.fromisoformat(f"{match['day']}T{match['time']}{zone}").astimezone(UTC)
+        expected = "expected YYYY-MM-DD or RFC3339 (e.g. 2025-01-30T14:30:00Z)"
+        raise _wrong(f"{name}: invalid date or datetime '{_shown(value)}': {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Instants strictly `after` and `before`, and from `since` to `until` inclusive. None is no bound."""
+
+    after: datetime | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether it ends before it begins."""
+        earliest = max((bound for bound in (self.after, self.since) if bound), default=None)
+        latest = min((bound for bound in (self.before, self.until) if bound), default=None)
+        return earliest is not None and latest is not None and earliest > latest
+
+    def has(self, instant: datetime) -> bool:
+        """Whether the instant is in it."""
+        return (
+            (self.after is None or instant > self.after)
+            and (self.since is None or instant >= self.since)
+            and (self.before is None or instant < self.before)
+            and (self.until is None or instant <= self.until)
+        )
 
 
 def account_number(text: str) -> int:
@@ -99,106 +169,20 @@ def account_number(text: str) -> int:
         Refusal: 400 if it is no account number.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Refusal(400, "account_id is a whole number")
+        raise Refusal(400, f"Cannot parse `account_id` with value `{_shown(text)}`: it is a whole number")
     return int(text)
 
 
 def uuids_only(name: str, values: Sequence[str] | None, dialect: Dialect) -> Sequence[str] | None:
-    """In the seed, instruments are filtered by UUID; symbols are accepted there only in the current dialect."""
+    """Positions are filtered by UUID; by symbol as well only in the current contract."""
     if values and not dialect.is_current and not all(as_uuid(value) for value in values):
-        raise Refusal(400, f"{name} are instrument UUIDs, joined by commas")
+        raise _wrong(f"{name}: instrument UUIDs, joined by commas")
     return values
 
 
-def json_body(body: bytes) -> Any:
-    """A JSON document, with numbers kept exact.
-
-    Raises:
-        Refusal: 400 if it is none.
-    """
-    try:
-        text = body.decode("utf-8")
-        found = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
-        if "\\u" in text:
-            # Half of a surrogate pair is no character: an answer could never repeat it.
-            json.dumps(found, ensure_ascii=False, default=str).encode()
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"the body is not valid JSON: {str(error)[:120]}") from error
-    return found
+def _wrong(what: str) -> Refusal:
+    return Refusal(400, f"Failed to deserialize query string: {what}")
 
 
-def cancel_orders(body: bytes) -> bool:
-    """Whether a close asks for open orders to be cancelled first. No body, no field and null mean no."""
-    if not body.strip():
-        return False
-    found = json_body(body)
-    if not isinstance(found, dict):
-        raise Refusal(400, "the body is a JSON object")
-    wanted = found.get("cancel_orders")
-    if wanted is not None and not isinstance(wanted, bool):
-        raise Refusal(400, "cancel_orders is true or false", [{"field": "cancel_orders"}])
-    return bool(wanted)
-
-
-@dataclass(frozen=True, slots=True)
-class SubmittedRow:
-    """One row of a batch of instructions, well formed but not yet judged."""
-
-    instruction_type: InstructionType
-    instrument_id: str
-    quantity: Decimal
-    key: str | None
-
-
-def submitted_rows(body: bytes, dialect: Dialect) -> list[SubmittedRow]:
-    """The rows of a submission: a bare JSON array.
-
-    Raises:
-        Refusal: 400 for the whole batch if a row is malformed or its quantity cannot be encoded.
-    """
-    found = json_body(body)
-    if not isinstance(found, list):
-        raise Refusal(400, "the body is a JSON array of instructions")
-    if not 1 <= len(found) <= MOST_ROWS:
-        raise Refusal(400, f"a batch has 1 to {MOST_ROWS} instructions, not {len(found)}")
-    return [_row(number, row, dialect) for number, row in enumerate(found)]
-
-
-def _row(number: int, row: object, dialect: Dialect) -> SubmittedRow:
-    if not isinstance(row, dict):
-        raise _wrong(number, "", "an instruction is a JSON object")
-    kind = _required_text(number, row, "instruction_type")
-    if kind not in InstructionType.__members__:
-        raise _wrong(number, "instruction_type", f"is one of {', '.join(InstructionType)}")
-    key = row.get(dialect.key_field)
-    if key is not None and not (isinstance(key, str) and 0 < len(key) <= LONGEST_KEY):
-        raise _wrong(number, dialect.key_field, f"is a text of 1 to {LONGEST_KEY} characters")
-    return SubmittedRow(
-        InstructionType(kind), _required_text(number, row, "instrument_id"), _quantity(number, row), key
-    )
-
-
-def _quantity(number: int, row: Mapping[str, object]) -> Decimal:
-    text = _required_text(number, row, "quantity")
-    # No exponent: written out, nine digits of it would fill the memory.
-    if len(text) > LONGEST_NUMBER or not _DECIMAL.fullmatch(text):
-        raise _wrong(number, "quantity", "is a decimal number as a text")
-    value = Decimal(text)
-    return whole if value == (whole := value.to_integral_value()) else value
-
-
-def _required_text(number: int, row: Mapping[str, object], field: str) -> str:
-    value = row.get(field)
-    if not isinstance(value, str) or not value:
-        raise _wrong(number, field, "is required, as a text")
-    return value
-
-
-def _wrong(number: int, field: str, what: str) -> Refusal:
-    return Refusal(
-        400, f"instructions[{number}].{field} {what}".replace(". ", ": "), [{"row": str(number), "field": field}]
-    )
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+def _shown(text: str) -> str:
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import anyio
@@ -12,11 +13,11 @@ from starlette.responses import Response
 
 from positions_mcp.paper import tampering
 from positions_mcp.paper.answers import Answer
+from positions_mcp.paper.bodies import json_body
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import ConnectionDropped, ConnectionRefused, Fault, Strikes, Subject
-from positions_mcp.paper.handlers import NO_ACCOUNT, Call
+from positions_mcp.paper.handlers import NO_ACCOUNT, Call, fails_inside
 from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.requests import json_body
 from positions_mcp.paper.symbols import as_uuid, canonical, instrument_id_of
 from positions_mcp.paper.venue import Venue
 
@@ -61,7 +62,7 @@ class Striking:
             await self._pause(slow, _PAUSE)
         if fault is None:
             return _rendered(answer, call)
-        if fault.status is not None:
+        if fault.status is not None and fault.after_effect:
             return tampering.status_response(fault, fault.status, self._dialect, call.request_id)
         if isinstance(answer, Answer):
             answer = tampering.tampered(answer, fault)
@@ -78,8 +79,8 @@ class Striking:
                 await self._pause(slow, usual)
         if limit := strikes.of("rate_limit"):
             return tampering.status_response(limit, 429, self._dialect, call.request_id)
-        refusing = next((fault for fault in strikes.faults if fault.status and not fault.after_effect), None)
-        if refusing is not None and refusing.status is not None:
+        refusing = strikes.refusing
+        if refusing is not None and refusing.status is not None and not fails_inside(call):
             return tampering.status_response(refusing, refusing.status, self._dialect, call.request_id)
         return None
 
@@ -112,9 +113,8 @@ def _named(call: Call, ledger: Ledger) -> Iterator[str]:
     elif call.operation == "submit_position_instructions":
         yield from _submitted(call.body)
     for name in _NAMING:
-        for text in (call.query.text(name) or "").split(","):
-            if text.strip():
-                yield text.strip()
+        with suppress(Refusal):
+            yield from call.query.several(name) or ()
 
 
 def _submitted(body: bytes) -> Iterator[str]:

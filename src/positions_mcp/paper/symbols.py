@@ -32,13 +32,13 @@ class Contract:
 
     @property
     def compact(self) -> str:
-        """The symbol without spaces, as positions and orders carry it: `AAPL250117C00190000`."""
+        """The symbol without spaces, under which the book keeps it: `AAPL250117C00190000`."""
         return f"{self.root}{self._tail}"
 
     @property
-    def spaced(self) -> str:
-        """The symbol with one space, as instructions carry it: `AAPL 250117C00190000`."""
-        return f"{self.root} {self._tail}"
+    def padded(self) -> str:
+        """The symbol as the API writes it, its root padded to six characters: `AAPL  250117C00190000`."""
+        return f"{self.root:<6}{self._tail}"
 
     @property
     def _tail(self) -> str:

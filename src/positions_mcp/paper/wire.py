@@ -42,18 +42,19 @@ def position_row(valued: ValuedPosition, ledger: Ledger, dialect: Dialect) -> Ro
         "position_type": position_type(holding.quantity, instrument, dialect),
         "quantity": plain(holding.quantity),
         "symbol": shown_symbol(instrument),
-        "underlying_instrument_id": _underlying_id(instrument, ledger),
+        "underlying_instrument_id": underlying_id(instrument, ledger),
         "unrealized_pnl": _optional(valued.unrealized),
         "unrealized_pnl_pct": _optional(valued.unrealized_pct),
     }
-    if dialect.is_current:
+    if not dialect.is_seed:
         row["daily_realized_pnl"] = plain(_cents(valued.daily_realized))
+    if dialect.is_current:
         row["underlying_instrument_type"] = _underlying_type(instrument, ledger)
     return row
 
 
 def order_row(order: Order, ledger: Ledger, dialect: Dialect) -> Row:
-    """One order. The seed has no QUEUED: an order that waits for the session is PENDING_NEW there."""
+    """One order. Before `current` there is no QUEUED, and a multi-leg order, too, must name an instrument."""
     instrument = ledger.instruments[order.symbol] if order.symbol else None
     status = order.status
     if status is OrderStatus.QUEUED and not dialect.is_current:
@@ -62,6 +63,7 @@ def order_row(order: Order, ledger: Ledger, dialect: Dialect) -> Row:
         "id": order.id,
         "account_id": order.account,
         "average_fill_price": plain(_average(order)) if order.filled else None,
+        "client_order_id": order.id,
         "created_at": timestamp(order.created_at),
         "details": list(order.details) or None,
         "expires_at": None,
@@ -80,12 +82,13 @@ def order_row(order: Order, ledger: Ledger, dialect: Dialect) -> Row:
         "stop_price": None,
         "symbol": shown_symbol(instrument) if instrument else None,
         "time_in_force": order.time_in_force,
-        "underlying_instrument_id": _underlying_id(instrument, ledger) if instrument else None,
+        "underlying_instrument_id": underlying_id(instrument, ledger) if instrument else None,
         "updated_at": timestamp(order.updated_at),
         "venue": order.venue,
     }
+    if instrument is None and not dialect.is_current:
+        row |= {"instrument_id": NIL_ID, "instrument_type": "OPTION", "symbol": ""}
     if dialect.is_current:
-        row["client_order_id"] = order.id
         row["strategy"] = {"type": "SOR"}
         row["underlying_instrument_type"] = _underlying_type(instrument, ledger) if instrument else None
         row["legs"] = [
@@ -106,19 +109,19 @@ def instruction_row(instruction: Instruction, ledger: Ledger, dialect: Dialect) 
     row: Row = {
         "id": instruction.id,
         "account_id": instruction.account,
-        dialect.key_field: instruction.client_key,
+        **dict.fromkeys(dialect.key_fields, instruction.client_key),
         "instruction_type": instruction.instruction_type.value,
         "instrument_id": instrument.instrument_id,
         "quantity": plain(instruction.quantity),
         "status": instruction.status.value,
-        "symbol": instrument.contract.spaced if instrument.contract else instrument.symbol,
+        "symbol": shown_symbol(instrument),
         "accepted_quantity": _optional(instruction.accepted),
         "created_at": timestamp(instruction.created_at),
         "rejection_reason": instruction.reason or None,
         "updated_at": timestamp(instruction.updated_at),
     }
     if dialect.is_current:
-        row["underlying_instrument_id"] = _underlying_id(instrument, ledger)
+        row["underlying_instrument_id"] = underlying_id(instrument, ledger)
         row["rejection"] = None
         if instruction.status in (InstructionStatus.REJECTED, InstructionStatus.CANCEL_FAILED):
             code = instruction.reason_code or "CLEARING_REJECTED"
@@ -138,16 +141,18 @@ def instrument_type(instrument: Instrument) -> str:
 
 
 def position_type(quantity: Decimal, instrument: Instrument, dialect: Dialect) -> str:
-    """LONG or SHORT; in the seed an option's right as well."""
+    """LONG or SHORT; in `seed` an option's right as well."""
     side = "LONG" if quantity > 0 else "SHORT"
-    if instrument.contract is None or dialect.is_current:
+    if instrument.contract is None or not dialect.is_seed:
         return side
     return f"{side}_{instrument.contract.right.upper()}"
 
 
 def shown_symbol(instrument: Instrument) -> str:
-    """The symbol as positions and orders carry it: empty for an option the API could not resolve."""
-    return "" if instrument.behaviour.unresolvable else instrument.symbol
+    """The symbol as the API writes it, an option's root padded to six; empty for an option it could not resolve."""
+    if instrument.behaviour.unresolvable:
+        return ""
+    return instrument.contract.padded if instrument.contract else instrument.symbol
 
 
 def plain(value: Decimal) -> str:
@@ -185,7 +190,8 @@ def _queue_state(order: Order) -> str | None:
     return "RELEASED" if order.releases_at is not None and order.updated_at >= order.releases_at else None
 
 
-def _underlying_id(instrument: Instrument, ledger: Ledger) -> str | None:
+def underlying_id(instrument: Instrument, ledger: Ledger) -> str | None:
+    """The UUID of what an option is over; None where there is none, or the API could not resolve it."""
     if instrument.contract is None or instrument.behaviour.unresolvable:
         return None
     return ledger.underlying(instrument).instrument_id

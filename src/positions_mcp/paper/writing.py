@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from positions_mcp.paper.bodies import SubmittedRow
 from positions_mcp.paper.engine import instructions, orders
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import NO_STRIKES, Fault, Strikes
 from positions_mcp.paper.holdings import Behaviour, Holding
 from positions_mcp.paper.ledger import Effect, Ledger
+from positions_mcp.paper.lookup import known_symbol
 from positions_mcp.paper.model import Instruction, Order
-from positions_mcp.paper.reading import known_symbol
-from positions_mcp.paper.requests import SubmittedRow
 from positions_mcp.ports import Ids
 
 _ONE = Decimal(1)
@@ -53,9 +53,9 @@ class Act:
         symbol = known_symbol(self.ledger, instrument)
         holding = self.ledger.holdings.get((self.account, symbol))
         if holding is None:
-            raise Refusal(404, "position not found")
+            raise Refusal(404, f"Position not found: {symbol}")
         if not cancel_orders and not self.ledger.available(self.account, symbol):
-            raise Refusal(400, "no quantity is available to close: all of it is locked by open orders or instructions")
+            raise Refusal(400, "No quantity is available to close: all of it is locked by open orders or instructions")
         placed = self._close([holding], cancel_orders)
         self._count("close_position", [order.id for order in placed])
         return placed
@@ -102,7 +102,7 @@ class Act:
         if unknown_refuses_all:
             for number, row in enumerate(rows):
                 if self.ledger.instrument_by_id(row.instrument_id.lower()) is None:
-                    raise Refusal(404, f"instructions[{number}]: unknown instrument_id", [{"row": str(number)}])
+                    raise Refusal(404, f"Instrument not found: {row.instrument_id[:64]}", [{"row": str(number)}])
         judged = instructions.submit(
             self.moment,
             self.ids,

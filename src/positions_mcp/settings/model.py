@@ -89,7 +89,7 @@ class StoreSettings(_Section):
 class ApiSettings(_Section):
     """How the API is spoken to."""
 
-    contract: Literal["auto", "seed", "current"] = Field("auto", description="auto, seed or current")
+    contract: Literal["auto", "seed", "summer", "current"] = Field("auto", description="auto, seed, summer or current")
     write_timeout_s: Annotated[Seconds, Field(gt=0)] = Field(30.0, description=f"more than 0 {_SECONDS}")
 
 
@@ -120,7 +120,9 @@ class PaperSettings(_Section):
     key: SecretStr = Field(SecretStr("paper.key"), description="the key of that exchange")
 
     scenario: str | None = Field(None, description="demo, expiry, large, rough, empty, or the path of a .toml file")
-    contract: Literal["seed", "current"] = Field("current", description="seed or current")
+    contract: Literal["auto", "seed", "summer", "current"] = Field(
+        "current", description="auto, seed, summer or current"
+    )
 
 
 class TradingSettings(_Section):

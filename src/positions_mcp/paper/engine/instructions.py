@@ -8,18 +8,25 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.paper.bodies import SubmittedRow
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import ZERO, Instrument
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType
-from positions_mcp.paper.requests import SubmittedRow
 from positions_mcp.ports import Ids
+
+DUPLICATE = "Duplicate exercise instruction"
+CLEARING_UNAVAILABLE = "Clearing service unavailable"
+NOT_PROCESSED = "Could not process the instruction"
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedRow:
-    """A row that was not taken in: it has no id, is never listed, and says why. `status`: what it alone answers."""
+    """A row that was not taken in: it has no id, is never listed, and says why. `status`: what it alone answers.
+
+    `summary`: what the error of the batch says of it, where that is less than its description.
+    """
 
     row: SubmittedRow
     key: str
@@ -27,6 +34,12 @@ class RefusedRow:
     description: str
     status: int = 400
     metadata: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
+
+    @property
+    def cause(self) -> str:
+        """What the error of a batch says of it."""
+        return self.summary or self.description
 
 
 Judged = Instruction | RefusedRow
@@ -50,7 +63,7 @@ def submit(
         key = row.key if row.key is not None and honour_keys else identifier
         refused = _judge(moment, account, row, key, known if honour_keys else {})
         if refused is None and not clearing_up:
-            refused = RefusedRow(row, key, "CLEARING_UNAVAILABLE", "The clearing service is unavailable", 503)
+            refused = RefusedRow(row, key, "CLEARING_UNAVAILABLE", CLEARING_UNAVAILABLE, 503)
         if refused is not None:
             judged.append(refused)
             continue
@@ -85,15 +98,11 @@ def _judge(
 
     if key in known:
         original = known[key].id
-        return refused(
-            "DUPLICATE_INSTRUCTION",
-            f"An instruction with this key was already submitted: existing_id={original}",
-            409,
-            existing_id=original,
-        )
+        described, metadata = f"{DUPLICATE}; existing_id={original}", {"existing_id": original}
+        return RefusedRow(row, key, "DUPLICATE_INSTRUCTION", described, 409, metadata, DUPLICATE)
     instrument = ledger.instrument_by_id(row.instrument_id.lower())
     if instrument is None:
-        return refused("INSTRUMENT_NOT_FOUND", "The instrument is not known", 404)
+        return refused("INSTRUMENT_NOT_FOUND", f"Instrument not found: {row.instrument_id[:64]}", 404)
     contract = instrument.contract
     if contract is None:
         return refused("NOT_AN_OPTION", "Only options can be exercised")
@@ -106,7 +115,7 @@ def _judge(
         reason, needs = why
         return refused(
             reason,
-            f"{needs} on the expiration date: expiry={expiry}, business_date={today}",
+            f"{needs} on the contract's expiration date",
             expiry=expiry.isoformat(),
             business_date=today.isoformat(),
         )
@@ -129,7 +138,7 @@ def _needs_expiry(kind: InstructionType, option: Instrument) -> tuple[str, str] 
     """Why an instruction is taken on the expiration date only: its reason code and words; None if it is not."""
     if kind is not InstructionType.EXERCISE:
         short = "DNE" if kind is InstructionType.DO_NOT_EXERCISE else "CEA"
-        return f"{short}_NOT_ON_EXPIRY", f"{kind} is only taken"
+        return f"{short}_NOT_ON_EXPIRY", f"{kind} must be submitted"
     return ("EUROPEAN_STYLE", "A European option is only exercised") if option.european else None
 
 
@@ -151,7 +160,7 @@ def request_cancel(moment: Moment, account: int, instruction_id: str) -> Instruc
     ledger = moment.ledger
     instruction = ledger.instructions.get(instruction_id.lower())
     if instruction is None or instruction.account != account:
-        raise Refusal(404, "position instruction not found")
+        raise Refusal(404, "Some requested entity was not found")
     if instruction.status is not InstructionStatus.SENT:
         already = "a cancel is already under way" if instruction.due_at else "it is already terminal"
         raise Refusal(409, f"position instruction cannot be cancelled: {already} ({instruction.status})")

@@ -44,7 +44,7 @@ def instrument_row(instrument: Instrument, moment: Moment) -> Row:
         "is_threshold_security": False,
         "is_tradable": is_tradable(instrument, moment),
         "long_margin_rate": None,
-        "name": instrument.contract.spaced if instrument.contract else instrument.symbol,
+        "name": instrument.contract.padded if instrument.contract else instrument.symbol,
         "notional_adv": None,
         "previous_close": None if previous is None else plain(previous),
         "short_margin_rate": None,
@@ -102,7 +102,7 @@ def contract_row(instrument: Instrument, moment: Moment) -> Row:
         "multiplier": plain(instrument.multiplier),
         "open_interest": None,
         "strike_price": plain(contract.strike),
-        "symbol": contract.spaced,
+        "symbol": contract.padded,
         "tick_rules": _ticks(_OPTION_TICKS),
         "underlying_instrument_id": moment.ledger.underlying(instrument).instrument_id,
     }

@@ -33,7 +33,7 @@ def snapshot_row(instrument: Instrument, moment: Moment) -> Row:
         "name": None,
         "session": session,
         "short_sale_restricted": None,
-        "symbol": instrument.contract.spaced if instrument.contract else instrument.symbol,
+        "symbol": instrument.contract.padded if instrument.contract else instrument.symbol,
     }
     if price is None:
         return row

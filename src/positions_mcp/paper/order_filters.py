@@ -1,0 +1,89 @@
+"""Which orders a listing asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from positions_mcp.paper.dialects import Dialect
+from positions_mcp.paper.ledger import Ledger, order_parts
+from positions_mcp.paper.lookup import known_symbols, underlying_symbol
+from positions_mcp.paper.model import Order
+from positions_mcp.paper.requests import PAGING, Query, Span
+from positions_mcp.paper.symbols import canonical
+
+_BOUNDS = frozenset(f"updated_at[{bound}]" for bound in ("gt", "gte", "lt", "lte"))
+_LISTS = frozenset({"order_ids", "instrument_ids", "underlying_instrument_ids", "status"})
+_KNOWN = PAGING | _BOUNDS | _LISTS | {"instrument_type", "symbol", "from", "to"}
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """The instruments that the filters name, as the book calls them; None where there is no such filter."""
+
+    instruments: set[str] | None
+    underlyings: set[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilters:
+    """The filters of a listing of orders; all of them must admit an order. None is no filter."""
+
+    order_ids: Sequence[str] | None
+    instrument_ids: Sequence[str] | None
+    underlying_instrument_ids: Sequence[str] | None
+    status: Sequence[str] | None
+    instrument_type: str | None
+    symbol: str | None
+    created: Span
+    updated: Span
+
+    @classmethod
+    def of(cls, query: Query, dialect: Dialect) -> OrderFilters:
+        """The filters of a query.
+
+        Raises:
+            Refusal: 400 for a parameter that is not known, or a value that is not allowed.
+        """
+        query.only(_KNOWN)
+        return cls(
+            order_ids=query.several("order_ids"),
+            instrument_ids=query.several("instrument_ids"),
+            underlying_instrument_ids=query.several("underlying_instrument_ids"),
+            status=query.several("status", dialect.order_statuses),
+            instrument_type=query.one_of("instrument_type", dialect.instrument_types),
+            symbol=query.text("symbol"),
+            created=query.between("from", "to"),
+            updated=query.span("updated_at"),
+        )
+
+    def bound(self, account: int) -> dict[str, Any]:
+        """What a token of this listing is bound to."""
+        lists = {name: getattr(self, name) for name in _LISTS}
+        others = (self.instrument_type, self.symbol, self.created, self.updated)
+        return {"of": "orders", "account": account, **lists, "others": [str(other) for other in others]}
+
+    def resolved(self, ledger: Ledger) -> Symbols:
+        """The instruments it names; what the market does not know matches nothing."""
+        return Symbols(
+            known_symbols(ledger, self.instrument_ids), known_symbols(ledger, self.underlying_instrument_ids)
+        )
+
+    def admit(self, order: Order, row: dict[str, Any], ledger: Ledger, symbols: Symbols) -> bool:
+        """Whether an order, shown as `row`, is asked for."""
+        traded = {symbol for symbol, _, _ in order_parts(order)}
+        return (
+            (self.order_ids is None or order.id in {wanted.lower() for wanted in self.order_ids})
+            and (symbols.instruments is None or bool(traded & symbols.instruments))
+            and (symbols.underlyings is None or bool(_underlyings(ledger, traded) & symbols.underlyings))
+            and (self.symbol is None or canonical(self.symbol) in traded)
+            and (self.instrument_type is None or row["instrument_type"] == self.instrument_type)
+            and (self.status is None or row["status"] in self.status)
+            and self.created.has(order.created_at)
+            and self.updated.has(order.updated_at)
+        )
+
+
+def _underlyings(ledger: Ledger, symbols: set[str]) -> set[str | None]:
+    return {underlying_symbol(ledger, symbol) for symbol in symbols}
