@@ -1,0 +1,119 @@
+"""Every release of the official SDK on PyPI, as it was: its contract strictly, and every contract with every fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paper.releases import probe
+
+CACHE = Path(__file__).parents[2] / ".cache" / "clearstreet"
+RELEASES = {
+    "0.4.0": "seed",
+    "0.5.0": "summer",
+    "0.6.0": "summer",
+    "0.7.0": "summer",
+    "0.8.0": "current",
+    "0.9.0": "current",
+    "0.10.0": "current",
+    "0.11.0": "current",
+}
+KNOWN_KEYS = {"seed": {"old"}, "summer": {"old"}, "current": {"new"}, "auto": {"old", "new"}}
+NOT_SENT, NO_ANSWER = ("APIConnectionError", False), ("APIConnectionError", True)
+OUTCOMES = {
+    "none": ("answered", True),
+    "delay": ("answered", True),
+    "non_json_body": ("answered", True),
+    "empty_204": ("answered", True),
+    "unknown_fields": ("answered", True),
+    "refuse": NOT_SENT,
+    "drop_before_effect": NOT_SENT,
+    "drop_after_effect": NO_ANSWER,
+    "truncated_body": NO_ANSWER,
+    "status_401": ("AuthenticationError", False),
+    "status_403": ("PermissionDeniedError", False),
+    "status_404": ("NotFoundError", False),
+    "status_408": ("APIStatusError", False),
+    "status_409": ("ConflictError", False),
+    "status_422": ("UnprocessableEntityError", False),
+    "status_429": ("RateLimitError", False),
+    "status_500": ("InternalServerError", False),
+    "status_503": ("InternalServerError", False),
+}
+"""What the SDK makes of a fault, and whether a write has had its effect."""
+
+
+def installed(release: str) -> Path:
+    """The folder of a release, without its dependencies; installed when it is first needed, and kept."""
+    folder = CACHE / release
+    if not folder.is_dir():
+        making = CACHE / f"{release}.{os.getpid()}"
+        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
+        subprocess.run([*pip, "--target", str(making), f"clearstreet=={release}"], check=True)
+        try:
+            making.rename(folder)
+        except OSError:  # another process was first
+            assert folder.is_dir()
+    return folder
+
+
+@cache
+def probed(release: str, folder: Path) -> dict[str, Any]:
+    """What a release found in its own process, or the error it ended with."""
+    run = subprocess.run(
+        [sys.executable, probe.__file__, release, RELEASES[release], str(folder)],
+        env=os.environ | {"PYTHONPATH": str(installed(release))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("releases")
+
+
+@pytest.fixture
+def found(release: str, folder: Path) -> dict[str, Any]:
+    (folder / release).mkdir(exist_ok=True)
+    return probed(release, folder / release)
+
+
+@pytest.mark.parametrize("release", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in RELEASES])
+@pytest.mark.requirement("P-04")
+def test_every_answer_of_every_operation_is_strictly_valid_for_the_release_in_its_contract(found: dict[str, Any]):
+    assert set(found["strict"]) == set(probe.OPERATIONS)
+    assert min(found["strict"].values()) >= 3, found["strict"]
+
+
+@pytest.mark.parametrize("release", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in RELEASES])
+@pytest.mark.requirement("P-04", "P-05")
+def test_every_fault_of_every_operation_in_every_contract_is_what_it_says(release: str, found: dict[str, Any]):
+    cells = found["matrix"]
+    assert len(cells) == len(probe.CONTRACTS) * len(probe.OPERATIONS) * len(probe.FAULTS)
+    assert set(probe.FAULTS) == set(OUTCOMES)
+    wrong = {
+        place: (cell, right) for place, cell in cells.items() if cell != (right := expected(release, *place.split(" ")))
+    }
+    assert not wrong
+
+
+def expected(release: str, contract: str, operation: str, fault: str) -> list[Any]:
+    """The SDK's outcome, the effects of a write, and the faults left over: none."""
+    outcome, happens = OUTCOMES[fault]
+    key = "old" if int(release.split(".")[1]) < 8 else "new"
+    is_read = happens or fault == "status_500"  # which is answered row by row
+    if operation == "submit_position_instructions" and key not in KNOWN_KEYS[contract] and is_read:
+        return ["BadRequestError", 0, 0]  # a key under a name that the contract does not know
+    return [outcome, int(happens and operation in probe.WRITES), 0]
