@@ -19,7 +19,7 @@ from mcp_types import CallToolResult
 
 from domain.books import POSITIONS
 from positions_mcp.cli.composition import open_deps, open_venue
-from positions_mcp.cli.late_store import LateStore
+from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position, Reading
 from positions_mcp.domain.exercise.instructions import Instruction
@@ -151,7 +151,7 @@ def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode) -> Gu
     parts = Dependencies(
         mode=mode,
         policy=Policy(trading_enabled=True, accounts=frozenset(map(AccountId, accounts))),
-        store=cast("OperationStore", LateStore(lambda: open_store(place))),
+        store=cast("OperationStore", LazyStore(lambda: open_store(place))),
         positions=broker,
         orders=broker,
         order_writer=cast("OrderWriter", None),

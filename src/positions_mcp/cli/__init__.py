@@ -11,10 +11,10 @@ import argparse
 import gc
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from positions_mcp import __version__
+from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.domain.errors import ConfigurationError, PositionsError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -52,17 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
-
-
-@contextmanager
-def without_collecting_garbage() -> Iterator[None]:
-    """For a while in which what is made is there to stay; it is not looked through later either."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _parser(command: str) -> argparse.ArgumentParser:

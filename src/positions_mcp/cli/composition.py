@@ -16,7 +16,7 @@ import anyio
 from positions_mcp.api import PositionsClient
 from positions_mcp.api.server_time import load_http_library
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.late_store import LateStore
+from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.cli.paper_transport import paper_transport
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
@@ -120,7 +120,7 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
     """
     from positions_mcp.guard.guard import Guard
 
-    store = LateStore(lambda: _open_store(settings))
+    store = LazyStore(lambda: _open_store(settings))
     parts = guard_dependencies(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
     try:
         async with Guard(parts) as guard, anyio.create_task_group() as tasks:

@@ -10,70 +10,30 @@ import argparse
 import os
 import platform
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from positions_mcp import __version__
 from positions_mcp.cli.commands import Commands
+from positions_mcp.cli.findings import Findings
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.token_file import TokenFile
-from positions_mcp.cli.words import folded, instant, money_at_stake
+from positions_mcp.cli.words import instant, money_at_stake
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.domain.errors import ConfigurationError, PositionsError
+from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel
-from positions_mcp.domain.text import clean, quoted
+from positions_mcp.domain.text import quoted
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.packaged import config_dir, prompts_dir
 from positions_mcp.settings import Settings, live_access
 from positions_mcp.store import DEFAULT_FILE, open_store
 
-OK, NOTE, FAIL = "ok", "note", "FAIL"
 _LIBRARIES = ("mcp", "httpx", "pydantic", "sqlalchemy", "holidays")
 _OTHERS = 0o077
-_LONGEST_LINE = 2_000
-
-
-@dataclass
-class Findings:
-    """What was found, in order, printed as it comes."""
-
-    failed: int = 0
-    notes: int = 0
-    _say: Callable[[str], None] = field(default=print)
-
-    def ok(self, subject: str, words: str) -> None:
-        """As it should be."""
-        self._line(OK, subject, words)
-
-    def note(self, subject: str, words: str) -> None:
-        """Something a person may want to change, or know."""
-        self.notes += 1
-        self._line(NOTE, subject, words)
-
-    def fail(self, subject: str, words: str) -> None:
-        """Something that does not work."""
-        self.failed += 1
-        self._line(FAIL, subject, words)
-
-    @contextmanager
-    def about(self, subject: str) -> Iterator[None]:
-        """What goes wrong in here is a failure of the subject."""
-        try:
-            yield
-        except PositionsError as error:
-            self.fail(subject, str(error))
-        except OSError as error:
-            self.fail(subject, f"{error.filename or 'a file'}: {error.strerror}.")
-
-    def _line(self, mark: str, subject: str, words: str) -> None:
-        line = clean(f"{subject}: {words}", _LONGEST_LINE)
-        self._say(folded(line, f"{mark:<5}", " " * 7))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import anyio
 
 from positions_mcp.api.server_time import server_time
 from positions_mcp.cli.composition import open_venue
 from positions_mcp.cli.drift import Drift, drift_of
+from positions_mcp.cli.findings import Findings
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Position
@@ -19,9 +20,6 @@ from positions_mcp.domain.errors import PositionsError, ReadFailed
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.operation.records import Record, Response
 from positions_mcp.settings import Settings, live_access
-
-if TYPE_CHECKING:
-    from positions_mcp.cli.doctor import Findings
 
 RecordT = TypeVar("RecordT", bound=Record | Position)
 

@@ -7,10 +7,10 @@ import argparse
 import anyio
 
 from positions_mcp.cli import settle
+from positions_mcp.cli.account_view import followed
 from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.record import on_error, open_record
 from positions_mcp.cli.waiting import notional, what
-from positions_mcp.cli.watching import followed
 from positions_mcp.cli.words import instant, operation_text, paragraph, table
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.operation import Operation

@@ -14,8 +14,8 @@ from functools import partial
 
 import anyio
 
-from positions_mcp.cli import without_collecting_garbage
 from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
+from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.cli.options import add_settings_options, settings_from, whole_number
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.settings import Settings

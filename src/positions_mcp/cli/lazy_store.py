@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from positions_mcp.store.operations import SqlOperationStore
 
 
-class LateStore:
+class LazyStore:
     """Stands for an operation store by its methods. Each call tries again to open one that could not be opened."""
 
     def __init__(self, opening: Callable[[], SqlOperationStore]) -> None:
