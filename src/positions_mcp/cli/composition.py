@@ -136,7 +136,7 @@ async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
     """The supervisor's page over the store that the configuration names, and the account behind it."""
     from positions_mcp.desk.service import Desk
 
-    store = LateStore(lambda: _open_store(settings))
+    store = LazyStore(lambda: _open_store(settings))
     async with venue.connect() as client:
         deps = guard_dependencies(
             settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time
