@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from positions_mcp.paper.symbols import Contract, Right
+from positions_mcp.paper.symbols import ROOT, Contract, Right
 from positions_mcp.ports import MarketCalendar
 
 _EXPIRY = r"today|tomorrow|\+[0-9]{1,3}[dw]|friday(?:\+[0-9]{1,2})?|month\+[0-9]{1,2}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _STRIKE = r"[0-9]{1,5}(?:\.[0-9]{1,3})?"
-_SERIES = re.compile(
-    rf"(?P<root>[A-Z][A-Z0-9.]{{0,5}}) (?P<expiry>{_EXPIRY}) (?P<strike>{_STRIKE}) (?P<right>call|put)", re.ASCII
-)
+_SERIES = re.compile(rf"(?P<root>{ROOT}) (?P<expiry>{_EXPIRY}) (?P<strike>{_STRIKE}) (?P<right>call|put)", re.ASCII)
 _FRIDAY = 4
 
 

@@ -57,6 +57,8 @@ class Query:
 
     def text(self, name: str) -> str | None:
         """A value as it is; None if absent."""
+        if name in self._items:
+            raise _wrong(f"{name} is one value, no list")
         return self._values.get(name)
 
     def whole(self, name: str, least: int, most: int) -> int | None:
@@ -78,7 +80,7 @@ class Query:
 
     def several(self, name: str, allowed: Sequence[str] | None = None) -> list[str] | None:
         """The parts of a list; all of them are identifiers, and among the allowed ones where there are such."""
-        value, items = self.text(name), self._items.get(name)
+        value, items = self._values.get(name), self._items.get(name)
         if value is not None and items is not None:
             raise _wrong(f"{name} is given in two ways")
         if items is not None:

@@ -54,7 +54,7 @@ Duration = Annotated[str, AfterValidator(_duration)]
 Ticker = Annotated[str, AfterValidator(_ticker)]
 InstrumentText = Annotated[str, AfterValidator(_instrument)]
 Price = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=4)]
-Units = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=4)]
+Units = Annotated[Decimal, Field(gt=0, max_digits=20, decimal_places=12)]
 Contracts = Annotated[int, Field(gt=0, le=1_000_000)]
 
 
@@ -110,8 +110,8 @@ class PositionSection(Section):
     """`[[positions]]`: shares or contracts held; a negative quantity is short."""
 
     symbol: InstrumentText
-    quantity: Annotated[Decimal, Field(max_digits=12, decimal_places=4)]
-    average_price: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]
+    quantity: Annotated[Decimal, Field(max_digits=20, decimal_places=12)]
+    average_price: Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=6)]
 
     @model_validator(mode="after")
     def _held(self) -> PositionSection:

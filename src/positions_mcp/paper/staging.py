@@ -21,7 +21,7 @@ from positions_mcp.paper.scenario import (
     Scenario,
     span_of,
 )
-from positions_mcp.paper.symbols import Contract, canonical, instrument_id_of, parse_contract
+from positions_mcp.paper.symbols import Contract, canonical, instrument_id_of, parse_contract, root_names
 from positions_mcp.ports import Ids, MarketCalendar
 
 _OPTION_VENUE = "XCBO"
@@ -115,20 +115,22 @@ class Stage:
         contract = series.contract(self.today, self.calendar) if series else parse_contract(text)
         symbol = contract.compact if contract else canonical(text)
         root = contract.root if contract else symbol
-        if root not in ledger.instruments:
+        underlying = root if root in ledger.instruments else _underlying_of(root, ledger) if contract else None
+        if underlying is None:
             defined = ", ".join(sorted(ledger.instruments)) or "none"
             raise ScenarioError(
                 f"{self.name}: {text!r} needs an [[underlyings]] entry for {root!r}; defined: {defined}"
             )
         if symbol not in ledger.instruments:
-            self.list_contract(ledger, contract) if contract else None
+            self.list_contract(ledger, contract, underlying) if contract else None
         return ledger.instruments[symbol]
 
-    def list_contract(self, ledger: Ledger, contract: Contract) -> Instrument:
-        """Adds a contract on a defined underlying to the market."""
-        volatility = ledger.instruments[contract.root].volatility
+    def list_contract(self, ledger: Ledger, contract: Contract, underlying: str = "") -> Instrument:
+        """Adds a contract on a defined underlying to the market; its root need not be the underlying's ticker."""
+        over = underlying if underlying != contract.root else ""
+        volatility = ledger.instruments[over or contract.root].volatility
         symbol = contract.compact
-        instrument = Instrument(symbol, instrument_id_of(symbol), contract, None, volatility, _OPTION_VENUE)
+        instrument = Instrument(symbol, instrument_id_of(symbol), contract, None, volatility, _OPTION_VENUE, over=over)
         ledger.put_instrument(instrument)
         return instrument
 
@@ -233,3 +235,9 @@ class Stage:
                 ),
             )
         )
+
+
+def _underlying_of(root: str, ledger: Ledger) -> str | None:
+    """The ticker that an adjusted, FLEX or folded root names, if one is defined."""
+    tickers = (symbol for symbol, found in ledger.instruments.items() if not found.contract)
+    return next((ticker for ticker in tickers if root_names(root, ticker)), None)

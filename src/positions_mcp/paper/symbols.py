@@ -15,8 +15,14 @@ from typing import Literal
 
 Right = Literal["call", "put"]
 
-_OSI = re.compile(r"(?P<root>[A-Z][A-Z0-9.]{0,5}) *(?P<expiry>[0-9]{6})(?P<right>[CP])(?P<strike>[0-9]{8})", re.ASCII)
-_TICKER = re.compile(r"[A-Z][A-Z0-9.]{0,9}", re.ASCII)
+ROOT = r"(?=[A-Z0-9./]{1,6}(?![A-Z0-9./]))[0-9]?[A-Z][A-Z0-9./]*"
+"""An option's root, six characters at most: a FLEX one has a digit before it, an adjusted one a digit behind."""
+_OSI = re.compile(
+    r"(?P<root>[0-9]?[A-Z][A-Z0-9./]{0,5}?) *(?P<expiry>[0-9]{6})(?P<right>[CP])(?P<strike>[0-9]{8})", re.ASCII
+)
+_LONGEST_ROOT = 6
+_TICKER = re.compile(r"[A-Z][A-Z0-9]*(?:[./-][A-Z0-9]+| ?p[A-Z]| PR[A-Z])*", re.ASCII)
+_LONGEST_TICKER = 12
 _NAMESPACE = uuid.UUID("6f0d7b52-6d3c-5d0e-9a55-0c3b7a7c1e19")
 _THOUSANDTH = Decimal("0.001")
 
@@ -49,7 +55,7 @@ class Contract:
 def parse_contract(text: str) -> Contract | None:
     """The contract an OSI symbol names, in any spacing between root and expiry; None if it is not one."""
     match = _OSI.fullmatch(text.strip())
-    if not match:
+    if not match or len(match["root"]) > _LONGEST_ROOT:
         return None
     try:
         day = match["expiry"]
@@ -67,8 +73,15 @@ def canonical(text: str) -> str:
 
 
 def is_ticker(text: str) -> bool:
-    """Whether `text` can be an equity's ticker."""
-    return _TICKER.fullmatch(text) is not None
+    """Whether `text` can be a share's or an index's ticker: AAPL, BRK.B, BRK/B, BAC-PL, BAC PRL or BACpL."""
+    return len(text) <= _LONGEST_TICKER and _TICKER.fullmatch(text) is not None
+
+
+def root_names(root: str, ticker: str) -> bool:
+    """Whether an option's root is a ticker's: the same, folded (BRKB, BRK.B), adjusted (AAPL1) or FLEX (1AAPL)."""
+    folded = re.sub(r"[^A-Z0-9]", "", ticker)
+    plain = re.sub(r"[./]", "", root)
+    return folded in {plain, plain[1:] if plain[0].isdigit() else plain, plain.rstrip("0123456789")}
 
 
 def instrument_id_of(symbol: str) -> str:
