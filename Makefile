@@ -30,7 +30,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 demo: $(VENV)/.runtime ## watch an MCP client work with the server on the paper exchange
 	@$(BIN)/positions-mcp demo
 
-test: $(VENV)/.dev ## run every test, on all processors
+test: $(VENV)/.dev ## run every test, on all processors (needs node and npm)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 check: $(VENV)/.dev ## lint, format, types and the direction of imports
