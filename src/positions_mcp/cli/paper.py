@@ -7,12 +7,12 @@ import json
 import os
 import re
 import sys
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from positions_mcp.cli import paper_fault
+from positions_mcp.cli import paper_fault, paper_market
 from positions_mcp.cli.options import whole_number
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     reset = _command(commands, "reset", "begin the book again")
     reset.add_argument("--scenario", help="default: the one it has")
     reset.add_argument("--account", type=whole_number, action="append", help="an account number; may be repeated")
-    reset.add_argument("--day", type=_day, help="a trading day, such as 2026-03-02, on which the clock then stands")
+    reset.add_argument("--day", type=paper_market.day_of, help="the trading day on which the clock then stands")
     reset.add_argument("--seed", help="with --day: ids, prices and answers are the same every time")
 
     keep = _command(commands, "snapshot", "keep the book as it is under a name; without one: what is kept")
@@ -60,6 +60,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         commands, "fault", "make the next requests fail; without arguments: what can fail, and what is armed"
     )
     paper_fault.add_arguments(fault)
+
+    market = commands.add_parser("market", help="halts, stated prices, dividends and splits on the paper market")
+    shared = argparse.ArgumentParser(add_help=False)
+    _with_data_dir(shared)
+    paper_market.add_arguments(market, shared)
 
     clock = _command(commands, "clock", "show or move the book's clock")
     moves = clock.add_subparsers(dest="clock_command", metavar="show|set|advance|real")
@@ -87,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         "status": _status,
         "effects": _effects,
         "fault": _fault,
+        "market": _market,
         "clock": _clock,
     }
     try:
@@ -210,6 +216,15 @@ def _fault(args: argparse.Namespace, directory: Path) -> int:
     return 0
 
 
+def _market(args: argparse.Namespace, directory: Path) -> int:
+    exchange = _open(directory)
+    try:
+        paper_market.run(args, exchange)
+    finally:
+        exchange.close()
+    return 0
+
+
 def _clock(args: argparse.Namespace, directory: Path) -> int:
     from positions_mcp.domain.account.sessions import NEW_YORK
     from positions_mcp.paper.control import hint_of
@@ -274,13 +289,6 @@ def _span(text: str) -> timedelta:
         return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2] or "s"]))
     except OverflowError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is longer than any clock goes") from error
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day; write 2026-03-02") from error
 
 
 def _port(text: str) -> int:

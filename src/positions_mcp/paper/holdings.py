@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -77,7 +77,8 @@ class Instrument:
 
     Of an option: `over` is its underlying where that is not its root (SPXW is over SPX), `shares` what one contract
     delivers, `european` that it is exercised at expiry only, `settles_at_open` that the opening price of its last
-    day decides. `events` are the dividends and splits of a share.
+    day decides. `events` are the dividends and splits of a share, `stated` the prices it has been said to open or close
+    at, and `halted_at` the trading moment at which it was halted.
     """
 
     symbol: str
@@ -93,6 +94,8 @@ class Instrument:
     european: bool = False
     settles_at_open: bool = False
     events: tuple[CompanyEvent, ...] = ()
+    stated: tuple[tuple[datetime, Decimal], ...] = ()
+    halted_at: datetime | None = None
 
     @property
     def kind(self) -> str:
@@ -127,6 +130,8 @@ class Instrument:
             "european": self.european,
             "settles_at_open": self.settles_at_open,
             "events": [event.as_record() for event in self.events],
+            "stated": [[at.isoformat(), str(price)] for at, price in self.stated],
+            "halted_at": self.halted_at.isoformat() if self.halted_at else "",
         }
         record |= {name: value for name, value in special.items() if value not in (False, "", "100", [])}
         if kind != Behaviour():
@@ -165,6 +170,8 @@ class Instrument:
             european=record.get("european", False),
             settles_at_open=record.get("settles_at_open", False),
             events=tuple(CompanyEvent.from_record(event) for event in record.get("events", ())),
+            stated=tuple((datetime.fromisoformat(at), Decimal(price)) for at, price in record.get("stated", ())),
+            halted_at=datetime.fromisoformat(record["halted_at"]) if record.get("halted_at") else None,
         )
 
 

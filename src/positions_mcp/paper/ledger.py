@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import PurePath
 
@@ -78,6 +78,7 @@ class Ledger:
         self.movements: list[Movement] = []
         self.changed: set[tuple[str, object]] = set()
         self._by_id: dict[str, Instrument] = {}
+        self._eventful: dict[str, None] = {}
         self._open_orders: dict[str, None] = {}
         self._open_in: dict[Key, dict[str, None]] = {}
         self._standing: dict[str, None] = {}
@@ -97,6 +98,10 @@ class Ledger:
         """Adds or replaces an instrument."""
         self.instruments[instrument.symbol] = instrument
         self._by_id[instrument.instrument_id] = instrument
+        if any(not event.done for event in instrument.events):
+            self._eventful[instrument.symbol] = None
+        else:
+            self._eventful.pop(instrument.symbol, None)
         self.changed.add(("instrument", instrument.symbol))
 
     def put_holding(self, holding: Holding) -> None:
@@ -173,6 +178,11 @@ class Ledger:
     def underlying(self, instrument: Instrument) -> Instrument:
         """What an option is over; a share itself."""
         return self.instruments[instrument.underlying_symbol]
+
+    def next_events(self) -> Iterator[tuple[str, date]]:
+        """Shares to which something will happen, and the day of the first of it."""
+        for symbol in self._eventful:
+            yield symbol, min(event.day for event in self.instruments[symbol].events if not event.done)
 
     def holdings_of(self, account: int) -> list[Holding]:
         """The positions of an account, in no particular order."""

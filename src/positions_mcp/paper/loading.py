@@ -55,9 +55,8 @@ class Loading:
 
         def begin() -> Ledger:
             ledger = Ledger(facts)
-            if self.seed:
-                return stage.with_ids(SeededIds(ledger)).fill(ledger, scenario, self.accounts)
-            return stage.fill(ledger, scenario, self.accounts)
+            ids = SeededIds(ledger) if self.seed else stage.ids
+            return stage.for_scenario(scenario, ids).fill(ledger, scenario, self.accounts)
 
         book.begin_again(begin, {"clock": setting.as_text()}, only_if_empty=only_if_empty)
 

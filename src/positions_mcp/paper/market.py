@@ -27,6 +27,7 @@ DEADLINE = time(17, 30)
 """Until when a customer may instruct on expiry day, New York time."""
 AFTER_AN_EARLY_CLOSE = timedelta(minutes=90)
 """Until when after an early close (FINRA Rule 2360(b)(23)(A)(viii)): after one at 13:00 the deadline is 14:30."""
+MORNING = time(4, 0)
 PROCESSING = time(18, 0)
 """When exercises are processed and contracts expire on the paper exchange, New York time."""
 
@@ -70,6 +71,11 @@ class Market:
     def _spot(self, instrument: Instrument, moment: datetime) -> Decimal | None:
         if instrument.price is None:
             return None
+        if instrument.halted_at is not None:
+            moment = min(moment, instrument.halted_at)
+        for at, price in instrument.stated:
+            if at == moment:
+                return price
         path = f"{self._seed}|{instrument.symbol}"
         moved = Decimal(_height(path, int(moment.timestamp())) - _height(path, self._anchor)) / _MILLION
         return (instrument.price * (1 + instrument.volatility * _SWING * moved)).quantize(CENT)
@@ -151,6 +157,10 @@ class Market:
         usual = datetime.combine(day, DEADLINE, NEW_YORK)
         session = self.session_on(day)
         return session.closes + AFTER_AN_EARLY_CLOSE if session and session.early_close else usual
+
+    def morning(self, day: date) -> datetime:
+        """When dividends and splits of `day` happen, before anything trades."""
+        return datetime.combine(day, MORNING, NEW_YORK)
 
     def processing(self, day: date) -> datetime:
         """When exercises of `day` are processed and its contracts expire."""

@@ -37,6 +37,12 @@ def _ticker(text: str) -> str:
     return text
 
 
+def _day_text(text: str) -> str:
+    if not parse_series(f"X {text} 1 call"):
+        raise ValueError(f"{text!r} is no day; write today, tomorrow, +3d, friday, month+1 or 2026-11-27")
+    return text
+
+
 def _instrument(text: str) -> str:
     if not (is_ticker(text) or parse_contract(text) or parse_series(text)):
         raise ValueError(f"{text!r} is no instrument; write {_EXAMPLES}")
@@ -98,12 +104,42 @@ class UnderlyingSection(Section):
     priced: bool = True
     volatility: Annotated[Decimal, Field(ge=0, le=3)] = Decimal("0.30")
     venue: str = "XNAS"
+    index: bool = False
 
     @model_validator(mode="after")
     def _priced_or_not(self) -> UnderlyingSection:
         if self.priced == (self.price is None):
             raise ValueError("give a price, or priced = false")
         return self
+
+
+class RootSection(Section):
+    """`[[option_roots]]`: options of a root that are not American ones over the underlying of the same name."""
+
+    root: Ticker
+    over: Ticker
+    style: Literal["american", "european"] = "european"
+    settles: Literal["close", "open"] = "close"
+
+
+class EventSection(Section):
+    """`[[dividends]]` and `[[splits]]`: what happens to a share before the session of a day (as in expiries)."""
+
+    symbol: Ticker
+    day: Annotated[str, AfterValidator(_day_text)]
+
+
+class DividendSection(EventSection):
+    """`[[dividends]]`: `amount` a share, to who holds it on the ex-date `day`."""
+
+    amount: Price
+
+
+class SplitSection(EventSection):
+    """`[[splits]]`: `new` shares for `old` ones."""
+
+    new: Annotated[int, Field(gt=0, le=1000)]
+    old: Annotated[int, Field(gt=0, le=1000)] = 1
 
 
 class PositionSection(Section):
@@ -198,6 +234,9 @@ class Scenario(Section):
     clock: ClockSection | None = None
     delays: DelaysSection = DelaysSection()
     underlyings: tuple[UnderlyingSection, ...] = ()
+    option_roots: tuple[RootSection, ...] = ()
+    dividends: tuple[DividendSection, ...] = ()
+    splits: tuple[SplitSection, ...] = ()
     positions: tuple[PositionSection, ...] = ()
     orders: tuple[OrderSection, ...] = ()
     instructions: tuple[InstructionSection, ...] = ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.paper.errors import ScenarioError
 from positions_mcp.paper.expiries import expiry_date, parse_series
 from positions_mcp.paper.generator import Generator
-from positions_mcp.paper.holdings import Account, Behaviour, Holding, Instrument
+from positions_mcp.paper.holdings import Account, Behaviour, CompanyEvent, Holding, Instrument
 from positions_mcp.paper.ledger import Delays, Ledger
 from positions_mcp.paper.market import Market
 from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType, Leg, Order, OrderStatus
@@ -18,7 +19,9 @@ from positions_mcp.paper.scenario import (
     BehaviourSection,
     InstructionSection,
     OrderSection,
+    RootSection,
     Scenario,
+    UnderlyingSection,
     span_of,
 )
 from positions_mcp.paper.symbols import Contract, canonical, instrument_id_of, parse_contract, root_names
@@ -51,10 +54,11 @@ class Stage:
     today: date
     calendar: MarketCalendar
     ids: Ids
+    roots: Mapping[str, RootSection] = field(default_factory=dict)
 
-    def with_ids(self, ids: Ids) -> Stage:
-        """The stage with other identifiers."""
-        return replace(self, ids=ids)
+    def for_scenario(self, scenario: Scenario, ids: Ids) -> Stage:
+        """The stage with the option roots of a scenario, and with these identifiers."""
+        return replace(self, ids=ids, roots={section.root: section for section in scenario.option_roots})
 
     def fill(self, ledger: Ledger, scenario: Scenario, accounts: tuple[int, ...]) -> Ledger:
         """The ledger, with what the scenario says in every account.
@@ -66,22 +70,41 @@ class Stage:
         delays = Delays(**{name: span_of(text) for name, text in scenario.delays.model_dump().items()})
         ledger.put_facts(replace(ledger.facts, anchor=market.previous_close(self.now).closes, delays=delays))
         for underlying in scenario.underlyings:
-            ledger.put_instrument(
-                Instrument(
-                    underlying.symbol,
-                    instrument_id_of(underlying.symbol),
-                    None,
-                    underlying.price,
-                    underlying.volatility,
-                    underlying.venue,
-                )
-            )
+            ledger.put_instrument(self._underlying(underlying, scenario))
         for account in accounts:
             ledger.put_account(Account(account, scenario.cash))
             self._stage_account(ledger, market, scenario, account)
         for section in scenario.behaviour:
             self._behave(ledger, section)
         return ledger
+
+    def _underlying(self, section: UnderlyingSection, scenario: Scenario) -> Instrument:
+        """A share or an index, with what will happen to its company."""
+        events = [
+            CompanyEvent("dividend", expiry_date(paid.day, self.today, self.calendar), paid.amount)
+            for paid in scenario.dividends
+            if paid.symbol == section.symbol
+        ] + [
+            CompanyEvent(
+                "split",
+                expiry_date(split.day, self.today, self.calendar),
+                numerator=split.new,
+                denominator=split.old,
+                done=False,
+            )
+            for split in scenario.splits
+            if split.symbol == section.symbol
+        ]
+        return Instrument(
+            section.symbol,
+            instrument_id_of(section.symbol),
+            None,
+            section.price,
+            section.volatility,
+            section.venue,
+            is_index=section.index,
+            events=tuple(replace(event, done=event.day <= new_york_day(self.now)) for event in events),
+        )
 
     def _stage_account(self, ledger: Ledger, market: Market, scenario: Scenario, account: int) -> None:
         for position in scenario.positions:
@@ -115,22 +138,38 @@ class Stage:
         contract = series.contract(self.today, self.calendar) if series else parse_contract(text)
         symbol = contract.compact if contract else canonical(text)
         root = contract.root if contract else symbol
-        underlying = root if root in ledger.instruments else _underlying_of(root, ledger) if contract else None
-        if underlying is None:
+        underlying = self._underlying_symbol(ledger, contract) if contract else root
+        if underlying not in ledger.instruments:
             defined = ", ".join(sorted(ledger.instruments)) or "none"
             raise ScenarioError(
                 f"{self.name}: {text!r} needs an [[underlyings]] entry for {root!r}; defined: {defined}"
             )
         if symbol not in ledger.instruments:
-            self.list_contract(ledger, contract, underlying) if contract else None
+            self.list_contract(ledger, contract) if contract else None
         return ledger.instruments[symbol]
 
-    def list_contract(self, ledger: Ledger, contract: Contract, underlying: str = "") -> Instrument:
+    def _underlying_symbol(self, ledger: Ledger, contract: Contract) -> str:
+        """What a contract is over: as the scenario says of its root, or what the root names."""
+        if contract.root in self.roots:
+            return self.roots[contract.root].over
+        return contract.root if contract.root in ledger.instruments else _underlying_of(contract.root, ledger) or ""
+
+    def list_contract(self, ledger: Ledger, contract: Contract) -> Instrument:
         """Adds a contract on a defined underlying to the market; its root need not be the underlying's ticker."""
-        over = underlying if underlying != contract.root else ""
-        volatility = ledger.instruments[over or contract.root].volatility
+        root = self.roots.get(contract.root)
+        underlying = ledger.instruments[self._underlying_symbol(ledger, contract)]
         symbol = contract.compact
-        instrument = Instrument(symbol, instrument_id_of(symbol), contract, None, volatility, _OPTION_VENUE, over=over)
+        instrument = Instrument(
+            symbol,
+            instrument_id_of(symbol),
+            contract,
+            None,
+            underlying.volatility,
+            _OPTION_VENUE,
+            over=underlying.symbol if underlying.symbol != contract.root else "",
+            european=root.style == "european" if root else underlying.is_index,
+            settles_at_open=root is not None and root.settles == "open",
+        )
         ledger.put_instrument(instrument)
         return instrument
 

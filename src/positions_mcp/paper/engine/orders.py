@@ -75,9 +75,33 @@ def _with_future(moment: Moment, order: Order, behaviour: Behaviour) -> Order:
     if behaviour.rejects == "later":
         steps.append(Step(start + delays.acknowledge, "reject"))
     else:
-        steps.extend(_fills(start, delays, order.quantity, behaviour))
+        steps.extend([] if moment.is_halted(order) else _fills(start, delays, order.quantity, behaviour))
     in_time = [step for step in steps if step.at < session.closes]
     return replace(order, steps=(*in_time, Step(session.closes, "expire")))
+
+
+def stop_filling(ledger: Ledger, symbol: str) -> None:
+    """Takes the fills out of the future of every order in a symbol, or in an option over it: it is halted."""
+    for order in ledger.open_orders():
+        if order.symbol is not None and symbol in (order.symbol, ledger.instruments[order.symbol].underlying_symbol):
+            ledger.put_order(replace(order, steps=tuple(step for step in order.steps if step.kind != "fill")))
+
+
+def resume_orders(moment: Moment, symbol: str) -> None:
+    """Lets every market order that a halt of a symbol kept waiting fill, as if it had come now."""
+    ledger = moment.ledger
+    for order in ledger.open_orders():
+        waits = order.order_type == "MARKET" and not any(step.kind in ("fill", "reject") for step in order.steps)
+        over = order.symbol is not None and symbol in (
+            order.symbol,
+            ledger.instruments[order.symbol].underlying_symbol,
+        )
+        if waits and over and not moment.is_halted(order):
+            start = max([moment.now, *(step.at for step in order.steps if step.kind == "release")])
+            fills = _fills(start, ledger.facts.delays, order.leaves, Behaviour())
+            end = next((step.at for step in order.steps if step.kind == "expire"), None)
+            in_time = [step for step in fills if end is None or step.at < end]
+            ledger.put_order(replace(order, steps=tuple(sorted((*order.steps, *in_time), key=lambda step: step.at))))
 
 
 def _fills(start: datetime, delays: Delays, quantity: Decimal, behaviour: Behaviour) -> list[Step]:

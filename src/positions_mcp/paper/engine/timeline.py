@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from datetime import datetime
 
+from positions_mcp.paper.engine.company import happen
 from positions_mcp.paper.engine.expiry import process_evening
 from positions_mcp.paper.engine.instructions import clearing_answers
 from positions_mcp.paper.engine.moment import Moment
@@ -15,7 +16,7 @@ from positions_mcp.paper.engine.orders import take_step
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.market import Market
 
-_ORDER, _INSTRUCTION, _EVENING = 0, 1, 2
+_ORDER, _INSTRUCTION, _EVENING, _COMPANY = 0, 1, 2, 3
 Due = tuple[datetime, int, int, str]
 
 
@@ -31,8 +32,11 @@ def advance(moment: Moment) -> None:
     heapq.heapify(due)
     while due and due[0][0] <= now:
         at, kind, _, key = heapq.heappop(due)
-        if kind == _EVENING:
-            process_evening(ledger, market, at)
+        if kind in (_EVENING, _COMPANY):
+            if kind == _EVENING:
+                process_evening(ledger, market, at)
+            else:
+                happen(ledger, market, key, at)
             ledger.happened(at)
             due = _all_due(ledger, market)
             heapq.heapify(due)
@@ -51,6 +55,7 @@ def advance(moment: Moment) -> None:
 
 def _all_due(ledger: Ledger, market: Market) -> list[Due]:
     due: list[Due] = [(market.next_processing(ledger.facts.as_of), _EVENING, 0, "")]
+    due.extend((market.morning(day), _COMPANY, 0, symbol) for symbol, day in ledger.next_events())
     due.extend((order.steps[0].at, _ORDER, order.number, order.id) for order in ledger.open_orders() if order.steps)
     due.extend(
         (instruction.due_at, _INSTRUCTION, instruction.number, instruction.id)
