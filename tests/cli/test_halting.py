@@ -69,6 +69,28 @@ def test_a_halt_needs_no_live_key_and_no_accounts(bare: Place) -> None:
     assert bare.without_terminal("halt", "now").returncode == 0
 
 
+@pytest.mark.requirement("G-11", "G-21")
+@pytest.mark.parametrize(("words", "reason"), [((), "no reason given"), (("quarter", "end", "now"), "quarter end now")])
+def test_a_halt_needs_no_reason_and_takes_words_without_quotes(
+    bare: Place, words: tuple[str, ...], reason: str
+) -> None:
+    assert bare.without_terminal("halt", *words).returncode == 0
+    with bare.store() as store:
+        halt = store.halt()
+    assert halt is not None
+    assert halt.reason == reason
+
+
+@pytest.mark.requirement("G-21")
+@pytest.mark.parametrize("wrong", ["this is no TOML", "trading = 5", "unknown_key = 1"])
+def test_a_halt_that_fails_for_another_reason_says_so_too(bare: Place, wrong: str) -> None:
+    config = bare.data_dir.with_name("config.toml")
+    config.write_text(wrong, encoding="ascii")
+    done = bare.without_terminal("halt", "--config", str(config))
+    assert done.returncode != 0
+    assert "It is NOT halted" in done.stderr
+
+
 @pytest.mark.requirement("G-11")
 def test_a_halt_that_could_not_be_written_says_so(bare: Place) -> None:
     bare.data_dir.mkdir(mode=0o700)

@@ -6,18 +6,21 @@ import random
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from faults.campaign import CRASHES, FAULTS, KINDS, Case, Truth, run, run_killed
+from faults.damage import OTHERS, brake, make_template, pages, values
 
 RANDOM_RUNS = 1_000
 KILLS_AT_A_STEP = 40
 KILLS_AT_AN_INSTANT = 20
+DAMAGED_PAGES = 500
 LONGEST_INSTANT_S = 0.4
 AT_ONCE = 2
 
@@ -62,7 +65,25 @@ async def campaign(seed: int) -> int:
         for _ in range(AT_ONCE):
             tasks.start_soon(worker)
     print_table(lines, seed, time.monotonic() - started)
-    return 1 if any(line.broken for line in lines.values()) else 0
+    unbraked = await anyio.to_thread.run_sync(brakes)
+    return 1 if unbraked or any(line.broken for line in lines.values()) else 0
+
+
+def brakes() -> int:
+    """Damage the store in every way, and use both brakes. Returns how many promises were broken."""
+    cases = [*OTHERS.items(), *values(), *((f"pages, seed {seed}", pages(seed)) for seed in range(DAMAGED_PAGES))]
+    came, broken = Counter[tuple[str, str]](), list[str]()
+    with tempfile.TemporaryDirectory(prefix="positions-mcp-faults-") as folder:
+        template = Path(folder, "template")
+        make_template(template)
+        for name, damage in cases:
+            with tempfile.TemporaryDirectory(prefix="positions-mcp-faults-") as own:
+                found = brake(template, Path(own), damage)
+            came[found.halt, found.flatten] += 1
+            broken += [f"{text} ({name})" for text in found.broken]
+    print(f"\n{len(cases)} damaged stores, of them {DAMAGED_PAGES} with damaged pages. Promises broken: {len(broken)}.")
+    print("\n".join([*(f"{halt}; flatten on {flatten}: {times}" for (halt, flatten), times in came.items()), *broken]))
+    return len(broken)
 
 
 def at_an_instant(draw: random.Random) -> Callable[[Case, Path], Awaitable[Truth]]:

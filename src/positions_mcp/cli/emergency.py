@@ -19,7 +19,7 @@ from positions_mcp.cli.record import Record, commands_of, on_error, open_record
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.cli.words import paragraph
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.errors import ConfigurationError, PositionsError, StoreUnavailable
+from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.settings import load
@@ -45,11 +45,14 @@ def flatten_on_record(
     record, approver, why = None, None, ""
     with ExitStack() as stack:
         try:
+            _expect_not_emptied(arguments)
             record = stack.enter_context(open_record(arguments))
             approver = _approver_of(record.store)
             why = record.store.status().reason
-        except (ConfigurationError, StoreUnavailable) as error:
+        except PositionsError as error:
             why = error.message
+        except Exception as error:  # nothing that is wrong with a store stops a person who flattens
+            why = f"{type(error).__name__}: {error}"
         try:
             if record is not None and not why:
                 return flatten(record)
@@ -58,6 +61,14 @@ def flatten_on_record(
         with on_error(consequence):
             record = stack.enter_context(_emergency_record(arguments, terminal, why, approver))
         return flatten(record)
+
+
+def _expect_not_emptied(arguments: argparse.Namespace) -> None:
+    """Raise StoreUnavailable for a file that is there and holds nothing: opening it would begin a store anew."""
+    settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
+    file = settings.data_dir.expanduser() / DEFAULT_FILE
+    if settings.store.url is None and file.exists() and not file.stat().st_size:
+        raise StoreUnavailable(f"{file} is empty: what it held is lost.")
 
 
 def _approver_of(store: SqlOperationStore) -> Approver | None:

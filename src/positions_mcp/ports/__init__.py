@@ -256,6 +256,10 @@ class OperationStore(Ledger, Protocol):
         """
         ...
 
+    def approvers(self) -> tuple[Approver, ...]:
+        """Every approver there was, oldest first; the last one is `approver`. Raises as it does."""
+        ...
+
     def add_plan(self, plan: Plan, request_key: str, now: datetime, *, supersede: str | None = None) -> Operation:
         """Store a plan, or answer the open one that the same arguments from the same caller already have.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, case, select
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused
@@ -29,6 +29,8 @@ _PROGRAM = "positions-mcp"
 _FAILURES = "failures:"
 _MOST_NOTES = 50
 """Of one event about one operation."""
+EXPIRED_AT_ONCE = 100
+"""How many operations one transaction writes down as expired: others wait for it."""
 _CLOCK_SKEW = timedelta(seconds=5)
 """How far a clock may step back between a decision and its use."""
 
@@ -198,15 +200,16 @@ def observe(
 
 
 def due(now: datetime) -> Select[Any]:
-    """The ids of operations that time has changed."""
-    return select(operations.c.id).where(operations.c.due_at <= as_text(now)).order_by(operations.c.due_at)
+    """The ids of operations that time has changed: first those whose process ended while it sent, then the oldest."""
+    claimed = case((operations.c.stage == Stage.CLAIMED.value, 0), else_=1)
+    return select(operations.c.id).where(operations.c.due_at <= as_text(now)).order_by(claimed, operations.c.due_at)
 
 
 def expire(transaction: Transaction, now: datetime, *, halt_after: int | None) -> tuple[Operation, ...]:
-    """Write down what time has decided."""
+    """Write down what time has decided, of as many as one transaction may take."""
     return tuple(
         _expire(transaction, transaction.operation(operation_id), now, halt_after)
-        for operation_id in transaction.connection.execute(due(now)).scalars().all()
+        for operation_id in transaction.connection.execute(due(now).limit(EXPIRED_AT_ONCE)).scalars().all()
     )
 
 

@@ -10,14 +10,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.text import clean
 
-BUSY_TIMEOUT_S = 10
+BUSY_TIMEOUT_S = 8
+"""How long a write waits for another one."""
+_PROBE_TIMEOUT_S = 1
 _WRITING = "positions_mcp_writing"
+_POSTGRES = {
+    # Who is frozen or cut off in the middle of a transaction loses it before others have waited too long for it.
+    "idle_in_transaction_session_timeout": "4s",
+    "lock_timeout": "6s",
+    "statement_timeout": "8s",
+    "tcp_user_timeout": "4s",
+}
+_LIBPQ = {"connect_timeout": 4, "tcp_user_timeout": 4_000, "keepalives": 1, "keepalives_idle": 2}
+_LIBPQ |= {"keepalives_interval": 1, "keepalives_count": 2}
 
 
 class Database:
@@ -60,14 +72,22 @@ class Database:
 
 @contextmanager
 def speaking_of(place: str, what: str) -> Iterator[None]:
-    """Turn what the database library raises into StoreUnavailable."""
+    """Turn what goes wrong with a database, and with what stands in it, into StoreUnavailable."""
     try:
         yield
+    except PositionsError:
+        raise
     except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise StoreUnavailable(
             f"The operation store {clean(place, 120)} cannot be {what}: {clean(str(cause), 160)}.",
             hint="Reading may still work. Free space or restore access, then try again.",
+        ) from error
+    except Exception as error:  # what stands in a damaged store can be anything, and so can what comes of reading it
+        raise StoreUnavailable(
+            f"The operation store {clean(place, 120)} cannot be {what}: it is damaged ({type(error).__name__}: "
+            f"{clean(str(error), 120)}).",
+            hint="Nothing is sent until a person has looked. Run: positions-mcp operations verify.",
         ) from error
 
 
@@ -86,8 +106,23 @@ def open_database(place: Path | str) -> Database:
     # A password may also stand in the query, as may files and services with one: none of it is shown.
     shown = url.set(query={}).render_as_string(hide_password=True)
     with speaking_of(shown, "opened"):
-        engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            connect_args=_LIBPQ,
+            pool_pre_ping=True,
+            pool_timeout=BUSY_TIMEOUT_S,
+        )
+        event.listen(engine, "connect", _bound_waiting)
     return Database(engine, place=shown)
+
+
+def _bound_waiting(connection: DBAPIConnection, _record: object) -> None:
+    """No wait of a session is without end, whatever the server's own settings say."""
+    cursor = connection.cursor()
+    for name, value in _POSTGRES.items():
+        cursor.execute(f"SET {name} = '{value}'")
+    cursor.close()
+    connection.commit()
 
 
 def _open_file(path: Path) -> Database:
@@ -114,9 +149,9 @@ def _make_private(path: Path) -> None:
                 each.chmod(mode & 0o700)
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def _connect(uri: str, timeout: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
@@ -124,8 +159,9 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _why_not_writable(path: Path) -> str:
+    """Why it can only be read; empty where it can be written, also where another writes at this moment."""
     try:
-        probe = _connect(f"{path.absolute().as_uri()}?mode=rw")
+        probe = _connect(f"{path.absolute().as_uri()}?mode=rw", _PROBE_TIMEOUT_S)
         try:
             probe.execute("PRAGMA journal_mode=WAL").fetchone()
             probe.execute("BEGIN IMMEDIATE")
@@ -134,7 +170,8 @@ def _why_not_writable(path: Path) -> str:
         finally:
             probe.close()
     except sqlite3.OperationalError as error:
-        return clean(str(error), 120)
+        primary = error.sqlite_errorcode & 0xFF
+        return "" if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else clean(str(error), 120)
     return ""
 
 

@@ -31,15 +31,20 @@ class SqlOperationStore:
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
     def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-        self._database = open_database(place)
-        try:
-            self._version, self._read_only = bring_up(self._database, migrations)
-        except StoreUnavailable:
-            self._database.close()
-            raise
-        self._newer = newer_than(self._version, 1 + len(migrations))
+        self._place, self._migrations = place, migrations
         self._lock = threading.Lock()
         self._verified = (0, journal.GENESIS)
+        self._open()
+
+    def _open(self) -> None:
+        database = open_database(self._place)
+        try:
+            self._version, self._read_only = bring_up(database, self._migrations)
+        except StoreUnavailable:
+            database.close()
+            raise
+        self._database = database
+        self._newer = newer_than(self._version, 1 + len(self._migrations))
 
     def close(self) -> None:
         """Give up every connection."""
@@ -47,14 +52,13 @@ class SqlOperationStore:
 
     def status(self) -> StoreStatus:
         """Whether it can be written: something is, and is taken back, because a full disk refuses only that."""
-        reason = self._read_only
-        if not reason:
-            try:
-                for probe in ("something to write" * 200, None):
-                    with self._writing() as transaction:
-                        keeping.put(transaction.connection, "probe", probe)
-            except StoreUnavailable as error:
-                reason = error.message
+        reason = ""
+        try:
+            for probe in ("something to write" * 200, None):
+                with self._writing() as transaction:
+                    keeping.put(transaction.connection, "probe", probe)
+        except StoreUnavailable as error:
+            reason = self._read_only or error.message
         return StoreStatus(writable=not reason, reason=reason, schema_version=self._version, place=self._database.place)
 
     def verify(self) -> Verification:
@@ -109,6 +113,11 @@ class SqlOperationStore:
         """The key that desk decisions are verified against, endorsed by each one before it."""
         with self._reading() as connection:
             return Transaction(connection).approver()
+
+    def approvers(self) -> tuple[Approver, ...]:
+        """Every approver there was, each endorsed by the one before it; the last one decides."""
+        with self._reading() as connection:
+            return Transaction(connection).approvers()
 
     def halt(self) -> Halt | None:
         """The halt that stands, or None."""
@@ -189,9 +198,12 @@ class SqlOperationStore:
             return changes.observe(transaction, before, rows, now, event=event)
 
     def expire(self, now: datetime, *, halt_after: int | None = None) -> tuple[Operation, ...]:
-        """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""
+        """Write down what time has decided: expired plans, lapsed approvals, leases that ran out.
+
+        So many at once that a person who halts does not wait for it; what is left is written by the next calls.
+        """
         with self._reading() as connection:
-            due = connection.execute(changes.due(now)).scalars().all()
+            due = connection.execute(changes.due(now).limit(1)).scalars().all()
         if not due:
             return ()
         with self._writing() as transaction:
@@ -244,16 +256,29 @@ class SqlOperationStore:
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:
         """An exclusive transaction on a journal that holds up to this moment. One a process at a time."""
+        with self._lock:
+            self._expect_writable()
+            if not self._verified[0]:
+                # The long way from the beginning is gone once, and while others can write.
+                with self._reading() as connection:
+                    self._verified = journal.follow_chain(connection, self._verified)
+            with self._database.writing() as connection:
+                version = keeping.lock(connection)
+                if version != str(self._version):
+                    raise StoreUnavailable(
+                        f"The store's schema is now version {version}.",
+                        hint="Another program migrated it: restart this one.",
+                    )
+                self._verified = journal.follow_chain(connection, self._verified)
+                yield Transaction(connection)
+
+    def _expect_writable(self) -> None:
+        """What kept it from being written when it was opened may be over: it is opened again before that is said."""
+        if self._read_only:
+            old = self._database
+            self._open()
+            old.close()
         if self._read_only:
             raise StoreUnavailable(
                 f"The operation store cannot be written: {self._read_only}.", hint="Nothing was sent."
             )
-        with self._lock, self._database.writing() as connection:
-            version = keeping.lock(connection)
-            if version != str(self._version):
-                raise StoreUnavailable(
-                    f"The store's schema is now version {version}.",
-                    hint="Another program migrated it: restart this one.",
-                )
-            self._verified = journal.follow_chain(connection, self._verified)
-            yield Transaction(connection)

@@ -94,6 +94,7 @@ class Transaction:
         **changes: Any,
     ) -> Operation:
         """Store a changed operation and say so in the journal. `rows` replace those of the same position."""
+        rows = [row.released() for row in rows]
         replaced = {row.position: row for row in rows}
         merged = tuple(replaced.get(row.position, row) for row in operation.rows)
         try:
@@ -119,18 +120,23 @@ class Transaction:
 
     def approver(self) -> Approver | None:
         """The approver, whom each one before it endorsed. Raises StoreUnavailable where it was replaced otherwise."""
+        approvers = self.approvers()
+        return approvers[-1] if approvers else None
+
+    def approvers(self) -> tuple[Approver, ...]:
+        """Every approver there was, oldest first. Raises StoreUnavailable as `approver`."""
         stored = self.single("approver")
         told = journal.contents(self.connection, VALUE_EVENTS["approver"])
         try:
-            approvers = [Approver.model_validate(content["approver"]) for content in told]
+            approvers = tuple(Approver.model_validate(content["approver"]) for content in told)
             held = Approver.model_validate_json(stored) if stored else None
-        except (KeyError, ValidationError) as error:
+        except (KeyError, TypeError, ValidationError) as error:
             raise journal.broken("an approver cannot be read") from error
         if held != (approvers[-1] if approvers else None):
             raise journal.broken("the approver is not as it was written")
         if not is_chain(approvers):
             raise journal.broken("the approver was replaced without the old passphrase")
-        return held
+        return approvers
 
     def note(self, event: str, key: str, value: str | None, now: datetime, content: dict[str, Any]) -> None:
         """Set a single value and say so in the journal."""

@@ -156,6 +156,13 @@ class Row(Frozen):
         settled = self.resolution is not None and self.resolution.conclusion is Conclusion.TOOK_EFFECT
         return self.state.took_effect or settled
 
+    def released(self) -> Row:
+        """The row, its dollars given back where it is known to have had no effect."""
+        denied = self.resolution is not None and self.resolution.conclusion is Conclusion.DID_NOT
+        if self.reserved and (denied or self.state is RowState.REJECTED):
+            return self.changed(reserved=Decimal(0), reserved_on=None)
+        return self
+
     @property
     def is_done(self) -> bool:
         """Whether what was asked for has happened and nothing more will: flat with no order open, or accepted."""

@@ -11,7 +11,6 @@ from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.supervision import Approver
-from positions_mcp.endorsement import succeeds
 from positions_mcp.guard.approval import statements
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -59,20 +58,20 @@ class ApprovalCheck:
         return check
 
     async def approver(self) -> Approver | None:
-        """The approver, who must be the one seen first or have been endorsed by it.
+        """The approver, who must be the one seen first or follow it, each endorsed by the one before.
 
         Raises:
             Refused: it was replaced otherwise since this process first saw it.
             StoreUnavailable: the store itself shows that it was replaced without the old passphrase.
         """
-        approver = await in_thread(self._deps.store.approver)
-        if self._known is not None and (approver is None or not succeeds(approver, self._known)):
+        approvers = await in_thread(self._deps.store.approvers)
+        if self._known is not None and self._known.public_key not in {each.public_key for each in approvers}:
             raise Refused(
                 "The approver was replaced without the old passphrase.",
                 hint="Nothing was sent. A person must look: run positions-mcp operations verify, then restart.",
             )
-        self._known = approver
-        return approver
+        self._known = approvers[-1] if approvers else None
+        return self._known
 
     def _check_plan(self, operation: Operation, caller: str) -> None:
         plan = operation.plan

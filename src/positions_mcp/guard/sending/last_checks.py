@@ -57,6 +57,18 @@ def by_others(operation: Operation, account: Account | None, sent: Iterable[Oper
     return ""
 
 
+def by_collision(operation: Operation, sent: Iterable[Operation]) -> str:
+    """What a person who flattens has not been told of: a close of the same that left since; empty if there is none."""
+    same = conflicts.known_too_late(operation.plan, sent)
+    if same is None:
+        return ""
+    names = ", ".join(dict.fromkeys(target.symbol for target, _ in conflicts.shared(operation.plan, [same])))
+    return (
+        f"COLLISION: operation {same.operation_id} sent {names} after this was shown, so it could be closed twice. "
+        "Flatten again: that operation is named there, and what is then held is closed."
+    )
+
+
 def rows_sent(operations: Iterable[Operation]) -> SentRows:
     """The rows that may have changed the book."""
     return frozenset(

@@ -75,7 +75,7 @@ class Run:
 
     async def run(self) -> Operation:
         """Send what may be sent. Returns the operation as it then is."""
-        end = _End("")
+        end, failure = _End(""), None
         try:
             await self._send_all()
         except _End as reached:
@@ -83,9 +83,11 @@ class Run:
         except UpstreamError as error:
             end = _End(f"The account could not be read again before sending: {error.message}", Stage.LAPSED)
         except StoreUnavailable as error:
-            end = _End(error.message)
+            end, failure = _End(error.message), error
         ended = await self._finish(end)
         await self._pass("ended")
+        if failure is not None and ended.plan.flatten and not self._anything_sent:
+            raise failure  # a person goes on with another record
         return ended
 
     async def _send_all(self) -> None:
@@ -172,6 +174,8 @@ class Run:
         """Within the transaction that journals SENDING: the rules that other processes may have changed."""
         operation = self.operation
         if operation.plan.flatten:
+            if why := last_checks.by_collision(operation, ledger.sent_after_planning(operation.operation_id)):
+                raise Refused(why)
             return
         record = self.accounts.record(ledger, operation.account_id)
         measure = exact_sum(reservation.measure for reservation in request.rows.values())
@@ -267,7 +271,7 @@ class Run:
         reason = " ".join(filter(None, [*self.notes, end.reason]))
         stage = Stage.FINISHED if self._anything_sent else end.stage
         if not self.recorded:
-            return self.operation.model_copy(update={"reason": reason})
+            return self._ended(stage, reason, untouched)
         try:
             return await in_thread(
                 self.deps.store.finish,
@@ -279,7 +283,13 @@ class Run:
                 now=self.deps.clock.now(),
             )
         except (StoreUnavailable, Refused):
-            return self.operation.model_copy(update={"reason": reason})
+            return self._ended(stage, reason, untouched)
+
+    def _ended(self, stage: Stage, reason: str, untouched: Sequence[Row]) -> Operation:
+        """The operation as it is over, although the store could not note it: it is not approved any more."""
+        self._remember(untouched)
+        rows = [row.changed(state=RowState.UNKNOWN, lease=None) if row.lease else row for row in self.operation.rows]
+        return self.operation.changed(stage=stage, reason=reason, rows=tuple(rows), lease=None)
 
     def _untouched(self, row: Row, why: str) -> Row:
         if row.position in self.flat:
