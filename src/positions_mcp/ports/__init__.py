@@ -250,10 +250,7 @@ class OperationStore(Ledger, Protocol):
         ...
 
     def approver(self) -> Approver | None:
-        """The key that desk decisions are verified against, endorsed by each one before it.
-
-        Raises StoreUnavailable where it was replaced without the old passphrase.
-        """
+        """The key that desk decisions are verified against. Raises StoreUnavailable where no old passphrase set it."""
         ...
 
     def approvers(self) -> tuple[Approver, ...]:
