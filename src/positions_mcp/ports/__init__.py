@@ -250,7 +250,7 @@ class OperationStore(Ledger, Protocol):
         ...
 
     def approver(self) -> Approver | None:
-        """The key that desk decisions are verified against. Raises StoreUnavailable where no old passphrase set it."""
+        """The key that desk decisions are verified against. Raises StoreUnavailable where its chain is broken."""
         ...
 
     def approvers(self) -> tuple[Approver, ...]:
