@@ -58,7 +58,7 @@ async def test_a_hundred_clients_lose_nothing_and_double_nothing(tmp_path: Path)
         sold = {key: Decimal(0) for key in held}
         for order in ledger.orders.values():
             if order.symbol is not None and order.id in made:
-                sold[order.account, order.symbol] += order.filled
+                sold[order.account, order.symbol] += order.filled if order.side == "SELL" else -order.filled
         left = {symbol: ledger.holdings.get((19816, symbol)) for symbol in HELD}
         assert not [order for order in ledger.open_orders() if order.id in made]
     exchange.close()
