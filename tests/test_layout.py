@@ -45,8 +45,8 @@ GUARD_LAYERS: list[set[str]] = [
     {"kinds"},
     {"approval"},
     {"sending"},
-    {"planner", "reports", "reconcile", "overview"},
-    {"changes"},
+    {"reports", "reconcile", "overview"},
+    {"planner", "changes"},
     {"guard", "supervisor"},
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {

@@ -445,6 +445,7 @@ def test_the_policy_has_every_limit_that_the_settings_have(config: Path) -> None
         "max_daily_notional": Decimal(5000),
         "max_positions": 4,
         "halt_after": 2,
+        "book_lag_s": 30.0,
         "allow_close_all": False,
         "allow_uncovered": True,
         "allow_instruments": frozenset({"AAPL"}),

@@ -143,6 +143,11 @@ class Exchange:
         self._something_happens()
         return found
 
+    async def find_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
+        if self.orders_fail:
+            raise ReadFailed("Orders cannot be read.")
+        return self.orders.get(order_id)
+
     async def get_position_instructions(
         self, account_id: AccountId, instrument_id: str | None = None
     ) -> Response[list[Instruction]]:

@@ -172,7 +172,23 @@ class AccountReader:
         ids = [order.order_id for row in operation.rows if row.is_unfinished for order in row.orders]
         if len(ids) > _MOST_IDS or any(row.is_in_doubt for row in operation.rows):
             return await self._orders(operation.account_id)
-        return await self._orders(operation.account_id, order_ids=ids) if ids else ()
+        listed = await self._orders(operation.account_id, order_ids=ids) if ids else ()
+        return None if listed is None else await self._with_unlisted(operation.account_id, ids, listed)
+
+    async def _with_unlisted(
+        self, account_id: AccountId, ids: Sequence[OrderId], listed: tuple[Order, ...]
+    ) -> tuple[Order, ...] | None:
+        """A new or a finished order may be missing from a listing while its id still answers."""
+        known = {order.id for order in listed}
+        found = list(listed)
+        try:
+            for order_id in ids:
+                if order_id not in known and self._deps.orders is not None:
+                    order = await self._deps.orders.find_order(account_id, order_id)
+                    found += [] if order is None else [order]
+        except UpstreamError:
+            return None
+        return tuple(found)
 
     async def _orders(
         self, account_id: AccountId, *, order_ids: Sequence[OrderId] = (), statuses: Sequence[OrderStatus] = ()

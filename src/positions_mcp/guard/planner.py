@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 
 from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.plan import Kind, Plan
 from positions_mcp.guard.account import Account, AccountReader
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -15,6 +16,7 @@ from positions_mcp.guard.kind import Draft, PlanRequest, account_of, agree
 from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.guard.policy.rules import judge
+from positions_mcp.guard.reconcile import Reconciler
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter looks like a digit."""
@@ -35,11 +37,12 @@ class Planner:
         self._deps = deps
         self._kinds = kinds_of(deps)
         self._accounts = AccountReader(deps)
+        self._reconciler = Reconciler(deps)
 
     async def plan(self, request: PlanRequest, caller: str) -> Planned:
         """A plan as `Guard.plan` has it, with `create`."""
         key = self._key(request, caller)
-        account = await self._accounts.to_decide(account_of(request), request.kind)
+        account = await self._read(account_of(request), request.kind)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
         now, supersede = plan.created_at, await self._outdated(key, plan, account)
         operation = await in_thread(self._deps.store.add_plan, plan, key, now, supersede=supersede)
@@ -68,7 +71,7 @@ class Planner:
             self._kinds[plan.kind].agree(request, plan)
         if not judged or not operation.stage.is_open:
             return Planned(operation, None)
-        return Planned(operation, self._judge(plan, await self._accounts.to_decide(plan.account_id, plan.kind)))
+        return Planned(operation, self._judge(plan, await self._read(plan.account_id, plan.kind)))
 
     def frozen(
         self, request: PlanRequest, draft: Draft, account: Account, caller: str, *, flatten: bool = False
@@ -107,6 +110,17 @@ class Planner:
     def _judge(self, plan: Plan, account: Account) -> Verdict:
         return judge(self._deps.policy, plan, account, self._kinds[plan.kind].findings(plan, account))
 
+    async def _read(self, account_id: AccountId, kind: Kind) -> Account:
+        """The account; where orders of earlier closes are no longer open, once more after those were followed."""
+        account = await self._accounts.to_decide(account_id, kind)
+        open_ids = account.open_order_ids
+        if not kind.is_close or open_ids is None:
+            return account
+        moved_on = [each for each in account.record.unfinished if each.plan.kind.is_close and _is_past(each, open_ids)]
+        for operation in moved_on:
+            await self._reconciler.follow(operation)
+        return await self._accounts.to_decide(account_id, kind) if moved_on else account
+
     async def _outdated(self, key: str, fresh: Plan, account: Account) -> str | None:
         """The open plan of the same arguments, where what it says no longer holds."""
         found = await in_thread(self._deps.store.latest, key)
@@ -115,6 +129,14 @@ class Planner:
         same = found.plan.target_key == fresh.target_key
         holds = same and self._kinds[fresh.kind].compare(found.plan, account).is_unchanged
         return None if holds else found.operation_id
+
+
+def _is_past(operation: Operation, open_ids: frozenset[str]) -> bool:
+    """Whether it is not known to have ended although none of a row's orders is open."""
+    return any(
+        row.has_effect and not row.ended and not any(order.order_id in open_ids for order in row.orders)
+        for row in operation.rows
+    )
 
 
 def short_id(new_id: str) -> str:

@@ -143,6 +143,7 @@ class TradingSettings(_Section):
         Decimal("0.10"), description="a fraction from 0 to 1, such as 0.10"
     )
     halt_after: Count | None = Field(3, description=_COUNT)
+    book_lag_s: Seconds = Field(600.0, description=f"0 or more {_SECONDS}")
 
 
 class ApprovalSettings(_Section):

@@ -56,5 +56,7 @@ class Policy(BaseModel):
     plan_lifetime: timedelta = timedelta(minutes=5)
     approval_lifetime: timedelta = timedelta(seconds=60)
     """How long an approval waits for a call to send it."""
+    book_lag_s: float = Field(default=600.0, ge=0)
+    """Seconds that an instrument stays in flight where an order has filled and positions do not show it."""
     decline_rest: timedelta = timedelta(minutes=10)
     """How long a declined set of targets is not asked about again, except at the desk."""

@@ -20,30 +20,34 @@ from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget
 from positions_mcp.domain.operation.states import RowState
+from positions_mcp.domain.portfolio.exposure import nearer_zero
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.kind import took_effect
 
 CLOCK_SKEW = timedelta(seconds=5)
 """How far the exchange's clock may be behind this one when an order is matched to a request."""
+_IN_FLIGHT = " In flight: "
 LATE = timedelta(seconds=10)
 """How long after the last moment of a request its order may still be made."""
 
 
-def follow_closes(operation: Operation, account: Account, write_timeout: timedelta) -> Sequence[Row]:
-    """Rows that have changed, by the account's orders and the book that was read after them."""
+def follow_closes(
+    operation: Operation, account: Account, write_timeout: timedelta, book_lag: timedelta
+) -> Sequence[Row]:
+    """Rows that have changed, by the account's orders and the book that was read after them.
+
+    Orders and positions come from different services: a row whose orders have filled ends once the book has moved by
+    what was filled, or has not for `book_lag`.
+    """
     orders = None if account.orders is None else {order.id: order for order in account.orders}
     changed = []
     for row in operation.rows:
         if not _is_worth_following(row):
             continue
         target = operation.plan.closings[row.position]
-        update = _observed(row, target, account.book, orders)
-        if isinstance(target, HeldTarget):
-            # What is left of a whole account is no one number, so its end shows in the orders.
-            read = update.get("orders", ())
-            update["ended"] |= bool(read) and account.book.is_complete and not any(order.is_open for order in read)
-        elif row.is_in_doubt:
+        update = _observed(row, target, account.book, orders, book_lag)
+        if isinstance(target, CloseTarget) and row.is_in_doubt:
             update |= _concluded(operation, row, target, account, write_timeout)
         if any(getattr(row, name) != value for name, value in update.items()):
             changed.append(row.changed(**update, observed_at=account.book.as_of))
@@ -55,7 +59,7 @@ def _is_worth_following(row: Row) -> bool:
 
 
 def _observed(
-    row: Row, target: CloseTarget | HeldTarget, book: Book, orders: dict[OrderId, Order] | None
+    row: Row, target: CloseTarget | HeldTarget, book: Book, orders: dict[OrderId, Order] | None, book_lag: timedelta
 ) -> dict[str, Any]:
     update: dict[str, Any] = {}
     if (left := _left_of(target, book)) is not None:
@@ -67,10 +71,13 @@ def _observed(
         # Flat by whatever means: an order that was open when last read may still trade.
         update["ended"] = update.get("residual") == 0 and not any(order.is_open for order in row.orders)
         return update
-    # An end is an end only once what is left was read with it.
     read = tuple(SentOrder.of(orders[o.order_id]) if o.order_id in orders else o for o in row.orders)
     update["orders"] = read
-    update["ended"] = "residual" in update and not any(order.is_open for order in read)
+    unseen = any(order.is_open and order.order_id not in orders for order in read)
+    if unseen or not any(order.is_open for order in read):
+        update |= _settled(row, target, read, book, unseen=unseen, lag=book_lag)
+    else:
+        update |= {"ended": False, "detail": row.detail.partition(_IN_FLIGHT)[0]}
     if row.state in (RowState.SUBMITTED, RowState.QUEUED):
         if all(order.status == OrderStatus.REJECTED and not order.filled for order in read):
             update["state"] = RowState.REJECTED
@@ -80,6 +87,41 @@ def _observed(
             queued = any(order.is_queued for order in read)
             update["state"] = RowState.QUEUED if queued else RowState.SUBMITTED
     return update
+
+
+def _settled(
+    row: Row, target: CloseTarget | HeldTarget, read: Sequence[SentOrder], book: Book, *, unseen: bool, lag: timedelta
+) -> dict[str, Any]:
+    """Whether orders that trade no more, or that the API does not know now, have come to their end in the book."""
+    left, before = _left_of(target, book), row.detail.partition(_IN_FLIGHT)[0]
+    # An end is an end only once what is left was read with it; of a whole account that is no one number.
+    is_known = left is not None or (isinstance(target, HeldTarget) and book.is_complete)
+    if not unseen and _has_followed(row, target, left, read):
+        return {"ended": is_known, "detail": before}
+    filled = plain(exact_sum(map(_filled, read)))
+    what = "the API does not know its order now" if unseen else f"filled {filled}, the book has not followed yet"
+    waiting = f"{before}{_IN_FLIGHT}{what}."
+    if row.detail != waiting or row.observed_at is None or book.as_of - row.observed_at < lag:
+        return {"ended": False, "detail": waiting}
+    late = f"{before}{_IN_FLIGHT}{what}; not waited for after {lag.total_seconds() / 60:g} minutes."
+    return {"ended": is_known, "detail": late}
+
+
+def _has_followed(row: Row, target: CloseTarget | HeldTarget, left: Decimal | None, read: Sequence[SentOrder]) -> bool:
+    """Whether the book has moved by what was filled since the request was sent."""
+    moved = exact_sum(_filled(order) * (1 if order.side is OrderSide.BUY else -1) for order in read)
+    if not moved or left == 0:
+        return True
+    if left is None or isinstance(target, HeldTarget):
+        return False
+    expected = target.order_quantity if row.expected_quantity is None else row.expected_quantity
+    before = nearer_zero(target.quantity, target.order_quantity - expected)
+    return (left - before) / moved >= 1
+
+
+def _filled(order: SentOrder) -> Decimal:
+    whole = order.quantity if order.status == OrderStatus.FILLED else None
+    return order.filled or whole or Decimal(0)
 
 
 def _concluded(
@@ -100,7 +142,8 @@ def _concluded(
         named = ", ".join(f"{target.side} {plain(o.quantity or Decimal(0))} {label(o.status)}" for o in found)
         evidence = f"An order for {target.symbol} appeared after it was sent: {named}."
         kept = tuple(SentOrder.of(order) for order in found)
-        ended = _left_of(target, account.book) is not None and not any(order.is_open for order in found)
+        gone = not any(order.is_open for order in kept)
+        ended = gone and _has_followed(row, target, _left_of(target, account.book), kept)
         return {"resolution": took_effect(evidence, at), "orders": kept, "ended": ended}
     explained = rivals or any(_may_explain(order, target, since) for order in account.orders)
     # Overnight, assignment and expiry empty positions too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import Plan
@@ -72,4 +73,6 @@ class Closing:
 
     async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
         """What the book and the orders now say of each row."""
-        return follow_closes(operation, account, self._deps.write_timeout)
+        return follow_closes(
+            operation, account, self._deps.write_timeout, timedelta(seconds=self._deps.policy.book_lag_s)
+        )

@@ -105,7 +105,9 @@ def _about(plan: Plan, account: Account, operation_id: str, target: Target, row:
         severity, seen = Severity.DESK, "not known"
         message = f"{said} may still fill: its order could not be read, and closing again may trade twice."
     elif not any(order.order_id in open_ids for order in row.orders):
-        return
+        severity, seen = Severity.DESK, "not in the book yet"
+        why = row.detail.partition(" In flight: ")[2] or "its order is not listed, and the book has not followed yet."
+        message = f"{said} is in flight: {why} Closing again may trade twice."
     elif plan.cancel_orders:
         severity, seen = Severity.NOTE, "open"
         message = f"{said} is still open; cancel_orders cancels its order first."

@@ -45,8 +45,11 @@ def counted_on(account: Account, operation_id: str, again: Iterable[InstructionT
         unlisted=[each for each in account.record.unlisted(operation_id) if each.instruction_key not in keys],
     )
     for key, row in unfinished:
-        # No order is known of it yet, so none that was read says what it takes.
-        takes_unseen = row.state is RowState.SENDING or row.is_in_doubt
+        # None of the orders that were read says what it takes: none is known yet, or those there are have filled.
+        lists = account.open_order_ids or ()
+        takes_unseen = (
+            row.state is RowState.SENDING or row.is_in_doubt or not any(order.order_id in lists for order in row.orders)
+        )
         if takes_unseen and (position := account.book.by_id.get(key)) and not is_short_option(position):
             quantities[key] = Decimal(0)
     return quantities

@@ -1,0 +1,149 @@
+"""Orders and positions come from different services: filled is not flat, and not listed is not gone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guard.desk import AAPL, CALLER, TSLA, Desk, desk
+from guard.exchange import CountingIds
+from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.guard.policy.findings import Rule, Severity
+from positions_mcp.guard.reports import OperationReport
+
+NUMBERS = {"AAPL": AAPL, "TSLA": TSLA}
+
+
+def trade(it: Desk, status: OrderStatus, filled: int) -> None:
+    """Every order comes to its end without the book moving."""
+    for key, order in it.exchange.orders.items():
+        left = order.quantity - filled
+        update = {"status": status, "filled_quantity": Decimal(filled), "leaves_quantity": left}
+        it.exchange.orders[key] = order.model_copy(update=update)
+
+
+async def followed(it: Desk, report: OperationReport) -> OperationReport:
+    return await it.guard.operation(report.operation_id)
+
+
+@pytest.mark.requirement("G-14", "G-18")
+@pytest.mark.parametrize(("symbol", "held", "left"), [("AAPL", 100, 0), ("TSLA", -50, 0)])
+async def test_filled_is_not_closed_and_holds_its_instrument_until_the_book_has_followed(
+    tmp_path: Path, symbol: str, held: int, left: int
+) -> None:
+    async with desk(tmp_path) as it:
+        report = await it.close(symbol)
+        trade(it, OrderStatus.FILLED, abs(held))
+        report = await followed(it, report)
+        assert report.state is OperationState.SUBMITTED
+        assert f"filled {abs(held)}, the book has not followed yet" in report.rows[0].detail
+        finding = next(each for each in (await it.plan(symbol)).verdict.findings if each.rule is Rule.IN_FLIGHT)
+        assert finding.severity is Severity.DESK
+        assert f"filled {abs(held)}, the book has not followed yet" in finding.message
+        it.exchange.change(NUMBERS[symbol], quantity=Decimal(left))
+        report = await followed(it, report)
+        assert report.state is OperationState.CLOSED
+        assert "the book" not in report.rows[0].detail
+
+
+@pytest.mark.requirement("G-14")
+async def test_of_an_order_cancelled_after_a_part_the_book_decides_what_is_left(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        report = await it.close("AAPL")
+        trade(it, OrderStatus.CANCELED, 40)
+        assert (await followed(it, report)).state is OperationState.SUBMITTED
+        it.exchange.change(AAPL, quantity=Decimal(60))
+        report = await followed(it, report)
+        assert (report.state, report.rows[0].residual) == (OperationState.PARTIAL, 60)
+
+
+@pytest.mark.requirement("G-14")
+@pytest.mark.parametrize("instruments", [(), ("AAPL", "TSLA", "MSFT")])
+async def test_an_answer_that_is_filled_at_once_is_followed_too(tmp_path: Path, instruments: tuple[str, ...]) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change_answer = lambda made: [
+            order.model_copy(update={"status": OrderStatus.FILLED, "filled_quantity": order.quantity}) for order in made
+        ]
+        report = await it.close(*instruments)
+        for key, order in it.exchange.orders.items():
+            update = {"status": OrderStatus.FILLED, "filled_quantity": order.quantity}
+            it.exchange.orders[key] = order.model_copy(update=update)
+        planned = await it.plan("AAPL")
+        assert Rule.IN_FLIGHT in {finding.rule for finding in planned.verdict.needs_desk}
+        it.exchange.positions.clear()
+        assert (await followed(it, report)).state is OperationState.CLOSED
+
+
+@pytest.mark.requirement("G-14")
+async def test_a_book_that_never_follows_is_waited_for_no_longer_than_the_policy_says(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        report = await it.close("AAPL")
+        trade(it, OrderStatus.FILLED, 100)
+        await followed(it, report)
+        it.clock.advance(timedelta(minutes=9))
+        assert (await followed(it, report)).state is OperationState.SUBMITTED
+        it.clock.advance(timedelta(minutes=2))
+        report = await followed(it, report)
+        assert report.state is OperationState.PARTIAL
+        assert "not waited for after 10 minutes" in report.rows[0].detail
+        assert (await it.plan("AAPL")).verdict.findings == ()
+
+
+@pytest.mark.requirement("G-14")
+async def test_a_process_that_starts_in_between_holds_the_instrument_as_well(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.close("AAPL")
+        trade(it, OrderStatus.FILLED, 100)
+        exchange, clock = it.exchange, it.clock
+    async with desk(tmp_path, exchange=exchange, clock=clock, ids=CountingIds(500)) as it:
+        assert [each.rule for each in (await it.plan("AAPL")).verdict.needs_desk] == [Rule.IN_FLIGHT]
+
+
+class Unlisted:
+    """Orders of which none is listed; `known` are found by their ids."""
+
+    def __init__(self, exchange: Any) -> None:
+        self.exchange = exchange
+        self.knows = True
+
+    async def read_orders(self, *_: Any, **__: Any) -> tuple[()]:
+        return ()
+
+    async def find_order(self, account_id: Any, order_id: Any) -> Any:
+        return await self.exchange.find_order(account_id, order_id) if self.knows else None
+
+
+@pytest.mark.requirement("G-14")
+async def test_a_filled_order_that_left_the_listing_is_asked_for_by_its_id(tmp_path: Path) -> None:
+    async with desk(tmp_path) as first:
+        exchange, clock = first.exchange, first.clock
+    async with desk(tmp_path, exchange=exchange, clock=clock, orders=Unlisted(exchange)) as it:
+        report = await it.close("AAPL")
+        it.exchange.fill(AAPL)
+        report = await followed(it, report)
+        assert report.state is OperationState.CLOSED
+        assert report.rows[0].orders[0].status == OrderStatus.FILLED
+
+
+@pytest.mark.requirement("G-14")
+async def test_an_order_that_cannot_be_seen_at_all_keeps_its_instrument_in_flight(tmp_path: Path) -> None:
+    async with desk(tmp_path) as first:
+        exchange, clock = first.exchange, first.clock
+    orders = Unlisted(exchange)
+    async with desk(tmp_path, exchange=exchange, clock=clock, orders=orders) as it:
+        report = await it.close("AAPL")
+        orders.knows = False
+        report = await followed(it, report)
+        assert report.state is OperationState.SUBMITTED
+        assert "the API does not know its order now" in report.rows[0].detail
+        planned = await it.plan("AAPL")
+        assert [each.rule for each in planned.verdict.needs_desk] == [Rule.IN_FLIGHT]
+        again = await it.guard.ask(planned.operation)
+        refused = await it.guard.send_elicited(again, caller=CALLER, client="Claude")
+        assert (refused.state, refused.anything_sent) == (OperationState.REFUSED, False)
+        assert len(exchange.requests) == 1
