@@ -90,6 +90,7 @@ FORMS = {
     "TRADING__HALT_AFTER": "a whole number, 1 or more, such as 20",
     "APPROVAL__CHANNEL": "elicitation or desk",
     "APPROVAL__DESK_ABOVE": "dollars as a plain number, 0 or more, such as 50000",
+    "TRADING__BOOK_LAG_S": "0 or more seconds, at most 600, such as 30",
     "APPROVAL__WAIT_S": "0 or more seconds, at most 600, such as 30",
 }
 """Every setting, and the form that a message about it must name."""
@@ -115,6 +116,7 @@ WRONG = {
     "TRADING__HALT_AFTER": ["0", "never"],
     "APPROVAL__CHANNEL": ["none"],
     "APPROVAL__DESK_ABOVE": ["-1", "none"],
+    "TRADING__BOOK_LAG_S": ["-1", "900", "soon"],
     "APPROVAL__WAIT_S": ["-1", "900", "forever"],
 }
 PYTHON = ("Input should", "tuple", "Decimal", "EnvSettingsSource", "JSON", "pydantic", "None", "Path(", "['", "True")

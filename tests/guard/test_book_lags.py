@@ -51,7 +51,7 @@ async def test_filled_is_not_closed_and_holds_its_instrument_until_the_book_has_
         assert "the book" not in report.rows[0].detail
 
 
-@pytest.mark.requirement("G-14")
+@pytest.mark.requirement("G-14", "G-18")
 async def test_of_an_order_cancelled_after_a_part_the_book_decides_what_is_left(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         report = await it.close("AAPL")
@@ -62,7 +62,7 @@ async def test_of_an_order_cancelled_after_a_part_the_book_decides_what_is_left(
         assert (report.state, report.rows[0].residual) == (OperationState.PARTIAL, 60)
 
 
-@pytest.mark.requirement("G-14")
+@pytest.mark.requirement("G-14", "G-18")
 @pytest.mark.parametrize("instruments", [(), ("AAPL", "TSLA", "MSFT")])
 async def test_an_answer_that_is_filled_at_once_is_followed_too(tmp_path: Path, instruments: tuple[str, ...]) -> None:
     async with desk(tmp_path) as it:
@@ -79,7 +79,7 @@ async def test_an_answer_that_is_filled_at_once_is_followed_too(tmp_path: Path, 
         assert (await followed(it, report)).state is OperationState.CLOSED
 
 
-@pytest.mark.requirement("G-14")
+@pytest.mark.requirement("G-14", "G-18")
 async def test_a_book_that_never_follows_is_waited_for_no_longer_than_the_policy_says(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         report = await it.close("AAPL")
@@ -94,7 +94,7 @@ async def test_a_book_that_never_follows_is_waited_for_no_longer_than_the_policy
         assert (await it.plan("AAPL")).verdict.findings == ()
 
 
-@pytest.mark.requirement("G-14")
+@pytest.mark.requirement("G-14", "G-18")
 async def test_a_process_that_starts_in_between_holds_the_instrument_as_well(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         await it.close("AAPL")
@@ -118,7 +118,7 @@ class Unlisted:
         return await self.exchange.find_order(account_id, order_id) if self.knows else None
 
 
-@pytest.mark.requirement("G-14")
+@pytest.mark.requirement("G-14", "G-18")
 async def test_a_filled_order_that_left_the_listing_is_asked_for_by_its_id(tmp_path: Path) -> None:
     async with desk(tmp_path) as first:
         exchange, clock = first.exchange, first.clock
@@ -130,7 +130,7 @@ async def test_a_filled_order_that_left_the_listing_is_asked_for_by_its_id(tmp_p
         assert report.rows[0].orders[0].status == OrderStatus.FILLED
 
 
-@pytest.mark.requirement("G-14")
+@pytest.mark.requirement("G-14", "G-18")
 async def test_an_order_that_cannot_be_seen_at_all_keeps_its_instrument_in_flight(tmp_path: Path) -> None:
     async with desk(tmp_path) as first:
         exchange, clock = first.exchange, first.clock
