@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from positions_mcp.domain.portfolio.resolve import similar
 from positions_mcp.domain.text import clean, label, quoted
-from positions_mcp.tools._arguments import CONTRACTS, DAY, KEY
+from positions_mcp.tools._arguments import CONTRACTS, DAY, KEY, PRICE
 
 _MOST_MISTAKES = 5
 _LONGEST_VALUE = 40
@@ -18,6 +18,7 @@ _LONGEST_VALUE = 40
 _FORMS = {
     DAY: "a day as YYYY-MM-DD",
     CONTRACTS: 'a whole number of contracts as text, such as "1"',
+    PRICE: 'a price as text, such as "200.50"',
     KEY: "text of 1 to 128 printable ASCII characters without spaces",
 }
 _ITEMS = {"string": "texts", "integer": "whole numbers", "boolean": "booleans"}

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 DAY = r"^\d{4}-\d{2}-\d{2}$"
 CONTRACTS = "^[1-9][0-9]{0,8}$"
 KEY = "^[!-~]{1,128}$"
+PRICE = r"^\d{1,9}(\.\d{1,6})?$"
 
 _LONGEST_INTEGER = 19
 _LARGEST_EXACT_FLOAT = 2**53

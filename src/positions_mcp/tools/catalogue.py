@@ -31,6 +31,7 @@ DEFINITIONS = Path(__file__).with_name("definitions")
 NAMES = (
     "list_positions",
     "summarize_positions",
+    "project_expiration",
     "preview_close",
     "close_positions",
     "close_all_positions",

@@ -31,6 +31,7 @@ from positions_mcp.domain.exercise.projected import Pin, ProjectedOption, Projec
 from positions_mcp.domain.exercise.settlement import Asked, Flow, Instructed, Settling, asked_by, instructed_by
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.money import ZERO, exact_product, plain
 from positions_mcp.domain.text import label
 
@@ -63,7 +64,7 @@ def project(
     """
     session = expiry_session(day, facts.calendar)
     options = _settling(facts, session, batch)
-    names = sorted(options if underlying is None else set(options) & {underlying.upper()})
+    names = sorted(name for name in options if underlying is None or as_root(name) == as_root(underlying))
     projected = tuple(_underlying(facts, session, name, options[name], too_near) for name in names)
     return Projection(
         now=facts.now,
@@ -134,7 +135,7 @@ def _underlying(
 
 def _price(facts: ExpirationFacts, session: Session, name: str, option: Settling) -> DecidingPrice:
     held = find_underlying(option.position, facts.book)
-    keys = [name, *([key] if (key := option.position.underlying_instrument_id) else [])]
+    keys = [name, as_root(name), *([key] if (key := option.position.underlying_instrument_id) else [])]
     quoted = next((facts.latest[key] for key in keys if key in facts.latest), None)
     given = next((facts.given[key] for key in keys if key in facts.given), None)
     close = next((facts.closes[key] for key in keys if key in facts.closes), closing_price_of(held, session.day))

@@ -26,7 +26,7 @@ def projection_lines(projection: Projection) -> tuple[str, ...]:
     head = f"Evening of {projection.day:%a} {projection.day.isoformat()}; instructions until {until}."
     if not projection.underlyings:
         return (f"{head} Nothing expires and no exercise is under way.",)
-    usual = _usual(projection)
+    usual = usual_source(projection)
     lines = [f"{head} {_decides(projection)}"] if usual is None else [f"{head} Prices: {usual}. {_decides(projection)}"]
     for underlying in projection.underlyings:
         lines += _underlying_lines(underlying, usual)
@@ -53,13 +53,14 @@ def compared_lines(compared: AgainstNothing) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _usual(projection: Projection) -> str | None:
+def usual_source(projection: Projection) -> str | None:
     """Where and when most prices are from, said once for all; None where no price is known."""
-    sources = Counter(source for each in projection.underlyings if (source := _source(each.price)))
+    sources = Counter(source for each in projection.underlyings if (source := source_of(each.price)))
     return sources.most_common(1)[0][0] if sources else None
 
 
-def _source(price: DecidingPrice) -> str | None:
+def source_of(price: DecidingPrice) -> str | None:
+    """Where and when a price is from; None where none is known."""
     if price.basis is Basis.GIVEN:
         return "as given"
     if price.basis is Basis.CLOSE:
@@ -78,19 +79,24 @@ def _underlying_lines(underlying: ProjectedUnderlying, usual: str | None) -> Ite
     options = "; ".join(_option(each, underlying.name) for each in underlying.options)
     line = f"{label(underlying.name)}{_price(underlying.price, usual)}: {options}."
     yield line if _only_lapses(underlying) else f"{line} {_sentence(_result(underlying))}"
+    for line in watched_lines(underlying):
+        yield f"  {line}"
+
+
+def watched_lines(underlying: ProjectedUnderlying) -> Iterator[str]:
+    """What is left to watch on one underlying: near strikes, short shares, cover, and instructions that are open."""
     for pin in underlying.pins:
-        yield f"  {_pin(pin)}"
+        yield _pin(pin)
     if underlying.short_shares:
-        yield f"  up to {_count(underlying.short_shares)} shares short that are not now"
+        yield f"up to {_count(underlying.short_shares)} shares short that are not now"
     for group in underlying.left_lacking:
         lacking = f"{_count(group.uncovered)} uncovered, {_count(group.unprotected)} unprotected"
-        yield f"  short {_group(group)} afterwards: {lacking}"
-    for doubt in underlying.doubts:
-        yield f"  {doubt}"
+        yield f"short {_group(group)} afterwards: {lacking}"
+    yield from underlying.doubts
 
 
 def _price(price: DecidingPrice, usual: str | None) -> str:
-    source = _source(price)
+    source = source_of(price)
     shown = "" if source is None or source == usual else f" ({source})"
     if price.price is not None:
         return f" {plain(price.price)}{shown}"
