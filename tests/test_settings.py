@@ -49,7 +49,7 @@ def test_without_any_setting_it_is_paper_with_the_paper_account_and_the_document
 def test_live_is_read_only_and_large_amounts_need_the_desk_until_a_person_says_otherwise() -> None:
     settings = load(LIVE)
     assert (settings.trading_enabled, settings.policy.trading_enabled) == (False, False)
-    assert settings.policy.desk_above == 25000
+    assert settings.policy.desk_above == 0
     assert load({**LIVE, "trading": {"enabled": True}}).policy.trading_enabled
 
 
@@ -92,6 +92,8 @@ FORMS = {
     "APPROVAL__DESK_ABOVE": "dollars as a plain number, 0 or more, such as 50000",
     "TRADING__BOOK_LAG_S": "0 or more seconds, at most 600, such as 30",
     "APPROVAL__WAIT_S": "0 or more seconds, at most 600, such as 30",
+    "DESK__ENABLED": "true or false",
+    "DESK__PORT": "a port from 1 to 65535, or 0 for any",
 }
 """Every setting, and the form that a message about it must name."""
 
@@ -118,6 +120,8 @@ WRONG = {
     "APPROVAL__DESK_ABOVE": ["-1", "none"],
     "TRADING__BOOK_LAG_S": ["-1", "900", "soon"],
     "APPROVAL__WAIT_S": ["-1", "900", "forever"],
+    "DESK__ENABLED": ["perhaps"],
+    "DESK__PORT": ["-1", "65536", "8421.5", "http", "true"],
 }
 PYTHON = ("Input should", "tuple", "Decimal", "EnvSettingsSource", "JSON", "pydantic", "None", "Path(", "['", "True")
 

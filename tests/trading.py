@@ -5,6 +5,7 @@ Effects are counted on the exchange's side. People answer questions as a test te
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load
 from positions_mcp.store.operations import SqlOperationStore
+from positions_mcp.tools._forms import Forms
 from positions_mcp.tools.context import ToolContext
 from tools.serving import StandingClock
 
@@ -195,13 +197,24 @@ async def trading_floor(
     clock = StandingClock(at) if at else StandingClock()
     exchange = PaperExchange.open(data_dir, scenario=scenario, clock=clock)
     accounts = [DEFAULT_ACCOUNT]
-    settings = load({"mode": mode, "accounts": accounts, "data_dir": data_dir, "approval": {"wait_s": 0}, **said})
+    settings = load(
+        {
+            "mode": mode,
+            "accounts": accounts,
+            "data_dir": data_dir,
+            "approval": {"wait_s": 0},
+            "desk": {"enabled": False},
+            **said,
+        }
+    )
     transport = cast("httpx.AsyncBaseTransport", PaperTransport(exchange))
     connect = partial(PositionsClient, "http://localhost", DEFAULT_KEY, transport=transport, clock=exchange.clock)
     venue = Venue(connect, exchange.clock, "the paper exchange of a test", clock)
     try:
         async with open_deps(settings, venue) as deps:
-            quick = replace(deps, heartbeat_s=0.01, updates_every_s=0.01)
+            seconds = itertools.count()
+            forms = Forms(clock=lambda: next(seconds))  # nobody answers at once
+            quick = replace(deps, heartbeat_s=0.01, updates_every_s=0.01, forms=forms)
 
             _OPEN.append(quick)
             floor = Floor(_server(mode), quick, exchange, clock, settings, venue)

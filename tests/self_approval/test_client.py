@@ -16,7 +16,7 @@ from trading import Floor, Person, trading_floor, yes
 MODERN = "2026-07-28"
 KO = {"instruments": ["KO"]}
 SAYS_YES = ElicitResult(action="accept", content={"approve": True})
-LIVE = {"trading": {"enabled": True}}
+LIVE = {"trading": {"enabled": True}, "approval": {"wait_s": 0, "desk_above": 25_000}}
 
 
 async def asked(session: object, arguments: dict[str, object]) -> InputRequiredResult:
@@ -118,8 +118,8 @@ async def test_a_client_that_says_it_can_ask_and_then_cannot_sends_nothing(tmp_p
         person = Person(fails="method not found")
         message = error_of(await floor.call("close_positions", KO, era="legacy", person=person))
         assert 'it can show a question to a person, and then did not: "method not found"' in message
-        assert "Nothing was sent. The supervisor can decide: " in message
-        assert " approve op-" in message
+        assert "Nothing was sent. Once, the supervisor runs in a terminal: " in message
+        assert "approver init" in message
         async with floor.client(MODERN, person) as client:
             with pytest.raises(MCPError):
                 await client.call_tool("close_positions", KO)
@@ -137,18 +137,33 @@ async def auto_accepting(floor: Floor, era: str, content: dict[str, object]) -> 
 
 
 @pytest.mark.requirement("G-10", "G-15")
-async def test_in_live_mode_a_bare_yes_without_the_account_typed_is_a_no(era: str, tmp_path: Path) -> None:
+async def test_in_live_mode_a_bare_yes_without_the_account_typed_is_none(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path, mode=Mode.LIVE, **LIVE) as floor:
         person = yes()
         answer = await floor.call("close_positions", {"instruments": ["GOOG"]}, era=era, person=person)
-        assert data_of(answer)["state"] == "DECLINED"
+        assert data_of(answer)["state"] == "AWAITING_APPROVAL"
+        assert "not with the account number 19816" in data_of(answer)["why"]
         assert person.questions[0].startswith("LIVE account 19816 (real money)")
         assert list(person.forms[0]["properties"]) == ["approve", "account_number"]
-        for typed in ("19817", " 19816", "019816", "", 19816):
-            floor.later(minutes=11)
+        for typed in ("19817", "1 9816", "019816", "", 19816):
             wrong = Person(content={"approve": True, "account_number": typed})
             answer = await floor.call("close_positions", {"instruments": ["GOOG"]}, era=era, person=wrong)
-            assert data_of(answer)["state"] == "DECLINED"
+            assert data_of(answer)["state"] == "AWAITING_APPROVAL"
+        assert floor.effects == {}
+        spaced = Person(content={"approve": True, "account_number": " 19816 "})
+        await floor.call("close_positions", {"instruments": ["GOOG"]}, era=era, person=spaced)
+        assert floor.effects == {"close_position": 1}
+
+
+@pytest.mark.requirement("G-10", "G-15")
+async def test_in_live_mode_no_form_decides_anything_unless_a_person_chose_up_to_what(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path, mode=Mode.LIVE, trading={"enabled": True}) as floor:
+        async with floor.desk() as desk:
+            await desk.set_up()
+        person = Person(content={"approve": True, "account_number": "19816"})
+        answer = await floor.call("close_positions", {"instruments": ["GOOG"]}, era=era, person=person)
+        assert person.questions == []
+        assert data_of(answer)["state"] == "AWAITING_APPROVAL"
         assert floor.effects == {}
 
 

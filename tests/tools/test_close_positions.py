@@ -54,26 +54,88 @@ async def test_the_question_says_everything_the_decision_needs(era: str, tmp_pat
     assert list(form["properties"]) == ["approve"]
 
 
-@pytest.mark.requirement("G-01")
-async def test_whatever_is_not_a_clear_yes_is_a_recorded_no(era: str, tmp_path: Path) -> None:
-    persons = [
-        no(),
-        Person(action="cancel", content=None),
-        Person(content=None),
-        *(Person(content=content) for content in ({}, {"yes": True}, {"approve": False})),
-        *(Person(content={"approve": value}) for value in ("true", "yes", 1)),
-    ]
+@pytest.mark.requirement("G-01", "G-20")
+@pytest.mark.parametrize(
+    ("person", "how"),
+    [
+        (Person(action="cancel", content=None), "The form was dismissed."),
+        (Person(content=None), "without a yes"),
+        (Person(content={}), "without a yes"),
+        (Person(content={"yes": True}), "without a yes"),
+        (Person(content={"approve": False}), "without a yes"),
+        (Person(content={"approve": "true"}), "without a yes"),
+        (Person(content={"approve": "yes"}), "without a yes"),
+        (Person(content={"approve": 1}), "without a yes"),
+    ],
+    ids=lambda value: f"{value.action} {value.content}" if isinstance(value, Person) else "",
+)
+async def test_a_form_that_nobody_answered_is_no_decision_and_starts_no_rest(
+    era: str, tmp_path: Path, person: Person, how: str
+) -> None:
     async with trading_floor(tmp_path) as floor:
-        for person in persons:
+        asked = len(person.questions)
+        for _ in range(2):
             answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=person, name="Claude")
-            assert len(person.questions) == 1
-            assert text_of(answer).startswith("PAPER account 19816: nothing was sent; a person declined.\n")
-            assert (data_of(answer)["state"], data_of(answer)["sent"]) == ("DECLINED", "no")
-            assert "elicitation, client Claude" in data_of(answer)["decision"]
-            floor.later(minutes=11)  # before that, the same targets are not asked about again
-        declined = [entry for entry in await floor.journal() if entry.event == "declined"]
-        assert len(declined) == len(persons)
+            assert (data_of(answer)["state"], data_of(answer)["sent"]) == ("AWAITING_APPROVAL", "no")
+            assert how in data_of(answer)["why"]
+            assert "approver init" in data_of(answer)["why"]
+            assert "decision" not in data_of(answer)
+        assert len(person.questions) == asked + 2
+        noted = [entry.content for entry in await floor.journal() if entry.event == "form not answered"]
+        assert [each["client"] for each in noted] == ["Claude", "Claude"]
         assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-20")
+async def test_a_form_declined_within_a_blink_is_told_as_the_clients_own_doing(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        floor.deps.forms.clock = lambda: 7.0
+        answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=no())
+        assert data_of(answer)["state"] == "AWAITING_APPROVAL"
+        assert "The client declined by itself, 0 ms after it was asked." in data_of(answer)["why"]
+        floor.deps.forms.clock = iter([1.0, 9.0]).__next__
+        answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=no())
+        assert data_of(answer)["state"] == "DECLINED"
+
+
+@pytest.mark.requirement("G-22")
+async def test_after_three_noes_a_caller_asks_by_a_form_no_more_until_the_desk_approves(
+    era: str, tmp_path: Path
+) -> None:
+    async with trading_floor(tmp_path) as floor:
+        async with floor.desk() as desk:
+            await desk.set_up()
+        for symbol in ("KO", "XOM", "AMZN"):
+            answer = await floor.call("close_positions", {"instruments": [symbol]}, era=era, person=no())
+            assert data_of(answer)["state"] == "DECLINED"
+        floor.later(minutes=30)
+        person = yes()
+        answer = await floor.call("close_positions", {"instruments": ["JPM"]}, era=era, person=person)
+        assert person.questions == []
+        assert data_of(answer)["state"] == "AWAITING_APPROVAL"
+        assert "said no to this caller 3 times" in data_of(answer)["why"]
+        async with floor.desk() as desk:
+            await desk.approve(data_of(answer)["operation_id"])
+        await floor.call("close_positions", {"plan_id": data_of(answer)["operation_id"]}, era=era)
+        answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=person)
+        assert len(person.questions) == 1
+
+
+@pytest.mark.requirement("G-22")
+async def test_a_caller_has_one_form_open_at_a_time(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        async with floor.desk() as desk:
+            await desk.set_up()
+        second: list[dict[str, object]] = []
+
+        async def another() -> None:
+            answer = await floor.call("close_positions", {"instruments": ["XOM"]}, era=era, person=yes())
+            second.append(data_of(answer))
+
+        await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=Person(meanwhile=another))
+        assert second[0]["state"] == "AWAITING_APPROVAL"
+        assert "is still open with a person" in str(second[0]["why"])
+        assert floor.effects == {"close_position": 1}
 
 
 @pytest.mark.requirement("G-13")

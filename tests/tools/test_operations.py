@@ -35,7 +35,7 @@ async def test_a_live_server_is_read_only_and_says_how_a_person_changes_that(era
     async with trading_floor(tmp_path, mode=Mode.LIVE) as floor:
         status = data_of(await floor.call("get_trading_status", {}, era=era))
         assert status["trading"] == "read-only; a person can set trading.enabled in the configuration"
-        assert status["limits"]["desk_above"] == "25000"
+        assert status["limits"]["desk_above"] == "0"
         assert status["approval"].startswith("this client cannot show a form; the desk")
 
 

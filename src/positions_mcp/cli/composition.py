@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import anyio
 from positions_mcp.api import PositionsClient
 from positions_mcp.api.server_time import load_http_library
 from positions_mcp.cli.commands import Commands
+from positions_mcp.cli.desk_host import DeskHost
 from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.cli.paper_transport import paper_transport
 from positions_mcp.clock import RandomIds, SystemClock
@@ -121,12 +122,23 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
     from positions_mcp.guard.guard import Guard
 
     store = LazyStore(lambda: _open_store(settings))
-    parts = guard_dependencies(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
+    host = DeskHost(settings.desk.port) if settings.desk.enabled and settings.trading_enabled else None
+    deps = guard_dependencies(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
+    deps = replace(deps, desk=host)
     try:
-        async with Guard(parts) as guard, anyio.create_task_group() as tasks:
-            tasks.start_soon(guard.send_what_is_approved)
-            yield guard
-            tasks.cancel_scope.cancel()
+        async with Guard(deps) as guard:
+            failure: Exception | None = None
+            async with anyio.create_task_group() as tasks:
+                if host is not None:
+                    host.attach(deps, tasks)
+                tasks.start_soon(guard.send_what_is_approved)
+                try:
+                    yield guard
+                except Exception as error:  # raised outside: a task group would wrap it
+                    failure = error
+                tasks.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
     finally:
         store.close()
 

@@ -10,7 +10,8 @@ import webbrowser
 import anyio
 
 from positions_mcp.cli.composition import open_desk, open_venue
-from positions_mcp.cli.desk_server import DEFAULT_PORT, desk_sockets, serve_page
+from positions_mcp.cli.desk_host import desk_origins
+from positions_mcp.cli.desk_server import desk_sockets, serve_page
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.settings import Settings
 
@@ -19,14 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp desk`."""
     parser.description = "Serve the supervisor's page on this machine: what waits, decisions, halt, resume, settle."
     add_settings_options(parser)
-    parser.add_argument("--port", type=int, metavar="N", help=f"{DEFAULT_PORT} if omitted, or the next free one")
+    parser.add_argument("--port", type=int, metavar="N", help="8421 if omitted, or the next free one")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop. Returns the exit code."""
     settings = settings_from(arguments)
-    anyio.run(_serve, settings, DEFAULT_PORT if arguments.port is None else arguments.port, arguments.open)
+    anyio.run(_serve, settings, settings.desk.port if arguments.port is None else arguments.port, arguments.open)
     return 0
 
 
@@ -42,7 +43,8 @@ async def _serve(settings: Settings, port: int, open_browser: bool) -> None:
                         tasks.cancel_scope.cancel()
 
             tasks.start_soon(stop_when_told)
-            url = f"http://localhost:{taken}"
+            origins = desk_origins(taken)
+            url = next(iter(origins))
             print(
                 f"{settings.mode.shown} desk at {url} (Ctrl-C ends it)",
                 file=sys.stderr,
@@ -50,4 +52,4 @@ async def _serve(settings: Settings, port: int, open_browser: bool) -> None:
             )
             if open_browser:
                 await anyio.to_thread.run_sync(webbrowser.open, url)
-            await serve_page(desk_app(desk, origins=[url, f"http://127.0.0.1:{taken}"]), sockets)
+            await serve_page(desk_app(desk, origins=origins), sockets)

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 
 from positions_mcp.domain.errors import ConfigurationError
 
-DEFAULT_PORT = 8421
 _MOST_TRIED = 20
 _SECONDS_TO_END = 1
 

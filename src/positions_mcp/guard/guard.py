@@ -29,6 +29,7 @@ from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import Questions
 from positions_mcp.guard.approval.route import Rung, Step, rung_for
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.changes import ChangeFeed
@@ -78,6 +79,7 @@ class Guard:
         self.changes = ChangeFeed(deps, self._reconciler)
         self._executor = Executor(deps)
         self._approvals = ApprovalCheck(deps)
+        self._questions = Questions(deps)
         self._dispatcher = Dispatcher(deps, self.send_approved)
 
     async def __aenter__(self) -> Self:
@@ -131,25 +133,40 @@ class Guard:
         await self._reconciler.note_time()
         return await self._planner.continue_plan(plan_id, request, caller=caller, judged=judged)
 
-    async def step(self, planned: Planned, *, can_elicit: bool) -> Step:
-        """Who may decide: elicitation, the desk, or nobody and what the person has to run."""
+    async def step(self, planned: Planned, *, can_elicit: bool, can_open_link: bool = False) -> Step:
+        """Who may decide: the desk by its page, a form in the client, or nobody until a person has done something."""
         plan, deps = planned.operation.plan, self._deps
         verdict = planned.verdict
         if verdict is None:
             # The rules that need the account are asked right before sending.
             record = await in_thread(self._accounts.record, deps.store, plan.account_id)
             verdict = judge_unread(deps.policy, plan, record)
-        approver = await in_thread(deps.store.approver)
-        return rung_for(
-            plan,
+        approver_set = await in_thread(deps.store.approver) is not None
+        step = rung_for(
             verdict,
             deps.policy,
             can_elicit=can_elicit,
-            approver_set=approver is not None,
+            can_open_page=can_open_link and approver_set and deps.desk is not None,
+            approver_set=approver_set,
             declined_at=await in_thread(deps.store.declined_at, plan.target_key),
+            why_no_form=await self._questions.why_not(planned.operation),
             now=deps.clock.now(),
-            command=deps.command,
         )
+        if step.rung is Rung.ELICITATION or verdict.is_refused:
+            return step
+        sentence, link = await self.way_to_decide(plan.plan_id)
+        return step.changed(for_the_person=sentence, link=link)
+
+    async def way_to_decide(self, operation_id: str) -> tuple[str, str]:
+        """How a person decides outside of the client, in one sentence, and the page's address where there is one."""
+        deps = self._deps
+        if await in_thread(deps.store.approver) is None:
+            return f"Once, the supervisor runs in a terminal: {deps.command('approver init')}", ""
+        url = await deps.desk.open() if deps.desk is not None else None
+        if url is None:
+            return f"To decide, the supervisor runs: {deps.command(f'approve {operation_id}')}", ""
+        link = f"{url}/op/{operation_id}"
+        return f"A supervisor decides at {link}", link
 
     def command(self, words: str) -> str:
         """A command for a person to run, as it has to be typed to reach this store."""
@@ -159,8 +176,10 @@ class Guard:
         """What a person is asked, word for word the same however often."""
         return question(operation.plan)
 
-    async def ask(self, operation: Operation) -> Operation:
+    async def ask(self, operation: Operation, *, by_form: bool = False) -> Operation:
         """Note that the question is put to a person: from now on it can be approved."""
+        if by_form:
+            self._questions.opened(operation)
         if operation.stage is not Stage.PLANNED:
             return operation
         try:
@@ -173,12 +192,20 @@ class Guard:
         refused = await self._move(operation, (Stage.PLANNED, Stage.AWAITING_APPROVAL), Stage.REFUSED, reason)
         return report(refused, self._deps.clock.now())
 
+    async def note_unanswered(self, operation: Operation, how: str, *, client: str) -> OperationReport:
+        """Write down that a form came back without a person's answer: the plan stays open (G-20)."""
+        self._questions.closed(operation)
+        now, content = self._deps.clock.now(), {"how": clean(how, 200), "client": clean(client, 60) or "unnamed"}
+        await in_thread(self._deps.store.note, "form not answered", operation.operation_id, content, now)
+        return report(await self._deps.operation(operation.operation_id), now)
+
     async def decline(self, operation: Operation, *, client: str) -> OperationReport:
         """Record a no. The same targets are not asked about again for a while, except at the desk.
 
         Raises:
             Overtaken: it is already being sent, or over.
         """
+        self._questions.closed(operation)
         now = self._deps.clock.now()
         decision = Decision(
             operation_id=operation.operation_id,
@@ -200,6 +227,7 @@ class Guard:
         """
         plan, now = operation.plan, self._deps.clock.now()
         self._planner.check_caller(operation, caller)
+        self._questions.closed(operation)
         step = await self.step(Planned(operation, None), can_elicit=True)
         if step.rung is not Rung.ELICITATION:
             raise Refused(step.reason, hint=step.for_the_person)

@@ -19,7 +19,7 @@ from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.settings.values import listed, not_a_number, not_a_yes_or_no, time_of_day
 
 PAPER_ACCOUNT = AccountId(19816)
-LIVE_DESK_ABOVE = Decimal(25_000)
+LIVE_DESK_ABOVE = Decimal(0)
 
 _DOLLARS = "dollars as a plain number, 0 or more, such as 50000"
 _COUNT = "a whole number, 1 or more, such as 20"
@@ -154,6 +154,15 @@ class ApprovalSettings(_Section):
     wait_s: Seconds = Field(45.0, description=f"0 or more {_SECONDS}")
 
 
+class DeskSettings(_Section):
+    """The supervisor's page beside a server."""
+
+    enabled: YesOrNo = Field(default=True, description=_YES_OR_NO)
+    port: Annotated[int, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=65535)] = Field(
+        8421, description="a port from 1 to 65535, or 0 for any"
+    )
+
+
 def default_data_dir() -> Path:
     """The platform's user data folder for this program."""
     from platformdirs import user_data_path
@@ -176,6 +185,7 @@ class Settings(_Section):
     paper: PaperSettings = PaperSettings()
     trading: TradingSettings = TradingSettings()
     approval: ApprovalSettings = ApprovalSettings()
+    desk: DeskSettings = DeskSettings()
 
     _config_file: Path | None = PrivateAttr(None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcp.server.elicitation import AcceptedElicitation, ElicitationResult
+from mcp.server.elicitation import AcceptedElicitation, DeclinedElicitation, ElicitationResult
 from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import build_resolver_plans, resolve_arguments
@@ -29,6 +29,8 @@ from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer
+from positions_mcp.tools._forms import is_too_quick
+from positions_mcp.tools._page import open_page, page_is_done
 from positions_mcp.tools._reports import answer_of
 
 _ENABLE = "A person can set trading.enabled = true in the configuration (POSITIONS_MCP_TRADING__ENABLED) and restart."
@@ -56,7 +58,7 @@ class TypedApproval(Approval):
 
     def is_yes(self, plan: Plan) -> bool:
         """Whether this approves the plan and names its account exactly."""
-        return self.approve and self.account_number == str(plan.account_id)
+        return self.approve and self.account_number.strip() == str(plan.account_id)
 
 
 def asks_for_typing(plan: Plan) -> bool:
@@ -72,24 +74,34 @@ async def send_if_approved(call: Call, planned: Planned) -> Answer | InputRequir
         UpstreamError, StoreUnavailable: nothing was sent.
     """
     asked, step = await _put(call, planned)
-    if asked is None:
+    if asked is not None:
+        outcome = await _outcome(call, asked)
+        if isinstance(outcome, InputRequiredResult):
+            return outcome
+        return answer_of(await _decided(call, asked, outcome))
+    if step is None or not step.link or not call.can_open_link:
         return answer_of(await _without_question(call, planned, step))
-    outcome = await _outcome(call, asked)
-    if isinstance(outcome, InputRequiredResult):
-        return outcome
-    return answer_of(await _decided(call, asked, outcome))
+    operation = await call.context.guard.ask(planned.operation)
+    went = call.went_to_page if call.came_back_from_link else await open_page(call, operation, step.link)
+    if isinstance(went, InputRequiredResult):
+        return went
+    if not went:
+        return answer_of(await _left_open(call, operation, "The client did not open the supervisor's page."))
+    report = await _without_question(call, planned, step)
+    await page_is_done(call, operation)
+    return answer_of(report)
 
 
 async def _put(call: Call, planned: Planned) -> tuple[Operation | None, Step | None]:
     """The operation whose question a form in this client decides; or else who decides, None where it is decided."""
     guard, operation = call.context.guard, planned.operation
-    if not call.is_retry:
+    if not call.is_retry or call.came_back_from_link:
         if not operation.stage.is_open:
             return None, None
-        step = await guard.step(planned, can_elicit=call.can_show_form)
+        step = await guard.step(planned, can_elicit=call.can_show_form, can_open_link=call.can_open_link)
         if step.rung is not Rung.ELICITATION:
             return None, step
-        operation = await guard.ask(operation)
+        operation = await guard.ask(operation, by_form=True)
     return (operation if operation.stage is Stage.AWAITING_APPROVAL else None), None
 
 
@@ -111,29 +123,53 @@ async def _outcome(call: Call, operation: Operation) -> ElicitationResult[Approv
     """
     await call.say(f"Waiting for a person's answer about plan {operation.operation_id}")
     form = TypedApproval if asks_for_typing(operation.plan) else Approval
+    call.context.forms.shown(operation.operation_id)
     asking = {"answer": (Resolve(_Question(call.context.guard.question(operation), form)), True)}
     try:
         resolved = await resolve_arguments(asking, build_resolver_plans(asking, set()), {}, call.sdk)
     except MCPError as error:
-        raise ToolError(_not_shown(call, operation, error)) from error
+        raise ToolError(await _not_shown(call, operation, error)) from error
     except ToolError:  # accepted, but not filled in as the form asks: not a clear yes
         return AcceptedElicitation(data=Approval())
     return resolved if isinstance(resolved, InputRequiredResult) else resolved["answer"]
 
 
 async def _decided(call: Call, operation: Operation, outcome: ElicitationResult[Approval]) -> OperationReport:
-    """Send on a clear yes; whatever else came back is a no, and is recorded as one."""
+    """Send on a clear yes, record a clear no; whatever else came back decides nothing, and is told as what it is."""
     guard, caller = call.context.guard, call.caller
-    accepted = outcome.data if isinstance(outcome, AcceptedElicitation) else None
+    seconds = call.context.forms.answered(operation.operation_id)
     try:
-        if accepted is None or not accepted.is_yes(operation.plan):
+        if isinstance(outcome, AcceptedElicitation) and outcome.data.is_yes(operation.plan):
+            await call.say(f"Approved; sending {operation.operation_id}")
+            report = await guard.send_elicited(operation, caller=caller.identity, client=caller.client)
+            return await _with_what_is_left(call, report)
+        if isinstance(outcome, DeclinedElicitation) and not is_too_quick(seconds):
             return await guard.decline(operation, client=caller.client)
-        await call.say(f"Approved; sending {operation.operation_id}")
-        report = await guard.send_elicited(operation, caller=caller.identity, client=caller.client)
+        return await _left_open(call, operation, _what_came_back(outcome, operation.plan, seconds))
     except Overtaken:
         # An identical call was answered first, or time ran out: the record knows.
         return await guard.operation(operation.operation_id)
-    return await _with_what_is_left(call, report)
+
+
+def _what_came_back(outcome: ElicitationResult[Approval], plan: Plan, seconds: float | None) -> str:
+    """How a form that decides nothing was answered, in one sentence."""
+    if isinstance(outcome, DeclinedElicitation):
+        return f"The client declined by itself, {round((seconds or 0) * 1000)} ms after it was asked."
+    if not isinstance(outcome, AcceptedElicitation):
+        return "The form was dismissed."
+    if outcome.data.approve and asks_for_typing(plan):
+        return f"The client answered accept, but not with the account number {plan.account_id}."
+    return "The client answered accept without a yes."
+
+
+async def _left_open(call: Call, operation: Operation, how: str) -> OperationReport:
+    """The plan as it stands: nobody has decided, and the answer names how a person can."""
+    guard = call.context.guard
+    report = await guard.note_unanswered(operation, how, client=call.caller.client)
+    if report.state is not OperationState.AWAITING_APPROVAL:
+        return report
+    sentence, _ = await guard.way_to_decide(operation.operation_id)
+    return report.model_copy(update={"reason": f"{how} Nothing was sent. {sentence}"})
 
 
 async def _without_question(call: Call, planned: Planned, step: Step | None) -> OperationReport:
@@ -180,9 +216,7 @@ async def _with_what_is_left(call: Call, report: OperationReport) -> OperationRe
         return report.model_copy(update={"not_followed": error.message})
 
 
-def _not_shown(call: Call, operation: Operation, error: MCPError) -> str:
-    command = call.context.guard.command(f"approve {operation.operation_id}")
-    return (
-        f"The client said it can show a question to a person, and then did not: {quoted(error.error.message, 120)}. "
-        f"Nothing was sent. The supervisor can decide: {command}"
-    )
+async def _not_shown(call: Call, operation: Operation, error: MCPError) -> str:
+    how = f"The client said it can show a question to a person, and then did not: {quoted(error.error.message, 120)}."
+    report = await _left_open(call, operation, how)
+    return report.reason or report.next_step

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 from mcp.server.mcpserver.context import Context
+from mcp_types import ElicitationCapability, ElicitResult
 from mcp_types.version import is_version_at_least
 
 from positions_mcp.ports import OnPage
@@ -16,6 +17,8 @@ from positions_mcp.tools._caller import Caller, caller_of
 from positions_mcp.tools.context import ToolContext
 from positions_mcp.tools.lazy_context import LazyContext
 
+LINK = "desk"
+"""What the link to a plan's page is called among the requests of a round."""
 _MODERN = "2026-07-28"
 """The first protocol version whose answers carry questions."""
 
@@ -35,11 +38,38 @@ class Call:
     @property
     def can_show_form(self) -> bool:
         """Whether this client, on this connection, can show a form to a person."""
-        declared = self.sdk.client_capabilities.elicitation if self.sdk.client_capabilities is not None else None
-        if declared is None or (declared.form is None and declared.url is not None):
-            return False
-        modern = self.sdk.protocol_version is not None and is_version_at_least(self.sdk.protocol_version, _MODERN)
-        return modern or self.sdk.session.can_send_request
+        declared = self._declared
+        return declared is not None and not (declared.form is None and declared.url is not None) and self._can_ask
+
+    @property
+    def can_open_link(self) -> bool:
+        """Whether this client, on this connection, can send a person to a page."""
+        return self._declared is not None and self._declared.url is not None and self._can_ask
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether questions are results of the call, and their answers come with a new round."""
+        return self.sdk.protocol_version is not None and is_version_at_least(self.sdk.protocol_version, _MODERN)
+
+    @property
+    def came_back_from_link(self) -> bool:
+        """Whether this round brings the answer to a link."""
+        return LINK in (self.sdk.input_responses or {})
+
+    @property
+    def went_to_page(self) -> bool:
+        """Whether the client's answer to the link says that it was opened."""
+        answer = (self.sdk.input_responses or {}).get(LINK)
+        return isinstance(answer, ElicitResult) and answer.action == "accept"
+
+    @property
+    def _declared(self) -> ElicitationCapability | None:
+        capabilities = self.sdk.client_capabilities
+        return capabilities.elicitation if capabilities is not None else None
+
+    @property
+    def _can_ask(self) -> bool:
+        return self.is_modern or self.sdk.session.can_send_request
 
     @property
     def is_retry(self) -> bool:

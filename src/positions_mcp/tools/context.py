@@ -14,6 +14,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.planner import Planned
 from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, Neighbours, PositionsReader
+from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
 from positions_mcp.tools._updates import Updates
@@ -47,6 +48,7 @@ class ToolContext:
     """How often a waiting call says that it still waits; hosts give up a silent call after 60 s."""
     planning: SingleFlight[Planned] = field(default_factory=SingleFlight)
     """Identical requests for a plan at the same time lead to one plan."""
+    forms: Forms = field(default_factory=Forms)
     symbols: SymbolCache = field(default_factory=SymbolCache)
     updates: Updates = field(default_factory=Updates)
     updates_every_s: float = 1.0

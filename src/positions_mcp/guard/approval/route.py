@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 
-from positions_mcp.domain.operation.plan import Frozen, Plan
+from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.guard.policy.findings import Verdict
 
@@ -25,23 +24,26 @@ class Step(Frozen):
     rung: Rung
     reason: str = ""
     for_the_person: str = ""
-    """What the person has to run, where that is needed."""
+    """How the person decides, where that is not in the client: one sentence."""
+    link: str = ""
+    """The plan's page, where there is one."""
 
 
 def rung_for(
-    plan: Plan,
     verdict: Verdict,
     policy: Policy,
     *,
     can_elicit: bool,
+    can_open_page: bool,
     approver_set: bool,
     declined_at: datetime | None,
+    why_no_form: str,
     now: datetime,
-    command: Callable[[str], str],
 ) -> Step:
     """The highest rung that applies. Nothing a caller passes as a tool argument changes it.
 
-    `command` words a command for a person to type.
+    `can_open_page`: the client opens links, there is a page to open, and somebody can decide there. `declined_at` is
+    when these targets were last declined, `why_no_form` why this caller may not ask by a form now (empty if it may).
     """
     if verdict.is_refused:
         return Step(rung=Rung.REFUSE, reason=" ".join(finding.message for finding in verdict.refusals))
@@ -52,18 +54,15 @@ def rung_for(
             f"A person declined these targets at {declined_at:%H:%M} UTC; they are not asked about again here for "
             f"{minutes} minutes."
         )
-    if not can_elicit:
+    if why_no_form:
+        why_desk.append(why_no_form)
+    if not can_elicit and not can_open_page:
         why_desk.append("This client cannot show the question to a person.")
+    if approver_set and (why_desk or can_open_page):
+        return Step(rung=Rung.DESK, reason=" ".join(why_desk))
     if not why_desk:
         return Step(rung=Rung.ELICITATION)
-    if approver_set:
-        return Step(
-            rung=Rung.DESK,
-            reason=" ".join(why_desk),
-            for_the_person=f"To decide, the supervisor runs: {command(f'approve {plan.plan_id}')}",
-        )
     return Step(
         rung=Rung.REFUSE,
-        reason=" ".join([*why_desk, "No approver is set up, so nobody can decide at the desk."]),
-        for_the_person=f"Once, the supervisor runs in a terminal: {command('approver init')}",
+        reason=" ".join([*why_desk, "No approver is set up, so nobody can decide on the supervisor's page."]),
     )

@@ -1,0 +1,65 @@
+"""How often a caller may ask a person by a form: one question at a time, and none after three noes (G-22)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from positions_mcp.domain.operation.operation import Decision, Operation
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.states import Stage
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+
+NOES = 3
+WITHIN = timedelta(minutes=10)
+REMEMBERED = timedelta(days=1)
+_MOST_LOOKED_AT = 200
+_DECIDED = (Stage.DECLINED, Stage.APPROVED, Stage.CLAIMED, Stage.FINISHED, Stage.LAPSED, Stage.STALE)
+
+
+class Questions:
+    """The forms that are open in this server's clients, and the noes in the store."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._open: dict[str, Operation] = {}
+
+    async def why_not(self, operation: Operation) -> str:
+        """Why its caller may not ask by a form now; empty if it may."""
+        caller, now = operation.plan.caller, self._deps.clock.now()
+        asked = self._open.get(caller)
+        if asked is not None and asked.operation_id != operation.operation_id and not asked.plan.is_expired(now):
+            return f"A question of this caller is still open with a person: plan {asked.operation_id}."
+        decided = await in_thread(self._deps.store.in_stages, _DECIDED, _MOST_LOOKED_AT)
+        mine = [o.decision for o in decided if o.plan.caller == caller and o.plan.mode is self._deps.mode]
+        if rests(filter(None, mine), now):
+            return (
+                f"A person said no to this caller {NOES} times within {int(WITHIN.total_seconds() // 60)} minutes, so "
+                "it asks by a form no more until a supervisor approves one of its plans."
+            )
+        return ""
+
+    def opened(self, operation: Operation) -> None:
+        """A form with its question is shown."""
+        self._open[operation.plan.caller] = operation
+
+    def closed(self, operation: Operation) -> None:
+        """The form came back."""
+        asked = self._open.get(operation.plan.caller)
+        if asked is not None and asked.operation_id == operation.operation_id:
+            del self._open[operation.plan.caller]
+
+
+def rests(decisions: Iterable[Decision], now: datetime) -> bool:
+    """Whether there were three noes to forms within ten minutes, and no yes from the desk since."""
+    recent = sorted((d for d in decisions if d.decided_at > now - REMEMBERED), key=lambda each: each.decided_at)
+    noes: list[datetime] = []
+    resting = False
+    for decision in recent:
+        if decision.approved and decision.channel is Channel.DESK:
+            noes, resting = [], False
+        elif not decision.approved and decision.channel is Channel.ELICITATION:
+            noes = [*(at for at in noes if at > decision.decided_at - WITHIN), decision.decided_at]
+            resting = resting or len(noes) >= NOES
+    return resting
