@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from guard.desk import AAPL, CALLER, TSLA, Desk, desk
-from guard.exchange import CountingIds
+from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
+from guard.exchange import ACCOUNT, CountingIds
 from positions_mcp.domain.enums import OrderStatus
+from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operation.operation import Conclusion
+from positions_mcp.domain.operation.plan import Kind
 from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.policy.findings import Rule, Severity
 from positions_mcp.guard.reports import OperationReport
 
@@ -147,3 +152,42 @@ async def test_an_order_that_cannot_be_seen_at_all_keeps_its_instrument_in_fligh
         refused = await it.guard.send_elicited(again, caller=CALLER, client="Claude")
         assert (refused.state, refused.anything_sent) == (OperationState.REFUSED, False)
         assert len(exchange.requests) == 1
+
+
+@pytest.mark.requirement("G-18")
+async def test_a_person_may_settle_that_one_in_flight_is_over(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        report = await it.close("AAPL")
+        trade(it, OrderStatus.FILLED, 100)
+        await followed(it, report)
+        settle = partial(it.supervisor.settle, report.operation_id, "AAPL", by="Ana", evidence="the broker's page")
+        with pytest.raises(Refused):
+            await settle(Conclusion.DID_NOT, PASSPHRASE)
+        with pytest.raises(Refused):
+            await settle(Conclusion.TOOK_EFFECT, "not the passphrase")
+        await settle(Conclusion.TOOK_EFFECT, PASSPHRASE)
+        assert not [each for each in (await it.plan("AAPL")).verdict.findings if each.rule is Rule.IN_FLIGHT]
+        assert "Settled by Ana" in (await followed(it, report)).rows[0].detail
+
+
+@pytest.mark.requirement("G-17", "G-18")
+async def test_flatten_names_a_close_that_the_book_has_not_followed(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        report = await it.close("AAPL")
+        trade(it, OrderStatus.FILLED, 100)
+        await followed(it, report)
+        flattening = await it.supervisor.plan_flatten(ACCOUNT, ["AAPL"], by="Ana")
+        assert any("the book has not followed yet" in each.message for each in flattening.overrides)
+
+
+@pytest.mark.requirement("G-18")
+async def test_an_order_of_a_status_that_nobody_knows_is_seen_before_sending(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        first = await it.close("AAPL")
+        for key, order in it.exchange.orders.items():
+            it.exchange.orders[key] = order.model_copy(update={"status": OrderStatus("NEWLY_INVENTED")})
+        assert (await followed(it, first)).state is OperationState.SUBMITTED
+        account = await AccountReader(it.parts).to_decide(ACCOUNT, Kind.CLOSE_POSITIONS, recent=True)
+        assert account.open_order_ids == frozenset(it.exchange.orders)

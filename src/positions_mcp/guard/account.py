@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 
@@ -29,6 +30,7 @@ _LATEST = 200
 """Operations that are looked at for what one in doubt may have done, apart from those sent after it was planned."""
 _MOST_IDS = 100
 """Orders that are asked for by their ids in one request; more are asked for with all others."""
+_RECENT = timedelta(days=7)
 _MAY_FILL = tuple(status for status in OrderStatus if not status.is_terminal)
 
 
@@ -93,17 +95,18 @@ class AccountReader:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
 
-    async def to_decide(self, account_id: AccountId, kind: Kind) -> Account:
+    async def to_decide(self, account_id: AccountId, kind: Kind, *, recent: bool = False) -> Account:
         """For the rules: every order that may still fill, whatever its instrument and age, and every instruction.
 
-        Raises UpstreamError where the book itself cannot be read.
+        With `recent`, right before sending, also every order of the last days: the API may have statuses that this
+        program does not know to ask for. Raises UpstreamError where the book itself cannot be read.
         """
         orders: tuple[Order, ...] | None = None
         listed: tuple[Instruction, ...] | None = None
 
         async def read_orders() -> None:
             nonlocal orders
-            orders = await self._orders(account_id, statuses=_MAY_FILL)
+            orders = await self._orders_that_may_fill(account_id, recent=recent)
 
         async def read_instructions() -> None:
             nonlocal listed
@@ -167,6 +170,14 @@ class AccountReader:
         latest = store.operations(account_id=account_id, limit=_LATEST)
         return replace(record, recent=tuple(each for each in (*since, *latest) if each.plan.mode is self._deps.mode))
 
+    async def _orders_that_may_fill(self, account_id: AccountId, *, recent: bool) -> tuple[Order, ...] | None:
+        statuses = _MAY_FILL if self._deps.order_filters.by_status else ()
+        listed = await self._orders(account_id, statuses=statuses)
+        if listed is None or not recent or not self._deps.order_filters.by_status:
+            return listed
+        latest = await self._orders(account_id, since=self._deps.market_clock.now() - _RECENT)
+        return None if latest is None else tuple({order.id: order for order in (*latest, *listed)}.values())
+
     async def _orders_of(self, operation: Operation) -> tuple[Order, ...] | None:
         """The orders that its rows are known to have made; while an outcome is unknown any order may explain it."""
         ids = [order.order_id for row in operation.rows if row.is_unfinished for order in row.orders]
@@ -191,17 +202,24 @@ class AccountReader:
         return tuple(found)
 
     async def _orders(
-        self, account_id: AccountId, *, order_ids: Sequence[OrderId] = (), statuses: Sequence[OrderStatus] = ()
+        self,
+        account_id: AccountId,
+        *,
+        order_ids: Sequence[OrderId] = (),
+        statuses: Sequence[OrderStatus] = (),
+        since: datetime | None = None,
     ) -> tuple[Order, ...] | None:
-        """The orders of these ids or statuses, or all; None where they cannot be read."""
+        """The orders of these ids, statuses or days, or all; None where they cannot be read."""
         if self._deps.orders is None:
             return None
         try:
-            return await self._deps.orders.read_orders(account_id, order_ids=order_ids, statuses=statuses)
+            return await self._deps.orders.read_orders(account_id, order_ids=order_ids, statuses=statuses, since=since)
         except RequestRejected as error:
-            # An API of the seed contract does not know every status by name.
-            again = statuses and error.status == HTTPStatus.BAD_REQUEST
-            return await self._orders(account_id) if again else None
+            if not statuses or error.status != HTTPStatus.BAD_REQUEST:
+                return None
+            # An API of the seed contract does not know every status by name: it is asked for all from now on.
+            self._deps.order_filters.by_status = False
+            return await self._orders(account_id)
         except UpstreamError:
             return None
 

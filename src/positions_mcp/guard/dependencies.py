@@ -61,6 +61,13 @@ class DeskAddress(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class OrderFilters:
+    """What the API has shown that orders can be asked for by."""
+
+    by_status: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
     """One for a guard. `clock` is real time (expiry, leases); `market_clock` is the exchange's (days, sessions)."""
@@ -85,6 +92,7 @@ class Dependencies:
     write_timeout: timedelta = timedelta(seconds=30)
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     checkpoint: Checkpoint = no_checkpoint
+    order_filters: OrderFilters = field(default_factory=OrderFilters)
     desk: DeskAddress | None = None
     """The supervisor's page; None where none may be opened."""
     command: Callable[[str], str] = "positions-mcp {}".format

@@ -17,7 +17,7 @@ from positions_mcp.domain.operation.plan import Plan, key_of
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, Verification
-from positions_mcp.domain.text import clean
+from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval import statements
 from positions_mcp.guard.approval.check import ApprovalCheck
@@ -28,7 +28,7 @@ from positions_mcp.guard.closing.draft import draft_flatten
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.planner import Planner
-from positions_mcp.guard.policy.findings import Finding
+from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.executor import Executor
@@ -151,25 +151,30 @@ class Supervisor:
     async def settle(
         self, operation_id: str, symbol: str, conclusion: Conclusion, passphrase: str, *, by: str, evidence: str
     ) -> OperationReport:
-        """Say what became of an unknown outcome, after having looked elsewhere.
+        """Say what became of an unknown outcome, after having looked elsewhere, or that one in flight is over.
 
         Raises:
             InvalidInput: no such row.
-            Refused: its outcome is not unknown, or the passphrase is wrong.
+            Refused: there is nothing to settle, or the passphrase is wrong.
         """
         await self._reconciler.note_time()
         operation = await self._deps.operation(operation_id)
         row = _row_called(operation, symbol)
-        if not row.is_in_doubt:
+        in_flight = row.has_effect and not row.ended and conclusion is Conclusion.TOOK_EFFECT
+        if not row.is_in_doubt and not in_flight:
             raise Refused(f"{symbol} in {operation_id} is {row.state}: there is nothing to settle.")
         await self.check_passphrase(passphrase)
         now = self._deps.clock.now()
-        resolution = Resolution(
-            conclusion=conclusion, by=clean(by, 60), evidence=clean(evidence, 300), at=now, by_person=True
-        )
-        told = {"resolution": resolution, "ended": conclusion is Conclusion.DID_NOT}
-        settled = [row.changed(**told)]
-        return report(await in_thread(self._deps.store.observe, operation, settled, now, event="settled"), now)
+        if in_flight:
+            settled = row.changed(
+                ended=True, detail=f"{row.detail} Settled by {clean(by, 60)}: {quoted(evidence, 300)}".strip()
+            )
+        else:
+            resolution = Resolution(
+                conclusion=conclusion, by=clean(by, 60), evidence=clean(evidence, 300), at=now, by_person=True
+            )
+            settled = row.changed(resolution=resolution, ended=conclusion is Conclusion.DID_NOT)
+        return report(await in_thread(self._deps.store.observe, operation, [settled], now, event="settled"), now)
 
     async def verify(self) -> Verification:
         """Walk the whole journal and compare what it describes."""
@@ -206,7 +211,10 @@ class Supervisor:
             reason="",
             now=now,
         )
-        return Flattening(operation, question(plan), verdict.refusals)
+        overrides = [
+            each for each in verdict.findings if each.severity is Severity.REFUSE or each.rule is Rule.IN_FLIGHT
+        ]
+        return Flattening(operation, question(plan), tuple(overrides))
 
     async def flatten(self, flattening: Flattening, passphrase: str, *, typed_account: str) -> OperationReport:
         """Send it: under a halt, limits and unknown outcomes too. The account is typed as it stands in the question.

@@ -119,7 +119,7 @@ class Run:
             sent = await in_thread(self.deps.store.sent_after_planning, self.operation.operation_id)
             self.counted = last_checks.rows_sent(sent)
         try:
-            return await self.accounts.to_decide(self.operation.account_id, self.operation.plan.kind)
+            return await self.accounts.to_decide(self.operation.account_id, self.operation.plan.kind, recent=True)
         except UpstreamError:
             if not self.operation.plan.flatten:
                 raise
