@@ -13,6 +13,9 @@ from positions_mcp.cli.terminal import NoTerminal, controlling_terminal
 
 _YES = ("y", "yes")
 
+READING_S = 0.4
+"""How long the script reads a question: what is answered at once counts as the client's own doing."""
+
 
 class Supervisor:
     """Answers the server's questions as the form of an MCP client would.
@@ -40,6 +43,8 @@ class Supervisor:
         if not isinstance(params, ElicitRequestFormParams) or not params.message.startswith("PAPER "):
             return ElicitResult(action="decline")
         self._screen.asked(params.message)
+        if not self.is_person:
+            await anyio.sleep(READING_S)
         approved = await anyio.to_thread.run_sync(self._decide)
         who = "You" if self.is_person else "SCRIPTED supervisor"
         self._decided.append({"asked": params.message, "who": who, "approved": approved})
