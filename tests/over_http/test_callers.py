@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 
 from over_http.serving import calling, http_server
 from positions_mcp.store import DEFAULT_FILE, open_store
-from tools.serving import ERAS, data_of, error_of, text_of
+from tools.serving import ERAS, data_of, error_of, text_of, words_of
 from trading import yes
 
 KO = {"instruments": ["KO"]}
@@ -125,3 +126,22 @@ async def test_prompts_are_checked_over_http_too(era: str, tmp_path: Path) -> No
     async with http_server(tmp_path) as served, served.caller("alice", era) as alice:
         with pytest.raises(MCPError, match="operation_id is required"):
             await alice.get_prompt("explain-batch-result", {})
+
+
+@pytest.mark.requirement("G-02")
+@pytest.mark.parametrize("era", ERAS)
+async def test_nothing_that_a_caller_can_read_names_the_operation_of_another(era: str, tmp_path: Path) -> None:
+    async with (
+        http_server(tmp_path) as served,
+        served.caller("alice", era, yes()) as alice,
+        served.caller("bob", era, yes()) as bob,
+    ):
+        operation = data_of(await alice.call_tool("close_positions", KO))["operation_id"]
+        for client, reads in ((alice, True), (bob, False)):
+            status = data_of(await client.call_tool("get_trading_status", {}))
+            listed = data_of(await client.call_tool("list_operations", {}))
+            assert (operation in json.dumps(status)) is reads
+            assert (operation in json.dumps(listed)) is reads
+        for tool in ("preview_close", "close_positions"):
+            assert operation not in words_of(await bob.call_tool(tool, KO))
+        assert "another caller" in words_of(await bob.call_tool("preview_close", KO))

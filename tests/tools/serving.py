@@ -137,6 +137,7 @@ def context_over(broker: StubBroker, *, accounts: Sequence[int] = (ACCOUNT,), mo
         instructions=broker,
         guard=guard_over(broker, accounts=accounts, mode=mode),
         clock=broker.clock,
+        real_time=broker.clock,
         ids=CountingIds(),
         calendar=NewYorkCalendar(),
         trading_enabled=True,

@@ -56,7 +56,7 @@ async def test_every_instruction_is_listed_latest_first_with_what_cancelling_nee
         "status": "ACCEPTED",
         "accepted": "2",
         "key": "key-2",
-        "updated": "2026-11-20T09:02:00",
+        "updated": "2026-11-20 09:02:00 New York",
         "reason": "",
     }
     for each in rows:

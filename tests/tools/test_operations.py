@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.guard.guard import Guard
 from tools.serving import data_of, error_of, text_of
 from trading import trading_floor, yes
 
@@ -120,3 +125,27 @@ async def test_an_operation_that_does_not_exist_is_an_error_with_a_next_step(era
         message = error_of(await floor.call("get_operation", {"operation_id": "op-\u202enothing"}, era=era))
         assert 'There is no paper operation "op-nothing".' in message
         assert "list_operations" in message
+
+
+async def test_three_plans_that_wait_are_told_apart_by_symbols_and_notional(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor, floor.client(era) as client:
+        for names in (["KO"], ["XOM"], ["KO", "XOM"]):
+            await client.call_tool("preview_close", {"instruments": names})
+        listed = data_of(await client.call_tool("list_operations", {}))
+    rows = [dict(zip(listed["columns"], row, strict=True)) for row in listed["rows"]]
+    notional = {row["symbols"]: Decimal(row["notional"]) for row in rows}
+    assert notional["KO XOM"] == notional["KO"] + notional["XOM"]
+    assert min(notional.values()) > 0
+
+
+async def test_an_operation_of_an_account_that_may_not_be_used_is_as_one_that_is_not(tmp_path: Path) -> None:
+    async with trading_floor(tmp_path) as floor:
+        plan = data_of(await floor.call("preview_close", {"instruments": ["KO"]}))["plan_id"]
+        deps = floor.deps.guard._deps
+        policy = deps.policy.model_copy(update={"accounts": frozenset({AccountId(20000)})})
+        other = Guard(replace(deps, policy=policy))
+        assert await other.operations() == ()
+        assert not await other.changes.may_see(plan, None)
+        for asked in (other.operation(plan), other.continue_plan(plan, caller="anybody")):
+            with pytest.raises(InvalidInput, match="There is no paper operation"):
+                await asked

@@ -105,6 +105,7 @@ async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[ToolConte
             guard=guard,
             approval_wait_s=settings.approval.wait_s,
             clock=venue.clock,
+            real_time=venue.real_time,
             ids=RandomIds(),
             calendar=NewYorkCalendar(),
             trading_enabled=settings.trading_enabled,

@@ -44,4 +44,4 @@ class ChangeFeed:
         operation = await in_thread(self._deps.store.operation, operation_id)
         if operation is None or operation.plan.mode is not self._deps.mode:
             return False
-        return caller in (None, operation.plan.caller)
+        return operation.plan.account_id in self._deps.policy.accounts and caller in (None, operation.plan.caller)

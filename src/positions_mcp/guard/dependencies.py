@@ -108,8 +108,18 @@ class Dependencies:
         """A stored operation of this mode. Raises InvalidInput where there is none."""
         operation = await in_thread(self.store.operation, operation_id)
         if operation is None or operation.plan.mode is not self.mode:
-            raise InvalidInput(
-                f"There is no {self.mode} operation {quoted(operation_id, 40)}.",
-                hint="list_operations names the recent ones.",
-            )
+            raise self._no_operation(operation_id)
         return operation
+
+    async def usable_operation(self, operation_id: str) -> Operation:
+        """A stored operation of an account that may be used. Of others a caller learns no more than of none."""
+        operation = await self.operation(operation_id)
+        if operation.plan.account_id not in self.policy.accounts:
+            raise self._no_operation(operation_id)
+        return operation
+
+    def _no_operation(self, operation_id: str) -> InvalidInput:
+        return InvalidInput(
+            f"There is no {self.mode} operation {quoted(operation_id, 40)}.",
+            hint="list_operations names the recent ones.",
+        )

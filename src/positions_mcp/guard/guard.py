@@ -287,7 +287,7 @@ class Guard:
         waiting, waited = wait or Wait(0), 0.0
         while True:
             await self._reconciler.note_time()
-            operation = await self._deps.operation(operation_id)
+            operation = await self._deps.usable_operation(operation_id)
             if caller is not None:
                 self._planner.check_caller(operation, caller)
             operation, not_followed = await self._reconciler.follow(operation)
@@ -310,14 +310,18 @@ class Guard:
             raise InvalidInput(f"A limit of {limit} shows nothing.", hint="Use 1 or more.")
         await self._reconciler.note_time()
         found = await in_thread(self._deps.store.operations, account_id=account_id, limit=1000)
-        now, mode = self._deps.clock.now(), self._deps.mode
-        mine = (op for op in found if op.plan.mode is mode and caller in (None, op.plan.caller))
+        now, mode, accounts = self._deps.clock.now(), self._deps.mode, self._deps.policy.accounts
+        mine = (
+            op
+            for op in found
+            if op.plan.mode is mode and op.plan.account_id in accounts and caller in (None, op.plan.caller)
+        )
         return tuple(report(op, now) for op in mine if state in (None, op.state(now)))[:limit]
 
-    async def status(self) -> GuardStatus:
-        """Limits and what is used of them, halt, approver, and what is in doubt."""
+    async def status(self, *, caller: str | None = None) -> GuardStatus:
+        """Limits and what is used of them, halt, approver, and what is in doubt; with `caller`, of that caller's."""
         await self._reconciler.note_time()
-        return await in_thread(overview, self._deps)
+        return await in_thread(overview, self._deps, caller)
 
     async def _move(self, operation: Operation, expected: Sequence[Stage], to: Stage, reason: str) -> Operation:
         now = self._deps.clock.now()

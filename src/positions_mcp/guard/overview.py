@@ -33,20 +33,20 @@ class GuardStatus(Frozen):
     store: StoreStatus
 
 
-def overview(deps: Dependencies) -> GuardStatus:
-    """The status now. Blocking."""
+def overview(deps: Dependencies, caller: str | None = None) -> GuardStatus:
+    """The status now; with `caller`, only that caller's operations are named. Blocking."""
     store = deps.store
     return GuardStatus(
         policy=deps.policy,
-        use=tuple(_use(deps, account_id) for account_id in sorted(deps.policy.accounts)),
+        use=tuple(_use(deps, account_id, caller) for account_id in sorted(deps.policy.accounts)),
         halt=store.halt(),
         approver_set=store.approver() is not None,
         store=store.status(),
     )
 
 
-def _use(deps: Dependencies, account_id: AccountId) -> Use:
-    unfinished = deps.store.unfinished(deps.mode, account_id)
+def _use(deps: Dependencies, account_id: AccountId, caller: str | None) -> Use:
+    unfinished = [op for op in deps.store.unfinished(deps.mode, account_id) if caller in (None, op.plan.caller)]
     doubtful = [op for op in unfinished if any(row.is_in_doubt or row.lease for row in op.rows)]
     return Use(
         account_id=account_id,

@@ -59,10 +59,9 @@ class Planner:
 
     async def continue_plan(self, plan_id: str, request: PlanRequest | None, *, caller: str, judged: bool) -> Planned:
         """A plan as `Guard.continue_plan` has it."""
-        operation = await self._deps.operation(plan_id)
+        operation = await self._deps.usable_operation(plan_id)
         plan = operation.plan
         self.check_caller(operation, caller)
-        self._deps.check_account(plan.account_id)
         if plan.flatten:
             raise Refused(f"Plan {plan_id} belongs to a person at a terminal.")
         if request is not None:

@@ -80,6 +80,8 @@ class OperationReport(Frozen):
     anything_sent: bool | None
     """True, False, or None where an outcome is not known."""
     cancel_orders: bool = False
+    notional: Decimal = Decimal(0)
+    """What counts against the limits, in dollars."""
     created_at: datetime
     expires_at: datetime
     updated_at: datetime
@@ -111,6 +113,7 @@ def report(operation: Operation, now: datetime, *, not_followed: str = "") -> Op
         next_step=_NEXT_OF_REVERSAL if reversals else next_step,
         anything_sent=_anything_sent(operation),
         cancel_orders=plan.cancel_orders,
+        notional=plan.measure,
         created_at=plan.created_at,
         expires_at=plan.expires_at,
         updated_at=operation.updated_at,

@@ -78,18 +78,19 @@ async def send_if_approved(call: Call, planned: Planned) -> Answer | InputRequir
         outcome = await _outcome(call, asked)
         if isinstance(outcome, InputRequiredResult):
             return outcome
-        return answer_of(await _decided(call, asked, outcome))
+        return answer_of(call.context, await _decided(call, asked, outcome))
     if step is None or not step.link or not call.can_open_link:
-        return answer_of(await _without_question(call, planned, step))
+        return answer_of(call.context, await _without_question(call, planned, step))
     operation = await call.context.guard.ask(planned.operation)
     went = call.went_to_page if call.came_back_from_link else await open_page(call, operation, step.link)
     if isinstance(went, InputRequiredResult):
         return went
     if not went:
-        return answer_of(await _left_open(call, operation, "The client did not open the supervisor's page."))
+        report = await _left_open(call, operation, "The client did not open the supervisor's page.")
+        return answer_of(call.context, report)
     report = await _without_question(call, planned, step)
     await page_is_done(call, operation)
-    return answer_of(report)
+    return answer_of(call.context, report)
 
 
 async def _put(call: Call, planned: Planned) -> tuple[Operation | None, Step | None]:

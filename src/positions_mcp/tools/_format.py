@@ -52,8 +52,10 @@ def heading(context: ToolContext, account: AccountId, as_of: datetime) -> Headin
     market = market_words(state)
     if not state.is_open:
         # "Today" is then the last session, which a holiday may have put days back.
-        market = market.replace("closed", f"closed since {_last_close(context.calendar, state.at):%Y-%m-%d %H:%M}", 1)
-    return Heading(mode=context.mode.shown, account_id=account, as_of=f"{moment(as_of)} New York", market=market)
+        market = market.replace(
+            "closed", f"closed since {_last_close(context.calendar, state.at):%Y-%m-%d %H:%M} New York", 1
+        )
+    return Heading(mode=context.mode.shown, account_id=account, as_of=context.said(as_of), market=market)
 
 
 def _last_close(calendar: MarketCalendar, now: datetime) -> datetime:
@@ -63,17 +65,12 @@ def _last_close(calendar: MarketCalendar, now: datetime) -> datetime:
     return last.closes.astimezone(NEW_YORK)
 
 
-def moment(instant: datetime) -> str:
-    """An instant in New York time, to the second."""
-    return f"{instant.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S}"
-
-
 def market_words(state: MarketState) -> str:
-    """`open until 16:00`, or `closed, opens 2026-11-23 09:30`: regular sessions, New York time."""
+    """`open until 16:00 New York`, or `closed, opens 2026-11-23 09:30 New York`: regular sessions."""
     if state.current:
         early = " (early close)" if state.current.early_close else ""
-        return f"open until {state.current.closes.astimezone(NEW_YORK):%H:%M}{early}"
-    return f"closed, opens {state.next.opens.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
+        return f"open until {state.current.closes.astimezone(NEW_YORK):%H:%M} New York{early}"
+    return f"closed, opens {state.next.opens.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"
 
 
 def counted(count: int) -> str:

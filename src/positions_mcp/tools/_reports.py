@@ -13,7 +13,9 @@ from positions_mcp.domain.text import clean, label
 from positions_mcp.guard.reports import OperationReport, TargetReport
 from positions_mcp.tools._batch_rows import advice, batch_table
 from positions_mcp.tools._definition import Answer, Data
-from positions_mcp.tools._format import moment, table
+from positions_mcp.tools._format import table
+from positions_mcp.tools._times import moment
+from positions_mcp.tools.context import ToolContext
 
 MOST_ROWS = 50
 _LONGEST_NOTE = 240
@@ -68,9 +70,9 @@ class Output(Data):
     next: str
 
 
-def answer_of(report: OperationReport) -> Answer:
+def answer_of(context: ToolContext, report: OperationReport) -> Answer:
     """An operation in words and as data."""
-    data = output_of(report)
+    data = output_of(context, report)
     lines = [data.summary, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     decision = f"; {data.decision}" if data.decision else ""
     lines.append(f"Operation {data.operation_id}, {data.kind}: {data.state}{decision}.")
@@ -85,7 +87,7 @@ def answer_of(report: OperationReport) -> Answer:
     return Answer("\n".join([*lines, f"Next: {data.next}"]), data)
 
 
-def output_of(report: OperationReport) -> Output:
+def output_of(context: ToolContext, report: OperationReport) -> Output:
     """An operation as data."""
     columns, rows = batch_table(report.batch) if report.batch is not None else _rows(report)
     return Output(
@@ -103,7 +105,7 @@ def output_of(report: OperationReport) -> Output:
         rows=rows,
         rows_left_out=(len(report.rows) - len(rows)) or None if report.batch is None else None,
         warnings=[report.not_followed.rstrip(".")] if report.not_followed else None,
-        next=_next(report),
+        next=_next(context, report),
     )
 
 
@@ -129,15 +131,15 @@ def _unsent(report: OperationReport) -> str:
     return _UNSENT_ALOUD.get(report.state, f"nothing was sent; it is {report.state}")
 
 
-def _next(report: OperationReport) -> str:
+def _next(context: ToolContext, report: OperationReport) -> str:
     words = report.next_step
     if report.batch is not None:
         words = f"{words} {advice(report.batch)}"
     if report.state is OperationState.APPROVED:
         return f"{words} Call {report.kind} with plan_id={report.operation_id} to send it before it lapses."
     if report.state is OperationState.AWAITING_APPROVAL:
-        until = moment(report.expires_at).split()[1]
-        return f"{words} Call {report.kind} with plan_id={report.operation_id} to wait again, until {until} New York."
+        until = context.said(context.on_market_clock(report.expires_at))
+        return f"{words} Call {report.kind} with plan_id={report.operation_id} to wait again, until {until}."
     waits = report.batch is not None and not report.batch.is_settled
     if waits or report.state in (OperationState.SUBMITTED, OperationState.SENDING, OperationState.UNKNOWN):
         return f"{words} (operation_id={report.operation_id}, wait_s=30)"

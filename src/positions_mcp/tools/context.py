@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from positions_mcp.domain.account.listings import Listings
@@ -17,7 +18,11 @@ from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, 
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
+from positions_mcp.tools._times import moment
 from positions_mcp.tools._updates import Updates
+
+_SAME_CLOCK = timedelta(seconds=5)
+"""Clocks that differ by less are not set: they are read one after the other, or a server tells the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,9 @@ class ToolContext:
     guard: Guard
     """The one way to anything destructive."""
     clock: Clock
-    """The market's clock, which a paper exchange may set."""
+    """The market's clock, which a paper exchange may set: every time in a conversation is told by it."""
+    real_time: Clock
+    """What the expiry of a plan goes by."""
     ids: Ids
     calendar: MarketCalendar
     trading_enabled: bool
@@ -59,6 +66,24 @@ class ToolContext:
     def __post_init__(self) -> None:
         object.__setattr__(self, "position_listings", Listings(self.clock.now, self.ids.new))
         object.__setattr__(self, "instruction_listings", Listings(self.clock.now, self.ids.new))
+
+    @property
+    def clock_words(self) -> str:
+        """That the market's clock is not the real one; empty where it is."""
+        return " (the paper clock, which is set)" if self._ahead else ""
+
+    def said(self, instant: datetime) -> str:
+        """An instant of the market's clock in words, with its zone, and whether that clock is set."""
+        return f"{moment(instant)}{self.clock_words}"
+
+    def on_market_clock(self, instant: datetime) -> datetime:
+        """What the market's clock shows, as it goes now, at an instant of real time."""
+        return instant + self._ahead
+
+    @property
+    def _ahead(self) -> timedelta:
+        ahead = self.clock.now() - self.real_time.now()
+        return ahead if abs(ahead) > _SAME_CLOCK else timedelta(0)
 
     def account(self, wanted: int | None) -> AccountId:
         """The account to use: the one named, or the only one configured.

@@ -14,7 +14,7 @@ from positions_mcp.guard.overview import GuardStatus
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
-from positions_mcp.tools._format import market_words, moment
+from positions_mcp.tools._format import market_words
 from positions_mcp.tools.context import ToolContext
 
 
@@ -48,7 +48,7 @@ async def get_trading_status(call: Call, _: Arguments) -> Answer:
     """Say where the server is, what may be sent and who decides. Asks nobody."""
     status, problem = None, ""
     try:
-        status = await call.context.guard.status()
+        status = await call.context.guard.status(caller=call.caller.sees)
     except StoreUnavailable as error:
         problem = error.message
     data = _reading(call, status, problem)
@@ -64,13 +64,15 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
     use = status.use if status else ()
     store = problem or (status.store.reason if status else "")
     halt = status.halt if status else None
-    halted = f"{quoted(halt.reason)} since {moment(halt.at)} New York by {halt.by}" if halt else None
+    halted = (
+        f"{quoted(halt.reason)} since {context.said(context.on_market_clock(halt.at))} by {halt.by}" if halt else None
+    )
     return Output(
         mode=context.mode.shown,
         accounts=list(context.accounts),
-        now=moment(now),
+        now=context.said(now),
         market=market_words(market),
-        next_session=f"{market.next.opens:%a %Y-%m-%d %H:%M}-{market.next.closes:%H:%M}{early}",
+        next_session=f"{market.next.opens:%a %Y-%m-%d %H:%M}-{market.next.closes:%H:%M} New York{early}",
         trading=_trading(context, store, halted),
         approval=_approval(context.guard, status, form=call.can_show_form),
         limits=_limits(policy),
@@ -144,7 +146,7 @@ def _text(data: Output) -> str:
     if data.store != "writable":
         lines.append(f"Operation store {data.store}")
     lines += [
-        f"Now {data.now} New York; market {data.market}. Next session {data.next_session}.",
+        f"Now {data.now}; market {data.market}. Next session {data.next_session}.",
         data.help,
     ]
     return "\n".join(lines)

@@ -21,7 +21,8 @@ from positions_mcp.domain.text import clean, label
 from positions_mcp.tools._arguments import AccountArgument, CursorArgument, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
-from positions_mcp.tools._format import MISSING, Heading, check_same, heading, moment, number, table
+from positions_mcp.tools._format import MISSING, Heading, check_same, heading, number, table
+from positions_mcp.tools._times import moment
 
 _DEFAULT_LIMIT = 25
 _LONGEST_REASON = 120
@@ -144,7 +145,7 @@ def _row(row: Instruction) -> list[str]:
         clean(row.status, 40),
         number(row.accepted_quantity) if row.accepted_quantity is not None else "",
         clean(row.instruction_id or "", 64),
-        moment(changed).replace(" ", "T") if changed else MISSING,
+        moment(changed) if changed else MISSING,
         clean(row.rejection_reason or (row.rejection and row.rejection.description) or "", _LONGEST_REASON),
     ]
 

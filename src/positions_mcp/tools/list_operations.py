@@ -7,16 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
-from positions_mcp.tools._format import moment, table
+from positions_mcp.tools._format import table
 from positions_mcp.tools._reports import symbols
+from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = 20
-_COLUMNS = ["operation_id", "account", "planned", "kind", "state", "sent", "targets", "decision"]
+_COLUMNS = ["operation_id", "account", "planned", "kind", "state", "sent", "symbols", "notional", "decision"]
 
 _State = Literal[
     "PLANNED",
@@ -65,28 +67,29 @@ async def list_operations(call: Call, given: Arguments) -> Answer:
     wanted = OperationState(given.state) if given.state is not None else None
     at_most = given.limit or _DEFAULT_LIMIT
     found = await context.guard.operations(account_id=account, state=wanted, limit=at_most + 1, caller=call.caller.sees)
-    use = (await context.guard.status()).use
+    use = (await context.guard.status(caller=call.caller.sees)).use
     doubtful = [one for each in use if account in (None, each.account_id) for one in each.in_doubt]
     data = Output(
         mode=context.mode.shown,
         shown=min(len(found), at_most),
         in_doubt=doubtful,
         columns=_COLUMNS,
-        rows=[_row(report) for report in found[:at_most]],
+        rows=[_row(context, report) for report in found[:at_most]],
         more=len(found) > at_most,
     )
     return Answer(_text(data), data)
 
 
-def _row(report: OperationReport) -> list[str]:
+def _row(context: ToolContext, report: OperationReport) -> list[str]:
     return [
         report.operation_id,
         str(report.account_id),
-        moment(report.created_at).replace(" ", "T"),
+        context.said(context.on_market_clock(report.created_at)),
         report.kind,
         report.state,
         {True: "yes", False: "no", None: "unknown"}[report.anything_sent],
         symbols(report.rows),
+        plain(report.notional),
         report.decision,
     ]
 

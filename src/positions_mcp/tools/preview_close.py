@@ -20,6 +20,7 @@ from positions_mcp.tools._format import number, table
 from positions_mcp.tools._planning import new_plan
 from positions_mcp.tools._previews import findings_of, next_of, policy_of
 from positions_mcp.tools._requests import close_request
+from positions_mcp.tools.context import ToolContext
 
 MOST_ROWS = 50
 _COLUMNS = ["side", "quantity", "symbol", "held", "available", "value"]
@@ -65,11 +66,11 @@ async def preview_close(call: Call, given: Arguments) -> Answer:
     request = close_request(given.account_id, given.instruments, given.cancel_orders, everything=everything)
     planned = await new_plan(call, request)
     step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
-    data = _data(planned, planned.verdict or Verdict(), step)
+    data = _data(call.context, planned, planned.verdict or Verdict(), step)
     return Answer(_text(data), data)
 
 
-def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
+def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) -> Output:
     plan = planned.operation.plan
     return Output(
         mode=plan.mode.shown,
@@ -85,7 +86,7 @@ def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
         session=plan.session,
         policy=policy_of(verdict),
         findings=findings_of(verdict) or None,
-        valid_until=f"{plan.expires_at:%H:%M:%S} UTC",
+        valid_until=context.said(context.on_market_clock(plan.expires_at)),
         next=next_of(plan, step),
     )
 

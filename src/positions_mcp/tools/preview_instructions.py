@@ -64,11 +64,11 @@ async def preview_instructions(call: Call, given: Arguments) -> Answer:
         data = _refused(call.context, call.context.account(given.account_id), given.instructions, error)
         return Answer(_text(data), data)
     step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
-    data = _data(planned, planned.verdict or Verdict(), step)
+    data = _data(call.context, planned, planned.verdict or Verdict(), step)
     return Answer(_text(data), data)
 
 
-def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
+def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) -> Output:
     plan = planned.operation.plan
     count = len(plan.targets)
     return Output(
@@ -84,7 +84,7 @@ def _data(planned: Planned, verdict: Verdict, step: Step) -> Output:
         deadline=plan.session,
         policy=policy_of(verdict),
         findings=[*findings_of(verdict), *_not_shown(plan)] or None,
-        valid_until=f"{plan.expires_at:%H:%M:%S} UTC",
+        valid_until=context.said(context.on_market_clock(plan.expires_at)),
         next=next_of(plan, step),
     )
 

@@ -30,7 +30,7 @@ def in_doubt(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
         if not held:
             continue
         if all(_goes_again(plan, target, row) for target, row in held):
-            yield _under_its_key(operation)
+            yield _under_its_key(plan, operation)
             continue
         sending = any(row.state is RowState.SENDING for row in operation.rows)
         what = "is being sent" if sending else "has an unknown outcome"
@@ -39,8 +39,8 @@ def in_doubt(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
             rule=Rule.IN_DOUBT,
             severity=Severity.REFUSE,
             limit="nothing in doubt",
-            seen=operation.operation_id,
-            message=f"Operation {operation.operation_id} {what} and holds {scope}; get_operation follows it.",
+            seen=seen_by(plan, operation),
+            message=f"{named_to(plan, operation)} {what} and holds {scope}; get_operation follows it.",
         )
 
 
@@ -60,15 +60,29 @@ def _asks_the_same(planned: InstructionTarget, sent: Target) -> bool:
     )
 
 
-def _under_its_key(operation: Operation) -> Finding:
+def _under_its_key(plan: Plan, operation: Operation) -> Finding:
     return Finding(
         rule=Rule.IN_DOUBT,
         severity=Severity.NOTE,
         limit="the same rows under the same keys",
-        seen=operation.operation_id,
-        message=f"Operation {operation.operation_id} sent these rows and its outcome is unknown. They go again under "
+        seen=seen_by(plan, operation),
+        message=f"{named_to(plan, operation)} sent these rows and its outcome is unknown. They go again under "
         "the same keys, which this server has shown that it honours: what it has already, it refuses as a duplicate.",
     )
+
+
+def seen_by(plan: Plan, operation: Operation) -> str:
+    """An operation as whoever made the plan may read of it: others' are named to a person at a terminal only."""
+    return operation.operation_id if _is_named(plan, operation) else "another caller"
+
+
+def named_to(plan: Plan, operation: Operation) -> str:
+    """The same at the beginning of a sentence."""
+    return f"Operation {operation.operation_id}" if _is_named(plan, operation) else "An operation of another caller"
+
+
+def _is_named(plan: Plan, operation: Operation) -> bool:
+    return plan.flatten or operation.plan.caller == plan.caller
 
 
 def known_too_late(plan: Plan, sent: Iterable[Operation]) -> Operation | None:
@@ -95,11 +109,11 @@ def _in_flight(plan: Plan, account: Account) -> Iterator[Finding]:
             continue
         for target, row in shared(plan, [operation]):
             if row.has_effect and not row.ended:
-                yield from _about(plan, account, operation.operation_id, target, row)
+                yield from _about(plan, account, operation, target, row)
 
 
-def _about(plan: Plan, account: Account, operation_id: str, target: Target, row: Row) -> Iterator[Finding]:
-    said = f"The close of {target.symbol} by operation {operation_id}"
+def _about(plan: Plan, account: Account, operation: Operation, target: Target, row: Row) -> Iterator[Finding]:
+    said = f"The close of {target.symbol} by {seen_by(plan, operation)}"
     open_ids = account.open_order_ids
     if open_ids is None:
         severity, seen = Severity.DESK, "not known"

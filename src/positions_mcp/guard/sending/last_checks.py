@@ -47,12 +47,14 @@ def by_others(operation: Operation, account: Account | None, sent: Iterable[Oper
     """Why what others sent since the plan forbids it; empty if it does not. `counted` left before it was read."""
     others = tuple(sent)
     if same := conflicts.known_too_late(operation.plan, others):
-        return f"Operation {same.operation_id} was sent to the same instrument after this plan was made: plan again."
+        named = conflicts.named_to(operation.plan, same)
+        return f"{named} was sent to the same instrument after this plan was made: plan again."
     uncounted = sorted(rows_sent(others) - counted)
     if uncounted and account is not None and has_short_options(account.book):
+        latest = next(other for other in others if other.operation_id == uncounted[0][0])
         return (
-            f"Operation {uncounted[0][0]} was sent after the account was read, and may have taken what covers its "
-            "short options: plan again."
+            f"{conflicts.named_to(operation.plan, latest)} was sent after the account was read, and may have taken "
+            "what covers its short options: plan again."
         )
     return ""
 
