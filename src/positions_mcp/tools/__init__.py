@@ -1,1 +1,1 @@
-"""The MCP tools, one file each; `catalogue` has all of them, and `definitions.json` what is published of each."""
+"""The MCP tools, one file each; `catalogue` has all of them, and `definitions/` what is published of each."""
