@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
 from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.operation.plan import canonical_json
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.domain.operation.supervision import Approver, Halt
+from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry
+from positions_mcp.store import journal
 from positions_mcp.store.operations import SqlOperationStore
+from positions_mcp.store.schema import as_text
 from store.steps import NOW, allow, approved, claimed, finished, lease_until, plan_of, planned
 
 
@@ -112,3 +120,28 @@ def test_the_journal_names_the_mode_of_every_plan(store: SqlOperationStore) -> N
     planned(store)
     (entry,) = store.journal("op-1")
     assert entry.content["mode"] == "paper"
+
+
+@pytest.mark.requirement("R-01")
+@given(
+    micros=st.integers(0, 999_999) | st.just(0) | st.just(120_000),
+    event=st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=20),
+    operation_id=st.none() | st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=20),
+    content=st.dictionaries(
+        st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.lists(st.text())
+    ),
+    digest=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
+)
+def test_the_hash_of_what_is_stored_is_that_of_the_entry(
+    micros: int, event: str, operation_id: str | None, content: dict[str, Any], digest: str | None
+) -> None:
+    at = datetime(2026, 11, 20, 15, 30, 7, micros, tzinfo=UTC)
+    entry = JournalEntry(
+        sequence=7, at=at, event=event, operation_id=operation_id, content=content, state_digest=digest,
+        previous="0" * 64, hash="",
+    )  # fmt: skip
+    stored = SimpleNamespace(
+        sequence=7, at=as_text(at), event=event, operation_id=operation_id, state_digest=digest,
+        content=canonical_json(content).decode(), previous="0" * 64,
+    )  # fmt: skip
+    assert journal._hash_of(stored) == entry.expected_hash()

@@ -128,12 +128,12 @@ def last_state_digests(connection: Connection, operation_ids: Sequence[str]) -> 
     return {row.operation_id: row.state_digest for row in connection.execute(wanted)}
 
 
-def entries(connection: Connection, *, after: int = 0) -> Iterator[JournalEntry]:
-    """Entries in order, after a sequence. However many there are, only some are in memory."""
+def _rows(connection: Connection, *, after: int) -> Iterator[Row[Any]]:
+    """What is stored of the entries after a sequence, in order. However many there are, only some are in memory."""
     while True:
         wanted = select(journal).where(journal.c.sequence > after).order_by(journal.c.sequence).limit(_CHUNK)
         found = connection.execute(wanted).all()
-        yield from map(read, found)
+        yield from found
         if len(found) < _CHUNK:
             return
         after = found[-1].sequence
@@ -156,17 +156,36 @@ def read(row: Row[Any]) -> JournalEntry:
         raise broken(f"entry {row.sequence} cannot be read") from error
 
 
+def _hash_of(row: Row[Any]) -> str:
+    """`JournalEntry.expected_hash` of what is stored, taken of its text: a long journal is walked many times faster."""
+    try:
+        at = datetime.fromisoformat(row.at).astimezone(UTC).replace(tzinfo=None).isoformat()
+        # The order is that of the names, as in canonical JSON; content is stored as canonical JSON.
+        body = (
+            f'{{"at":"{at}Z","content":{row.content},"event":{_quoted(row.event)},'
+            f'"operation_id":{_quoted(row.operation_id)},"previous":{_quoted(row.previous)},'
+            f'"sequence":{row.sequence},"state_digest":{_quoted(row.state_digest)}}}'
+        )
+        return hashlib.sha256(body.encode()).hexdigest()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise broken(f"entry {row.sequence} cannot be read") from error
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else json.dumps(text, ensure_ascii=False)
+
+
 def follow_chain(connection: Connection, start: tuple[int, str]) -> tuple[int, str]:
     """Check the chain from a place known to be good to the head. Returns the head; raises StoreUnavailable."""
     sequence, digest = start
     if sequence and not _stands(connection, sequence, digest):
         raise broken(f"entry {sequence} was altered")
-    for entry in entries(connection, after=sequence):
-        if entry.sequence != sequence + 1 or entry.previous != digest:
-            raise broken(f"entry {entry.sequence} does not follow entry {sequence}")
-        if entry.expected_hash() != entry.hash:
-            raise broken(f"entry {entry.sequence} was altered")
-        sequence, digest = entry.sequence, entry.hash
+    for row in _rows(connection, after=sequence):
+        if row.sequence != sequence + 1 or row.previous != digest:
+            raise broken(f"entry {row.sequence} does not follow entry {sequence}")
+        if _hash_of(row) != row.hash:
+            raise broken(f"entry {row.sequence} was altered")
+        sequence, digest = row.sequence, row.hash
     if head_of(connection) != (sequence, digest):
         raise broken(f"it ends at entry {sequence}, not where it was left")
     return sequence, digest
