@@ -34,7 +34,7 @@ def test_a_person_flattens_under_halt_limits_and_a_server_that_only_reads_after_
         person.sees("*** FLATTEN in PAPER (no real money) ***", "whatever is held when it is sent", "SELL 400 KO")
         person.sees("Open orders for these instruments are CANCELLED first")
         person.sees(ACCOUNT_PROMPT)
-        for rule in ("trading enabled", "halt", "measure per operation", "instrument"):
+        for rule in ("trading enabled", "halt", "notional per operation", "instrument"):
             assert f'OVERRIDES the rule "{rule}"' in person.seen
         assert "closed twice" in " ".join(person.seen.split())
         person.types("19816")

@@ -16,7 +16,7 @@ from positions_mcp.domain.exercise.cards import CardRow
 from positions_mcp.domain.exercise.consequences import (
     cancel_lines,
     consequence_cards,
-    measure_of_instruction,
+    notional_of_instruction,
     quantities_after,
     with_underlyings,
 )
@@ -106,7 +106,7 @@ def test_an_instruction_counts_for_the_money_it_moves_or_gives_up(
     *, symbol: str, kind: str, price: str | None, amount: int, priced: bool
 ) -> None:
     row = CardRow(position=option(symbol), instruction_type=InstructionType(kind), quantity=2)
-    measure = measure_of_instruction(row, book(shares(0, price)))
+    measure = notional_of_instruction(row, book(shares(0, price)))
     assert (measure.amount, measure.priced) == (amount, priced)
 
 

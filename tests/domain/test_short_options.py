@@ -9,7 +9,7 @@ import pytest
 from evenings import CALENDAR, FRIDAY, Afternoon, Told, facts, new_york
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.exercise.outstanding import Outstanding
-from positions_mcp.domain.portfolio.exposure import expected_quantities, exposed, measure_of
+from positions_mcp.domain.portfolio.exposure import expected_quantities, exposed, notional_of
 from positions_mcp.paper.symbols import instrument_id_of
 
 PUT, CALL = "AAPL261218P00090000", "AAPL261218C00110000"
@@ -43,7 +43,7 @@ def test_a_short_puts_strike_is_its_whole_obligation_and_a_short_calls_is_its_un
 ) -> None:
     option, *others = short(symbol, own, value, underlying)
     book = facts(Afternoon(holds={}, closes={})).book
-    measure = measure_of(option, type(book)(account_id=book.account_id, positions=(option, *others), as_of=book.as_of))
+    measure = notional_of(option, type(book)(account_id=book.account_id, positions=(option, *others), as_of=book.as_of))
     assert (measure.amount, measure.priced) == (amount, priced)
 
 

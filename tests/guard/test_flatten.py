@@ -42,8 +42,8 @@ async def test_everything_is_flattened_under_a_halt_and_limits_and_every_overrid
             Rule.TRADING_ENABLED,
             Rule.HALT,
             Rule.INSTRUMENT,
-            Rule.MEASURE_PER_OPERATION,
-            Rule.MEASURE_PER_DAY,
+            Rule.NOTIONAL_PER_OPERATION,
+            Rule.NOTIONAL_PER_DAY,
             Rule.POSITIONS_PER_OPERATION,
             Rule.CLOSE_ALL,
         }

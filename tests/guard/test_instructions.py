@@ -55,7 +55,7 @@ async def test_cancelling_counts_for_what_the_instruction_prevented(tmp_path: Pa
 async def test_limits_hold_for_instructions_too(tmp_path: Path) -> None:
     policy = POLICY.model_copy(update={"max_notional": Decimal(30_000), "max_positions": 1})
     async with clearing_desk(tmp_path, policy=policy) as it:
-        assert rules((await it.plan(row(CALL_220, quantity=2))).verdict) == [Rule.MEASURE_PER_OPERATION]
+        assert rules((await it.plan(row(CALL_220, quantity=2))).verdict) == [Rule.NOTIONAL_PER_OPERATION]
         both = await it.plan(row(CALL_220, "DO_NOT_EXERCISE"), row(PUT_220, "DO_NOT_EXERCISE"))
         assert rules(both.verdict) == [Rule.POSITIONS_PER_OPERATION]
         step = await it.desk.guard.step(both, can_elicit=True)

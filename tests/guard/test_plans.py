@@ -138,7 +138,7 @@ async def test_the_question_holds_everything_the_decision_needs(tmp_path: Path) 
             "PAPER account 19816 (no real money): close 2 positions at market",
             "1. BUY 50 TSLA (buys back a short), about $9,000.00",
             "2. SELL 40 of 100 AAPL, about $6,020.00",
-            "Total about $15,020.00; measure against limits $24,050.00.",
+            "Sells about 6,020.00, buys about 9,000.00: net -2,980.00 before fees. Notional 24,050.00.",
             "Open orders stay as they are (cancel_orders false).",
             "Market: open until 16:00 New York.",
             LOCKED,
@@ -235,7 +235,7 @@ async def test_a_plan_id_alone_is_enough_and_the_same_arguments_may_come_with_it
 async def test_an_argument_that_contradicts_the_plan_is_an_error(tmp_path: Path, contradiction: dict[str, Any]) -> None:
     async with desk(tmp_path) as it:
         plan_id = (await it.plan("AAPL", "TSLA")).operation.operation_id
-        with pytest.raises(InvalidInput, match="says"):
+        with pytest.raises(InvalidInput, match="contradicts"):
             await it.guard.continue_plan(plan_id, CloseRequest(**contradiction), caller=CALLER)
 
 

@@ -51,14 +51,14 @@ async def test_without_trading_enabled_nothing_is_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [
-        ({"max_notional": 15000}, (Rule.MEASURE_PER_OPERATION, Severity.REFUSE, "15000", "15050.00")),
-        ({"max_daily_notional": 15000}, (Rule.MEASURE_PER_DAY, Severity.REFUSE, "15000", "15050.00")),
+        ({"max_notional": 15000}, (Rule.NOTIONAL_PER_OPERATION, Severity.REFUSE, "15000", "15050.00")),
+        ({"max_daily_notional": 15000}, (Rule.NOTIONAL_PER_DAY, Severity.REFUSE, "15000", "15050.00")),
         ({"deny_instruments": {"aapl"}}, (Rule.INSTRUMENT, Severity.REFUSE, "not on the deny list", "AAPL")),
         ({"allow_instruments": {"MSFT"}}, (Rule.INSTRUMENT, Severity.REFUSE, "on the allow list", "AAPL")),
         ({"desk_above": 15000}, (Rule.DESK_THRESHOLD, Severity.DESK, "15000 a day", "15050.00")),
         (
             {"channel": "desk"},
-            (Rule.DESK_ONLY, Severity.DESK, "every decision at the desk", "close_positions"),
+            (Rule.DESK_ONLY, Severity.DESK, "every decision on the supervisor's page", "close_positions"),
         ),
     ],
 )
@@ -145,7 +145,7 @@ async def test_the_day_counts_what_was_sent_so_splitting_gains_nothing(tmp_path:
         assert (await it.close("AAPL")).state is OperationState.SUBMITTED
         verdict = (await it.plan("MSFT")).verdict
         assert only(verdict) == (Rule.DESK_THRESHOLD, Severity.DESK, "18000 a day", "19050.00")
-        assert [finding.rule for finding in (await it.plan("TSLA")).verdict.refusals] == [Rule.MEASURE_PER_DAY]
+        assert [finding.rule for finding in (await it.plan("TSLA")).verdict.refusals] == [Rule.NOTIONAL_PER_DAY]
         status = await it.guard.status()
         assert status.use[0].used_today == Decimal("15050.00")
 
@@ -155,7 +155,7 @@ async def test_plans_approved_together_cannot_pass_a_limit_one_by_one(tmp_path: 
     async with desk(tmp_path, policy=limited(max_daily_notional=Decimal(20_000))) as it:
         first, second = await it.asked("AAPL"), await it.asked("TSLA")
         await it.guard.send_elicited(first, caller=CALLER, client="Claude")
-        with pytest.raises(Refused, match="a day"):
+        with pytest.raises(Refused, match="per day"):
             await it.guard.send_elicited(second, caller=CALLER, client="Claude")
         assert len(it.exchange.requests) == 1
 

@@ -24,9 +24,9 @@ async def say_yes(it: Desk, operation: Operation) -> OperationReport:
 @pytest.mark.parametrize(
     ("number", "change", "reason"),
     [
-        (AAPL, {"quantity": Decimal(101)}, "AAPL grew: 100 planned, 101 held."),
-        (TSLA, {"quantity": Decimal(-51)}, "TSLA grew: -50 planned, -51 held."),
-        (AAPL, {"quantity": Decimal(-1)}, "AAPL changed sign: 100 planned, -1 held."),
+        (AAPL, {"quantity": Decimal(101)}, "AAPL: 101 would now be sold, 100 planned."),
+        (TSLA, {"quantity": Decimal(-51)}, "TSLA: 51 would now be bought, 50 planned."),
+        (AAPL, {"quantity": Decimal(-1)}, "AAPL changed sign: -1 now, 100 planned."),
         (AAPL, {"market_value": Decimal(16600)}, "AAPL moved +10.3 % in value"),
         (AAPL, {"market_value": Decimal(13500)}, "AAPL moved -10.3 % in value"),
         (AAPL, {"quantity": Decimal(50), "market_value": Decimal(8400)}, "AAPL moved +11.6 % in value"),
@@ -137,7 +137,7 @@ async def test_more_to_sell_than_was_approved_is_stale_although_no_more_is_held(
         it.exchange.change(AAPL, available_quantity=Decimal(100))
         report = await say_yes(it, operation)
         assert report.state is OperationState.STALE
-        assert report.reason == "AAPL has less locked: SELL 40 planned, SELL 100 would be sent."
+        assert report.reason == "AAPL: 100 would now be sold, 40 planned; less is locked than before."
         assert it.exchange.requests == []
 
 

@@ -175,7 +175,7 @@ async def test_a_client_that_accepts_by_itself_stays_under_the_threshold_and_clo
         said = await auto_accepting(floor, era, {"approve": True, "account_number": "19816"})
         assert floor.effects == {"close_position": 1}
         assert "elicitation, client autopilot" in said[0]
-        assert "decided at the desk" in said[-1]
+        assert "the supervisor's page" in said[-1]
         async with floor.client(era, yes()) as client:
             status = data_of(await client.call_tool("get_trading_status", {}))
         assert Decimal(status["used_today"]["19816"]) <= Decimal(25_000)

@@ -101,11 +101,11 @@ async def test_without_a_price_only_the_desk_will_do(era: str, tmp_path: Path) -
 @pytest.mark.requirement("G-02")
 async def test_arguments_that_contradict_the_plan_are_refused(era: str, tmp_path: Path) -> None:
     contradictions: list[tuple[str, dict[str, Any], str]] = [
-        ("close_positions", {"cancel_orders": True}, "cancel_orders says True"),
-        ("close_positions", {"instruments": ["XOM"]}, "instruments says XOM"),
-        ("close_positions", {"instruments": ["KO", "XOM"]}, "instruments says XOM"),
-        ("close_positions", {"account_id": 20000}, "account_id says 20000"),
-        ("close_all_positions", {}, "the tool says close_all_positions"),
+        ("close_positions", {"cancel_orders": True}, "cancel_orders=true contradicts"),
+        ("close_positions", {"instruments": ["XOM"]}, "instruments=XOM contradicts"),
+        ("close_positions", {"instruments": ["KO", "XOM"]}, "instruments=XOM contradicts"),
+        ("close_positions", {"account_id": 20000}, "account_id=20000 contradicts"),
+        ("close_all_positions", {}, "tool=close_all_positions contradicts"),
     ]
     async with trading_floor(tmp_path) as floor:
         plan = data_of(await floor.call("preview_close", {"instruments": ["KO"]}, era=era))["plan_id"]

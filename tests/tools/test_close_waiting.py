@@ -74,7 +74,7 @@ async def test_a_waiting_call_sends_as_soon_as_the_desk_says_yes(era: str, tmp_p
         assert floor.effects == {"close_position": 1}
     assert data_of(answers[0])["state"] == "SUBMITTED"
     assert "desk" in data_of(answers[0])["decision"]
-    assert "Decisions are made at the desk only." in progress.said[0]
+    assert "Only a supervisor decides" in progress.said[0]
     assert "positions-mcp approve op-" in progress.said[0]
 
 

@@ -25,7 +25,7 @@ async def test_a_preview_shows_each_rows_consequence_and_what_it_could_not_know(
         assert "Not known: the underlying's price, so moneyness and exercise by exception." in second
         assert "out of the money." in third
         assert all(each in text_of(answer) for each in (first, second, third))
-        assert data_of(answer)["measure"] == "162500"
+        assert data_of(answer)["notional"] == "162500"
         assert "instructions are taken until Fri 2026-11-20 17:30 New York" in text_of(answer)
         assert floor.effects == {}
 

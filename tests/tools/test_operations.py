@@ -25,7 +25,7 @@ async def test_the_status_says_limits_use_channels_and_what_is_in_the_air(era: s
         assert status["used_today"] == {"19816": "27228.00"}
         assert status["following"] == [sent["operation_id"]]
         assert (status["limits"]["per_operation"], status["limits"]["per_day"]) == ("50000", "90000")
-        assert status["approval"].startswith("a form in this client; else the desk")
+        assert status["approval"].startswith("a form in this client; else the supervisor's page")
         assert "positions-mcp approver init" in status["approval"]
         assert status["store"] == "writable"
         for said in ("Used today: 19816 27228.00.", sent["operation_id"], "per_operation 50000", "positions 5"):
@@ -41,7 +41,7 @@ async def test_a_live_server_is_read_only_and_says_how_a_person_changes_that(era
         status = data_of(await floor.call("get_trading_status", {}, era=era))
         assert status["trading"] == "read-only; a person can set trading.enabled in the configuration"
         assert status["limits"]["desk_above"] == "0"
-        assert status["approval"].startswith("this client cannot show a form; the desk")
+        assert status["approval"].startswith("this client cannot show a form; the supervisor's page")
 
 
 @pytest.mark.requirement("G-04")

@@ -1,4 +1,4 @@
-"""`positions-mcp approver …`: whose passphrase decides at the desk. It is read from the terminal device only."""
+"""`positions-mcp approver …`: whose passphrase decides as a supervisor. It is read from the terminal device only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommands of `positions-mcp approver`."""
     commands = parser.add_subparsers(dest="approver_command", required=True, metavar="COMMAND")
     for name, what in (
-        ("init", "choose the passphrase that approves at the desk"),
+        ("init", "choose the passphrase that approves on the supervisor's page"),
         ("replace", "choose another one; takes the old one"),
         ("show", "whether there is an approver, and since when"),
     ):

@@ -169,7 +169,7 @@ def _operations(found: Findings, settings: Settings) -> None:
         if approver is not None:
             found.ok("approver", f"{approver.fingerprint}, since {instant(approver.created_at)}")
         elif settings.policy.channel is Channel.DESK and settings.trading_enabled:
-            found.fail("approver", f"none, and only the desk may decide. Run: `{command('approver init')}`")
+            found.fail("approver", f"none, and only the supervisor may decide. Run: `{command('approver init')}`")
         else:
             found.note("approver", f"none. To decide at a terminal: `{command('approver init')}`")
         if halt is not None:

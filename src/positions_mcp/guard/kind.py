@@ -199,7 +199,7 @@ def agree(what: str, given: object, planned: object, plan: Plan) -> None:
     """Raise InvalidInput where an argument was given and says something else than the plan."""
     if given is not None and given != planned:
         raise InvalidInput(
-            f"{what} says {given}, and plan {plan.plan_id} says {planned}.",
+            f"{what}={str(given).lower() if isinstance(given, bool) else given} contradicts plan {plan.plan_id}.",
             hint="Nothing was sent. Give plan_id alone, or the arguments it was made with.",
         )
 

@@ -66,7 +66,7 @@ class Planner:
             raise Refused(f"Plan {plan_id} belongs to a person at a terminal.")
         if request is not None:
             agree("account_id", request.account_id, plan.account_id, plan)
-            agree("the tool", request.kind, plan.kind, plan)
+            agree("tool", request.kind, plan.kind, plan)
             self._kinds[plan.kind].agree(request, plan)
         if not judged or not operation.stage.is_open:
             return Planned(operation, None)

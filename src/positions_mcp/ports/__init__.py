@@ -1,4 +1,4 @@
-"""What the inner rooms need from the outer ones, as Protocols.
+"""What the inner layers need from the outer ones, as Protocols.
 
 Tools and guard depend on these and on `domain`, never on HTTP or a database. `cli` chooses who implements them.
 """
@@ -290,7 +290,7 @@ class OperationStore(Ledger, Protocol):
         market_now: datetime,
         check: Refusing,
     ) -> Operation:
-        """Make rows SENDING and reserve their measure, durably, before their request leaves.
+        """Make rows SENDING and reserve their notional, durably, before their request leaves.
 
         `check` is called within the transaction, before anything is written; what it raises prevents the request.
         """

@@ -115,7 +115,7 @@ def begin(
     market_now: datetime,
     check: Refusing,
 ) -> Operation:
-    """Make rows SENDING and reserve their measure, before their request leaves."""
+    """Make rows SENDING and reserve their notional, before their request leaves."""
     operation = transaction.operation(operation_id)
     _expect_lease(operation, lease.token, now)
     for other in (

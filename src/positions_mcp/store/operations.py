@@ -174,7 +174,7 @@ class SqlOperationStore:
         market_now: datetime,
         check: Refusing,
     ) -> Operation:
-        """Make rows SENDING and reserve their measure, durably, before their request leaves."""
+        """Make rows SENDING and reserve their notional, durably, before their request leaves."""
         with self._writing() as transaction:
             return changes.begin(
                 transaction, operation_id, lease, reserving=reserving, now=now, market_now=market_now, check=check

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.guard.approval.route import Rung, Step
 from positions_mcp.guard.policy.findings import Verdict
 
 _MOST_FINDINGS = 20
 
 
+def has_limits(policy: Policy) -> bool:
+    """Whether any limit in dollars is set, so that a plan's notional matters."""
+    return any(each is not None for each in (policy.max_notional, policy.max_daily_notional, policy.desk_above))
+
+
 def policy_of(verdict: Verdict) -> str:
-    """`refused`, `needs the desk` or `allowed`."""
-    return "refused" if verdict.is_refused else "needs the desk" if verdict.needs_desk else "allowed"
+    """`refused`, `needs the supervisor` or `allowed`."""
+    return "refused" if verdict.is_refused else "needs the supervisor" if verdict.needs_desk else "allowed"
 
 
 def findings_of(verdict: Verdict) -> list[str]:
-    """Each finding with its rule, its limit and what was seen: the gravest first, and of many how many more."""
-    said = [
-        f"{finding.severity} [{finding.rule}; limit {finding.limit}; seen {finding.seen}] {finding.message}"
-        for finding in verdict.findings[:_MOST_FINDINGS]
-    ]
+    """Each finding in its own words: the gravest first, and of many how many more."""
+    said = [f"{finding.severity}: {finding.message}" for finding in verdict.findings[:_MOST_FINDINGS]]
     more = len(verdict.findings) - len(said)
     return [*said, f"{more} more, none graver; the person's question has every warning"] if more else said
 

@@ -97,11 +97,11 @@ def _trading(context: ToolContext, store: str, halted: str | None) -> str:
 
 
 def _approval(guard: Guard, status: GuardStatus | None, *, form: bool) -> str:
-    policy, desk = guard.policy, "the desk (approver not known)"
+    policy, desk = guard.policy, "the supervisor's page (approver not known)"
     if status is not None and status.approver_set:
-        desk = f"the desk, `{guard.command('approve OPERATION')}` (approver set)"
+        desk = f"the supervisor's page, or `{guard.command('approve OPERATION')}` in your own terminal (approver set)"
     elif status is not None:
-        desk = f"the desk (approver NOT set up: a person runs `{guard.command('approver init')}`)"
+        desk = f"the supervisor's page (approver NOT set up: a person runs `{guard.command('approver init')}`)"
     if policy.channel is not Channel.ELICITATION:
         return desk
     if not form:

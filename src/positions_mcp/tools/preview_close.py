@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
 from positions_mcp.guard.approval.route import Step
-from positions_mcp.guard.closing.targets import traded_value
+from positions_mcp.guard.closing.targets import Traded, traded_value
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.tools._arguments import AccountArgument, CancelOrdersArgument, InstrumentsArgument, ToolArguments
@@ -18,7 +18,7 @@ from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import number, table
 from positions_mcp.tools._planning import new_plan
-from positions_mcp.tools._previews import findings_of, next_of, policy_of
+from positions_mcp.tools._previews import findings_of, has_limits, next_of, policy_of
 from positions_mcp.tools._requests import close_request
 from positions_mcp.tools.context import ToolContext
 
@@ -37,10 +37,13 @@ class Output(Data):
     rows: list[list[str]]
     rows_left_out: int | None = None
     """Smaller orders of a large plan. A person who is asked sees every one."""
-    total: str
-    """Of the values that are known, each without its sign."""
-    measure: str
-    """What counts against the limits."""
+    net: str
+    """What the account receives before fees, of the values that are known; negative where it pays."""
+    sells: str
+    buys: str
+    without_value: int | None = None
+    notional: str | None = None
+    """What counts against the limits; absent where there is none."""
     cancel_orders: bool
     session: str
     policy: str
@@ -67,11 +70,12 @@ async def preview_close(call: Call, given: Arguments) -> Answer:
     planned = await new_plan(call, request)
     step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
     data = _data(call.context, planned, planned.verdict or Verdict(), step)
-    return Answer(_text(data), data)
+    return Answer(_text(planned.operation.plan, data), data)
 
 
 def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) -> Output:
     plan = planned.operation.plan
+    traded = Traded.of(plan.closes)
     return Output(
         mode=plan.mode.shown,
         account_id=plan.account_id,
@@ -80,8 +84,11 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) 
         columns=_COLUMNS,
         rows=[_row(target) for target in _shown(plan)],
         rows_left_out=max(len(plan.closes) - MOST_ROWS, 0) or None,
-        total=plain(exact_sum(abs(value) for value in map(traded_value, plan.closes) if value is not None)),
-        measure=plain(plan.measure),
+        net=plain(traded.net),
+        sells=plain(traded.sells),
+        buys=plain(traded.buys),
+        without_value=traded.missing or None,
+        notional=plain(plan.measure) if has_limits(context.guard.policy) else None,
         cancel_orders=plan.cancel_orders,
         session=plan.session,
         policy=policy_of(verdict),
@@ -117,8 +124,9 @@ def _row(target: CloseTarget) -> list[str]:
     ]
 
 
-def _text(data: Output) -> str:
+def _text(plan: Plan, data: Output) -> str:
     orders = "are CANCELLED first" if data.cancel_orders else "stay as they are"
+    notional = f" Notional {data.notional}." if data.notional else ""
     lines = [
         data.summary,
         table(data.columns, data.rows),
@@ -127,11 +135,11 @@ def _text(data: Output) -> str:
             if data.rows_left_out
             else []
         ),
-        f"Total {data.total}; measure against limits {data.measure}. Market {data.session}.",
+        f"{Traded.of(plan.closes).words}.{notional} Market {data.session}.",
         f"Open orders {orders} (cancel_orders {str(data.cancel_orders).lower()}).",
         f"Policy: {data.policy}.",
         *(f"- {finding}" for finding in data.findings or []),
-        f"Valid until {data.valid_until}. Next: {data.next}",
+        f"Valid for 5 minutes: until {data.valid_until}. Next: {data.next}",
     ]
     return "\n".join(lines)
 

@@ -24,7 +24,7 @@ from positions_mcp.tools._previews import findings_of, next_of, policy_of
 from positions_mcp.tools._requests import Row, submit_request
 from positions_mcp.tools.context import ToolContext
 
-_COLUMNS = ["row", "type", "quantity", "symbol", "measure", "key"]
+_COLUMNS = ["row", "type", "quantity", "symbol", "notional", "key"]
 _REFUSED = ["row", "type", "quantity", "instrument", "problems"]
 _MOST_ROWS = 200
 _MOST_CARDS = 20
@@ -41,8 +41,8 @@ class Output(Data):
     rows: list[list[str]]
     consequences: list[str] | None = None
     """Row by row, in the order of `rows`."""
-    measure: str | None = None
-    deadline: str | None = None
+    notional: str | None = None
+    cutoff: str | None = None
     policy: str | None = None
     findings: list[str] | None = None
     valid_until: str | None = None
@@ -80,8 +80,8 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) 
         columns=_COLUMNS,
         rows=[_row(index, target) for index, target in enumerate(plan.instructions[:_MOST_ROWS], 1)],
         consequences=[_consequence(index, target) for index, target in enumerate(plan.instructions[:_MOST_CARDS], 1)],
-        measure=plain(plan.measure),
-        deadline=plan.session,
+        notional=plain(plan.measure),
+        cutoff=plan.session,
         policy=policy_of(verdict),
         findings=[*findings_of(verdict), *_not_shown(plan)] or None,
         valid_until=context.said(context.on_market_clock(plan.expires_at)),
@@ -144,10 +144,10 @@ def _text(data: Output) -> str:
     lines = [data.summary, table(data.columns, data.rows), *(data.consequences or [])]
     if data.plan_id is not None:
         lines += [
-            f"Measure against limits {data.measure}. Deadline: {data.deadline}.",
+            f"Notional {data.notional}. Cut-off: {data.cutoff}.",
             f"Policy: {data.policy}.",
             *(f"- {finding}" for finding in data.findings or []),
-            f"Valid until {data.valid_until}.",
+            f"Valid for 5 minutes: until {data.valid_until}.",
         ]
     return "\n".join([*lines, f"Next: {data.next}"])
 

@@ -1,4 +1,4 @@
-"""An expiry afternoon in the demo: decide per contract, submit a batch that comes back in part, cancel twice."""
+"""An expiration day in the demo: decide per contract, submit a batch that comes back in part, cancel twice."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ async def tell(screen: Screen, transcript: Transcript) -> int:
         screen.note(conversation.supervisor.introduction)
         await trade(conversation)
         unexpected = conversation.unexpected
-    screen.title("An expiry afternoon, in another account")
+    screen.title("An expiration day, in another account")
     async with conversing(screen, transcript, scenario="expiry") as conversation:
         await expiry_afternoon(conversation)
         await decline_everything(conversation)

@@ -31,7 +31,7 @@ from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight, parse_option_symbol
 from positions_mcp.domain.money import ZERO, exact_product, plain
-from positions_mcp.domain.portfolio.exposure import Measure, Quantities, exposed, worsened
+from positions_mcp.domain.portfolio.exposure import Notional, Quantities, exposed, worsened
 from positions_mcp.domain.text import label
 
 _EXERCISING = frozenset({InstructionType.EXERCISE, InstructionType.CONTRARY_EXERCISE})
@@ -234,20 +234,20 @@ class _Desk:
         return tuple(said)
 
 
-def measure_of_instruction(row: CardRow, book: Book) -> Measure:
+def notional_of_instruction(row: CardRow, book: Book) -> Notional:
     """What a row counts for against limits: the money of an exercise, or the intrinsic value given up.
 
     Not `priced`, and at least zero, where the deliverable or, for not exercising, the underlying's price is not known.
     """
     option, contract = row.position, row.position.contract
     if contract is None:
-        return Measure(ZERO, priced=False)
+        return Notional(ZERO, priced=False)
     level: Decimal | None = contract.strike
     if row.instruction_type not in _EXERCISING:
         price = underlying_price(find_underlying(option, book), book.as_of)
         level = None if price is None else intrinsic_value(contract, price.price)
     amount = exact_product(level or ZERO, option.multiplier or STANDARD_MULTIPLIER, row.quantity)
-    return Measure(amount, priced=level is not None and option.multiplier is not None)
+    return Notional(amount, priced=level is not None and option.multiplier is not None)
 
 
 def cancel_lines(

@@ -80,7 +80,7 @@ class _Target(Frozen):
     measure: Decimal = Field(ge=0)
     """Dollars this target counts for against limits."""
     priced: bool = True
-    """False where a price was missing, so that the measure may be too small."""
+    """False where a price was missing, so that the notional may be too small."""
 
 
 class CloseTarget(_Target):

@@ -23,7 +23,7 @@ class Channel(StrEnum):
 
 
 class Policy(BaseModel):
-    """Limits in dollars and counts; None means no limit. See design: the measure is what counts against them."""
+    """Limits in dollars and counts; None means no limit. A plan's notional counts against them."""
 
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
@@ -35,9 +35,9 @@ class Policy(BaseModel):
     deny_instruments: frozenset[str] = frozenset()
     """Symbols, option roots or OSI symbols that may not be traded; stronger than what is allowed."""
     max_notional: Decimal | None = Field(default=None, ge=0)
-    """Measure of one operation."""
+    """Notional of one operation."""
     max_daily_notional: Decimal | None = Field(default=None, ge=0)
-    """Measure of one account on one New York day."""
+    """Notional of one account on one New York day."""
     max_positions: int | None = Field(default=None, ge=1)
     """Targets of one operation."""
     allow_close_all: bool = True
@@ -50,7 +50,7 @@ class Policy(BaseModel):
     channel: Channel = Channel.ELICITATION
     """The lowest rung allowed: elicitation (then the desk), or the desk only."""
     desk_above: Decimal | None = Field(default=None, ge=0)
-    """Measure, cumulative for one account and day, above which only the desk will do."""
+    """Notional, cumulative for one account and day, above which only the supervisor's page or a terminal will do."""
     halt_after: int | None = Field(default=3, ge=1)
     """Rejected or unknown outcomes in a row that trip the halt."""
     plan_lifetime: timedelta = timedelta(minutes=5)

@@ -36,15 +36,15 @@ Quantities: TypeAlias = dict[InstrumentId, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class Notional:
     """Dollars that count against limits. Not `priced`: a price was missing, so the amount may be too small."""
 
     amount: Decimal
     priced: bool
 
 
-def measure_of(position: Position, book: Book, quantity: Decimal | None = None) -> Measure:
-    """The measure of trading `quantity` (by default all) of a position.
+def notional_of(position: Position, book: Book, quantity: Decimal | None = None) -> Notional:
+    """The notional of trading `quantity` (by default all) of a position.
 
     |market value|, or quantity × price where that is more; for a short option at least what it obliges to: quantity ×
     multiplier × its strike for a put, which needs no price, and for a call the price of its underlying, or its strike
@@ -61,7 +61,7 @@ def measure_of(position: Position, book: Book, quantity: Decimal | None = None) 
         obliged, is_known = _obliged(position, book)
         amount = max(amount, exact_product(traded, multiplier, obliged))
         priced = amount > 0 and position.multiplier is not None and is_known
-    return Measure(amount, priced)
+    return Notional(amount, priced)
 
 
 def _obliged(short: Position, book: Book) -> tuple[Decimal, bool]:

@@ -1,4 +1,4 @@
-"""Who may decide a plan: a form in the client, the desk, or nobody until a person has done something."""
+"""Who may decide a plan: a form in the client, the supervisor's page, or nobody until a person has done something."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Reservation
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
@@ -12,6 +13,8 @@ from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.targets import close_target
 from positions_mcp.guard.kind import Comparison, as_planned
+
+_TRADED = {OrderSide.BUY: "bought", OrderSide.SELL: "sold"}
 
 
 def compare_closes(plan: Plan, account: Account, tolerance: Decimal) -> Comparison:
@@ -41,8 +44,8 @@ def compare_closes(plan: Plan, account: Account, tolerance: Decimal) -> Comparis
         elif now.order_quantity != target.order_quantity:
             quantities = f"{plain(now.order_quantity)} can be closed now, {plain(target.order_quantity)} when planned"
             result.notes[position] = quantities
-        measure = max(now.measure, Decimal(0)) if now.priced else max(now.measure, target.measure)
-        result.reserving[position] = Reservation(measure=measure, expected_quantity=now.order_quantity)
+        notional = max(now.measure, Decimal(0)) if now.priced else max(now.measure, target.measure)
+        result.reserving[position] = Reservation(measure=notional, expected_quantity=now.order_quantity)
     if plan.kind.is_account_wide:
         _compare_whole_account(plan, book, result)
     return result
@@ -58,15 +61,15 @@ def _miss(result: Comparison, plan: Plan, position: int, target: CloseTarget) ->
 
 def _more_to_close(target: CloseTarget, now: CloseTarget) -> str:
     planned, more = plain(target.order_quantity), plain(now.order_quantity)
-    return f"{target.symbol} has less locked: {target.side} {planned} planned, {now.side} {more} would be sent."
+    return f"{target.symbol}: {more} would now be {_TRADED[now.side]}, {planned} planned; less is locked than before."
 
 
 def _why_stale(target: CloseTarget, held: Position, tolerance: Decimal) -> str:
     was, now = target.quantity, held.quantity
     if (was > 0) != (now > 0):
-        return f"{target.symbol} changed sign: {plain(was)} planned, {plain(now)} held."
+        return f"{target.symbol} changed sign: {plain(now)} now, {plain(was)} planned."
     if abs(now) > abs(was):
-        return f"{target.symbol} grew: {plain(was)} planned, {plain(now)} held."
+        return f"{target.symbol}: {plain(abs(now))} would now be {_TRADED[target.side]}, {plain(abs(was))} planned."
     if not target.value:
         return ""
     if not held.market_value:
@@ -84,4 +87,4 @@ def _compare_whole_account(plan: Plan, book: Book, result: Comparison) -> None:
         result.stale.append("What the account holds could not be read consistently.")
     for held in book.positions:
         if held.quantity != 0 and held.instrument_id not in planned and not plan.flatten:
-            result.stale.append(f"{label(held.name)} is new: {plain(held.quantity)} held, not in the plan.")
+            result.stale.append(f"{label(held.name)} is new: {plain(held.quantity)} now, not in the plan.")

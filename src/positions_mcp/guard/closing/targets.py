@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Position
-from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.enums import InstructionType, OrderSide
 from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import instrument_id
-from positions_mcp.domain.money import ZERO, exact_product, to_cents
+from positions_mcp.domain.money import ZERO, exact_product, exact_sum, to_cents
 from positions_mcp.domain.operation.plan import CloseTarget, closing_side
-from positions_mcp.domain.portfolio.exposure import measure_of
+from positions_mcp.domain.portfolio.exposure import notional_of
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 
@@ -20,18 +21,54 @@ def close_target(position: Position, account: Account, cancel_orders: bool) -> C
     """The order that closing a position should produce: for what nothing locks that stays."""
     locked = position.locked_quantity or ZERO
     stays = instructed_quantity(position, account.outstanding) if cancel_orders else locked
-    measure = measure_of(position, account.book)
+    notional = notional_of(position, account.book)
     return CloseTarget(
         symbol=label(position.name),
         instrument_id=instrument_id(position.instrument_id),
-        measure=measure.amount,
-        priced=measure.priced,
+        measure=notional.amount,
+        priced=notional.priced,
         quantity=position.quantity,
         available=position.available_quantity,
         value=position.market_value,
         side=closing_side(position.quantity),
         order_quantity=abs(position.quantity) - stays,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """What closes come to: what is sold and bought, each without its sign, and how many have no value."""
+
+    sells: Decimal
+    buys: Decimal
+    missing: int
+
+    @classmethod
+    def of(cls, targets: Iterable[CloseTarget]) -> Traded:
+        """The sums of `traded_value`, by the side of the order."""
+        valued = [(target.side, traded_value(target)) for target in targets]
+        known = [(side, abs(value)) for side, value in valued if value is not None]
+        sells = exact_sum(value for side, value in known if side is OrderSide.SELL)
+        buys = exact_sum(value for side, value in known if side is OrderSide.BUY)
+        return cls(sells, buys, len(valued) - len(known))
+
+    @property
+    def net(self) -> Decimal:
+        """What the account receives; negative where it pays."""
+        return self.sells - self.buys
+
+    @property
+    def gross(self) -> Decimal:
+        """What is traded, whichever way."""
+        return self.sells + self.buys
+
+    @property
+    def words(self) -> str:
+        """`Sells about 300.00, buys about 100.00: net +200.00 before fees`."""
+        sides = (("sells", self.sells), ("buys", self.buys))
+        said = ", ".join(f"{verb} about {amount:,f}" for verb, amount in sides if amount) or "comes to nothing known"
+        unknown = f"; {self.missing} without a value" if self.missing else ""
+        return f"{said[0].upper()}{said[1:]}: net {self.net:+,f} before fees{unknown}"
 
 
 def instructed_quantity(position: Position, outstanding: Outstanding | None) -> Decimal:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from positions_mcp.domain.money import exact_sum, plain
+from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Row
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Kind, Plan
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.closing.targets import traded_value
+from positions_mcp.guard.closing.targets import Traded, traded_value
 from positions_mcp.guard.kind import RowWords
 
 
@@ -63,11 +63,9 @@ def _line(target: CloseTarget | HeldTarget) -> str:
 def _total(plan: Plan) -> str:
     if not plan.closes:
         return "Total not known, and not counted against limits."
-    known = [abs(value) for value in map(traded_value, plan.closes) if value is not None]
-    total = f"Total about ${exact_sum(known):,f}"
-    missing = len(plan.targets) - len(known)
-    unknown = f", {missing} without a value" if missing else ""
-    return f"{total}{unknown}; measure against limits ${plan.measure:,f}."
+    traded = Traded.of(plan.closes)
+    notional = "" if plan.measure == traded.gross else f" Notional {plan.measure:,f}."
+    return f"{traded.words}.{notional}"
 
 
 def _open_orders(plan: Plan) -> str:

@@ -6,17 +6,17 @@ from decimal import Decimal
 
 from positions_mcp.domain.account.quotes import is_exercised_by_exception
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.exercise.consequences import measure_of_instruction
+from positions_mcp.domain.exercise.consequences import notional_of_instruction
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Reservation
 from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Plan
-from positions_mcp.domain.portfolio.exposure import Measure
+from positions_mcp.domain.portfolio.exposure import Notional
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.exercising.cover import card_row
-from positions_mcp.guard.exercising.draft import cancellable, check, measure_of_cancel, price_of, whole
+from positions_mcp.guard.exercising.draft import cancellable, check, notional_of_cancel, price_of, whole
 from positions_mcp.guard.kind import Comparison
 
 
@@ -41,7 +41,7 @@ def compare_submit(plan: Plan, account: Account, deps: Dependencies) -> Comparis
             continue
         if moved := _moved(target, price_of(asked.position, account.book), deps.policy.tolerance):
             result.stale.append(moved)
-        result.reserving[index] = _reserving(target, measure_of_instruction(asked, account.book))
+        result.reserving[index] = _reserving(target, notional_of_instruction(asked, account.book))
     return result
 
 
@@ -59,11 +59,11 @@ def compare_cancel(plan: Plan, account: Account, tolerance: Decimal) -> Comparis
     option = account.book.by_id.get(target.instrument_id)
     if moved := _moved(target, price_of(option, account.book), tolerance):
         result.stale.append(moved)
-    result.reserving[0] = _reserving(target, measure_of_cancel(instruction, option, account.book))
+    result.reserving[0] = _reserving(target, notional_of_cancel(instruction, option, account.book))
     return result
 
 
-def _reserving(target: InstructionTarget | CancelTarget, now: Measure) -> Reservation:
+def _reserving(target: InstructionTarget | CancelTarget, now: Notional) -> Reservation:
     return Reservation(measure=now.amount if now.priced else max(now.amount, target.measure))
 
 

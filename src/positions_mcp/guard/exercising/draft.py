@@ -12,7 +12,7 @@ from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import InvalidBatch, InvalidInput
 from positions_mcp.domain.exercise.cards import CardRow, ConsequenceCard
-from positions_mcp.domain.exercise.consequences import cancel_lines, consequence_cards, measure_of_instruction
+from positions_mcp.domain.exercise.consequences import cancel_lines, consequence_cards, notional_of_instruction
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow
@@ -21,7 +21,7 @@ from positions_mcp.domain.ids import InstructionId, InstrumentId, instrument_id,
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import ZERO
 from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget
-from positions_mcp.domain.portfolio.exposure import Measure
+from positions_mcp.domain.portfolio.exposure import Notional
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
@@ -65,12 +65,12 @@ def draft_cancel(request: CancelRequest, account: Account, now: datetime) -> Dra
     book, quantities = account.book, before_the_instruction(account, wanted)
     option = book.by_id.get(instruction.instrument_id) if instruction.instrument_id else None
     contract = parse_option_symbol(instruction.symbol)
-    measure = measure_of_cancel(instruction, option, book)
+    notional = notional_of_cancel(instruction, option, book)
     target = CancelTarget(
         symbol=contract.compact if contract else label(instruction.symbol or "an unnamed contract"),
         instrument_id=_instrument_of(instruction),
-        measure=measure.amount,
-        priced=measure.priced,
+        measure=notional.amount,
+        priced=notional.priced,
         instruction_id=wanted,
         instruction_type=instruction.instruction_type,
         quantity=whole(instruction.quantity),
@@ -108,13 +108,13 @@ def cancellable(wanted: InstructionId, account: Account) -> Instruction:
     return found
 
 
-def measure_of_cancel(instruction: Instruction, option: Position | None, book: Book) -> Measure:
+def notional_of_cancel(instruction: Instruction, option: Position | None, book: Book) -> Notional:
     """What a cancel counts for: what the withdrawn instruction prevented. A cancelled DNE may exercise after all."""
     quantity = whole(instruction.quantity)
     if option is None or option.quantity <= 0 or not quantity:
-        return Measure(ZERO, priced=False)
+        return Notional(ZERO, priced=False)
     kind = opposite_of(instruction.instruction_type)
-    return measure_of_instruction(CardRow(position=option, instruction_type=kind, quantity=quantity), book)
+    return notional_of_instruction(CardRow(position=option, instruction_type=kind, quantity=quantity), book)
 
 
 def price_of(option: Position | None, book: Book) -> Decimal | None:
@@ -140,12 +140,12 @@ def _card_row(row: CheckedRow) -> CardRow:
 
 def _target(row: CheckedRow, card: ConsequenceCard, book: Book, ids: Ids) -> InstructionTarget:
     asked = _card_row(row)
-    measure = measure_of_instruction(asked, book)
+    notional = notional_of_instruction(asked, book)
     return InstructionTarget(
         symbol=card.symbol,
         instrument_id=instrument_id(asked.position.instrument_id),
-        measure=measure.amount,
-        priced=measure.priced,
+        measure=notional.amount,
+        priced=notional.priced,
         instruction_type=asked.instruction_type,
         quantity=asked.quantity,
         instruction_key=row.asked.instruction_id or ids.new(),

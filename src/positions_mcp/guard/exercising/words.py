@@ -88,5 +88,5 @@ def _said(target: InstructionTarget | CancelTarget) -> str:
 
 
 def _terms(plan: Plan) -> Sequence[str]:
-    deadline = [f"Deadline: {plan.session}."] if plan.session else []
-    return [f"Measure against limits: ${plan.measure:,f}.", *deadline]
+    cutoff = [f"Cut-off: {plan.session}."] if plan.session else []
+    return [f"Notional: ${plan.measure:,f}.", *cutoff]

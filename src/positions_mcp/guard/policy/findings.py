@@ -15,8 +15,8 @@ class Rule(StrEnum):
     HALT = "halt"
     ACCOUNT = "account"
     INSTRUMENT = "instrument"
-    MEASURE_PER_OPERATION = "measure per operation"
-    MEASURE_PER_DAY = "measure per day"
+    NOTIONAL_PER_OPERATION = "notional per operation"
+    NOTIONAL_PER_DAY = "notional per day"
     POSITIONS_PER_OPERATION = "positions per operation"
     CLOSE_ALL = "close-all"
     UNCOVERED = "uncovered short option"
@@ -25,8 +25,8 @@ class Rule(StrEnum):
     IN_FLIGHT = "close in flight"
     INCOMPLETE_BOOK = "incomplete book"
     MISSING_PRICE = "missing price"
-    DESK_THRESHOLD = "desk threshold"
-    DESK_ONLY = "desk only"
+    DESK_THRESHOLD = "supervisor above"
+    DESK_ONLY = "supervisor only"
     NOT_READ = "not read"
 
 
@@ -34,7 +34,7 @@ class Severity(StrEnum):
     """What a finding does."""
 
     REFUSE = "refused"
-    DESK = "needs the desk"
+    DESK = "needs the supervisor"
     NOTE = "called out"
 
 
@@ -89,5 +89,5 @@ class Verdict(Frozen):
         if self.is_refused:
             return "refused: " + " ".join(f"[{finding.rule}] {finding.message}" for finding in self.refusals)
         if self.needs_desk:
-            return "needs the desk: " + " ".join(finding.message for finding in self.needs_desk)
+            return "needs the supervisor: " + " ".join(finding.message for finding in self.needs_desk)
         return "allowed"

@@ -24,13 +24,13 @@ _NAMED = 8
 
 
 def judge(
-    policy: Policy, plan: Plan, account: Account, of_its_kind: Iterable[Finding], *, measure: Decimal | None = None
+    policy: Policy, plan: Plan, account: Account, of_its_kind: Iterable[Finding], *, notional: Decimal | None = None
 ) -> Verdict:
     """Every rule's word on a plan, with what the rules `of_its_kind` found.
 
-    `measure` is what it comes to now, where that is more than when it was planned.
+    `notional` is what it comes to now, where that is more than when it was planned.
     """
-    counted = plan.measure if measure is None else measure
+    counted = plan.measure if notional is None else notional
     return Verdict.of(
         [
             *_trading(policy, plan, account.record),
@@ -56,23 +56,23 @@ def judge_unread(policy: Policy, plan: Plan, record: AccountRecord) -> Verdict:
     )
 
 
-def judge_record(policy: Policy, plan: Plan, record: AccountRecord, next_measure: Decimal) -> Verdict:
+def judge_record(policy: Policy, plan: Plan, record: AccountRecord, next_notional: Decimal) -> Verdict:
     """The rules that look at the guard's own record alone: asked again within the transaction before each request."""
-    findings = [*_halt(record), *_day(policy, record.used_today, next_measure), *conflicts.in_doubt(plan, record)]
+    findings = [*_halt(record), *_day(policy, record.used_today, next_notional), *conflicts.in_doubt(plan, record)]
     return Verdict.of(findings)
 
 
-def desk_threshold(policy: Policy, used_today: Decimal, measure: Decimal) -> Iterator[Finding]:
+def desk_threshold(policy: Policy, used_today: Decimal, notional: Decimal) -> Iterator[Finding]:
     """Cumulative over the day, so that splitting a plan gains nothing."""
-    together = exact_sum([used_today, measure])
+    together = exact_sum([used_today, notional])
     if policy.desk_above is not None and together > policy.desk_above:
         yield Finding(
             rule=Rule.DESK_THRESHOLD,
             severity=Severity.DESK,
             limit=f"{plain(policy.desk_above)} a day",
             seen=plain(together),
-            message=f"With {_dollars(used_today)} used today it comes to {_dollars(together)}; above "
-            f"{_dollars(policy.desk_above)} the supervisor decides at the desk.",
+            message=f"Notional {_dollars(together)}, with {_dollars(used_today)} used today, exceeds "
+            f"{_dollars(policy.desk_above)}: the supervisor decides, on the supervisor's page or in a terminal.",
         )
 
 
@@ -108,32 +108,32 @@ def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
             yield _refuse(Rule.INSTRUMENT, "on the allow list", target.symbol, message)
 
 
-def _size(policy: Policy, plan: Plan, record: AccountRecord, measure: Decimal) -> Iterator[Finding]:
+def _size(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
     count = len(plan.targets)
-    if policy.max_notional is not None and measure > policy.max_notional:
+    if policy.max_notional is not None and notional > policy.max_notional:
         yield _refuse(
-            Rule.MEASURE_PER_OPERATION,
+            Rule.NOTIONAL_PER_OPERATION,
             plain(policy.max_notional),
-            plain(measure),
-            f"It measures {_dollars(measure)}; one operation may measure {_dollars(policy.max_notional)}.",
+            plain(notional),
+            f"Notional {_dollars(notional)} exceeds the limit of {_dollars(policy.max_notional)} per operation.",
         )
-    yield from _day(policy, record.used_today, measure)
+    yield from _day(policy, record.used_today, notional)
     if policy.max_positions is not None and count > policy.max_positions:
-        message = f"It has {count} targets; one operation may have {policy.max_positions}."
+        message = f"{count} positions exceed the limit of {policy.max_positions} per operation."
         yield _refuse(Rule.POSITIONS_PER_OPERATION, str(policy.max_positions), str(count), message)
     if plan.kind is Kind.CLOSE_ALL_POSITIONS and not policy.allow_close_all:
         yield _refuse(Rule.CLOSE_ALL, "not allowed", "asked for", "Closing a whole account is not allowed.")
 
 
-def _day(policy: Policy, used_today: Decimal, measure: Decimal) -> Iterator[Finding]:
-    together = exact_sum([used_today, measure])
+def _day(policy: Policy, used_today: Decimal, notional: Decimal) -> Iterator[Finding]:
+    together = exact_sum([used_today, notional])
     if policy.max_daily_notional is not None and together > policy.max_daily_notional:
         yield _refuse(
-            Rule.MEASURE_PER_DAY,
+            Rule.NOTIONAL_PER_DAY,
             plain(policy.max_daily_notional),
             plain(together),
-            f"With {_dollars(used_today)} used today it comes to {_dollars(together)}; the account may use "
-            f"{_dollars(policy.max_daily_notional)} a day.",
+            f"Notional {_dollars(together)}, with {_dollars(used_today)} used today, exceeds the limit of "
+            f"{_dollars(policy.max_daily_notional)} per day.",
         )
 
 
@@ -166,12 +166,20 @@ def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
         yield _not_read("orders read", account.book, message)
 
 
-def _rung(policy: Policy, plan: Plan, record: AccountRecord, measure: Decimal) -> Iterator[Finding]:
-    yield from desk_threshold(policy, record.used_today, measure)
+def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
+    yield from desk_threshold(policy, record.used_today, notional)
     if policy.channel is not Channel.ELICITATION:
-        yield _desk("every decision at the desk", plan.kind, "Decisions are made at the desk only.")
+        yield _desk(
+            "every decision on the supervisor's page",
+            plan.kind,
+            "Only a supervisor decides, on the supervisor's page or in a terminal.",
+        )
     elif plan.mode is Mode.LIVE and plan.kind.is_account_wide:
-        yield _desk("close-all at the desk", plan.kind, "Closing a whole live account is decided at the desk.")
+        yield _desk(
+            "close-all on the supervisor's page",
+            plan.kind,
+            "Closing a whole live account is decided on the supervisor's page or in a terminal.",
+        )
 
 
 def _desk(limit: str, seen: str, message: str) -> Finding:

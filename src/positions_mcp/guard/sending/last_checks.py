@@ -20,11 +20,11 @@ SentRows: TypeAlias = frozenset[tuple[str, int]]
 
 
 def by_account(
-    policy: Policy, operation: Operation, account: Account, of_its_kind: Iterable[Finding], measure_now: Decimal
+    policy: Policy, operation: Operation, account: Account, of_its_kind: Iterable[Finding], notional_now: Decimal
 ) -> str:
     """Why the account as just read forbids it; empty if it does not."""
     plan = operation.plan
-    verdict = judge(policy, plan, account, of_its_kind, measure=max(plan.measure, measure_now))
+    verdict = judge(policy, plan, account, of_its_kind, notional=max(plan.measure, notional_now))
     if verdict.is_refused:
         return verdict.shown
     if verdict.needs_desk and _was_elicited(operation):
@@ -32,13 +32,13 @@ def by_account(
     return ""
 
 
-def by_record(policy: Policy, operation: Operation, record: AccountRecord, measure: Decimal) -> str:
-    """Why the guard's own record forbids a request of that measure; empty if it does not."""
-    verdict = judge_record(policy, operation.plan, record, measure)
+def by_record(policy: Policy, operation: Operation, record: AccountRecord, notional: Decimal) -> str:
+    """Why the guard's own record forbids a request of that notional; empty if it does not."""
+    verdict = judge_record(policy, operation.plan, record, notional)
     if verdict.is_refused:
         return verdict.shown
     if _was_elicited(operation):
-        for finding in desk_threshold(policy, record.used_today, measure):
+        for finding in desk_threshold(policy, record.used_today, notional):
             return finding.message
     return ""
 

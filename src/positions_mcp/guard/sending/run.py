@@ -100,9 +100,9 @@ class Run:
         self.flat = comparison.flat
         self.changes = comparison.notes
         if account is not None and not plan.flatten:
-            measure = exact_sum(row.measure for row in comparison.reserving.values())
+            notional = exact_sum(row.measure for row in comparison.reserving.values())
             if why := last_checks.by_account(
-                self.deps.policy, self.operation, account, kind.findings(plan, account), measure
+                self.deps.policy, self.operation, account, kind.findings(plan, account), notional
             ):
                 raise _End(why, Stage.REFUSED)
         for request in kind.requests(plan, comparison):
@@ -178,10 +178,10 @@ class Run:
                 raise Refused(why)
             return
         record = self.accounts.record(ledger, operation.account_id)
-        measure = exact_sum(reservation.measure for reservation in request.rows.values())
+        notional = exact_sum(reservation.measure for reservation in request.rows.values())
         sent = ledger.sent_after_planning(operation.operation_id)
         if why := (
-            last_checks.by_record(self.deps.policy, operation, record, measure)
+            last_checks.by_record(self.deps.policy, operation, record, notional)
             or last_checks.by_others(operation, self.account, sent, self.counted)
         ):
             raise Refused(why)
