@@ -45,7 +45,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"kinds"},
     {"approval"},
     {"sending"},
-    {"reports", "reconcile", "overview"},
+    {"reports", "reconcile", "overview", "waiting"},
     {"planner", "changes"},
     {"guard", "supervisor"},
 ]

@@ -81,7 +81,7 @@ def test_whatever_is_accepted_is_one_segment_of_the_path(text: str):
 @pytest.mark.parametrize("segment", [".", "..", "./instructions", "../orders"])
 async def test_a_path_that_the_http_library_would_shorten_is_not_sent(segment: str):
     async with serving(data([])) as server:
-        connection = Connection(Endpoint.checked(server.url, "k.s"), connect_timeout_s=1)
+        connection = Connection(Endpoint.checked(server.url, "k.s"), connect_timeout_s=1, most_at_once=1)
         with pytest.raises(UnsafeIdentifier):
             await connection.exchange(Request("DELETE", f"/v1/accounts/1/positions/{segment}"), timeout_s=1, fresh=True)
         await connection.aclose()

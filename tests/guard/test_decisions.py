@@ -21,7 +21,8 @@ from positions_mcp.guard.approval import statements
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.route import Rung
 from positions_mcp.guard.approval.statements import Hardness, new_approver
-from positions_mcp.guard.guard import Guard, Wait
+from positions_mcp.guard.guard import Guard
+from positions_mcp.guard.waiting import Wait
 
 LIFETIME = timedelta(seconds=60)
 DESK_ONLY = Policy(**{**POLICY.model_dump(), "channel": Channel.DESK})

@@ -16,8 +16,9 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.guard import Guard, Wait
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.reports import OperationReport
+from positions_mcp.guard.waiting import Wait
 from positions_mcp.store import open_store
 
 pytestmark = pytest.mark.requirement("G-19")

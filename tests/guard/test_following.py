@@ -11,12 +11,13 @@ import pytest
 
 from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
 from guard.exchange import ACCOUNT, FRIDAY, held, instrument, raising
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.guard import Wait
 from positions_mcp.guard.reports import OperationReport
+from positions_mcp.guard.waiting import Wait
 
 
 async def unknown(it: Desk, *instruments: str, effect: bool, **options: Any) -> OperationReport:
@@ -276,10 +277,27 @@ async def test_only_a_person_with_the_passphrase_concludes_that_it_did_not(tmp_p
         report = await it.supervisor.settle(sent.operation_id, "aapl", Conclusion.DID_NOT, PASSPHRASE, **settle)
         assert report.state is OperationState.RECONCILED
         assert "did not take effect (root): called the desk" in report.rows[0].resolution
+        assert used(it) == 0
         with pytest.raises(Refused, match="nothing to settle"):
             await it.supervisor.settle(sent.operation_id, "AAPL", Conclusion.TOOK_EFFECT, PASSPHRASE, **settle)
         assert (await it.close("AAPL")).state is OperationState.SUBMITTED
         assert it.store.verify().intact
+
+
+def used(it: Desk) -> Decimal:
+    """Dollars that count against today's limit."""
+    return it.store.used(it.parts.mode, ACCOUNT, new_york_day(it.clock.now()))
+
+
+@pytest.mark.requirement("G-10")
+async def test_what_took_effect_or_is_not_known_still_counts_against_the_limit(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        sent = await unknown(it, "AAPL", effect=False)
+        assert used(it) == Decimal("15050.00")
+        settle = {"by": "root", "evidence": "called the desk"}
+        await it.supervisor.settle(sent.operation_id, "AAPL", Conclusion.TOOK_EFFECT, PASSPHRASE, **settle)
+        assert used(it) == Decimal("15050.00")
 
 
 async def test_operations_are_listed_newest_first_by_state_and_by_caller(tmp_path: Path) -> None:

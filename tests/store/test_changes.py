@@ -300,3 +300,29 @@ def test_an_operation_nobody_planned_is_an_error(store: SqlOperationStore) -> No
     assert store.operation("op-9") is None
     with pytest.raises(InvalidInput):
         store.move("op-9", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)
+
+
+def test_plans_that_nobody_has_decided_are_counted_by_mode_and_caller(store: SqlOperationStore) -> None:
+    for number in range(3):
+        planned(store, plan_of(f"op-{number}"))
+    planned(store, plan_of("op-3").changed(caller='an "odd" caller\n$.caller'))
+    planned(store, plan_of("op-4").changed(mode=Mode.LIVE))
+    approved(store, plan_of("op-5"))
+    mine = plan_of().caller
+    assert store.open_plans(Mode.PAPER, NOW) == {mine: 3, 'an "odd" caller\n$.caller': 1}
+    assert store.open_plans(Mode.LIVE, NOW) == {mine: 1}
+    assert store.open_plans(Mode.PAPER, NOW + 5 * MINUTE) == {}
+
+
+def test_what_a_plan_is_refused_for_is_looked_at_in_the_transaction_that_would_store_it(
+    store: SqlOperationStore,
+) -> None:
+    def refuse(ledger: object) -> None:
+        assert ledger is not store
+        raise Refused("full")
+
+    with pytest.raises(Refused, match="full"):
+        store.add_plan(plan_of("op-1"), "key", NOW, check=refuse)
+    assert store.operation("op-1") is None
+    stored = store.add_plan(plan_of("op-2"), "key", NOW)
+    assert store.add_plan(plan_of("op-3"), "key", NOW, check=refuse) == stored

@@ -61,6 +61,7 @@ class Failure:
 class Connection:
     """The way to one base URL with one key. Its HTTP clients are made on first use.
 
+    At most so many reads are under way at once, and as many writes; who waits for a place does so within its time-out.
     Reads share kept-alive connections. A write gets a connection of its own, so that a kept-alive one that was
     silently dropped cannot turn it into an unknown outcome; a `transport` or an `http_client` given from outside
     decides that itself, and an `http_client` is closed by who made it.
@@ -71,6 +72,7 @@ class Connection:
         endpoint: Endpoint,
         *,
         connect_timeout_s: float,
+        most_at_once: int,
         transport: httpx.AsyncBaseTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
@@ -80,6 +82,8 @@ class Connection:
         self._transport = transport
         self._given = http_client
         self._opening = anyio.Lock()
+        # Writes have places of their own: what a person approved never waits for what somebody reads.
+        self._places = {is_write: anyio.Semaphore(most_at_once) for is_write in (False, True)}
         self._tls: ssl.SSLContext | None = None
         self._clients: dict[bool, httpx.AsyncClient] = {}
         self._closed = False
@@ -99,10 +103,15 @@ class Connection:
             return Failure("this client is closed", Sent.NO, may_ask_again=False)
         departure = _Departure(watched=self._transport is None and self._given is None)
         built = self._build(request, timeout_s, departure)
+        waiting = True
         try:
             with anyio.fail_after(timeout_s):
-                return await self._send(client, built)
+                async with self._places[fresh]:
+                    waiting = False
+                    return await self._send(client, built)
         except Exception as error:
+            if waiting:
+                return Failure(f"other requests of this program took more than {timeout_s:.3g} s", Sent.NO)
             nothing_left = departure.excluded or _is_before_sending(error)
             return Failure(self._describe(error, timeout_s), Sent.NO if nothing_left else Sent.UNKNOWN)
 

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import anyio
+
 from positions_mcp.api._http import Answer, Failure
 from positions_mcp.domain.errors import InvalidInput
 
@@ -19,6 +21,7 @@ RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 _log = logging.getLogger("positions_mcp.api")
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
+_TIME_TO_SAY_WHY_S = 0.1
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -51,9 +54,11 @@ class ReadBudget:
     ) -> Asked:
         """Call `ask` with the seconds it may take until it brings something final or the budget allows no more.
 
-        `what` is asked stands in the log. `within_s` replaces both limits.
+        `what` is asked stands in the log. `within_s` replaces both limits. A caller that has less time, as the cancel
+        scope around the call says, is answered just before it is over, and so hears why.
         """
         total_s, attempt_s = (self.total_s, self.attempt_s) if within_s is None else (within_s, within_s)
+        total_s = max(min(total_s, anyio.current_effective_deadline() - anyio.current_time() - _TIME_TO_SAY_WHY_S), 0)
         deadline = self.monotonic() + total_s
         attempts = 0
         while True:

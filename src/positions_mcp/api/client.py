@@ -58,6 +58,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         read_timeout_s: seconds that one attempt of a read may take.
         write_timeout_s: seconds after which a write that has left counts as unknown.
         connect_timeout_s: seconds that connecting may take.
+        max_requests: how many reads may be under way at once, and as many writes; more wait within their own limits.
         plain_http: whether http will do, as for a paper exchange in a container: its key is worth nothing.
         transport: replaces the network, as for a service in the same process. Its connections are its own matter.
         http_client: sends the requests instead of clients made here, by its proxies, certificates and limits; nothing
@@ -78,6 +79,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         read_timeout_s: float = 10.0,
         write_timeout_s: float = 30.0,
         connect_timeout_s: float = 5.0,
+        max_requests: int = 16,
         plain_http: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
@@ -96,6 +98,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         self._connection = Connection(
             self._endpoint,
             connect_timeout_s=seconds(connect_timeout_s, "connect_timeout_s"),
+            most_at_once=_at_least_one(max_requests),
             transport=transport,
             http_client=http_client,
         )
@@ -119,6 +122,12 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
     async def aclose(self) -> None:
         """Close the connections; what `async with` does at its end."""
         await self._connection.aclose()
+
+
+def _at_least_one(count: object) -> int:
+    if isinstance(count, int) and not isinstance(count, bool) and count >= 1:
+        return count
+    raise ConfigurationError(f"max_requests is {count!r:.40}.", hint="It is a whole number, 1 or more.")
 
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from positions_mcp.cli.words import for_a_person, money_at_stake, operation_text
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.supervisor import Supervisor
 
@@ -103,10 +103,10 @@ async def _follow(terminal: Terminal, supervisor: Supervisor, operation_id: str)
 
 
 def _under_way(operation: Operation, state: OperationState) -> str:
+    if operation.stage is Stage.CLAIMED and all(row.state is RowState.NOT_SENT for row in operation.rows):
+        return "SENDING: a server has taken it and reads the account again; its first request has not left yet."
     if state is OperationState.SENDING:
         return "SENDING: a request has left, its answer is not here yet."
-    if operation.stage is Stage.CLAIMED:
-        return "APPROVED - NOT SENT: a server has taken it and reads the account again."
     until = f"{operation.decision.expires_at:%H:%M:%S} UTC" if operation.decision else "its end"
     return f"APPROVED - NOT SENT: waiting for the call that asked for it; it lapses at {until}."
 

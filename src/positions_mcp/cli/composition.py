@@ -63,7 +63,12 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterato
             fit the accounts or the scenario.
     """
     time = real_time or SystemClock()
-    client = partial(PositionsClient, contract=settings.api.contract, write_timeout_s=settings.api.write_timeout_s)
+    client = partial(
+        PositionsClient,
+        contract=settings.api.contract,
+        write_timeout_s=settings.api.write_timeout_s,
+        max_requests=settings.api.max_requests,
+    )
     if settings.mode is Mode.LIVE:
         access = live_access()
         key = access.api_key.get_secret_value()

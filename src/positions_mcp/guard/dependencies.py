@@ -90,6 +90,8 @@ class Dependencies:
     ids: Ids
     process: str = field(default_factory=process_name)
     write_timeout: timedelta = timedelta(seconds=30)
+    reading: timedelta = timedelta(seconds=15)
+    """How long one reading of an account may take a call that only looks, with every request and retry of it."""
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     checkpoint: Checkpoint = no_checkpoint
     order_filters: OrderFilters = field(default_factory=OrderFilters)

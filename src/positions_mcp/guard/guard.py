@@ -13,8 +13,7 @@ One destructive call:
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -42,6 +41,7 @@ from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.dispatcher import Dispatcher
 from positions_mcp.guard.sending.executor import Executor
+from positions_mcp.guard.waiting import Wait, Waiting
 
 DESK_POLL_S = 0.2
 DISPATCH_AFTER_S = 5.0
@@ -55,17 +55,6 @@ _UNDER_WAY = (
     OperationState.SENDING,
 )
 _log = logging.getLogger(__name__)
-
-OnWait = Callable[[float, float], Awaitable[None]]
-"""Told (seconds waited, seconds at most) while a call waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """How long to wait, and whom to tell meanwhile."""
-
-    seconds: float
-    on_wait: OnWait | None = None
 
 
 class Guard:
@@ -260,42 +249,50 @@ class Guard:
         return report(done, self._deps.clock.now())
 
     async def wait_and_send(self, operation: Operation, *, caller: str, wait: Wait) -> OperationReport:
-        """Wait for the desk, telling how long; send as soon as it says yes. Else the report says where it stands."""
+        """Wait for the desk, telling how long; send as soon as it says yes. Else the report says where it stands.
+
+        The wait bounds the whole call, but for one reading: what is being sent then goes on without it.
+        """
         self._planner.check_caller(operation, caller)
-        waited = 0.0
+        waiting = Waiting(self._deps, wait)
         while True:
+            await self._reconciler.note_time()
             operation = await self._deps.operation(operation.operation_id)
             state = operation.state(self._deps.clock.now())
             by_desk = operation.decision is not None and operation.decision.channel is Channel.DESK
-            if state is OperationState.APPROVED and operation.stage is Stage.APPROVED and by_desk:
-                try:
-                    return await self.send_approved(operation.operation_id, caller=caller)
-                except Overtaken:
-                    _log.debug("%s is sent by another call or server: that is waited for", operation.operation_id)
-            if state not in _UNDER_WAY or waited >= wait.seconds:
-                await self._reconciler.note_time()
+            if state is OperationState.APPROVED and by_desk:
+                with anyio.move_on_after(waiting.time_left):
+                    try:
+                        return await self.send_approved(operation.operation_id, caller=caller)
+                    except Overtaken:
+                        _log.debug("%s is sent by another call or server: that is waited for", operation.operation_id)
+            elif state not in _UNDER_WAY:
                 return report(operation, self._deps.clock.now())
-            waited = await self._pause(DESK_POLL_S, waited, wait)
+            being_sent = by_desk and state in (OperationState.APPROVED, OperationState.SENDING)
+            if waiting.is_over and not (being_sent and waiting.is_within_a_reading):
+                return report(await self._deps.operation(operation.operation_id), self._deps.clock.now())
+            await waiting.pause(DESK_POLL_S)
 
     async def operation(
         self, operation_id: str, *, caller: str | None = None, wait: Wait | None = None
     ) -> OperationReport:
         """One operation, followed: the account is read again, and unknown outcomes are reconciled where possible.
 
-        With `wait` it is read until nothing more will happen by itself. With `caller`, only that caller's are seen.
+        With `wait` it is read until nothing more will happen by itself; that bounds the whole call, but for one
+        reading. With `caller`, only that caller's are seen.
         """
-        waiting, waited = wait or Wait(0), 0.0
+        waiting = Waiting(self._deps, wait or Wait(0))
         while True:
             await self._reconciler.note_time()
             operation = await self._deps.usable_operation(operation_id)
             if caller is not None:
                 self._planner.check_caller(operation, caller)
-            operation, not_followed = await self._reconciler.follow(operation)
+            operation, not_followed = await self._reconciler.follow(operation, within_s=waiting.time_left)
             under_way = operation.stage in (Stage.AWAITING_APPROVAL, Stage.APPROVED, Stage.CLAIMED)
             moving = under_way or any(row.is_unfinished for row in operation.rows)
-            if not moving or waited >= waiting.seconds:
+            if not moving or waiting.is_over:
                 return report(operation, self._deps.clock.now(), not_followed=not_followed)
-            waited = await self._pause(FOLLOW_POLL_S, waited, waiting)
+            await waiting.pause(FOLLOW_POLL_S)
 
     async def operations(
         self,
@@ -337,10 +334,3 @@ class Guard:
                 await self._move(operation, (Stage.APPROVED,), Stage.LAPSED, reason)
         except (Refused, StoreUnavailable):
             return
-
-    async def _pause(self, seconds: float, waited: float, wait: Wait) -> float:
-        if wait.on_wait is not None:
-            await wait.on_wait(waited, wait.seconds)
-        pause = min(seconds, max(wait.seconds - waited, 0.01))
-        await self._deps.sleep(pause)
-        return waited + pause

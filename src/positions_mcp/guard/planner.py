@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
+
+import anyio
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
@@ -17,6 +20,7 @@ from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.guard.policy.rules import judge
 from positions_mcp.guard.reconcile import Reconciler
+from positions_mcp.ports import Ledger
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter looks like a digit."""
@@ -45,7 +49,8 @@ class Planner:
         account = await self._read(account_of(request), request.kind)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
         now, supersede = plan.created_at, await self._outdated(key, plan, account)
-        operation = await in_thread(self._deps.store.add_plan, plan, key, now, supersede=supersede)
+        room = partial(self._check_room, plan)
+        operation = await in_thread(self._deps.store.add_plan, plan, key, now, supersede=supersede, check=room)
         if operation.operation_id != plan.plan_id:
             verdict = self._judge(operation.plan, account)
         return Planned(operation, verdict)
@@ -106,6 +111,25 @@ class Planner:
         self._deps.check_account(account_of(request))
         return self._kinds[request.kind].key(request, caller)
 
+    def _check_room(self, plan: Plan, ledger: Ledger) -> None:
+        """Within the transaction that stores the plan: whoever asks too much leaves room for others, and for a person.
+
+        Raises Refused.
+        """
+        policy, waiting = self._deps.policy, ledger.open_plans(plan.mode, plan.created_at)
+        mine, everybodys = waiting.get(plan.caller, 0), sum(waiting.values())
+        if mine >= policy.max_open_plans_per_caller:
+            minutes = policy.plan_lifetime.total_seconds() / 60
+            raise Refused(
+                f"{mine} plans of this caller wait for a decision, and no more may.",
+                hint=f"Use one of them by its plan_id (list_operations), or wait: each expires after {minutes:g} min.",
+            )
+        if everybodys >= policy.max_open_plans:
+            raise Refused(
+                f"{everybodys} plans of all callers wait for a decision, and no more may.",
+                hint="Plan again in a few minutes. A person sees and rejects them with positions-mcp operations list.",
+            )
+
     def _judge(self, plan: Plan, account: Account) -> Verdict:
         return judge(self._deps.policy, plan, account, self._kinds[plan.kind].findings(plan, account))
 
@@ -116,8 +140,9 @@ class Planner:
         if not kind.is_close or open_ids is None:
             return account
         moved_on = [each for each in account.record.unfinished if each.plan.kind.is_close and _is_past(each, open_ids)]
-        for operation in moved_on:
-            await self._reconciler.follow(operation)
+        with anyio.move_on_after(self._deps.reading.total_seconds()):  # however many there are
+            for operation in moved_on:
+                await self._reconciler.follow(operation)
         return await self._accounts.to_decide(account_id, kind) if moved_on else account
 
     async def _outdated(self, key: str, fresh: Plan, account: Account) -> str | None:

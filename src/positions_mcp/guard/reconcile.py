@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import anyio
+
 from positions_mcp.domain.errors import Overtaken, StoreUnavailable, UpstreamError
-from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -26,15 +30,23 @@ class Reconciler:
         except StoreUnavailable:
             return
 
-    async def follow(self, operation: Operation) -> tuple[Operation, str]:
-        """The operation with what the account now shows, and why it could not be read (empty where it could)."""
+    async def follow(self, operation: Operation, *, within_s: float | None = None) -> tuple[Operation, str]:
+        """The operation with what the account now shows, and why it could not be read (empty where it could).
+
+        Reading takes at most `within_s` seconds; as long as one reading may, if omitted.
+        """
+        within_s = self._deps.reading.total_seconds() if within_s is None else within_s
         if not any(row.is_unfinished for row in operation.rows):
             return operation, ""
+        rows: Sequence[Row] | None = None
         try:
-            account = await self._accounts.to_follow(operation)
-            rows = await self._kinds[operation.plan.kind].follow(operation, account)
+            with anyio.move_on_after(within_s):
+                account = await self._accounts.to_follow(operation)
+                rows = await self._kinds[operation.plan.kind].follow(operation, account)
         except UpstreamError as error:
             return operation, f"The account could not be read now: {error.message}"
+        if rows is None:
+            return operation, f"The account could not be read now: it took longer than {within_s:.3g} s."
         if not rows:
             return operation, ""
         event = "reconciled" if any(row.resolution for row in rows) else "followed"

@@ -11,7 +11,7 @@ from positions_mcp.domain.batch.rows import BatchReport
 from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import Frozen, Kind, Mode
-from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.guard.closing.answer import DEVIATED_BY
 from positions_mcp.guard.exercising.follow import batch_of
 from positions_mcp.guard.kind import RowWords
@@ -176,4 +176,6 @@ def _decision(operation: Operation) -> str:
 def _anything_sent(operation: Operation) -> bool | None:
     if any(row.is_in_doubt or row.state is RowState.SENDING for row in operation.rows):
         return None
+    if operation.stage is Stage.CLAIMED and not any(row.has_effect for row in operation.rows):
+        return None  # a server reads the account again, and its first request may leave at any moment
     return any(row.state is not RowState.NOT_SENT for row in operation.rows)

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from positions_mcp.ports.clocks import Clock as Clock
+from positions_mcp.ports.clocks import Ids as Ids
+from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
 from positions_mcp.ports.neighbours import BalancesReader as BalancesReader
 from positions_mcp.ports.neighbours import EventsReader as EventsReader
 from positions_mcp.ports.neighbours import MarketDataReader as MarketDataReader
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
     from positions_mcp.domain.account.orders import Order
     from positions_mcp.domain.account.positions import Book, Holding, Reading
-    from positions_mcp.domain.account.sessions import MarketState, Session
     from positions_mcp.domain.enums import OrderStatus
     from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
@@ -34,42 +36,6 @@ if TYPE_CHECKING:
 
 OnPage = Callable[[int, int | None], Awaitable[None]]
 """Told (rows read so far, total rows or None) after each page of a listing."""
-
-
-class Clock(Protocol):
-    """Tells the time."""
-
-    def now(self) -> datetime:
-        """The present instant, aware, in UTC."""
-        ...
-
-
-class Ids(Protocol):
-    """Makes identifiers."""
-
-    def new(self) -> str:
-        """A new UUID in its canonical lower-case form."""
-        ...
-
-
-class MarketCalendar(Protocol):
-    """Knows the New York trading sessions."""
-
-    def session_on(self, day: date) -> Session | None:
-        """The regular session of `day`, or None on a weekend or holiday."""
-        ...
-
-    def next_session(self, day: date) -> Session:
-        """The first session on `day` or after it."""
-        ...
-
-    def previous_session(self, day: date) -> Session:
-        """The last session strictly before `day`."""
-        ...
-
-    def state_at(self, instant: datetime) -> MarketState:
-        """Whether the market is in its regular session at `instant`, and which session comes next."""
-        ...
 
 
 class Gathering(Protocol):
@@ -202,6 +168,10 @@ class Ledger(Protocol):
         """Other operations of the account that sent something after this one was planned, by the journal's order."""
         ...
 
+    def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
+        """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
+        ...
+
 
 Refusing = Callable[[Ledger], None]
 """Looks at what is stored, inside the transaction that is about to write; raises Refused to prevent the write."""
@@ -257,10 +227,19 @@ class OperationStore(Ledger, Protocol):
         """Every approver there was, oldest first; the last one is `approver`. Raises as it does."""
         ...
 
-    def add_plan(self, plan: Plan, request_key: str, now: datetime, *, supersede: str | None = None) -> Operation:
+    def add_plan(
+        self,
+        plan: Plan,
+        request_key: str,
+        now: datetime,
+        *,
+        supersede: str | None = None,
+        check: Refusing | None = None,
+    ) -> Operation:
         """Store a plan, or answer the open one that the same arguments from the same caller already have.
 
-        `supersede` names an open plan that no longer fits the book: it expires in the same transaction.
+        `supersede` names an open plan that no longer fits the book: it expires in the same transaction. `check` is
+        called within it before a new plan is written; what it raises prevents that.
         """
         ...
 

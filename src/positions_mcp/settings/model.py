@@ -91,6 +91,8 @@ class ApiSettings(_Section):
 
     contract: Literal["auto", "seed", "summer", "current"] = Field("auto", description="auto, seed, summer or current")
     write_timeout_s: Annotated[Seconds, Field(gt=0)] = Field(30.0, description=f"more than 0 {_SECONDS}")
+    max_requests: Count = Field(16, description=_COUNT)
+    """Reads of one server that are under way at once; what is sent never waits for them."""
 
 
 _CLEAR_STREET = "clearstreet"
@@ -134,6 +136,8 @@ class TradingSettings(_Section):
     max_notional: Dollars | None = Field(None, description=_DOLLARS)
     max_daily_notional: Dollars | None = Field(None, description=_DOLLARS)
     max_positions: Count | None = Field(None, description=_COUNT)
+    max_open_plans_per_caller: Count = Field(50, description=_COUNT)
+    max_open_plans: Count = Field(500, description=_COUNT)
     allow_close_all: YesOrNo = Field(default=True, description=_YES_OR_NO)
     allow_uncovered: YesOrNo = Field(default=False, description=_YES_OR_NO)
     exercise_deadline: Annotated[time, BeforeValidator(time_of_day), AfterValidator(_deadline)] = Field(

@@ -36,9 +36,15 @@ _CLOCK_SKEW = timedelta(seconds=5)
 
 
 def add_plan(
-    transaction: Transaction, plan: Plan, request_key: str, now: datetime, *, supersede: str | None
+    transaction: Transaction,
+    plan: Plan,
+    request_key: str,
+    now: datetime,
+    *,
+    supersede: str | None,
+    check: Refusing | None,
 ) -> Operation:
-    """Store a plan, or answer the one under way for the same arguments and caller."""
+    """Store a plan, or answer the one under way for the same arguments and caller. `check` may refuse a new one."""
     mine = operations.c.request_key == request_key
     under_way = operations.c.stage.in_([stage.value for stage in _UNDER_WAY])
     for found in records.select_operations(transaction.connection, mine, under_way, newest_first=True):
@@ -49,6 +55,8 @@ def add_plan(
             transaction.save(found, "plan superseded", now, stage=Stage.EXPIRED, reason=reason)
         elif due is not None and now < due:
             return found
+    if check is not None:
+        check(transaction)
     told = {"mode": plan.mode.value, "account_id": plan.account_id, "kind": plan.kind.value, "digest": plan.digest}
     return transaction.add(Operation.planned(plan), request_key, told)
 

@@ -139,10 +139,23 @@ class SqlOperationStore:
         with self._reading() as connection:
             return Transaction(connection).sent_after_planning(operation_id)
 
-    def add_plan(self, plan: Plan, request_key: str, now: datetime, *, supersede: str | None = None) -> Operation:
+    def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
+        """How many plans nobody has decided yet, by caller."""
+        with self._reading() as connection:
+            return Transaction(connection).open_plans(mode, now)
+
+    def add_plan(
+        self,
+        plan: Plan,
+        request_key: str,
+        now: datetime,
+        *,
+        supersede: str | None = None,
+        check: Refusing | None = None,
+    ) -> Operation:
         """Store a plan, or answer the open one of the same arguments and caller."""
         with self._writing() as transaction:
-            return changes.add_plan(transaction, plan, request_key, now, supersede=supersede)
+            return changes.add_plan(transaction, plan, request_key, now, supersede=supersede, check=check)
 
     def move(self, operation_id: str, *, expected: Sequence[Stage], to: Stage, reason: str, now: datetime) -> Operation:
         """Change the stage before anything is sent."""

@@ -11,7 +11,19 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
@@ -125,6 +137,23 @@ def select_operation(connection: Connection, operation_id: str) -> Operation | N
     """One operation, or None."""
     found = select_operations(connection, operations.c.id == operation_id)
     return found[0] if found else None
+
+
+def count_open_plans(connection: Connection, mode: Mode, now: datetime) -> dict[str, int]:
+    """How many plans nobody has decided yet, by caller."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    document = type_coerce(operations.c.plan, JSON) if is_sqlite else cast(operations.c.plan, JSON)
+    open_ones = (
+        select(document["caller"].as_string().label("caller"))
+        .where(
+            operations.c.due_at > as_text(now),
+            operations.c.mode == mode.value,
+            operations.c.stage.in_([stage.value for stage in Stage if stage.is_open]),
+        )
+        .subquery()
+    )
+    counted = select(open_ones.c.caller, func.count().label("plans")).group_by(open_ones.c.caller)
+    return {found.caller: found.plans for found in connection.execute(counted)}
 
 
 def insert_operation(connection: Connection, operation: Operation, request_key: str, planned_entry: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -56,6 +56,10 @@ class Transaction:
             operations.c.sent_entry > select(mine.c.planned_entry).scalar_subquery(),
             operations.c.id != operation_id,
         )
+
+    def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
+        """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
+        return records.count_open_plans(self.connection, mode, now)
 
     def operation(self, operation_id: str) -> Operation:
         """An operation that is as its last journal entry left it.

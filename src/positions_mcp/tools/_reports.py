@@ -114,6 +114,8 @@ def summary_of(report: OperationReport) -> str:
     who = f"{report.mode.shown} account {report.account_id}"
     if report.anything_sent is False:
         return f"{who}: {_unsent(report)}."
+    if all(row.state is RowState.NOT_SENT for row in report.rows):
+        return f"{who}: approved, and being sent now."
     if report.batch is not None:
         return f"{who}: {report.batch.headline}"
     # Rows stand gravest first, and a counter keeps that order.

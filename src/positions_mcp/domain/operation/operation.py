@@ -257,8 +257,7 @@ class Operation(Frozen):
             lapsed = self.decision is not None and now >= self.decision.expires_at
             return OperationState.LAPSED if lapsed else OperationState.APPROVED
         if self.lease is not None and now < self.lease.until:
-            touched = any(row.state is not RowState.NOT_SENT for row in self.rows)
-            return OperationState.SENDING if touched else OperationState.APPROVED
+            return OperationState.SENDING
         if self.stage in (Stage.CLAIMED, Stage.FINISHED):
             return _state_of_finished(self.rows)
         return OperationState(self.stage.value)

@@ -40,6 +40,10 @@ class Policy(BaseModel):
     """Notional of one account on one New York day."""
     max_positions: int | None = Field(default=None, ge=1)
     """Targets of one operation."""
+    max_open_plans_per_caller: int = Field(default=50, ge=1)
+    """Plans of one caller that nobody has decided yet."""
+    max_open_plans: int = Field(default=500, ge=1)
+    """The same of all callers of a mode on the store."""
     allow_close_all: bool = True
     allow_uncovered: bool = False
     """Whether a plan may leave a short option without cover."""
