@@ -98,6 +98,9 @@ class Exchange:
     reads_fail: bool = False
     orders_fail: bool = False
     consistent: bool = True
+    reading: dict[str, Any] = field(default_factory=dict)
+    """What else is known of how the book was read."""
+    closes_only_securities: bool = False
     on_write: Callable[[str], None] | None = None
     _ids: CountingIds = field(default_factory=lambda: CountingIds(900_000))
 
@@ -120,7 +123,8 @@ class Exchange:
             raise ReadFailed("The exchange does not answer.")
         rows = tuple(p for p in self.positions.values() if not instrument_ids or p.instrument_id in instrument_ids)
         self._something_happens()
-        return Book(account_id=account_id, positions=rows, as_of=self.clock.now(), consistent=self.consistent)
+        known = {"consistent": self.consistent, **self.reading}
+        return Book(account_id=account_id, positions=rows, as_of=self.clock.now(), **known)
 
     async def read_orders(
         self,
@@ -191,7 +195,8 @@ class Exchange:
         self.requests.append(request)
         if self.before:
             await self.before.pop(0)()
-        made = [self._order(self.positions[key]) for key in closing if key in self.positions]
+        held = [self.positions[key] for key in closing if key in self.positions]
+        made = [self._order(each) for each in held if each.is_closable or not self.closes_only_securities]
         self.effects.extend(str(order.instrument_id) for order in made)
         if self.on_write:
             self.on_write(request)

@@ -59,7 +59,7 @@ async def test_an_incomplete_listing_that_shows_nothing_is_not_an_empty_account(
         it.exchange.consistent = False
         held = dict(it.exchange.positions)
         it.exchange.positions.clear()
-        with pytest.raises(InvalidInput, match="incomplete"):
+        with pytest.raises(InvalidInput, match="is not known"):
             await it.plan()
         flattening = await plan(it)
         it.exchange.positions.update(held)

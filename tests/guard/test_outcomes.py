@@ -131,7 +131,8 @@ def by_symbol_only(orders: list[Order]) -> list[Order]:
 
 
 def split(orders: list[Order]) -> list[Order]:
-    return [order.model_copy(update={"quantity": order.quantity / 2}) for order in orders for _ in range(2)]
+    halves = [order.model_copy(update={"quantity": order.quantity / 2}) for order in orders for _ in range(2)]
+    return [half.model_copy(update={"id": instrument(900 + number)}) for number, half in enumerate(halves)]
 
 
 def of_something_else(orders: list[Order]) -> list[Order]:

@@ -82,6 +82,7 @@ TARGET_CHANGES = {
     "available": None,
     "value": Decimal("100.01"),
     "order_quantity": Decimal(9),
+    "type_says": "SHORT",
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from positions_mcp.domain.account.positions import Holding, Reading
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import Moneyness
 from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, new_york_day
 from positions_mcp.domain.errors import InvalidInput
@@ -142,18 +142,6 @@ def names_where_held(counts: Mapping[str, int]) -> Callable[[Holding], str]:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Rows as comma-separated lines under one line of column names; a cell that could break a line is quoted."""
     return "\n".join(",".join(map(_cell, row)) for row in (columns, *rows))
-
-
-def doubts(reading: Reading) -> list[str]:
-    """What is known to be wrong with a reading, in words; nothing for a complete one."""
-    words = []
-    if reading.unreadable:
-        words.append(f"{reading.unreadable} rows of the API could not be read and are not included")
-    if reading.of_others:
-        words.append(f"{reading.of_others} rows of another account came with it and are left out")
-    if not reading.consistent:
-        words.append("the API's pages contradicted each other even when read again; this may not be everything held")
-    return words
 
 
 def check_same(given: Mapping[str, object], listed: Mapping[str, object]) -> None:

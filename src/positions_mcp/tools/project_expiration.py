@@ -23,7 +23,7 @@ from positions_mcp.guard.expiration import ExpirationReader, priced
 from positions_mcp.tools._arguments import DAY, PRICE, AccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
-from positions_mcp.tools._format import Heading, doubts, heading
+from positions_mcp.tools._format import Heading, heading
 from positions_mcp.tools.context import ToolContext
 
 _OPTIONS = ["symbol", "quantity", "on_instruction", "by_exception", "assigned", "lapse"]
@@ -76,7 +76,7 @@ async def project_expiration(call: Call, given: Arguments) -> Answer:
     facts = await reader.read(account)
     day = asked or next_expiration(facts.book, facts.now, facts.calendar)
     head = heading(context, account, facts.book.as_of).model_dump()
-    warnings = doubts(facts.book)
+    warnings = facts.book.doubts
     if day is None:
         data = Output(
             **head,

@@ -188,6 +188,14 @@ class Holding:
         return self.symbol or self.instrument_id
 
 
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 class _PositionFields(NamedTuple):
     account_id: AccountId
     instrument_id: InstrumentId
@@ -254,6 +262,22 @@ class Reading:
     def is_complete(self) -> bool:
         """Whether this is known to be everything the account holds."""
         return self.consistent and not self.unreadable and not self.of_others
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is known to be wrong with it, in words; nothing for a complete one."""
+        words = []
+        if self.unreadable:
+            words.append(
+                f"{_rows(self.unreadable)} of the API could not be read and {_are(self.unreadable)} not included"
+            )
+        if self.of_others:
+            words.append(f"{_rows(self.of_others)} of another account {_are(self.of_others)} left out")
+        if not self.consistent:
+            words.append(
+                "the API's pages contradicted each other even when read again; this may not be everything held"
+            )
+        return words
 
 
 @dataclass(frozen=True, kw_only=True)

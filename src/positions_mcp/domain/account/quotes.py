@@ -86,7 +86,8 @@ def find_underlying(option: Position, book: Book) -> Position | None:
         return None if found is None or found.is_option else found
     if option.contract is None or not option.contract.is_standard:
         return None
-    held = [p for p in book.positions if not p.is_option and as_root(p.symbol) == option.contract.underlying_root]
+    others = (p for p in book.positions if not p.is_option and not p.is_cash)
+    held = [p for p in others if as_root(p.symbol) == option.contract.underlying_root]
     return held[0] if len(held) == 1 else None
 
 

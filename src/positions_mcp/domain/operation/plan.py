@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from positions_mcp.domain.enums import InstructionType, OrderSide
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
 from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.operation.growth import added
 
 
 class Mode(StrEnum):
@@ -94,6 +95,8 @@ class CloseTarget(_Target):
     """Signed market value in dollars, None where the API does not say."""
     side: Literal[OrderSide.BUY, OrderSide.SELL]
     order_quantity: Decimal = Field(ge=0)
+    type_says: str = added("0.2.0", default="")
+    """The API's position type where it contradicts the sign of the quantity: then the order may be on either side."""
 
     @model_validator(mode="after")
     def _is_a_close(self) -> CloseTarget:

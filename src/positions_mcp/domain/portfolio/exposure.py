@@ -57,7 +57,7 @@ def notional_of(position: Position, book: Book, quantity: Decimal | None = None)
     amount = value if traded == held else exact_product(value, traded) / held
     amount = max(amount, exact_product(traded, multiplier, max(position.instrument_price or ZERO, ZERO)))
     priced = amount > 0 and position.multiplier is not None
-    if position.is_option and position.quantity < 0:
+    if position.is_option and position.counted_quantity < 0:
         obliged, is_known = _obliged(position, book)
         amount = max(amount, exact_product(traded, multiplier, obliged))
         priced = amount > 0 and position.multiplier is not None and is_known
@@ -92,7 +92,11 @@ def expected_quantities(
     closing = set(in_flight)
     quantities: Quantities = {}
     for position in book.positions:
-        quantity, key = position.quantity, position.instrument_id
+        quantity, key = position.counted_quantity, position.instrument_id
+        if position.side_contradicts and not position.is_option:
+            # Long or short, nobody knows: it covers neither calls nor puts.
+            quantities[key] = ZERO
+            continue
         if quantity < 0 and position.is_option:
             quantities[key] = quantity
             continue
@@ -224,7 +228,7 @@ def _use_shares(
     """Contracts that shares cover; what is used is taken from `shares`, so that no other group counts it again."""
     position, _ = shorts[0]
     underlying = find_underlying(position, book)
-    if underlying is None or position.multiplier is None or not wanted:
+    if underlying is None or not underlying.is_closable or position.multiplier is None or not wanted:
         return ZERO
     held = shares.get(underlying.instrument_id, ZERO)
     sign = 1 if right is OptionRight.CALL else -1

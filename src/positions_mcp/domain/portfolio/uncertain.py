@@ -41,7 +41,7 @@ def uncertain_cover(
 
 def uncertain_shorts(book: Book) -> tuple[Position, ...]:
     """Short options that deliver what is not known, or shares that several holdings could be."""
-    return tuple(p for p in book.positions if p.is_option and p.quantity < 0 and _is_uncertain(p, book))
+    return tuple(p for p in book.positions if p.is_option and p.counted_quantity < 0 and _is_uncertain(p, book))
 
 
 def may_cover(position: Position, short: Position, book: Book) -> bool:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from positions_mcp.domain.account.orders import Order
+from positions_mcp.domain.account.orders import Order, distinct_orders
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import exact_sum, plain
@@ -25,11 +25,12 @@ def account_for(plan: Plan, request: Request, response: Response[list[Order]]) -
     """Every row of the request gets what the answer says of it; orders that no row expected are named."""
     of_row: dict[int, list[Order]] = defaultdict(list)
     strays: list[Order] = []
-    for order in response.data:
+    for order in distinct_orders(response.data):
         position = _row_of(order, plan, request)
         strays.append(order) if position is None else of_row[position].append(order)
     outcomes = {
-        position: _outcome(plan.closings[position], reservation.expected_quantity, of_row[position], response)
+        position: _of_another_account(plan, position, of_row[position], response)
+        or _outcome(plan.closings[position], reservation.expected_quantity, of_row[position], response)
         for position, reservation in request.rows.items()
     }
     return Answer(outcomes, _said_of_strays(strays, response))
@@ -40,6 +41,19 @@ def _row_of(order: Order, plan: Plan, request: Request) -> int | None:
         if _is_for(order, plan.closings[position]):
             return position
     return None
+
+
+def _of_another_account(
+    plan: Plan, position: int, orders: Sequence[Order], response: Response[list[Order]]
+) -> RowAnswer | None:
+    """What to say of a row that was answered with an order of another account, whatever the order says."""
+    others = [order for order in orders if order.account_id != plan.account_id]
+    if not others:
+        return None
+    said = (f"order {label(order.id)} is of account {order.account_id}, not of {plan.account_id}" for order in others)
+    detail = f"{plan.closings[position].symbol}: {'; '.join(said)}."
+    kept = tuple(SentOrder.of(order) for order in orders)
+    return RowAnswer(RowState.DEVIATED, detail, kept, request_id=response.metadata.request_id)
 
 
 def _is_for(order: Order, target: CloseTarget | HeldTarget) -> bool:

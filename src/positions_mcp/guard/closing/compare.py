@@ -66,6 +66,8 @@ def _more_to_close(target: CloseTarget, now: CloseTarget) -> str:
 
 def _why_stale(target: CloseTarget, held: Position, tolerance: Decimal) -> str:
     was, now = target.quantity, held.quantity
+    if held.side_contradicts and not target.type_says:
+        return f"{target.symbol} contradicts itself now: quantity {plain(now)}, type {label(held.position_type or '')}."
     if (was > 0) != (now > 0):
         return f"{target.symbol} changed sign: {plain(now)} now, {plain(was)} planned."
     if abs(now) > abs(was):
@@ -84,7 +86,7 @@ def _why_stale(target: CloseTarget, held: Position, tolerance: Decimal) -> str:
 def _compare_whole_account(plan: Plan, book: Book, result: Comparison) -> None:
     planned = {target.instrument_id for target in plan.targets}
     if not book.is_complete and not plan.flatten:
-        result.stale.append("What the account holds could not be read consistently.")
+        result.stale.append(f"What the account holds is not fully known: {'; '.join(book.doubts)}.")
     for held in book.positions:
-        if held.quantity != 0 and held.instrument_id not in planned and not plan.flatten:
+        if held.quantity != 0 and held.is_closable and held.instrument_id not in planned and not plan.flatten:
             result.stale.append(f"{label(held.name)} is new: {plain(held.quantity)} now, not in the plan.")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import NEW_YORK, MarketState
-from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
+from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import Target
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import label
@@ -29,7 +30,7 @@ def draft_close(request: CloseRequest, account: Account, market: MarketState) ->
     book, cancel_orders = account.book, bool(request.cancel_orders)
     positions = everything_held(book) if request.everything else positions_named(book, named(request))
     targets = tuple(close_target(position, account, cancel_orders) for position in in_order_of_sending(positions))
-    return _draft(request, targets, market)
+    return _draft(request, targets, market, warnings=_left_out(book) if request.everything else ())
 
 
 def draft_flatten(request: CloseRequest, account: Account, market: MarketState) -> Draft:
@@ -45,19 +46,22 @@ def draft_flatten(request: CloseRequest, account: Account, market: MarketState) 
         return _draft(request, unread_targets(request.instruments, account.book), market)
 
 
-def _draft(request: CloseRequest, targets: tuple[Target, ...], market: MarketState) -> Draft:
-    return Draft(targets=targets, cancel_orders=bool(request.cancel_orders), session=session_in_words(market))
+def _draft(
+    request: CloseRequest, targets: tuple[Target, ...], market: MarketState, warnings: tuple[str, ...] = ()
+) -> Draft:
+    session = session_in_words(market)
+    return Draft(targets=targets, cancel_orders=bool(request.cancel_orders), session=session, warnings=warnings)
 
 
 def positions_named(book: Book, instruments: Sequence[str]) -> list[Position]:
     """The positions that the names mean, each once."""
     if not 1 <= len(instruments) <= MOST_INSTRUMENTS:
         raise InvalidInput(f"{len(instruments)} instruments were named.", hint=f"Name 1 to {MOST_INSTRUMENTS}.")
-    holdings = Holdings(book.positions)
+    holdings = Holdings([position for position in book.positions if position.is_closable])
     found: dict[str, str] = {}
     positions = []
     for name in instruments:
-        position = holdings.find(checked_name(name))
+        position = _found(checked_name(name), holdings, book)
         if earlier := found.get(position.instrument_id):
             raise InvalidInput(
                 f"{label(name)} and {label(earlier)} name the same instrument.", hint="Name each instrument once."
@@ -71,15 +75,46 @@ def positions_named(book: Book, instruments: Sequence[str]) -> list[Position]:
 
 def everything_held(book: Book) -> list[Position]:
     """Every position that is not flat. Raises InvalidInput where there is none."""
-    held = [position for position in book.positions if position.quantity != 0]
+    held = [position for position in book.positions if position.quantity != 0 and position.is_closable]
     if not held and not book.is_complete:
         raise InvalidInput(
-            f"What account {book.account_id} holds is not known: its listing was incomplete, and shows nothing.",
+            f"What account {book.account_id} holds is not known, and nothing to close is shown: "
+            f"{'; '.join(book.doubts)}.",
             hint="Read it again.",
         )
     if not held:
-        raise InvalidInput(f"Account {book.account_id} holds nothing.", hint="There is nothing to close.")
+        but = "".join(f" {said}" for said in _left_out(book))
+        raise InvalidInput(f"Account {book.account_id} holds nothing to close.{but}", hint="Nothing was sent.")
     return held
+
+
+def _found(name: str, holdings: Holdings[Position], book: Book) -> Position:
+    try:
+        return holdings.find(name)
+    except UnknownInstrument:
+        unclosable = Holdings([position for position in book.positions if not position.is_closable])
+        try:
+            position = unclosable.find(name)
+        except UnknownInstrument:
+            pass
+        else:
+            raise InvalidInput(
+                f"{label(position.name)} {_why_unclosable(position)}.", hint="Nothing was sent."
+            ) from None
+        raise
+
+
+def _left_out(book: Book) -> tuple[str, ...]:
+    """What closing everything does not touch, in words."""
+    return tuple(
+        f"{label(position.name)} ({plain(position.quantity)}) is left out: it {_why_unclosable(position)}."
+        for position in book.positions
+        if position.quantity != 0 and not position.is_closable
+    )
+
+
+def _why_unclosable(position: Position) -> str:
+    return "is cash, which no order closes" if position.is_cash else "is an index, which nobody can trade"
 
 
 def session_in_words(market: MarketState) -> str:

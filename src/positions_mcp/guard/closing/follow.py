@@ -200,7 +200,7 @@ def _was_refused(order: Order) -> bool:
 def _left_of(target: CloseTarget | HeldTarget, book: Book) -> Decimal | None:
     """The signed quantity still held, or None where it is not known, or is no one number."""
     if isinstance(target, HeldTarget) and target.is_everything:
-        flat = book.is_complete and all(position.quantity == 0 for position in book.positions)
+        flat = book.is_complete and all(p.quantity == 0 for p in book.positions if p.is_closable)
         return Decimal(0) if flat else None
     held = book.by_id.get(target.instrument_id)
     if held is None:

@@ -32,6 +32,7 @@ def close_target(position: Position, account: Account, cancel_orders: bool) -> C
         value=position.market_value,
         side=closing_side(position.quantity),
         order_quantity=abs(position.quantity) - stays,
+        type_says=label(position.position_type or "") if position.side_contradicts else "",
     )
 
 
@@ -86,7 +87,7 @@ def in_order_of_sending(positions: Sequence[Position]) -> list[Position]:
     """Short options first, then short stock, then longs, so that no sale uncovers a short that is to be bought back."""
 
     def rank(position: Position) -> int:
-        if position.quantity > 0:
+        if position.quantity > 0 or position.side_contradicts:
             return 2
         return 0 if position.is_option else 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Row
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Kind, Plan
@@ -56,6 +57,9 @@ def _line(target: CloseTarget | HeldTarget) -> str:
     worth = traded_value(target)
     value = f"about ${abs(worth):,f}" if target.value and worth is not None else "value not known"
     back = " (buys back a short)" if target.quantity < 0 else ""
+    if target.type_says:
+        other = OrderSide.BUY if target.side is OrderSide.SELL else OrderSide.SELL
+        back = f" or {other}: the API says quantity {plain(target.quantity)} and type {target.type_says}"
     part = "" if target.order_quantity == abs(target.quantity) else f" of {plain(abs(target.quantity))}"
     return f"{target.side} {plain(target.order_quantity)}{part} {target.symbol}{back}, {value}"
 

@@ -23,7 +23,7 @@ def has_short_options(book: Book) -> bool:
 
 def is_short_option(position: Position) -> bool:
     """Whether it needs cover."""
-    return position.is_option and position.quantity < 0
+    return position.is_option and position.counted_quantity < 0
 
 
 def counted_on(account: Account, operation_id: str, again: Iterable[InstructionTarget] = ()) -> Quantities:

@@ -24,6 +24,7 @@ class Rule(StrEnum):
     IN_DOUBT = "scope in doubt"
     IN_FLIGHT = "close in flight"
     INCOMPLETE_BOOK = "incomplete book"
+    SIDE = "side not known"
     MISSING_PRICE = "missing price"
     DESK_THRESHOLD = "supervisor above"
     DESK_ONLY = "supervisor only"

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.instruments import as_root, parse_option_symbol
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
 from positions_mcp.domain.operation.policy import Channel, Policy
-from positions_mcp.domain.text import quoted
+from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.policy import conflicts
 from positions_mcp.guard.policy.cover import has_short_options
@@ -144,9 +144,13 @@ def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
             rule=Rule.INCOMPLETE_BOOK,
             severity=Severity.REFUSE if refused else Severity.DESK,
             limit="a complete book",
-            seen=f"{account.book.unreadable} unreadable rows" if account.book.unreadable else "pages that contradict",
-            message="What the account holds is not fully known: its listing was incomplete or contradicted itself.",
+            seen=_seen_of(account.book),
+            message=f"What the account holds is not fully known: {'; '.join(account.book.doubts)}.",
         )
+    for target in plan.targets:
+        held = account.book.by_id.get(target.instrument_id)
+        if held is not None and held.side_contradicts:
+            yield _contradiction(target, held)
     unpriced = [target.symbol for target in plan.targets if not target.priced]
     if unpriced:
         more = len(unpriced) - _NAMED
@@ -188,6 +192,24 @@ def _desk(limit: str, seen: str, message: str) -> Finding:
 
 def _refuse(rule: Rule, limit: str, seen: str, message: str) -> Finding:
     return Finding(rule=rule, severity=Severity.REFUSE, limit=limit, seen=seen, message=message)
+
+
+def _seen_of(book: Book) -> str:
+    counts = [f"{book.unreadable} unreadable rows"] if book.unreadable else []
+    counts += [f"{book.of_others} rows of another account"] if book.of_others else []
+    return ", ".join([*counts, *([] if book.consistent else ["pages that contradict"])])
+
+
+def _contradiction(target: Target, held: Position) -> Finding:
+    says = f"quantity {plain(held.quantity)}, type {label(held.position_type or '')}"
+    return Finding(
+        rule=Rule.SIDE,
+        severity=Severity.DESK,
+        limit="a quantity and a type that agree",
+        seen=says,
+        message=f"The API contradicts itself on {target.symbol}: {says}. Whether it is long or short is not known, so "
+        "closing it may BUY or SELL; it is counted as short, and covers nothing.",
+    )
 
 
 def _not_read(limit: str, book: Book, message: str) -> Finding:
