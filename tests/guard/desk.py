@@ -57,13 +57,18 @@ class Desk:
         self, *instruments: str, cancel_orders: bool = False, caller: str = CALLER, create: bool = True
     ) -> Planned:
         """Plan to close the named instruments; none named means everything."""
-        request = CloseRequest(
+        request = self.request(*instruments, cancel_orders=cancel_orders)
+        return await self.guard.plan(request, caller=caller, create=create)
+
+    @staticmethod
+    def request(*instruments: str, cancel_orders: bool = False) -> CloseRequest:
+        """The arguments of a close; no name means everything."""
+        return CloseRequest(
             account_id=ACCOUNT,
             instruments=instruments or None,
             everything=not instruments,
             cancel_orders=cancel_orders,
         )
-        return await self.guard.plan(request, caller=caller, create=create)
 
     async def asked(self, *instruments: str, **options: Any) -> Operation:
         """A plan that has been put before a person."""

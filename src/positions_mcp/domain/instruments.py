@@ -18,6 +18,7 @@ STANDARD_MULTIPLIER = 100
 """Shares behind one standard equity option. An adjusted contract (its root ends in a digit) may deliver otherwise."""
 
 _OSI = re.compile(r"\s*([0-9]?[A-Z][A-Z0-9./]{0,5}?)\s*(\d{6})\s*([CP])\s*(\d{8})\s*", re.ASCII)
+_DIVIDED = re.compile(r'"?[A-Za-z0-9]+([./ -][A-Za-z0-9]+)*"?', re.ASCII)
 _ROOT_ALONE = re.compile(r"\s*[0-9]?([A-Z][A-Z./]{0,7})", re.ASCII)
 _LARGEST_STRIKE = Decimal("99999.999")
 _LONGEST_REMEMBERED = 40
@@ -76,6 +77,11 @@ class OptionContract:
 def as_root(symbol: str) -> str:
     """A symbol as the roots of its options write it: `BRK.B` and `BRK/B` are BRKB."""
     return "".join(character for character in symbol.upper() if character.isalnum())
+
+
+def is_divided(symbol: str) -> bool:
+    """Whether a symbol is one name, whole or in parts: `BRKB`, `BRK.B`, `BRK/B`, but not `AAPL/`."""
+    return _DIVIDED.fullmatch(symbol) is not None
 
 
 def underlying_root_of(symbol: str) -> str:

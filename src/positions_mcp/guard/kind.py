@@ -7,15 +7,15 @@ folder beside `closing` and `exercising`, and `kinds.py` names them all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
-from positions_mcp.domain.ids import AccountId, InstructionId
-from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.ids import AccountId, InstructionId, is_uuid
+from positions_mcp.domain.instruments import as_root, is_divided, parse_option_symbol
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Reservation, Resolution, Row, SentOrder
 from positions_mcp.domain.operation.plan import Kind, Plan, Target
 from positions_mcp.domain.operation.states import OperationState, RowState
@@ -222,5 +222,7 @@ def checked_name(name: str) -> str:
 
 def folded(name: str) -> str:
     """The same for every way of writing one instrument's symbol."""
-    contract = parse_option_symbol(name)
-    return contract.compact if contract else name.strip().upper()
+    contract, symbol = parse_option_symbol(name), name.strip().upper()
+    if contract is not None:
+        return replace(contract, root=as_root(contract.root)).compact
+    return as_root(symbol) if is_divided(symbol) and not is_uuid(symbol) else symbol

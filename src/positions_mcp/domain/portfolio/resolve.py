@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Generic
@@ -11,11 +10,10 @@ from typing import Generic
 from positions_mcp.domain.account.positions import Holding, HoldingT
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import is_uuid
-from positions_mcp.domain.instruments import OptionContract, as_root, parse_option_symbol
+from positions_mcp.domain.instruments import OptionContract, as_root, is_divided, parse_option_symbol
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
 
-_DIVIDED = re.compile(r'"?[A-Za-z0-9]+([./ -][A-Za-z0-9]+)*"?', re.ASCII)
 """A symbol of one or more parts, as BRK.B, BRK/B and "BRK B" are written: what only begins like one is none."""
 _NEAREST = 5
 _LIKENESS = 0.5
@@ -60,7 +58,7 @@ class Holdings(Generic[HoldingT]):
         elif contract := parse_option_symbol(wanted):
             matches = self._contracts.get(contract) or self._alike(_folded(contract))
         else:
-            root = as_root(wanted) if _DIVIDED.fullmatch(wanted) else ""
+            root = as_root(wanted) if is_divided(wanted) else ""
             matches = self._symbols.get(_spelled(wanted)) or self._alike(root)
         if not matches:
             raise self._unknown(wanted)

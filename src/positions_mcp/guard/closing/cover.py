@@ -13,11 +13,13 @@ from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, exposed, nearer_zero, worsened
+from positions_mcp.domain.portfolio.uncertain import uncertain_cover
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.targets import close_target, instructed_quantity
 from positions_mcp.guard.policy.cover import counted_on, is_short_option, uncovered
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
+from positions_mcp.guard.policy.uncertain import findings_on_uncertain_cover, said_of
 
 
 def findings_on_cover(policy: Policy, plan: Plan, account: Account) -> Iterator[Finding]:
@@ -25,6 +27,13 @@ def findings_on_cover(policy: Policy, plan: Plan, account: Account) -> Iterator[
     counted = {**counted_on(account, plan.plan_id), **_freed_by_cancelling(plan, account)}
     for was, now in _worsened(account, counted, _to_be_traded(plan, account)):
         yield uncovered(policy, was, now, _said(was, now))
+
+
+def findings_on_unjudged_cover(policy: Policy, plan: Plan, account: Account) -> Iterator[Finding]:
+    """Nor take what may cover a short option whose deliverable is not known, without a person."""
+    bought_back = {t.instrument_id for t in plan.closes if t.quantity < 0 and t.order_quantity == abs(t.quantity)}
+    touched = [target.instrument_id for target in plan.closes]
+    yield from findings_on_uncertain_cover(policy, account, touched, bought_back)
 
 
 def findings_on_locked(plan: Plan, account: Account) -> Iterator[Finding]:
@@ -73,7 +82,16 @@ def uncovering(operation: Operation, position: int, account: Account) -> str:
             ordered = exact_sum(_counted(order) for order in row.orders if order.side is done.side)
             quantities[done.instrument_id] = nearer_zero(quantities[done.instrument_id], ordered)
     worse = _worsened(account, quantities, {target.instrument_id: abs(target.quantity)})
-    return _said(*worse[0]) if worse else ""
+    if worse:
+        return _said(*worse[0])
+    # One that stays was decided with the plan; one that the plan buys back has to be gone before its cover goes.
+    bought_back = {each.instrument_id for each in operation.plan.closes if each.quantity < 0}
+    waits = (
+        found
+        for found in uncertain_cover(account.book, [target.instrument_id])
+        if found.short.instrument_id in bought_back and quantities[found.short.instrument_id]
+    )
+    return next(map(said_of, waits), "")
 
 
 def _freed_by_cancelling(plan: Plan, account: Account) -> Quantities:

@@ -10,7 +10,12 @@ from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.answer import account_for
 from positions_mcp.guard.closing.compare import compare_closes
-from positions_mcp.guard.closing.cover import findings_on_cover, findings_on_locked, uncovering
+from positions_mcp.guard.closing.cover import (
+    findings_on_cover,
+    findings_on_locked,
+    findings_on_unjudged_cover,
+    uncovering,
+)
 from positions_mcp.guard.closing.draft import draft_close
 from positions_mcp.guard.closing.follow import follow_closes
 from positions_mcp.guard.closing.request import CloseRequest, agree_on_close, key_of_close
@@ -40,6 +45,7 @@ class Closing:
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Short options losing their cover, and what open orders and instructions hold back."""
         yield from findings_on_cover(self._deps.policy, plan, account)
+        yield from findings_on_unjudged_cover(self._deps.policy, plan, account)
         yield from findings_on_locked(plan, account)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:

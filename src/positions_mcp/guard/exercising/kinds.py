@@ -29,6 +29,7 @@ from positions_mcp.guard.exercising.request import (
 )
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.findings import Finding
+from positions_mcp.guard.policy.uncertain import findings_on_uncertain_cover, taken_by
 from positions_mcp.ports import InstructionWriter
 
 _REMEMBERED = 200
@@ -74,7 +75,9 @@ class Submitting(_InOneRequest):
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Short options losing their cover."""
-        return findings_on_submit(self._deps.policy, plan, account)
+        yield from findings_on_submit(self._deps.policy, plan, account)
+        taken = taken_by(plan.instructions, account)
+        yield from findings_on_uncertain_cover(self._deps.policy, account, taken)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Every rule of the batch again, the deadline among them, and whether its consequences still hold."""
@@ -139,7 +142,8 @@ class Cancelling(_InOneRequest):
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Short options losing their cover once it is withdrawn."""
-        return findings_on_cancel(self._deps.policy, plan, account)
+        yield from findings_on_cancel(self._deps.policy, plan, account)
+        yield from findings_on_uncertain_cover(self._deps.policy, account, taken_by(plan.cancels, account))
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Whether the instruction still stands as planned, and the consequence of its cancel with it."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book, Position
-from positions_mcp.domain.instruments import as_root, parse_option_symbol
+from positions_mcp.domain.exercise.index_roots import INDEX_ROOTS
+from positions_mcp.domain.instruments import as_root, parse_option_symbol, underlying_root_of
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
 from positions_mcp.domain.operation.policy import Channel, Policy
@@ -219,16 +220,25 @@ def _not_read(limit: str, book: Book, message: str) -> Finding:
 
 
 def _names(target: Target, book: Book) -> set[str]:
-    """Everything by which a list may name an instrument: its symbol, its id, and for an option its underlying."""
+    """Everything by which a list may name an instrument: its symbol, its id, and for an option its underlying.
+
+    An option goes by its root as it stands, by its underlying's (without the digits of FLEX and adjusted roots), and by
+    the index of a weekly root; and by the id and symbol of what the API says that it is on.
+    """
     position = book.by_id.get(target.instrument_id)
     symbols = {target.symbol, position.symbol if position else target.symbol}
     names = {target.instrument_id.upper()}
+    if position is not None and position.underlying_instrument_id is not None:
+        names.add(position.underlying_instrument_id.upper())
+        underlying = book.by_id.get(position.underlying_instrument_id)
+        symbols |= {underlying.symbol} if underlying is not None else set()
     for symbol in symbols:
-        if contract := parse_option_symbol(symbol):
-            # The root of an adjusted contract ends in a digit; its underlying's symbol does not.
-            names |= {contract.compact, contract.root, contract.root.rstrip("0123456789")}
-        elif symbol:
-            names |= {symbol.strip().upper(), as_root(symbol)}
+        contract = parse_option_symbol(symbol)
+        names |= {contract.compact, contract.root} if contract else {symbol.strip().upper(), as_root(symbol)}
+        if contract or (position is not None and position.is_option):
+            root = underlying_root_of(symbol)
+            listed = INDEX_ROOTS.get(root)
+            names |= {root, listed.index if listed else root}
     return names - {""}
 
 
