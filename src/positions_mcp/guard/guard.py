@@ -217,6 +217,9 @@ class Guard:
         plan, now = operation.plan, self._deps.clock.now()
         self._planner.check_caller(operation, caller)
         self._questions.closed(operation)
+        stored = await self._deps.operation(plan.plan_id)
+        if not stored.stage.is_open:
+            raise Overtaken(f"Plan {plan.plan_id} was decided otherwise meanwhile: it is {stored.state(now)}.")
         step = await self.step(Planned(operation, None), can_elicit=True)
         if step.rung is not Rung.ELICITATION:
             raise Refused(step.reason, hint=step.for_the_person)

@@ -102,7 +102,7 @@ class Planner:
         """Raise Refused unless the operation is this caller's."""
         if operation.plan.caller != caller:
             raise Refused(
-                f"Operation {operation.operation_id} was planned by another caller.", hint="Nothing was sent."
+                f"Operation {operation.operation_id} was planned by another caller.", hint="This call sent nothing."
             )
 
     def _key(self, request: PlanRequest, caller: str) -> str:

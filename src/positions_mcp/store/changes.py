@@ -105,7 +105,7 @@ def claim(
     if now < operation.decision.decided_at - _CLOCK_SKEW:
         raise Overtaken(
             f"The clock was set back since {operation_id} was approved, so nobody can say whether the approval lapsed.",
-            hint="Nothing was sent. Plan again.",
+            hint="Plan again.",
         )
     transaction.approver()
     check(operation)

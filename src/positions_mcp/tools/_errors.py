@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from positions_mcp.domain.errors import PositionsError, RateLimited, Sent, UpstreamError
+from positions_mcp.domain.errors import Overtaken, PositionsError, RateLimited, Sent, UpstreamError
 from positions_mcp.domain.text import clean, label
 
 _LONGEST_MESSAGE = 700
@@ -20,7 +20,10 @@ def failure_text(error: PositionsError, *, reads: bool) -> str:
     parts = [error.message, error.hint]
     if isinstance(error, RateLimited) and error.retry_after_s is not None:
         parts.append(f"Wait {error.retry_after_s:g} s before asking again.")
-    if not (error.sent is Sent.NO and "othing was sent" in " ".join(parts)):
+    if isinstance(error, Overtaken):
+        # Another call or server was first, and may have sent it.
+        parts.append("This call sent nothing; get_operation says what became of the plan.")
+    elif not (error.sent is Sent.NO and "othing was sent" in " ".join(parts)):
         parts.append(_READ_ONLY if reads else _SENT[error.sent])
     if isinstance(error, UpstreamError) and error.request_id:
         parts.append(f"Request id {label(error.request_id, 64)}.")

@@ -82,7 +82,7 @@ class Executor:
             StoreUnavailable: nothing was sent.
         """
         if self._tasks is None or self._closing:
-            raise Refused("The server is not running, or is shutting down.", hint="Nothing was sent.")
+            raise Refused("The server is not running, or is shutting down.", hint="This call sent nothing.")
         job = _Job(operation_id, check, belongs_to_call)
         self._tasks.start_soon(self._run, job, name=f"send {operation_id}")
         try:
