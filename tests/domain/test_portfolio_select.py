@@ -36,7 +36,7 @@ def test_what_nobody_holds_is_an_error_with_the_nearest_symbols_held() -> None:
     with pytest.raises(UnknownInstrument) as caught:
         holdings.find("AAPL281215C00190000")
     assert caught.value.nearest[0] == "AAPL281215C00195000"
-    with pytest.raises(UnknownInstrument, match="Nothing similar"):
+    with pytest.raises(UnknownInstrument, match="Company names"):
         holdings.find(identifier(77).replace("a1a2", "ffff"))
 
 

@@ -78,7 +78,9 @@ async def test_repeated_rows_and_reused_keys_are_caught_in_the_preview(era: str,
 
 @pytest.mark.requirement("I-03", "G-09")
 @pytest.mark.parametrize("tool", ["preview_instructions", "submit_instructions"])
-@pytest.mark.parametrize("quantity", ["0", "-1", "1.5", "1e3", " 1", "1 ", "1\n", "٣", str(10**18), "", "01", 5, None])
+@pytest.mark.parametrize(
+    "quantity", ["0", "-1", "1.5", "1e3", " 1", "1 ", "1\n", "٣", str(10**18), "", "01", -5, 0, 1.5, True, None]
+)
 async def test_anything_but_whole_contracts_as_text_is_an_error(
     era: str, tmp_path: Path, tool: str, quantity: object
 ) -> None:
@@ -99,7 +101,7 @@ async def test_anything_but_whole_contracts_as_text_is_an_error(
         ([row(AAPL, "ASSIGN")], "EXERCISE, DO_NOT_EXERCISE, CONTRARY_EXERCISE"),
         ([row(AAPL, instruction_id="with space")], "instruction_id"),
         ([{**row(AAPL), "force": True}], "force is not an argument"),
-        ([{**row(AAPL), "quantity": 1}], "quantity"),
+        ([{**row(AAPL), "quantity": 1.5}], "quantity"),
         ("AAPL", "list"),
     ],
 )

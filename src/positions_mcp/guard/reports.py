@@ -26,17 +26,18 @@ _NEXT = {
     OperationState.SENDING: "It is being sent: ask again with get_operation.",
     OperationState.SUBMITTED: "Submitted is not closed: follow it with get_operation.",
     OperationState.CLOSED: "Nothing is left of its targets.",
-    OperationState.PARTIAL: "Part of it is left: see each row.",
+    OperationState.PARTIAL: "Part of it is left: see each row. What is left can be previewed again.",
     OperationState.DECLINED: "Nothing was sent: a person declined.",
-    OperationState.EXPIRED: "Nothing was sent: the plan expired undecided.",
-    OperationState.LAPSED: "Nothing was sent: the approval ended first.",
+    OperationState.EXPIRED: "Nothing was sent: the plan expired undecided. Preview again.",
+    OperationState.LAPSED: "Nothing was sent: the approval ended first. Preview again.",
     OperationState.STALE: "Nothing was sent: the account changed after the plan was made. Plan again.",
     OperationState.REFUSED: "Nothing was sent: policy refused it.",
-    OperationState.REJECTED: "The API rejected it: no order was made.",
+    OperationState.REJECTED: "Nothing was traded: the API rejected it, and each row has the reason.",
     OperationState.UNKNOWN: "Do not send it again: whether it took effect is not known. get_operation reconciles it; "
     "only a person can conclude that it did not (positions-mcp operations settle).",
     OperationState.RECONCILED: "An unknown outcome was settled: see each row.",
 }
+_NEXT_WHILE_OPEN = "Part of it is left, and orders are still open: follow it with get_operation."
 _NEXT_OF_REVERSAL = (
     "Do not close it again before a person has looked at the account's orders: more was traded than was held, as when "
     "a position is closed twice."
@@ -99,6 +100,8 @@ def report(operation: Operation, now: datetime, *, not_followed: str = "") -> Op
     reversals = [each.alarm for each, _ in told if each.alarm]
     alarms = (*reversals, *_said_of_strays(operation))
     next_step = words.next_steps.get(state, _NEXT[state])
+    if state is OperationState.PARTIAL and any(order.is_open for row in operation.rows for order in row.orders):
+        next_step = _NEXT_WHILE_OPEN
     return OperationReport(
         operation_id=operation.operation_id,
         mode=plan.mode,

@@ -16,12 +16,25 @@ _MOST_MISTAKES = 5
 _LONGEST_VALUE = 40
 
 _FORMS = {
-    DAY: "a day as YYYY-MM-DD",
+    DAY: "a day as YYYY-MM-DD, or today",
     CONTRACTS: 'a whole number of contracts as text, such as "1"',
     PRICE: 'a price as text, such as "200.50"',
     KEY: "text of 1 to 128 printable ASCII characters without spaces",
 }
 _ITEMS = {"string": "texts", "integer": "whole numbers", "boolean": "booleans"}
+
+_OF_A_QUANTITY = "Whole positions only: a close takes neither a quantity nor a percentage."
+_OF_A_PRICE = "Market orders only: no price, order type or time in force."
+_OF_A_DECISION = "Nothing you pass decides: a person is asked."
+_NOT_HERE_OF_A_CLOSE = {
+    **dict.fromkeys(("quantity", "quantities", "qty", "shares", "contracts", "amount", "notional"), _OF_A_QUANTITY),
+    **dict.fromkeys(("percent", "percentage", "pct", "fraction"), _OF_A_QUANTITY),
+    **dict.fromkeys(
+        ("price", "limit", "limit_price", "stop", "stop_price", "trail", "type", "order_type"), _OF_A_PRICE
+    ),
+    **dict.fromkeys(("time_in_force", "tif"), _OF_A_PRICE),
+}
+_DECIDING = ("confirm", "confirmed", "confirmation", "approve", "approved", "approval", "force", "yes")
 
 Place = tuple[int | str, ...]
 
@@ -61,6 +74,11 @@ def _null(place: Place, schema: Mapping[str, Any]) -> str:
 
 
 def _unknown(place: Place, known: Sequence[str]) -> str:
+    name = str(place[-1]).lower()
+    if name in _DECIDING:
+        return f"{_name(place)} is not an argument of this tool. {_OF_A_DECISION}"
+    if "cancel_orders" in known and name in _NOT_HERE_OF_A_CLOSE:
+        return f"{_name(place)} is not an argument of this tool. {_NOT_HERE_OF_A_CLOSE[name]}"
     near = similar(str(place[-1]), known)
     hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known) or 'none'}."
     return f"{_name(place)} is not an argument of this tool. {hint}"

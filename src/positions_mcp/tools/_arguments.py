@@ -1,7 +1,8 @@
 """The arguments of tools: closed and strict, but for the ways in which hosts are known to write the same value.
 
 A list may come as JSON text, and an integer as digits or as `5.0`. A tool that only reads takes null for
-an argument that may be left out. Everything else has to be what the published schema says: above all no text and no
+an argument that may be left out, and a choice in other letters or by the name of its column. A number of contracts may
+be a number. Everything else has to be what the published schema says: above all no text and no
 number stands for a boolean, and nothing widens what a destructive tool was asked for.
 """
 
@@ -13,11 +14,18 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DAY = r"^\d{4}-\d{2}-\d{2}$"
+DAY = r"^(\d{4}-\d{2}-\d{2}|today)$"
 CONTRACTS = "^[1-9][0-9]{0,8}$"
 KEY = "^[!-~]{1,128}$"
 PRICE = r"^\d{1,9}(\.\d{1,6})?$"
 
+_BY_COLUMN = {
+    "day_pnl": "DAILY_UNREALIZED_PNL",
+    "day_realized_pnl": "DAILY_REALIZED_PNL",
+    "type": "INSTRUMENT_TYPE",
+    "value": "MARKET_VALUE",
+}
+"""Sort keys that answers call otherwise in their columns."""
 _LONGEST_INTEGER = 19
 _LARGEST_EXACT_FLOAT = 2**53
 
@@ -59,6 +67,10 @@ def _object(given: Mapping[str, Any], schema: Mapping[str, Any], *, drop_nulls: 
 
 def _value(given: Any, schema: Mapping[str, Any], *, drop_nulls: bool) -> Any:
     match schema.get("type"), given:
+        case "string", str() if drop_nulls and "enum" in schema:
+            return _choice(given, schema["enum"])
+        case "string", int() | float() if schema.get("pattern") == CONTRACTS and not isinstance(given, bool):
+            return _contracts(given)
         case "integer", str() | float():
             return _integer(given)
         case "array", list():
@@ -71,6 +83,15 @@ def _value(given: Any, schema: Mapping[str, Any], *, drop_nulls: bool) -> Any:
 def _property(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = schema["properties"].get(name, {})
     return found
+
+
+def _choice(given: str, known: list[str]) -> str:
+    wanted = _BY_COLUMN.get(given.lower(), given)
+    return next((each for each in known if each.lower() == wanted.lower()), given)
+
+
+def _contracts(given: float) -> str | float:
+    return str(int(given)) if float(given).is_integer() and abs(given) <= _LARGEST_EXACT_FLOAT else given
 
 
 def _integer(given: str | float) -> int | str | float:

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId, instruction_id
+from positions_mcp.domain.text import label
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.tools._arguments import CONTRACTS, KEY, ToolArguments
@@ -53,7 +55,12 @@ def submit_request(account_id: int | None, instructions: Sequence[Row] | None) -
 
 
 def cancel_request(account_id: int | None, wanted: str | None) -> CancelRequest:
-    """To cancel the instruction of that id. Raises UnsafeIdentifier."""
+    """To cancel the instruction of that id. Raises InvalidInput."""
+    if wanted is not None and wanted.strip().startswith("op-"):
+        raise InvalidInput(
+            f"{label(wanted)} is an operation, not an instruction.",
+            hint="list_instructions shows the ids of instructions.",
+        )
     checked = None if wanted is None else instruction_id(wanted.strip())
     return CancelRequest(account_id=_account(account_id), instruction_id=checked)
 

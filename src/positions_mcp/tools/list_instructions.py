@@ -11,12 +11,12 @@ from pydantic import Field
 
 from positions_mcp.domain.account.listings import Listing, Page, page_of
 from positions_mcp.domain.enums import InstructionStatus
-from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
-from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.instruments import as_root, parse_option_symbol
 from positions_mcp.domain.operation.records import UnreadableRow
-from positions_mcp.domain.portfolio.resolve import Holdings
+from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
+from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
 from positions_mcp.tools._arguments import AccountArgument, CursorArgument, ToolArguments
 from positions_mcp.tools._call import Call
@@ -61,7 +61,7 @@ class Arguments(ToolArguments):
     """Which instructions, and how many a page."""
 
     account_id: AccountArgument = None
-    instrument: Annotated[str | None, Field(min_length=1, description="OSI option symbol or UUID")] = None
+    instrument: Annotated[str | None, Field(min_length=1, description="OSI option symbol, UUID, or underlying")] = None
     status: Annotated[list[_Status] | None, Field(min_length=1, description="Any of these")] = None
     limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 25")] = None
     cursor: CursorArgument = None
@@ -84,16 +84,16 @@ async def list_instructions(call: Call, given: Arguments) -> Answer:
 async def _read(call: Call, given: dict[str, Any], limit: int) -> Listing[_Asked, Instruction]:
     context = call.context
     account, wanted = context.account(given.get("account_id")), given.get("instrument")
-    if wanted is not None and not is_uuid(wanted.strip()) and not parse_option_symbol(wanted):
-        raise InvalidInput(
-            f"{label(wanted)} is not an option.", hint="Give an OSI symbol such as AAPL281215C00195000, or a UUID."
-        )
     as_of = context.clock.now()
     answer = await context.instructions.get_position_instructions(account)
     rows = answer.data if wanted is None else [row for row in answer.data if _is_on(row, wanted)]
     if wanted is not None and not rows:
         # No instruction on what is held is an answer; on what nobody holds it is more likely a misspelt symbol.
-        Holdings((await context.positions.read_book(account)).positions).find(wanted)
+        held = (await context.positions.read_book(account)).positions
+        if _is_underlying(wanted):
+            find_underlying(wanted, held, Underlyings(held))
+        else:
+            Holdings(held).find(wanted)
     if "status" in given:
         rows = [row for row in rows if _status(row) in given["status"]]
     rows.sort(key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
@@ -104,9 +104,17 @@ async def _read(call: Call, given: dict[str, Any], limit: int) -> Listing[_Asked
 
 def _is_on(row: Instruction, wanted: str) -> bool:
     contract = parse_option_symbol(wanted)
+    if _is_underlying(wanted):
+        on = parse_option_symbol(row.symbol)
+        # The root of an adjusted contract ends in a digit; its underlying's symbol does not.
+        return on is not None and as_root(wanted) in (as_root(on.root), as_root(on.root.rstrip("0123456789")))
     if contract is not None:
         return parse_option_symbol(row.symbol) == contract
     return (row.instrument_id or "").lower() == wanted.strip().lower()
+
+
+def _is_underlying(wanted: str) -> bool:
+    return not is_uuid(wanted.strip()) and parse_option_symbol(wanted) is None
 
 
 def _status(row: Instruction) -> str:

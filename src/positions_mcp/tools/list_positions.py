@@ -11,6 +11,7 @@ from pydantic import Field
 
 from positions_mcp.domain.account.listings import Listing, Page, page_of
 from positions_mcp.domain.account.positions import Holding, Reading, Side, Whole
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, InstrumentId
@@ -144,13 +145,14 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
 async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> Listing[_Asked, Holding]:
     context, progress = call.context, call.page_progress()
     account = context.account(given.get("account_id"))
+    today = new_york_day(context.clock.now())
     wanted = Filter(
         instruments=tuple(given.get("instruments", ())),
         underlying=given.get("underlying"),
         instrument_type=SecurityType(given["instrument_type"]) if "instrument_type" in given else None,
         side=Side(given["side"]) if "side" in given else None,
         locked=given.get("locked"),
-        expires_by=_day(given["expires_by"]) if "expires_by" in given else None,
+        expires_by=_day(given["expires_by"], today) if "expires_by" in given else None,
     )
     key = PositionSortKey(given["sort_by"]) if "sort_by" in given else None
     reading: Reading
@@ -176,9 +178,9 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
     return context.position_listings.keep(asked, rows, owner=call.caller.identity, limit=limit)
 
 
-def _day(text: str) -> date:
+def _day(text: str, today: date) -> date:
     try:
-        return date.fromisoformat(text)
+        return today if text == "today" else date.fromisoformat(text)
     except ValueError:
         raise InvalidInput(f"expires_by {text} is not a day.", hint="Give it as YYYY-MM-DD.") from None
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.facts import ExpirationFacts, next_expiration
@@ -71,7 +71,7 @@ async def project_expiration(call: Call, given: Arguments) -> Answer:
     """Project an expiration evening. Raises the errors of the reader, and InvalidInput."""
     context = call.context
     account = context.account(given.account_id)
-    asked = _day(given.day)
+    asked = _day(given.day, new_york_day(context.clock.now()))
     reader = _reader(context)
     facts = await reader.read(account)
     day = asked or next_expiration(facts.book, facts.now, facts.calendar)
@@ -107,9 +107,9 @@ def _reader(context: ToolContext) -> ExpirationReader:
     )
 
 
-def _day(text: str | None) -> date | None:
+def _day(text: str | None, today: date) -> date | None:
     try:
-        return date.fromisoformat(text) if text else None
+        return today if text == "today" else date.fromisoformat(text) if text else None
     except ValueError:
         raise InvalidInput(f"day: {label(text or '')} is no day.", hint="Give YYYY-MM-DD.") from None
 

@@ -21,6 +21,9 @@ _MOST_COMPARED = 5_000
 """Comparing strings is slow: of a larger book only the names with the same first letter are compared."""
 
 
+COMPANY_NAMES = "Company names are not known here: give the ticker."
+
+
 def spellings(positions: Iterable[Holding]) -> list[str]:
     """Symbols as they are looked up: in upper case, and an option's however it is spaced."""
     symbols = [position.symbol for position in positions]
@@ -102,17 +105,15 @@ class Holdings(Generic[HoldingT]):
                 nearest=nearest,
                 hint=f"List them with underlying={label(root)}.",
             )
-        hint = f"Nearest held: {', '.join(label(name) for name in nearest)}." if nearest else "Nothing similar is held."
+        hint = f"Nearest held: {', '.join(label(name) for name in nearest)}." if nearest else COMPANY_NAMES
         return UnknownInstrument(f"Nothing held is called {label(wanted)}.", nearest=nearest, hint=hint)
 
     def _nearest(self, wanted: str) -> list[str]:
-        names: list[str] = []
         if contract := parse_option_symbol(wanted):
             same_root = [held for held in self._contracts if held.root == contract.root]
             same_root.sort(key=lambda held: _distance(held, contract))
-            names = [held.compact for held in same_root[:_NEAREST]]
-        everything = [*self._symbols, *(held.compact for held in self._contracts)]
-        return [*names, *(name for name in similar(wanted.upper(), everything) if name not in names)][:_NEAREST]
+            return [held.compact for held in same_root[:_NEAREST]]
+        return similar(wanted.upper(), self._symbols)
 
 
 def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underlyings) -> str:
@@ -140,7 +141,7 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
     raise UnknownInstrument(
         f"Nothing held is on the underlying {label(text.strip())}.",
         nearest=nearest,
-        hint=f"Nearest underlyings held: {shown}." if shown else "Nothing similar is held.",
+        hint=f"Nearest underlyings held: {shown}." if shown else COMPANY_NAMES,
     )
 
 
