@@ -12,7 +12,6 @@ parity holds exactly, at an interest rate of nought.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -40,14 +39,6 @@ _AT_THE_MONEY = Decimal("0.4")
 _REACH = Decimal(3)
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The price of one instrument at one instant; None where no price is known."""
-
-    price: Decimal | None
-    closing_price: Decimal | None
-
-
 class Market:
     """The paper market of one book. `anchor` is the instant at which every instrument costs its scenario's price."""
 
@@ -56,10 +47,6 @@ class Market:
         self._sessions: dict[date, Session | None] = {}
         self._anchor = int(anchor.timestamp())
         self._seed = seed
-
-    def quote(self, instrument: Instrument, underlying: Instrument, moment: datetime, close: datetime) -> Quote:
-        """The price at a trading `moment` and at an earlier session's `close` (see `trading_moment`)."""
-        return Quote(self.price(instrument, underlying, moment), self.price(instrument, underlying, close))
 
     def price(self, instrument: Instrument, underlying: Instrument, moment: datetime) -> Decimal | None:
         """The price of a share or of one share's worth of a contract, to the cent."""
@@ -112,6 +99,11 @@ class Market:
     def previous_close(self, instant: datetime) -> Session:
         """The session whose closing price profit of the day is measured from."""
         return self._calendar.previous_session(self.trading_day(instant).day)
+
+    def last_close(self, instant: datetime) -> Session:
+        """The session whose closing price is the latest known: today's from its close on."""
+        session = self.trading_day(instant)
+        return session if session.closes <= instant else self._calendar.previous_session(session.day)
 
     def session_at(self, instant: datetime) -> Session | None:
         """The regular session that is on at `instant`."""

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from positions_mcp.packaged import config_dir, read_text
 from positions_mcp.paper.errors import ScenarioError
 from positions_mcp.paper.expiries import parse_series
-from positions_mcp.paper.symbols import is_ticker, parse_contract
+from positions_mcp.paper.symbols import ROOT, is_ticker, parse_contract
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -34,6 +34,12 @@ def _duration(text: str) -> str:
 def _ticker(text: str) -> str:
     if not is_ticker(text):
         raise ValueError(f"{text!r} is no ticker; write capital letters, such as AAPL or BRK.B")
+    return text
+
+
+def _root(text: str) -> str:
+    if not re.fullmatch(ROOT, text, re.ASCII):
+        raise ValueError(f"{text!r} is no option root; write SPXW, BRK.B, AAPL1 or, for a FLEX one, 1SPX")
     return text
 
 
@@ -116,7 +122,7 @@ class UnderlyingSection(Section):
 class RootSection(Section):
     """`[[option_roots]]`: options of a root that are not American ones over the underlying of the same name."""
 
-    root: Ticker
+    root: Annotated[str, AfterValidator(_root)]
     over: Ticker
     style: Literal["american", "european"] = "european"
     settles: Literal["close", "open"] = "close"
@@ -242,6 +248,16 @@ class Scenario(Section):
     instructions: tuple[InstructionSection, ...] = ()
     behaviour: tuple[BehaviourSection, ...] = ()
     generate: GenerateSection | None = None
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Scenario:
+        for what, names in (
+            ("underlyings", [section.symbol for section in self.underlyings]),
+            ("option_roots", [section.root for section in self.option_roots]),
+        ):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what}: {twice[0]!r} is there twice")
+        return self
 
 
 def scenario_names() -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Literal
 
 from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.paper.errors import ScenarioError
@@ -29,6 +30,7 @@ from positions_mcp.ports import Ids, MarketCalendar
 
 _OPTION_VENUE = "XCBO"
 _GENERATED_EXPIRIES = ("friday", "friday+1", "month+1", "month+2", "month+6")
+_REJECTS: dict[str, Literal["", "at_once", "later"]] = {"fill": "", "reject": "at_once", "reject_later": "later"}
 _ACCEPTED_SO_FAR = frozenset({InstructionStatus.ACCEPTED})
 
 
@@ -71,6 +73,12 @@ class Stage:
         ledger.put_facts(replace(ledger.facts, anchor=market.previous_close(self.now).closes, delays=delays))
         for underlying in scenario.underlyings:
             ledger.put_instrument(self._underlying(underlying, scenario))
+        for root in scenario.option_roots:
+            if root.over not in ledger.instruments:
+                raise ScenarioError(
+                    f"{self.name}: option_roots: {root.root!r} is over {root.over!r}, "
+                    "which has no [[underlyings]] entry"
+                )
         for account in accounts:
             ledger.put_account(Account(account, scenario.cash))
             self._stage_account(ledger, market, scenario, account)
@@ -141,8 +149,9 @@ class Stage:
         underlying = self._underlying_symbol(ledger, contract) if contract else root
         if underlying not in ledger.instruments:
             defined = ", ".join(sorted(ledger.instruments)) or "none"
+            other = ", or an [[option_roots]] entry that says what it is over" if contract else ""
             raise ScenarioError(
-                f"{self.name}: {text!r} needs an [[underlyings]] entry for {root!r}; defined: {defined}"
+                f"{self.name}: {text!r} needs an [[underlyings]] entry for {root!r}{other}; defined: {defined}"
             )
         if symbol not in ledger.instruments:
             self.list_contract(ledger, contract) if contract else None
@@ -250,30 +259,17 @@ class Stage:
 
     def _behave(self, ledger: Ledger, section: BehaviourSection) -> None:
         instrument = self._instrument(ledger, section.symbol)
-        ledger.put_instrument(
-            Instrument(
-                instrument.symbol,
-                instrument.instrument_id,
-                instrument.contract,
-                instrument.price,
-                instrument.volatility,
-                instrument.venue,
-                Behaviour(
-                    fills=section.fills,
-                    rejects="at_once"
-                    if section.orders == "reject"
-                    else "later"
-                    if section.orders == "reject_later"
-                    else "",
-                    reason=section.reason,
-                    accepts=None if section.accepts is None else Decimal(section.accepts),
-                    clearing_rejects=section.clearing == "reject",
-                    cancel_fails=section.cancel == "fail",
-                    unresolvable=section.unresolvable,
-                    refuses=section.refuses or "",
-                ),
-            )
+        behaviour = Behaviour(
+            fills=section.fills,
+            rejects=_REJECTS[section.orders],
+            reason=section.reason,
+            accepts=None if section.accepts is None else Decimal(section.accepts),
+            clearing_rejects=section.clearing == "reject",
+            cancel_fails=section.cancel == "fail",
+            unresolvable=section.unresolvable,
+            refuses=section.refuses or "",
         )
+        ledger.put_instrument(replace(instrument, behaviour=behaviour))
 
 
 def _underlying_of(root: str, ledger: Ledger) -> str | None:

@@ -17,7 +17,10 @@ _AVERAGE = Decimal("0.000001")
 
 @dataclass(frozen=True, slots=True)
 class ValuedPosition:
-    """A position with its value. None where no price is known; `market_value`, which the API requires, is then 0."""
+    """A position with its value. None where no price is known; `market_value`, which the API requires, is then 0.
+
+    `closing_price` is that of the last session that has closed; `daily` is profit since the close before the day's.
+    """
 
     holding: Holding
     instrument: Instrument
@@ -42,7 +45,8 @@ class Valuation:
         self._market = moment.market
         self._priced_at = moment.market.trading_moment(moment.now)
         self._today = moment.trading_day
-        self._close = moment.market.previous_close(moment.now)
+        self._before = moment.market.previous_close(moment.now)
+        self._close = moment.market.last_close(moment.now)
         self._known: dict[tuple[int, str], ValuedPosition] = {}
 
     def of(self, holdings: Iterable[Holding]) -> list[ValuedPosition]:
@@ -52,21 +56,22 @@ class Valuation:
     def _value(self, holding: Holding) -> ValuedPosition:
         instrument = self._ledger.instruments[holding.symbol]
         underlying = self._ledger.underlying(instrument)
-        quote = self._market.quote(instrument, underlying, self._priced_at, self._close.closes)
+        price = self._market.price(instrument, underlying, self._priced_at)
+        before = self._market.price(instrument, underlying, self._before.closes)
         units = holding.quantity * instrument.multiplier
-        value = (units * (quote.price or ZERO)).quantize(CENT)
-        unrealized = None if quote.price is None else (units * quote.price - holding.cost).quantize(CENT)
+        value = (units * (price or ZERO)).quantize(CENT)
+        unrealized = None if price is None else (units * price - holding.cost).quantize(CENT)
         daily = daily_pct = None
-        if quote.price is not None and quote.closing_price is not None:
-            daily = (units * (quote.price - quote.closing_price)).quantize(CENT)
-            daily_pct = _share(daily, units * quote.closing_price)
+        if price is not None and before is not None:
+            daily = (units * (price - before)).quantize(CENT)
+            daily_pct = _share(daily, units * before)
         valued = ValuedPosition(
             holding=holding,
             instrument=instrument,
             available=self._ledger.free_of(holding),
             average_price=_trimmed(holding.cost / units),
-            price=quote.price,
-            closing_price=quote.closing_price,
+            price=price,
+            closing_price=before if self._close == self._before else price,
             closing_date=self._close.day,
             market_value=value,
             unrealized=unrealized,
