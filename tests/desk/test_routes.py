@@ -145,6 +145,15 @@ async def test_a_plan_is_decided_once(desk: Desk, first: str) -> None:
 
 @pytest.mark.requirement("D-01")
 @on_a_desk
+async def test_what_is_no_json_is_refused_at_the_door_too(desk: Desk) -> None:
+    async with page_over(desk) as page:
+        for body in (b"{", b"[]", b'{"passphrase": 7}'):
+            headers = {"origin": ORIGIN, "content-type": "application/json"}
+            answer = await page.http.post("/api/session", content=body, headers=headers)
+            assert answer.status_code == 400
+
+
+@on_a_desk
 async def test_a_session_alone_approves_nothing(desk: Desk) -> None:
     operation = await desk.asked("AAPL")
     async with page_over(desk) as page:

@@ -78,6 +78,7 @@ async def test_a_rejection_on_the_page_ends_the_call(era: str, tmp_path: Path) -
         await with_an_approver(floor)
         answer = data_of(await floor.call("close_positions", KO, era=era, person=Visitor(floor, decides="reject")))
         assert (answer["state"], answer["sent"], floor.effects) == ("DECLINED", "no", {})
+        assert 'who wrote "too large"' in answer["decision"]
 
 
 async def test_without_an_approver_there_is_nobody_on_the_page_and_a_form_is_shown(era: str, tmp_path: Path) -> None:

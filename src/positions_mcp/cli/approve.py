@@ -108,7 +108,7 @@ def _under_way(operation: Operation, state: OperationState) -> str:
     if state is OperationState.SENDING:
         return "SENDING: a request has left, its answer is not here yet."
     until = f"{operation.decision.expires_at:%H:%M:%S} UTC" if operation.decision else "its end"
-    return f"APPROVED - NOT SENT: waiting for the call that asked for it; it lapses at {until}."
+    return f"APPROVED - NOT SENT: a server of this store sends it; if none does, it lapses at {until}."
 
 
 def _left_alone(terminal: Terminal, record: Record, operation: Operation) -> int:

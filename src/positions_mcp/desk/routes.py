@@ -50,12 +50,15 @@ class Routes:
 
     async def sign_in(self, request: Request) -> Response:
         """`{passphrase}` → `{token, seconds}` and a cookie."""
-        body = await _body(request)
+        try:
+            passphrase = _text(await _body(request), "passphrase")
+        except PositionsError as error:
+            return _failed(error)
         if self._signing_in.statistics().tasks_waiting >= _MOST_SIGNING_IN:
             return _error(429, "Too many are signing in at once. Try again in some seconds.")
         try:
             async with self._signing_in:
-                await self.desk.supervisor.check_passphrase(_text(body, "passphrase"))
+                await self.desk.supervisor.check_passphrase(passphrase)
         except PositionsError as error:
             return _failed(error)
         session = self.sessions.open()
@@ -81,7 +84,10 @@ class Routes:
     async def door(self, request: Request) -> Response:
         """What a page may know before anybody is signed in: the mode, and whether there is an approver at all."""
         del request
-        approver = await self.desk.supervisor.has_approver()
+        try:
+            approver = await self.desk.supervisor.has_approver()
+        except PositionsError as error:
+            return _failed(error)
         return JSONResponse({"mode": self.desk.mode.shown, "approver": approver})
 
     # --- reading

@@ -12,6 +12,7 @@ from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import Frozen, Kind, Mode
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
+from positions_mcp.domain.text import quoted
 from positions_mcp.guard.closing.answer import DEVIATED_BY
 from positions_mcp.guard.exercising.follow import batch_of
 from positions_mcp.guard.kind import RowWords
@@ -173,7 +174,8 @@ def _decision(operation: Operation) -> str:
     if decision is None:
         return ""
     verb = "approved" if decision.approved else "declined"
-    return f"{verb} at {decision.decided_at:%H:%M:%S} UTC, {decision.channel}, {decision.by}"
+    note = f", who wrote {quoted(decision.note, 300)}" if decision.note else ""
+    return f"{verb} at {decision.decided_at:%H:%M:%S} UTC, {decision.channel}, {decision.by}{note}"
 
 
 def _anything_sent(operation: Operation) -> bool | None:

@@ -191,7 +191,7 @@ function decision(plan) {
       approve.disabled = reject.disabled = false;
       passphrase.select();
     }
-    passphrase.value = what === "approve" && over.textContent === "Approved." ? "" : passphrase.value;
+    if (["Approved.", "Rejected."].includes(over.textContent)) passphrase.value = "";
     show();
   }
   return form;
