@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from guard.desk import CALLER, PASSPHRASE, POLICY, Desk, desk
+from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
@@ -20,6 +21,7 @@ from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.waiting import Wait
 from positions_mcp.store import open_store
+from positions_mcp.store.operations import SqlOperationStore
 
 pytestmark = pytest.mark.requirement("G-19")
 
@@ -153,3 +155,21 @@ async def test_a_decision_that_is_not_signed_by_the_approver_is_not_sent(tmp_pat
             await looked_again(it)
         assert len(it.exchange.requests) == 1
         assert (await it.guard.operation(forged.operation_id)).anything_sent is False
+
+
+async def test_a_server_that_cannot_look_for_a_while_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.approved_at_desk("AAPL")
+        announce, failures = SqlOperationStore.announce, iter([ValueError("a defect"), StoreUnavailable("a lock")])
+
+        def failing(store: SqlOperationStore, *told: Any) -> None:
+            if (failure := next(failures, None)) is not None:
+                raise failure
+            announce(store, *told)
+
+        monkeypatch.setattr(SqlOperationStore, "announce", failing)
+        async with serving(it):
+            report = await ended(it, operation)
+        assert report.state is OperationState.SUBMITTED

@@ -137,7 +137,8 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
             async with anyio.create_task_group() as tasks:
                 if host is not None:
                     host.attach(deps, tasks)
-                tasks.start_soon(guard.send_what_is_approved)
+                if settings.trading_enabled:  # a server that only reads opens no store for it
+                    tasks.start_soon(guard.send_what_is_approved)
                 try:
                     yield guard
                 except Exception as error:  # raised outside: a task group would wrap it

@@ -68,6 +68,9 @@ class Dispatcher:
                 except StoreUnavailable as error:
                     _log.debug("nothing is looked for: %s", error.message)
                     await self._deps.sleep(_STORE_PAUSE_S)
+                except Exception:  # a server that cannot look still answers
+                    _log.exception("looking for what is approved failed")
+                    await self._deps.sleep(_STORE_PAUSE_S)
                 await self._deps.sleep(POLL_S)
 
     async def _say_alive(self) -> None:
