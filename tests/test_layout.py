@@ -59,6 +59,7 @@ OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "sqlite3": {"paper", "store"},
     "starlette": {"paper", "desk", "cli.desk_server"},
     "uvicorn": {"paper", "cli"},
+    "ruamel": {"cli.install"},
 }
 DOMAIN_MAY_USE = {*sys.stdlib_module_names, "pydantic", "positions_mcp"}
 LONGEST_FILE = 350

@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("positions_mcp.cli.resume", "end a halt, at a terminal"),
     "doctor": ("positions_mcp.cli.doctor", "check the installation, configuration, store, approver and clock"),
     "desk": ("positions_mcp.cli.desk", "serve the supervisor's page on this machine"),
+    "install": ("positions_mcp.cli.install", "put the server into the configuration of a host, such as claude-code"),
+    "uninstall": ("positions_mcp.cli.uninstall", "take it out again"),
     "paper": ("positions_mcp.cli.paper", "run, reset and steer the paper exchange"),
 }
 """Command → its module and one line of help."""

@@ -1,0 +1,200 @@
+"""The hosts that can be set up: where each keeps its configuration, and how an entry looks there.
+
+Paths are of a given machine, never of this one: its platform, home and environment are said.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from positions_mcp.cli.install import jsonc, toml_text, yaml_text
+from positions_mcp.cli.install.command import Launch
+
+NAME = "positions"
+_SECONDS_FOR_A_PERSON = 600
+"""How long a call may take where the host has a limit of its own: a person is asked meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Whose configuration is looked for."""
+
+    platform: str
+    """As `sys.platform`: linux, darwin or win32."""
+    home: Path
+    environment: Mapping[str, str]
+
+    @classmethod
+    def this(cls, environment: Mapping[str, str]) -> Machine:
+        """The machine that this runs on, for the person who runs it."""
+        return cls(sys.platform, Path.home(), environment)
+
+    def variable(self, name: str, otherwise: Path) -> Path:
+        """The folder that a variable names, or another one where it is not set."""
+        value = self.environment.get(name, "").strip()
+        return Path(value) if value else otherwise
+
+    @property
+    def config(self) -> Path:
+        """Where programs without a convention of the platform's keep their configuration."""
+        return self.variable("XDG_CONFIG_HOME", self.home / ".config")
+
+    @property
+    def applications(self) -> Path:
+        """Where desktop applications keep theirs."""
+        if self.platform == "win32":
+            return self.variable("APPDATA", self.home / "AppData" / "Roaming")
+        return self.home / "Library" / "Application Support" if self.platform == "darwin" else self.config
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host application."""
+
+    name: str
+    """As it is typed."""
+    title: str
+    files: Callable[[Machine], Sequence[Path]]
+    """Where its configuration may be; the first is made where there is none."""
+    container: str
+    """Under which name it lists its servers."""
+    entry: Callable[[Launch], dict[str, Any]]
+    after: str
+    """What the person does so that the host reads it."""
+    format: ModuleType = jsonc
+
+    def file(self, machine: Machine) -> Path:
+        """Its configuration on a machine: one that is there, or where it would be."""
+        places = self.files(machine)
+        return next((place for place in places if place.exists()), places[0])
+
+    def is_found(self, machine: Machine) -> bool:
+        """Whether there are signs of it: its configuration, or the folder that is its own."""
+        places = self.files(machine)
+        if self.name == "claude-code" and (machine.home / ".claude").is_dir():
+            return True
+        return any(place.exists() or (place.parent != machine.home and place.parent.is_dir()) for place in places)
+
+
+def _plain(launch: Launch) -> dict[str, Any]:
+    return {"command": launch.command, "args": list(launch.arguments), **_with("env", launch)}
+
+
+def _stdio(launch: Launch) -> dict[str, Any]:
+    return {"type": "stdio", **_plain(launch)}
+
+
+def _codex(launch: Launch) -> dict[str, Any]:
+    return {**_plain(launch), "tool_timeout_sec": _SECONDS_FOR_A_PERSON}
+
+
+def _opencode(launch: Launch) -> dict[str, Any]:
+    command = [launch.command, *launch.arguments]
+    return {"type": "local", "command": command, "enabled": True, **_with("environment", launch)}
+
+
+def _goose(launch: Launch) -> dict[str, Any]:
+    return {
+        "enabled": True,
+        "type": "stdio",
+        "name": NAME,
+        "description": "Clear Street positions",
+        "cmd": launch.command,
+        "args": list(launch.arguments),
+        "envs": dict(launch.environment),
+        "timeout": _SECONDS_FOR_A_PERSON,
+    }
+
+
+def _with(key: str, launch: Launch) -> dict[str, Any]:
+    return {key: dict(launch.environment)} if launch.environment else {}
+
+
+def _opencode_files(machine: Machine) -> Sequence[Path]:
+    folder = machine.config / "opencode"
+    return folder / "opencode.json", folder / "opencode.jsonc"
+
+
+def _goose_files(machine: Machine) -> Sequence[Path]:
+    if machine.platform == "win32":
+        return (machine.applications / "Block" / "goose" / "config" / "config.yaml",)
+    return (machine.config / "goose" / "config.yaml",)
+
+
+def _zed_files(machine: Machine) -> Sequence[Path]:
+    folder = machine.applications / "Zed" if machine.platform == "win32" else machine.config / "zed"
+    return (folder / "settings.json",)
+
+
+HOSTS: Sequence[Host] = (
+    Host(
+        "claude-desktop",
+        "Claude Desktop",
+        lambda machine: [machine.applications / "Claude" / "claude_desktop_config.json"],
+        "mcpServers",
+        _plain,
+        "Quit Claude Desktop and open it again",
+    ),
+    Host(
+        "claude-code",
+        "Claude Code",
+        lambda machine: [machine.variable("CLAUDE_CONFIG_DIR", machine.home) / ".claude.json"],
+        "mcpServers",
+        _stdio,
+        "Start claude anew",
+    ),
+    Host(
+        "vscode",
+        "VS Code",
+        lambda machine: [machine.applications / "Code" / "User" / "mcp.json"],
+        "servers",
+        _stdio,
+        "Open the chat in agent mode and start the server when asked",
+    ),
+    Host(
+        "cursor",
+        "Cursor",
+        lambda machine: [machine.home / ".cursor" / "mcp.json"],
+        "mcpServers",
+        _plain,
+        "Switch the server on in Settings → MCP",
+    ),
+    Host(
+        "codex",
+        "Codex",
+        lambda machine: [machine.variable("CODEX_HOME", machine.home / ".codex") / "config.toml"],
+        "mcp_servers",
+        _codex,
+        "Start codex anew",
+        toml_text,
+    ),
+    Host(
+        "gemini-cli",
+        "Gemini CLI",
+        lambda machine: [machine.home / ".gemini" / "settings.json"],
+        "mcpServers",
+        _plain,
+        "Start gemini anew",
+    ),
+    Host("opencode", "opencode", _opencode_files, "mcp", _opencode, "Start opencode anew"),
+    Host("goose", "goose", _goose_files, "extensions", _goose, "Start a new session", yaml_text),
+    Host(
+        "windsurf",
+        "Windsurf",
+        lambda machine: [machine.home / ".codeium" / "windsurf" / "mcp_config.json"],
+        "mcpServers",
+        _plain,
+        "Refresh the servers in Cascade",
+    ),
+    Host("zed", "Zed", _zed_files, "context_servers", _plain, "Open the agent panel"),
+)
+
+
+def host_named(name: str) -> Host | None:
+    """The host of a name."""
+    return next((host for host in HOSTS if host.name == name), None)
