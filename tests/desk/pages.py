@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -71,8 +71,8 @@ def on_a_desk(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
 
 
 @asynccontextmanager
-async def page_over(guarded: GuardedDesk) -> AsyncIterator[Page]:
-    """A tab that is not signed in."""
-    transport = httpx.ASGITransport(desk_app(Desk(guarded.parts), origins=[ORIGIN]))
+async def page_over(guarded: GuardedDesk, **parts: Any) -> AsyncIterator[Page]:
+    """A tab that is not signed in, on a desk whose `parts` may be others than the guard's."""
+    transport = httpx.ASGITransport(desk_app(Desk(replace(guarded.parts, **parts)), origins=[ORIGIN]))
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
         yield Page(http)

@@ -57,6 +57,7 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
             Route("/api/events", inside(routes.events), methods=["GET"]),
             Route("/api/operations", inside(routes.history), methods=["GET"]),
             Route(operation, inside(routes.story), methods=["GET"]),
+            Route(f"{operation}/follow", inside(routes.followed), methods=["GET"]),
             Route(f"{operation}/share.svg", inside(routes.picture_of_share), methods=["GET"]),
             Route(f"{operation}/approve", inside(routes.approve), methods=["POST"]),
             Route(f"{operation}/reject", inside(routes.reject), methods=["POST"]),

@@ -108,6 +108,11 @@ class Routes:
         del session
         return JSONResponse(await self.desk.story(request.path_params["operation_id"]))
 
+    async def followed(self, request: Request, session: Session) -> Response:
+        """One operation whole, its account read again first."""
+        del session
+        return JSONResponse(await self.desk.followed(request.path_params["operation_id"]))
+
     async def state(self, request: Request, session: Session) -> Response:
         """Limits, halt, store."""
         del request, session

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from positions_mcp.desk.following import Following, is_moving
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.errors import InvalidInput, UpstreamError
 from positions_mcp.domain.ids import AccountId
@@ -34,6 +35,7 @@ class Desk:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
         self._supervisors = {mode: Supervisor(replace(deps, mode=mode)) for mode in Mode}
+        self._following = Following(deps, self.supervisor)
 
     @property
     def mode(self) -> Mode:
@@ -122,6 +124,8 @@ class Desk:
             "decision": said.decision,
             "next_step": said.next_step,
             "alarms": list(said.alarms),
+            "moving": is_moving(operation),
+            "not_followed": self._following.why_not(operation),
             "rows": [row.model_dump(mode="json") for row in said.rows],
             "doubtful": [
                 target.symbol for target, row in zip(plan.targets, operation.rows, strict=True) if row.is_in_doubt
@@ -137,6 +141,11 @@ class Desk:
                 for entry in entries
             ],
         }
+
+    async def followed(self, operation_id: str) -> dict[str, Any]:
+        """The story after the account was read again, as often as that may be."""
+        await self._following.look(await self.operation(operation_id))
+        return await self.story(operation_id)
 
     async def history(self, *, state: str = "", account: str = "", limit: int = 100) -> dict[str, Any]:
         """Operations, what is in doubt first, then newest first."""

@@ -68,6 +68,11 @@ class Supervisor:
         operation = await self._deps.operation(operation_id)
         return operation, question(operation.plan)
 
+    async def follow(self, operation_id: str) -> tuple[Operation, str]:
+        """An operation with what the account now shows, and why that could not be read (empty where it could)."""
+        await self._reconciler.note_time()
+        return await self._reconciler.follow(await self._deps.operation(operation_id))
+
     def words(self, operation: Operation) -> str:
         """What is to be decided about an operation, as the terminal and the page show it."""
         return question(operation.plan)

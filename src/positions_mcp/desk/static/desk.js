@@ -115,6 +115,34 @@ const fill = (children) => main.replaceChildren(...children.flat(2).filter(Boole
 
 async function drawStory(id, isNew) {
   const plan = await read(`/api/operations/${encodeURIComponent(id)}`);
+  showStory(id, plan, isNew);
+  if (plan.moving) look(id);
+}
+
+// What was sent is followed while this page shows it: the desk reads the account again, once a second at most.
+let looking = null;
+async function look(id) {
+  if (looking === id) return;
+  looking = id;
+  try {
+    while (looking === id) {
+      await new Promise((done) => setTimeout(done, 1000));
+      if (operationId() !== id) break;
+      if (document.hidden) continue;
+      const plan = await read(`/api/operations/${encodeURIComponent(id)}/follow`);
+      if (operationId() !== id) break;
+      showStory(id, plan, false);
+      if (!plan.moving) break;
+    }
+  } catch (error) {
+    if (error.status === 401) signedOut();
+    else say(error.message);
+  } finally {
+    if (looking === id) looking = null;
+  }
+}
+
+function showStory(id, plan, isNew) {
   if (isNew || !main.querySelector("#story")) {
     const pictured = h("div", { id: "picture" });
     main.replaceChildren(h("div", { id: "story" }), pictured, h("div", { id: "forms" }));

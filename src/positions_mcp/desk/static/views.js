@@ -49,6 +49,7 @@ export function story(plan) {
         .filter((line) => !line.startsWith("Warning: "))
         .map((line) => h("li", {}, foreign(line))))),
     outcome(plan),
+    plan.moving ? h("p", { class: "moving" }, plan.not_followed ? foreign(plan.not_followed) : "Followed: the account is read again every second.") : null,
     h("p", {}, foreign(plan.next_step)),
     plan.reason ? h("p", {}, "Reason: ", foreign(plan.reason)) : null,
     plan.decision ? h("p", {}, "Decision: ", foreign(plan.decision)) : null,
