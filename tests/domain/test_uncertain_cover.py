@@ -17,8 +17,17 @@ pytestmark = pytest.mark.requirement("G-12")
 SHARE, SHORT, OTHER, LONG = (InstrumentId(identifier(number)) for number in (1, 2, 3, 4))
 
 
-def held(key: InstrumentId, symbol: str, quantity: int, kind: str = "OPTION", on: str | None = None) -> Position:
+def held(
+    key: InstrumentId,
+    symbol: str,
+    quantity: int,
+    kind: str = "OPTION",
+    *,
+    on: str | None = None,
+    says: str | None = None,
+) -> Position:
     row = {"account_id": 19816, "instrument_id": key, "symbol": symbol, "quantity": Decimal(quantity)}
+    row["position_type"] = says
     return POSITIONS.validate_python(row | {"instrument_type": kind, "underlying_instrument_id": on})
 
 
@@ -112,3 +121,22 @@ def test_a_share_is_found_in_every_spelling_of_its_symbol(symbol: str, shown: st
 def test_an_option_is_found_in_every_spelling_of_its_root(shown: str) -> None:
     option = held(LONG, "BRK.B 270115C00145000", 1)
     assert Holdings((option,)).find(shown) is option
+
+
+@pytest.mark.parametrize(("quantity", "says"), [(100, "SHORT"), (-100, "LONG")])
+@pytest.mark.parametrize("right", ["C", "P"])
+def test_shares_that_contradict_themselves_may_cover_and_may_be_delivered_either_way(
+    quantity: int, says: str, right: str
+) -> None:
+    share = held(SHARE, "BABA", quantity, "COMMON_STOCK", says=says)
+    assert covering(share, held(SHORT, f"BABA2 270115{right}00145000", -1))
+    long = held(LONG, f"BABA2 270115{right}00145000", 1)
+    assert may_deliver(long, book_of(share, long)) == (SHARE,)
+
+
+@pytest.mark.parametrize(("quantity", "says"), [(1, "SHORT"), (-1, "LONG"), (1, "SHORT_CALL"), (-1, "SHORT")])
+def test_an_option_that_contradicts_itself_counts_as_short(quantity: int, says: str) -> None:
+    share = held(SHARE, "BABA", 100, "COMMON_STOCK")
+    assert covering(share, held(SHORT, "BABA2 270115C00145000", quantity, says=says))
+    protecting = held(LONG, "BABA  270115C00150000", quantity, says=says)
+    assert not covering(protecting, held(SHORT, "BABA2 270115C00145000", -1), touched=LONG)

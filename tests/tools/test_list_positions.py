@@ -350,3 +350,18 @@ async def test_full_rows_come_25_a_page_and_a_cursor_keeps_its_detail(era: str) 
         assert more["columns"] == full["columns"]
         wrong = {"cursor": concise["next_cursor"], "detail": "full"}
         assert "another detail" in error_of(await client.call_tool("list_positions", wrong))
+
+
+@pytest.mark.requirement("A-06")
+@pytest.mark.parametrize("tool", ["list_positions", "summarize_positions"])
+@pytest.mark.parametrize(("quantity", "says"), [("50", "SHORT"), ("-50", "LONG"), ("5", "SHORT_CALL")])
+async def test_a_quantity_that_contradicts_its_type_is_said_and_counts_as_short(
+    tool: str, quantity: str, says: str
+) -> None:
+    broker = StubBroker(positions=[held("TSLA", quantity, number=1, position_type=says, market_value="-9000")])
+    answer = await call(server_over(broker), tool)
+    assert (data_of(answer)["totals"]["long"], data_of(answer)["totals"]["short"]) == ("0", "-9000")
+    assert "1 position's quantity has another sign than the API's position type says; counted as short" in text_of(
+        answer
+    )
+    assert (f"TSLA: quantity {quantity}, type {says}" in text_of(answer)) is (tool == "list_positions")

@@ -111,6 +111,15 @@ def missing(totals: Totals) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
+def contradictions(totals: Totals) -> list[str]:
+    """That positions contradict themselves, in words; nothing where none does."""
+    count = totals.contradicting
+    if not count:
+        return []
+    whose = "position's quantity has" if count == 1 else "positions' quantities have"
+    return [f"{count} {whose} another sign than the API's position type says; counted as short"]
+
+
 def missing_line(counts: dict[str, int] | None) -> list[str]:
     """The line of text that says so, if anything is missing."""
     return [f"Missing, not zero: {', '.join(f'{name} of {n}' for name, n in counts.items())}."] if counts else []

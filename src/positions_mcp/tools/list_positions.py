@@ -15,6 +15,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.money import plain
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, expiring
 from positions_mcp.domain.portfolio.select import (
     NEEDS_WHOLE_POSITIONS,
@@ -35,6 +36,7 @@ from positions_mcp.tools._format import (
     MISSING,
     Heading,
     check_same,
+    contradictions,
     counted,
     expiry_cells,
     heading,
@@ -215,7 +217,7 @@ def _answer(head: Heading, listing: Listing[_Asked, Holding], page: Page[Holding
         totals=sums(totals, "net", "long", "short", "day_pnl", "unrealized_pnl"),
         missing=missing(totals) or None,
         locked_positions=totals.locked,
-        warnings=asked.reading.doubts or None,
+        warnings=[*asked.reading.doubts, *contradictions(totals), *_contradicting(asked, page)] or None,
         first=page.start + 1 if page.rows else 0,
         last=page.end,
         columns=columns,
@@ -238,6 +240,14 @@ def _text(head: Heading, data: Output, listing: Listing[_Asked, Holding]) -> str
     if data.next_cursor:
         lines.append(f"More: cursor={data.next_cursor} (alone; the same snapshot, kept 10 minutes).")
     return "\n".join(lines)
+
+
+def _contradicting(asked: _Asked, page: Page[Holding]) -> list[str]:
+    """Each position of the page that contradicts itself."""
+    if not asked.totals.contradicting:
+        return []
+    wrong = [(asked.name_of(each), each) for each in page.rows if each.side_contradicts]
+    return [f"{name}: quantity {plain(each.quantity)}, type {label(each.position_type or '')}" for name, each in wrong]
 
 
 def _filter_words(given: dict[str, Any]) -> str:

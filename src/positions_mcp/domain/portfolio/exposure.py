@@ -259,7 +259,7 @@ def _deliver_exercised(
             exercised[each.instrument_id] += each.quantity
     for position in book.positions:
         key, contract = position.instrument_id, position.contract
-        if position.quantity <= 0 or not contract:
+        if not contract or (position.quantity <= 0 and not position.side_contradicts):
             continue
         if outstanding is not None:
             exercised[key] += outstanding.on(key).of_type(*_EXERCISING)

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from operator import attrgetter, lt
 from typing import Generic, TypeVar, cast
 
 from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.enums import PositionType
 from positions_mcp.domain.money import EXACT, ZERO, exact_sum
 
 KeyT = TypeVar("KeyT")
@@ -41,7 +43,10 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a set of positions comes to, in dollars. Long and short follow the sign of the quantity."""
+    """What a set of positions comes to, in dollars.
+
+    Long and short follow the sign of the quantity; what contradicts itself counts as short.
+    """
 
     positions: int
     net: Sum
@@ -58,6 +63,8 @@ class Totals:
     """Positions of which open orders or exercise instructions hold some quantity."""
     lock_unknown: int
     """Positions whose available quantity the API does not say."""
+    contradicting: int
+    """Positions whose quantity has another sign than their type says."""
 
     @classmethod
     def of(cls, positions: Iterable[Holding]) -> Totals:
@@ -83,6 +90,7 @@ class Totals:
             incomplete=sum(part.incomplete for part in parts),
             locked=sum(part.locked for part in parts),
             lock_unknown=sum(part.lock_unknown for part in parts),
+            contradicting=sum(part.contradicting for part in parts),
         )
 
 
@@ -134,6 +142,7 @@ class _Tally:
     """
 
     __slots__ = (
+        "contradicting",
         "day",
         "gross",
         "incomplete",
@@ -147,7 +156,7 @@ class _Tally:
     )
 
     def __init__(self) -> None:
-        self.positions = self.incomplete = self.locked = self.lock_unknown = 0
+        self.positions = self.incomplete = self.locked = self.lock_unknown = self.contradicting = 0
         self.net, self.long, self.short = _Growing(), _Growing(), _Growing()
         self.day, self.unrealized = _Growing(), _Growing()
         self.gross = ZERO
@@ -155,7 +164,7 @@ class _Tally:
     def add(self, positions: Sequence[Holding]) -> None:
         """Count some more positions."""
         self.positions += len(positions)
-        quantities, available, values, days, unrealized = zip(*map(_columns, positions), strict=True)
+        quantities, available, values, days, unrealized, types = zip(*map(_columns, positions), strict=True)
         if not all(values):
             values = tuple(position.value for position in positions)
         self.gross = sum(map(Decimal.copy_abs, self.net.add(values)), self.gross)
@@ -163,9 +172,11 @@ class _Tally:
         self.unrealized.add(unrealized)
         if self.net.missing or self.day.missing or self.unrealized.missing:
             self.incomplete += sum(None in row for row in zip(values, days, unrealized, strict=True))
-        signed = [(quantity, value) for quantity, value in zip(quantities, values, strict=True) if quantity]
-        self.long.add([value for quantity, value in signed if not quantity.is_signed()])
-        self.short.add([value for quantity, value in signed if quantity.is_signed()])
+        longs, shorts = _sides(frozenset(types))
+        signed = [(q, v, t) for q, v, t in zip(quantities, values, types, strict=True) if q]
+        self.long.add([value for q, value, kind in signed if not q.is_signed() and kind not in shorts])
+        self.short.add([value for q, value, kind in signed if q.is_signed() or kind in shorts])
+        self.contradicting += sum(kind in (longs if q.is_signed() else shorts) for q, _, kind in signed)
         try:
             self.locked += _less_than_held(available, quantities)
         except TypeError:  # of some it is not said
@@ -186,10 +197,20 @@ class _Tally:
             incomplete=self.incomplete,
             locked=self.locked,
             lock_unknown=self.lock_unknown,
+            contradicting=self.contradicting,
         )
 
 
-_columns = attrgetter("quantity", "available_quantity", "market_value", "daily_unrealized_pnl", "unrealized_pnl")
+_columns = attrgetter(
+    "quantity", "available_quantity", "market_value", "daily_unrealized_pnl", "unrealized_pnl", "position_type"
+)
+
+
+@lru_cache(maxsize=64)
+def _sides(types: frozenset[PositionType | None]) -> tuple[frozenset[PositionType], frozenset[PositionType]]:
+    """Those of the types that say long, and those that say short."""
+    said = [kind for kind in types if kind is not None]
+    return frozenset(kind for kind in said if kind.is_long), frozenset(kind for kind in said if kind.is_short)
 
 
 def _less_than_held(available: Iterable[Decimal], quantities: Iterable[Decimal]) -> int:

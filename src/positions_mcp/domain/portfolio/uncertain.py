@@ -52,19 +52,24 @@ def may_cover(position: Position, short: Position, book: Book) -> bool:
     if position.is_option:
         its_right = position.contract.right if position.contract else None
         alike = right is None or its_right is None or its_right is right
-        return position.quantity > 0 and alike and _has_same_underlying(position, short)
+        return position.side is Side.LONG and alike and _has_same_underlying(position, short)
     if position.instrument_type in _NEVER_DELIVERED:
         return False
-    covers = position.quantity > 0 if right is OptionRight.CALL else position.quantity < 0
-    return (covers or right is None) and _is_underlying(position, short, book)
+    covering = {OptionRight.CALL: Side.LONG, OptionRight.PUT: Side.SHORT, None: None}[right]
+    return _may_be(covering, position) and _is_underlying(position, short, book)
 
 
 def may_deliver(option: Position, book: Book) -> tuple[InstrumentId, ...]:
     """The holdings that exercising a long option may take away: shares a put sells, shorts a call buys back."""
     right = option.contract.right if option.contract else None
-    sides = {OptionRight.PUT: (Side.LONG,), OptionRight.CALL: (Side.SHORT,), None: (Side.LONG, Side.SHORT)}[right]
+    taken = {OptionRight.PUT: Side.LONG, OptionRight.CALL: Side.SHORT, None: None}[right]
     shares = (p for p in book.positions if not p.is_option and p.instrument_type not in _NEVER_DELIVERED)
-    return tuple(p.instrument_id for p in shares if p.side in sides and _is_underlying(p, option, book))
+    return tuple(p.instrument_id for p in shares if _may_be(taken, p) and _is_underlying(p, option, book))
+
+
+def _may_be(side: Side | None, shares: Position) -> bool:
+    """Whether shares are, or where the API contradicts itself may be, held on that side; None stands for either."""
+    return bool(shares.quantity) and (side is None or shares.side_contradicts or shares.side is side)
 
 
 def _is_uncertain(short: Position, book: Book) -> bool:
