@@ -245,3 +245,50 @@ def test_the_command_line_says_what_will_happen(tmp_path: Path):
     }
     for arguments, expected in said.items():
         assert command("market", *arguments, data_dir=tmp_path).stdout == expected
+
+
+async def test_the_control_endpoint_lets_the_market_happen_as_the_command_does(exchange: PaperExchange):
+    async with http(exchange) as client:
+        said = [
+            (await client.post("/paper/market", json=body)).json()["said"]
+            for body in (
+                {"what": "halt", "symbol": "F"},
+                {"what": "resume", "symbol": "F"},
+                {"what": "price", "symbol": "F", "price": "11.50"},
+                {"what": "price", "symbol": "SPX", "price": 5950, "day": "2026-11-24", "at": "open"},
+                {"what": "dividend", "symbol": "F", "amount": "0.25", "day": "2026-11-25"},
+                {"what": "split", "symbol": "F", "ratio": "4:1", "day": "2026-11-24"},
+            )
+        ]
+    assert said == [
+        "F is halted: orders are taken and do not fill.",
+        "F trades again.",
+        "F will close at 11.50 on 2026-11-23.",
+        "SPX will open at 5950 on 2026-11-24.",
+        "F pays 0.25 a share on 2026-11-25, before the session.",
+        "F splits 4:1 on 2026-11-24, before the session.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"what": "crash", "symbol": "F"},
+        {"what": "halt"},
+        {"what": "halt", "symbol": 5},
+        {"what": "halt", "symbol": "F", "price": "1"},
+        {"what": "price", "symbol": "F", "price": "a lot"},
+        {"what": "price", "symbol": "F", "price": "NaN"},
+        {"what": "price", "symbol": "F", "price": "10", "at": "noon"},
+        {"what": "dividend", "symbol": "F", "amount": "0.25", "day": "tomorrow"},
+        {"what": "split", "symbol": "F", "ratio": "4", "day": "2026-11-24"},
+    ],
+)
+async def test_a_happening_that_makes_no_sense_is_refused_over_http_and_changes_nothing(
+    exchange: PaperExchange, body: dict[str, object]
+):
+    async with http(exchange) as client:
+        before = (await client.get("/paper/status")).json()
+        answer = await client.post("/paper/market", json=body)
+        assert (answer.status_code, (await client.get("/paper/status")).json()) == (400, before)

@@ -1,4 +1,4 @@
-"""The control endpoint, `/paper/…`: faults, clock, effects and money of the book. No part of the API it imitates.
+"""The control endpoint, `/paper/…`: faults, clock, market, effects and money of the book; not part of the API.
 
 On loopback it asks for no key: the exchange holds nothing that is worth anything. Where others can reach it, it does.
 """
@@ -20,6 +20,7 @@ from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import PaperError, Refusal
 from positions_mcp.paper.faults import Fault
+from positions_mcp.paper.happenings import happen
 from positions_mcp.paper.keys import Access
 from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.wire import plain
@@ -37,7 +38,7 @@ def routes(exchange: Venue) -> list[Route]:
                 access_of(request, exchange)
             body = await _object(request)
             try:
-                act = by_method.get(request.method) or by_method["GET"]  # what a HEAD asks for as well
+                act = by_method["GET" if request.method == "HEAD" else request.method]
                 answer = await run_sync(act, body)
                 # A connection that stayed open would be served while new ones are refused.
                 closing = _stop_listening(exchange, body) if act is arm else None
@@ -60,6 +61,7 @@ def routes(exchange: Venue) -> list[Route]:
         route("/paper/status", GET=lambda _: status_of(exchange)),
         route("/paper/effects", GET=lambda _: effects_of(exchange)),
         route("/paper/faults", GET=lambda _: [shown_fault(f) for f in exchange.faults()], POST=arm, DELETE=disarm),
+        route("/paper/market", POST=lambda body: {"said": happen(exchange, body)}),
         route("/paper/clock", GET=lambda _: clock_of(exchange), PUT=lambda body: move_clock(exchange, body)),
         _specification(exchange),
     ]

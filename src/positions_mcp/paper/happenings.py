@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from positions_mcp.domain.account.sessions import new_york_day
@@ -16,6 +18,52 @@ from positions_mcp.paper.symbols import as_uuid, canonical
 from positions_mcp.paper.venue import Venue
 
 _MOST = Decimal(1_000_000)
+_RATIO = re.compile(r"([0-9]{1,4}):([0-9]{1,4})", re.ASCII)
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "halt": frozenset(),
+    "resume": frozenset(),
+    "price": frozenset({"price", "day", "at"}),
+    "dividend": frozenset({"amount", "day"}),
+    "split": frozenset({"ratio", "day"}),
+}
+
+
+def happen(exchange: Venue, wanted: Mapping[str, object]) -> str:
+    """Lets happen what is written as one object, as a command or a request writes it.
+
+    `{"what": "halt" | "resume", "symbol"}`, `{"what": "price", "symbol", "price", "day"?, "at": "close" | "open"?}`,
+    `{"what": "dividend", "symbol", "amount", "day"}` or `{"what": "split", "symbol", "ratio": "4:1", "day"}`.
+
+    Raises:
+        BookError: it is written otherwise, or cannot happen; nothing has changed.
+    """
+    what = str(wanted.get("what"))
+    if what not in _FIELDS:
+        raise BookError(f"what is one of {', '.join(_FIELDS)}, not {what!r:.40}")
+    unknown = sorted(set(wanted) - _FIELDS[what] - {"what", "symbol"})
+    if unknown:
+        raise BookError(f"{what} takes {', '.join(sorted(_FIELDS[what] | {'symbol'}))}, not {unknown[0]!r:.40}")
+    symbol = _text(wanted, "symbol")
+    match what:
+        case "halt":
+            return halt(exchange, symbol)
+        case "resume":
+            return resume(exchange, symbol)
+        case "price":
+            at = wanted.get("at") or "close"
+            if at not in ("close", "open"):
+                raise BookError(f"at is close or open, not {at!r:.40}")
+            day = None if wanted.get("day") is None else _day(wanted)
+            return state_price(exchange, symbol, _decimal(wanted, "price"), day, "open" if at == "open" else "close")
+        case "dividend":
+            return declare(exchange, symbol, CompanyEvent("dividend", _day(wanted), _decimal(wanted, "amount")))
+        case _:
+            ratio = _RATIO.fullmatch(_text(wanted, "ratio"))
+            if ratio is None:
+                raise BookError("a ratio is NEW:OLD, such as 4:1")
+            numerator, denominator = int(ratio[1]), int(ratio[2])
+            event = CompanyEvent("split", _day(wanted), numerator=numerator, denominator=denominator)
+            return declare(exchange, symbol, event)
 
 
 def halt(exchange: Venue, symbol: str) -> str:
@@ -117,3 +165,24 @@ def _known(moment: Moment, text: str, share: str = "") -> Instrument:
 def _check_amount(amount: Decimal) -> None:
     if not (amount.is_finite() and 0 < amount <= _MOST):
         raise BookError(f"an amount is above 0, up to {_MOST}, not {amount}")
+
+
+def _text(wanted: Mapping[str, object], name: str) -> str:
+    value = wanted.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise BookError(f"{name} is required, as text")
+    return value
+
+
+def _day(wanted: Mapping[str, object]) -> date:
+    try:
+        return date.fromisoformat(_text(wanted, "day"))
+    except ValueError as error:
+        raise BookError("a day is written 2026-03-02") from error
+
+
+def _decimal(wanted: Mapping[str, object], name: str) -> Decimal:
+    try:
+        return Decimal(str(wanted.get(name)))
+    except InvalidOperation as error:
+        raise BookError(f"{name} is a number, such as 200 or 0.25") from error

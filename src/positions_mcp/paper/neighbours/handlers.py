@@ -15,7 +15,7 @@ from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.lookup import known_symbol
 from positions_mcp.paper.neighbours.accounts import account_row, balances_row, full_name
 from positions_mcp.paper.neighbours.executions import executions
-from positions_mcp.paper.neighbours.hours import MARKETS, market_hours_row
+from positions_mcp.paper.neighbours.hours import EVENT_CONTRACTS, MARKETS, market_hours_row
 from positions_mcp.paper.neighbours.instruments import contract_row, events_row, expiry_dates, instrument_row
 from positions_mcp.paper.neighbours.quotes import snapshot_row
 from positions_mcp.paper.paging import page_of
@@ -28,7 +28,7 @@ from positions_mcp.paper.writing import Act
 
 MOST_IDS = 100
 EVENT_TYPES = ("EARNINGS", "DIVIDEND", "STOCK_SPLIT", "IPO")
-_FLAGS = (
+FLAGS = (
     "easy_to_borrow",
     "is_liquidation_only",
     "is_marginable",
@@ -89,22 +89,22 @@ class Neighbours:
     def get_market_hours(self, call: Call) -> Answer:
         """GET market hours of a day: of shares and of options, or of the market that is named."""
         call.query.only({"date", "market"})
-        market = call.query.one_of("market", (*MARKETS, "us_event_contracts"))
+        market = call.query.one_of("market", (*MARKETS, EVENT_CONTRACTS))
         with self._exchange.reading() as moment:
             day = _day(call.query, "date") or new_york_day(moment.now)
-            if market == "us_event_contracts":
+            if market == EVENT_CONTRACTS:
                 return Answer([])
             return Answer([compact(market_hours_row(moment, name, day)) for name in ([market] if market else MARKETS)])
 
     def get_instruments(self, call: Call) -> Answer:
         """GET instruments: those of the book, by symbol."""
         query = call.query
-        query.only({"instrument_ids", "instrument_type", *_FLAGS, *PAGING})
+        query.only({"instrument_ids", "instrument_type", *FLAGS, *PAGING})
         wanted, kind = (
             query.several("instrument_ids"),
             query.one_of("instrument_type", self._exchange.dialect.instrument_types),
         )
-        flags = {name: _truth(query, name) for name in _FLAGS}
+        flags = {name: _truth(query, name) for name in FLAGS}
         with self._exchange.reading() as moment:
             shown = (instrument_row(found, moment) for found in _several(moment.ledger, wanted))
             rows = [

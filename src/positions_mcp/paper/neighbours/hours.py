@@ -9,6 +9,8 @@ from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.wire import Row
 
 MARKETS = {"us_equities": "US Equities", "us_options": "US Options"}
+EVENT_CONTRACTS = "us_event_contracts"
+"""A market that the API knows and the paper exchange does not have: it answers no row."""
 _SATURDAY = 5
 
 
