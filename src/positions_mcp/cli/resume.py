@@ -12,6 +12,7 @@ from positions_mcp.cli.record import on_error, open_record, os_user
 from positions_mcp.cli.terminal import controlling_terminal
 from positions_mcp.cli.words import instant, paragraph
 from positions_mcp.domain.errors import Refused
+from positions_mcp.guard.supervisor import digest_of_halt
 
 _WORD = "resume"
 
@@ -38,6 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
             passphrase = terminal.ask_secret("Passphrase to resume: ")
         elif terminal.ask(f"No approver is set up. Type {_WORD} to resume: ").strip() != _WORD:
             raise Refused("It stays halted.", hint=f"Only the word {_WORD} ends the halt.")
-        anyio.run(partial(record.supervisor().resume, passphrase, by=os_user()))
+        anyio.run(partial(record.supervisor().resume, passphrase, by=os_user(), shown=digest_of_halt(halt)))
         terminal.show("RESUMED. Servers may send again what a person approves.")
     return 0

@@ -16,6 +16,7 @@ from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Row
+from positions_mcp.guard.supervisor import digest_of_row
 
 _INTERRUPTED = 130
 
@@ -45,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         settle = partial(supervisor.settle, by=os_user(), evidence=why)
         for row, conclusion in concluded:
             target = operation.plan.targets[row.position]
-            done = anyio.run(settle, operation.operation_id, target.instrument_id, conclusion, passphrase)
+            settling = partial(settle, shown=digest_of_row(operation, row))
+            done = anyio.run(settling, operation.operation_id, row.position, conclusion, passphrase)
             terminal.show(f"\nSETTLED: {target.symbol} {conclusion}.\n{operation_text(done, record.command)}")
     return 0
 

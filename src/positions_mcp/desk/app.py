@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from positions_mcp.desk.deciding import Deciding
+from positions_mcp.desk.door import Door
 from positions_mcp.desk.events import Changes
 from positions_mcp.desk.protection import Protection
 from positions_mcp.desk.routes import Routes
@@ -27,6 +30,7 @@ _STATIC = {
     "views.js": "text/javascript",
     "desk.css": "text/css",
 }
+_DECIDED = re.compile(r"/api/operations/(?P<operation_id>[^/]+)/[a-z]+")
 _PAGES = ("/", "/op/{operation_id}", "/history", "/book", "/book/{account}", "/state")
 
 
@@ -34,8 +38,14 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
     """The application. `origins` are the addresses it answers at, the first of them the one to use."""
     changes = Changes(desk.newest, anyio.sleep)
     port = urlsplit(next(iter(origins))).port or 0
-    routes = Routes(desk, Sessions(desk.clock), changes, cookie=f"positions_desk_{port}")
-    inside = routes.signed_in
+    sessions = Sessions(desk.clock)
+    door = Door(desk, sessions, changes, cookie=f"positions_desk_{port}")
+    routes, deciding = Routes(desk, sessions, changes), Deciding(desk, door)
+    inside = door.signed_in
+
+    async def foreign(path: str) -> None:
+        if named := _DECIDED.fullmatch(path):
+            await door.note_attempt(named["operation_id"], "a request from elsewhere than the desk's own page")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -50,25 +60,25 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
         routes=[
             *(Route(path, _page, methods=["GET"]) for path in _PAGES),
             *(Route(f"/static/{name}", _static(name), methods=["GET"]) for name in _STATIC),
-            Route("/api/door", routes.door, methods=["GET"]),
-            Route("/api/session", routes.sign_in, methods=["POST"]),
-            Route("/api/session", inside(routes.sign_out), methods=["DELETE"]),
+            Route("/api/door", door.look, methods=["GET"]),
+            Route("/api/session", door.sign_in, methods=["POST"]),
+            Route("/api/session", inside(door.sign_out), methods=["DELETE"]),
             Route("/api/queue", inside(routes.queue), methods=["GET"]),
             Route("/api/events", inside(routes.events), methods=["GET"]),
             Route("/api/operations", inside(routes.history), methods=["GET"]),
             Route(operation, inside(routes.story), methods=["GET"]),
             Route(f"{operation}/follow", inside(routes.followed), methods=["GET"]),
             Route(f"{operation}/share.svg", inside(routes.picture_of_share), methods=["GET"]),
-            Route(f"{operation}/approve", inside(routes.approve), methods=["POST"]),
-            Route(f"{operation}/reject", inside(routes.reject), methods=["POST"]),
-            Route(f"{operation}/settle", inside(routes.settle), methods=["POST"]),
+            Route(f"{operation}/approve", inside(deciding.approve), methods=["POST"]),
+            Route(f"{operation}/reject", inside(deciding.reject), methods=["POST"]),
+            Route(f"{operation}/settle", inside(deciding.settle), methods=["POST"]),
             Route("/api/accounts/{account}/book", inside(routes.book), methods=["GET"]),
             Route("/api/accounts/{account}/book.svg", inside(routes.picture_of_book), methods=["GET"]),
             Route("/api/state", inside(routes.state), methods=["GET"]),
-            Route("/api/halt", inside(routes.halt), methods=["POST"]),
-            Route("/api/resume", inside(routes.resume), methods=["POST"]),
+            Route("/api/halt", inside(deciding.halt), methods=["POST"]),
+            Route("/api/resume", inside(deciding.resume), methods=["POST"]),
         ],
-        middleware=[Middleware(Protection, origins=origins)],
+        middleware=[Middleware(Protection, origins=origins, foreign=foreign)],
         lifespan=lifespan,
     )
 

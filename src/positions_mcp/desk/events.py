@@ -29,29 +29,38 @@ class Changes:
             await self._sleep(POLL_S)
             if not self._listeners:
                 continue
-            try:
-                number = await self._newest()
-            except StoreUnavailable:
-                number = -1
+            number = await self._read()
             if number != self._number:
                 self._number = number
-                self._changed.set()
-                self._changed = anyio.Event()
+                self.look_again()
+
+    def look_again(self) -> None:
+        """Let every stream say what holds now: one whose session has ended ends."""
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def stream(self, goes_on: Callable[[], bool]) -> AsyncIterator[bytes]:
         """Server-sent events: the number at once, at each change, and a heartbeat; ends when `goes_on` says so."""
         self._listeners += 1
         try:
-            self._number = await self._newest()
+            changed = self._changed
+            self._number = await self._read()
             yield _event(self._number)
             while goes_on():
                 with anyio.move_on_after(HEARTBEAT_S):
-                    await self._changed.wait()
+                    await changed.wait()
+                changed = self._changed
                 if goes_on():
                     yield _event(self._number)
             yield b"event: over\ndata: {}\n\n"
         finally:
             self._listeners -= 1
+
+    async def _read(self) -> int:
+        try:
+            return await self._newest()
+        except StoreUnavailable:
+            return -1
 
 
 def _event(number: int) -> bytes:

@@ -6,7 +6,7 @@ Answers allow nothing inline, nothing from elsewhere, and no frame around them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -42,10 +42,14 @@ _LARGEST_BODY = 64 * 1024
 
 
 class Protection:
-    """ASGI middleware. `origins` are this desk's own, such as `http://localhost:8421`."""
+    """ASGI middleware. `origins` are this desk's own, such as `http://localhost:8421`.
 
-    def __init__(self, app: ASGIApp, *, origins: Collection[str]) -> None:
+    `foreign` is told the path of a request that would have changed something and was refused.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Collection[str], foreign: Callable[[str], Awaitable[None]]) -> None:
         self._app = app
+        self._foreign = foreign
         self._origins = frozenset(origins)
         self._hosts = frozenset(origin.partition("://")[2] for origin in origins)
 
@@ -64,6 +68,8 @@ class Protection:
             await send(message)
 
         if refusal:
+            if scope["method"] not in _SAFE:
+                await self._foreign(scope["path"])
             await JSONResponse({"error": refusal}, status_code=403)(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from positions_mcp.desk.answers import account_of
 from positions_mcp.desk.following import Following, is_moving
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.errors import InvalidInput, UpstreamError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.operation.plan import Kind, Mode
+from positions_mcp.domain.operation.search import Search
+from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.kinds import WORDS
 from positions_mcp.guard.overview import overview
 from positions_mcp.guard.reports import report
-from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.guard.supervisor import Supervisor, digest_of_halt, digest_of_row
 from positions_mcp.ports import Clock
 
 _MOST_SHOWN = 500
 _MOST_ENTRIES = 200
 _FIRST_ORDERS = 3
+_PAGE = 50
+_ON_THEIR_WAY = (OperationState.APPROVED, OperationState.SENDING)
 
 
 class Desk:
@@ -69,14 +75,15 @@ class Desk:
 
     async def queue(self) -> dict[str, Any]:
         """What waits for a person, nearest expiry first, and what is on its way."""
+        await self.supervisor.note_time()
         now = self._deps.clock.now()
-        waiting = await in_thread(self._deps.store.in_stages, (Stage.PLANNED, Stage.AWAITING_APPROVAL), _MOST_SHOWN)
+        waiting = await in_thread(self._deps.store.waiting, now, _MOST_SHOWN)
         moving = await in_thread(self._deps.store.in_stages, (Stage.APPROVED, Stage.CLAIMED), _MOST_SHOWN)
-        open_ones = sorted((o for o in waiting if not o.plan.is_expired(now)), key=lambda o: o.plan.expires_at)
+        on_their_way = [each for each in moving if each.state(now) in _ON_THEIR_WAY]
         return {
             "now": now.isoformat(),
-            "waiting": [self.in_brief(operation, now) for operation in open_ones],
-            "moving": [self.in_brief(operation, now) for operation in moving],
+            "waiting": [self.in_brief(operation, now) for operation in waiting if not operation.plan.flatten],
+            "moving": [self.in_brief(operation, now) for operation in on_their_way],
             "halt": _halt(await in_thread(self._deps.store.halt)),
         }
 
@@ -128,7 +135,15 @@ class Desk:
             "not_followed": self._following.why_not(operation),
             "rows": [row.model_dump(mode="json") for row in said.rows],
             "doubtful": [
-                target.symbol for target, row in zip(plan.targets, operation.rows, strict=True) if row.is_in_doubt
+                {
+                    "row": row.position,
+                    "symbol": plan.targets[row.position].symbol,
+                    "planned": WORDS[plan.kind].row(plan, row).planned,
+                    "detail": row.detail,
+                    "digest": digest_of_row(operation, row),
+                }
+                for row in operation.rows
+                if row.is_in_doubt
             ],
             "journal": [
                 {
@@ -147,17 +162,34 @@ class Desk:
         await self._following.look(await self.operation(operation_id))
         return await self.story(operation_id)
 
-    async def history(self, *, state: str = "", account: str = "", limit: int = 100) -> dict[str, Any]:
-        """Operations, what is in doubt first, then newest first."""
-        now = self._deps.clock.now()
-        found = await in_thread(self._deps.store.operations, limit=_MOST_SHOWN)
-        briefs = [self.in_brief(operation, now) for operation in found]
-        kept = [b for b in briefs if state in ("", b["state"]) and account in ("", b["account"])]
-        kept.sort(key=lambda brief: not brief["in_doubt"])
-        return {"now": now.isoformat(), "operations": kept[:limit], "more": max(len(kept) - limit, 0)}
+    async def history(self, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """Operations newest first, filtered by what is wanted, and above them everything that is in doubt."""
+        search = _search(wanted)
+        await self.supervisor.note_time()
+        now, after = self._deps.clock.now(), wanted.get("after", "")
+        found = await in_thread(self._deps.store.search, search, now, after=after, limit=_PAGE)
+        doubtful = () if after else await self._in_doubt(now)
+        return {
+            "now": now.isoformat(),
+            "in_doubt": [self.in_brief(operation, now) for operation in doubtful],
+            "operations": [self.in_brief(operation, now) for operation in found.operations],
+            "after": found.after,
+            "states": [each.value for each in OperationState],
+            "kinds": [each.value for each in Kind],
+        }
+
+    async def _in_doubt(self, now: datetime) -> Sequence[Operation]:
+        found = await in_thread(self._deps.store.search, Search(in_doubt=True), now, limit=_MOST_SHOWN)
+        return found.operations
+
+    async def book_of(self, operation: Operation) -> Book | None:
+        """The account of an operation, where it is one that this page reads."""
+        return None if operation.plan.mode is not self.mode else await self.book(operation.account_id)
 
     async def book(self, account: AccountId) -> Book | None:
-        """The account as it is now; None where it cannot be read."""
+        """The account as it is now; None where it cannot be read, or is not one of this page's."""
+        if account not in self._deps.policy.accounts:
+            return None
         try:
             return await self._deps.positions.read_book(account)
         except UpstreamError:
@@ -215,8 +247,24 @@ def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:
     return part, exact_sum(values.values())
 
 
-def _halt(halt: Any) -> dict[str, str] | None:
-    return None if halt is None else {"reason": halt.reason, "by": halt.by, "at": halt.at.isoformat()}
+def _search(wanted: Mapping[str, str]) -> Search:
+    """What a page asks for. Raises InvalidInput for a state, kind or account that there is not."""
+    state, kind, account = (wanted.get(name, "") for name in ("state", "kind", "account"))
+    if state not in ("", *OperationState) or kind not in ("", *Kind):
+        raise InvalidInput("There is no such state or kind.")
+    return Search(
+        account_id=account_of(account) if account else None,
+        state=OperationState(state) if state else None,
+        kind=Kind(kind) if kind else None,
+        caller=wanted.get("caller", ""),
+        in_doubt=wanted.get("in_doubt", "") == "1",
+    )
+
+
+def _halt(halt: Halt | None) -> dict[str, str] | None:
+    if halt is None:
+        return None
+    return {"reason": halt.reason, "by": halt.by, "at": halt.at.isoformat(), "digest": digest_of_halt(halt)}
 
 
 def _limit(value: object) -> str | None:

@@ -84,6 +84,10 @@ class Sessions:
             return True
         return False
 
+    def end_of(self, cookie: str) -> None:
+        """End the session of a cookie, if there is one: its browser has signed in anew."""
+        self._open.pop(cookie, None)
+
     def end(self, session: Session) -> None:
         """Sign out."""
         self._open.pop(session.cookie, None)

@@ -62,6 +62,10 @@ class Supervisor:
         """Another passphrase. Raises Refused where the old one is wrong."""
         return await self._keep_approver(new_passphrase, await self._approver(), old_passphrase)
 
+    async def note_time(self) -> None:
+        """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""
+        await self._reconciler.note_time()
+
     async def question(self, operation_id: str) -> tuple[Operation, str]:
         """An operation and what is to be decided about it."""
         await self._reconciler.note_time()
@@ -85,11 +89,12 @@ class Supervisor:
         """Raise WrongPassphrase unless it is the approver's; Refused where there is none."""
         await in_thread(statements.check_passphrase, await self._approver(), passphrase)
 
-    async def note_refusal(self, operation_id: str, why: str, *, by: str) -> None:
-        """Write down that somebody tried to decide an operation and was refused."""
+    async def note_refusal(self, operation_id: str | None, why: str, *, by: str) -> None:
+        """Write down that somebody tried to decide an operation, or to sign in or resume, and was refused."""
         now = self._deps.clock.now()
         content = {"why": clean(why, 200), "by": clean(by, 60)}
-        await in_thread(self._deps.store.note, "decision refused", operation_id, content, now)
+        event = "passphrase refused" if operation_id is None else "decision refused"
+        await in_thread(self._deps.store.note, event, operation_id, content, now)
 
     async def approve(
         self, operation_id: str, passphrase: str, *, digest: str | None = None, note: str = "", origin: str = "terminal"
@@ -141,33 +146,55 @@ class Supervisor:
         await in_thread(self._deps.store.set_halt, halt)
         return halt
 
-    async def resume(self, passphrase: str | None, *, by: str) -> None:
-        """End the halt. Where there is an approver it takes the passphrase.
+    async def resume(self, passphrase: str | None, *, by: str, shown: str | None = None) -> None:
+        """End the halt. Where there is an approver it takes the passphrase. `shown` is `digest_of_halt` as it was seen.
 
         Raises:
-            Refused: the passphrase is wrong or missing, or nothing is halted.
+            Refused: the passphrase is wrong or missing, nothing is halted, or it is another halt than was shown.
         """
-        if await in_thread(self._deps.store.halt) is None:
+        halt = await in_thread(self._deps.store.halt)
+        if halt is None:
             raise Refused("Nothing is halted.")
+        if shown not in (None, digest_of_halt(halt)):
+            raise Refused("The halt is another one than was shown.", hint="It stands. Look at it again.")
         if passphrase is not None or await self._approvals.approver() is not None:
             await self.check_passphrase(passphrase or "")
-        await in_thread(self._deps.store.clear_halt, clean(by, 60), self._deps.clock.now())
+        await in_thread(self._deps.store.clear_halt, clean(by, 60), self._deps.clock.now(), expected=halt)
 
     async def settle(
-        self, operation_id: str, symbol: str, conclusion: Conclusion, passphrase: str, *, by: str, evidence: str
+        self,
+        operation_id: str,
+        row_of: str | int,
+        conclusion: Conclusion,
+        passphrase: str,
+        *,
+        by: str,
+        evidence: str,
+        shown: str | None = None,
     ) -> OperationReport:
         """Say what became of an unknown outcome, after having looked elsewhere, or that one in flight is over.
 
+        The row is named by its place in the plan, from 0, or by its instrument. `shown` is `digest_of_row` as the
+        person saw it: a row that has changed since is not settled.
+
         Raises:
             InvalidInput: no such row.
-            Refused: there is nothing to settle, or the passphrase is wrong.
+            Refused: there is nothing to settle, it is not what was shown, or the passphrase is wrong.
         """
         await self._reconciler.note_time()
         operation = await self._deps.operation(operation_id)
-        row = _row_called(operation, symbol)
+        row = _row_called(operation, row_of)
+        symbol = operation.plan.targets[row.position].symbol
+        if shown not in (None, digest_of_row(operation, row)):
+            raise Refused(
+                f"What is known of {symbol} in {operation_id} has changed since it was shown.",
+                hint="Nothing was settled. Look at it again.",
+            )
         in_flight = row.has_effect and not row.ended and conclusion is Conclusion.TOOK_EFFECT
         if not row.is_in_doubt and not in_flight:
-            raise Refused(f"{symbol} in {operation_id} is {row.state}: there is nothing to settle.")
+            raise Refused(
+                f"{symbol} in {operation_id} is {row.state}: there is nothing to settle.", hint="Nothing was settled."
+            )
         await self.check_passphrase(passphrase)
         now = self._deps.clock.now()
         if in_flight:
@@ -279,13 +306,27 @@ def _check_digest(operation: Operation, shown: str | None) -> None:
         )
 
 
-def _row_called(operation: Operation, symbol: str) -> Row:
+def digest_of_row(operation: Operation, row: Row) -> str:
+    """The same as long as what is known of a row says the same; when it was last looked at does not count."""
+    return key_of("row", operation.plan.digest, row.model_dump(mode="json", exclude={"observed_at"}))
+
+
+def digest_of_halt(halt: Halt) -> str:
+    """Tells one halt from another."""
+    return key_of("halt", halt.model_dump(mode="json"))
+
+
+def _row_called(operation: Operation, name: str | int) -> Row:
+    if isinstance(name, int):
+        if 0 <= name < len(operation.rows):
+            return operation.rows[name]
+        raise InvalidInput(f"Operation {operation.operation_id} has no row {name + 1}.", hint="Nothing was settled.")
     named = [
         row
         for target, row in zip(operation.plan.targets, operation.rows, strict=True)
-        if symbol.strip().upper() in (target.symbol.upper(), target.instrument_id.upper())
+        if name.strip().upper() in (target.symbol.upper(), target.instrument_id.upper())
     ]
-    # A batch may instruct one contract twice: the row meant is one that is not settled yet.
+    # A batch may instruct one contract twice: by name, the row meant is one that is not settled yet.
     for row in sorted(named, key=lambda row: not row.is_in_doubt):
         return row
     raise InvalidInput(f"Operation {operation.operation_id} has no row of that name.", hint="Name its symbol.")

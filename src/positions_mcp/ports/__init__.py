@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
     from positions_mcp.domain.operation.plan import Mode, Plan
     from positions_mcp.domain.operation.records import Response
+    from positions_mcp.domain.operation.search import Found, Search
     from positions_mcp.domain.operation.servers import Server
     from positions_mcp.domain.operation.states import Stage
     from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
@@ -207,6 +208,14 @@ class OperationStore(Ledger, Protocol):
         """The latest operations, newest first."""
         ...
 
+    def waiting(self, now: datetime, limit: int) -> tuple[Operation, ...]:
+        """Plans that nobody has decided and that have not expired by `now`, nearest expiry first."""
+        ...
+
+    def search(self, wanted: Search, now: datetime, *, after: str = "", limit: int) -> Found:
+        """The latest operations that are `wanted`, newest first; with `after` those that come after that one."""
+        ...
+
     def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
         """The latest operations that are in one of these stages, newest first."""
         ...
@@ -251,8 +260,8 @@ class OperationStore(Ledger, Protocol):
         """Record a person's decision about a plan that still awaits one."""
         ...
 
-    def note(self, event: str, operation_id: str, content: dict[str, str], now: datetime) -> None:
-        """Write down what happened about an operation without changing it; of a flood only the beginning."""
+    def note(self, event: str, operation_id: str | None, content: dict[str, str], now: datetime) -> None:
+        """Write down what happened, about an operation or none, without changing it; of a flood only the beginning."""
         ...
 
     def claim(self, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]) -> Operation:
@@ -316,8 +325,8 @@ class OperationStore(Ledger, Protocol):
         """Stop everything destructive."""
         ...
 
-    def clear_halt(self, by: str, now: datetime) -> None:
-        """Let a person resume; also forgets the outcomes counted in a row."""
+    def clear_halt(self, by: str, now: datetime, *, expected: Halt | None = None) -> None:
+        """Let a person resume; also forgets the outcomes counted in a row. Raises Overtaken unless it is `expected`."""
         ...
 
     def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:

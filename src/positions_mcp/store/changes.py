@@ -28,7 +28,8 @@ _UNDER_WAY = (*_OPEN, Stage.APPROVED, Stage.CLAIMED)
 _PROGRAM = "positions-mcp"
 _FAILURES = "failures:"
 _MOST_NOTES = 50
-"""Of one event about one operation."""
+"""Of one event about one operation; of an event about none, within an hour."""
+_NOTES_WITHIN = timedelta(hours=1)
 EXPIRED_AT_ONCE = 100
 """How many operations one transaction writes down as expired: others wait for it."""
 _CLOCK_SKEW = timedelta(seconds=5)
@@ -85,8 +86,14 @@ def decide(transaction: Transaction, decision: Decision, now: datetime) -> Opera
     return transaction.save(operation, "approved", now, content=told, stage=Stage.APPROVED, decision=decision)
 
 
-def note(transaction: Transaction, event: str, operation_id: str, content: dict[str, str], now: datetime) -> None:
-    """Add an entry about an operation that changes nothing of it. A flood of one event is not written down."""
+def note(
+    transaction: Transaction, event: str, operation_id: str | None, content: dict[str, str], now: datetime
+) -> None:
+    """Add an entry, about an operation or none, that changes nothing. A flood of one event is not written down."""
+    if operation_id is None:
+        if transaction.count_since(event, now - _NOTES_WITHIN) < _MOST_NOTES:
+            transaction.append_alone(event, content, now)
+        return
     operation = transaction.operation(operation_id)
     if transaction.count(event, operation_id) < _MOST_NOTES:
         transaction.append(operation, event, content, now)
@@ -226,8 +233,10 @@ def set_halt(transaction: Transaction, halt: Halt) -> None:
     transaction.note("halted", "halt", halt.model_dump_json(), halt.at, halt.model_dump(mode="json"))
 
 
-def clear_halt(transaction: Transaction, by: str, now: datetime) -> None:
-    """Let a person resume."""
+def clear_halt(transaction: Transaction, by: str, now: datetime, *, expected: Halt | None) -> None:
+    """Let a person resume: from the halt that they saw, where it is said."""
+    if expected is not None and transaction.halt() != expected:
+        raise Overtaken("The halt is another one than was shown.", hint="It stands. Look at it again.")
     keeping.remove_all(transaction.connection, _FAILURES)
     transaction.note("resumed", "halt", None, now, {"by": by})
 

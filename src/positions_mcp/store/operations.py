@@ -15,11 +15,12 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Mode, Plan
+from positions_mcp.domain.operation.search import Found, Search
 from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
 from positions_mcp.ports import Refusing
-from positions_mcp.store import changes, journal, keeping, records, servers, verifying
+from positions_mcp.store import changes, journal, keeping, records, searching, servers, verifying
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
 from positions_mcp.store.schema import journal as journal_table
@@ -86,6 +87,16 @@ class SqlOperationStore:
         where = () if account_id is None else (operations.c.account_id == account_id,)
         with self._reading() as connection:
             return records.select_operations(connection, *where, limit=limit, newest_first=True)
+
+    def waiting(self, now: datetime, limit: int) -> tuple[Operation, ...]:
+        """Plans that nobody has decided and that have not expired by `now`, nearest expiry first."""
+        with self._reading() as connection:
+            return records.select_waiting(connection, now, limit)
+
+    def search(self, wanted: Search, now: datetime, *, after: str = "", limit: int) -> Found:
+        """The latest operations that are `wanted`, newest first; with `after` those that come after that one."""
+        with self._reading() as connection:
+            return searching.search(connection, wanted, now, after=after, limit=limit)
 
     def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
         """The latest operations that are in one of these stages, newest first."""
@@ -167,8 +178,8 @@ class SqlOperationStore:
         with self._writing() as transaction:
             return changes.decide(transaction, decision, now)
 
-    def note(self, event: str, operation_id: str, content: dict[str, str], now: datetime) -> None:
-        """Write down what happened about an operation without changing it."""
+    def note(self, event: str, operation_id: str | None, content: dict[str, str], now: datetime) -> None:
+        """Write down what happened, about an operation or none, without changing it."""
         with self._writing() as transaction:
             changes.note(transaction, event, operation_id, content, now)
 
@@ -242,10 +253,10 @@ class SqlOperationStore:
         with self._writing() as transaction:
             changes.set_halt(transaction, halt)
 
-    def clear_halt(self, by: str, now: datetime) -> None:
+    def clear_halt(self, by: str, now: datetime, *, expected: Halt | None = None) -> None:
         """Let a person resume; also forgets the outcomes counted in a row."""
         with self._writing() as transaction:
-            changes.clear_halt(transaction, by, now)
+            changes.clear_halt(transaction, by, now, expected=expected)
 
     def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
         """Keep the approver's key."""

@@ -40,6 +40,7 @@ _DAMAGED = "Nothing is sent until a person has looked. Run: positions-mcp operat
 _OF_THE_FUTURE = {"extra_forbidden", "enum", "literal_error", "union_tag_invalid"}
 """The mistakes that fields and values of a later release are to an earlier one."""
 _ADDED = {column.name for column in operations.c if "added" in column.info}
+_OPEN = [stage.value for stage in Stage if stage.is_open]
 _COUNTED = ("position", "mode", "account_id", "reserved", "reserved_on")
 
 
@@ -133,23 +134,38 @@ def select_operations(
     return tuple(each.read() for each in stored)
 
 
+def select_waiting(connection: Connection, now: datetime, limit: int) -> tuple[Operation, ...]:
+    """Plans that may still be decided at `now`, nearest expiry first."""
+    wanted = (
+        select(operations)
+        .where(operations.c.due_at > as_text(now), operations.c.stage.in_(_OPEN))
+        .order_by(operations.c.due_at, operations.c.id)
+        .limit(limit)
+    )
+    found = connection.execute(wanted).mappings().all()
+    some = (found[start : start + CHUNK] for start in range(0, len(found), CHUNK))
+    return tuple(each.read() for chunk in some for each in with_rows(connection, chunk))
+
+
 def select_operation(connection: Connection, operation_id: str) -> Operation | None:
     """One operation, or None."""
     found = select_operations(connection, operations.c.id == operation_id)
     return found[0] if found else None
 
 
-def count_open_plans(connection: Connection, mode: Mode, now: datetime) -> dict[str, int]:
-    """How many plans nobody has decided yet, by caller."""
+def of_plan(connection: Connection, name: str) -> ColumnElement[str]:
+    """A text in the stored plan, by its name, for a statement."""
     is_sqlite = connection.dialect.name == "sqlite"
     document = type_coerce(operations.c.plan, JSON) if is_sqlite else cast(operations.c.plan, JSON)
+    text: ColumnElement[str] = document[name].as_string()
+    return text
+
+
+def count_open_plans(connection: Connection, mode: Mode, now: datetime) -> dict[str, int]:
+    """How many plans nobody has decided yet, by caller."""
     open_ones = (
-        select(document["caller"].as_string().label("caller"))
-        .where(
-            operations.c.due_at > as_text(now),
-            operations.c.mode == mode.value,
-            operations.c.stage.in_([stage.value for stage in Stage if stage.is_open]),
-        )
+        select(of_plan(connection, "caller").label("caller"))
+        .where(operations.c.due_at > as_text(now), operations.c.mode == mode.value, operations.c.stage.in_(_OPEN))
         .subquery()
     )
     counted = select(open_ones.c.caller, func.count().label("plans")).group_by(open_ones.c.caller)

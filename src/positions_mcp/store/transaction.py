@@ -18,8 +18,8 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt
 from positions_mcp.endorsement import is_chain
 from positions_mcp.store import journal, keeping, records
+from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
-from positions_mcp.store.schema import operations
 
 SENDING = "sending"
 """The event that makes rows SENDING."""
@@ -158,6 +158,16 @@ class Transaction:
         """How many entries with that event an operation has."""
         of_it = journal_table.c.operation_id == operation_id, journal_table.c.event == event
         return self.connection.execute(select(func.count()).where(*of_it)).scalar_one()
+
+    def count_since(self, event: str, since: datetime) -> int:
+        """How many entries of no operation have that event and came after `since`."""
+        of_none = journal_table.c.operation_id.is_(None), journal_table.c.event == event
+        recent = journal_table.c.at > as_text(since)
+        return self.connection.execute(select(func.count()).where(*of_none, recent)).scalar_one()
+
+    def append_alone(self, event: str, content: dict[str, Any], now: datetime) -> None:
+        """Add an entry that is about no operation and sets no value."""
+        journal.append(self.connection, at=now, event=event, operation_id=None, content=content, state_digest=None)
 
     def append(self, operation: Operation, event: str, content: dict[str, Any], now: datetime) -> None:
         """Add an entry about an operation that is as it was."""

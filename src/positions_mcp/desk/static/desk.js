@@ -157,8 +157,8 @@ function showStory(id, plan, isNew) {
   const forms = main.querySelector("#forms");
   const form = forms.querySelector(".decision");
   if (form && (!plan.can_decide || plan.digest !== form.dataset.digest)) close(form, plan);
-  for (const symbol of plan.doubtful) {
-    if (![...forms.children].some((each) => each.dataset.symbol === symbol)) forms.append(settlement(plan, symbol));
+  for (const doubt of plan.doubtful) {
+    if (![...forms.children].some((each) => each.dataset.row === String(doubt.row))) forms.append(settlement(plan, doubt));
   }
 }
 
@@ -225,15 +225,15 @@ function decision(plan) {
   return form;
 }
 
-function settlement(plan, symbol) {
-  const evidence = h("textarea", { id: `evidence-${symbol}`, rows: "2", required: true });
-  const passphrase = h("input", { id: `settle-${symbol}`, type: "password", autocomplete: "off", required: true });
+function settlement(plan, { row, symbol, digest }) {
+  const evidence = h("textarea", { id: `evidence-${row}`, rows: "2", required: true });
+  const passphrase = h("input", { id: `settle-${row}`, type: "password", autocomplete: "off", required: true });
   const over = h("p", { class: "over", role: "status" });
   const button = (text, tookEffect) => h("button", { type: "button", onclick: () => settle(tookEffect) }, text);
   async function settle(tookEffect) {
     try {
       await send("POST", `/api/operations/${encodeURIComponent(plan.id)}/settle`,
-        { symbol, took_effect: tookEffect, evidence: evidence.value, passphrase: passphrase.value });
+        { row, digest, took_effect: tookEffect, evidence: evidence.value, passphrase: passphrase.value });
       form.remove();
     } catch (error) {
       over.textContent = error.message;
@@ -241,11 +241,11 @@ function settlement(plan, symbol) {
     }
     show();
   }
-  const form = h("form", { class: "settlement", "data-symbol": symbol, onsubmit: (event) => event.preventDefault() },
+  const form = h("form", { class: "settlement", "data-row": String(row), onsubmit: (event) => event.preventDefault() },
     h("h2", {}, "In doubt: ", foreign(symbol)),
     h("p", {}, "Look at the broker's own record first. Only a person may say that it did not take effect."),
-    h("label", { for: `evidence-${symbol}` }, "What you saw, and where"), evidence,
-    h("label", { for: `settle-${symbol}` }, "Passphrase"), passphrase,
+    h("label", { for: `evidence-${row}` }, "What you saw, and where"), evidence,
+    h("label", { for: `settle-${row}` }, "Passphrase"), passphrase,
     h("div", { class: "buttons" }, button("It took effect", true), button("It did not", false)), over);
   return form;
 }

@@ -85,9 +85,10 @@ export function history(data) {
     h("td", { class: "number" }, `$${plan.notional}`), h("td", {}, instant(plan.updated_at))));
   return [
     h("h1", {}, "History"),
-    rows.length ? table("Operations, those in doubt first", ["Plan", "Account", "What", "State", "Notional", "At"], rows)
+    data.in_doubt.length ? h("p", { class: "warning" }, "In doubt, to be settled by a person: ", links(data.in_doubt.map((plan) => plan.id))) : null,
+    rows.length ? table("Operations, newest first", ["Plan", "Account", "What", "State", "Notional", "At"], rows)
       : h("p", {}, "No operation yet."),
-    data.more ? h("p", {}, `${data.more} more are not shown.`) : null,
+    data.after ? h("p", {}, "Older operations are not shown.") : null,
   ];
 }
 

@@ -1,0 +1,54 @@
+"""Requests and answers of the desk as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError, Refused, StoreUnavailable
+from positions_mcp.domain.ids import AccountId
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent. Raises InvalidInput for anything else."""
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise InvalidInput("The request is not a JSON object.", hint="Nothing was decided.")
+    return body
+
+
+def text_of(body: dict[str, Any], name: str, default: str | None = None) -> str:
+    """A text of the body; it may be empty only where it has a default."""
+    value = body.get(name, default)
+    if not isinstance(value, str) or (default is None and not value.strip()):
+        raise InvalidInput(f"{name} is missing.", hint="Nothing was decided.")
+    return value
+
+
+def account_of(text: str) -> AccountId:
+    """An account by its number. Raises InvalidInput."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise InvalidInput("An account is a number.")
+    return AccountId(int(text))
+
+
+def failed(error: PositionsError) -> Response:
+    """What went wrong, with a status that says whose doing it was."""
+    if isinstance(error, Overtaken):
+        status = 409
+    elif isinstance(error, StoreUnavailable):
+        status = 503
+    else:
+        status = 403 if isinstance(error, Refused) else 400
+    return said(status, f"{error.message} {error.hint}".strip())
+
+
+def said(status: int, words: str) -> Response:
+    """An answer that is a sentence."""
+    return JSONResponse({"error": words}, status_code=status)

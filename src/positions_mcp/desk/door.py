@@ -1,0 +1,147 @@
+"""Signing in and out, and what stands before every other route: a cookie, a token, and one guess at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from positions_mcp.desk.answers import body_of, failed, said, text_of
+from positions_mcp.desk.events import Changes
+from positions_mcp.desk.service import Desk
+from positions_mcp.desk.sessions import LONGEST, Session, Sessions
+from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.guard.approval.statements import WrongPassphrase
+
+SESSION_HEADER = "x-desk-token"
+PERSON_HEADER = "x-desk-person"
+"""Says that a person moved: what a page reads by itself keeps nobody signed in."""
+BY = "the supervisor's page"
+_MOST_SIGNING_IN = 8
+Handler = Callable[[Request, Session], Awaitable[Response]]
+
+
+@dataclass(eq=False)
+class Door:
+    """Lets in who has the passphrase, and keeps a record of who tried."""
+
+    desk: Desk
+    sessions: Sessions
+    changes: Changes
+    cookie: str
+    """The cookie's name: with the port, because a browser sends cookies to every port of a host."""
+
+    def __post_init__(self) -> None:
+        """One passphrase is tried at a time by who is not signed in: scrypt is slow on purpose."""
+        self._signing_in = anyio.Lock()
+
+    async def look(self, request: Request) -> Response:
+        """What a page may know before anybody is signed in: the mode, and whether there is an approver at all."""
+        del request
+        try:
+            approver = await self.desk.supervisor.has_approver()
+        except PositionsError as error:
+            return failed(error)
+        return JSONResponse({"mode": self.desk.mode.shown, "approver": approver})
+
+    async def sign_in(self, request: Request) -> Response:
+        """`{passphrase}` → `{token, seconds}` and a cookie. The session that the browser had before ends."""
+        try:
+            passphrase = text_of(await body_of(request), "passphrase")
+        except PositionsError as error:
+            return failed(error)
+        if self._signing_in.statistics().tasks_waiting >= _MOST_SIGNING_IN:
+            return said(429, "Too many are signing in at once. Try again in some seconds.")
+        try:
+            async with self._signing_in:
+                await self._check(passphrase)
+        except PositionsError as error:
+            return failed(error)
+        self.sessions.end_of(request.cookies.get(self.cookie, ""))
+        self.changes.look_again()
+        session = self.sessions.open()
+        answer = JSONResponse({"token": session.token, "seconds": int(LONGEST.total_seconds())})
+        answer.set_cookie(
+            self.cookie,
+            session.cookie,
+            httponly=True,
+            samesite="strict",
+            path="/",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    async def sign_out(self, request: Request, session: Session) -> Response:
+        """End the session everywhere."""
+        del request
+        self.sessions.end(session)
+        self.changes.look_again()
+        answer = JSONResponse({})
+        answer.delete_cookie(self.cookie, path="/")
+        return answer
+
+    def signed_in(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """The route for who is signed in, with errors as JSON."""
+
+        async def route(request: Request) -> Response:
+            token = request.headers.get(SESSION_HEADER, "")
+            touch = request.method != "GET" or request.headers.get(PERSON_HEADER) == "1"
+            session = self.sessions.find(request.cookies.get(self.cookie, ""), token, touch=touch)
+            if session is None:
+                if request.method != "GET":
+                    await self.note_attempt(request.path_params.get("operation_id"), "a page that is not signed in")
+                return said(401, "Sign in first.")
+            try:
+                return await handler(request, session)
+            except PositionsError as error:
+                return failed(error)
+
+        return route
+
+    async def with_passphrase(
+        self, session: Session, act: Callable[[], Awaitable[object]], operation: Operation | None
+    ) -> Response:
+        """One guess of a session at a time: what is wrong is counted before the next one is tried."""
+        async with session.guessing:
+            if not self.sessions.is_open(session):
+                await self.note(operation, "a signed-out page")
+                return said(401, "Signed out after too many wrong passphrases: sign in again. Nothing was decided.")
+            try:
+                await act()
+            except WrongPassphrase as error:
+                if self.sessions.wrong_passphrase(session):
+                    self.changes.look_again()
+                await self.note(operation, "a wrong passphrase")
+                return failed(error)
+            except PositionsError as error:
+                await self.note(operation, error.message)
+                return failed(error)
+            session.wrong = 0
+        return JSONResponse({})
+
+    async def note(self, operation: Operation | None, why: str) -> None:
+        """Write down a refused attempt: to decide an operation, or else to resume."""
+        if operation is None:
+            await self.desk.supervisor.note_refusal(None, why, by=BY)
+        else:
+            await self.desk.supervisor_of(operation).note_refusal(operation.operation_id, why, by=BY)
+
+    async def note_attempt(self, operation_id: str | None, why: str) -> None:
+        """The same for an attempt that did not get past the door: where there is such an operation."""
+        if operation_id is None:
+            return
+        try:
+            await self.note(await self.desk.operation(operation_id), why)
+        except PositionsError:
+            return
+
+    async def _check(self, passphrase: str) -> None:
+        try:
+            await self.desk.supervisor.check_passphrase(passphrase)
+        except WrongPassphrase:
+            await self.note(None, "a wrong passphrase, to sign in")
+            raise
