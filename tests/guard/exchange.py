@@ -20,7 +20,7 @@ from positions_mcp.domain.errors import ReadFailed
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
 from positions_mcp.domain.instruments import parse_option_symbol
-from positions_mcp.domain.operation.records import Metadata, Response
+from positions_mcp.domain.operation.records import Metadata, Problem, Response
 from positions_mcp.ports import OnPage
 
 ACCOUNT = AccountId(19816)
@@ -95,6 +95,8 @@ class Exchange:
     change_answer: Callable[[list[Order]], list[Order]] | None = None
     queue: bool = False
     reject: str = ""
+    error: Problem | None = None
+    """Stands beside the orders of an answer."""
     reads_fail: bool = False
     orders_fail: bool = False
     consistent: bool = True
@@ -203,7 +205,7 @@ class Exchange:
         if self.after:
             await self.after.pop(0)()
         answered = self.change_answer(made) if self.change_answer else made
-        return Response[list[Order]](data=answered, metadata=Metadata(request_id="req-1"))
+        return Response[list[Order]](data=answered, error=self.error, metadata=Metadata(request_id="req-1"))
 
     def _order(self, position: Position) -> Order:
         status = OrderStatus.QUEUED if self.queue else OrderStatus.PENDING_NEW

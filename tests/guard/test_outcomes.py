@@ -12,7 +12,7 @@ import pytest
 from guard.desk import AAPL, TSLA, desk
 from guard.exchange import held, instrument, raising
 from positions_mcp.domain.account.orders import Order
-from positions_mcp.domain.enums import OrderSide
+from positions_mcp.domain.enums import OrderSide, OrderStatus
 from positions_mcp.domain.errors import (
     Forbidden,
     NothingSent,
@@ -22,6 +22,7 @@ from positions_mcp.domain.errors import (
     Refused,
     RequestRejected,
 )
+from positions_mcp.domain.operation.records import Problem
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.policy.findings import Rule
 from positions_mcp.tools._reports import summary_of
@@ -107,7 +108,44 @@ async def test_an_order_already_rejected_rejects_its_row_with_the_reason_quoted(
         it.exchange.reject = "no\nmarket\u202e"
         report = await it.close("AAPL")
         assert report.state is OperationState.REJECTED
-        assert report.rows[0].detail == "The order was rejected: no market."
+        assert report.rows[0].detail == 'The order was rejected: "no market".'
+
+
+def one_half_rejected(orders: list[Order]) -> list[Order]:
+    living, dead = split(orders)
+    return [living, dead.model_copy(update={"status": OrderStatus.REJECTED, "details": ["odd lot"]})]
+
+
+def both_halves_rejected(orders: list[Order]) -> list[Order]:
+    return [
+        half.model_copy(update={"status": OrderStatus.REJECTED, "details": [why]})
+        for half, why in zip(split(orders), ("odd lot", "no market"), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "said"),
+    [
+        (one_half_rejected, RowState.DEVIATED, '1 of 2 orders was rejected: "odd lot".'),
+        (both_halves_rejected, RowState.REJECTED, '2 of 2 orders were rejected: "odd lot; no market".'),
+    ],
+)
+async def test_each_rejected_order_of_a_row_says_why(
+    change: Callable[[list[Order]], list[Order]], state: RowState, said: str, tmp_path: Path
+) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change_answer = change
+        report = await it.close("AAPL")
+        assert report.rows[0].state is state
+        assert report.rows[0].detail.endswith(said)
+
+
+async def test_an_order_rejected_without_a_reason_has_the_one_beside_the_orders(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.reject = " "
+        it.exchange.error = Problem(code=7, message="market closed")
+        report = await it.close("AAPL")
+        assert report.rows[0].detail == 'The order was rejected: "market closed".'
 
 
 def nothing(_: list[Order]) -> list[Order]:

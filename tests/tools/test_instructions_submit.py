@@ -45,7 +45,7 @@ async def test_a_batch_that_comes_back_in_part_is_read_aloud_and_every_row_accou
         assert [cell(data_of(later), place, "accepted") for place in range(3)] == ["3", "2", ""]
     (question,) = person.questions
     assert "1. EXERCISE 5 AAPL261120C00220000 (strike 220, multiplier 100): pays 110,000.00" in question
-    assert "Key a-1." in question
+    assert 'Key "a-1".' in question
     assert preview["plan_id"] in question
 
 

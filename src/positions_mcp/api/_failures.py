@@ -36,6 +36,7 @@ from positions_mcp.domain.text import clean, quoted
 _REFUSALS = frozenset({400, 401, 403, 404, 409, 422, 429})
 _CLEARING_UNAVAILABLE = 503
 _MOST_DETAILS = 50
+_MOST_SAID = 5
 
 _KINDS: dict[int, tuple[type[RequestRejected], str]] = {
     401: (Unauthenticated, "Check the API key."),
@@ -153,7 +154,7 @@ def _facts(reply: Reply) -> _Facts:
         "request_id": None if reply.metadata.request_id is None else clean(reply.metadata.request_id, 100),
         "code": _code(error.code if error else None),
         "details": tuple((error.details or ())[:_MOST_DETAILS]) if error else (),
-        "said": clean(error.message) if error else "",
+        "said": clean(error.said) if error else "",
     }
 
 
@@ -162,7 +163,8 @@ def _code(code: int | str | None) -> int | str | None:
 
 
 def _said(reply: Reply) -> str:
-    return f": {quoted(reply.error.message)}" if reply.error and reply.error.message else ""
+    reasons = reply.error.reasons[:_MOST_SAID] if reply.error else []
+    return f": {', '.join(map(quoted, reasons))}" if reasons else ""
 
 
 def _named(status: int) -> str:

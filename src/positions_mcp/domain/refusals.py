@@ -14,9 +14,10 @@ from typing import Any
 from positions_mcp.domain.ids import is_uuid
 
 _MOST_TEXTS = 20
-_DEEPEST = 3
+_DEEPEST = 6
 _NAMES_A_REASON = re.compile(
-    r"reason|reject|text|message|error|detail|descri|note|comment|remark|why|cause", re.IGNORECASE
+    r"reason|reject|refus|text|message|msg|error|fail|detail|descri|note|comment|remark|explan|info|warn|why|cause|^code$",
+    re.IGNORECASE,
 )
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
@@ -34,6 +35,11 @@ def reasons_in(row: Mapping[str, Any], known: Container[str], said: Sequence[obj
     unknown = {name: value for name, value in row.items() if name not in known}
     named = [value for name, value in unknown.items() if _NAMES_A_REASON.search(name)]
     return texts_in([*said, *named]) or texts_in([value for value in unknown.values() if not _is_number(value)])
+
+
+def says_a_refusal(status: object) -> bool:
+    """Whether a status is one of a refusal, so that what is said beside it is the reason."""
+    return isinstance(status, str) and any(word in status.upper() for word in ("REJECT", "REFUS", "FAIL"))
 
 
 def _texts(value: object, depth: int) -> Iterator[str]:

@@ -154,7 +154,7 @@ def _row(row: Instruction) -> list[str]:
         number(row.accepted_quantity) if row.accepted_quantity is not None else "",
         clean(row.instruction_id or "", 64),
         moment(changed) if changed else MISSING,
-        clean(row.rejection_reason or (row.rejection and row.rejection.description) or "", _LONGEST_REASON),
+        clean(row.words_of_refusal, _LONGEST_REASON),
     ]
 
 

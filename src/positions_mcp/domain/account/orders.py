@@ -20,7 +20,7 @@ from positions_mcp.domain.enums import (
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstrumentId, OrderId
 from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
 from positions_mcp.domain.operation.records import Instant, Record
-from positions_mcp.domain.refusals import reasons_in, texts_in
+from positions_mcp.domain.refusals import reasons_in, says_a_refusal, texts_in
 
 
 class Order(Record):
@@ -80,7 +80,7 @@ class Order(Record):
         details = row.get("details")
         is_list = isinstance(details, list) and all(isinstance(each, str) for each in details)
         said = details if is_list else texts_in(details)
-        if "REJECT" in str(row.get("status")):
+        if says_a_refusal(row.get("status")):
             said = reasons_in(row, cls.model_fields, said or ())
         # What holds no text stays as it came: it is left out as any other field that makes no sense.
         return {**row, "details": said} if said else row

@@ -147,7 +147,7 @@ def refusal_of_row(row: Instruction, asked: int, status: int | None) -> Refusal:
 def refusal_of_batch(status: int | None, problem: Problem | None) -> Refusal:
     """Why the whole batch was refused, where no rows came back."""
     advice = _BY_STATUS.get(status or 0, _A_PERSON_LOOKS)
-    message = problem.message if problem else ""
+    message = problem.said if problem else ""
     return Refusal(
         code=None,
         text=clean(message, _LONGEST_REASON) or None,
@@ -179,7 +179,8 @@ def _code(row: Instruction, asked: int) -> str | None:
 
 
 def _text(row: Instruction) -> str | None:
-    return (row.rejection and row.rejection.description) or row.rejection_reason or None
+    text = row.words_of_refusal
+    return text if text and not (row.rejection and text == row.rejection.reason) else None
 
 
 def _said(row: Instruction, asked: int, *, known: ReasonCode | None, existing: str | None) -> str:

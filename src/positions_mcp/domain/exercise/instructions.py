@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
 from positions_mcp.domain.operation.records import Instant, Record, Text
-from positions_mcp.domain.refusals import reasons_in
+from positions_mcp.domain.refusals import reasons_in, says_a_refusal, texts_in
 
 _EXISTING_ID = re.compile(r"existing_id=([0-9a-fA-F-]{36})")
 
@@ -54,18 +54,22 @@ class Instruction(Record):
     @model_validator(mode="before")
     @classmethod
     def _read_a_reason_wherever_it_is(cls, row: Any) -> Any:
-        if not isinstance(row, Mapping) or "REJECT" not in str(row.get("status")):
+        if not isinstance(row, Mapping) or not says_a_refusal(row.get("status")):
             return row
-        given, rejection = row.get("rejection_reason"), row.get("rejection")
-        is_shaped = rejection is None or isinstance(rejection, Mapping | Rejection)
-        if is_shaped and (rejection or (given and isinstance(given, str))):
-            return row
-        said = reasons_in(
-            row, (*cls.model_fields, "client_instruction_id"), [given, *([] if is_shaped else [rejection])]
-        )
-        if not said:
-            return row
-        return {**row, "rejection": rejection if is_shaped else None, "rejection_reason": "; ".join(said)}
+        rejection = row.get("rejection")
+        is_shaped = isinstance(rejection, Mapping | Rejection)
+        parts: dict[str, Any] = dict(cast("Any", rejection)) if is_shaped else {"": rejection}
+        named = (parts.pop(name, None) for name in ("reason", "description"))
+        told = [value for value in named if value and isinstance(value, str)]
+        beside = [value for name, value in parts.items() if name not in ("domain", "metadata")]
+        # What belongs to the code stands for a reason only where there is nothing else.
+        known = (*cls.model_fields, "client_instruction_id")
+        said = reasons_in(row, known, [*told, row.get("rejection_reason"), *beside]) or texts_in(parts.get("metadata"))
+        return {
+            **row,
+            "rejection": rejection if is_shaped else None,
+            "rejection_reason": "; ".join(text for text in said if text not in told) or None,
+        }
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +82,15 @@ class Instruction(Record):
     def was_refused_before_acceptance(self) -> bool:
         """Whether this row exists only in the answer to its submission and will never be listed."""
         return self.id == NIL_UUID
+
+    @property
+    def words_of_refusal(self) -> str:
+        """Why it was refused, in the API's own words; its code where it gave no words, and empty without either."""
+        description = (self.rejection and self.rejection.description) or ""
+        beside = self.rejection_reason or ""
+        if description in beside or beside in description:
+            return max(description, beside, key=len) or (self.rejection.reason if self.rejection else "")
+        return f"{description}; {beside}"
 
     @property
     def duplicate_of(self) -> str | None:

@@ -7,6 +7,11 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from positions_mcp.domain.refusals import texts_in
+
+_NO_REASON = ("data", "metadata", "path", "status", "timestamp", "request_id", "requestId")
+"""What else stands beside the message of an error."""
+
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 """Text that the API may send as null: then it is empty."""
 
@@ -39,6 +44,17 @@ class Problem(Record):
     code: int | str | None = None
     message: Text = ""
     details: list[object] | None = None
+
+    @property
+    def reasons(self) -> list[str]:
+        """The API's own words, whatever field or shape they came in."""
+        beside = [value for name, value in (self.model_extra or {}).items() if name not in _NO_REASON]
+        return texts_in([self.message, self.details, *beside])
+
+    @property
+    def said(self) -> str:
+        """Its reasons on one line; empty where there are none."""
+        return "; ".join(self.reasons)
 
 
 class UnreadableRow(Record):

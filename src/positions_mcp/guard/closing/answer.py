@@ -14,7 +14,7 @@ from positions_mcp.domain.operation.operation import SentOrder
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Plan
 from positions_mcp.domain.operation.records import Response
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.kind import Answer, Request, RowAnswer
 
 DEVIATED_BY = "DEVIATED by"
@@ -79,17 +79,27 @@ def _outcome(
         return RowAnswer(RowState.UNKNOWN, detail, request_id=request_id)
     kept = tuple(SentOrder.of(order) for order in orders)
     living = [order for order in orders if order.status is not OrderStatus.REJECTED]
+    rejected = _said_of_rejected(kept, response)
     if not living:
-        why = "; ".join(order.details for order in kept if order.details)
-        detail = f"The order was rejected: {why}." if why else "The order was rejected."
-        return RowAnswer(RowState.REJECTED, detail, kept, request_id=request_id, ended=True)
+        return RowAnswer(RowState.REJECTED, rejected, kept, request_id=request_id, ended=True)
     state = RowState.QUEUED if any(order.is_queued for order in living) else RowState.SUBMITTED
-    if isinstance(target, HeldTarget):
-        detail = f"{len(orders) - len(living)} of {len(orders)} orders were rejected." if living != orders else ""
-        return RowAnswer(state, detail, kept, request_id=request_id)
-    if deviation := _deviation(target, expected, living):
-        return RowAnswer(RowState.DEVIATED, deviation, kept, request_id=request_id)
-    return RowAnswer(state, "", kept, request_id=request_id)
+    deviation = "" if isinstance(target, HeldTarget) else _deviation(target, expected, living)
+    detail = " ".join(filter(None, [deviation, rejected]))
+    return RowAnswer(RowState.DEVIATED if deviation else state, detail, kept, request_id=request_id)
+
+
+def _said_of_rejected(orders: Sequence[SentOrder], response: Response[list[Order]]) -> str:
+    """`The order was rejected: "market closed".`; empty where none was."""
+    rejected = [order for order in orders if order.status == OrderStatus.REJECTED]
+    if not rejected:
+        return ""
+    reasons = dict.fromkeys(order.details for order in rejected if order.details)
+    if not reasons and response.error is not None and response.error.said:
+        reasons = {response.error.said: None}
+    why = f": {quoted('; '.join(reasons))}" if reasons else ""
+    if len(orders) == 1:
+        return f"The order was rejected{why}."
+    return f"{len(rejected)} of {len(orders)} orders {'was' if len(rejected) == 1 else 'were'} rejected{why}."
 
 
 def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[Order]) -> str:

@@ -21,7 +21,7 @@ from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.portfolio.exposure import nearer_zero
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.kind import took_effect
 
@@ -81,8 +81,9 @@ def _observed(
     if row.state in (RowState.SUBMITTED, RowState.QUEUED):
         if all(order.status == OrderStatus.REJECTED and not order.filled for order in read):
             update["state"] = RowState.REJECTED
-            why = "; ".join(order.details for order in read if order.details)
-            update["detail"] = f"The order was rejected after it was accepted. {why}".strip()
+            why = "; ".join(dict.fromkeys(order.details for order in read if order.details))
+            said = f": {quoted(why)}" if why else ""
+            update["detail"] = f"The order was rejected after it was accepted{said}."
         else:
             queued = any(order.is_queued for order in read)
             update["state"] = RowState.QUEUED if queued else RowState.SUBMITTED

@@ -127,7 +127,7 @@ def follow_cancel(operation: Operation, account: Account) -> Sequence[Row]:
 
 def cancel_state(row: Instruction) -> tuple[RowState | None, str]:
     """What an instruction's status says of its cancel, and in words; None where it says nothing of it."""
-    why = f" The API: {quoted(row.rejection_reason)}." if row.rejection_reason else ""
+    why = f" The API: {quoted(row.words_of_refusal)}." if row.words_of_refusal else ""
     match row.status:
         case InstructionStatus.CANCEL_REQUESTED:
             return RowState.CANCEL_REQUESTED, "Requested, not yet cancelled: the instruction may still stand."

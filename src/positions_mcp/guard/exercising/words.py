@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from positions_mcp.domain.operation.operation import Row
 from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Plan
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import quoted
 from positions_mcp.guard.kind import RowWords
 
 _OF_SUBMIT: Mapping[OperationState, str] = {
@@ -39,7 +39,7 @@ class SubmittingWords:
     def lines(self, plan: Plan) -> Sequence[str]:
         """The consequences of each row, and its key."""
         return [
-            " ".join([*(target.consequences or (_said(target),)), f"Key {label(target.instruction_key, 128)}."])
+            " ".join([*(target.consequences or (_said(target),)), f"Key {quoted(target.instruction_key, 128)}."])
             for target in plan.instructions
         ]
 
