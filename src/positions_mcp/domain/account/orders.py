@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import model_validator
@@ -21,6 +22,18 @@ from positions_mcp.domain.ids import NIL_UUID, AccountId, InstrumentId, OrderId
 from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
 from positions_mcp.domain.operation.records import Instant, Record
 from positions_mcp.domain.refusals import reasons_in, says_a_refusal, texts_in
+
+_LEG_TEXTS = ("instrument_id", "symbol", "side")
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLeg:
+    """One leg of an order of several: `ratio` units of an instrument for each unit of the order. None is not said."""
+
+    instrument_id: str | None
+    symbol: str | None
+    side: str | None
+    ratio: Decimal | None
 
 
 class Order(Record):
@@ -91,6 +104,25 @@ class Order(Record):
         return parse_option_symbol(self.symbol) if self.symbol else None
 
     @property
+    def readable_legs(self) -> tuple[OrderLeg, ...]:
+        """The legs of an order of several, as far as they can be read; empty for a single one."""
+        return tuple(_leg(each) for each in self.legs or () if isinstance(each, Mapping))
+
+    @property
+    def has_legs(self) -> bool:
+        """Whether it is an order of several legs: those name no instrument of their own, or the nil one."""
+        return bool(self.legs) or (self.instrument_id in (None, "", NIL_UUID) and not self.symbol)
+
+    @property
+    def leaves(self) -> Decimal | None:
+        """What may still fill, as stated or as it follows; None where the API says neither."""
+        if self.leaves_quantity is not None:
+            return max(self.leaves_quantity, Decimal(0))
+        if self.quantity is None:
+            return None
+        return max(self.quantity - (self.filled_quantity or Decimal(0)), Decimal(0))
+
+    @property
     def is_open(self) -> bool:
         """Whether the order may still fill. An unknown status counts as open."""
         done = self.status is OrderStatus.DONE_FOR_DAY and self.time_in_force is TimeInForce.DAY
@@ -116,6 +148,25 @@ def distinct_orders(orders: Iterable[Order]) -> list[Order]:
         if earlier is None or _updated(order) >= _updated(earlier):
             kept[same] = order
     return list(kept.values())
+
+
+def _leg(row: Mapping[Any, Any]) -> OrderLeg:
+    texts = {name: value if isinstance(value := row.get(name), str) and value else None for name in _LEG_TEXTS}
+    contract = parse_option_symbol(texts["symbol"]) if texts["symbol"] else None
+    return OrderLeg(
+        instrument_id=texts["instrument_id"],
+        symbol=contract.compact if contract else texts["symbol"],
+        side=texts["side"],
+        ratio=_number(row.get("ratio", row.get("quantity"))),
+    )
+
+
+def _number(value: object) -> Decimal | None:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and number > 0 else None
 
 
 def _updated(order: Order) -> tuple[Decimal, float]:

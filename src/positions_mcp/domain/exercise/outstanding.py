@@ -46,6 +46,11 @@ class Claims:
         return exact_sum(claim.quantity for claim in known if claim.quantity is not None)
 
     @property
+    def exercising(self) -> Decimal:
+        """Contracts that are to be exercised, as far as their number is known."""
+        return self.quantity - self.of_type(InstructionType.DO_NOT_EXERCISE)
+
+    @property
     def said(self) -> str:
         """In words: `EXERCISE 2 SENT, DO_NOT_EXERCISE 1 ACCEPTED`."""
         return ", ".join(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.account.orders import Order, distinct_orders
@@ -119,16 +119,24 @@ def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[O
     return ""
 
 
-def _said_of_strays(strays: Iterable[Order], response: Response[list[Order]]) -> str:
-    said = [
-        f"{label(order.side or 'side unknown')} {plain(order.quantity) if order.quantity is not None else '?'} "
-        f"{label(order.symbol or order.instrument_id or 'unnamed')} (order {label(order.id)})"
-        for order in strays
-    ]
+def _said_of_strays(strays: Sequence[Order], response: Response[list[Order]]) -> str:
+    """Orders that no row expected. One that was rejected traded nothing: it is how the API answers what is left out."""
+    rejected = [order for order in strays if order.status is OrderStatus.REJECTED]
+    traded = [order for order in strays if order.status is not OrderStatus.REJECTED]
     parts = []
-    if said:
-        count = f"{len(said)} order{'' if len(said) == 1 else 's'}"
-        parts.append(f"{DEVIATED_BY} {count} not in the plan: {', '.join(said[:20])}.")
+    if traded:
+        count = f"{len(traded)} order{'' if len(traded) == 1 else 's'}"
+        parts.append(f"{DEVIATED_BY} {count} not in the plan: {_listed(traded)}.")
+    if rejected:
+        parts.append(f"Rejected, and not in the plan: {_listed(rejected)}.")
     if response.unreadable:
         parts.append(f"{len(response.unreadable)} rows of the answer could not be read.")
     return " ".join(parts)
+
+
+def _listed(orders: Sequence[Order]) -> str:
+    return ", ".join(
+        f"{label(order.side or 'side unknown')} {plain(order.quantity) if order.quantity is not None else '?'} "
+        f"{label(order.symbol or order.instrument_id or 'unnamed')} (order {label(order.id)})"
+        for order in orders[:20]
+    )

@@ -1,4 +1,4 @@
-"""Whether a close would leave a short option without cover, and what open orders hold back."""
+"""Whether a close would leave a short option without cover."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, exposed
 from positions_mcp.domain.portfolio.uncertain import uncertain_cover
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.closing.targets import close_target, instructed_quantity
+from positions_mcp.guard.closing.targets import close_target, locks_of
 from positions_mcp.guard.policy.cover import counted_on, is_short_option, uncovered
-from positions_mcp.guard.policy.findings import Finding, Rule, Severity
+from positions_mcp.guard.policy.findings import Finding
 from positions_mcp.guard.policy.uncertain import findings_on_uncertain_cover, said_of
 
 
@@ -34,36 +34,6 @@ def findings_on_unjudged_cover(policy: Policy, plan: Plan, account: Account) -> 
     bought_back = {t.instrument_id for t in plan.closes if t.quantity < 0 and t.order_quantity == abs(t.quantity)}
     touched = [target.instrument_id for target in plan.closes]
     yield from findings_on_uncertain_cover(policy, account, touched, bought_back)
-
-
-def findings_on_locked(plan: Plan, account: Account) -> Iterator[Finding]:
-    """G-13: what open orders hold, and what cancel_orders would change."""
-    for target in plan.closes:
-        position = account.book.by_id.get(target.instrument_id)
-        if position is None or not position.locked_quantity:
-            continue
-        instructed = instructed_quantity(position, account.outstanding)
-        by_orders = position.locked_quantity - instructed
-        held, at_most = plain(abs(target.quantity)), f"at most {plain(target.order_quantity)} can be closed"
-        if instructed:
-            message = (
-                f"{plain(instructed)} of {held} {target.symbol} are under exercise instructions, which stay: {at_most}."
-            )
-            yield _locked(instructed, message)
-        if by_orders and plan.cancel_orders:
-            message = (
-                f"{plain(by_orders)} of {held} {target.symbol} are locked by open orders, which are cancelled first."
-            )
-            yield _locked(by_orders, message)
-        elif by_orders:
-            message = f"{plain(by_orders)} of {held} {target.symbol} are locked by open orders, which stay: {at_most}."
-            yield _locked(by_orders, f"{message} With cancel_orders they would be cancelled first and it closed too.")
-
-
-def _locked(quantity: Decimal, message: str) -> Finding:
-    return Finding(
-        rule=Rule.LOCKED, severity=Severity.NOTE, limit="nothing locked", seen=plain(quantity), message=message
-    )
 
 
 def uncovering(operation: Operation, position: int, account: Account) -> str:
@@ -100,7 +70,7 @@ def _freed_by_cancelling(plan: Plan, account: Account) -> Quantities:
         return {}
     held = (account.book.by_id.get(target.instrument_id) for target in plan.closes)
     return {
-        position.instrument_id: nearer_zero(position.quantity, instructed_quantity(position, account.outstanding))
+        position.instrument_id: nearer_zero(position.quantity, locks_of(position, account).stays(cancel_orders=True))
         for position in held
         if position is not None
     }

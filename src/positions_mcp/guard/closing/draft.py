@@ -13,24 +13,32 @@ from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.request import CloseRequest, named
+from positions_mcp.guard.closing.stuck import Stuck, why_stuck
 from positions_mcp.guard.closing.targets import close_target, in_order_of_sending
 from positions_mcp.guard.closing.unread import unread_targets
 from positions_mcp.guard.kind import Draft, checked_name
 
 MOST_INSTRUMENTS = 100
+_NAMED = 8
+"""Positions that a refusal names at most."""
 
 
 def draft_close(request: CloseRequest, account: Account, market: MarketState) -> Draft:
     """As `OperationKind.draft`.
 
     Raises:
-        InvalidInput: no instruments, too many, one named twice, one already flat, or nothing is held.
+        InvalidInput: no instruments, too many, one named twice, one already flat, one that cannot be closed now, or
+            nothing is held that can.
         UnknownInstrument: nothing held goes by a name.
     """
-    book, cancel_orders = account.book, bool(request.cancel_orders)
+    book = account.book
     positions = everything_held(book) if request.everything else positions_named(book, named(request))
-    targets = tuple(close_target(position, account, cancel_orders) for position in in_order_of_sending(positions))
-    return _draft(request, targets, market, warnings=_left_out(book) if request.everything else ())
+    stuck = {each.instrument_id: why for each in positions if (why := why_stuck(each, account, request.cancels))}
+    free = [each for each in positions if each.instrument_id not in stuck]
+    if stuck and not (request.everything and free):
+        raise _cannot_be_closed(list(stuck.values()), others=len(free))
+    left_out = [*_left_out(book), *(why.left_out for why in stuck.values())] if request.everything else []
+    return _draft(request, _targets(free, request, account), market, warnings=tuple(left_out))
 
 
 def draft_flatten(request: CloseRequest, account: Account, market: MarketState) -> Draft:
@@ -38,19 +46,38 @@ def draft_flatten(request: CloseRequest, account: Account, market: MarketState) 
 
     Raises InvalidInput where a name can only be looked up in a book.
     """
+    book = account.book
     try:
-        return draft_close(request, account, market)
+        positions = everything_held(book) if request.everything else positions_named(book, named(request))
     except InvalidInput:
-        if account.book.is_complete:
+        if book.is_complete:
             raise
-        return _draft(request, unread_targets(request.instruments, account.book), market)
+        return _draft(request, unread_targets(request.instruments, book), market)
+    left_out = _left_out(book) if request.everything else ()
+    stuck = (why_stuck(each, account, request.cancels) for each in positions)
+    warnings = (*left_out, *(f"{why.reason}." for why in stuck if why))
+    return _draft(request, _targets(positions, request, account), market, warnings=warnings)
+
+
+def _targets(positions: Sequence[Position], request: CloseRequest, account: Account) -> tuple[Target, ...]:
+    return tuple(close_target(each, account, request.cancels) for each in in_order_of_sending(positions))
+
+
+def _cannot_be_closed(stuck: Sequence[Stuck], *, others: int) -> InvalidInput:
+    """Why what was named, or all that is held, makes no plan, and what is left to do."""
+    named_, ways = stuck[:_NAMED], dict.fromkeys(why.way for why in stuck if why.way)
+    more = f" And {len(stuck) - _NAMED} more." if len(stuck) > _NAMED else ""
+    rest = f" Plan the other {others} without {'it' if len(stuck) == 1 else 'these'}." if others else ""
+    return InvalidInput(
+        " ".join(f"{why.reason}." for why in named_) + more, hint=f"Nothing was sent. {' '.join(ways)}{rest}".strip()
+    )
 
 
 def _draft(
     request: CloseRequest, targets: tuple[Target, ...], market: MarketState, warnings: tuple[str, ...] = ()
 ) -> Draft:
     session = session_in_words(market)
-    return Draft(targets=targets, cancel_orders=bool(request.cancel_orders), session=session, warnings=warnings)
+    return Draft(targets=targets, cancel_orders=request.cancels, session=session, warnings=warnings)
 
 
 def positions_named(book: Book, instruments: Sequence[str]) -> list[Position]:

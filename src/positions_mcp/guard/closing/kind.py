@@ -12,12 +12,12 @@ from positions_mcp.guard.closing.answer import account_for
 from positions_mcp.guard.closing.compare import compare_closes
 from positions_mcp.guard.closing.cover import (
     findings_on_cover,
-    findings_on_locked,
     findings_on_unjudged_cover,
     uncovering,
 )
 from positions_mcp.guard.closing.draft import draft_close
 from positions_mcp.guard.closing.follow import follow_closes
+from positions_mcp.guard.closing.locked import findings_on_locked
 from positions_mcp.guard.closing.request import CloseRequest, agree_on_close, key_of_close
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request

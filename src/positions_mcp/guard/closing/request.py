@@ -27,6 +27,11 @@ class CloseRequest:
         """One request for each instrument, or one for the whole account."""
         return Kind.CLOSE_ALL_POSITIONS if self.everything else Kind.CLOSE_POSITIONS
 
+    @property
+    def cancels(self) -> bool:
+        """Whether open orders are cancelled first; not unless it is asked for."""
+        return bool(self.cancel_orders)
+
 
 def key_of_close(request: CloseRequest, caller: str, mode: Mode) -> str:
     """As `OperationKind.key`."""
@@ -36,7 +41,7 @@ def key_of_close(request: CloseRequest, caller: str, mode: Mode) -> str:
         account_id=account_of(request),
         kind=request.kind,
         targets=[_EVERYTHING] if request.everything else [folded(checked_name(name)) for name in named(request)],
-        cancel_orders=bool(request.cancel_orders),
+        cancel_orders=request.cancels,
     )
 
 

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Position
-from positions_mcp.domain.enums import InstructionType, OrderSide
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import instrument_id
-from positions_mcp.domain.money import ZERO, exact_product, exact_sum, to_cents
+from positions_mcp.domain.money import exact_product, exact_sum, to_cents
 from positions_mcp.domain.operation.plan import CloseTarget, closing_side
 from positions_mcp.domain.portfolio.exposure import notional_of
+from positions_mcp.domain.portfolio.locks import Locks, locks_on
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 
 
 def close_target(position: Position, account: Account, cancel_orders: bool) -> CloseTarget:
     """The order that closing a position should produce: for what nothing locks that stays."""
-    locked = position.locked_quantity or ZERO
-    stays = instructed_quantity(position, account.outstanding) if cancel_orders else locked
+    stays = locks_of(position, account).stays(cancel_orders=cancel_orders)
     notional = notional_of(position, account.book)
     return CloseTarget(
         symbol=label(position.name),
@@ -72,15 +71,9 @@ class Traded:
         return f"{said[0].upper()}{said[1:]}: net {self.net:+,f} before fees{unknown}"
 
 
-def instructed_quantity(position: Position, outstanding: Outstanding | None) -> Decimal:
-    """How much of the locked quantity exercise instructions hold: cancelling orders does not free that."""
-    locked = position.locked_quantity or ZERO
-    if not locked or not position.is_option or outstanding is None:
-        return ZERO
-    claims = outstanding.on(position.instrument_id)
-    if claims.has_unknown_quantity:
-        return locked
-    return min(locked, claims.quantity - claims.of_type(InstructionType.DO_NOT_EXERCISE))
+def locks_of(position: Position, account: Account) -> Locks:
+    """What locks a position, as far as orders and instructions were read."""
+    return locks_on(position, account.open_orders, account.outstanding)
 
 
 def in_order_of_sending(positions: Sequence[Position]) -> list[Position]:
