@@ -97,6 +97,7 @@ FORMS = {
     "APPROVAL__WAIT_S": "0 or more seconds, at most 600, such as 30",
     "DESK__ENABLED": "true or false",
     "DESK__PORT": "a port from 1 to 65535, or 0 for any",
+    "HTTP__MAX_SESSIONS_PER_CALLER": "a whole number, 1 or more, such as 20",
 }
 """Every setting, and the form that a message about it must name."""
 
@@ -125,6 +126,7 @@ WRONG = {
     "APPROVAL__WAIT_S": ["-1", "900", "forever"],
     "DESK__ENABLED": ["perhaps"],
     "DESK__PORT": ["-1", "65536", "8421.5", "http", "true"],
+    "HTTP__MAX_SESSIONS_PER_CALLER": ["0", "-1", "2.5", "many", "true"],
 }
 PYTHON = ("Input should", "tuple", "Decimal", "EnvSettingsSource", "JSON", "pydantic", "None", "Path(", "['", "True")
 

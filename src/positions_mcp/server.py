@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -16,7 +16,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.context import Context
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -41,6 +41,7 @@ from positions_mcp import __version__, resources
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
+from positions_mcp.http_sessions import App, CallerSessions
 from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.tools.catalogue import published_tools
 from positions_mcp.tools.lazy_context import LazyContext, OpenContext
@@ -49,7 +50,8 @@ WhoseToken = Callable[[str], str | None]
 """Answers whose a bearer token is, or None for nobody's."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_MOST_SESSIONS = 200
+_LONGEST_IDLE_S = 600
+"""After this a session without a request under way and without a stream of updates ends."""
 _LONGEST_INTRODUCTION_S = 2.0
 """After this a client that does not ask for the tools is not waited for any longer."""
 _TIME_TO_TELL_S = 0.05
@@ -142,20 +144,27 @@ class PositionsServer(MCPServer[LazyContext]):
         handle("resources/subscribe", SubscribeRequestParams, self._subscribe)
         handle("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
 
-    def http_app(self, port: int) -> Callable[..., Awaitable[None]]:
+    def http_app(self, port: int, *, sessions_per_caller: int, around: Callable[[App], App]) -> App:
         """The server as an ASGI application at `/mcp`, in both eras, for requests that address this machine and `port`.
 
-        A request without a caller's token is answered 401, another Host 421, another Origin 403.
+        A request without a caller's token is answered 401, another Host 421, another Origin 403. What has a token goes
+        through `around`, which is given what answers it.
         """
         if self._token_verifier is None:
             raise ValueError("over HTTP a caller is known by a token: build the server with whose_token")
         hosts = [f"{name}:{port}" for name in _LOOPBACK]
-        return self.streamable_http_app(
-            max_sessions=_MOST_SESSIONS,
+        app = self.streamable_http_app(
+            session_idle_timeout=_LONGEST_IDLE_S,
+            max_sessions=None,  # by caller instead
             transport_security=TransportSecuritySettings(
                 allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts]
             ),
         )
+        manager = self.session_manager
+        whole = manager.asgi_app
+        whole.app = CallerSessions(whole.app, per_caller=sessions_per_caller)
+        manager.asgi_app = cast("RequestBodyLimitMiddleware", around(whole))  # any application will do
+        return app
 
     async def list_tools(self) -> list[Tool]:
         """Every tool there is."""

@@ -17,6 +17,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from positions_mcp.cli.composition import open_deps, open_venue
+from positions_mcp.cli.connections import Connections
 from positions_mcp.cli.serve_http import loopback_socket, serve_over_http, url_of, whose_token
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.server import build_server
@@ -77,7 +78,7 @@ async def calling(url: str, token: str, era: str, person: Any = None, **said: An
 
 
 @asynccontextmanager
-async def http_server(data_dir: Path) -> AsyncIterator[Served]:
+async def http_server(data_dir: Path, connections: Connections | None = None) -> AsyncIterator[Served]:
     """The server as `serve --transport http` composes it, on a paper exchange whose clock stands."""
     clock = StandingClock()
     settings = load({"data_dir": data_dir, "paper": {"scenario": "demo"}, "approval": {"wait_s": 0}})
@@ -96,7 +97,15 @@ async def http_server(data_dir: Path) -> AsyncIterator[Served]:
             accounts=settings.allowed_accounts,
             whose_token=whose_token(tokens),
         )
-        serve = partial(serve_over_http, server, listener, announce=listening.set, on_signal=lambda: None)
+        serve = partial(
+            serve_over_http,
+            server,
+            listener,
+            announce=listening.set,
+            on_signal=lambda: None,
+            sessions_per_caller=settings.http.max_sessions_per_caller,
+            connections=connections,
+        )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve)
             await listening.wait()

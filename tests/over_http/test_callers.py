@@ -85,11 +85,15 @@ async def test_what_is_revoked_opens_nothing_from_that_moment_on(tmp_path: Path)
         assert (await served.post(Authorization=f"Bearer {token}", Mcp_Session_Id=session)).status_code == 401
 
 
-async def test_a_damaged_token_file_lets_nobody_in(tmp_path: Path) -> None:
+async def test_a_damaged_token_file_lets_nobody_in_and_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with http_server(tmp_path) as served:
         token = served.token("alice")
         served.tokens.path.write_text("{")
-        assert (await served.post(Authorization=f"Bearer {token}")).status_code == 401
+        for _ in range(3):
+            assert (await served.post(Authorization=f"Bearer {token}")).status_code == 401
+    assert [record.getMessage() for record in caplog.records] == [f"{served.tokens.path} is damaged."]
 
 
 async def test_a_session_belongs_to_the_caller_who_opened_it(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-import uvicorn
 from starlette.applications import Starlette
 
+from positions_mcp.cli.connections import Connections
+from positions_mcp.cli.listening import Listening
 from positions_mcp.domain.errors import ConfigurationError
 
 _MOST_TRIED = 20
-_SECONDS_TO_END = 1
 
 
 @contextmanager
@@ -36,27 +36,9 @@ def desk_sockets(port: int) -> Iterator[tuple[Sequence[socket.socket], int]]:
     raise ConfigurationError(f"Ports {port} to {port + _MOST_TRIED - 1} are in use.", hint="Name another with --port.")
 
 
-async def serve_page(app: Starlette, sockets: Sequence[socket.socket]) -> None:
+async def serve_page(app: Starlette, sockets: Sequence[socket.socket], connections: Connections | None = None) -> None:
     """Serve until cancelled."""
-    config = uvicorn.Config(
-        app,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_SECONDS_TO_END,
-    )
-    await _Quiet(config).serve(sockets=list(sockets))
-
-
-class _Quiet(uvicorn.Server):
-    """Leaves signals to the command that runs it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    await Listening(app, connections or Connections()).serve(sockets=list(sockets))
 
 
 def _bound(stack: ExitStack, port: int) -> list[socket.socket]:

@@ -12,13 +12,16 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
-import uvicorn
 
+from positions_mcp.cli.callers import Callers
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.composition import Venue, open_deps, open_venue, prepare_data_dir, warm_up
+from positions_mcp.cli.connections import Connections
+from positions_mcp.cli.listening import Listening
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.text import label
+from positions_mcp.http_sessions import App
 from positions_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8420
-_SECONDS_TO_ANSWER = 1
-"""How long calls may take to answer after a signal. A request in flight to the broker is waited for in any case."""
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,13 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
         for guard in sending:
             guard.close()
 
-    await serve_over_http(server, listener, announce=announce, on_signal=send_nothing_more)
+    await serve_over_http(
+        server,
+        listener,
+        announce=announce,
+        on_signal=send_nothing_more,
+        sessions_per_caller=settings.http.max_sessions_per_caller,
+    )
 
 
 @contextmanager
@@ -113,14 +120,19 @@ def url_of(listener: socket.socket) -> str:
 
 
 def whose_token(file: TokenFile) -> Callable[[str], str | None]:
-    """Says whose a token is. While the file cannot be read, nobody is let in."""
+    """Says whose a token is. While the file cannot be read, nobody is let in, which is logged once."""
+    wrong = ""
 
     def owner(token: str) -> str | None:
+        nonlocal wrong
         try:
-            return file.owner(token)
+            found, now_wrong = file.owner(token), ""
         except ConfigurationError as error:
-            _log.warning("%s", error.message)
-            return None
+            found, now_wrong = None, error.message
+        if now_wrong and now_wrong != wrong:
+            _log.warning("%s", now_wrong)
+        wrong = now_wrong
+        return found
 
     return owner
 
@@ -131,19 +143,15 @@ async def serve_over_http(
     *,
     announce: Callable[[], None],
     on_signal: Callable[[], None],
+    sessions_per_caller: int,
+    connections: Connections | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. `on_signal` is called at once, before anything is waited for."""
-    config = uvicorn.Config(
-        server.http_app(listener.getsockname()[1]),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_SECONDS_TO_ANSWER,
-    )
-    http = _Listening(config, announce)
+    connections = connections or Connections()
+    callers = Callers(connections)
+    port = listener.getsockname()[1]
+    app = server.http_app(port, sessions_per_caller=sessions_per_caller, around=callers.inside)
+    http = _Announced(callers.outside(app), connections, announce)
     async with anyio.create_task_group() as tasks:
 
         async def stop_when_told() -> None:
@@ -163,21 +171,17 @@ def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-class _Listening(uvicorn.Server):
-    """Says when it can be reached, and leaves signals to the command."""
+class _Announced(Listening):
+    """Says when it can be reached."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(self, app: App, connections: Connections, announce: Callable[[], None]) -> None:
+        super().__init__(app, connections)
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._announce()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _loopback_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -167,6 +167,12 @@ class DeskSettings(_Section):
     )
 
 
+class HttpSettings(_Section):
+    """Callers over HTTP."""
+
+    max_sessions_per_caller: Count = Field(20, description=_COUNT)
+
+
 def default_data_dir() -> Path:
     """The platform's user data folder for this program."""
     from platformdirs import user_data_path
@@ -190,6 +196,7 @@ class Settings(_Section):
     trading: TradingSettings = TradingSettings()
     approval: ApprovalSettings = ApprovalSettings()
     desk: DeskSettings = DeskSettings()
+    http: HttpSettings = HttpSettings()
 
     _config_file: Path | None = PrivateAttr(None)
 

@@ -1,0 +1,70 @@
+"""Which connection is which caller's, as its requests show; and an end to requests that show no token."""
+
+from __future__ import annotations
+
+from positions_mcp.cli.connections import Connected, Connections
+from positions_mcp.cli.listening import CONNECTION
+from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
+
+_KNOWN = "caller_is_known"
+_TOO_MANY_STRANGERS = "Too many requests without a token that is known. Try again in a minute."
+_ALL_UNDER_WAY = "This token has as many requests under way as it may. Wait for one to end, or close a client."
+_TRY_AGAIN_S = 60
+
+
+class Callers:
+    """Two ASGI applications around the server's own: one before a token is looked at, and one after."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def outside(self, app: App) -> App:
+        """Counts the requests that show no token; after too many in a minute, 429 and the end of the connection."""
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            refusing = False
+
+            async def send_unless_too_many(message: Message) -> None:
+                nonlocal refusing
+                if message["type"] == "http.response.start" and not scope["state"].get(_KNOWN):
+                    refusing = not self._connections.refused(_connection(scope))
+                    if refusing:
+                        await _refuse(send, _TOO_MANY_STRANGERS)
+                if not refusing:
+                    await send(message)
+
+            await app(scope, receive, send_unless_too_many)
+
+        return counted
+
+    def inside(self, app: App) -> App:
+        """Notes whose connection it is; 429 where all the connections that a caller may have are being answered."""
+
+        async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["state"][_KNOWN] = True
+            if self._connections.belongs_to(_connection(scope), scope["user"].username):
+                await app(scope, receive, send)
+            else:
+                await _refuse(send, _ALL_UNDER_WAY)
+
+        return noted
+
+
+def _connection(scope: Scope) -> Connected:
+    connection: Connected = scope["state"][CONNECTION]
+    return connection
+
+
+async def _refuse(send: Send, words: str) -> None:
+    body = f"{words}\n".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(_TRY_AGAIN_S).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 429, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,135 @@
+"""HTTP on this machine's own interfaces, for callers and for the supervisor's page, with an end to every wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, cast
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from positions_mcp.cli.connections import LONGEST_WITHOUT_A_REQUEST_S, Connections, Phase
+
+CONNECTION = "connection"
+"""Where a request's state has its connection."""
+_ACCEPTED_AT_ONCE = 32
+"""Fewer than an address may have by far: what a client has sent is read before newer connections end its own."""
+_SECONDS_TO_ANSWER = 1
+"""How long calls may take to answer after the end. A request in flight to the broker is waited for in any case."""
+
+
+class Listening(uvicorn.Server):
+    """A server that leaves signals to the command that runs it, and keeps nobody waiting who keeps it waiting."""
+
+    def __init__(self, app: Any, connections: Connections) -> None:
+        config = _Config(
+            app,
+            http=_Watched,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="error",  # what a stranger sends is no news
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=_ACCEPTED_AT_ONCE,
+            timeout_keep_alive=int(LONGEST_WITHOUT_A_REQUEST_S),
+            timeout_graceful_shutdown=_SECONDS_TO_ANSWER,
+        )
+        config.connections = self._connections = connections
+        super().__init__(config)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: look whom nobody waits for any longer."""
+        self._connections.sweep()
+        return await super().on_tick(counter)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None of them."""
+        yield
+
+
+class _Config(uvicorn.Config):
+    connections: Connections
+
+
+class _Watched(H11Protocol):
+    """One connection. Implements `connections.Connected`."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, CONNECTION: self}, _loop)
+        self._connections = cast("_Config", config).connections
+        self.address = ""
+
+    @property
+    def phase(self) -> Phase:
+        if self.transport.is_closing() or self.flow.write_paused:
+            return Phase.READING
+        if self.conn.their_state is h11.SEND_BODY:
+            return Phase.BODY
+        return Phase.ANSWER if self._is_answering() else Phase.REQUEST
+
+    @property
+    def request(self) -> object:
+        return self.cycle
+
+    def end(self) -> None:
+        self.transport.abort()
+
+    def give_up(self) -> None:
+        phase = self.phase
+        has_begun = phase is Phase.BODY or bool(self.conn.trailing_data[0])
+        if phase is Phase.READING or self._has_answered() or not has_begun:
+            self.transport.abort()
+            return
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"This server has waited too long for {phase.awaited}.")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base does
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.remove(self)
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        if self._has_answered():
+            self.transport.abort()
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, msg)
+
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def _has_answered(self) -> bool:
+        """Whether the answer to the latest request has begun, so that nothing else can be said."""
+        return self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE)
+
+    def _refuse(self, status: HTTPStatus, words: str) -> None:
+        body = f"{words}\n".encode()
+        headers = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body)), "connection": "close"}
+        events: Sequence[h11.Event] = (
+            h11.Response(status_code=status, headers=list(headers.items()), reason=status.phrase.encode()),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        )
+        for event in events:
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+        if self._is_answering():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
