@@ -40,6 +40,7 @@ from positions_mcp.domain.enums import (
     TrailingOffsetType,
 )
 from positions_mcp.domain.errors import (
+    AnsweredForAnother,
     ConfigurationError,
     Forbidden,
     InconsistentListing,
@@ -61,6 +62,7 @@ from positions_mcp.domain.instruments import OptionContract, OptionRight, parse_
 from positions_mcp.domain.operation.records import Metadata, Problem, Response, UnreadableRow
 
 __all__ = [
+    "AnsweredForAnother",
     "Balances",
     "Book",
     "ConfigurationError",

@@ -20,6 +20,7 @@ from positions_mcp.api._http import Failure
 from positions_mcp.api._retry import Asked, retry_after_seconds
 from positions_mcp.api._wire import Reply
 from positions_mcp.domain.errors import (
+    AnsweredForAnother,
     Forbidden,
     NotFound,
     NothingSent,
@@ -120,9 +121,9 @@ def another(what: str, request_id: str | None) -> ReadFailed:
     )
 
 
-def answered_another(account_id: int, request_id: str | None) -> OutcomeUnknown:
+def answered_another(account_id: int, request_id: str | None) -> AnsweredForAnother:
     """A write whose answer is about another account."""
-    return OutcomeUnknown(
+    return AnsweredForAnother(
         f"The request was sent and its outcome is not known: the answer is about account {account_id}.",
         hint=_DO_NOT_RESEND,
         sent=Sent.YES,

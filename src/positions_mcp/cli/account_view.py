@@ -84,4 +84,5 @@ async def _instructions(parts: Dependencies, operation: Operation, target: Targe
         f"{'?' if row.quantity is None else plain(row.quantity)} {label(row.status)}"
         for row in found.data
     ]
-    return lines[-_MOST_SHOWN:] or [f"No instruction for {target.symbol} is listed."]
+    doubts = [f"The listing is not complete: {said}." for said in found.left_out]
+    return [*doubts, *(lines[-_MOST_SHOWN:] or [f"No instruction for {target.symbol} is listed."])]

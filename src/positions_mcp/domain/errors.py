@@ -167,6 +167,10 @@ class OutcomeUnknown(UpstreamError):
     """A write left this machine and whether it took effect is not known. It must not be sent again."""
 
 
+class AnsweredForAnother(OutcomeUnknown):
+    """A write was answered for another account. What became of the own is not known."""
+
+
 class InconsistentListing(UpstreamError):
     """Pages of one listing contradict each other even after reading again."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
+from typing import NamedTuple
 
 import anyio
 
@@ -54,7 +55,7 @@ class AccountRecord:
             target
             for operation in self.without(operation_id)
             for target, row in zip(operation.plan.instructions, operation.rows, strict=False)
-            if row.state is RowState.SENDING or row.is_in_doubt
+            if row.state is RowState.SENDING or row.may_stand_unseen
         )
 
     def beside(self, operation_id: str) -> tuple[Operation, ...]:
@@ -74,6 +75,8 @@ class Account:
     record: AccountRecord
     instructions: tuple[Instruction, ...] | None = None
     """As listed, where an option is held or they are what it is about."""
+    instruction_doubts: tuple[str, ...] = ()
+    """What their listing came without, in words: what rows that were left out claim is not known."""
 
     @property
     def open_orders(self) -> tuple[Order, ...] | None:
@@ -84,6 +87,13 @@ class Account:
     def open_order_ids(self) -> frozenset[str] | None:
         """The ids of orders that may still fill; None where orders could not be read."""
         return None if self.open_orders is None else frozenset(order.id for order in self.open_orders)
+
+
+class _Listed(NamedTuple):
+    """The instructions that could be read, and what their listing came without, in words."""
+
+    rows: tuple[Instruction, ...] | None
+    doubts: tuple[str, ...] = ()
 
 
 class AccountReader:
@@ -102,7 +112,7 @@ class AccountReader:
         program does not know to ask for. Raises UpstreamError where the book itself cannot be read.
         """
         orders: tuple[Order, ...] | None = None
-        listed: tuple[Instruction, ...] | None = None
+        listed = _Listed(None)
 
         async def read_orders() -> None:
             nonlocal orders
@@ -117,12 +127,12 @@ class AccountReader:
             side_by_side.start_soon(read_instructions)
         book = await self._deps.positions.read_book(account_id)
         if kind.is_close and not any(position.is_option for position in book.positions):
-            listed = ()
+            listed = listed._replace(rows=())
         return await self._account(book, orders, listed)
 
     async def to_follow(self, operation: Operation) -> Account:
         """For what became of an operation: the orders of its closes, or its instructions. Raises as `to_decide`."""
-        orders, listed = None, None
+        orders, listed = None, _Listed(None)
         # A book alone still says what is left: whatever else is slow leaves it half of the time there is.
         with anyio.CancelScope(deadline=(anyio.current_time() + anyio.current_effective_deadline()) / 2):
             if operation.plan.kind.is_close:
@@ -150,16 +160,15 @@ class AccountReader:
             unfinished=ledger.unfinished(mode, account_id),
         )
 
-    async def _account(
-        self, book: Book, orders: tuple[Order, ...] | None, listed: tuple[Instruction, ...] | None
-    ) -> Account:
+    async def _account(self, book: Book, orders: tuple[Order, ...] | None, listed: _Listed) -> Account:
         now, calendar = self._deps.market_clock.now(), self._deps.calendar
         return Account(
             book=book,
             orders=orders,
-            outstanding=None if listed is None else Outstanding(listed, now=now, calendar=calendar),
+            outstanding=None if listed.rows is None else Outstanding(listed.rows, now=now, calendar=calendar),
             record=await in_thread(self._whole_record, book.account_id),
-            instructions=listed,
+            instructions=listed.rows,
+            instruction_doubts=listed.doubts,
         )
 
     def _whole_record(self, account_id: AccountId) -> AccountRecord:
@@ -225,12 +234,12 @@ class AccountReader:
         except UpstreamError:
             return None
 
-    async def _instructions(self, account_id: AccountId) -> tuple[Instruction, ...] | None:
-        """The instructions as listed; None where they cannot be read."""
+    async def _instructions(self, account_id: AccountId) -> _Listed:
+        """The instructions as listed; no rows, not even none, where they cannot be read."""
         if self._deps.instructions is None:
-            return None
+            return _Listed(None)
         try:
             listed = await self._deps.instructions.get_position_instructions(account_id)
         except UpstreamError:
-            return None
-        return tuple(listed.data)
+            return _Listed(None)
+        return _Listed(tuple(listed.data), listed.left_out)

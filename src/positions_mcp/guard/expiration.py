@@ -66,6 +66,7 @@ class ExpirationReader:
             now=now,
             calendar=self.calendar,
             outstanding=None if rows is None else Outstanding(rows, now=now, calendar=self.calendar),
+            instruction_doubts=() if isinstance(listed, NotKnown) else listed.left_out,
             # Open orders are not read: what a position calls locked is what they may take.
             counted=expected_quantities(book, open_orders=()),
             cash=money.trade_cash if money else None,

@@ -14,7 +14,6 @@ from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.instruments import as_root, parse_option_symbol
-from positions_mcp.domain.operation.records import UnreadableRow
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
@@ -53,7 +52,7 @@ class _Asked:
     limit: int
     as_of: datetime
     listed: int
-    left_out: tuple[UnreadableRow, ...]
+    left_out: tuple[str, ...]
     by_status: dict[str, int]
 
 
@@ -98,7 +97,7 @@ async def _read(call: Call, given: dict[str, Any], limit: int) -> Listing[_Asked
         rows = [row for row in rows if _status(row) in given["status"]]
     rows.sort(key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
     by_status = dict(Counter(label(row.status) for row in rows))
-    asked = _Asked(account, given, limit, as_of, len(answer.data), answer.unreadable, by_status)
+    asked = _Asked(account, given, limit, as_of, len(answer.data), answer.left_out, by_status)
     return context.instruction_listings.keep(asked, rows, owner=call.caller.identity, limit=limit)
 
 
@@ -122,10 +121,7 @@ def _status(row: Instruction) -> str:
 
 
 def _data(head: Heading, asked: _Asked, page: Page[Instruction]) -> Output:
-    others = sum(1 for row in asked.left_out if row.of_account is not None)
-    warnings = [f"{others} rows of another account came with it and are left out"] if others else []
-    if unreadable := len(asked.left_out) - others:
-        warnings.append(f"{unreadable} rows of the API could not be read")
+    warnings = list(asked.left_out)
     if failed := sum(1 for row in page.rows if row.status is InstructionStatus.CANCEL_FAILED):
         warnings.append(f"{failed} CANCEL_FAILED: an operator must look; the original instruction may stand")
     return Output(

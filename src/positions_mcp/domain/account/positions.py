@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, parse_option_symbol
-from positions_mcp.domain.operation.records import Text
+from positions_mcp.domain.operation.records import Text, said_of_left_out
 
 
 class Side(StrEnum):
@@ -188,14 +188,6 @@ class Holding:
         return self.symbol or self.instrument_id
 
 
-def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
 class _PositionFields(NamedTuple):
     account_id: AccountId
     instrument_id: InstrumentId
@@ -266,13 +258,7 @@ class Reading:
     @property
     def doubts(self) -> list[str]:
         """What is known to be wrong with it, in words; nothing for a complete one."""
-        words = []
-        if self.unreadable:
-            words.append(
-                f"{_rows(self.unreadable)} of the API could not be read and {_are(self.unreadable)} not included"
-            )
-        if self.of_others:
-            words.append(f"{_rows(self.of_others)} of another account {_are(self.of_others)} left out")
+        words = said_of_left_out(self.unreadable, self.of_others)
         if not self.consistent:
             words.append(
                 "the API's pages contradicted each other even when read again; this may not be everything held"

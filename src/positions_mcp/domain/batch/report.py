@@ -12,6 +12,7 @@ from positions_mcp.domain.batch.matching import AnsweredRow, Matching, match
 from positions_mcp.domain.batch.rows import BatchReport, KeyEcho, RowOutcome, RowReport, RowVerdict, UnexpectedRow
 from positions_mcp.domain.batch.verdicts import (
     NOTHING_LEFT,
+    deviating,
     verdict_on_listed,
     verdict_on_refused_batch,
     verdict_on_row,
@@ -104,7 +105,8 @@ def batch_report(
     Args:
         planned: the rows as submitted, in order.
         answer: what came back.
-        account_id: the account they were submitted for; rows of another one are unexpected.
+        account_id: the account they were submitted for; rows of another one are unexpected, and where one is as asked
+            for in all else, the planned row deviates.
         server_honours_keys: what earlier submissions to this server have shown, for an answer that shows nothing.
     """
     if answer.has_rows:
@@ -167,9 +169,11 @@ def _by_rows(
     rows = []
     for index, target in enumerate(planned):
         row = matching.answers.get(index)
+        for_another = _answered_for_another(target, matching.left_over, account_id)
         if row is None:
             same_key = (known if honoured is None else honoured) and target.instruction_key not in stray_keys
-            rows.append(_row(index, target, _unanswered(answer, same_key)))
+            verdict = _unanswered(answer, same_key)
+            rows.append(_row(index, target, deviating(verdict, for_another) if for_another else verdict))
             continue
         verdict = verdict_on_row(
             target,
@@ -178,8 +182,26 @@ def _by_rows(
             http_status=answer.status,
             shared_ids=shared_ids,
         )
+        verdict = deviating(verdict, for_another) if for_another else verdict
         rows.append(_row(index, target, verdict, row, echoes[index]))
     return _report(tuple(rows), matching, answer, keys_honoured=honoured)
+
+
+def _answered_for_another(target: InstructionTarget, strays: Iterable[Instruction], account_id: AccountId) -> str:
+    """That another account's rows stand under the key of a planned row, or ask the same of the same contract."""
+    theirs = [
+        row
+        for row in strays
+        if row.account_id != account_id
+        and (row.instruction_id == target.instruction_key or _is_of_the_same(target, row))
+    ]
+    said = (f"instruction {label(row.id)} is of account {row.account_id}, not of {account_id}" for row in theirs)
+    return f"answered for another account: {'; '.join(said)}" if theirs else ""
+
+
+def _is_of_the_same(target: InstructionTarget, row: Instruction) -> bool:
+    contract = (row.instrument_id or "").lower() == target.instrument_id.lower()
+    return contract and row.instruction_type == target.instruction_type
 
 
 def _unanswered(answer: SubmitAnswer, same_key: bool | None) -> RowVerdict:
@@ -215,7 +237,7 @@ def _honoured(echoes: Iterable[KeyEcho]) -> bool | None:
 
 def _shared_ids(matching: Matching) -> frozenset[str]:
     """Server ids that answer several planned rows: one instruction stands for all of them, or the answer is wrong."""
-    ids = Counter(row.id for row in matching.answers.values() if not row.was_refused_before_acceptance)
+    ids = Counter(row.id.lower() for row in matching.answers.values() if not row.was_refused_before_acceptance)
     return frozenset(server_id for server_id, count in ids.items() if count > 1)
 
 

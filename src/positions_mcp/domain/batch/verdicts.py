@@ -90,6 +90,13 @@ def verdict_without_row(said: str, *, outcome: RowOutcome, same_key: bool | None
     return RowVerdict(outcome=outcome, said=said, next_step=NextStep.MUST_NOT, advice=_LOOK_UP)
 
 
+def deviating(verdict: RowVerdict, deviation: str) -> RowVerdict:
+    """The same of a row that was answered otherwise than asked."""
+    advice = f"{_DEVIATED} {_LOOK_UP}"
+    update = {"deviation": deviation, "next_step": NextStep.MUST_NOT, "advice": advice}
+    return verdict.model_copy(update=update)
+
+
 def verdict_on_refused_batch(status: int | None, problem: Problem | None, said: str = "") -> RowVerdict:
     """The one verdict on every row of a batch that was refused as a whole. `said`: why, in words of this program."""
     refusal = refusal_of_batch(status, problem)
@@ -133,7 +140,7 @@ def _contradiction(row: Instruction, repeats: Sequence[Instruction], shared_ids:
         return f"it was answered {1 + len(repeats)} times, as {' and '.join(statuses)}"
     if row.status in _OUTCOMES and row.was_refused_before_acceptance:
         return f"it is said to be {row.status} but has no id"
-    if row.id in shared_ids:
+    if row.id.lower() in shared_ids:
         return "another row was answered with the same id"
     return None
 

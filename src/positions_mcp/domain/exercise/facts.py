@@ -34,6 +34,8 @@ class ExpirationFacts:
     calendar: TradingDays
     outstanding: Outstanding | None
     """The account's instructions."""
+    instruction_doubts: Sequence[str] = ()
+    """What their listing came without, in words."""
     unlisted: Sequence[Asked] = ()
     """Instructions that were sent and whose outcome is not known."""
     contracts: Mapping[InstrumentId, ContractFacts] = field(default_factory=dict)

@@ -213,6 +213,10 @@ def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[Proje
     said = []
     if facts.outstanding is None:
         said.append("the account's instructions, so what they exercise or withhold")
+    if facts.instruction_doubts:
+        said.append(f"all of the account's instructions: {'; '.join(facts.instruction_doubts)}")
+    if contradicting := sum(each.side_contradicts for each in facts.book.positions):
+        said.append(f"whether {_positions(contradicting)} long or short: the API contradicts itself")
     if not facts.book.is_complete:
         said.append("the whole book, so shares and cover")
     unreadable = sum(1 for each in facts.book.positions if each.is_option and each.contract is None and each.quantity)
@@ -240,6 +244,10 @@ _NOT_KNOWN_OF_PRICES: Final = {
     Basis.NOT_SAID: "how an index option is settled, so its cash",
     Basis.ADJUSTED: "what an adjusted contract delivers, so cash, shares and moneyness",
 }
+
+
+def _positions(count: int) -> str:
+    return "1 position is" if count == 1 else f"{count} positions are"
 
 
 def _options(count: int) -> str:

@@ -15,7 +15,7 @@ from typing import Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from positions_mcp.domain.account.orders import Order
-from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
+from positions_mcp.domain.batch.rows import RowOutcome, RowReport, UnexpectedRow
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import AccountId, InstructionId, OrderId
 from positions_mcp.domain.operation.growth import added
@@ -144,6 +144,12 @@ class Row(Frozen):
     def is_in_doubt(self) -> bool:
         """Whether its effect is not known and nobody has settled it."""
         return self.state is RowState.UNKNOWN and self.resolution is None
+
+    @property
+    def may_stand_unseen(self) -> bool:
+        """Whether its instruction may stand though nothing says so: in doubt, or answered for another account."""
+        not_known = self.answered is not None and self.answered.outcome in (RowOutcome.MISSING, RowOutcome.UNKNOWN)
+        return self.is_in_doubt or (self.state is RowState.DEVIATED and not_known and not self.ended)
 
     @property
     def is_unfinished(self) -> bool:

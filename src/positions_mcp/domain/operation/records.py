@@ -85,3 +85,27 @@ class Response(BaseModel, Generic[DataT]):
     status: int = 200
     unreadable: tuple[UnreadableRow, ...] = ()
     """Rows of the answer that are left out of `data`."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the answer came without, in words; nothing where no row was left out."""
+        others = sum(row.of_account is not None for row in self.unreadable)
+        return tuple(said_of_left_out(len(self.unreadable) - others, others))
+
+
+def said_of_left_out(unreadable: int, of_others: int) -> list[str]:
+    """What a listing came without, in words; nothing where no row was left out."""
+    words = []
+    if unreadable:
+        words.append(f"{_rows(unreadable)} of the API could not be read and {_are(unreadable)} not included")
+    if of_others:
+        words.append(f"{_rows(of_others)} of another account {_are(of_others)} left out")
+    return words
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -27,9 +27,12 @@ def account_for(plan: Plan, answer: SubmitAnswer, keys_honoured: bool | None) ->
     return Answer(outcomes, _said_beside(report))
 
 
-def outcome_of_cancel(target: CancelTarget, response: Response[Instruction]) -> RowAnswer:
+def outcome_of_cancel(plan: Plan, response: Response[Instruction]) -> RowAnswer:
     """What the answer to a cancel says of its one row."""
+    (target,) = plan.cancels
     row, request_id = response.data, response.metadata.request_id
+    if row.account_id != plan.account_id:
+        return cancel_of_another(target, f"It is about account {row.account_id}, not {plan.account_id}.", request_id)
     if row.id.lower() != target.instruction_id:
         detail = f"The answer is about another instruction, {label(row.id)}: it may have been cancelled instead."
         return RowAnswer(RowState.UNKNOWN, detail, request_id=request_id)
@@ -44,6 +47,12 @@ def outcome_of_cancel(target: CancelTarget, response: Response[Instruction]) -> 
         request_id=request_id,
         ended=state in follow.ENDS,
     )
+
+
+def cancel_of_another(target: CancelTarget, said: str, request_id: str | None) -> RowAnswer:
+    """What a cancel ends in that was answered for another account."""
+    detail = f"The answer is not about this account's instruction. {said} Whether that one is cancelled is not known."
+    return RowAnswer(RowState.DEVIATED, detail, instruction_id=target.instruction_id, request_id=request_id)
 
 
 def _outcome_of(row: RowReport, request_id: str | None) -> RowAnswer:

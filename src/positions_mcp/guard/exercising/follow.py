@@ -189,6 +189,8 @@ def _of_cancel(row: Row, target: CancelTarget, found: Instruction | None, at: da
         seen = _NOT_LISTED if found is None else f"It is listed as {label(found.status)}, which is not proof."
         return {"detail": f"{row.detail.partition(' Looked up:')[0]} Looked up: {seen}"}
     update: dict[str, Any] = {"detail": said, "ended": state in ENDS}
+    if row.state is RowState.DEVIATED:
+        return update | {"detail": f"{row.detail.partition(' Listed now:')[0]} Listed now: {said}"}
     if row.state is not RowState.UNKNOWN:
         return update | {"state": state}
     if found.status is InstructionStatus.ACCEPTED or found.status.is_rejected:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from positions_mcp.domain.batch.report import SubmitAnswer
 from positions_mcp.domain.batch.rows import KeyEcho
-from positions_mcp.domain.errors import NothingSent, StoreUnavailable, UpstreamError
+from positions_mcp.domain.errors import AnsweredForAnother, NothingSent, StoreUnavailable, UpstreamError
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation, Row
@@ -14,7 +14,7 @@ from positions_mcp.domain.operation.plan import Kind, Plan
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.exercising.answer import account_for, outcome_of_cancel
+from positions_mcp.guard.exercising.answer import account_for, cancel_of_another, outcome_of_cancel
 from positions_mcp.guard.exercising.compare import compare_cancel, compare_submit
 from positions_mcp.guard.exercising.cover import findings_on_cancel, findings_on_submit
 from positions_mcp.guard.exercising.draft import draft_cancel, draft_submit
@@ -152,8 +152,13 @@ class Cancelling(_InOneRequest):
     async def send(self, operation: Operation, request: Request) -> Answer:
         """One DELETE of the server's id."""
         (target,) = operation.plan.cancels
-        response = await self._writer().cancel_position_instruction(operation.account_id, target.instruction_id)
-        return Answer(dict.fromkeys(request.rows, outcome_of_cancel(target, response)))
+        try:
+            response = await self._writer().cancel_position_instruction(operation.account_id, target.instruction_id)
+        except AnsweredForAnother as error:
+            outcome = cancel_of_another(target, error.message, error.request_id)
+        else:
+            outcome = outcome_of_cancel(operation.plan, response)
+        return Answer(dict.fromkeys(request.rows, outcome))
 
     async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
         """What the account's instructions now say of it."""

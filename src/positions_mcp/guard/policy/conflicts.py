@@ -25,7 +25,7 @@ def in_doubt(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
         held = [
             (target, row)
             for target, row in shared(plan, [operation])
-            if row.state is RowState.SENDING or row.is_in_doubt
+            if row.state is RowState.SENDING or row.may_stand_unseen
         ]
         if not held:
             continue

@@ -166,6 +166,8 @@ def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
     if account.outstanding is None:
         message = "Exercise instructions could not be read, so contracts they claim are not counted."
         yield _not_read("instructions read", account.book, message)
+    if account.instruction_doubts:
+        yield _instructions_left_out(plan, account)
     if account.open_orders is None:
         message = "Open orders could not be read, so what they may still do is not counted."
         yield _not_read("orders read", account.book, message)
@@ -210,6 +212,19 @@ def _contradiction(target: Target, held: Position) -> Finding:
         seen=says,
         message=f"The API contradicts itself on {target.symbol}: {says}. Whether it is long or short is not known, so "
         "closing it may BUY or SELL; it is counted as short, and covers nothing.",
+    )
+
+
+def _instructions_left_out(plan: Plan, account: Account) -> Finding:
+    """A row that was left out may claim any contract; where no option is held there is none to claim."""
+    counts = not plan.kind.is_close or any(position.is_option for position in account.book.positions)
+    said = "; ".join(account.instruction_doubts)
+    return Finding(
+        rule=Rule.NOT_READ,
+        severity=Severity.DESK if counts else Severity.NOTE,
+        limit="every instruction of this account, and no other",
+        seen=said,
+        message=f"Exercise instructions are not fully known: {said}. What those claim is not counted.",
     )
 
 
