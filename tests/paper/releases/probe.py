@@ -21,6 +21,7 @@ from clearstreet import AsyncClearStreet
 from positions_mcp.cli.paper_transport import paper_transport
 from positions_mcp.paper import DEFAULT_KEY, PaperExchange
 from positions_mcp.paper.dialects import NEW_KEY, OLD_KEY, ContractName
+from positions_mcp.paper.fault_kinds import KINDS_FOR
 
 ACCOUNT = 19816
 CONTRACTS: tuple[ContractName, ...] = ("seed", "summer", "current", "auto")
@@ -29,8 +30,15 @@ OPERATIONS = (*WRITES[:2], "get_positions", "get_position_instructions", "get_or
 FAULTS = (
     "none", "refuse", "drop_before_effect", "drop_after_effect", "delay", "truncated_body", "non_json_body",
     "empty_204", "unknown_fields", "status_401", "status_403", "status_404", "status_408", "status_409", "status_422",
-    "status_429", "status_500", "status_503",
+    "status_429", "status_500", "status_503", "delay_before_effect", "latency", "rate_limit", "repeated_row",
+    "foreign_row", "contradicting_side", "stale_positions", "stale_orders", "unlisted_orders", "delisted_orders",
+    "missing_order", "changed_quantity", "reject_order", "reject_order_later", "partial_fills", "ignored_key",
+    "clearing_down", "changed_total",
 )  # fmt: skip
+CELLS = tuple(
+    (operation, fault) for operation in OPERATIONS for fault in FAULTS if operation in KINDS_FOR.get(fault, OPERATIONS)
+)
+"""Every operation with every fault that can strike it."""
 BOOK = """
 title = "More of everything than a matrix closes"
 underlyings = [{ symbol = "AAPL", price = 230 }, { symbol = "MSFT", price = 430 }]
@@ -127,9 +135,8 @@ async def matrix(folder: Path) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for contract in CONTRACTS:
         async with Probe(folder / contract, contract, str(book), strict=False) as probe:
-            for operation in OPERATIONS:
-                for fault in FAULTS:
-                    found[f"{contract} {operation} {fault}"] = await _cell(probe, operation, fault)
+            for operation, fault in CELLS:
+                found[f"{contract} {operation} {fault}"] = await _cell(probe, operation, fault)
     return found
 
 
@@ -149,6 +156,7 @@ async def _cell(probe: Probe, operation: str, fault: str) -> list[Any]:
     except clearstreet.APIError as error:
         outcome = type(error).__name__
     left = len(probe.exchange.faults())
+    probe.exchange.disarm()
     return [outcome, probe.exchange.effect_counts().get(operation, 0) - before, left]
 
 
