@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from guard.desk import CALLER, PASSPHRASE, Desk, desk
 from guard.exchange import Exchange
 from guard.test_dispatching import ended
 from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.waiting import Wait
+from tools.serving import data_of
+from trading import trading_floor, yes
 
 pytestmark = pytest.mark.requirement("G-23")
 
@@ -44,6 +48,34 @@ async def test_following_takes_no_longer_than_its_wait_and_one_reading(
         assert report.state is OperationState.SUBMITTED
         if "read_book" in readers:
             assert report.not_followed.startswith("The account could not be read now: it took longer than")
+
+
+UPSTREAM: dict[str, dict[str, Any]] = {
+    "503": {"kind": "status_503"},
+    "429": {"kind": "status_429"},
+    "slow": {"kind": "delay", "seconds": 30},
+    "slow to begin": {"kind": "delay_before_effect", "seconds": 30},
+    "dropped": {"kind": "drop_before_effect"},
+}
+
+
+@pytest.mark.parametrize("operation", ["get_positions", "get_orders", "any"])
+@pytest.mark.parametrize("fault", UPSTREAM.values(), ids=UPSTREAM.keys())
+async def test_the_wait_bounds_the_call_through_the_client_with_all_its_retries(
+    tmp_path: Path, fault: dict[str, Any], operation: str
+) -> None:
+    wait_s = 0.2
+    async with trading_floor(tmp_path) as floor, floor.client("legacy", yes()) as client:
+        sent = data_of(await client.call_tool("close_positions", {"instruments": ["KO"]}))
+        deps = replace(floor.deps.guard._deps, reading=READING)
+        floor.exchange.arm(operation=operation, times=None, **fault)
+        began = anyio.current_time()
+        with anyio.fail_after(10):
+            report = await Guard(deps).operation(sent["operation_id"], wait=Wait(wait_s))
+        assert anyio.current_time() - began < wait_s + READING.total_seconds() + 1
+        assert report.state is OperationState.SUBMITTED
+        if operation != "get_orders":
+            assert "The account could not be read now" in report.not_followed
 
 
 async def test_where_only_orders_are_slow_the_book_is_still_followed(

@@ -62,7 +62,7 @@ class ReadBudget:
         deadline = self.monotonic() + total_s
         attempts = 0
         while True:
-            outcome = await ask(min(attempt_s, deadline - self.monotonic()))
+            outcome = await ask(max(min(attempt_s, deadline - self.monotonic()), 0))
             attempts += 1
             if not _is_worth_asking_again(outcome):
                 return Asked(outcome, attempts)
