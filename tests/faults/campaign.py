@@ -23,15 +23,14 @@ from typing import Any, NoReturn, cast
 import anyio
 import httpx
 
+from faults.promises import closed_again, contradictions
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli.paper_transport import PaperTransport
 from positions_mcp.clock import RandomIds
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.dependencies import Checkpoint, Dependencies, no_checkpoint
@@ -56,7 +55,16 @@ FAULTS = (
     "none", "refuse", "delay", "delay_before_effect", "drop_before_effect", "drop_after_effect", "truncated_body",
     "non_json_body", "empty_204", "missing_order", "changed_quantity", "unknown_fields", "status_301", "status_400",
     "status_403", "status_408", "status_409", "status_429", "status_500", "status_502", "status_503",
+    "repeated_row", "foreign_row", "contradicting_side", "reject_order", "reject_order_later", "partial_fills",
+    "stale_positions", "stale_orders", "unlisted_orders", "delisted_orders",
 )  # fmt: skip
+STANDING = {
+    "stale_positions": "get_positions",
+    "stale_orders": "get_orders",
+    "unlisted_orders": "get_orders",
+    "delisted_orders": "get_orders",
+}
+"""Faults of what is read, by the operation they strike: they stand until a new close has been tried too."""
 UNREADABLE_AFTER_EFFECT = ("status_301", "status_408", "status_500", "status_502", "status_503")
 """Statuses that leave open whether there was an effect. An exchange that refuses readably has had none."""
 CRASHES = ("none", "claimed", "read again", "sending journalled", "answered", "outcome journalled")
@@ -259,7 +267,9 @@ async def run(case: Case, folder: Path) -> Truth:
 
 def arm(exchange: PaperExchange, case: Case) -> None:
     """Arm the fault of a case for the next request that would close something."""
-    if case.fault != "none":
+    if case.fault in STANDING:
+        exchange.arm(case.fault, STANDING[case.fault], **({"seconds": 3600} if "stale" in case.fault else {}))
+    elif case.fault != "none":
         exchange.arm(case.fault, case.endpoint, **({"after_effect": True} if case.after_effect else {}))
 
 
@@ -283,12 +293,13 @@ async def run_killed(case: Case, folder: Path, *, after_s: float | None = None) 
 async def find_out(operation_id: str, folder: Path, clock: Clock, truth: Truth) -> None:
     """Open everything anew, let time pass, try the plan again, and compare both sides' records."""
     async with exchange_in(folder, clock) as exchange, client_of(exchange) as client:
-        exchange.disarm()
         before = Counter(exchange.effect_counts())
         clock.at += LATER
         store = open_store(folder / "operations.sqlite")
         try:
             async with Guard(parts_of(exchange, client, store, clock)) as guard:
+                truth.broken += await closed_again(operation_id, guard, store, exchange, caller=f"{CALLER}, again")
+                exchange.disarm()
                 try:
                     await guard.send_approved(operation_id, caller=CALLER)
                     truth.broken.append("an operation that was over was sent again")
@@ -306,24 +317,3 @@ async def find_out(operation_id: str, folder: Path, clock: Clock, truth: Truth) 
                 truth.broken.append("the journal does not verify")
         finally:
             store.close()
-
-
-def contradictions(operation: Operation, exchange: PaperExchange) -> list[str]:
-    """Where what was journalled and what the exchange has done do not agree."""
-    with exchange.reading() as moment:
-        made = {number for effect in moment.ledger.effects for number in effect.made}
-        orders = [order for order in moment.ledger.orders.values() if order.id in made]
-    closed = Counter((order.symbol or "").replace(" ", "") for order in orders)
-    found = [f"{name} was closed {times} times" for name, times in closed.items() if times > 1]
-    requests = Counter(effect.operation for effect in exchange.effects())
-    if requests["close_positions"] > 1:
-        found.append("the account was closed twice")
-    for target, row in zip(operation.plan.targets, operation.rows, strict=True):
-        done = closed[target.symbol.replace(" ", "")]
-        if done and row.state in (RowState.NOT_SENT, RowState.REJECTED):
-            found.append(f"{target.symbol} was closed and the journal says {row.state}")
-        if not done and row.state in (RowState.SUBMITTED, RowState.QUEUED):
-            found.append(f"{target.symbol} was not closed and the journal says {row.state}")
-        if row.state is RowState.SENDING:
-            found.append(f"{target.symbol} is still SENDING after its process died")
-    return found
