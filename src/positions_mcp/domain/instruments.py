@@ -18,6 +18,12 @@ STANDARD_MULTIPLIER = 100
 """Shares behind one standard equity option. An adjusted contract (its root ends in a digit) may deliver otherwise."""
 
 _OSI = re.compile(r"\s*([0-9]?[A-Z][A-Z0-9./]{0,5}?)\s*(\d{6})\s*([CP])\s*(\d{8})\s*", re.ASCII)
+_SPELLED_OUT = re.compile(
+    r"([0-9]?[A-Z][A-Z0-9./]{0,5})\s+(20\d\d-\d\d-\d\d)\s+(?:(C|P|CALLS?|PUTS?)\s+(\d{1,5}(?:\.\d{1,3}0*)?)"
+    r"|(\d{1,5}(?:\.\d{1,3}0*)?)\s*(C|P|CALLS?|PUTS?))",
+    re.ASCII,
+)
+_WITH_ID = re.compile(r"(.*\S)\s*\[([0-9a-fA-F-]{36})\]", re.ASCII | re.DOTALL)
 _DIVIDED = re.compile(r'"?[A-Za-z0-9]+([./ -][A-Za-z0-9]+)*"?', re.ASCII)
 _ROOT_ALONE = re.compile(r"\s*[0-9]?([A-Z][A-Z./]{0,7})", re.ASCII)
 _LARGEST_STRIKE = Decimal("99999.999")
@@ -91,6 +97,25 @@ def underlying_root_of(symbol: str) -> str:
         return contract.underlying_root
     match = _ROOT_ALONE.match(symbol.upper())
     return as_root(match[1]) if match else ""
+
+
+def as_asked(text: str) -> str:
+    """A name as it is looked up: without space and quotes around it; an option that is spelled out by its symbol."""
+    name = text.strip()
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        name = name[1:-1].strip()
+    match = _SPELLED_OUT.fullmatch(name.upper()) if name.isascii() else None
+    if match is None:
+        return name
+    root, day, before, strike, price, behind = match.groups()
+    thousandths = int(Decimal(strike or price) * 1000)
+    return f"{root}{day[2:].replace('-', '')}{(before or behind)[0]}{thousandths:08d}"
+
+
+def with_its_id(name: str) -> tuple[str, str] | None:
+    """The name and the UUID of what an answer shows as `AAPL [UUID]`; None for every other name."""
+    match = _WITH_ID.fullmatch(as_asked(name))
+    return (match[1], match[2]) if match else None
 
 
 def parse_option_symbol(text: str) -> OptionContract | None:

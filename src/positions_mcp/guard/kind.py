@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.ids import AccountId, InstructionId, is_uuid
-from positions_mcp.domain.instruments import as_root, is_divided, parse_option_symbol
+from positions_mcp.domain.instruments import as_asked, as_root, is_divided, parse_option_symbol, with_its_id
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Reservation, Resolution, Row, SentOrder
 from positions_mcp.domain.operation.plan import Kind, Plan, Target
 from positions_mcp.domain.operation.states import OperationState, RowState
@@ -23,7 +23,7 @@ from positions_mcp.domain.text import quoted
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.policy.findings import Finding
 
-_LONGEST_NAME = 64
+_LONGEST_NAME = 100
 
 
 class PlanRequest(Protocol):
@@ -222,7 +222,9 @@ def checked_name(name: str) -> str:
 
 def folded(name: str) -> str:
     """The same for every way of writing one instrument's symbol."""
-    contract, symbol = parse_option_symbol(name), name.strip().upper()
+    named = with_its_id(name)
+    asked = as_asked(name) if named is None else named[1]
+    contract, symbol = parse_option_symbol(asked), asked.upper()
     if contract is not None:
         return replace(contract, root=as_root(contract.root)).compact
     return as_root(symbol) if is_divided(symbol) and not is_uuid(symbol) else symbol

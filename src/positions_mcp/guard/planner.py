@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import anyio
 
-from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Plan
@@ -24,6 +25,8 @@ from positions_mcp.ports import Ledger
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter looks like a digit."""
+_LATEST = 50
+"""Operations of an account that are looked at for the same targets under other names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Planner:
         key = self._key(request, caller)
         account = await self._read(account_of(request), request.kind)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
+        if (under_other_names := await self._of_the_same_targets(key, request, plan, account)) is not None:
+            return Planned(under_other_names, self._judge(under_other_names.plan, account))
         now, supersede = plan.created_at, await self._outdated(key, plan, account)
         room = partial(self._check_room, plan)
         operation = await in_thread(self._deps.store.add_plan, plan, key, now, supersede=supersede, check=room)
@@ -58,6 +63,7 @@ class Planner:
     async def find(self, request: PlanRequest, caller: str) -> Planned:
         """The newest plan of these arguments, whatever became of it. Raises Refused where there is none."""
         operation = await in_thread(self._deps.store.latest, self._key(request, caller))
+        operation = operation or next(iter(await self._asking_the_same(request, caller)), None)
         if operation is None:
             raise Refused("There is no plan of these arguments to continue.", hint="Nothing was sent. Plan again.")
         return Planned(operation, None)
@@ -144,6 +150,34 @@ class Planner:
             for operation in moved_on:
                 await self._reconciler.follow(operation)
         return await self._accounts.to_decide(account_id, kind) if moved_on else account
+
+    async def _of_the_same_targets(
+        self, key: str, request: PlanRequest, fresh: Plan, account: Account
+    ) -> Operation | None:
+        """The open plan of what was asked for under other names before: a symbol, then its UUID."""
+        if await in_thread(self._deps.store.latest, key) is not None:
+            return None
+        for found in await self._asking_the_same(request, fresh.caller):
+            plan = found.plan
+            same = plan.target_key == fresh.target_key and plan.cancel_orders == fresh.cancel_orders
+            is_open = found.stage.is_open and not plan.is_expired(fresh.created_at)
+            if same and is_open and self._kinds[plan.kind].compare(plan, account).is_unchanged:
+                return found
+        return None
+
+    async def _asking_the_same(self, request: PlanRequest, caller: str) -> Sequence[Operation]:
+        """The caller's latest operations that these arguments agree with, by whatever names, newest first."""
+        latest = await in_thread(self._deps.store.operations, account_id=account_of(request), limit=_LATEST)
+        return [each for each in latest if each.plan.caller == caller and self._agrees(request, each.plan)]
+
+    def _agrees(self, request: PlanRequest, plan: Plan) -> bool:
+        if plan.flatten or plan.mode is not self._deps.mode or plan.kind is not request.kind:
+            return False
+        try:
+            self._kinds[plan.kind].agree(request, plan)
+        except InvalidInput:
+            return False
+        return True
 
     async def _outdated(self, key: str, fresh: Plan, account: Account) -> str | None:
         """The open plan of the same arguments, where what it says no longer holds."""

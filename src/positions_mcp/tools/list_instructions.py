@@ -13,7 +13,7 @@ from positions_mcp.domain.account.listings import Listing, Page, page_of
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
-from positions_mcp.domain.instruments import as_root, parse_option_symbol
+from positions_mcp.domain.instruments import as_asked, as_root, parse_option_symbol, with_its_id
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
@@ -85,6 +85,9 @@ async def _read(call: Call, given: dict[str, Any], limit: int) -> Listing[_Asked
     account, wanted = context.account(given.get("account_id")), given.get("instrument")
     as_of = context.clock.now()
     answer = await context.instructions.get_position_instructions(account)
+    if wanted is not None:
+        shown = with_its_id(wanted)
+        wanted = as_asked(wanted) if shown is None else shown[1]
     rows = answer.data if wanted is None else [row for row in answer.data if _is_on(row, wanted)]
     if wanted is not None and not rows:
         # No instruction on what is held is an answer; on what nobody holds it is more likely a misspelt symbol.

@@ -16,7 +16,8 @@ from positions_mcp.domain.exercise.projected import ProjectedOption, ProjectedUn
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Span
 from positions_mcp.domain.exercise.words import projection_lines, source_of, usual_source, watched_lines
-from positions_mcp.domain.instruments import as_root
+from positions_mcp.domain.ids import is_uuid
+from positions_mcp.domain.instruments import as_asked, as_root, is_divided, with_its_id
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.text import label
 from positions_mcp.guard.expiration import ExpirationReader, priced
@@ -89,11 +90,18 @@ async def project_expiration(call: Call, given: Arguments) -> Answer:
         )
         return Answer("\n".join([data.text, *_warned(warnings), "No option is held: nothing expires."]), data)
     facts = priced(await reader.with_neighbours(facts, day), _prices(given.prices or ()))
-    projection = project(facts, day, underlying=given.underlying)
-    _check_underlying(given.underlying, projection, facts, day)
+    underlying = None if given.underlying is None else _symbol(given.underlying)
+    projection = project(facts, day, underlying=underlying)
+    _check_underlying(underlying, projection, facts, day)
     warnings += _unused(facts, projection)
     data = Output(**head, warnings=warnings or None, **_data(projection))
     return Answer("\n".join([data.text, *_warned(warnings), *projection_lines(projection)]), data)
+
+
+def _symbol(text: str) -> str:
+    """A symbol in any form in which answers show it."""
+    shown = with_its_id(text)
+    return as_asked(text if shown is None else shown[0])
 
 
 def _reader(context: ToolContext) -> ExpirationReader:
@@ -115,7 +123,8 @@ def _day(text: str | None, today: date) -> date | None:
 
 
 def _prices(given: list[Price] | tuple[()]) -> dict[str, Decimal]:
-    return {each.symbol: Decimal(each.price) for each in given}
+    asked = {_symbol(each.symbol): Decimal(each.price) for each in given}
+    return {as_root(name) if is_divided(name) and not is_uuid(name) else name: price for name, price in asked.items()}
 
 
 def _check_underlying(wanted: str | None, projection: Projection, facts: ExpirationFacts, day: date) -> None:

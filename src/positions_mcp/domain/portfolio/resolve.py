@@ -10,7 +10,14 @@ from typing import Generic
 from positions_mcp.domain.account.positions import Holding, HoldingT
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import is_uuid
-from positions_mcp.domain.instruments import OptionContract, as_root, is_divided, parse_option_symbol
+from positions_mcp.domain.instruments import (
+    OptionContract,
+    as_asked,
+    as_root,
+    is_divided,
+    parse_option_symbol,
+    with_its_id,
+)
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
 
@@ -54,8 +61,10 @@ class Holdings(Generic[HoldingT]):
             UnknownInstrument: nothing held goes by that name; carries the nearest symbols held.
             InvalidInput: several instruments held share the name; the message lists their UUIDs.
         """
-        wanted = text.strip()
-        if is_uuid(wanted):
+        wanted = as_asked(text)
+        if (named := with_its_id(wanted)) is not None:
+            matches = self._of_id(*named)
+        elif is_uuid(wanted):
             position = self._by_id.get(wanted.lower())
             matches = [position] if position else []
         elif contract := parse_option_symbol(wanted):
@@ -69,6 +78,19 @@ class Holdings(Generic[HoldingT]):
             ids = ", ".join(position.instrument_id for position in matches[:_NEAREST])
             raise InvalidInput(f"{label(wanted)} names {len(matches)} instruments held.", hint=f"Use one UUID: {ids}.")
         return matches[0]
+
+    def _of_id(self, name: str, identifier: str) -> list[HoldingT]:
+        """What an answer shows by both: the UUID decides, and the symbol must be its own."""
+        position = self._by_id.get(identifier.lower())
+        if position is None:
+            return []
+        wanted, contract = as_asked(name), parse_option_symbol(as_asked(name))
+        same = position.contract == contract if contract else _spelled(position.symbol) == _spelled(wanted)
+        if not same and as_root(position.symbol) != as_root(wanted):
+            raise InvalidInput(
+                f"{label(identifier)} is {label(position.name)}, not {label(name)}.", hint="Give one of them alone."
+            )
+        return [position]
 
     def _alike(self, folded: OptionContract | str) -> list[HoldingT]:
         """What is held under another spelling of the root: BRKB or BRK/B where BRK.B is held."""
@@ -122,7 +144,8 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
     Raises:
         UnknownInstrument: nothing held is on it; carries the nearest underlyings held.
     """
-    wanted = text.strip()
+    named = with_its_id(text)
+    wanted = as_asked(text) if named is None else named[1]
     if not wanted:
         raise InvalidInput("The underlying is blank.", hint="Give a symbol or a UUID, or leave it out.")
     if parse_option_symbol(wanted):

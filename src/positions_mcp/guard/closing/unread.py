@@ -8,6 +8,7 @@ from decimal import Decimal
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId, instrument_id, is_uuid
+from positions_mcp.domain.instruments import with_its_id
 from positions_mcp.domain.operation.plan import HeldTarget
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import label
@@ -32,8 +33,10 @@ def _named(name: str, holdings: Holdings[Position]) -> tuple[InstrumentId, str]:
     try:
         position = holdings.find(name)
     except UnknownInstrument:
-        if is_uuid(name.strip()):
-            return instrument_id(name.strip()), name.strip().lower()
+        shown = with_its_id(name)
+        identifier = name.strip() if shown is None else shown[1]
+        if is_uuid(identifier):
+            return instrument_id(identifier), identifier.lower()
         raise InvalidInput(
             f"{label(name)} cannot be looked up, because what the account holds could not be read.",
             hint="Name instruments by UUID, or flatten the whole account by naming none.",
