@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 9))')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check faults bench conversations format clean definitions
+.PHONY: help demo desk test check faults bench conversations format clean definitions
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ $(VENV)/.dev: $(VENV)/.runtime
 
 demo: $(VENV)/.runtime ## watch an MCP client work with the server on the paper exchange
 	@$(BIN)/positions-mcp demo
+
+desk: $(VENV)/.runtime ## decide what a demo agent asks for, on the supervisor's page (paper)
+	@$(BIN)/positions-mcp demo --desk --open
 
 test: $(VENV)/.dev ## run every test, on all processors (needs node and npm)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup

@@ -41,25 +41,27 @@ async def history(page: Page, **wanted: str) -> Any:
 
 
 @on_a_desk
-async def test_two_hundred_plans_wait_nearest_expiry_first_whatever_expired_since(desk: Desk) -> None:
-    plans(desk, 600)
+async def test_two_hundred_plans_wait_nearest_expiry_first(desk: Desk) -> None:
+    plans(desk, 200)
     async with page_over(desk) as page:
         await page.sign_in()
         waiting = ids((await page.read("/api/queue"))["waiting"])
-    # They live for 300 seconds: the oldest 301 are over, and none of the others is left out for them.
-    assert waiting == [f"op-{number:04}" for number in range(301, 600)]
+    assert waiting == [f"op-{number:04}" for number in range(200)]
 
 
 @on_a_desk
-async def test_a_plan_that_expires_soonest_is_not_pushed_out_by_later_ones(desk: Desk) -> None:
-    now = desk.clock.now()
-    for number in range(510):
-        desk.store.add_plan(plan_of(f"op-{number:04}", at=now), f"key {number}", now)
+async def test_what_has_expired_takes_no_place_and_what_expires_soonest_keeps_its_own(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("positions_mcp.desk.service._MOST_SHOWN", 10)
+    plans(desk, 20)
+    desk.clock.advance(timedelta(seconds=285))
+    plans(desk, 20, first=20)
     async with page_over(desk) as page:
         await page.sign_in()
         waiting = ids((await page.read("/api/queue"))["waiting"])
-    assert len(waiting) == 500
-    assert waiting[0] == "op-0000"
+    # They live for 300 seconds, and 325 have passed since the first.
+    assert waiting == [f"op-{number:04}" for number in range(20, 30)]
 
 
 @on_a_desk
@@ -75,7 +77,7 @@ async def test_a_lapsed_approval_is_not_said_to_be_on_its_way(desk: Desk) -> Non
 @on_a_desk
 async def test_what_is_in_doubt_stands_on_top_however_old_it_is(desk: Desk) -> None:
     doubtful = await in_doubt(desk)
-    plans(desk, 600)
+    plans(desk, 60)
     async with page_over(desk) as page:
         await page.sign_in()
         listed = await history(page)
@@ -113,7 +115,7 @@ async def test_the_history_goes_on_page_by_page_to_its_beginning(desk: Desk) -> 
 async def test_a_filter_finds_what_is_older_than_any_page(desk: Desk, wanted: dict[str, str]) -> None:
     plans(desk, 1, caller="stdio ana Cursor", kind=Kind.CLOSE_ALL_POSITIONS)
     await desk.supervisor.reject("op-0000", by="root")
-    plans(desk, 600, first=1)
+    plans(desk, 60, first=1)
     async with page_over(desk) as page:
         await page.sign_in()
         listed = await history(page, **wanted)

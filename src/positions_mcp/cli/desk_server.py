@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+import anyio
 from starlette.applications import Starlette
 
 from positions_mcp.cli.connections import Connections
@@ -14,6 +15,7 @@ from positions_mcp.cli.listening import Listening
 from positions_mcp.domain.errors import ConfigurationError
 
 _MOST_TRIED = 20
+_SECONDS_TO_END = 2
 
 
 @contextmanager
@@ -38,7 +40,14 @@ def desk_sockets(port: int) -> Iterator[tuple[Sequence[socket.socket], int]]:
 
 async def serve_page(app: Starlette, sockets: Sequence[socket.socket], connections: Connections | None = None) -> None:
     """Serve until cancelled."""
-    await Listening(app, connections or Connections()).serve(sockets=list(sockets))
+    server, given = Listening(app, connections or Connections()), list(sockets)
+    try:
+        await server.serve(sockets=given)
+    except anyio.get_cancelled_exc_class():
+        if server.started:  # what it began is ended before it is left: the streams to pages, and its lifespan
+            with anyio.move_on_after(_SECONDS_TO_END, shield=True):
+                await server.shutdown(sockets=given)
+        raise
 
 
 def _bound(stack: ExitStack, port: int) -> list[socket.socket]:

@@ -24,11 +24,12 @@ from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Sessions
 
 _STATIC = {
-    "desk.js": "text/javascript",
-    "dom.js": "text/javascript",
-    "requests.js": "text/javascript",
-    "views.js": "text/javascript",
+    **dict.fromkeys(
+        ("desk.js", "dom.js", "drafts.js", "forms.js", "keys.js", "notice.js", "requests.js", "session.js", "views.js"),
+        "text/javascript",
+    ),
     "desk.css": "text/css",
+    "icon.svg": "image/svg+xml",
 }
 _DECIDED = re.compile(r"/api/operations/(?P<operation_id>[^/]+)/[a-z]+")
 _PAGES = ("/", "/op/{operation_id}", "/history", "/book", "/book/{account}", "/state")

@@ -33,7 +33,7 @@ async def tell(screen: Screen, transcript: Transcript) -> int:
         "No key, no network, no money: the server runs on the embedded paper exchange, behind the same HTTP client "
         "that talks to Clear Street. Not affiliated with Clear Street; nothing here is advice."
     )
-    async with conversing(screen, transcript, scenario="demo", clock=_trading_hours()) as conversation:
+    async with conversing(screen, transcript, scenario="demo", clock=trading_hours()) as conversation:
         await _read(conversation)
         screen.title("Closing under supervision")
         screen.note(conversation.supervisor.introduction)
@@ -74,7 +74,7 @@ async def conversing(
             yield Conversation(client, screen, supervisor, exchange, transcript)
 
 
-def _trading_hours() -> str:
+def trading_hours() -> str:
     """An instant in the next session to come, so that the market is open whenever the demo is run."""
     session = NewYorkCalendar().next_session(new_york_day(SystemClock().now()))
     return (session.opens + _INTO_THE_SESSION).isoformat()

@@ -24,8 +24,8 @@ function card(plan, selected) {
       h("span", {}, "asked for by ", foreign(plan.caller)), countdown(plan.expires_at)));
 }
 
-export function queue(data, selected) {
-  const list = (plans) => h("ul", { class: "plans" }, plans.map((plan) => card(plan, plan.id === selected)));
+export function queue(data, isSelected) {
+  const list = (plans) => h("ul", { class: "plans" }, plans.map((plan) => card(plan, isSelected(plan.id))));
   return [
     h("h1", {}, `Waiting for you: ${data.waiting.length}`),
     data.waiting.length ? list(data.waiting) : h("p", {}, "Nothing waits. New plans appear here by themselves."),
@@ -78,17 +78,45 @@ function journal(plan) {
     table("Journal entries", ["Entry", "At", "Event", "Content"], rows));
 }
 
-export function history(data) {
-  const rows = data.operations.map((plan) => h("tr", { class: plan.in_doubt ? "doubt" : null },
-    h("td", {}, h("a", { href: `/op/${plan.id}` }, plan.id)), h("td", {}, mark(plan.mode), " ", plan.account),
+const link = (id) => h("a", { href: `/op/${id}` }, id);
+
+export function doubts(data) {
+  if (!data.in_doubt.length) return [];
+  return [h("section", { class: "warning", "aria-label": "In doubt" },
+    h("h2", {}, `In doubt: ${data.in_doubt.length}`),
+    h("p", {}, "Whether these took effect is not known. Look at the broker's own record, then open one and settle it there, or in a terminal: ",
+      h("code", {}, "positions-mcp operations settle OPERATION"), "."),
+    h("ul", {}, data.in_doubt.map((plan) => h("li", { "data-id": plan.id }, link(plan.id), " ", mark(plan.mode), " account ", plan.account, ": ", foreign(plan.heading)))))];
+}
+
+export function filters(data, given, go) {
+  const choice = (name, words, values) => [h("label", { for: `by-${name}` }, words), h("select", { id: `by-${name}`, name },
+    h("option", { value: "" }, "any"), values.map((value) => h("option", { value, selected: given.get(name) === value }, value)))];
+  const text = (name, words, mode) => [h("label", { for: `by-${name}` }, words),
+    h("input", { id: `by-${name}`, name, inputmode: mode, value: given.get(name) ?? "" })];
+  const submit = (event) => {
+    event.preventDefault();
+    const wanted = new URLSearchParams([...new FormData(event.target)].filter(([, value]) => value));
+    go(wanted.size ? `/history?${wanted}` : "/history");
+  };
+  const doubtful = h("input", { id: "by-in_doubt", name: "in_doubt", type: "checkbox", value: "1", checked: given.get("in_doubt") === "1" });
+  return h("form", { id: "filters", "aria-label": "Filters", onsubmit: submit },
+    choice("state", "State", data.states), choice("kind", "Kind", data.kinds),
+    text("account", "Account", "numeric"), text("caller", "Agent or caller", "text"),
+    h("p", {}, doubtful, h("label", { for: "by-in_doubt" }, "In doubt only")), h("button", {}, "Filter"));
+}
+
+export function history(data, search) {
+  const rows = data.operations.map((plan) => h("tr", { class: plan.in_doubt ? "doubt" : null, "data-id": plan.id },
+    h("td", {}, link(plan.id)), h("td", {}, mark(plan.mode), " ", plan.account),
     h("td", {}, foreign(plan.heading)), h("td", {}, plan.in_doubt ? "IN DOUBT: settle it" : stateWords(plan.state)),
-    h("td", { class: "number" }, `$${plan.notional}`), h("td", {}, instant(plan.updated_at))));
+    h("td", {}, foreign(plan.caller)), h("td", { class: "number" }, `$${plan.notional}`), h("td", {}, instant(plan.updated_at))));
+  const older = new URLSearchParams(search);
+  if (data.after) older.set("after", data.after);
   return [
-    h("h1", {}, "History"),
-    data.in_doubt.length ? h("p", { class: "warning" }, "In doubt, to be settled by a person: ", links(data.in_doubt.map((plan) => plan.id))) : null,
-    rows.length ? table("Operations, newest first", ["Plan", "Account", "What", "State", "Notional", "At"], rows)
-      : h("p", {}, "No operation yet."),
-    data.after ? h("p", {}, "Older operations are not shown.") : null,
+    rows.length ? table("Operations, newest first", ["Plan", "Account", "What", "State", "Asked for by", "Notional", "At"], rows)
+      : h("p", {}, "None."),
+    data.after ? h("p", {}, h("a", { href: `/history?${older}` }, "Older operations")) : null,
   ];
 }
 
@@ -111,19 +139,26 @@ export function state(data) {
   ];
 }
 
-const links = (ids) => (ids.length ? ids.flatMap((id) => [h("a", { href: `/op/${id}` }, id), " "]) : "none");
+const links = (ids) => (ids.length ? ids.flatMap((id) => [link(id), " "]) : "none");
 
-export function book(account, data) {
-  if (!data.readable) return [h("h1", {}, `Account ${account}`), h("p", {}, "The account cannot be read now.")];
+export function book(account, accounts, data) {
+  const others = accounts.map((each) => each.account).filter((each) => each !== account);
+  const head = [h("h1", {}, `Account ${account}`), others.length
+    ? h("p", {}, "Others: ", others.flatMap((each) => [h("a", { href: `/book/${each}` }, each), " "])) : null];
+  if (!data.readable) return [...head, h("p", {}, "The account cannot be read now.")];
   const rows = data.positions.map((row) => h("tr", {}, h("th", { scope: "row" }, foreign(row.symbol)),
     h("td", { class: "number" }, row.quantity), h("td", { class: "number" }, row.value ?? "not known"),
     h("td", { class: "number" }, row.pnl ?? "not known")));
   return [
-    h("h1", {}, `Account ${account}`),
+    ...head,
     h("p", {}, "Read at ", instant(data.as_of), data.complete ? null : h("strong", {}, " The listing is incomplete.")),
     table("Positions, largest first", ["Symbol", "Quantity", "Market value", "Unrealised P&L"], rows),
   ];
 }
+
+export const pictures = (account) => Promise.all([
+  drawn(`/api/accounts/${account}/book.svg`, "Unrealised profit and loss by position"),
+]);
 
 export async function drawn(path, description) {
   try {

@@ -1,0 +1,57 @@
+// Telling a person who looks elsewhere: the tab's title, a notification, a sound. Nothing here decides anything.
+
+import { foreign, h } from "./dom.js";
+
+const halted = document.getElementById("halted");
+const said = document.getElementById("said");
+let seen = null;
+
+export const say = (text) => { said.textContent = text; };
+export const isSaid = (text) => said.textContent === text;
+
+export function noticed({ waiting, halt }) {
+  halted.hidden = !halt;
+  const words = halt ? ["HALTED by ", foreign(halt.by), ": ", foreign(halt.reason)] : [];
+  if (halted.dataset.digest !== (halt?.digest ?? "")) halted.replaceChildren(...words);
+  halted.dataset.digest = halt?.digest ?? "";
+  const asked = waiting.filter((plan) => plan.asked);
+  document.title = asked.length ? `(${asked.length}) Positions desk` : "Positions desk";
+  const fresh = seen ? asked.filter((plan) => !seen.has(plan.id)) : [];
+  seen = new Set(asked.map((plan) => plan.id));
+  if (!fresh.length) return;
+  say(fresh.length === 1 ? "A new plan to decide." : `${fresh.length} new plans to decide.`);
+  if (localStorage.getItem("desk-sound") === "yes") beep();
+  if (document.hidden && "Notification" in window && Notification.permission === "granted") {
+    for (const plan of fresh.slice(0, 3)) new Notification(`${plan.mode}: a plan waits`, { body: plan.heading, tag: plan.id });
+  }
+}
+
+// Asked for once: whatever the answer, the question does not come back by itself.
+export function question() {
+  if (!("Notification" in window) || Notification.permission !== "default" || localStorage.getItem("desk-notify")) return null;
+  const answer = (yes) => () => {
+    localStorage.setItem("desk-notify", "asked");
+    asking.remove();
+    if (yes) Notification.requestPermission();
+  };
+  const asking = h("p", { class: "asking" }, "Shall this browser tell you when a plan comes? ",
+    h("button", { type: "button", onclick: answer(true) }, "Yes"), " ", h("button", { type: "button", onclick: answer(false) }, "No"));
+  return asking;
+}
+
+export function options() {
+  const sound = h("input", { id: "sound", type: "checkbox" });
+  sound.checked = localStorage.getItem("desk-sound") === "yes";
+  sound.addEventListener("change", () => localStorage.setItem("desk-sound", sound.checked ? "yes" : "no"));
+  const notify = h("button", { type: "button", onclick: () => Notification.requestPermission() }, "Notify me of new plans");
+  return h("section", {}, h("h2", {}, "This browser"), sound, h("label", { for: "sound" }, "Sound at a new plan"), " ", notify);
+}
+
+function beep() {
+  const audio = new AudioContext();
+  const tone = audio.createOscillator();
+  tone.connect(audio.destination);
+  tone.onended = () => audio.close();
+  tone.start();
+  tone.stop(audio.currentTime + 0.15);
+}
