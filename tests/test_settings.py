@@ -53,6 +53,21 @@ def test_live_is_read_only_and_large_amounts_need_the_desk_until_a_person_says_o
     assert load({**LIVE, "trading": {"enabled": True}}).policy.trading_enabled
 
 
+@pytest.mark.requirement("G-15")
+@pytest.mark.parametrize("none", ["none", "NONE", " none "])
+def test_in_live_three_limits_are_chosen_by_number_or_by_none_and_paper_asks_for_no_choice(none: str) -> None:
+    names = ("max_notional", "max_daily_notional", "max_positions")
+    settings = load(LIVE)
+    assert settings.policy.limits_to_choose == tuple(f"trading.{name}" for name in names)
+    for name in names:
+        others = {other: none for other in names if other != name}
+        assert load({**LIVE, "trading": others}).policy.limits_to_choose == (f"trading.{name}",)
+        chosen = load({**LIVE, "trading": {**others, name: 3}}).policy
+        assert chosen.limits_to_choose == ()
+        assert [getattr(chosen, other) for other in names] == [3 if other == name else None for other in names]
+    assert load().policy.limits_to_choose == ()
+
+
 def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defaults(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,9 +96,9 @@ FORMS = {
     "TRADING__ENABLED": "true or false",
     "TRADING__ALLOW_INSTRUMENTS": "symbols, such as AAPL,KO or in a file",
     "TRADING__DENY_INSTRUMENTS": "symbols, such as AAPL,KO or in a file",
-    "TRADING__MAX_NOTIONAL": "dollars as a plain number, 0 or more, such as 50000",
-    "TRADING__MAX_DAILY_NOTIONAL": "dollars as a plain number, 0 or more, such as 50000",
-    "TRADING__MAX_POSITIONS": "a whole number, 1 or more, such as 20",
+    "TRADING__MAX_NOTIONAL": "dollars as a plain number, 0 or more, such as 50000, or none",
+    "TRADING__MAX_DAILY_NOTIONAL": "dollars as a plain number, 0 or more, such as 50000, or none",
+    "TRADING__MAX_POSITIONS": "a whole number, 1 or more, such as 20, or none",
     "TRADING__ALLOW_CLOSE_ALL": "true or false",
     "TRADING__ALLOW_UNCOVERED": "true or false",
     "TRADING__EXERCISE_DEADLINE": "a New York time up to 17:30, such as 16:30",

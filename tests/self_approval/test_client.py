@@ -16,7 +16,8 @@ from trading import Floor, Person, trading_floor, yes
 MODERN = "2026-07-28"
 KO = {"instruments": ["KO"]}
 SAYS_YES = ElicitResult(action="accept", content={"approve": True})
-LIVE = {"trading": {"enabled": True}, "approval": {"wait_s": 0, "desk_above": 25_000}}
+CHOSEN = {"enabled": True, "max_notional": "none", "max_daily_notional": "none", "max_positions": 50}
+LIVE = {"trading": CHOSEN, "approval": {"wait_s": 0, "desk_above": 25_000}}
 
 
 async def asked(session: object, arguments: dict[str, object]) -> InputRequiredResult:
@@ -157,7 +158,7 @@ async def test_in_live_mode_a_bare_yes_without_the_account_typed_is_none(era: st
 
 @pytest.mark.requirement("G-10", "G-15")
 async def test_in_live_mode_no_form_decides_anything_unless_a_person_chose_up_to_what(era: str, tmp_path: Path) -> None:
-    async with trading_floor(tmp_path, mode=Mode.LIVE, trading={"enabled": True}) as floor:
+    async with trading_floor(tmp_path, mode=Mode.LIVE, trading=CHOSEN) as floor:
         async with floor.desk() as desk:
             await desk.set_up()
         person = Person(content={"approve": True, "account_number": "19816"})
@@ -190,5 +191,20 @@ async def test_a_live_server_sends_nothing_until_a_person_enables_it_in_the_conf
         message = error_of(await floor.call("close_positions", KO, era=era, person=person))
         assert "Trading is not enabled: this server only reads." in message
         assert "A person can set trading.enabled = true in the configuration" in message
+        assert person.questions == []
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-15")
+async def test_a_live_server_sends_nothing_until_a_person_chooses_limits(era: str, tmp_path: Path) -> None:
+    trading = {**CHOSEN, "max_notional": None, "max_positions": None}
+    async with trading_floor(tmp_path, mode=Mode.LIVE, trading=trading, approval=LIVE["approval"]) as floor:
+        person = Person(content={"approve": True, "account_number": "19816"})
+        message = error_of(await floor.call("close_positions", KO, era=era, person=person))
+        assert "a person sets trading.max_notional, trading.max_positions (a number, or none)" in message
+        assert "Nothing was sent." in message
+        async with floor.client(era, person) as client:
+            status = data_of(await client.call_tool("get_trading_status", {}))
+        assert "chooses trading.max_notional, trading.max_positions" in status["trading"]
         assert person.questions == []
         assert floor.effects == {}

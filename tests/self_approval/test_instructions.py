@@ -12,6 +12,7 @@ from mcp import Client, MCPError
 from mcp_types import ElicitResult, InputRequiredResult
 
 from positions_mcp.domain.operation.plan import Mode
+from self_approval.test_client import CHOSEN
 from tools.expiry_day import AAPL, AFTERNOON, AMD, MSFT, afternoon, batch, ids_by_key, row
 from tools.serving import data_of, error_of, words_of
 from trading import Person, no, trading_floor, yes
@@ -191,7 +192,7 @@ async def test_a_halt_stops_submits_and_cancels(era: str, tmp_path: Path) -> Non
 
 @pytest.mark.requirement("G-15")
 async def test_a_live_batch_takes_the_account_typed(era: str, tmp_path: Path) -> None:
-    live: dict[str, Any] = {"mode": Mode.LIVE, "trading": {"enabled": True}}
+    live: dict[str, Any] = {"mode": Mode.LIVE, "trading": CHOSEN}
     live["approval"] = {"wait_s": 0, "desk_above": 100_000}
     rows = batch(row(AAPL))
     async with trading_floor(tmp_path, scenario="expiry", at=AFTERNOON, **live) as floor:

@@ -103,6 +103,8 @@ def _configuration(found: Findings, arguments: argparse.Namespace) -> Settings |
             found.ok("live access", f"{live_access().base_url}, with an API key")
         if not settings.trading_enabled:
             found.note("trading", "read-only. To let a person approve: trading.enabled = true")
+        elif missing := settings.limits_to_choose:
+            found.fail("trading", f"nothing is sent until {', '.join(missing)} are chosen: a number, or none")
     return settings
 
 

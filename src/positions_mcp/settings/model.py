@@ -16,10 +16,11 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.ids import AccountId, account_id
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Policy
-from positions_mcp.settings.values import listed, not_a_number, not_a_yes_or_no, time_of_day
+from positions_mcp.settings.values import listed, lower_case, not_a_number, not_a_yes_or_no, time_of_day
 
 PAPER_ACCOUNT = AccountId(19816)
 LIVE_DESK_ABOVE = Decimal(0)
+LIMITS_TO_CHOOSE = ("max_notional", "max_daily_notional", "max_positions")
 
 _DOLLARS = "dollars as a plain number, 0 or more, such as 50000"
 _COUNT = "a whole number, 1 or more, such as 20"
@@ -66,8 +67,12 @@ def _printable(path: Path) -> Path:
     return path
 
 
+NO_LIMIT = "none"
+"""Written by a person who chose to have no limit, which is not the same as none written."""
+
 Dollars = Annotated[Decimal, BeforeValidator(not_a_yes_or_no), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(not_a_yes_or_no), Field(ge=1)]
+NoLimit = Annotated[Literal["none"], BeforeValidator(lower_case)]
 YesOrNo = Annotated[bool, BeforeValidator(not_a_number)]
 Seconds = Annotated[float, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=600)]
 Symbols = Annotated[frozenset[str], BeforeValidator(_symbols), BeforeValidator(listed)]
@@ -133,9 +138,9 @@ class TradingSettings(_Section):
     enabled: YesOrNo | None = Field(None, description=_YES_OR_NO)
     allow_instruments: Symbols = Field(frozenset(), description=_SYMBOLS)
     deny_instruments: Symbols = Field(frozenset(), description=_SYMBOLS)
-    max_notional: Dollars | None = Field(None, description=_DOLLARS)
-    max_daily_notional: Dollars | None = Field(None, description=_DOLLARS)
-    max_positions: Count | None = Field(None, description=_COUNT)
+    max_notional: Dollars | NoLimit | None = Field(None, description=f"{_DOLLARS}, or none")
+    max_daily_notional: Dollars | NoLimit | None = Field(None, description=f"{_DOLLARS}, or none")
+    max_positions: Count | NoLimit | None = Field(None, description=f"{_COUNT}, or none")
     max_open_plans_per_caller: Count = Field(50, description=_COUNT)
     max_open_plans: Count = Field(500, description=_COUNT)
     allow_close_all: YesOrNo = Field(default=True, description=_YES_OR_NO)
@@ -221,15 +226,24 @@ class Settings(_Section):
         return tuple(map(AccountId, self.accounts)) or (PAPER_ACCOUNT,)
 
     @property
+    def limits_to_choose(self) -> tuple[str, ...]:
+        """The limits that a person has to write before real money moves, a number or `none`."""
+        if self.mode is Mode.PAPER:
+            return ()
+        return tuple(f"trading.{name}" for name in LIMITS_TO_CHOOSE if getattr(self.trading, name) is None)
+
+    @property
     def policy(self) -> Policy:
         """The limits, as the guard takes them."""
-        limits = self.trading.model_dump(exclude={"enabled"})
+        written = self.trading.model_dump(exclude={"enabled"})
+        limits = {name: None if value == NO_LIMIT else value for name, value in written.items()}
         desk_above = self.approval.desk_above
         if desk_above is None and self.mode is Mode.LIVE:
             desk_above = LIVE_DESK_ABOVE
         return Policy(
             **limits,
             trading_enabled=self.trading_enabled,
+            limits_to_choose=self.limits_to_choose,
             accounts=frozenset(self.allowed_accounts),
             channel=Channel(self.approval.channel),
             desk_above=desk_above,

@@ -70,6 +70,11 @@ def not_a_number(value: Any) -> Any:
     return value
 
 
+def lower_case(value: Any) -> Any:
+    """A word, however it is written."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def time_of_day(value: Any) -> Any:
     """`HH:MM` as text, or a time of TOML; a bare number is not seconds since midnight. Raises ValueError."""
     if isinstance(value, int | float) or (isinstance(value, str) and not _TIME.fullmatch(value)):

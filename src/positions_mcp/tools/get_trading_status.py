@@ -89,6 +89,8 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
 def _trading(context: ToolContext, store: str, halted: str | None) -> str:
     if not context.trading_enabled:
         return "read-only; a person can set trading.enabled in the configuration"
+    if missing := context.guard.policy.limits_to_choose:
+        return f"read-only; a person chooses {', '.join(missing)} (a number, or none) in the configuration"
     if store:
         return "read-only; the operation store cannot be used"
     if halted:

@@ -28,6 +28,8 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     trading_enabled: bool = False
+    limits_to_choose: tuple[str, ...] = ()
+    """The settings of limits that nobody has chosen yet, in live: nothing is sent before."""
     accounts: frozenset[AccountId] = frozenset()
     """The accounts that may be used; none is not all."""
     allow_instruments: frozenset[str] = frozenset()

@@ -12,6 +12,7 @@ class Rule(StrEnum):
     """The rules a plan is judged by."""
 
     TRADING_ENABLED = "trading enabled"
+    LIMITS_CHOSEN = "limits chosen"
     HALT = "halt"
     ACCOUNT = "account"
     INSTRUMENT = "instrument"

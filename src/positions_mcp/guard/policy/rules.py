@@ -80,6 +80,10 @@ def desk_threshold(policy: Policy, used_today: Decimal, notional: Decimal) -> It
 def _trading(policy: Policy, plan: Plan, record: AccountRecord) -> Iterator[Finding]:
     if not policy.trading_enabled:
         yield _refuse(Rule.TRADING_ENABLED, "enabled", "disabled", "Trading is not enabled: this server only reads.")
+    elif policy.limits_to_choose:
+        missing = ", ".join(policy.limits_to_choose)
+        message = f"No limits are chosen yet for real money: a person sets {missing} (a number, or none) and restarts."
+        yield _refuse(Rule.LIMITS_CHOSEN, "chosen", missing, message)
     yield from _halt(record)
     if plan.account_id not in policy.accounts:
         allowed = ", ".join(str(account) for account in sorted(policy.accounts)) or "none"
