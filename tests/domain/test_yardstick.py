@@ -96,7 +96,26 @@ def test_instructions_that_stand_already_belong_to_doing_nothing() -> None:
     holds = {"AAPL": 100, series(LATER, "C", 105): -1, PUT: 2}
     compared = against("115", holds, row("EXERCISE", PUT, 1), told=(Told("EXERCISE", PUT, 1),))
     assert compared.leaves_nothing_worse  # the shares are gone already
-    assert compared.more_short_shares == (("AAPL", Decimal(100)),)
+    assert [(each.name, each.shares) for each in compared.more_short_shares] == [("AAPL", 100)]
+
+
+SPREAD = {"AAPL": 100, CALL: 1, SHORT_CALL: -2}
+
+
+@pytest.mark.parametrize(
+    ("close", "by_assignment", "certain"), [("110", True, True), ("100", None, None), (None, True, False)]
+)
+def test_withholding_the_call_that_meets_an_assignment_leaves_shares_short(
+    close: str | None, *, by_assignment: bool | None, certain: bool | None
+) -> None:
+    compared = against(close, SPREAD, row("DO_NOT_EXERCISE", CALL, 1))
+    found = [(each.shares, each.by_assignment, each.is_certain) for each in compared.more_short_shares]
+    assert found == ([] if by_assignment is None else [(100, by_assignment, certain)])
+
+
+def test_shares_sold_short_by_choice_are_not_the_work_of_an_assignment() -> None:
+    (more,) = against("115", {PUT: 1}, row("EXERCISE", PUT, 1)).more_short_shares
+    assert (more.shares, more.by_assignment) == (100, False)
 
 
 def test_an_early_exercise_is_compared_with_keeping_the_option() -> None:

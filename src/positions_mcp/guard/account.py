@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
@@ -11,20 +11,27 @@ from typing import NamedTuple
 
 import anyio
 
+from positions_mcp.domain.account.balances import Balances
+from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.orders import Order
-from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.errors import RequestRejected, UpstreamError
+from positions_mcp.domain.errors import InvalidInput, RequestRejected, UpstreamError
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.outstanding import Outstanding
-from positions_mcp.domain.ids import AccountId, OrderId
+from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
+from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.expiration import Beside, concerned, read_beside
 from positions_mcp.ports import Ledger
 
 _LATEST = 200
@@ -77,6 +84,8 @@ class Account:
     """As listed, where an option is held or they are what it is about."""
     instruction_doubts: tuple[str, ...] = ()
     """What their listing came without, in words: what rows that were left out claim is not known."""
+    beside: Beside = field(default_factory=Beside)
+    """What neighbours say, where instructions are what it is about."""
 
     @property
     def open_orders(self) -> tuple[Order, ...] | None:
@@ -105,14 +114,18 @@ class AccountReader:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
 
-    async def to_decide(self, account_id: AccountId, kind: Kind, *, recent: bool = False) -> Account:
+    async def to_decide(
+        self, account_id: AccountId, kind: Kind, names: Sequence[str] = (), *, recent: bool = False
+    ) -> Account:
         """For the rules: every order that may still fill, whatever its instrument and age, and every instruction.
 
+        Of instructions also what lies beside the book: terms, prices and dividends of the options named, and balances.
         With `recent`, right before sending, also every order of the last days: the API may have statuses that this
         program does not know to ask for. Raises UpstreamError where the book itself cannot be read.
         """
         orders: tuple[Order, ...] | None = None
         listed = _Listed(None)
+        balances: Balances | NotKnown | None = None
 
         async def read_orders() -> None:
             nonlocal orders
@@ -122,13 +135,24 @@ class AccountReader:
             nonlocal listed
             listed = await self._instructions(account_id)
 
+        async def read_balances() -> None:
+            nonlocal balances
+            reader = self._deps.neighbours.balances
+            if reader and not kind.is_close:
+                balances = await known("balances", reader.read_balances(account_id))
+
         async with anyio.create_task_group() as side_by_side:
             side_by_side.start_soon(read_orders)
             side_by_side.start_soon(read_instructions)
+            side_by_side.start_soon(read_balances)
         book = await self._deps.positions.read_book(account_id)
         if kind.is_close and not any(position.is_option for position in book.positions):
             listed = listed._replace(rows=())
-        return await self._account(book, orders, listed)
+        account = await self._account(book, orders, listed)
+        if kind.is_close:
+            return account
+        beside = await self._beside(account, names)
+        return replace(account, beside=replace(beside, balances=None if isinstance(balances, NotKnown) else balances))
 
     async def to_follow(self, operation: Operation) -> Account:
         """For what became of an operation: the orders of its closes, or its instructions. Raises as `to_decide`."""
@@ -159,6 +183,19 @@ class AccountReader:
             halt=ledger.halt(),
             unfinished=ledger.unfinished(mode, account_id),
         )
+
+    async def _beside(self, account: Account, names: Sequence[str]) -> Beside:
+        """What the options concerned are. Dividends where one call alone is named, the one that may be for one."""
+        now, calendar = self._deps.market_clock.now(), self._deps.calendar
+        day = sent_for(now, calendar, DeadlineRule(self._deps.policy.exercise_deadline)).day
+        options = concerned(account.book, account.outstanding, day, calendar)
+        named = [each for each in _named(account.book, names) if each.is_option]
+        seen = {each.instrument_id for each in options}
+        early = [each for each in named if each.instrument_id not in seen]
+        calls = [each for each in early if each.contract and each.contract.right is OptionRight.CALL]
+        of = calls[0] if len(calls) == 1 else None
+        since = new_york_day(now)
+        return await read_beside(self._deps.neighbours, [*options, *early], dividends_of=of, since=since)
 
     async def _account(self, book: Book, orders: tuple[Order, ...] | None, listed: _Listed) -> Account:
         now, calendar = self._deps.market_clock.now(), self._deps.calendar
@@ -243,3 +280,16 @@ class AccountReader:
         except UpstreamError:
             return _Listed(None)
         return _Listed(tuple(listed.data), listed.left_out)
+
+
+def _named(book: Book, names: Sequence[str]) -> list[Position]:
+    """The positions that names mean, each once; what names nothing is left to the rules."""
+    holdings = Holdings(book.positions)
+    found: dict[InstrumentId, Position] = {}
+    for name in names:
+        try:
+            position = holdings.find(name)
+        except InvalidInput:
+            continue
+        found[position.instrument_id] = position
+    return list(found.values())

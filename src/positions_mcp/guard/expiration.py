@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import TypeVar
@@ -12,10 +12,12 @@ import anyio
 
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.market import Snapshot
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
-from positions_mcp.domain.exercise.deciding import traded_at
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
+from positions_mcp.domain.exercise.deciding import LatestPrice, traded_at
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.outstanding import Outstanding
@@ -79,29 +81,63 @@ class ExpirationReader:
 
         One request of each, side by side; what is not known is left out.
         """
-        options = _concerned(facts, day)
-        on = {facts.book.by_id[key].underlying_instrument_id for key in options}
-        underlyings = sorted(key for key in on if key is not None and is_uuid(key))
-        contracts: Mapping[InstrumentId, ContractFacts] = {}
-        snapshots: Mapping[InstrumentId, Snapshot] = {}
+        beside = await read_beside(self.neighbours, concerned(facts.book, facts.outstanding, day, self.calendar))
+        return replace(facts, contracts=beside.contracts, latest=beside.latest)
 
-        async def read_contracts() -> None:
-            nonlocal contracts
-            reader = self.neighbours.contracts
-            if reader and options:
-                contracts = await _or_nothing("option contracts", lambda: reader.read_option_contracts(options))
 
-        async def read_snapshots() -> None:
-            nonlocal snapshots
-            reader = self.neighbours.market_data
-            if reader and underlyings:
-                snapshots = await _or_nothing("market data", lambda: reader.read_snapshots(underlyings))
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What neighbours say beside the book; what is empty or None is not known."""
 
-        async with anyio.create_task_group() as side_by_side:
-            side_by_side.start_soon(read_contracts)
-            side_by_side.start_soon(read_snapshots)
-        prices = {str(key): price for key, each in snapshots.items() if (price := traded_at(each)) is not None}
-        return replace(facts, contracts=contracts, latest=prices)
+    contracts: Mapping[InstrumentId, ContractFacts] = field(default_factory=dict)
+    latest: Mapping[str, LatestPrice] = field(default_factory=dict)
+    """Prices of underlyings, by id."""
+    ex_dates: Mapping[InstrumentId, tuple[date, ...]] = field(default_factory=dict)
+    """Of an option's underlying, by the option."""
+    balances: Balances | None = None
+
+
+async def read_beside(
+    neighbours: Neighbours,
+    options: Sequence[Position],
+    *,
+    dividends_of: Position | None = None,
+    since: date | None = None,
+) -> Beside:
+    """The terms of these options, the prices of what they are on, and the dividends of one. One request of each."""
+    keys = [each.instrument_id for each in options]
+    underlyings = sorted({key for each in options if (key := each.underlying_instrument_id) and is_uuid(key)})
+    on = dividends_of.underlying_instrument_id if dividends_of else None
+    contracts: Mapping[InstrumentId, ContractFacts] = {}
+    snapshots: Mapping[InstrumentId, Snapshot] = {}
+    dividends: tuple[Dividend, ...] = ()
+
+    async def read_contracts() -> None:
+        nonlocal contracts
+        reader = neighbours.contracts
+        if reader and keys:
+            contracts = await _or_nothing("option contracts", lambda: reader.read_option_contracts(keys))
+
+    async def read_snapshots() -> None:
+        nonlocal snapshots
+        reader = neighbours.market_data
+        if reader and underlyings:
+            snapshots = await _or_nothing("market data", lambda: reader.read_snapshots(underlyings))
+
+    async def read_dividends() -> None:
+        nonlocal dividends
+        reader = neighbours.events
+        if reader and on and is_uuid(on):
+            found = await known("dividends", reader.read_dividends(on, since=since))
+            dividends = () if isinstance(found, NotKnown) else found
+
+    async with anyio.create_task_group() as side_by_side:
+        side_by_side.start_soon(read_contracts)
+        side_by_side.start_soon(read_snapshots)
+        side_by_side.start_soon(read_dividends)
+    prices = {str(key): price for key, each in snapshots.items() if (price := traded_at(each)) is not None}
+    ex_dates = {dividends_of.instrument_id: tuple(each.ex_date for each in dividends)} if dividends_of else {}
+    return Beside(contracts, prices, ex_dates)
 
 
 async def _or_nothing(what: str, read: Callable[[], Awaitable[dict[InstrumentId, T]]]) -> Mapping[InstrumentId, T]:
@@ -109,17 +145,17 @@ async def _or_nothing(what: str, read: Callable[[], Awaitable[dict[InstrumentId,
     return {} if isinstance(found, NotKnown) else found
 
 
-def _concerned(facts: ExpirationFacts, day: date) -> list[InstrumentId]:
+def concerned(book: Book, outstanding: Outstanding | None, day: date, calendar: TradingDays) -> list[Position]:
     """The options that end with the session of that day, and those that an instruction is about."""
-    session = expiry_session(day, facts.calendar)
+    session = expiry_session(day, calendar)
     found = []
-    for position in facts.book.positions:
-        last = last_session(position, facts.calendar)
+    for position in book.positions:
+        last = last_session(position, calendar)
         if last is None or not position.quantity:
             continue
-        instructed = facts.outstanding and facts.outstanding.on(position.instrument_id).each
+        instructed = outstanding and outstanding.on(position.instrument_id).each
         if last.day == session.day or (instructed and last.day > session.day):
-            found.append(position.instrument_id)
+            found.append(position)
     return found
 
 

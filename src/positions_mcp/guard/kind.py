@@ -39,6 +39,11 @@ class PlanRequest(Protocol):
         """The account it is about."""
         ...
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The instruments it names, as they were given; none where it names none, or everything."""
+        ...
+
 
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
 
@@ -50,6 +55,7 @@ class Draft:
     targets: tuple[Target, ...]
     cancel_orders: bool = False
     session: str = ""
+    projection: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

@@ -49,7 +49,7 @@ class Planner:
     async def plan(self, request: PlanRequest, caller: str) -> Planned:
         """A plan as `Guard.plan` has it, with `create`."""
         key = self._key(request, caller)
-        account = await self._read(account_of(request), request.kind)
+        account = await self._read(account_of(request), request.kind, request.names)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
         if (under_other_names := await self._of_the_same_targets(key, request, plan, account)) is not None:
             return Planned(under_other_names, self._judge(under_other_names.plan, account))
@@ -81,7 +81,7 @@ class Planner:
             self._kinds[plan.kind].agree(request, plan)
         if not judged or not operation.stage.is_open:
             return Planned(operation, None)
-        return Planned(operation, self._judge(plan, await self._read(plan.account_id, plan.kind)))
+        return Planned(operation, self._judge(plan, await self._read(plan.account_id, plan.kind, plan.names)))
 
     def frozen(
         self, request: PlanRequest, draft: Draft, account: Account, caller: str, *, flatten: bool = False
@@ -97,6 +97,7 @@ class Planner:
             targets=draft.targets,
             cancel_orders=draft.cancel_orders,
             session=draft.session,
+            projection=draft.projection,
             created_at=now,
             expires_at=now + deps.policy.plan_lifetime,
             flatten=flatten,
@@ -139,9 +140,9 @@ class Planner:
     def _judge(self, plan: Plan, account: Account) -> Verdict:
         return judge(self._deps.policy, plan, account, self._kinds[plan.kind].findings(plan, account))
 
-    async def _read(self, account_id: AccountId, kind: Kind) -> Account:
+    async def _read(self, account_id: AccountId, kind: Kind, names: Sequence[str]) -> Account:
         """The account; where orders of earlier closes are no longer open, once more after those were followed."""
-        account = await self._accounts.to_decide(account_id, kind)
+        account = await self._accounts.to_decide(account_id, kind, names)
         open_ids = account.open_order_ids
         if not kind.is_close or open_ids is None:
             return account
@@ -149,7 +150,7 @@ class Planner:
         with anyio.move_on_after(self._deps.reading.total_seconds()):  # however many there are
             for operation in moved_on:
                 await self._reconciler.follow(operation)
-        return await self._accounts.to_decide(account_id, kind) if moved_on else account
+        return await self._accounts.to_decide(account_id, kind, names) if moved_on else account
 
     async def _of_the_same_targets(
         self, key: str, request: PlanRequest, fresh: Plan, account: Account

@@ -160,6 +160,7 @@ class ApprovalSettings(_Section):
 
     channel: Literal["elicitation", "desk"] = Field("elicitation", description="elicitation or desk")
     desk_above: Dollars | None = Field(None, description=_DOLLARS)
+    give_up_above: Dollars = Field(Decimal(100), description=_DOLLARS)
     wait_s: Seconds = Field(45.0, description=f"0 or more {_SECONDS}")
 
 
@@ -247,4 +248,5 @@ class Settings(_Section):
             accounts=frozenset(self.allowed_accounts),
             channel=Channel(self.approval.channel),
             desk_above=desk_above,
+            give_up_above=self.approval.give_up_above,
         )

@@ -40,6 +40,8 @@ class Output(Data):
     columns: list[str]
     rows: list[list[str]]
     consequences: list[str] | None = None
+    projection: list[str] | None = None
+    """The evening with the batch and without it."""
     """Row by row, in the order of `rows`."""
     notional: str | None = None
     cutoff: str | None = None
@@ -80,6 +82,7 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) 
         columns=_COLUMNS,
         rows=[_row(index, target) for index, target in enumerate(plan.instructions[:_MOST_ROWS], 1)],
         consequences=[_consequence(index, target) for index, target in enumerate(plan.instructions[:_MOST_CARDS], 1)],
+        projection=list(plan.projection),
         notional=plain(plan.measure),
         cutoff=plan.session,
         policy=policy_of(verdict),
@@ -141,7 +144,7 @@ def _rows(count: int) -> str:
 
 
 def _text(data: Output) -> str:
-    lines = [data.summary, table(data.columns, data.rows), *(data.consequences or [])]
+    lines = [data.summary, table(data.columns, data.rows), *(data.consequences or []), *(data.projection or [])]
     if data.plan_id is not None:
         lines += [
             f"Notional {data.notional}. Cut-off: {data.cutoff}.",
@@ -156,8 +159,8 @@ TOOL = ToolDefinition(
     name="preview_instructions",
     title="Preview exercise instructions",
     description=(
-        "Checks a batch and freezes a plan with each row's consequence: cash, shares, moneyness, what exercise by "
-        "exception would do, what is not known. Sends nothing."
+        "Checks a batch and freezes a plan with each row's consequence and the evening's projection with and without "
+        "it: cash, shares, money given up, what is not known. Sends nothing."
     ),
     arguments=Arguments,
     output=Output,

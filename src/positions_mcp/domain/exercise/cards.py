@@ -1,141 +1,86 @@
-"""The consequence card of one instruction, as values and as lines a person reads before deciding."""
+"""What one instruction does, as lines a person reads before deciding: dollars given up first, then cash and shares.
+
+What the account is left with is not the matter of one row: the projection of the whole evening says it.
+"""
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from positions_mcp.domain.account.positions import Position
-from positions_mcp.domain.account.quotes import Moneyness, UnderlyingPrice
+from positions_mcp.domain.account.quotes import Moneyness, intrinsic_value, moneyness, points_in_the_money
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.instruments import OptionRight
-from positions_mcp.domain.money import plain
+from positions_mcp.domain.exercise.deciding import Basis
+from positions_mcp.domain.exercise.early import EarlyExercise
+from positions_mcp.domain.exercise.projected import ProjectedOption
+from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.yardstick import given_up
+from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionRight
+from positions_mcp.domain.money import ZERO, exact_product, plain
+from positions_mcp.domain.portfolio.exposure import Notional
+
+_CONTRARY = (
+    "Not known: whether CONTRARY_EXERCISE exercises an option that is not out of the money or gives it up: the API "
+    "does not say; EXERCISE and DO_NOT_EXERCISE are unambiguous."
+)
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, defer_build=True)
+def card(row: Asked, option: ProjectedOption, early: EarlyExercise | None = None) -> tuple[str, ...]:
+    """The card of one row. `early` where it does not wait for expiration."""
+    contract, multiplier = option.settling.contract, option.settling.terms.multiplier
+    lost = given_up(row, option).said
+    size = "multiplier not known" if multiplier is None else f"multiplier {plain(multiplier)}"
+    named = f"{row.instruction_type} {row.quantity} {contract.compact}"
+    lines = [f"{lost}."] if lost else []
+    lines.append(f"{named} (strike {plain(contract.strike.normalize())}, {size}): {_effect(row, option)}.")
+    lines.append(f"{contract.root}: {price_said(option)}.")
+    if early is not None and row.instruction_type is InstructionType.EXERCISE:
+        lines += early.said
+    if row.instruction_type is InstructionType.CONTRARY_EXERCISE and _moneyness(option) is not Moneyness.OUT:
+        lines.append(_CONTRARY)
+    return tuple(lines)
 
 
-class CardRow(_Frozen):
-    """A row whose consequence is asked for: whole contracts of a long option."""
+def price_said(option: ProjectedOption) -> str:
+    """Which price decides, as far as it is known, and where that leaves the option."""
+    if option.price.basis is Basis.ADJUSTED:
+        return f"{option.price.said}; cash, shares and moneyness not known"
+    where = _moneyness(option)
+    return f"{option.price.said}; {'moneyness not known' if where is Moneyness.UNKNOWN else where}"
 
-    position: Position
-    instruction_type: InstructionType
-    quantity: int = Field(gt=0)
+
+def notional_of_instruction(kind: InstructionType, quantity: int, option: ProjectedOption) -> Notional:
+    """What an instruction counts for against limits: the money of an exercise, or the intrinsic value given up.
+
+    Not `priced`, and at least zero, where the deliverable or, for not exercising, the price is not known.
+    """
+    contract, price, multiplier = option.settling.contract, option.price.price, option.settling.terms.multiplier
+    level: Decimal | None = contract.strike
+    if kind is InstructionType.DO_NOT_EXERCISE:
+        level = None if price is None else intrinsic_value(contract, price)
+    amount = exact_product(level or ZERO, multiplier or STANDARD_MULTIPLIER, quantity)
+    return Notional(amount, priced=level is not None and multiplier is not None)
 
 
-class Effect(_Frozen):
-    """What moves: dollars received (negative: paid) and shares received (negative: delivered). None: not known."""
-
-    cash: Decimal | None
-    shares: Decimal | None
-
-    @property
-    def said(self) -> str:
-        """In words: `pays 19,500.00, receives 100 shares`."""
-        if self.cash is None and self.shares is None:
-            return "cash and shares not known"
-        if self.cash is None:
+def _effect(row: Asked, option: ProjectedOption) -> str:
+    contract, terms = option.settling.contract, option.settling.terms
+    if row.instruction_type is InstructionType.DO_NOT_EXERCISE:
+        return "not exercised, no cash, no shares"
+    if terms.multiplier is None:
+        return "cash and shares not known"
+    shares = exact_product(terms.multiplier, row.quantity)
+    if terms.in_cash:
+        if option.price.price is None:
             return "cash not known, no shares"
-        if not self.cash and not self.shares:
-            return "no cash, no shares"
-        cash = f"{'pays' if self.cash < 0 else 'receives'} {abs(self.cash):,.2f}"
-        shares = self.shares or Decimal(0)
-        return f"{cash}, {'receives' if shares > 0 else 'delivers'} {abs(shares):,f} shares"
+        return f"{_dollars(exact_product(points_in_the_money(contract, option.price.price), shares))}, no shares"
+    sign = 1 if contract.right is OptionRight.CALL else -1
+    moves = "receives" if sign > 0 else "delivers"
+    return f"{_dollars(exact_product(-sign, contract.strike, shares))}, {moves} {shares:,f} shares"
 
 
-class Uncovered(_Frozen):
-    """Short contracts of one root and right that lack cover, before and after."""
-
-    name: str
-    before: Decimal
-    after: Decimal
-    unprotected_before: Decimal
-    unprotected_after: Decimal
-
-    @property
-    def said(self) -> str:
-        """In words: `AAPL calls: 1 uncovered (now 0)`."""
-        if self.after > self.before:
-            return f"{self.name}: {plain(self.after)} uncovered (now {plain(self.before)})"
-        return (
-            f"{self.name}: {plain(self.unprotected_after)} without a long option at any strike "
-            f"(now {plain(self.unprotected_before)})"
-        )
+def _dollars(cash: Decimal) -> str:
+    return f"{'pays' if cash < 0 else 'receives'} {abs(cash):,.2f}"
 
 
-class ByException(_Frozen):
-    """What clearing would do at the known price if nothing were sent. `exercised` is None without a price."""
-
-    exercised: bool | None
-    expires_today: bool
-    effect: Effect
-    uncovers: tuple[Uncovered, ...] = ()
-
-    @property
-    def said(self) -> str:
-        """In words, with the day it would happen."""
-        when = "today" if self.expires_today else "at expiration"
-        if self.exercised is None:
-            return f"{when}: not known without a price"
-        uncovers = f"; leaves {', '.join(each.said for each in self.uncovers)}" if self.uncovers else ""
-        happens = f"exercised {when}: {self.effect.said}" if self.exercised else f"expires worthless {when}"
-        return f"at this price {happens}{uncovers}"
-
-
-class ConsequenceCard(_Frozen):
-    """What one instruction would do. Dollars and shares are exact; None means not known."""
-
-    symbol: str
-    instruction_type: InstructionType
-    quantity: int
-    right: OptionRight
-    expiration: date
-    strike: Decimal
-    multiplier: int | None
-    moneyness: Moneyness
-    price: UnderlyingPrice | None
-    price_said: str | None
-    """The underlying's price and how old it is."""
-    effect: Effect
-    shares_after: Decimal | None
-    """The share position after this row and those above it."""
-    gives_up: Decimal | None
-    """Dollars given up at the known price, by exercising or by not exercising."""
-    by_exception: ByException
-    uncovers: tuple[Uncovered, ...] = ()
-    unknown: tuple[str, ...] = ()
-    """What could not be known, and what follows from that."""
-
-    @property
-    def underlying_said(self) -> str:
-        """The underlying's price, how old it is, and what follows for the moneyness."""
-        if self.price_said is None:
-            return "Underlying's price not known: moneyness unknown."
-        return f"Underlying {self.price_said}: {self.moneyness}."
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """The card in sentences, most important first."""
-        strike = plain(self.strike.normalize())
-        size = "multiplier not known" if self.multiplier is None else f"multiplier {self.multiplier}"
-        lines = [
-            f"{self.instruction_type} {self.quantity} {self.symbol} (strike {strike}, {size}): {self.effect.said}.",
-            self.underlying_said,
-        ]
-        if self.shares_after is not None and self.effect.shares:
-            short = ", a short position" if self.shares_after < 0 else ""
-            lines.append(f"Shares held afterwards: {self.shares_after:,f}{short}.")
-        if self.gives_up and self.instruction_type is InstructionType.DO_NOT_EXERCISE:
-            lines.append(f"Gives up the intrinsic value, {self.gives_up:,.2f} at this price.")
-        elif self.gives_up:
-            lines.append(
-                f"Gives up {self.gives_up:,.2f} at these prices: time value, or a strike worse than the market."
-            )
-        lines.append(f"If nothing is sent: {self.by_exception.said}.")
-        lines += [f"Leaves {each.said}." for each in self.uncovers]
-        if self.unknown:
-            lines.append(f"Not known: {'; '.join(self.unknown)}.")
-        return tuple(lines)
+def _moneyness(option: ProjectedOption) -> Moneyness:
+    stated = option.price.price if option.is_stated else None
+    return moneyness(option.settling.contract, stated)

@@ -27,6 +27,7 @@ class RowRule(StrEnum):
     UNRESOLVED_CONTRACT = "unresolved contract"
     SHORT_POSITION = "short position"
     EXPIRED = "expired contract"
+    EUROPEAN = "european exercise"
     OFF_EXPIRY_DAY = "off the expiry day"
     DEADLINE_PASSED = "deadline passed"
     INSUFFICIENT_POSITION = "insufficient position"
@@ -67,7 +68,7 @@ class CheckedRow(BaseModel):
     instruction_type: InstructionType | None = None
     quantity: int | None = None
     deadline: datetime | None = None
-    """The instant, in New York, from which the contract takes no more instructions."""
+    """The instant, in New York, from which no more instructions are taken for the day it is sent for."""
     findings: tuple[RowFinding, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
+from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.positions import Book, Position, Side
-from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
+from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionType, SecurityType
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
+from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
+from positions_mcp.domain.exercise.terms import Terms, terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain
@@ -44,6 +48,7 @@ def check_instructions(
     now: datetime,
     calendar: TradingDays,
     deadline: DeadlineRule,
+    contracts: Mapping[InstrumentId, ContractFacts] = MappingProxyType({}),
 ) -> CheckedBatch:
     """Check a batch before it becomes a plan. Nothing is raised: what is wrong is in the findings.
 
@@ -54,6 +59,7 @@ def check_instructions(
         now: the present instant, aware.
         calendar: the trading days.
         deadline: the deadline of a day.
+        contracts: what the API says of contracts, as far as it was read.
     """
     if not rows:
         return CheckedBatch(findings=(RowFinding(rule=RowRule.NO_ROWS, message="There is no row to submit."),))
@@ -61,7 +67,9 @@ def check_instructions(
         message = f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one batch may hold."
         return CheckedBatch(findings=(RowFinding(rule=RowRule.TOO_MANY_ROWS, message=message),))
     outstanding = Outstanding(listed or (), now=now, calendar=calendar)
-    checks = _Checker(book, Holdings(book.positions), outstanding, now, calendar, deadline, tuple(listed or ()))
+    checks = _Checker(
+        book, Holdings(book.positions), outstanding, now, calendar, deadline, tuple(listed or ()), contracts
+    )
     warnings = []
     if listed is None:
         warnings.append("The account's instructions could not be read: what is already instructed is not known.")
@@ -83,6 +91,7 @@ class _Checker:
     calendar: TradingDays
     deadline: DeadlineRule
     listed: tuple[Instruction, ...]
+    contracts: Mapping[InstrumentId, ContractFacts]
     claimed: Counter[InstrumentId] = field(default_factory=Counter)
     first_row_with_key: dict[str, int] = field(default_factory=dict)
     first_row_asking: dict[tuple[InstrumentId, InstructionType], int] = field(default_factory=dict)
@@ -99,7 +108,7 @@ class _Checker:
         if position is not None and kind is not None:
             self._repeated(index, position, kind)
         if position is not None and (contract := self._long_option(position)):
-            ends = self._time(contract, kind)
+            ends = self._time(position, contract, kind)
             if quantity is not None:
                 self._enough(position, quantity)
         return CheckedRow(
@@ -185,10 +194,12 @@ class _Checker:
             self.warnings.append("An index option is settled in cash and may end earlier than an equity option.")
         return position.contract
 
-    def _time(self, contract: OptionContract, kind: InstructionType | None) -> datetime:
+    def _time(self, position: Position, contract: OptionContract, kind: InstructionType | None) -> datetime:
+        """The cut-off of the day it is sent for: of an early exercise that is not its last day."""
         today = new_york_day(self.now)
         last = expiry_session(contract.expiration, self.calendar)
-        ends = self.deadline.on(last)
+        session = min(sent_for(self.now, self.calendar, self.deadline), last, key=lambda each: each.day)
+        ends = self.deadline.on(session)
         expiration = contract.expiration.isoformat()
         if contract.expiration < today:
             self._against(RowRule.EXPIRED, f"{contract.compact} expired on {expiration}.")
@@ -203,23 +214,32 @@ class _Checker:
                 f"{kind} is taken on the expiration day only: {last.day.isoformat()}, "
                 f"and today is {today.isoformat()} in New York.",
             )
-        elif last.day != contract.expiration:
-            self.warnings.append(f"{expiration} is not a trading day: the last session before it is taken for the day.")
-        elif today != last.day:
-            self._before_expiry()
-        elif ends - self.now <= _SOON:
-            self.warnings.append(f"The deadline is at {ends:%H:%M} New York time, in less than 15 minutes.")
+        elif session.day < last.day and not self._terms(position).may_be_exercised_early:
+            self._against(
+                RowRule.EUROPEAN,
+                f"{contract.compact} is European: it is exercised at expiration only, on {last.day.isoformat()}.",
+            )
+        else:
+            self._said_of_time(contract, last, ends)
         return ends
 
-    def _before_expiry(self) -> None:
-        """An early exercise: whether it still counts for the day after hours or on a closed day is not documented."""
-        session = self.calendar.session_on(new_york_day(self.now))
-        if session is None:
-            self.warnings.append("Today is not a trading day: the API may refuse this, or take it for the next one.")
-        elif self.now >= (ends := self.deadline.on(session)):
+    def _terms(self, position: Position) -> Terms:
+        return terms_of(position, self.contracts.get(position.instrument_id))
+
+    def _said_of_time(self, contract: OptionContract, last: Session, ends: datetime) -> None:
+        today = new_york_day(self.now)
+        if last.day != contract.expiration:
             self.warnings.append(
-                f"Today's deadline was {ends.astimezone(NEW_YORK):%H:%M} New York time: the API may refuse this, "
-                "or take it for the next trading day."
+                f"{contract.expiration.isoformat()} is not a trading day: the last session before it is taken for the "
+                "day."
+            )
+        elif ends - self.now <= _SOON:
+            self.warnings.append(f"The deadline is at {ends:%H:%M} New York time, in less than 15 minutes.")
+        elif self.calendar.session_on(today) is None:
+            self.warnings.append("Today is not a trading day: the API may refuse this, or take it for the next one.")
+        elif today != last.day and ends.date() != today:
+            self.warnings.append(
+                "Today's deadline is over: the API may refuse this, or take it for the next trading day."
             )
 
     def _enough(self, position: Position, quantity: int) -> None:

@@ -34,14 +34,13 @@ def projection_lines(projection: Projection) -> tuple[str, ...]:
 
 
 def compared_lines(compared: AgainstNothing) -> tuple[str, ...]:
-    """What a batch changes of tonight: dollars given up first, then cover, then what is left with it and without."""
-    lines = [f"{said}." for each in compared.given_up if (said := each.said)]
-    lines += [f"Leaves {_less_cover(was, now)} than if nothing is sent." for was, now in compared.worse]
+    """What a batch changes of tonight: cover first, then what is left with it and without."""
+    lines = [f"Leaves {less_cover(was, now)} than if nothing is sent." for was, now in compared.worse]
     lines += [
-        f"Depending on the close, leaves {_less_cover(was, now)} than if nothing is sent."
+        f"Depending on the close, leaves {less_cover(was, now)} than if nothing is sent."
         for was, now in compared.perhaps_worse
     ]
-    lines += [f"Up to {_count(n)} more {label(name)} shares short." for name, n in compared.more_short_shares]
+    lines += [f"Up to {_count(s.shares)} more {label(s.name)} shares short." for s in compared.more_short_shares]
     nothing = {each.name: each for each in compared.nothing.underlyings}
     for after in compared.then.underlyings:
         without = nothing.get(after.name)
@@ -203,7 +202,8 @@ def _totals(projection: Projection) -> str:
     return f"{said}."
 
 
-def _less_cover(was: Exposed, now: Exposed) -> str:
+def less_cover(was: Exposed, now: Exposed) -> str:
+    """In words: `1 more short AAPL calls uncovered`."""
     more = max(now.uncovered - was.uncovered, now.unprotected - was.unprotected)
     kind = "uncovered" if now.uncovered > was.uncovered else "unprotected"
     return f"{_count(more)} more short {_group(now)} {kind}"

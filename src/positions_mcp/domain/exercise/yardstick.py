@@ -7,7 +7,7 @@ leaves it. What it gives up against doing nothing is said in dollars.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -18,7 +18,7 @@ from positions_mcp.domain.exercise.facts import ExpirationFacts
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.projected import ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project
-from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.settlement import Asked, Flow
 from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum
 from positions_mcp.domain.portfolio.exposure import Exposed, worsened
@@ -62,9 +62,21 @@ class GivenUp:
         return f"{self.least:,.2f} to {self.most:,.2f} given up by {named}"
 
 
+@dataclass(frozen=True, slots=True)
+class MoreShort:
+    """Shares of one underlying that are short afterwards, and would not be if nothing were sent, at worst."""
+
+    name: str
+    shares: Decimal
+    by_assignment: bool
+    """Whether short calls are assigned then: the shares, or the calls, that would have met them are missing."""
+    is_certain: bool
+    """Whether it is so at every price that may decide."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstNothing:
-    """A batch beside doing nothing on the same evening."""
+    """A batch, or the cancel of an instruction, beside doing nothing on the same evening."""
 
     nothing: Projection
     then: Projection
@@ -73,9 +85,8 @@ class AgainstNothing:
     """Short options that lack more cover than if nothing were sent, as (nothing, batch), at whatever price decides."""
     perhaps_worse: tuple[tuple[Exposed, Exposed], ...]
     """The same at some closing prices only, where the price that decides is not known."""
-    more_short_shares: tuple[tuple[str, Decimal], ...]
-    """Underlyings with shares that are short after the batch, and would not be if nothing were sent."""
-    given_up: tuple[GivenUp, ...]
+    more_short_shares: tuple[MoreShort, ...]
+    given_up: tuple[GivenUp, ...] = ()
 
     @property
     def leaves_nothing_worse(self) -> bool:
@@ -96,27 +107,32 @@ class AgainstNothing:
 
 def against_nothing(facts: ExpirationFacts, day: date, batch: Sequence[Asked]) -> AgainstNothing:
     """What a batch changes of the evening of `day`, compared with sending nothing more."""
-    nothing, then = project(facts, day), project(facts, day, batch=batch)
+    then = project(facts, day, batch=batch)
+    options = {each.settling.position.instrument_id: each for group in then.underlyings for each in group.options}
+    lost = tuple(given_up(row, options[row.instrument_id]) for row in batch if row.instrument_id in options)
+    return compared(project(facts, day), then, lost)
+
+
+def compared(nothing: Projection, then: Projection, given_up: tuple[GivenUp, ...] = ()) -> AgainstNothing:
+    """One course of an evening beside another, which is what happens if nothing is sent."""
     before = {each.name: each for each in nothing.underlyings}
     worse: list[tuple[Exposed, Exposed]] = []
     perhaps: list[tuple[Exposed, Exposed]] = []
-    short_shares = []
+    short: list[MoreShort] = []
+    then = replace(then, underlyings=_every_underlying(nothing, then))
     for after in then.underlyings:
         known = before.get(after.name)
         always, sometimes = _worse(known, after)
         worse += always
         perhaps += sometimes
-        more = after.short_shares - (known.short_shares if known else ZERO)
-        if more > 0:
-            short_shares.append((after.name, more))
-    options = {each.settling.position.instrument_id: each for group in then.underlyings for each in group.options}
+        short += _more_short(known, after)
     return AgainstNothing(
         nothing=nothing,
         then=then,
         worse=tuple(worse),
         perhaps_worse=tuple(perhaps),
-        more_short_shares=tuple(short_shares),
-        given_up=tuple(given_up(row, options[row.instrument_id]) for row in batch if row.instrument_id in options),
+        more_short_shares=tuple(short),
+        given_up=given_up,
     )
 
 
@@ -172,14 +188,25 @@ def _bounds(contract: OptionContract, kind: InstructionType, own: Decimal) -> tu
     return ZERO, worse_than_market
 
 
+def _every_underlying(nothing: Projection, then: Projection) -> tuple[ProjectedUnderlying, ...]:
+    """Those of `then`, and as untouched those that only `nothing` changes: a withdrawn early exercise leaves none."""
+    names = {each.name for each in then.underlyings}
+    untouched = (
+        replace(each, outcomes=(Outcome(None, None, Flow()),), lacking_after=(each.lacking_before,))
+        for each in nothing.underlyings
+        if each.name not in names
+    )
+    return (*then.underlyings, *untouched)
+
+
 def _worse(
     nothing: ProjectedUnderlying | None, then: ProjectedUnderlying
 ) -> tuple[list[tuple[Exposed, Exposed]], list[tuple[Exposed, Exposed]]]:
     """Groups that lack more cover than with nothing sent: at every price that may decide, and at some of them."""
     cases = list(_cases(nothing, then))
     found: dict[tuple[str, OptionRight | None], list[tuple[Exposed, Exposed]]] = {}
-    for was, now in cases:
-        for pair in worsened(was, now):
+    for case in cases:
+        for pair in worsened(case.lacking_then, case.lacking_now):
             found.setdefault((pair[1].root, pair[1].right), []).append(pair)
     always: list[tuple[Exposed, Exposed]] = []
     sometimes: list[tuple[Exposed, Exposed]] = []
@@ -189,16 +216,55 @@ def _worse(
     return always, sometimes
 
 
-def _cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[tuple[Lacking, Lacking]]:
-    """What lacks cover with nothing sent, and with the batch, for each closing price at which both can be told."""
+def _more_short(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[MoreShort]:
+    cases = [(each.more_short, each) for each in _cases(nothing, then)]
+    more = [(shares, case) for shares, case in cases if shares > 0]
+    if not more:
+        return []
+    assigned = [case for _, case in more if any(_is_assigned_call(each, case.outcome) for each in then.options)]
+    worst = max(shares for shares, _ in more)
+    return [MoreShort(then.name, worst, bool(assigned), len(assigned or more) == len(cases))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What one closing price, or a range of them, leaves: with nothing sent, and otherwise."""
+
+    outcome: Outcome
+    lacking_then: Lacking
+    """With nothing sent."""
+    lacking_now: Lacking
+    more_short: Decimal
+
+
+def _cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[_Case]:
+    """Every closing price at which both can be told."""
+    held = then.shares_before
     if nothing is None:
-        return [(then.lacking_before, after) for after in then.lacking_after]
+        return [
+            _Case(each, then.lacking_before, after, _short(held, each) - max(-held, ZERO))
+            for each, after in zip(then.outcomes, then.lacking_after, strict=True)
+        ]
     return [
-        (was, now)
+        _Case(other, was, now, _short(held, other) - _short(held, one))
         for one, was in zip(nothing.outcomes, nothing.lacking_after, strict=True)
         for other, now in zip(then.outcomes, then.lacking_after, strict=True)
         if _overlap(one, other)
     ]
+
+
+def _short(held: Decimal, outcome: Outcome) -> Decimal:
+    """Shares that are short afterwards, at worst."""
+    return max(-exact_sum((held, outcome.flow.shares.least)), ZERO)
+
+
+def _is_assigned_call(option: ProjectedOption, outcome: Outcome) -> bool:
+    settling = option.settling
+    if not (settling.is_short and settling.expires and settling.contract.right is OptionRight.CALL):
+        return False
+    if option.in_the_money is not None:
+        return option.in_the_money
+    return outcome.low is not None and settling.in_the_money_at(outcome.low)
 
 
 def _overlap(one: Outcome, other: Outcome) -> bool:

@@ -173,6 +173,8 @@ class Plan(Frozen):
     cancel_orders: bool = False
     session: str = ""
     """The market's state in words: what happens to an order sent now."""
+    projection: tuple[str, ...] = added("0.2.0", default=())
+    """Of instructions: what the evening leaves the account with, with them and without them, line by line."""
     warnings: tuple[str, ...] = ()
     created_at: AwareDatetime
     expires_at: AwareDatetime
@@ -207,6 +209,11 @@ class Plan(Frozen):
     def measure(self) -> Decimal:
         """Dollars the whole plan counts for against limits."""
         return exact_sum(target.measure for target in self.targets)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The instruments it is about, by id."""
+        return tuple(target.instrument_id for target in self.targets)
 
     @property
     def closes(self) -> tuple[CloseTarget, ...]:

@@ -32,6 +32,11 @@ class CloseRequest:
         """Whether open orders are cancelled first; not unless it is asked for."""
         return bool(self.cancel_orders)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As `PlanRequest`."""
+        return self.instruments or ()
+
 
 def key_of_close(request: CloseRequest, caller: str, mode: Mode) -> str:
     """As `OperationKind.key`."""

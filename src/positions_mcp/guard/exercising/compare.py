@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from positions_mcp.domain.account.quotes import is_exercised_by_exception
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.exercise.consequences import notional_of_instruction
+from positions_mcp.domain.exercise.cards import notional_of_instruction
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import plain
@@ -15,8 +15,8 @@ from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget,
 from positions_mcp.domain.portfolio.exposure import Notional
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.exercising.cover import card_row
-from positions_mcp.guard.exercising.draft import cancellable, check, notional_of_cancel, price_of, whole
+from positions_mcp.guard.exercising.draft import cancellable, check, notional_of_cancel, session_of, whole
+from positions_mcp.guard.exercising.evening import facts_of, options_of, with_batch, without
 from positions_mcp.guard.kind import Comparison
 
 
@@ -34,18 +34,23 @@ def compare_submit(plan: Plan, account: Account, deps: Dependencies) -> Comparis
     ]
     batch = check(rows, account, deps)
     result.stale += [finding.message for finding in batch.findings]
+    facts = facts_of(account, deps, plan.plan_id, plan.instructions)
+    options = options_of(with_batch(facts, plan.instructions))
     for index, (target, row) in enumerate(zip(plan.instructions, batch.rows, strict=True)):
         result.stale += [f"Row {index + 1}: {finding.message}" for finding in row.findings]
-        asked = card_row(target, account.book)
-        if asked is None or row.findings:
+        option = options.get(target.instrument_id)
+        if option is None or row.findings:
             continue
-        if moved := _moved(target, price_of(asked.position, account.book), deps.policy.tolerance):
+        if moved := _moved(target, option.price.price, deps.policy.tolerance):
             result.stale.append(moved)
-        result.reserving[index] = _reserving(target, notional_of_instruction(asked, account.book))
+        notional = notional_of_instruction(target.instruction_type, target.quantity, option)
+        result.reserving[index] = _reserving(target, notional)
+    if not result.stale and session_of(batch) != plan.session:
+        result.stale.append(f"The cut-off has changed: {session_of(batch)}. When planned, {plan.session}.")
     return result
 
 
-def compare_cancel(plan: Plan, account: Account, tolerance: Decimal) -> Comparison:
+def compare_cancel(plan: Plan, account: Account, deps: Dependencies) -> Comparison:
     """An instruction that is gone, final or of another size is stale, and so is a consequence that no longer holds."""
     result = Comparison()
     (target,) = plan.cancels
@@ -56,10 +61,10 @@ def compare_cancel(plan: Plan, account: Account, tolerance: Decimal) -> Comparis
         return result
     if whole(instruction.quantity) != target.quantity or instruction.instruction_type != target.instruction_type:
         result.stale.append(f"Instruction {target.instruction_id} is another one than when it was planned.")
-    option = account.book.by_id.get(target.instrument_id)
-    if moved := _moved(target, price_of(option, account.book), tolerance):
+    option = options_of(without(facts_of(account, deps), target)).get(target.instrument_id)
+    if moved := _moved(target, option.price.price if option else None, deps.policy.tolerance):
         result.stale.append(moved)
-    result.reserving[0] = _reserving(target, notional_of_cancel(instruction, option, account.book))
+    result.reserving[0] = _reserving(target, notional_of_cancel(target, option))
     return result
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from decimal import Decimal
 
-from positions_mcp.domain.account.positions import Book, Position
-from positions_mcp.domain.account.quotes import find_underlying, underlying_price
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.domain.enums import InstructionStatus
+from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.errors import InvalidBatch, InvalidInput
-from positions_mcp.domain.exercise.cards import CardRow, ConsequenceCard
-from positions_mcp.domain.exercise.consequences import cancel_lines, consequence_cards, notional_of_instruction
+from positions_mcp.domain.exercise.cards import notional_of_instruction, price_said
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow
 from positions_mcp.domain.exercise.rules import check_instructions
 from positions_mcp.domain.ids import InstructionId, InstrumentId, instrument_id, is_uuid
@@ -25,10 +23,16 @@ from positions_mcp.domain.portfolio.exposure import Notional
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.exercising.cover import before_the_instruction, opposite_of
+from positions_mcp.guard.exercising.evening import (
+    cards_of,
+    facts_of,
+    options_of,
+    projection_of,
+    with_batch,
+    without,
+)
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest, asked_id, asked_rows
 from positions_mcp.guard.kind import Draft
-from positions_mcp.guard.policy.cover import counted_on
 from positions_mcp.ports import Ids
 
 _NOT_CANCELLABLE = {
@@ -43,42 +47,57 @@ def draft_submit(request: SubmitRequest, account: Account, deps: Dependencies) -
     Raises:
         InvalidBatch: a row or the batch breaks a rule; every reason is in it.
     """
-    now = deps.market_clock.now()
     batch = check(asked_rows(request), account, deps)
     if not batch.is_valid:
         raise _invalid(batch)
-    cards = _cards([_card_row(row) for row in batch.rows], account, now)
-    targets = tuple(_target(row, card, account.book, deps.ids) for row, card in zip(batch.rows, cards, strict=True))
-    deadline = min(row.deadline for row in batch.rows if row.deadline is not None)
-    session = f"instructions are taken until {deadline.astimezone(NEW_YORK):%a %Y-%m-%d %H:%M} New York"
-    return Draft(targets=targets, warnings=tuple(batch.warnings), session=session)
+    facts, asked = facts_of(account, deps), [_asked(row, deps.ids) for row in batch.rows]
+    against = with_batch(facts, asked)
+    options, cards = options_of(against), cards_of(facts, account, asked)
+    targets = tuple(
+        _target(row, each, options[each.instrument_id], lines)
+        for row, each, lines in zip(batch.rows, asked, cards, strict=True)
+    )
+    return Draft(
+        targets=targets,
+        warnings=tuple(batch.warnings),
+        session=session_of(batch),
+        projection=projection_of(against),
+    )
 
 
-def draft_cancel(request: CancelRequest, account: Account, now: datetime) -> Draft:
-    """As `OperationKind.draft`. `now` is the exchange's time, which deadlines go by.
+def draft_cancel(request: CancelRequest, account: Account, deps: Dependencies) -> Draft:
+    """As `OperationKind.draft`.
 
     Raises:
         InvalidInput: it is not listed, or can no longer be cancelled.
     """
     wanted = asked_id(request)
     instruction = cancellable(wanted, account)
-    book, quantities = account.book, before_the_instruction(account, wanted)
-    option = book.by_id.get(instruction.instrument_id) if instruction.instrument_id else None
     contract = parse_option_symbol(instruction.symbol)
-    notional = notional_of_cancel(instruction, option, book)
     target = CancelTarget(
         symbol=contract.compact if contract else label(instruction.symbol or "an unnamed contract"),
         instrument_id=_instrument_of(instruction),
-        measure=notional.amount,
-        priced=notional.priced,
+        measure=ZERO,
+        priced=False,
         instruction_id=wanted,
         instruction_type=instruction.instruction_type,
         quantity=whole(instruction.quantity),
         status=label(instruction.status),
-        underlying_price=price_of(option, book),
-        consequences=cancel_lines(instruction, book, now=now, quantities=quantities),
     )
-    return Draft(targets=(target,))
+    against = without(facts_of(account, deps), target)
+    option = options_of(against).get(target.instrument_id)
+    notional = notional_of_cancel(target, option)
+    return Draft(
+        targets=(
+            target.changed(
+                measure=notional.amount,
+                priced=notional.priced,
+                underlying_price=option.price.price if option else None,
+                consequences=_withdrawn(target, option),
+            ),
+        ),
+        projection=projection_of(against),
+    )
 
 
 def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) -> CheckedBatch:
@@ -90,7 +109,14 @@ def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) 
         now=deps.market_clock.now(),
         calendar=deps.calendar,
         deadline=DeadlineRule(deps.policy.exercise_deadline),
+        contracts=account.beside.contracts,
     )
+
+
+def session_of(batch: CheckedBatch) -> str:
+    """Until when its rows are taken for the day they are sent for."""
+    deadline = min(row.deadline for row in batch.rows if row.deadline is not None)
+    return f"instructions are taken until {deadline.astimezone(NEW_YORK):%a %Y-%m-%d %H:%M} New York"
 
 
 def cancellable(wanted: InstructionId, account: Account) -> Instruction:
@@ -108,19 +134,11 @@ def cancellable(wanted: InstructionId, account: Account) -> Instruction:
     return found
 
 
-def notional_of_cancel(instruction: Instruction, option: Position | None, book: Book) -> Notional:
+def notional_of_cancel(target: CancelTarget, option: ProjectedOption | None) -> Notional:
     """What a cancel counts for: what the withdrawn instruction prevented. A cancelled DNE may exercise after all."""
-    quantity = whole(instruction.quantity)
-    if option is None or option.quantity <= 0 or not quantity:
+    if option is None or option.settling.is_short or not target.quantity:
         return Notional(ZERO, priced=False)
-    kind = opposite_of(instruction.instruction_type)
-    return notional_of_instruction(CardRow(position=option, instruction_type=kind, quantity=quantity), book)
-
-
-def price_of(option: Position | None, book: Book) -> Decimal | None:
-    """The underlying's price as far as the book knows it."""
-    price = None if option is None else underlying_price(find_underlying(option, book), book.as_of)
-    return None if price is None else price.price
+    return notional_of_instruction(_opposite_of(target.instruction_type), target.quantity, option)
 
 
 def whole(quantity: Decimal | None) -> int | None:
@@ -128,30 +146,57 @@ def whole(quantity: Decimal | None) -> int | None:
     return int(quantity) if quantity is not None and quantity > 0 and quantity % 1 == 0 else None
 
 
-def _cards(rows: Sequence[CardRow], account: Account, now: datetime) -> tuple[ConsequenceCard, ...]:
-    return consequence_cards(rows, account.book, now=now, quantities=counted_on(account, ""))
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A row that was checked, under the key that it will be sent with."""
+
+    instrument_id: InstrumentId
+    instruction_type: InstructionType
+    quantity: int
+    key: str
 
 
-def _card_row(row: CheckedRow) -> CardRow:
+def _asked(row: CheckedRow, ids: Ids) -> _Asked:
     if row.position is None or row.instruction_type is None or row.quantity is None:
         raise ValueError(f"row {row.index + 1} was not checked")
-    return CardRow(position=row.position, instruction_type=row.instruction_type, quantity=row.quantity)
+    key = row.asked.instruction_id or ids.new()
+    return _Asked(instrument_id(row.position.instrument_id), row.instruction_type, row.quantity, key)
 
 
-def _target(row: CheckedRow, card: ConsequenceCard, book: Book, ids: Ids) -> InstructionTarget:
-    asked = _card_row(row)
-    notional = notional_of_instruction(asked, book)
+def _target(row: CheckedRow, asked: _Asked, option: ProjectedOption, card: Sequence[str]) -> InstructionTarget:
+    notional = notional_of_instruction(asked.instruction_type, asked.quantity, option)
     return InstructionTarget(
-        symbol=card.symbol,
-        instrument_id=instrument_id(asked.position.instrument_id),
+        symbol=option.settling.contract.compact,
+        instrument_id=asked.instrument_id,
         measure=notional.amount,
         priced=notional.priced,
         instruction_type=asked.instruction_type,
         quantity=asked.quantity,
-        instruction_key=row.asked.instruction_id or ids.new(),
-        underlying_price=price_of(asked.position, book),
-        consequences=(*card.lines, *(f"Warning: {warning}" for warning in row.warnings)),
+        instruction_key=asked.key,
+        underlying_price=option.price.price,
+        consequences=(*card, *(f"Warning: {warning}" for warning in row.warnings)),
     )
+
+
+def _withdrawn(target: CancelTarget, option: ProjectedOption | None) -> tuple[str, ...]:
+    """What a cancel withdraws, and the price by which exercise by exception then goes."""
+    again = "exercise by exception applies to them again"
+    if target.instruction_type is InstructionType.DO_NOT_EXERCISE:
+        again = "exercise by exception is re-armed and applies to them again"
+    count = "of an unknown quantity" if target.quantity is None else target.quantity
+    lines = [f"Cancelling withdraws {target.instruction_type} {count} {target.symbol}: {again}."]
+    if option is None or target.quantity is None:
+        lines.append("Not known: the contract or its position, so what exercise by exception would then do.")
+    else:
+        lines.append(f"{option.settling.contract.root}: {price_said(option)}.")
+    return tuple(lines)
+
+
+def _opposite_of(kind: InstructionType) -> InstructionType:
+    """What may happen once an instruction is withdrawn."""
+    if kind is InstructionType.DO_NOT_EXERCISE:
+        return InstructionType.EXERCISE
+    return InstructionType.DO_NOT_EXERCISE
 
 
 def _instrument_of(instruction: Instruction) -> InstrumentId:

@@ -74,8 +74,8 @@ class Submitting(_InOneRequest):
         agree_on_submit(request, plan)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
-        """Short options losing their cover."""
-        yield from findings_on_submit(self._deps.policy, plan, account)
+        """Less cover than sending nothing leaves, and money given up."""
+        yield from findings_on_submit(plan, account, self._deps)
         taken = taken_by(plan.instructions, account)
         yield from findings_on_uncertain_cover(self._deps.policy, account, taken)
 
@@ -134,20 +134,20 @@ class Cancelling(_InOneRequest):
 
     def draft(self, request: CancelRequest, account: Account) -> Draft:
         """The one target, with the consequence of its cancel."""
-        return draft_cancel(request, account, self._deps.market_clock.now())
+        return draft_cancel(request, account, self._deps)
 
     def agree(self, request: CancelRequest, plan: Plan) -> None:
         """The same id."""
         agree_on_cancel(request, plan)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
-        """Short options losing their cover once it is withdrawn."""
-        yield from findings_on_cancel(self._deps.policy, plan, account)
+        """Less cover than the instruction leaves where it stands."""
+        yield from findings_on_cancel(plan, account, self._deps)
         yield from findings_on_uncertain_cover(self._deps.policy, account, taken_by(plan.cancels, account))
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Whether the instruction still stands as planned, and the consequence of its cancel with it."""
-        return compare_cancel(plan, account, self._deps.policy.tolerance)
+        return compare_cancel(plan, account, self._deps)
 
     async def send(self, operation: Operation, request: Request) -> Answer:
         """One DELETE of the server's id."""

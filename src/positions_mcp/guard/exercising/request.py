@@ -24,6 +24,11 @@ class SubmitRequest:
         """One request for the whole batch."""
         return Kind.SUBMIT_INSTRUCTIONS
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As `PlanRequest`."""
+        return tuple(row.instrument for row in self.rows or ())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequest:
@@ -36,6 +41,11 @@ class CancelRequest:
     def kind(self) -> Kind:
         """One request for one instruction."""
         return Kind.CANCEL_INSTRUCTION
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As `PlanRequest`: an instruction that stands is concerned by itself."""
+        return ()
 
 
 def key_of_submit(request: SubmitRequest, caller: str, mode: Mode) -> str:

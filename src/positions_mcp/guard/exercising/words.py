@@ -44,7 +44,7 @@ class SubmittingWords:
         ]
 
     def terms(self, plan: Plan) -> Sequence[str]:
-        """What it comes to, and the exercise cut-off."""
+        """The evening with it and without it, what it comes to, and the exercise cut-off."""
         return _terms(plan)
 
     def row(self, plan: Plan, row: Row) -> RowWords:
@@ -70,7 +70,7 @@ class CancellingWords:
         ]
 
     def terms(self, plan: Plan) -> Sequence[str]:
-        """What it comes to."""
+        """The evening with it and without it, and what it comes to."""
         return _terms(plan)
 
     def row(self, plan: Plan, row: Row) -> RowWords:
@@ -89,4 +89,4 @@ def _said(target: InstructionTarget | CancelTarget) -> str:
 
 def _terms(plan: Plan) -> Sequence[str]:
     cutoff = [f"Cut-off: {plan.session}."] if plan.session else []
-    return [f"Notional: ${plan.measure:,f}.", *cutoff]
+    return [*plan.projection, f"Notional: ${plan.measure:,f}.", *cutoff]

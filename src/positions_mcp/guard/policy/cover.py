@@ -26,8 +26,13 @@ def is_short_option(position: Position) -> bool:
     return position.is_option and position.counted_quantity < 0
 
 
-def counted_on(account: Account, operation_id: str, again: Iterable[InstructionTarget] = ()) -> Quantities:
-    """What of the book can be counted on, apart from the operation itself and instructions that it sends `again`."""
+def counted_on(
+    account: Account, operation_id: str, again: Iterable[InstructionTarget] = (), *, instructed: bool = True
+) -> Quantities:
+    """What of the book can be counted on, apart from the operation itself and instructions that it sends `again`.
+
+    Not `instructed`: before what instructions take, for a projection, which carries them out itself.
+    """
     keys = {target.instruction_key for target in again}
     unfinished = [
         (key, row)
@@ -41,8 +46,10 @@ def counted_on(account: Account, operation_id: str, again: Iterable[InstructionT
         account.book,
         open_orders=account.open_orders,
         in_flight=[key for key, _ in unfinished],
-        outstanding=account.outstanding,
-        unlisted=[each for each in account.record.unlisted(operation_id) if each.instruction_key not in keys],
+        outstanding=account.outstanding if instructed else None,
+        unlisted=[each for each in account.record.unlisted(operation_id) if each.instruction_key not in keys]
+        if instructed
+        else (),
     )
     for key, row in unfinished:
         # None of the orders that were read says what it takes: none is known yet, or those there are have filled.
@@ -61,13 +68,19 @@ def _instruments_of(target: CloseTarget | HeldTarget, book: Book) -> Iterable[In
 
 
 def uncovered(
-    policy: Policy, was: Exposed, now: Exposed, message: str, *, severity: Severity = Severity.REFUSE
+    policy: Policy,
+    was: Exposed,
+    now: Exposed,
+    message: str,
+    *,
+    severity: Severity = Severity.REFUSE,
+    compared: str = "as now",
 ) -> Finding:
     """A plan may not leave more short contracts uncovered, or unprotected, than before, unless policy allows it."""
     return Finding(
         rule=Rule.UNCOVERED,
         severity=Severity.NOTE if policy.allow_uncovered else severity,
-        limit=f"{plain(was.uncovered)} uncovered, {plain(was.unprotected)} unprotected, as now",
+        limit=f"{plain(was.uncovered)} uncovered, {plain(was.unprotected)} unprotected, {compared}",
         seen=f"{plain(now.uncovered)} uncovered, {plain(now.unprotected)} unprotected",
         message=message,
     )

@@ -21,6 +21,7 @@ class Rule(StrEnum):
     POSITIONS_PER_OPERATION = "positions per operation"
     CLOSE_ALL = "close-all"
     UNCOVERED = "uncovered short option"
+    GIVEN_UP = "money given up"
     LOCKED = "locked"
     CANCELLED_ALONG = "orders cancelled along"
     IN_DOUBT = "scope in doubt"

@@ -118,8 +118,9 @@ class Run:
         if not self.operation.plan.flatten:
             sent = await in_thread(self.deps.store.sent_after_planning, self.operation.operation_id)
             self.counted = last_checks.rows_sent(sent)
+        plan = self.operation.plan
         try:
-            return await self.accounts.to_decide(self.operation.account_id, self.operation.plan.kind, recent=True)
+            return await self.accounts.to_decide(plan.account_id, plan.kind, plan.names, recent=True)
         except UpstreamError:
             if not self.operation.plan.flatten:
                 raise

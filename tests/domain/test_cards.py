@@ -1,0 +1,137 @@
+"""The card of one instruction: dollars given up first, then cash and shares, and the price that decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from domain.test_yardstick import Row, row, series
+from evenings import CALENDAR, FRIDAY, Afternoon, facts, given, new_york
+from positions_mcp.domain.enums import ExerciseStyle, InstructionType
+from positions_mcp.domain.exercise.cards import card, measure_of_instruction
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.exercise.early import early_exercise
+from positions_mcp.domain.exercise.projected import ProjectedOption
+from positions_mcp.domain.exercise.projection import project
+
+CALL, PUT = series("AAPL261120", "C", 195), series("AAPL261120", "P", 195)
+LATER = series("AAPL261218", "C", 195)
+
+
+def option_of(asked: Row, price: str | None, *, assumed: bool = True) -> ProjectedOption:
+    """The option of a row as the projection has it, at a close to assume, or with no price at all."""
+    symbol = next(
+        each
+        for each in (CALL, PUT, LATER, INDEX, ADJUSTED)
+        if row("EXERCISE", each, 1).instrument_id == asked.instrument_id
+    )
+    afternoon = Afternoon(holds={symbol: 5}, closes={} if price is None else {"AAPL": price, "SPX": price})
+    known = facts(afternoon, given=given(afternoon) if assumed else {})
+    (group,) = project(known, FRIDAY, batch=[asked]).underlyings
+    return group.options[0]
+
+
+INDEX, ADJUSTED = "SPXW261120C06000000", "AAPL1261120C00195000"
+
+
+def text(kind: str, symbol: str, quantity: int, price: str | None) -> str:
+    asked = row(kind, symbol, quantity)
+    return "\n".join(card(asked, option_of(asked, price)))
+
+
+@pytest.mark.requirement("I-04", "A-01")
+@pytest.mark.parametrize(
+    ("symbol", "effect"),
+    [(CALL, "pays 39,000.00, receives 200 shares."), (PUT, "receives 39,000.00, delivers 200 shares.")],
+)
+def test_exercising_moves_strike_times_multiplier_times_quantity(symbol: str, effect: str) -> None:
+    assert f"EXERCISE 2 {symbol} (strike 195, multiplier 100): {effect}" in text("EXERCISE", symbol, 2, "195")
+
+
+@pytest.mark.requirement("I-04", "I-08")
+def test_the_dollars_given_up_stand_first() -> None:
+    first, second, third = card(asked := row("DO_NOT_EXERCISE", CALL, 2), option_of(asked, "205"))
+    assert first == f"2,000.00 given up by DO_NOT_EXERCISE 2 {CALL}."
+    assert "not exercised, no cash, no shares" in second
+    assert third.endswith("in the money.")
+
+
+@pytest.mark.requirement("I-04", "I-07")
+@pytest.mark.parametrize(
+    ("symbol", "price", "where"),
+    [
+        (CALL, "195.01", "in the money."),
+        (CALL, "195", "at the money."),
+        (PUT, "195.01", "out of the money."),
+        (PUT, None, "moneyness not known."),
+    ],
+)
+def test_moneyness_is_the_holders_at_the_price_that_decides(symbol: str, price: str | None, where: str) -> None:
+    assert text("DO_NOT_EXERCISE", symbol, 1, price).endswith(where)
+
+
+@pytest.mark.requirement("I-04")
+@pytest.mark.parametrize(("price", "doubt"), [("200.5", True), ("195", True), (None, True), ("190", False)])
+def test_the_other_meaning_of_a_contrary_exercise_is_named_unless_it_is_out_of_the_money(
+    price: str | None, *, doubt: bool
+) -> None:
+    assert ("whether CONTRARY_EXERCISE exercises" in text("CONTRARY_EXERCISE", CALL, 1, price)) is doubt
+
+
+@pytest.mark.requirement("I-04")
+@pytest.mark.parametrize("price", ["200.5", None])
+def test_of_an_adjusted_contract_cash_shares_and_moneyness_are_not_known(price: str | None) -> None:
+    said = text("EXERCISE", ADJUSTED, 1, price)
+    assert "multiplier not known): cash and shares not known." in said
+    assert "cash, shares and moneyness not known." in said
+    assert "the money" not in said
+
+
+@pytest.mark.requirement("I-04")
+@pytest.mark.parametrize(
+    ("price", "effect"), [("6010", "receives 1,000.00, no shares."), (None, "cash not known, no shares.")]
+)
+def test_an_index_option_moves_cash_alone(price: str | None, effect: str) -> None:
+    assert effect in text("EXERCISE", INDEX, 1, price)
+
+
+@pytest.mark.requirement("I-04")
+def test_an_early_exercise_says_its_own_cut_off_and_the_next_ex_dividend_date() -> None:
+    asked = row("EXERCISE", LATER, 2)
+    option = option_of(asked, "200")
+    early = early_exercise(
+        option.settling.position,
+        2,
+        replace(option.settling.terms, style=ExerciseStyle.AMERICAN),
+        now=new_york(FRIDAY, "17:25"),
+        calendar=CALENDAR,
+        deadline=DeadlineRule(),
+        price=Decimal(200),
+        ex_dates=[date(2026, 12, 4), date(2027, 3, 5)],
+    )
+    said = " ".join(card(asked, option, early))
+    assert "Early exercise, irrevocable once accepted: sent for today, cut-off 2026-11-20 17:30 New York." in said
+    assert "Next ex-dividend date 2026-12-04." in said
+
+
+@pytest.mark.requirement("G-10")
+@pytest.mark.parametrize(
+    ("symbol", "kind", "price", "amount", "priced"),
+    [
+        (CALL, "EXERCISE", None, 39000, True),
+        (PUT, "CONTRARY_EXERCISE", "200.5", 39000, True),
+        (CALL, "DO_NOT_EXERCISE", "200.5", 1100, True),
+        (PUT, "DO_NOT_EXERCISE", "200.5", 0, True),
+        (CALL, "DO_NOT_EXERCISE", None, 0, False),
+        (ADJUSTED, "EXERCISE", "200.5", 39000, False),
+    ],
+)
+def test_an_instruction_counts_for_the_money_it_moves_or_gives_up(
+    *, symbol: str, kind: str, price: str | None, amount: int, priced: bool
+) -> None:
+    asked = row(kind, symbol, 2)
+    measure = measure_of_instruction(InstructionType(kind), 2, option_of(asked, price))
+    assert (measure.amount, measure.priced) == (amount, priced)
