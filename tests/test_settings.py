@@ -109,6 +109,7 @@ FORMS = {
     "APPROVAL__CHANNEL": "elicitation or desk",
     "APPROVAL__DESK_ABOVE": "dollars as a plain number, 0 or more, such as 50000",
     "TRADING__BOOK_LAG_S": "0 or more seconds, at most 600, such as 30",
+    "APPROVAL__GIVE_UP_ABOVE": "dollars as a plain number, 0 or more, such as 50000",
     "APPROVAL__WAIT_S": "0 or more seconds, at most 600, such as 30",
     "DESK__ENABLED": "true or false",
     "DESK__PORT": "a port from 1 to 65535, or 0 for any",

@@ -11,7 +11,7 @@ import pytest
 from domain.test_yardstick import Row, row, series
 from evenings import CALENDAR, FRIDAY, Afternoon, facts, given, new_york
 from positions_mcp.domain.enums import ExerciseStyle, InstructionType
-from positions_mcp.domain.exercise.cards import card, measure_of_instruction
+from positions_mcp.domain.exercise.cards import card, notional_of_instruction
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.early import early_exercise
 from positions_mcp.domain.exercise.projected import ProjectedOption
@@ -133,5 +133,5 @@ def test_an_instruction_counts_for_the_money_it_moves_or_gives_up(
     *, symbol: str, kind: str, price: str | None, amount: int, priced: bool
 ) -> None:
     asked = row(kind, symbol, 2)
-    measure = measure_of_instruction(InstructionType(kind), 2, option_of(asked, price))
-    assert (measure.amount, measure.priced) == (amount, priced)
+    notional = notional_of_instruction(InstructionType(kind), 2, option_of(asked, price))
+    assert (notional.amount, notional.priced) == (amount, priced)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from guard.desk import CALLER, Desk, desk
+from guard.desk import CALLER, POLICY, Desk, desk
 from guard.exchange import ACCOUNT, Exchange, StandingClock, held, instrument
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
@@ -22,6 +22,8 @@ from positions_mcp.guard.reports import OperationReport
 
 Answer = Callable[[list[Instruction]], list[Instruction]]
 SHARES, CALL, PUT, SHORT = 1, 2, 3, 4
+GIVING_UP = POLICY.model_copy(update={"give_up_above": None})
+"""Lets a form decide whatever is given up."""
 CALL_220, PUT_220, CALL_230 = "AAPL261120C00220000", "AAPL261120P00220000", "AAPL261120C00230000"
 
 

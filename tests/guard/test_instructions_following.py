@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from guard.clearing import CALL_220, PUT_220, ClearingDesk, clearing_desk, listed, number_of, row
+from guard.clearing import CALL_220, GIVING_UP, PUT_220, ClearingDesk, clearing_desk, listed, number_of, row
 from guard.desk import CALLER, PASSPHRASE
 from guard.exchange import raising
 from positions_mcp.domain.batch.reasons import NextStep
@@ -110,7 +110,7 @@ async def test_a_submit_without_an_answer_in_time_is_unknown_and_found_by_its_ke
 
 @pytest.mark.requirement("G-05")
 async def test_what_is_not_listed_stays_unknown_and_a_person_settles_each_row(tmp_path: Path) -> None:
-    async with clearing_desk(tmp_path) as it:
+    async with clearing_desk(tmp_path, policy=GIVING_UP) as it:
         it.clearing.after.append(raising(LOST))
         twice = (row(CALL_220, "EXERCISE", 2, key="k-1"), row(CALL_220, "DO_NOT_EXERCISE", 1, key="k-2"))
         report = await it.submit(*twice)

@@ -175,6 +175,7 @@ async def test_a_batch_counts_strike_times_multiplier_and_cannot_be_split_under_
 @pytest.mark.requirement("G-10")
 async def test_what_cannot_be_priced_needs_the_desk(era: str, tmp_path: Path) -> None:
     async with afternoon(tmp_path, era, yes()) as (floor, client):
+        floor.exchange.arm("status_403", "get_snapshots", times=9)
         message = error_of(await client.call_tool("submit_instructions", batch(row(MSFT, "DO_NOT_EXERCISE"))))
         assert "A price is missing" in message
         assert "positions-mcp approver init" in message

@@ -32,8 +32,10 @@ def batch(*rows: dict[str, str]) -> dict[str, Any]:
 async def afternoon(
     folder: Path, era: str, person: Person | None = None, **said: Any
 ) -> AsyncIterator[tuple[Floor, Client]]:
+    """With `give_up_above` far off, so that a form will do for what gives money up."""
+    approval = {"wait_s": 0, "give_up_above": 1_000_000} | said.pop("approval", {})
     async with (
-        trading_floor(folder, scenario="expiry", at=AFTERNOON, **said) as floor,
+        trading_floor(folder, scenario="expiry", at=AFTERNOON, approval=approval, **said) as floor,
         floor.client(era, person) as client,
     ):
         yield floor, client

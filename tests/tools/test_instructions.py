@@ -18,13 +18,14 @@ async def test_a_preview_shows_each_rows_consequence_and_what_it_could_not_know(
         answer = await client.call_tool("preview_instructions", rows)
         first, second, third = data_of(answer)["consequences"]
         assert "strike 220, multiplier 100): pays 110,000.00, receives 500 shares." in first
-        assert "read at 14:30 New York (just now); quote time not stated: in the money." in first
-        assert "Shares held afterwards: 600." in first
-        assert "If nothing is sent: at this price exercised today: pays 110,000.00" in first
-        assert "Shares held afterwards: -300, a short position." in second
-        assert "Not known: the underlying's price, so moneyness and exercise by exception." in second
+        assert "AAPL: latest 230.43 (last trade, 2026-11-20 14:30 New York); the close of 2026-11-20 at 16:00" in first
+        assert "receives 52,500.00, delivers 300 shares." in second
         assert "out of the money." in third
-        assert all(each in text_of(answer) for each in (first, second, third))
+        projection = data_of(answer)["projection"]
+        assert "Tonight, AAPL: shares 100 → 600, cash -110,000, as if nothing is sent." in projection
+        assert any(each.startswith("Tonight, NVDA: shares 0 → -300") for each in projection)
+        assert projection[-1].startswith("Not known: the close, which decides")
+        assert all(each in text_of(answer) for each in (first, second, third, *projection))
         assert data_of(answer)["notional"] == "162500"
         assert "instructions are taken until Fri 2026-11-20 17:30 New York" in text_of(answer)
         assert floor.effects == {}

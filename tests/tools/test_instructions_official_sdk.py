@@ -37,7 +37,7 @@ class ServedClock:
 async def test_the_official_sdk_reads_back_what_this_program_submitted_and_cancelled(tmp_path: Path) -> None:
     with serving(tmp_path / "exchange", "expiry") as served:
         clock = ServedClock(served.url)
-        settings = load({"mode": "paper", "data_dir": tmp_path / "program"})
+        settings = load({"mode": "paper", "data_dir": tmp_path / "program", "approval": {"give_up_above": 10_000}})
         venue = Venue(
             partial(PositionsClient, served.url, DEFAULT_KEY, clock=clock), clock, "a served exchange", SystemClock()
         )

@@ -40,18 +40,19 @@ class Related:
         held = {position.instrument_id: self._counted(position) for position in self.book.positions}
         return exposed(self.book, held)
 
-    def lacking_after(self, options: Sequence[Settling], flow: Flow) -> Lacking:
+    def lacking_after(self, options: Sequence[Settling], flow: Flow, *, as_expected: bool = False) -> Lacking:
         """The short options that lack cover once `options` have settled and `flow` has moved.
 
-        Shares count as far as they are certain: not those that an open order or an instruction may still take.
+        Shares count as far as they are certain, not those that an open order or an instruction may still take; where
+        instructions end `as_expected`, only open orders take any.
         """
         held = {position.instrument_id: self._counted(position) for position in self.book.positions}
         for option in options:
-            key = option.position.instrument_id
-            exercised = option.exercised(in_the_money=False).most
-            held[key] = ZERO if option.expires else max(min(held[key], option.position.quantity - exercised), ZERO)
+            key, exercised = option.position.instrument_id, option.exercised(in_the_money=False)
+            gone = exercised.expected if as_expected else exercised.most
+            held[key] = ZERO if option.expires else max(min(held[key], option.position.quantity - gone), ZERO)
         if self.shares is not None:
-            moved = flow.shares.least, flow.shares.most
+            moved = (flow.shares.expected,) if as_expected else (flow.shares.least, flow.shares.most)
             counts = self._counted(self.shares), self.shares.quantity
             held[self.shares.instrument_id] = nearest_zero(exact_sum((c, m)) for c in counts for m in moved)
         return exposed(self.book, held)

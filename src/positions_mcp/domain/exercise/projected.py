@@ -96,7 +96,9 @@ class ProjectedUnderlying:
     `stated`."""
     lacking_before: Lacking
     lacking_after: tuple[Lacking, ...]
-    """Short options without cover afterwards, one for each outcome."""
+    """Short options without cover afterwards at worst, one for each outcome."""
+    lacking_expected: tuple[Lacking, ...]
+    """The same where every instruction ends as expected."""
     pins: tuple[Pin, ...] = ()
     not_stated: tuple[ProjectedOption, ...] = ()
     """Options whose cash and shares are not in the sums, because they are not known."""

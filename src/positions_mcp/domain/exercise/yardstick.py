@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import TypeAlias
 
 from positions_mcp.domain.account.quotes import intrinsic_value, is_exercised_by_exception, points_in_the_money
 from positions_mcp.domain.enums import ExerciseStyle, InstructionType
@@ -22,6 +23,8 @@ from positions_mcp.domain.exercise.settlement import Asked, Flow
 from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum
 from positions_mcp.domain.portfolio.exposure import Exposed, worsened
+
+_Group: TypeAlias = tuple[str, OptionRight | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,12 @@ def _every_underlying(nothing: Projection, then: Projection) -> tuple[ProjectedU
     """Those of `then`, and as untouched those that only `nothing` changes: a withdrawn early exercise leaves none."""
     names = {each.name for each in then.underlyings}
     untouched = (
-        replace(each, outcomes=(Outcome(None, None, Flow()),), lacking_after=(each.lacking_before,))
+        replace(
+            each,
+            outcomes=(Outcome(None, None, Flow()),),
+            lacking_after=(each.lacking_before,),
+            lacking_expected=(each.lacking_before,),
+        )
         for each in nothing.underlyings
         if each.name not in names
     )
@@ -204,10 +212,10 @@ def _worse(
 ) -> tuple[list[tuple[Exposed, Exposed]], list[tuple[Exposed, Exposed]]]:
     """Groups that lack more cover than with nothing sent: at every price that may decide, and at some of them."""
     cases = list(_cases(nothing, then))
-    found: dict[tuple[str, OptionRight | None], list[tuple[Exposed, Exposed]]] = {}
+    found: dict[_Group, list[tuple[Exposed, Exposed]]] = {}
     for case in cases:
-        for pair in worsened(case.lacking_then, case.lacking_now):
-            found.setdefault((pair[1].root, pair[1].right), []).append(pair)
+        for group, pair in case.worse.items():
+            found.setdefault(group, []).append(pair)
     always: list[tuple[Exposed, Exposed]] = []
     sometimes: list[tuple[Exposed, Exposed]] = []
     for pairs in found.values():
@@ -231,31 +239,59 @@ class _Case:
     """What one closing price, or a range of them, leaves: with nothing sent, and otherwise."""
 
     outcome: Outcome
-    lacking_then: Lacking
-    """With nothing sent."""
-    lacking_now: Lacking
-    more_short: Decimal
+    nothing: _After
+    then: _After
+
+    @property
+    def worse(self) -> dict[_Group, tuple[Exposed, Exposed]]:
+        """Groups that lack more cover than with nothing sent, at worst or where instructions end as expected."""
+        pairs = (
+            *worsened(self.nothing.expected, self.then.expected),
+            *worsened(self.nothing.at_worst, self.then.at_worst),
+        )
+        return {(pair[1].root, pair[1].right): pair for pair in pairs}
+
+    @property
+    def more_short(self) -> Decimal:
+        """Shares more short than with nothing sent, at worst or where instructions end as expected."""
+        return max(now - was for was, now in zip(self.nothing.short, self.then.short, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _After:
+    """What one course of the evening leaves: at worst, and where every instruction ends as expected."""
+
+    at_worst: Lacking
+    expected: Lacking
+    short: tuple[Decimal, Decimal]
+    """Shares short, in that order."""
 
 
 def _cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[_Case]:
     """Every closing price at which both can be told."""
     held = then.shares_before
     if nothing is None:
-        return [
-            _Case(each, then.lacking_before, after, _short(held, each) - max(-held, ZERO))
-            for each, after in zip(then.outcomes, then.lacking_after, strict=True)
-        ]
+        short = max(-held, ZERO)
+        untouched = _After(then.lacking_before, then.lacking_before, (short, short))
+        return [_Case(outcome, untouched, after) for outcome, after in _afters(then)]
     return [
-        _Case(other, was, now, _short(held, other) - _short(held, one))
-        for one, was in zip(nothing.outcomes, nothing.lacking_after, strict=True)
-        for other, now in zip(then.outcomes, then.lacking_after, strict=True)
-        if _overlap(one, other)
+        _Case(other, was, now) for one, was in _afters(nothing) for other, now in _afters(then) if _overlap(one, other)
     ]
 
 
-def _short(held: Decimal, outcome: Outcome) -> Decimal:
-    """Shares that are short afterwards, at worst."""
-    return max(-exact_sum((held, outcome.flow.shares.least)), ZERO)
+def _afters(projected: ProjectedUnderlying) -> list[tuple[Outcome, _After]]:
+    held = projected.shares_before
+    return [
+        (outcome, _After(at_worst, expected, (_short(held, moved.least), _short(held, moved.expected))))
+        for outcome, at_worst, expected in zip(
+            projected.outcomes, projected.lacking_after, projected.lacking_expected, strict=True
+        )
+        for moved in (outcome.flow.shares,)
+    ]
+
+
+def _short(held: Decimal, moved: Decimal) -> Decimal:
+    return max(-exact_sum((held, moved)), ZERO)
 
 
 def _is_assigned_call(option: ProjectedOption, outcome: Outcome) -> bool:

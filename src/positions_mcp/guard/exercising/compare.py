@@ -45,7 +45,8 @@ def compare_submit(plan: Plan, account: Account, deps: Dependencies) -> Comparis
             result.stale.append(moved)
         notional = notional_of_instruction(target.instruction_type, target.quantity, option)
         result.reserving[index] = _reserving(target, notional)
-    if not result.stale and session_of(batch) != plan.session:
+    # The plans of 0.1.0 have no projection, and name the last day's cut-off for an early exercise too.
+    if plan.projection and not result.stale and session_of(batch) != plan.session:
         result.stale.append(f"The cut-off has changed: {session_of(batch)}. When planned, {plan.session}.")
     return result
 

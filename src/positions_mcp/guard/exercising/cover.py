@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from positions_mcp.domain.exercise.words import less_cover
 from positions_mcp.domain.exercise.yardstick import AgainstNothing, MoreShort
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import label
@@ -22,7 +23,7 @@ def findings_on_submit(plan: Plan, account: Account, deps: Dependencies) -> Iter
     """An instruction may not leave less cover than sending nothing does, and giving up money needs the desk."""
     compared = with_batch(facts_of(account, deps, plan.plan_id, plan.instructions), plan.instructions)
     yield from _on_cover(deps.policy, compared)
-    yield from _on_money(deps.policy, compared)
+    yield from _on_money(deps.policy, plan.mode, compared)
 
 
 def findings_on_cancel(plan: Plan, account: Account, deps: Dependencies) -> Iterator[Finding]:
@@ -60,20 +61,23 @@ def _short_by_assignment(policy: Policy, short: MoreShort) -> Finding:
     )
 
 
-def _on_money(policy: Policy, compared: AgainstNothing) -> Iterator[Finding]:
-    """Giving up more than a stated amount, or what nothing bounds, is decided at the desk."""
-    most, limit = compared.gives_up_most, policy.give_up_above
+def _on_money(policy: Policy, mode: Mode, compared: AgainstNothing) -> Iterator[Finding]:
+    """Giving up more than a stated amount is decided at the desk; live, so is what nothing bounds."""
+    limit, least, most = policy.give_up_above, compared.gives_up_least, compared.gives_up_most
     if limit is None or (most is not None and most <= limit):
         return
-    dollars = "An amount that is not known may be" if most is None else f"${most:,.2f} {_may(compared)}"
+    needs_desk = mode is Mode.LIVE or (least if most is None else most) > limit
     yield Finding(
         rule=Rule.GIVEN_UP,
-        severity=Severity.DESK,
+        severity=Severity.DESK if needs_desk else Severity.NOTE,
         limit=f"{plain(limit)} given up",
         seen="not known" if most is None else plain(most),
-        message=f"{dollars} given up against sending nothing; above ${limit:,f} the supervisor decides at the desk.",
+        message=f"{_dollars(least, most)} given up against sending nothing"
+        + (f"; above ${limit:,f} the supervisor decides." if needs_desk else "."),
     )
 
 
-def _may(compared: AgainstNothing) -> str:
-    return "is" if compared.gives_up_least == compared.gives_up_most else "may be"
+def _dollars(least: Decimal, most: Decimal | None) -> str:
+    if most is None:
+        return f"${least:,.2f} or more is" if least else "An amount that is not known may be"
+    return f"${most:,.2f} {'is' if least == most else 'may be'}"
