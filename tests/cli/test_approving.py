@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from cli.person import FRIDAY, PASSPHRASE, TIMEOUT_S, Place, StandingClock
+from cli.person import ACCOUNT, FRIDAY, PASSPHRASE, TIMEOUT_S, Place, StandingClock
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import OperationState
 
 PROMPT = "Passphrase to APPROVE in PAPER"
@@ -190,13 +193,44 @@ def test_a_no_needs_neither_terminal_nor_passphrase_and_ends_the_call_that_waits
     assert place.effects() == {}
 
 
-@pytest.mark.requirement("G-01")
-def test_a_plan_that_was_only_previewed_cannot_be_approved(place: Place) -> None:
+@pytest.mark.requirement("G-01", "G-02")
+def test_a_preview_is_approved_for_the_call_that_asks_for_it_and_that_is_said(place: Place) -> None:
     operation = place.planned("JPM", asked=False).operation_id
     with place.at_terminal("approve", operation) as person:
+        person.sees("It was only previewed.")
+        person.answers(PROMPT, PASSPHRASE)
         code, shown = person.ends()
-    assert code == 1
-    assert "nobody has asked to send it" in shown
+    assert code == 0
+    assert "the call that asks for it sends it" in " ".join(shown.split())
+    decided = place.operation(operation)
+    assert decided.decision is not None
+    assert decided.decision.of_preview
+    assert place.state(operation) is OperationState.APPROVED
+    assert place.effects() == {}
+
+
+def test_whether_a_server_would_send_it_is_said_before_the_passphrase(place: Place) -> None:
+    operation = place.planned("JPM").operation_id
+    for alive, words in ((False, "No server that would send it"), (True, "After a yes a server")):
+        if alive:
+            now = datetime.now(UTC)
+            here = Server(process="p", mode=Mode.PAPER, accounts=(ACCOUNT,), sends=True, until=now + timedelta(hours=1))
+            with place.store() as store:
+                store.announce(here, now)
+        with place.at_terminal("approve", operation) as person:
+            person.sees(words, PROMPT)
+            person.interrupts()
+            person.ends()
+
+
+def test_a_plan_that_waits_is_found_behind_any_number_of_later_ones(place: Place) -> None:
+    waiting = place.planned("JPM").operation_id
+    plan = place.operation(waiting).plan
+    with place.store() as store:
+        for number in range(210):
+            later = plan.created_at + timedelta(milliseconds=number)
+            store.add_plan(plan.changed(plan_id=f"op-{number}", created_at=later), f"key {number}", later)
+    assert waiting in place.without_terminal("reject").stdout
 
 
 @pytest.mark.requirement("G-15")

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, sign, follow. Returns the exit code: 0 once it is sent."""
+    """Ask, sign, follow. Returns the exit code: 0 once it is sent, or once a preview is approved."""
     with controlling_terminal() as terminal, open_record(arguments) as record:
         with on_error("This command decided nothing."):
             operation = chosen(record, arguments.operation, arguments.mode, _WAITING)
@@ -49,6 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
             with on_error("This command decided nothing."):
                 approve = partial(supervisor.approve, operation.operation_id, passphrase, digest=shown)
                 anyio.run(approve)
+            signed = record.operation(operation.operation_id)
+            if signed.decision is not None and signed.decision.of_preview:
+                terminal.show(paragraph(_under_way(signed, OperationState.APPROVED)))
+                return 0
             done = anyio.run(_follow, terminal, supervisor, operation.operation_id)
         except KeyboardInterrupt:
             return _left_alone(terminal, record, operation)
@@ -67,6 +71,7 @@ def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: 
         raise Refused("No approver is set up.", hint=f"Run: `{record.command('approver init')}`")
     if halt := record.store.halt():
         terminal.show(paragraph(f"HALTED by {halt.by}: {halt.reason}. While it is, an approval is not sent."))
+    terminal.show(paragraph(_what_comes_of_a_yes(record, operation)))
     try:
         prompt = f"\nPassphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "
         return operation.plan.digest, terminal.ask_secret(prompt)
@@ -80,10 +85,24 @@ def _check_open(record: Record, operation: Operation) -> None:
     said = report(operation, SystemClock().now())
     if operation.plan.flatten:
         raise Refused("It belongs to the terminal that runs `flatten`.", hint="Nothing was decided.")
-    if operation.stage is Stage.PLANNED and said.state is OperationState.PLANNED:
-        raise Refused("It was only previewed: nobody has asked to send it.", hint="Nothing was decided.")
-    if said.state is not OperationState.AWAITING_APPROVAL:
+    if said.state not in (OperationState.PLANNED, OperationState.AWAITING_APPROVAL):
         raise Refused(f"It is {said.state}: there is nothing to approve.", hint=for_a_person(said, record.command))
+
+
+def _what_comes_of_a_yes(record: Record, operation: Operation) -> str:
+    """Said before the passphrase is typed: who would send it."""
+    plan, now = operation.plan, SystemClock().now()
+    if operation.stage is Stage.PLANNED:
+        return (
+            "It was only previewed. A yes is used by the call that asks to send it, until "
+            f"{plan.expires_at:%H:%M:%S} UTC; nothing is sent before."
+        )
+    if any(server.can_send(plan) for server in record.store.servers(now)):
+        return "After a yes a server of this store sends it at once."
+    return (
+        "No server that would send it by itself is known to be alive: unless the call that asked for it still waits, a "
+        "yes lapses unused."
+    )
 
 
 async def _follow(terminal: Terminal, supervisor: Supervisor, operation_id: str) -> OperationReport:
@@ -108,6 +127,8 @@ def _under_way(operation: Operation, state: OperationState) -> str:
     if state is OperationState.SENDING:
         return "SENDING: a request has left, its answer is not here yet."
     until = f"{operation.decision.expires_at:%H:%M:%S} UTC" if operation.decision else "its end"
+    if operation.decision and operation.decision.of_preview:
+        return f"APPROVED - NOT SENT: the call that asks for it sends it; if none does, it lapses at {until}."
     return f"APPROVED - NOT SENT: a server of this store sends it; if none does, it lapses at {until}."
 
 

@@ -11,10 +11,10 @@ from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import label
 
-_MOST_LOOKED_AT = 200
+_MOST_LOOKED_AT = 1000
 _LONGEST_LIST_OF_SYMBOLS = 24
 
 
@@ -27,13 +27,17 @@ def chosen(record: Record, operation_id: str | None, mode: str | None, states: I
     if operation_id is not None:
         return record.operation(operation_id, mode)
     now = SystemClock().now()
+    approved = record.store.in_stages((Stage.APPROVED,), _MOST_LOOKED_AT)
+    undecided = record.store.waiting(now, _MOST_LOOKED_AT)
     waiting = [
         operation
-        for operation in record.store.operations(limit=_MOST_LOOKED_AT)
+        for operation in (*undecided, *approved)
         if operation.state(now) in states and mode in (None, operation.plan.mode) and not operation.plan.flatten
     ]
     if not waiting:
-        raise InvalidInput(f"Nothing waits for a decision in {record.place}.", hint="Nothing was decided.")
+        previewed = sum(operation.stage is Stage.PLANNED for operation in undecided)
+        named = f" {previewed} previewed, which nobody has asked to send: name one to decide it." if previewed else ""
+        raise InvalidInput(f"Nothing waits for a decision in {record.place}.{named}", hint="Nothing was decided.")
     if len(waiting) > 1:
         heading = ("OPERATION", "MODE", "ACCOUNT", "NOTIONAL", "EXPIRES IN", "WHAT")
         rows = [
