@@ -9,6 +9,7 @@ from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -88,6 +89,7 @@ FORMS = {
     "STORE__URL": "a PostgreSQL URL: postgresql://USER@HOST/DATABASE",
     "API__CONTRACT": "auto, seed, summer or current",
     "API__WRITE_TIMEOUT_S": "more than 0 seconds, at most 600, such as 30",
+    "API__HOSTS": "names of hosts, such as gateway.example.com",
     "API__MAX_REQUESTS": "a whole number, 1 or more, such as 20",
     "PAPER__URL": "the http:// address of a paper exchange that runs elsewhere, such as http://paper:8080",
     "PAPER__KEY": "the key of that exchange",
@@ -124,6 +126,7 @@ WRONG = {
     "API__CONTRACT": ["new", "[]"],
     "API__WRITE_TIMEOUT_S": ["0", "-1", "601", "nan", "inf", "30s", "1,5"],
     "PAPER__CONTRACT": ["winter"],
+    "API__HOSTS": ["https://host", "a b", "*"],
     "PAPER__URL": ["https://api.clearstreet.com", "http://api.clearstreet.com", "paper:8080", "http://paper/v1"],
     "TRADING__ENABLED": ["perhaps", "2", "[true]"],
     "TRADING__ALLOW_INSTRUMENTS": ["AAPL;KO", "[1]", "AAPL|KO", '[{"a":1}]'],
@@ -341,7 +344,8 @@ def test_the_key_comes_from_one_place_and_appears_in_no_representation(
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [
-        ("https://api.example.com/", True),
+        ("https://api.clearstreet.com/", True),
+        ("https://eu.api.clearstreet.com/", True),
         ("http://127.0.0.1:8080", True),
         ("http://localhost:8080", True),
         ("http://[::1]:8080", True),
@@ -351,6 +355,7 @@ def test_the_key_comes_from_one_place_and_appears_in_no_representation(
         ("api.example.com", False),
         ("https://", False),
         ("https://[", False),
+        ("https://api.clearstreet.com@example.com", False),
     ],
 )
 def test_live_speaks_https_unless_it_is_this_machine(url: str, allowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,11 +371,11 @@ def test_live_speaks_https_unless_it_is_this_machine(url: str, allowed: bool, mo
 @pytest.mark.parametrize(
     ("url", "base"),
     [
-        ("https://host/v1", "https://host"),
-        ("https://host/v1/", "https://host"),
-        (" https://host/v1\r\n", "https://host"),
-        ("https://host//", "https://host"),
-        ("https://host/gateway/v1", "https://host/gateway"),
+        ("https://gw.clearstreet.com/v1", "https://gw.clearstreet.com"),
+        ("https://gw.clearstreet.com/v1/", "https://gw.clearstreet.com"),
+        (" https://gw.clearstreet.com/v1\r\n", "https://gw.clearstreet.com"),
+        ("https://gw.clearstreet.com//", "https://gw.clearstreet.com"),
+        ("https://gw.clearstreet.com/a/v1", "https://gw.clearstreet.com/a"),
         ("", "https://api.clearstreet.com"),
         (" ", "https://api.clearstreet.com"),
     ],
@@ -381,6 +386,28 @@ def test_a_version_at_the_end_of_the_address_is_left_out_and_an_empty_address_is
     monkeypatch.setenv("CLEAR_STREET_API_KEY", "id.secret")
     monkeypatch.setenv("CLEAR_STREET_BASE_URL", url)
     assert live_access().base_url == base
+
+
+@pytest.mark.requirement("A-05")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.example.com",
+        "https://clearstreet.com.example.com",
+        "https://notclearstreet.com",
+        "https://example.com/api.clearstreet.com",
+        "https://10.0.0.1",
+    ],
+)
+def test_the_live_key_goes_to_no_other_host_unless_a_person_lists_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", "id.secret")
+    monkeypatch.setenv("CLEAR_STREET_BASE_URL", url)
+    host = urlsplit(url).hostname or ""
+    with pytest.raises(ConfigurationError, match="is not one of Clear Street's hosts") as caught:
+        live_access()
+    assert f'api.hosts = ["{host}"]' in str(caught.value)
+    listed = load({"api": {"hosts": [host.upper()]}}).api.hosts
+    assert live_access(listed).base_url == url
 
 
 KEY_VARIABLES = ["CLEAR_STREET_API_KEY", "CLEAR_STREET_API_KEY_FILE", "CLEAR_STREET_BASE_URL"]

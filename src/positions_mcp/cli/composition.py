@@ -70,7 +70,7 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterato
         max_requests=settings.api.max_requests,
     )
     if settings.mode is Mode.LIVE:
-        access = live_access()
+        access = live_access(settings.api.hosts)
         key = access.api_key.get_secret_value()
         connect = partial(client, access.base_url, key, clock=time)
         connect()  # what is wrong with the address or the key is said now, not to the first caller

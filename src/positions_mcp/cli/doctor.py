@@ -100,7 +100,7 @@ def _configuration(found: Findings, arguments: argparse.Namespace) -> Settings |
             found.fail("paper scenario", str(error))
     if settings.mode is Mode.LIVE:
         with found.about("live access"):
-            found.ok("live access", f"{live_access().base_url}, with an API key")
+            found.ok("live access", f"{live_access(settings.api.hosts).base_url}, with an API key")
         if not settings.trading_enabled:
             found.note("trading", "read-only. To let a person approve: trading.enabled = true")
         elif missing := settings.limits_to_choose:

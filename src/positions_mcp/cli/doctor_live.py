@@ -30,7 +30,7 @@ TOO_MUCH = timedelta(seconds=60)
 
 def ask_the_live_api(found: Findings, settings: Settings) -> None:
     """Compare the clocks, and read the first page of positions, orders and instructions of every account."""
-    _compare_clocks(found, live_access().base_url)
+    _compare_clocks(found, live_access(settings.api.hosts).base_url)
     anyio.run(_read_accounts, found, settings)
 
 

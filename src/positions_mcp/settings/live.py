@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from positions_mcp.packaged import read_text
 from positions_mcp.settings.values import trimmed
 
 LIVE_URL = "https://api.clearstreet.com"
+_DOMAIN = "clearstreet.com"
 _KEY, _KEY_FILE, _URL = "CLEAR_STREET_API_KEY", "CLEAR_STREET_API_KEY_FILE", "CLEAR_STREET_BASE_URL"
 _KEY_FORM = "the key alone, such as CLEAR_STREET_API_KEY=id.secret"
 _URL_FORM = f"an address without a path, such as {LIVE_URL}; http:// only for this machine"
@@ -27,26 +29,35 @@ class LiveAccess(BaseModel):
     api_key: SecretStr
 
 
-def live_access() -> LiveAccess:
+def live_access(hosts: Collection[str] = ()) -> LiveAccess:
     """Address and key of the live API, from `CLEAR_STREET_…` or the system's keyring.
 
+    Args:
+        hosts: where the key may go beside Clear Street's own hosts and this machine, as a person listed them.
+
     Raises:
-        ConfigurationError: there is no key or more than one, or one of them cannot be what is meant.
+        ConfigurationError: there is no key or more than one, one of them cannot be what is meant, or the address is of
+            a host that the key must not go to.
     """
-    return LiveAccess(base_url=_base_url(), api_key=SecretStr(_key()))
+    return LiveAccess(base_url=_base_url(hosts), api_key=SecretStr(_key()))
 
 
-def _base_url() -> str:
+def _base_url(hosts: Collection[str]) -> str:
     url = _variable(_URL, _URL_FORM) or LIVE_URL
     # The API's paths begin with /v1, and its documentation shows addresses with it.
     base = url.rstrip("/").removesuffix("/v1").rstrip("/")
     try:
         parts = urlsplit(base)
-        scheme, host = parts.scheme, parts.hostname or ""
+        scheme, host = parts.scheme, "" if "@" in parts.netloc else parts.hostname or ""
     except ValueError:
         scheme, host = "", ""
     if not host or not (scheme == "https" or (scheme == "http" and _is_loopback(host))):
         raise ConfigurationError(f"{_URL} is not an address of the live API.", hint=f"It takes {_URL_FORM}.")
+    if not (_is_loopback(host) or host == _DOMAIN or host.endswith(f".{_DOMAIN}") or host in hosts):
+        raise ConfigurationError(
+            f"{_URL}: {host} is not one of Clear Street's hosts, and the key goes nowhere else.",
+            hint=f'If a person means it: api.hosts = ["{host}"] in a file for --config.',
+        )
     return base
 
 

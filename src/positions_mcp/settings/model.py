@@ -29,6 +29,7 @@ _YES_OR_NO = "true or false"
 _SYMBOLS = 'symbols, such as AAPL,KO or in a file ["AAPL", "KO"]'
 
 
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
 _SYMBOL = re.compile(r"[A-Za-z0-9./^*+ -]+", re.ASCII)
 
 
@@ -55,6 +56,12 @@ def _symbols(names: list[Any]) -> list[str]:
     if any(not isinstance(name, str) or not _SYMBOL.fullmatch(name) for name in names):
         raise ValueError("symbols")
     return names
+
+
+def _hosts(names: list[Any]) -> list[str]:
+    if any(not isinstance(name, str) or not _HOST.fullmatch(name) for name in names):
+        raise ValueError("names of hosts")
+    return [name.lower() for name in names]
 
 
 def _deadline(latest: time) -> time:
@@ -98,6 +105,10 @@ class ApiSettings(_Section):
     write_timeout_s: Annotated[Seconds, Field(gt=0)] = Field(30.0, description=f"more than 0 {_SECONDS}")
     max_requests: Count = Field(16, description=_COUNT)
     """Reads of one server that are under way at once; what is sent never waits for them."""
+    hosts: Annotated[frozenset[str], BeforeValidator(_hosts), BeforeValidator(listed)] = Field(
+        frozenset(), description="names of hosts, such as gateway.example.com"
+    )
+    """Hosts that the live key may go to beside Clear Street's own and this machine."""
 
 
 _CLEAR_STREET = "clearstreet"

@@ -123,7 +123,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     """What the host must set: the file of the key, by its path. The key itself is never written into a host's file."""
     if settings.mode is not Mode.LIVE:
         return {}
-    live_access()
+    live_access(settings.api.hosts)
     if os.environ.get(_KEY, "").strip():
         raise ConfigurationError(
             f"The key is in {_KEY}, which a host does not see.",
