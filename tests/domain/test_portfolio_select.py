@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from domain.books import book_of, books, identifier
 from positions_mcp.domain.account.positions import Book, Side
-from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
+from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.domain.portfolio.select import Filter, largest_first, select, sort
+from positions_mcp.domain.portfolio.select import Filter, SortKey, largest_first, select, sort
 from tools.serving import held
 
 CALL = "AAPL  281215C00195000"
@@ -62,13 +62,13 @@ def test_an_underlying_brings_its_options_and_conditions_are_joined() -> None:
         select(book.positions, Filter(underlying="APPL"))
 
 
-@given(books(), st.sampled_from(PositionSortKey), st.sampled_from(SortDirection))
+@given(books(), st.sampled_from(SortKey), st.sampled_from(SortDirection))
 def test_sorting_keeps_every_position_orders_what_is_known_and_puts_missing_last(
-    book: Book, key: PositionSortKey, direction: SortDirection
+    book: Book, key: SortKey, direction: SortDirection
 ) -> None:
     ordered = sort(book.positions, key, direction)
     assert sorted(p.instrument_id for p in ordered) == sorted(p.instrument_id for p in book.positions)
-    names = {PositionSortKey.SYMBOL: "name", PositionSortKey.MARKET_VALUE: "value"}
+    names = {SortKey.SYMBOL: "name", SortKey.MARKET_VALUE: "value"}
     name = names.get(key, key.value.lower())
     values = [getattr(position, name) for position in ordered]
     known = [value for value in values if value is not None]

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from positions_mcp.tools._definition import ToolDefinition
 from positions_mcp.tools.catalogue import DEFINITIONS, NAMES, definition_of, file_of
 
-_SCALARS = {str: "string", int: "integer", bool: "boolean"}
+_SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 Schema = dict[str, Any]
 
@@ -104,7 +104,7 @@ def _argument(annotation: Any, metadata: Iterable[Any], where: str) -> Schema:
 def _answered(annotation: Any, _: Iterable[Any], where: str) -> Schema:
     kind, _ = _unwrapped(annotation)
     if get_origin(kind) is list:
-        return {"type": "array", "items": {"type": _answered(get_args(kind)[0], (), f"{where}[]")["type"]}}
+        return {"type": "array"}
     if get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return {"type": "object"}
     return _argument(kind, (), where)

@@ -76,8 +76,8 @@ async def test_what_expires_this_week_is_said_with_whether_it_is_in_the_money(er
     assert (expiring["first_day"], expiring["last_day"]) == ("2026-11-20", "2026-11-20")
     assert expiring["counts"] == {"total": 2, "ITM": 1, "OTM": 1}
     assert expiring["rows"] == [
-        ["AAPL261120P00240000", "2", "ITM", "10.60", "229.40", "2120.00"],
-        ["AAPL261120C00240000", "-1", "OTM", "10.60", "229.40", "-100.00"],
+        ["AAPL261120P00240000", "2", "", "exercised 2", "ITM", "10.60", "229.40", "2120.00"],
+        ["AAPL261120C00240000", "-1", "", "lapses 1", "OTM", "10.60", "229.40", "-100.00"],
     ]
     assert "Options expiring today: 2 (ITM 1, OTM 1):" in text_of(answer)
 
@@ -112,7 +112,7 @@ async def test_groups_that_are_not_shown_are_summed_in_one_row(era: str) -> None
         ("AAPL", "3", "24960.00"),
         ("(2 more)", "2", "-3518.70"),
     ]
-    assert [len(data[name]) for name in ("largest", "winners_today", "losers_today")] == [1, 1, 1]
+    assert [len(data[name]) for name in ("largest", "winners_today", "losers_today")] == [3, 2, 1]
 
 
 @pytest.mark.requirement("G-09")

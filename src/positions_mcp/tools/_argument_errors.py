@@ -110,6 +110,8 @@ def _form(schema: Mapping[str, Any]) -> str:
     match schema.get("type"):
         case "integer":
             return f"a whole number{_range(schema.get('minimum'), schema.get('maximum'))}"
+        case "number":
+            return "a number"
         case "boolean":
             return "true or false"
         case "array":

@@ -1,6 +1,6 @@
 """The arguments of tools: closed and strict, but for the ways in which hosts are known to write the same value.
 
-A list may come as JSON text, and an integer as digits or as `5.0`. A tool that only reads takes null for
+A list may come as JSON text, a number as digits, and an integer as `5.0`. A tool that only reads takes null for
 an argument that may be left out, and a choice in other letters or by the name of its column. A number of contracts may
 be a number. Everything else has to be what the published schema says: above all no text and no
 number stands for a boolean, and nothing widens what a destructive tool was asked for.
@@ -9,6 +9,7 @@ number stands for a boolean, and nothing widens what a destructive tool was aske
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -20,12 +21,13 @@ KEY = "^[!-~]{1,128}$"
 PRICE = r"^\d{1,9}(\.\d{1,6})?$"
 
 _BY_COLUMN = {
-    "day_pnl": "DAILY_UNREALIZED_PNL",
+    "day_unrealized_pnl": "DAILY_UNREALIZED_PNL",
     "day_realized_pnl": "DAILY_REALIZED_PNL",
     "type": "INSTRUMENT_TYPE",
     "value": "MARKET_VALUE",
 }
 """Sort keys that answers call otherwise in their columns."""
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 _LONGEST_INTEGER = 19
 _LARGEST_EXACT_FLOAT = 2**53
 
@@ -33,10 +35,11 @@ _LARGEST_EXACT_FLOAT = 2**53
 class ToolArguments(BaseModel):
     """The base of every model that is part of a tool's arguments: unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
 
 
 AccountArgument = Annotated[int | None, Field(description="Default: the only one")]
+ReadAccountArgument = Annotated[int | None, Field(description="Default: all")]
 InstrumentsArgument = Annotated[
     list[str] | None, Field(min_length=1, max_length=100, description="Symbols, OSI option symbols or UUIDs")
 ]
@@ -44,7 +47,7 @@ CancelOrdersArgument = Annotated[bool | None, Field(description="Cancel their op
 PlanIdArgument = Annotated[
     str | None, Field(min_length=1, max_length=64, description="Alone continues a plan; else must match")
 ]
-CursorArgument = Annotated[str | None, Field(min_length=1, description="next_cursor of the page before, alone")]
+CursorArgument = Annotated[str | None, Field(min_length=1, description="next_cursor, alone")]
 
 
 def as_published(given: Mapping[str, Any], schema: Mapping[str, Any], *, drop_nulls: bool) -> dict[str, Any]:
@@ -71,6 +74,8 @@ def _value(given: Any, schema: Mapping[str, Any], *, drop_nulls: bool) -> Any:
             return _choice(given, schema["enum"])
         case "string", int() | float() if schema.get("pattern") == CONTRACTS and not isinstance(given, bool):
             return _contracts(given)
+        case "number", str():
+            return _number(given)
         case "integer", str() | float():
             return _integer(given)
         case "array", list():
@@ -92,6 +97,10 @@ def _choice(given: str, known: list[str]) -> str:
 
 def _contracts(given: float) -> str | float:
     return str(int(given)) if float(given).is_integer() and abs(given) <= _LARGEST_EXACT_FLOAT else given
+
+
+def _number(given: str) -> float | str:
+    return float(given) if _NUMBER.fullmatch(given) else given
 
 
 def _integer(given: str | float) -> int | str | float:

@@ -25,7 +25,8 @@ from positions_mcp.tools.context import ToolContext
 MISSING = "missing"
 """Stands where the API gave no value. Never a zero."""
 
-LOCKED_BY = "open orders or instructions"
+FIGURES = ("day_pnl", "unrealized_pnl", "unrealized_pnl_pct", "cost_basis", "gross_cost")
+"""Profit, loss and cost, as totals give them."""
 EXPIRY_COLUMNS = ["moneyness", "distance", "underlying_price"]
 _MONEYNESS = {Moneyness.IN: "ITM", Moneyness.AT: "ATM", Moneyness.OUT: "OTM", Moneyness.UNKNOWN: "unknown"}
 _LONGEST_NAME = 40
@@ -36,14 +37,16 @@ class Heading(Data):
     """What every answer about an account begins with."""
 
     mode: str
-    account_id: int
+    account_id: int | None = None
+    """Absent where an answer is about every account."""
     as_of: str
     market: str
 
     @property
     def text(self) -> str:
         """The first line of the text: PAPER or LIVE, account, when it was read, and the market."""
-        return f"{self.mode} account {self.account_id}, read {self.as_of}; market {self.market}."
+        whose = f"account {self.account_id}" if self.account_id is not None else "all accounts"
+        return f"{self.mode} {whose}, read {self.as_of}; market {self.market}."
 
 
 def heading(context: ToolContext, account: AccountId, as_of: datetime) -> Heading:
@@ -73,6 +76,11 @@ def market_words(state: MarketState) -> str:
     return f"closed, opens {state.next.opens.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"
 
 
+def locked_words(count: int) -> str:
+    """`none locked`, `2 locked by open orders or instructions`."""
+    return f"{count} locked by open orders or instructions" if count else "none locked"
+
+
 def counted(count: int) -> str:
     """`1 position`, `2 positions`."""
     return f"{count} position{'' if count == 1 else 's'}"
@@ -96,8 +104,9 @@ def expiry_cells(option: ExpiringOption) -> list[str]:
 
 def sums(totals: Totals, *names: str) -> dict[str, str]:
     """The named sums that are known at all, as an answer gives them."""
-    each: dict[str, Sum] = {name: getattr(totals, name) for name in names}
-    return {name: plain(total.total) for name, total in each.items() if total.total is not None}
+    said: dict[str, Sum | Decimal | None] = {name: getattr(totals, name) for name in names}
+    known = {name: each.total if isinstance(each, Sum) else each for name, each in said.items()}
+    return {name: plain(value) for name, value in known.items() if value is not None}
 
 
 def missing(totals: Totals) -> dict[str, int]:
@@ -106,6 +115,7 @@ def missing(totals: Totals) -> dict[str, int]:
         "market_value": totals.net.missing,
         "day_pnl": totals.day_pnl.missing,
         "unrealized_pnl": totals.unrealized_pnl.missing,
+        "cost_basis": totals.cost_basis.missing if totals.cost_basis.known else 0,
         "available": totals.lock_unknown,
     }
     return {name: count for name, count in counts.items() if count}

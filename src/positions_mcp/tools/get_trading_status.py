@@ -14,6 +14,7 @@ from positions_mcp.guard.overview import GuardStatus
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
+from positions_mcp.tools._evening import cutoff_words
 from positions_mcp.tools._format import market_words
 from positions_mcp.tools.context import ToolContext
 
@@ -26,6 +27,8 @@ class Output(Data):
     now: str
     market: str
     next_session: str
+    exercise_cutoff: str
+    """The next instant from which no exercise instruction is taken for its day."""
     trading: str
     approval: str
     limits: dict[str, str]
@@ -73,6 +76,7 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
         now=context.said(now),
         market=market_words(market),
         next_session=f"{market.next.opens:%a %Y-%m-%d %H:%M}-{market.next.closes:%H:%M} New York{early}",
+        exercise_cutoff=cutoff_words(context),
         trading=_trading(context, store, halted),
         approval=_approval(context.guard, status, form=call.can_show_form),
         limits=_limits(policy),
@@ -149,6 +153,7 @@ def _text(data: Output) -> str:
         lines.append(f"Operation store {data.store}")
     lines += [
         f"Now {data.now}; market {data.market}. Next session {data.next_session}.",
+        f"Cut-off for exercise instructions: {data.exercise_cutoff}.",
         data.help,
     ]
     return "\n".join(lines)
@@ -158,8 +163,8 @@ TOOL = ToolDefinition(
     name="get_trading_status",
     title="Get trading status",
     description=(
-        "PAPER or LIVE, accounts, market session and clock, whether anything may be sent, who decides, limits and what "
-        "is used of them, halt, and anything in doubt."
+        "PAPER or LIVE, accounts, clock, sessions, exercise cut-off, what may be sent, who decides, limits and their "
+        "use, halt, what is in doubt."
     ),
     arguments=Arguments,
     output=Output,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from positions_mcp.domain.account.listings import Listing, Page, page_of
+from positions_mcp.domain.account.listings import Page, page_of
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
@@ -17,11 +18,14 @@ from positions_mcp.domain.instruments import as_asked, as_root, parse_option_sym
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
-from positions_mcp.tools._arguments import AccountArgument, CursorArgument, ToolArguments
+from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
+from positions_mcp.tools._arguments import CursorArgument, ReadAccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
+from positions_mcp.tools._evening import cutoff_words
 from positions_mcp.tools._format import MISSING, Heading, check_same, heading, number, table
 from positions_mcp.tools._times import moment
+from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = 25
 _LONGEST_REASON = 120
@@ -36,6 +40,8 @@ class Output(Heading):
     listed: int
     matching: int
     by_status: dict[str, int]
+    cutoff: str
+    """The next instant from which no instruction is taken for its day."""
     warnings: list[str] | None = None
     first: int
     last: int
@@ -59,10 +65,10 @@ class _Asked:
 class Arguments(ToolArguments):
     """Which instructions, and how many a page."""
 
-    account_id: AccountArgument = None
+    account_id: ReadAccountArgument = None
     instrument: Annotated[str | None, Field(min_length=1, description="OSI option symbol, UUID, or underlying")] = None
     status: Annotated[list[_Status] | None, Field(min_length=1, description="Any of these")] = None
-    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 25")] = None
+    limit: Annotated[int | None, Field(ge=1, le=200, description="Default 25")] = None
     cursor: CursorArgument = None
 
 
@@ -72,17 +78,54 @@ async def list_instructions(call: Call, given: Arguments) -> Answer:
     if given.cursor is not None:
         listing, start = call.context.instruction_listings.resume(given.cursor, owner=call.caller.identity)
         check_same(chosen, {"account_id": listing.question.account, **listing.question.given})
+    elif asks_all(call.context, given.account_id):
+        return await _of_all(call, chosen)
     else:
-        listing, start = await _read(call, chosen, given.limit or _DEFAULT_LIMIT), 0
+        context = call.context
+        asked, rows = await _read(call, context.account(given.account_id), chosen, given.limit or _DEFAULT_LIMIT)
+        listing, start = (
+            context.instruction_listings.keep(asked, rows, owner=call.caller.identity, limit=asked.limit),
+            0,
+        )
     asked = listing.question
     page = page_of(listing, start, given.limit or asked.limit)
-    data = _data(heading(call.context, asked.account, asked.as_of), asked, page)
+    data = _data(call.context, heading(call.context, asked.account, asked.as_of), asked, page)
     return Answer(_text(data), data)
 
 
-async def _read(call: Call, given: dict[str, Any], limit: int) -> Listing[_Asked, Instruction]:
+async def _of_all(call: Call, given: dict[str, Any]) -> Answer:
+    """One line for each account, and the sum."""
     context = call.context
-    account, wanted = context.account(given.get("account_id")), given.get("instrument")
+
+    async def read(account: AccountId) -> tuple[_Asked, list[Instruction]]:
+        return await _read(call, account, given, _DEFAULT_LIMIT)
+
+    read_all = await over_accounts(context, read)
+    by_status: Counter[str] = Counter()
+    rows, warnings = [], read_all.warnings
+    for account, (asked, found) in read_all.answered:
+        by_status.update(asked.by_status)
+        statuses = " ".join(f"{name} {count}" for name, count in asked.by_status.items())
+        rows.append([str(account), str(asked.listed), str(len(found)), statuses])
+        warnings += [f"account {account}: {each}" for each in _warnings(asked, found)]
+    data = Output(
+        **heading_of_all(context).model_dump(),
+        listed=sum(asked.listed for _, (asked, _) in read_all.answered),
+        matching=sum(by_status.values()),
+        by_status=dict(by_status),
+        cutoff=cutoff_words(context),
+        warnings=warnings or None,
+        first=1,
+        last=len(rows),
+        columns=["account", "listed", "matching", "by_status"],
+        rows=rows,
+    )
+    lines = [*_said_before_rows(data), table(data.columns, data.rows), "Instructions of one account: give account_id."]
+    return Answer("\n".join(lines), data)
+
+
+async def _read(call: Call, account: AccountId, given: dict[str, Any], limit: int) -> tuple[_Asked, list[Instruction]]:
+    context, wanted = call.context, given.get("instrument")
     as_of = context.clock.now()
     answer = await context.instructions.get_position_instructions(account)
     if wanted is not None:
@@ -100,8 +143,7 @@ async def _read(call: Call, given: dict[str, Any], limit: int) -> Listing[_Asked
         rows = [row for row in rows if _status(row) in given["status"]]
     rows.sort(key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
     by_status = dict(Counter(label(row.status) for row in rows))
-    asked = _Asked(account, given, limit, as_of, len(answer.data), answer.left_out, by_status)
-    return context.instruction_listings.keep(asked, rows, owner=call.caller.identity, limit=limit)
+    return _Asked(account, given, limit, as_of, len(answer.data), answer.left_out, by_status), rows
 
 
 def _is_on(row: Instruction, wanted: str) -> bool:
@@ -123,16 +165,21 @@ def _status(row: Instruction) -> str:
     return InstructionStatus.REJECTED if row.status.is_rejected else row.status
 
 
-def _data(head: Heading, asked: _Asked, page: Page[Instruction]) -> Output:
+def _warnings(asked: _Asked, rows: Sequence[Instruction]) -> list[str]:
     warnings = list(asked.left_out)
-    if failed := sum(1 for row in page.rows if row.status is InstructionStatus.CANCEL_FAILED):
+    if failed := sum(1 for row in rows if row.status is InstructionStatus.CANCEL_FAILED):
         warnings.append(f"{failed} CANCEL_FAILED: an operator must look; the original instruction may stand")
+    return warnings
+
+
+def _data(context: ToolContext, head: Heading, asked: _Asked, page: Page[Instruction]) -> Output:
     return Output(
         **head.model_dump(),
         listed=asked.listed,
         matching=page.total,
         by_status=asked.by_status,
-        warnings=warnings or None,
+        cutoff=cutoff_words(context),
+        warnings=_warnings(asked, page.rows) or None,
         first=page.start + 1 if page.rows else 0,
         last=page.end,
         columns=_COLUMNS,
@@ -157,7 +204,7 @@ def _row(row: Instruction) -> list[str]:
     ]
 
 
-def _text(data: Output) -> str:
+def _said_before_rows(data: Output) -> list[str]:
     counted = (
         f"{data.matching} of {data.listed} instructions"
         if data.matching != data.listed
@@ -166,6 +213,11 @@ def _text(data: Output) -> str:
     statuses = ", ".join(f"{name} {count}" for name, count in data.by_status.items())
     lines = [data.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     lines.append(f"{counted}{f': {statuses}' if statuses else ''}. Rows refused before acceptance are never listed.")
+    return [*lines, f"Cut-off for instructions: {data.cutoff}."]
+
+
+def _text(data: Output) -> str:
+    lines = _said_before_rows(data)
     if data.rows:
         lines.append(f"Rows {data.first}-{data.last} of {data.matching}, latest first:")
         lines.append(table(data.columns, data.rows))

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from positions_mcp.domain.account.listings import Listing, Page, page_of
-from positions_mcp.domain.account.positions import Holding, Reading, Side, Whole
+from positions_mcp.domain.account.positions import Holding, Reading, Whole
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
+from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.portfolio.expiring import ExpiringOption, expiring
+from positions_mcp.domain.portfolio.expiring import expiring
 from positions_mcp.domain.portfolio.select import (
-    NEEDS_WHOLE_POSITIONS,
-    Filter,
+    SortKey,
     largest_first,
     natural_direction,
     select,
@@ -27,26 +25,28 @@ from positions_mcp.domain.portfolio.select import (
 )
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import label
-from positions_mcp.tools._arguments import DAY, AccountArgument, CursorArgument, ToolArguments
+from positions_mcp.tools._accounts import asks_all
+from positions_mcp.tools._arguments import DAY, CursorArgument, ReadAccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
+from positions_mcp.tools._cash import cash_of, read_balances
+from positions_mcp.tools._day import day_of
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
+from positions_mcp.tools._evening import EVENING_COLUMNS, cutoffs_of, read_evening
 from positions_mcp.tools._format import (
-    EXPIRY_COLUMNS,
-    LOCKED_BY,
-    MISSING,
+    FIGURES,
     Heading,
     check_same,
     contradictions,
-    counted,
-    expiry_cells,
     heading,
     missing,
-    missing_line,
     names_of,
-    number,
     sums,
-    table,
 )
+from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, columns_of, underlying_shares
+from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
+from positions_mcp.tools._positions_answer import Output, text_of
+from positions_mcp.tools._positions_of_all import positions_of_all
+from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = {"concise": 50, "full": 25}
 
@@ -58,28 +58,11 @@ _SortBy = Literal[
     "MARKET_VALUE",
     "POSITION_TYPE",
     "UNREALIZED_PNL",
+    "UNREALIZED_PNL_PCT",
+    "DAY_PNL",
     "DAILY_UNREALIZED_PNL",
     "DAILY_REALIZED_PNL",
 ]
-
-
-class Output(Heading):
-    """What `list_positions` answers as data."""
-
-    held: int
-    matching: int
-    filter: str | None = None
-    order: str
-    totals: dict[str, str]
-    missing: dict[str, int] | None = None
-    locked_positions: int
-    warnings: list[str] | None = None
-    first: int
-    last: int
-    columns: list[str]
-    rows: list[list[str]]
-    next_cursor: str | None = None
-    """Absent on the last page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +78,41 @@ class _Asked:
     held: int
     totals: Totals
     name_of: Callable[[Holding], str]
-    expiring: Mapping[InstrumentId, ExpiringOption]
-    """Where options that expire were asked for: each by its instrument."""
+    today: dict[str, str] | None
+    warnings: list[str]
+    cash: dict[str, str] | None = None
+    shares: Mapping[InstrumentId, str] = field(default_factory=dict)
+    """Of full rows: what each position's underlying has of the account."""
+    expiring: Mapping[InstrumentId, list[str]] = field(default_factory=dict)
+    """Where options that expire were asked for: the cells of each by its instrument."""
+    cutoff: str | None = None
 
 
 class Arguments(ToolArguments):
     """Which positions, in which order, and how many a page."""
 
-    account_id: AccountArgument = None
+    account_id: ReadAccountArgument = None
     instruments: Annotated[
         list[Annotated[str, Field(min_length=1)]] | None,
         Field(min_length=1, max_length=100, description="Symbols, OSI option symbols or UUIDs"),
     ] = None
-    underlying: Annotated[str | None, Field(min_length=1, description="Symbol; includes its options")] = None
+    underlying: Annotated[str | None, Field(min_length=1, description="With its options")] = None
     instrument_type: Annotated[_InstrumentType | None, Field(description="Only this type")] = None
     side: Annotated[Literal["long", "short"] | None, Field(description="Only this side")] = None
     locked: Annotated[bool | None, Field(description="Only what orders or instructions lock")] = None
     expires_by: Annotated[
         str | None, Field(pattern=DAY, description="Options expiring by this day, with moneyness")
     ] = None
-    sort_by: Annotated[_SortBy | None, Field(description="Default: by absolute market value")] = None
-    sort_direction: Annotated[
-        Literal["ASC", "DESC"] | None, Field(description="Default DESC for numbers; ASC puts losers first")
-    ] = None
-    limit: Annotated[int | None, Field(ge=1, le=200, description="Rows a page, default 50; full 25")] = None
+    sort_by: Annotated[_SortBy | None, Field(description="Default: by |value|")] = None
+    sort_direction: Annotated[Literal["ASC", "DESC"] | None, Field(description="ASC: losers first")] = None
+    min_pnl_pct: Annotated[float | None, Field(description="Unrealized P&L %, at least")] = None
+    max_pnl_pct: Annotated[float | None, Field(description="At most; -10 finds what is down 10% or more")] = None
+    limit: Annotated[int | None, Field(ge=1, le=200, description="Default 50; full 25")] = None
     cursor: CursorArgument = None
-    detail: Annotated[Literal["concise", "full"] | None, Field(description="full adds cost, prices, %, ids")] = None
+    detail: Annotated[
+        Literal["concise", "full"] | None, Field(description="full adds cost, prices, break-even, share")
+    ] = None
+    ids: Annotated[bool | None, Field(description="UUIDs too")] = None
 
 
 async def list_positions(call: Call, given: Arguments) -> Answer:
@@ -136,29 +128,22 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
     else:
         if given.sort_direction and not given.sort_by:
             raise InvalidInput("sort_direction was given without sort_by.", hint="Give both, or neither.")
+        if asks_all(call.context, given.account_id):
+            return await positions_of_all(call, chosen)
         shown = given.detail or "concise"
         listing = await _read(call, chosen, limit=given.limit or _DEFAULT_LIMIT[shown], detail=shown)
         start = 0
     asked = listing.question
     page = page_of(listing, start, given.limit or asked.limit)
-    return _answer(heading(call.context, asked.account, asked.reading.as_of), listing, page)
+    return _answer(call.context, heading(call.context, asked.account, asked.reading.as_of), listing, page)
 
 
 async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> Listing[_Asked, Holding]:
     context, progress = call.context, call.page_progress()
-    account = context.account(given.get("account_id"))
-    today = new_york_day(context.clock.now())
-    wanted = Filter(
-        instruments=tuple(given.get("instruments", ())),
-        underlying=given.get("underlying"),
-        instrument_type=SecurityType(given["instrument_type"]) if "instrument_type" in given else None,
-        side=Side(given["side"]) if "side" in given else None,
-        locked=given.get("locked"),
-        expires_by=_day(given["expires_by"], today) if "expires_by" in given else None,
-    )
-    key = PositionSortKey(given["sort_by"]) if "sort_by" in given else None
+    account, wanted = context.account(given.get("account_id")), filter_of(given, new_york_day(context.clock.now()))
+    key = SortKey(given["sort_by"]) if "sort_by" in given else None
     reading: Reading
-    if detail == "full" or key in NEEDS_WHOLE_POSITIONS:
+    if detail == "full":
         reading = book = await context.positions.read_book(account, on_page=progress)
         held: Sequence[Holding] = book.positions
     else:
@@ -170,76 +155,75 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))
     else:
         rows = largest_first(positions)
-    expiries: dict[InstrumentId, ExpiringOption] = {}
+    totals = Totals.of(rows)
+    asked = _Asked(
+        account,
+        given,
+        limit,
+        detail,
+        reading,
+        len(held),
+        totals,
+        names_of(held),
+        day_of(context, totals),
+        [*reading.doubts, *without_percent(held, wanted)],
+        cash=cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None,
+        shares=underlying_shares(held) if detail == "full" else {},
+    )
     if wanted.expires_by:
         others = [position for position in held if not position.is_option]
         found = expiring(positions, others, reading.as_of)
-        expiries = {each.position.instrument_id: each for each in found}
+        evening = await read_evening(context, account, found, reading.as_of)
+        asked = replace(
+            asked,
+            expiring={each.position.instrument_id: evening.cells(each) for each in found},
+            cutoff=cutoffs_of(context, [each.contract.expiration for each in found]) or None,
+        )
         rows = rows if key else [each.position for each in found]
-    asked = _Asked(account, given, limit, detail, reading, len(held), Totals.of(rows), names_of(held), expiries)
     return context.position_listings.keep(asked, rows, owner=call.caller.identity, limit=limit)
-
-
-def _day(text: str, today: date) -> date:
-    try:
-        return today if text == "today" else date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"expires_by {text} is not a day.", hint="Give it as YYYY-MM-DD.") from None
 
 
 def _order(given: dict[str, Any]) -> str:
     if "sort_by" not in given:
         return "expiry, then absolute market value" if "expires_by" in given else "absolute market value"
-    key = PositionSortKey(given["sort_by"])
+    key = SortKey(given["sort_by"])
     return f"{key} {given.get('sort_direction') or natural_direction(key)}"
 
 
-def _answer(head: Heading, listing: Listing[_Asked, Holding], page: Page[Holding]) -> Answer:
+def _answer(context: ToolContext, head: Heading, listing: Listing[_Asked, Holding], page: Page[Holding]) -> Answer:
     asked = listing.question
     full, totals = asked.detail == "full", asked.totals
-    columns = [*(_FULL if full else _CONCISE)]
-    if not full and totals.locked:
-        columns.append("locked")
-    if (sorted_by := _SORTED_COLUMNS.get(asked.given.get("sort_by", ""))) and sorted_by not in columns:
-        columns.append(sorted_by)
-    cells = [_COLUMNS[name] for name in columns[1:]]
+    key = SortKey(asked.given["sort_by"]) if "sort_by" in asked.given else None
+    columns = columns_of(totals, key, full=full, ids=bool(asked.given.get("ids")))
+    cells = [cell_of(name) for name in columns[1:]]
     rows = [[asked.name_of(position), *(cell(position) for cell in cells)] for position in page.rows]
+    if full:
+        columns.append(UNDERLYING_SHARE)
     if "expires_by" in asked.given:
-        columns += EXPIRY_COLUMNS
-        for row, position in zip(rows, page.rows, strict=True):
-            row.extend(expiry_cells(asked.expiring[position.instrument_id]))
+        columns += EVENING_COLUMNS
+    for row, position in zip(rows, page.rows, strict=True):
+        row.extend([asked.shares[position.instrument_id]] if full else [])
+        row.extend(asked.expiring.get(position.instrument_id, []))
     data = Output(
         **head.model_dump(),
         held=asked.held,
         matching=page.total,
-        filter=_filter_words(asked.given) or None,
+        filter=filter_words(asked.given) or None,
         order=_order(asked.given),
-        totals=sums(totals, "net", "long", "short", "day_pnl", "unrealized_pnl"),
+        totals=sums(totals, "net", "long", "short", *FIGURES),
+        today=asked.today,
+        cash=asked.cash,
         missing=missing(totals) or None,
         locked_positions=totals.locked,
-        warnings=[*asked.reading.doubts, *contradictions(totals), *_contradicting(asked, page)] or None,
+        cutoff=asked.cutoff,
+        warnings=[*asked.warnings, *contradictions(totals), *_contradicting(asked, page)] or None,
         first=page.start + 1 if page.rows else 0,
         last=page.end,
         columns=columns,
         rows=rows,
         next_cursor=page.next_cursor,
     )
-    return Answer(_text(head, data, listing), data)
-
-
-def _text(head: Heading, data: Output, listing: Listing[_Asked, Holding]) -> str:
-    said = f"{data.matching} of {counted(data.held)} ({data.filter})" if data.filter else counted(data.matching)
-    lines = [head.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
-    if not data.rows:
-        return "\n".join([*lines, f"{said}."])
-    totals = ", ".join(f"{name} {value}" for name, value in data.totals.items())
-    lines.append(f"{said}: {totals}; {data.locked_positions} locked by {LOCKED_BY}.")
-    lines += missing_line(data.missing)
-    lines.append(f"Rows {data.first}-{data.last} of {data.matching} by {data.order}:")
-    lines.append(table(data.columns, data.rows))
-    if data.next_cursor:
-        lines.append(f"More: cursor={data.next_cursor} (alone; the same snapshot, kept 10 minutes).")
-    return "\n".join(lines)
+    return Answer(text_of(context, data), data)
 
 
 def _contradicting(asked: _Asked, page: Page[Holding]) -> list[str]:
@@ -250,72 +234,10 @@ def _contradicting(asked: _Asked, page: Page[Holding]) -> list[str]:
     return [f"{name}: quantity {plain(each.quantity)}, type {label(each.position_type or '')}" for name, each in wrong]
 
 
-def _filter_words(given: dict[str, Any]) -> str:
-    words = []
-    for name in ("instruments", "underlying", "instrument_type", "side", "locked", "expires_by"):
-        if name in given:
-            value: Sequence[Any] = given[name] if isinstance(given[name], list) else [given[name]]
-            shown = " ".join(str(each).lower() if each is True or each is False else label(each) for each in value[:5])
-            words.append(f"{name} {shown}" + (f" and {len(value) - 5} more" if len(value) > 5 else ""))
-    return ", ".join(words)
-
-
-_CONCISE = ("symbol", "quantity", "price", "market_value", "day_pnl", "unrealized_pnl")
-_FULL = (
-    "symbol",
-    "type",
-    "quantity",
-    "available",
-    "locked",
-    "price",
-    "market_value",
-    "avg_price",
-    "cost_basis",
-    "close",
-    "close_date",
-    "day_pnl",
-    "day_pnl_pct",
-    "day_realized_pnl",
-    "unrealized_pnl",
-    "unrealized_pnl_pct",
-    "instrument_id",
-)
-_COLUMNS: dict[str, Callable[[Any], str]] = {
-    "type": lambda position: label(position.instrument_type or MISSING),
-    "position_type": lambda position: label(position.position_type or MISSING),
-    "quantity": lambda position: number(position.quantity),
-    "available": lambda position: number(position.available_quantity),
-    "locked": lambda position: number(position.locked_quantity),
-    "price": lambda position: number(position.instrument_price),
-    "market_value": lambda position: number(position.value),
-    "avg_price": lambda position: number(position.avg_price),
-    "cost_basis": lambda position: number(position.cost_basis),
-    "close": lambda position: number(position.closing_price),
-    "close_date": lambda position: (
-        position.closing_price_date.isoformat() if position.closing_price_date else "missing"
-    ),
-    "day_pnl": lambda position: number(position.daily_unrealized_pnl),
-    "day_pnl_pct": lambda position: number(position.daily_unrealized_pnl_pct),
-    "day_realized_pnl": lambda position: number(position.daily_realized_pnl),
-    "unrealized_pnl": lambda position: number(position.unrealized_pnl),
-    "unrealized_pnl_pct": lambda position: number(position.unrealized_pnl_pct),
-    "instrument_id": lambda position: label(position.instrument_id),
-}
-
-_SORTED_COLUMNS = {
-    PositionSortKey.INSTRUMENT_TYPE: "type",
-    PositionSortKey.POSITION_TYPE: "position_type",
-    PositionSortKey.DAILY_REALIZED_PNL: "day_realized_pnl",
-}
-"""Sort keys whose column is not among the concise ones."""
-
 TOOL = ToolDefinition(
     name="list_positions",
     title="List positions",
-    description=(
-        "What an account holds, in rows: quantity, price, market value, P&L today and unrealized, what is "
-        "locked. Shorts are negative."
-    ),
+    description=("What an account holds, in rows: quantity, price, value, P&L, what is locked. Shorts are negative."),
     arguments=Arguments,
     output=Output,
     handler=list_positions,

@@ -9,24 +9,30 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.positions import Holding, Reading
 from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
-from positions_mcp.domain.portfolio.groups import Group, GroupBy, share
+from positions_mcp.domain.portfolio.groups import Group, GroupBy, GroupOrder, ordered, share, worst_of_day
 from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import clean
-from positions_mcp.tools._arguments import AccountArgument, ToolArguments
+from positions_mcp.ports import OnPage
+from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
+from positions_mcp.tools._arguments import ReadAccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
+from positions_mcp.tools._cash import read_balances
+from positions_mcp.tools._day import closed_altogether, day_line, day_of
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
+from positions_mcp.tools._evening import EVENING_COLUMNS, Evening, cutoffs_of, read_evening
 from positions_mcp.tools._format import (
-    EXPIRY_COLUMNS,
-    LOCKED_BY,
+    FIGURES,
     Heading,
     contradictions,
     counted,
-    expiry_cells,
     heading,
+    locked_words,
     missing,
     missing_line,
     names_where_held,
@@ -35,10 +41,23 @@ from positions_mcp.tools._format import (
     sums,
     table,
 )
+from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_TOP = 5
 _FEW = 3
+_ALL_EXPIRING, _FIRST_EXPIRING = 5, 3
+"""All of so few options that expire are shown, of more only the first."""
 _CONCENTRATION = 5
+_TOTALS = ("net", "gross", "long", "short")
+_GROUP_COLUMNS = [
+    "positions",
+    "net",
+    "gross_pct",
+    "day_pnl",
+    "unrealized_pnl",
+    "unrealized_pnl_pct",
+    "cost_basis",
+]
 
 
 class Expiring(Data):
@@ -46,6 +65,8 @@ class Expiring(Data):
 
     first_day: str
     last_day: str
+    cutoff: str | None = None
+    """Until when exercise instructions are taken for the first of those days."""
     counts: dict[str, int]
     columns: list[str]
     rows: list[list[str]]
@@ -56,6 +77,8 @@ class Output(Heading):
 
     positions: int
     totals: dict[str, str]
+    today: dict[str, str] | None = None
+    """What the profit or loss of the day counts, and whose day it is."""
     missing: dict[str, int] | None = None
     locked_positions: int
     warnings: list[str] | None = None
@@ -68,81 +91,152 @@ class Output(Heading):
     winners_today: list[list[str]]
     """Symbol and profit or loss since the previous close."""
     losers_today: list[list[str]]
-    expiring: Expiring
+    realized_today: list[list[str]] | None = None
+    """Symbol and the realized part of what was closed of it today."""
+    expiring: Expiring | None = None
 
 
 class Arguments(ToolArguments):
     """Which account, and how it is grouped."""
 
-    account_id: AccountArgument = None
+    account_id: ReadAccountArgument = None
     group_by: Annotated[
         Literal["underlying", "instrument_type", "side", "expiry"] | None,
-        Field(description="Default underlying, with its options"),
+        Field(description="Default underlying"),
     ] = None
-    top: Annotated[int | None, Field(ge=1, le=50, description="Rows a list; default 5, of positions 3")] = None
+    sort_by: Annotated[Literal["value", "day_pnl", "unrealized_pnl"] | None, Field(description="Order of groups")] = (
+        None
+    )
+    sort_direction: Annotated[Literal["ASC", "DESC"] | None, Field(description="ASC: losers first")] = None
+    top: Annotated[int | None, Field(ge=1, le=50, description="Groups shown, default 5")] = None
 
 
 async def summarize_positions(call: Call, given: Arguments) -> Answer:
-    """Summarize what an account holds. Raises the errors of the reader."""
+    """Summarize what an account holds. Raises the errors of the reader, and InvalidInput."""
     context = call.context
+    if given.sort_direction and not given.sort_by:
+        raise InvalidInput("sort_direction was given without sort_by.", hint="Give both, or neither.")
+    if asks_all(context, given.account_id):
+        return await _of_all(call, given)
     account = context.account(given.account_id)
-    by, count = GroupBy(given.group_by or "underlying"), given.top or _DEFAULT_TOP
-    week, few = Week.of(new_york_day(context.clock.now())), given.top or _FEW
-    summary, reading = await context.positions.gather_positions(
-        account, lambda: Summary(by, week, few), on_page=call.page_progress()
-    )
-    name_of = names_where_held(summary.symbols)
-    totals, groups = summary.totals, summary.groups
+    summary, reading = await _read(context, account, given, call.page_progress())
+    data = _data(context, heading(context, account, reading.as_of), summary, given)
     soon = summary.expiring(reading)
-    group_columns, group_rows = _group_table(groups, by, totals, count)
+    shown = soon if len(soon) <= _ALL_EXPIRING else soon[:_FIRST_EXPIRING]
+    evening = await read_evening(context, account, shown, reading.as_of)
+    name_of = names_where_held(summary.symbols)
+    today = data.today
+    if today is not None:
+        today |= closed_altogether(await read_balances(context, account), summary.totals)
+    data = data.model_copy(
+        update={
+            "warnings": [*reading.doubts, *contradictions(summary.totals)] or None,
+            "expiring": Expiring(
+                first_day=summary.week.first.isoformat(),
+                last_day=summary.week.last.isoformat(),
+                cutoff=cutoffs_of(context, [each.contract.expiration for each in shown]) or None,
+                counts=_counts(soon, summary.week, summary.unknown_expiry),
+                columns=["symbol", "quantity", *EVENING_COLUMNS, "market_value"],
+                rows=[_expiring_row(each, name_of, evening) for each in shown],
+            ),
+        }
+    )
+    return Answer(_text(context, data), data)
+
+
+async def _read(
+    context: ToolContext, account: AccountId, given: Arguments, on_page: OnPage | None = None
+) -> tuple[Summary, Reading]:
+    by, week = GroupBy(given.group_by or "underlying"), Week.of(new_york_day(context.clock.now()))
+    return await context.positions.gather_positions(account, lambda: Summary(by, week, _FEW), on_page=on_page)
+
+
+async def _of_all(call: Call, given: Arguments) -> Answer:
+    """One line for each account, and the sum; the groups are the accounts."""
+    context = call.context
+
+    async def read(account: AccountId) -> tuple[Summary, Reading]:
+        return await _read(context, account, given)
+
+    read_all = await over_accounts(context, read)
+    totals_of = {account: summary.totals for account, (summary, _) in read_all.answered}
+    totals = Totals.merged(totals_of.values())
+    doubts = [f"account {account}: {doubt}" for account, (_, reading) in read_all.answered for doubt in reading.doubts]
     data = Output(
-        **heading(context, account, reading.as_of).model_dump(),
+        **heading_of_all(context).model_dump(),
         positions=totals.positions,
-        totals=sums(totals, "net", "gross", "long", "short", "day_pnl", "unrealized_pnl"),
+        totals=sums(totals, *_TOTALS, *FIGURES),
+        today=day_of(context, totals),
         missing=missing(totals) or None,
         locked_positions=totals.locked,
-        warnings=[*reading.doubts, *contradictions(totals)] or None,
-        group_columns=group_columns,
-        groups=group_rows,
+        warnings=[*read_all.warnings, *doubts, *contradictions(totals)] or None,
+        group_columns=["account", *_GROUP_COLUMNS],
+        groups=[[str(account), *_group_cells(part, totals)] for account, part in totals_of.items()],
+        concentration_pct={},
+        largest=[],
+        winners_today=[],
+        losers_today=[],
+    )
+    lines = [*_said_before_groups(context, data), table(data.group_columns, data.groups)]
+    return Answer("\n".join([*lines, "Groups, movers and expiries of one account: give account_id."]), data)
+
+
+def _data(context: ToolContext, head: Heading, summary: Summary, given: Arguments) -> Output:
+    name_of, totals = names_where_held(summary.symbols), summary.totals
+    by, groups = GroupBy(given.group_by or "underlying"), summary.groups
+    if given.sort_by:
+        groups = ordered(groups, GroupOrder(given.sort_by), descending=given.sort_direction != "ASC")
+    columns, rows = _group_table(groups, by, totals, given.top)
+    return Output(
+        **head.model_dump(),
+        positions=totals.positions,
+        totals=sums(totals, *_TOTALS, *FIGURES),
+        today=day_of(context, totals),
+        missing=missing(totals) or None,
+        locked_positions=totals.locked,
+        group_columns=columns,
+        groups=rows,
         concentration_pct=_concentration(summary.by_underlying, totals),
-        largest=[[name_of(position), number(position.market_value)] for position in summary.largest],
+        largest=[[name_of(position), number(position.value)] for position in summary.largest],
         winners_today=_moves(summary.winners, name_of),
         losers_today=_moves(summary.losers, name_of),
-        expiring=Expiring(
-            first_day=week.first.isoformat(),
-            last_day=week.last.isoformat(),
-            counts=_counts(soon, week, summary.unknown_expiry),
-            columns=["symbol", "quantity", *EXPIRY_COLUMNS, "market_value"],
-            rows=[_expiring_row(each, name_of) for each in soon[:count]],
-        ),
+        realized_today=[[name_of(each), number(each.daily_realized_pnl)] for each in summary.realized] or None,
     )
-    return Answer(_text(data), data)
 
 
-def _group_table(groups: Sequence[Group], by: GroupBy, totals: Totals, count: int) -> tuple[list[str], list[list[str]]]:
-    """Columns and at most `count` rows, with one more row for the rest: the last group, or the sum of several."""
+def _group_table(
+    groups: Sequence[Group], by: GroupBy, totals: Totals, asked: int | None
+) -> tuple[list[str], list[list[str]]]:
+    """Columns and a row for each group shown: those asked for, or five; the day's worst one; the sum of the rest."""
+    worst = worst_of_day(groups)
+    count = asked or _DEFAULT_TOP
+    if len(groups) > count + 1 and not asked and worst in groups[count:]:
+        count -= 1  # the worst is one of the five
     fits = count + 1 if len(groups) == count + 1 else count
-    shown = [(_group_name(each.name), each.totals) for each in groups[:fits]]
-    if rest := groups[fits:]:
+    named = [*groups[:fits], *(each for each in groups[fits:] if each is worst)]
+    shown = [(_group_name(each.name), each.totals) for each in named]
+    if rest := [each for each in groups[fits:] if each is not worst]:
         shown.append((f"({len(rest)} more)", Totals.merged(each.totals for each in rest)))
-    columns = [by.value, "positions", "net", "gross", "gross_pct", "day_pnl", "unrealized_pnl"]
-    rows = [
-        [
-            name,
-            str(part.positions),
-            number(part.net.total),
-            number(part.gross.total),
-            number(share(part, totals)),
-            number(part.day_pnl.total),
-            number(part.unrealized_pnl.total),
-        ]
-        for name, part in shown
-    ]
+    columns = [by.value, *_GROUP_COLUMNS]
+    rows = [[name, *_group_cells(part, totals)] for name, part in shown]
     if totals.incomplete:
         columns.append("incomplete")
         for row, (_, part) in zip(rows, shown, strict=True):
             row.append(str(part.incomplete))
     return columns, rows
+
+
+def _group_cells(part: Totals, whole: Totals) -> list[str]:
+    """What stands under `_GROUP_COLUMNS`."""
+    return [
+        str(part.positions),
+        number(part.net.total),
+        number(share(part, whole)),
+        number(part.day_pnl.total),
+        number(part.unrealized_pnl.total),
+        number(part.unrealized_pnl_pct),
+        number(part.cost_basis.total),
+    ]
 
 
 def _group_name(name: str) -> str:
@@ -160,7 +254,7 @@ def _concentration(groups: Sequence[Group], totals: Totals) -> dict[str, str]:
 
 
 def _moves(positions: Sequence[Holding], name_of: Callable[[Holding], str]) -> list[list[str]]:
-    return [[name_of(position), number(position.daily_unrealized_pnl)] for position in positions]
+    return [[name_of(position), number(position.day_pnl)] for position in positions]
 
 
 def _counts(soon: Sequence[ExpiringOption], week: Week, unknown_expiry: int) -> dict[str, int]:
@@ -170,25 +264,34 @@ def _counts(soon: Sequence[ExpiringOption], week: Week, unknown_expiry: int) -> 
     return {"total": len(soon), **counts, **{name: count for name, count in more.items() if count}}
 
 
-def _expiring_row(option: ExpiringOption, name_of: Callable[[Holding], str]) -> list[str]:
+def _expiring_row(option: ExpiringOption, name_of: Callable[[Holding], str], evening: Evening) -> list[str]:
     return [
         name_of(option.position),
         number(option.position.quantity),
-        *expiry_cells(option),
-        number(option.position.market_value),
+        *evening.cells(option),
+        number(option.position.value),
     ]
 
 
-def _text(data: Output) -> str:
+def _said_before_groups(context: ToolContext, data: Output) -> list[str]:
     lines = [data.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     if not data.positions:
-        return "\n".join([*lines, "No positions."])
+        return [*lines, "No positions."]
     lines.append(
         f"{counted(data.positions)}: {', '.join(f'{name} {value}' for name, value in data.totals.items())}; "
-        f"{data.locked_positions} locked by {LOCKED_BY}"
+        f"{locked_words(data.locked_positions)}"
         f"{' (list_positions locked=true)' if data.locked_positions else ''}."
     )
-    lines += missing_line(data.missing)
+    lines += day_line(context, data.today)
+    if data.realized_today:
+        lines.append(_pairs("Realized today, of what is still listed", data.realized_today))
+    return [*lines, *missing_line(data.missing)]
+
+
+def _text(context: ToolContext, data: Output) -> str:
+    lines = _said_before_groups(context, data)
+    if not data.positions:
+        return "\n".join(lines)
     lines.append(table(data.group_columns, data.groups))
     if data.concentration_pct:
         shares = ", ".join(f"{name} {value}%" for name, value in data.concentration_pct.items())
@@ -196,7 +299,8 @@ def _text(data: Output) -> str:
     lines.append(_pairs("Largest", data.largest))
     lines.append(_pairs("Winners of the day", data.winners_today))
     lines.append(_pairs("Losers of the day", data.losers_today))
-    lines.append(_expiring_text(data.expiring))
+    if data.expiring:
+        lines.append(_expiring_text(data.expiring))
     return "\n".join(lines)
 
 
@@ -216,15 +320,15 @@ def _expiring_text(data: Expiring) -> str:
     )
     if "unknown" in counts:
         shown += "; unknown: the underlying is not held or has no price"
-    return f"Options expiring {days}: {total} ({said}){shown}:\n{table(data.columns, data.rows)}"
+    ends = f"Cut-off for exercise instructions: {data.cutoff}. Nothing sent: at these prices.\n"
+    return f"Options expiring {days}: {total} ({said}){shown}:\n{table(data.columns, data.rows)}\n{ends}".rstrip()
 
 
 TOOL = ToolDefinition(
     name="summarize_positions",
     title="Summarize positions",
     description=(
-        "How an account stands: net, gross, long, short, P&L, groups, concentration, largest, today's winners and "
-        "losers, options expiring this week and whether they are in the money."
+        "How an account stands: totals, P&L, groups, concentration, the day's movers, options expiring this week."
     ),
     arguments=Arguments,
     output=Output,

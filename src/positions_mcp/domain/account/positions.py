@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, parse_option_symbol
+from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.records import Text, said_of_left_out
 
 
@@ -47,6 +48,10 @@ class Holding:
         "unrealized_pnl",
         "daily_unrealized_pnl",
         "underlying_instrument_id",
+        "cost_basis",
+        "unrealized_pnl_pct",
+        "daily_realized_pnl",
+        "underlying_instrument_type",
     )
 
     if TYPE_CHECKING:
@@ -116,6 +121,26 @@ class Holding:
             """An option's underlying."""
             ...
 
+        @property
+        def underlying_instrument_type(self) -> SecurityType | None:
+            """What kind of security that is."""
+            ...
+
+        @property
+        def cost_basis(self) -> Decimal | None:
+            """Dollars."""
+            ...
+
+        @property
+        def unrealized_pnl_pct(self) -> Decimal | None:
+            """Percent, signed and unbounded."""
+            ...
+
+        @property
+        def daily_realized_pnl(self) -> Decimal | None:
+            """Realised profit or loss of the day in dollars."""
+            ...
+
     @property
     def contract(self) -> OptionContract | None:
         """The option contract the symbol names, or None: not an option, or one whose symbol is unresolved."""
@@ -147,6 +172,14 @@ class Holding:
         if self.market_value or self.instrument_price is not None or not self.quantity:
             return self.market_value
         return None
+
+    @property
+    def day_pnl(self) -> Decimal | None:
+        """Profit or loss of the day: unrealised, and realised where the API gives it. Not known without the first."""
+        open_part, closed_part = self.daily_unrealized_pnl, self.daily_realized_pnl
+        if open_part is None:
+            return None if self.quantity else closed_part
+        return exact_sum((open_part, closed_part)) if closed_part else open_part
 
     @property
     def side(self) -> Side:

@@ -76,7 +76,7 @@ def is_exercised_by_exception(contract: OptionContract, price: Decimal | None) -
     return None if price is None else points_in_the_money(contract, price) >= BY_EXCEPTION_THRESHOLD
 
 
-def find_underlying(option: Position, book: Book) -> Position | None:
+def find_underlying(option: Holding, book: Book) -> Position | None:
     """The position in the option's underlying, by the API's id, else by the contract's root; None where none is held.
 
     The root of an adjusted or FLEX contract is not its underlying's symbol, and a symbol held twice names neither.

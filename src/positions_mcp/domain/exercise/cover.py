@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.exercise.settlement import Flow, Settling
-from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, exposed
@@ -73,10 +73,10 @@ def related(
     return Related(part, underlying, counted or {})
 
 
-def flat_position(option: Position, name: str) -> Position:
+def flat_position(account_id: AccountId, option: Holding, name: str) -> Position:
     """Nothing of an option's underlying, which is not held."""
     return Position(
-        account_id=option.account_id,
+        account_id=account_id,
         instrument_id=option.underlying_instrument_id or InstrumentId(f"underlying {name}"),
         quantity=ZERO,
         symbol=name,

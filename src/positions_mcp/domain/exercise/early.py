@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import intrinsic_value
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
@@ -49,7 +49,7 @@ class EarlyExercise:
 
 
 def early_exercise(
-    option: Position,
+    option: Holding,
     quantity: int,
     terms: Terms,
     *,

@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
 from positions_mcp.domain.account.sessions import Session
 from positions_mcp.domain.enums import InstructionStatus
@@ -155,10 +155,10 @@ def _outcomes(priced: Sequence[ProjectedOption], open_ended: Sequence[ProjectedO
     )
 
 
-def _related(facts: ExpirationFacts, name: str, option: Position) -> Related:
+def _related(facts: ExpirationFacts, name: str, option: Holding) -> Related:
     positions = [each for each in facts.book.positions if each.is_option and facts.name_of(each).upper() == name]
     shares = find_underlying(option, facts.book)
-    return related(facts.book, positions, shares, flat_position(option, name), facts.counted)
+    return related(facts.book, positions, shares, flat_position(facts.book.account_id, option, name), facts.counted)
 
 
 def _pins(options: Sequence[ProjectedOption], too_near: Decimal) -> list[Pin]:

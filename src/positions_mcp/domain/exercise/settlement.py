@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import is_exercised_by_exception, points_in_the_money
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.exercise.outstanding import Claim
@@ -149,7 +149,7 @@ class Flow:
 class Settling:
     """One option that the evening changes: it expires, or (not `expires`) some of it is exercised before."""
 
-    position: Position
+    position: Holding
     contract: OptionContract
     terms: Terms
     listed: Instructed = Instructed()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import ExerciseStyle, ListingType, SecurityType
 from positions_mcp.domain.exercise.index_roots import INDEX_ROOTS, SettlesAt
 
@@ -31,7 +31,7 @@ class Terms:
         return self.style is not ExerciseStyle.EUROPEAN
 
 
-def terms_of(option: Position, facts: ContractFacts | None = None) -> Terms:
+def terms_of(option: Holding, facts: ContractFacts | None = None) -> Terms:
     """The terms of an option that is held: the API's own word first.
 
     What the API leaves open follows from the list of index roots; an option on shares is American, and its day's close
@@ -53,7 +53,7 @@ def terms_of(option: Position, facts: ContractFacts | None = None) -> Terms:
     return Terms(style, in_cash, settles_at, _multiplier(option, facts))
 
 
-def _multiplier(option: Position, facts: ContractFacts | None) -> Decimal | None:
+def _multiplier(option: Holding, facts: ContractFacts | None) -> Decimal | None:
     standard = option.multiplier
     if standard is None or (facts and facts.listing_type is ListingType.OTC):
         return None

@@ -40,6 +40,7 @@ class ExpiringOption:
 
     position: Holding
     contract: OptionContract
+    underlying: Holding | None
     price: UnderlyingPrice | None
     moneyness: Moneyness
 
@@ -73,16 +74,18 @@ def expiring(options: Iterable[Holding], others: Iterable[Holding], read_at: dat
     `others` are what the account holds besides options, and where the underlyings are looked for.
     """
     held = _Held(others)
-    prices: dict[str, UnderlyingPrice | None] = {}
+    priced: dict[str, tuple[Holding | None, UnderlyingPrice | None]] = {}
     found = []
     for position in options:
         if (contract := position.contract) is None:
             continue
-        underlying = position.underlying_instrument_id or contract.root
-        if underlying not in prices:
-            prices[underlying] = underlying_price(held.underlying_of(position), read_at)
-        price = prices[underlying]
-        found.append(ExpiringOption(position, contract, price, moneyness(contract, price.price if price else None)))
+        key = position.underlying_instrument_id or contract.root
+        if key not in priced:
+            underlying = held.underlying_of(position)
+            priced[key] = underlying, underlying_price(underlying, read_at)
+        underlying, price = priced[key]
+        told = moneyness(contract, price.price if price else None)
+        found.append(ExpiringOption(position, contract, underlying, price, told))
     return sorted(found, key=lambda each: (each.contract.expiration, -_size(each.position)))
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.money import percent
-from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.domain.portfolio.totals import Sum, Totals
 
 
 class GroupBy(StrEnum):
@@ -20,6 +20,14 @@ class GroupBy(StrEnum):
     INSTRUMENT_TYPE = "instrument_type"
     SIDE = "side"
     EXPIRY = "expiry"
+
+
+class GroupOrder(StrEnum):
+    """What groups are ordered by."""
+
+    VALUE = "value"
+    DAY_PNL = "day_pnl"
+    UNREALIZED_PNL = "unrealized_pnl"
 
 
 NO_EXPIRY = "no expiry"
@@ -41,6 +49,24 @@ def in_order(by: GroupBy, groups: Iterable[Group]) -> list[Group]:
         # Dates sort before the words for no date.
         return sorted(groups, key=lambda each: each.name)
     return sorted(groups, key=lambda each: (-each.totals.gross.amount, each.name))
+
+
+def ordered(groups: Iterable[Group], by: GroupOrder, *, descending: bool = True) -> list[Group]:
+    """Groups by gross value or by profit or loss; those of which it is not known at all come last either way."""
+    known: list[tuple[Decimal, str, Group]] = []
+    missing: list[Group] = []
+    for group in groups:
+        if (amount := _AMOUNTS[by](group.totals).total) is None:
+            missing.append(group)
+        else:
+            known.append((-amount if descending else amount, group.name, group))
+    return [*(group for *_, group in sorted(known, key=lambda each: each[:2])), *missing]
+
+
+def worst_of_day(groups: Iterable[Group]) -> Group | None:
+    """The group that lost most in the day; None where none has lost anything."""
+    lost = [group for group in groups if (group.totals.day_pnl.total or 0) < 0]
+    return min(lost, key=lambda group: (group.totals.day_pnl.amount, group.name), default=None)
 
 
 def share(part: Totals, whole: Totals) -> Decimal | None:
@@ -70,6 +96,12 @@ def _expiry(position: Holding) -> str:
         return NO_EXPIRY
     return position.contract.expiration.isoformat() if position.contract else UNKNOWN_EXPIRY
 
+
+_AMOUNTS: dict[GroupOrder, Callable[[Totals], Sum]] = {
+    GroupOrder.VALUE: lambda totals: totals.gross,
+    GroupOrder.DAY_PNL: lambda totals: totals.day_pnl,
+    GroupOrder.UNREALIZED_PNL: lambda totals: totals.unrealized_pnl,
+}
 
 _KEYS: dict[GroupBy, Callable[[Holding], str]] = {
     GroupBy.INSTRUMENT_TYPE: _type,

@@ -6,14 +6,30 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from operator import attrgetter, itemgetter
 from typing import Any
 
 from positions_mcp.domain.account.positions import HoldingT, Side
-from positions_mcp.domain.enums import PositionSortKey, SecurityType, SortDirection
+from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.portfolio.expiring import expiring_by
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.underlyings import Underlyings
+
+
+class SortKey(StrEnum):
+    """What positions are ordered by: the API's own keys, and what it cannot sort by."""
+
+    SYMBOL = "SYMBOL"
+    INSTRUMENT_TYPE = "INSTRUMENT_TYPE"
+    QUANTITY = "QUANTITY"
+    MARKET_VALUE = "MARKET_VALUE"
+    POSITION_TYPE = "POSITION_TYPE"
+    UNREALIZED_PNL = "UNREALIZED_PNL"
+    UNREALIZED_PNL_PCT = "UNREALIZED_PNL_PCT"
+    DAY_PNL = "DAY_PNL"
+    DAILY_UNREALIZED_PNL = "DAILY_UNREALIZED_PNL"
+    DAILY_REALIZED_PNL = "DAILY_REALIZED_PNL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,14 @@ class Filter:
     """Whether open orders or exercise instructions hold some of it."""
     expires_by: date | None = None
     """Options that expire on that day or before."""
+    least_pct: Decimal | None = None
+    """Of unrealised profit or loss, in percent. What has no percent is neither above nor below it."""
+    most_pct: Decimal | None = None
+
+    @property
+    def by_percent(self) -> bool:
+        """Whether positions are chosen by their percent."""
+        return self.least_pct is not None or self.most_pct is not None
 
     @property
     def is_narrowing(self) -> bool:
@@ -61,6 +85,14 @@ def select(held: Sequence[HoldingT], wanted: Filter) -> list[HoldingT]:
         positions = [position for position in positions if bool(position.locked_quantity) is wanted.locked]
     if wanted.expires_by is not None:
         positions = expiring_by(wanted.expires_by, positions)
+    if wanted.least_pct is not None:
+        positions = [
+            p for p in positions if p.unrealized_pnl_pct is not None and p.unrealized_pnl_pct >= wanted.least_pct
+        ]
+    if wanted.most_pct is not None:
+        positions = [
+            p for p in positions if p.unrealized_pnl_pct is not None and p.unrealized_pnl_pct <= wanted.most_pct
+        ]
     return list(positions)
 
 
@@ -79,34 +111,31 @@ def largest_first(positions: Iterable[HoldingT]) -> list[HoldingT]:
     return [*(position for _, position in valued), *worthless, *missing]
 
 
-def sort(positions: Iterable[HoldingT], key: PositionSortKey, direction: SortDirection) -> list[HoldingT]:
-    """By one of the API's sort keys; those of NEEDS_WHOLE_POSITIONS take whole ones.
-
-    Positions without the value come last in either direction.
-    """
+def sort(positions: Iterable[HoldingT], key: SortKey, direction: SortDirection) -> list[HoldingT]:
+    """By the key; positions without the value come last in either direction."""
     return _ordered(positions, _KEYS[key], descending=direction is SortDirection.DESC)
 
 
-def natural_direction(key: PositionSortKey) -> SortDirection:
+def natural_direction(key: SortKey) -> SortDirection:
     """The direction people mean when they name only the key: words ascend, numbers descend."""
     return SortDirection.ASC if key in _WORDS else SortDirection.DESC
 
 
 _first = itemgetter(0)
 _Value = Decimal | str | None
-_WORDS = frozenset({PositionSortKey.SYMBOL, PositionSortKey.INSTRUMENT_TYPE, PositionSortKey.POSITION_TYPE})
-_KEYS: dict[PositionSortKey, Callable[[Any], _Value]] = {
-    PositionSortKey.SYMBOL: attrgetter("name"),
-    PositionSortKey.INSTRUMENT_TYPE: attrgetter("instrument_type"),
-    PositionSortKey.QUANTITY: attrgetter("quantity"),
-    PositionSortKey.MARKET_VALUE: attrgetter("value"),
-    PositionSortKey.POSITION_TYPE: attrgetter("position_type"),
-    PositionSortKey.UNREALIZED_PNL: attrgetter("unrealized_pnl"),
-    PositionSortKey.DAILY_UNREALIZED_PNL: attrgetter("daily_unrealized_pnl"),
-    PositionSortKey.DAILY_REALIZED_PNL: attrgetter("daily_realized_pnl"),
+_WORDS = frozenset({SortKey.SYMBOL, SortKey.INSTRUMENT_TYPE, SortKey.POSITION_TYPE})
+_KEYS: dict[SortKey, Callable[[Any], _Value]] = {
+    SortKey.SYMBOL: attrgetter("name"),
+    SortKey.INSTRUMENT_TYPE: attrgetter("instrument_type"),
+    SortKey.QUANTITY: attrgetter("quantity"),
+    SortKey.MARKET_VALUE: attrgetter("value"),
+    SortKey.POSITION_TYPE: attrgetter("position_type"),
+    SortKey.UNREALIZED_PNL: attrgetter("unrealized_pnl"),
+    SortKey.UNREALIZED_PNL_PCT: attrgetter("unrealized_pnl_pct"),
+    SortKey.DAY_PNL: attrgetter("day_pnl"),
+    SortKey.DAILY_UNREALIZED_PNL: attrgetter("daily_unrealized_pnl"),
+    SortKey.DAILY_REALIZED_PNL: attrgetter("daily_realized_pnl"),
 }
-NEEDS_WHOLE_POSITIONS = frozenset({PositionSortKey.POSITION_TYPE, PositionSortKey.DAILY_REALIZED_PNL})
-"""Sort keys that a position in brief does not have."""
 
 
 def _ordered(positions: Iterable[HoldingT], value: Callable[[HoldingT], _Value], *, descending: bool) -> list[HoldingT]:

@@ -17,6 +17,7 @@ from positions_mcp.domain.portfolio.totals import Tallies, Totals
 from positions_mcp.domain.portfolio.underlyings import Key, Underlyings
 
 _first = itemgetter(0)
+_MOST_REALIZED = 5
 _SHORTEST_OPTION_SYMBOL = 16
 """One letter, the day, C or P, and the strike."""
 
@@ -29,8 +30,9 @@ class Summary:
     """
 
     def __init__(self, by: GroupBy, week: Week, count: int) -> None:
+        self._realized = _Extremes(_MOST_REALIZED)
         self._by = by
-        self._week = week
+        self.week = week
         self._underlyings = Underlyings()
         self._of_underlyings: Tallies[Key] = Tallies()
         self._of_groups: Tallies[str] = Tallies()
@@ -50,11 +52,12 @@ class Summary:
         if self._by is not GroupBy.UNDERLYING:
             self._of_groups.add(grouped(self._by, positions))
         self._largest.add((p.market_value.copy_abs(), p) for p in positions if p.market_value)
-        moved = [(p.daily_unrealized_pnl, p) for p in positions if p.daily_unrealized_pnl]
+        moved = [(day, p) for p in positions if (day := p.day_pnl)]
         self._winners.add(each for each in moved if not each[0].is_signed())
         self._losers.add((day.copy_negate(), p) for day, p in moved if day.is_signed())
+        self._realized.add((p.daily_realized_pnl.copy_abs(), p) for p in positions if p.daily_realized_pnl)
         self.unknown_expiry += sum(p.is_option for p in positions if len(p.symbol) < _SHORTEST_OPTION_SYMBOL)
-        self._soon += expiring_by(self._week.last, positions)
+        self._soon += expiring_by(self.week.last, positions)
 
     @cached_property
     def totals(self) -> Totals:
@@ -93,6 +96,11 @@ class Summary:
     def losers(self) -> list[Holding]:
         """Those that lost most today, the largest loss first."""
         return self._losers.positions
+
+    @property
+    def realized(self) -> list[Holding]:
+        """Those of which some was closed today at a profit or loss, the largest first."""
+        return self._realized.positions
 
     def expiring(self, reading: Reading) -> list[ExpiringOption]:
         """The options that expire within the week, soonest first, priced as they were read."""

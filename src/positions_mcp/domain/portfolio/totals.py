@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import PositionType
-from positions_mcp.domain.money import EXACT, ZERO, exact_sum
+from positions_mcp.domain.money import EXACT, ZERO, exact_sum, percent
 
 KeyT = TypeVar("KeyT")
 
@@ -55,8 +55,15 @@ class Totals:
     long: Sum
     short: Sum
     day_pnl: Sum
-    """Unrealised profit or loss relative to the previous close."""
+    """Of the day: unrealised relative to the previous close, and realised where the API gives it."""
+    day_unrealized: Sum
+    day_realized: Sum
     unrealized_pnl: Sum
+    cost_basis: Sum
+    paid: Decimal
+    """Absolute cost of the positions whose unrealised profit or loss is known as well."""
+    returned: Decimal
+    """Unrealised profit or loss of those."""
     incomplete: int
     """Positions that lack a market value or either profit or loss."""
     locked: int
@@ -65,6 +72,16 @@ class Totals:
     """Positions whose available quantity the API does not say."""
     contradicting: int
     """Positions whose quantity has another sign than their type says."""
+
+    @property
+    def unrealized_pnl_pct(self) -> Decimal | None:
+        """Unrealised profit or loss as percent of absolute cost, of the positions that say both."""
+        return percent(self.returned, self.paid)
+
+    @property
+    def gross_cost(self) -> Decimal | None:
+        """What that percent is of, where it is not simply the cost basis: shorts have a negative one."""
+        return self.paid if self.paid and self.paid != self.cost_basis.amount.copy_abs() else None
 
     @classmethod
     def of(cls, positions: Iterable[Holding]) -> Totals:
@@ -86,7 +103,12 @@ class Totals:
             long=Sum.merged(part.long for part in parts),
             short=Sum.merged(part.short for part in parts),
             day_pnl=Sum.merged(part.day_pnl for part in parts),
+            day_unrealized=Sum.merged(part.day_unrealized for part in parts),
+            day_realized=Sum.merged(part.day_realized for part in parts),
             unrealized_pnl=Sum.merged(part.unrealized_pnl for part in parts),
+            cost_basis=Sum.merged(part.cost_basis for part in parts),
+            paid=exact_sum(part.paid for part in parts),
+            returned=exact_sum(part.returned for part in parts),
             incomplete=sum(part.incomplete for part in parts),
             locked=sum(part.locked for part in parts),
             lock_unknown=sum(part.lock_unknown for part in parts),
@@ -143,6 +165,7 @@ class _Tally:
 
     __slots__ = (
         "contradicting",
+        "cost",
         "day",
         "gross",
         "incomplete",
@@ -150,7 +173,11 @@ class _Tally:
         "locked",
         "long",
         "net",
+        "opened",
+        "paid",
         "positions",
+        "realized",
+        "returned",
         "short",
         "unrealized",
     )
@@ -158,18 +185,25 @@ class _Tally:
     def __init__(self) -> None:
         self.positions = self.incomplete = self.locked = self.lock_unknown = self.contradicting = 0
         self.net, self.long, self.short = _Growing(), _Growing(), _Growing()
-        self.day, self.unrealized = _Growing(), _Growing()
-        self.gross = ZERO
+        self.day, self.opened, self.realized = _Growing(), _Growing(), _Growing()
+        self.unrealized, self.cost = _Growing(), _Growing()
+        self.gross = self.paid = self.returned = ZERO
 
     def add(self, positions: Sequence[Holding]) -> None:
         """Count some more positions."""
         self.positions += len(positions)
-        quantities, available, values, days, unrealized, types = zip(*map(_columns, positions), strict=True)
+        quantities, available, values, days, realized, unrealized, costs, types = zip(
+            *map(_columns, positions), strict=True
+        )
         if not all(values):
             values = tuple(position.value for position in positions)
+        self.opened.add(days)
+        if any(realized):
+            days = tuple(position.day_pnl for position in positions)
         self.gross = sum(map(Decimal.copy_abs, self.net.add(values)), self.gross)
         self.day.add(days)
-        self.unrealized.add(unrealized)
+        self.realized.add(realized)
+        self._add_returns(unrealized, costs)
         if self.net.missing or self.day.missing or self.unrealized.missing:
             self.incomplete += sum(None in row for row in zip(values, days, unrealized, strict=True))
         longs, shorts = _sides(frozenset(types))
@@ -184,6 +218,16 @@ class _Tally:
             self.locked += _less_than_held(*zip(*known, strict=True)) if known else 0
             self.lock_unknown += len(available) - len(known)
 
+    def _add_returns(self, unrealized: Sequence[Decimal | None], costs: Sequence[Decimal | None]) -> None:
+        known, cost = self.unrealized.add(unrealized), self.cost.add(costs)
+        if len(known) == len(cost) == len(costs):
+            returned, paid = known, cost
+        else:
+            both = [(r, c) for r, c in zip(unrealized, costs, strict=True) if r is not None and c is not None]
+            returned, paid = [r for r, _ in both], [c for _, c in both]
+        self.returned = sum(returned, self.returned)
+        self.paid = sum(map(Decimal.copy_abs, paid), self.paid)
+
     def totals(self) -> Totals:
         """What has been counted."""
         return Totals(
@@ -193,7 +237,12 @@ class _Tally:
             long=self.long.sum(),
             short=self.short.sum(),
             day_pnl=self.day.sum(),
+            day_unrealized=self.opened.sum(),
+            day_realized=self.realized.sum(),
             unrealized_pnl=self.unrealized.sum(),
+            cost_basis=self.cost.sum(),
+            paid=self.paid,
+            returned=self.returned,
             incomplete=self.incomplete,
             locked=self.locked,
             lock_unknown=self.lock_unknown,
@@ -202,7 +251,14 @@ class _Tally:
 
 
 _columns = attrgetter(
-    "quantity", "available_quantity", "market_value", "daily_unrealized_pnl", "unrealized_pnl", "position_type"
+    "quantity",
+    "available_quantity",
+    "market_value",
+    "daily_unrealized_pnl",
+    "daily_realized_pnl",
+    "unrealized_pnl",
+    "cost_basis",
+    "position_type",
 )
 
 

@@ -28,7 +28,7 @@ def close_target(position: Position, account: Account, cancel_orders: bool) -> C
         priced=notional.priced,
         quantity=position.quantity,
         available=position.available_quantity,
-        value=position.market_value,
+        value=position.value,
         side=closing_side(position.quantity),
         order_quantity=abs(position.quantity) - stays,
         type_says=label(position.position_type or "") if position.side_contradicts else "",

@@ -1,0 +1,70 @@
+"""What reads without an account where several are configured: a line for each, and the sum of those that answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import anyio
+
+from positions_mcp.domain.errors import PositionsError, UnknownInstrument, UpstreamError
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.tools._format import Heading, heading
+from positions_mcp.tools.context import ToolContext
+
+T = TypeVar("T")
+
+
+def asks_all(context: ToolContext, account_id: int | None) -> bool:
+    """Whether a question names no account where there are several."""
+    return account_id is None and len(context.accounts) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class OverAccounts(Generic[T]):
+    """What each account answered, in the configuration's order."""
+
+    answered: Sequence[tuple[AccountId, T]]
+    failed: Sequence[tuple[AccountId, PositionsError]]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Which accounts the sum lacks, and why."""
+        return [
+            f"account {account} could not be read and is not in the sum: {error.message.rstrip('.')}"
+            for account, error in self.failed
+            if not isinstance(error, UnknownInstrument)
+        ]
+
+
+async def over_accounts(context: ToolContext, read: Callable[[AccountId], Awaitable[T]]) -> OverAccounts[T]:
+    """Read every account, side by side. What one of them does not hold is no error where another holds it.
+
+    Raises what was raised for the first account, where none answered.
+    """
+    answers: dict[AccountId, T] = {}
+    errors: dict[AccountId, PositionsError] = {}
+
+    async def read_one(account: AccountId) -> None:
+        try:
+            answers[account] = await read(account)
+        except (UpstreamError, UnknownInstrument) as error:
+            errors[account] = error
+
+    async with anyio.create_task_group() as side_by_side:
+        for account in context.accounts:
+            side_by_side.start_soon(read_one, account)
+    if not answers:
+        raise errors[context.accounts[0]]
+    in_order = context.accounts
+    return OverAccounts(
+        [(account, answers[account]) for account in in_order if account in answers],
+        [(account, errors[account]) for account in in_order if account in errors],
+    )
+
+
+def heading_of_all(context: ToolContext) -> Heading:
+    """The heading of an answer about every account."""
+    whole = heading(context, context.accounts[0], context.clock.now())
+    return whole.model_copy(update={"account_id": None})

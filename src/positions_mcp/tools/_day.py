@@ -1,0 +1,61 @@
+"""The profit or loss of the day in an answer: what it counts, and whose day it is."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from positions_mcp.domain.account.balances import Balances
+from positions_mcp.domain.account.known import NotKnown
+from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.money import ZERO, exact_sum, plain
+from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.tools.context import ToolContext
+
+_NOT_GIVEN = "not given"
+
+
+def session_day(context: ToolContext) -> date:
+    """The day whose profit or loss is shown: today once its session has begun, else that of the last session."""
+    now = context.clock.now()
+    today = new_york_day(now)
+    session = context.calendar.session_on(today)
+    return today if session and session.opens <= now else context.calendar.previous_session(today).day
+
+
+def day_of(context: ToolContext, totals: Totals) -> dict[str, str] | None:
+    """The day and the realized part of its profit or loss, beside the unrealized one; None where neither is known."""
+    unrealized, realized = totals.day_unrealized.total, totals.day_realized
+    if (unrealized is None and realized.total is None) or not totals.positions:
+        return None
+    said = {"date": session_day(context).isoformat()}
+    if realized.amount:
+        said["unrealized"] = _NOT_GIVEN if unrealized is None else plain(unrealized)
+    said["realized"] = _NOT_GIVEN if realized.total is None else plain(realized.total)
+    if realized.missing and realized.known:
+        said["realized_not_given_of"] = str(realized.missing)
+    return said
+
+
+def closed_altogether(balances: Balances | NotKnown, totals: Totals) -> dict[str, str]:
+    """What the balances have realized beyond what positions still listed have: of what was closed altogether."""
+    if isinstance(balances, NotKnown) or balances.daily_realized_pnl is None:
+        return {}
+    listed = totals.day_realized.total or ZERO
+    beyond = exact_sum((balances.daily_realized_pnl, listed.copy_negate()))
+    return {"realized_no_longer_listed": plain(beyond)} if beyond else {}
+
+
+def day_line(context: ToolContext, day: dict[str, str] | None) -> list[str]:
+    """The line of text that says so, where there is anything to say."""
+    if day is None:
+        return []
+    today = new_york_day(context.clock.now()).isoformat()
+    whose = f"Day P&L, {day['date']}" if day["date"] == today else f"Day P&L is of {day['date']}, the last session"
+    beyond = ""
+    if "realized_no_longer_listed" in day:
+        beyond = f" Closed altogether and no longer listed: realized {day['realized_no_longer_listed']} (balances)."
+    if day["realized"] == _NOT_GIVEN:
+        return [f"{whose}: unrealized only; positions give no realized part.{beyond}"]
+    lacking = f" (not given for {day['realized_not_given_of']})" if "realized_not_given_of" in day else ""
+    open_part = f"unrealized {day['unrealized']} + " if "unrealized" in day else "all unrealized, "
+    return [f"{whose}: {open_part}realized {day['realized']}{lacking}.{beyond}"]

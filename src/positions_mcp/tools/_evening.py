@@ -1,0 +1,90 @@
+"""Expiring options in an answer: until when they may be instructed, what is instructed, and what else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from positions_mcp.domain.account.known import NotKnown, known
+from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
+from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.untouched import NOT_KNOWN, outcome_words, untouched
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.portfolio.expiring import ExpiringOption
+from positions_mcp.tools._format import EXPIRY_COLUMNS, expiry_cells
+from positions_mcp.tools.context import ToolContext
+
+EVENING_COLUMNS = ["instructed", "if_nothing_sent", *EXPIRY_COLUMNS]
+_MOST_DAYS = 2
+
+
+def next_cutoff(context: ToolContext) -> datetime:
+    """The next instant from which no exercise instruction is taken for its day."""
+    now = context.clock.now()
+    today, rule = new_york_day(now), DeadlineRule(context.guard.policy.exercise_deadline)
+    session = context.calendar.next_session(today)
+    if rule.on(session) <= now:
+        session = context.calendar.next_session(session.day + timedelta(days=1))
+    return rule.on(session).astimezone(NEW_YORK)
+
+
+def cutoff_words(context: ToolContext) -> str:
+    """`2026-11-27 14:30 New York (early close)`, and that today's has passed where it has."""
+    now, ends = context.clock.now(), next_cutoff(context)
+    today = context.calendar.session_on(new_york_day(now))
+    passed = today is not None and today.day != ends.date()
+    session = context.calendar.session_on(ends.date())
+    early = " (early close)" if session and session.early_close else ""
+    return f"{ends:%Y-%m-%d %H:%M} New York{early}{'; that of today has passed' if passed else ''}"
+
+
+def cutoffs_of(context: ToolContext, days: Iterable[date]) -> str:
+    """The cut-offs of the first expiration days, and those passed as such."""
+    rule, now = DeadlineRule(context.guard.policy.exercise_deadline), context.clock.now()
+    sessions = {expiry_session(day, context.calendar).day: day for day in sorted(set(days))}
+    said = []
+    for day in sorted(sessions)[:_MOST_DAYS]:
+        ends = rule.on(expiry_session(day, context.calendar)).astimezone(NEW_YORK)
+        said.append(f"{ends:%Y-%m-%d %H:%M} New York{' (passed)' if ends <= now else ''}")
+    return ", ".join(said)
+
+
+@dataclass(frozen=True, slots=True)
+class Evening:
+    """What expiring options are under, as far as the instructions could be read."""
+
+    outstanding: Outstanding | None
+    context: ToolContext
+    read_at: datetime
+
+    def cells(self, option: ExpiringOption) -> list[str]:
+        """What stands under `EVENING_COLUMNS`."""
+        long = option.position.quantity > 0
+        nothing = Outstanding((), now=self.read_at, calendar=self.context.calendar)
+        claims = (self.outstanding or nothing).on(option.position.instrument_id)
+        instructed = claims.said if long else ""
+        if long and self.outstanding is None:
+            return [NOT_KNOWN, f"{NOT_KNOWN}: instructions not read", *expiry_cells(option)]
+        projected = untouched(
+            option,
+            self.outstanding or nothing,
+            now=self.context.clock.now(),
+            read_at=self.read_at,
+            calendar=self.context.calendar,
+        )
+        return [instructed, outcome_words(projected), *expiry_cells(option)]
+
+
+async def read_evening(
+    context: ToolContext, account: AccountId, options: Sequence[ExpiringOption], read_at: datetime
+) -> Evening:
+    """The instructions on options that expire: read only where a long one is held, and not known where refused."""
+    now = context.clock.now()
+    if not any(each.position.quantity > 0 for each in options):
+        return Evening(Outstanding((), now=now, calendar=context.calendar), context, read_at)
+    listed = await known("instructions", context.instructions.get_position_instructions(account))
+    if isinstance(listed, NotKnown) or listed.left_out:
+        return Evening(None, context, read_at)
+    return Evening(Outstanding(listed.data, now=now, calendar=context.calendar), context, read_at)

@@ -1,0 +1,72 @@
+"""`list_positions` without an account where several are configured: a line for each, and the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from positions_mcp.domain.account.positions import Holding, Whole
+from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.enums import SecurityType
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.portfolio.select import select
+from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.tools._accounts import heading_of_all, over_accounts
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._cash import cash_of, read_balances
+from positions_mcp.tools._day import day_of
+from positions_mcp.tools._definition import Answer
+from positions_mcp.tools._format import FIGURES, MISSING, contradictions, missing, number, sums, table
+from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
+from positions_mcp.tools._positions_answer import Output, said_before_rows
+
+_ACCOUNT_FIGURES = ("net", "long", "short", "day_pnl", "unrealized_pnl", "unrealized_pnl_pct")
+
+
+async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
+    """One line for each account, and the sum."""
+    context = call.context
+    wanted = filter_of(given, new_york_day(context.clock.now()))
+    by_quantity = len(wanted.instruments) == 1
+
+    async def read(account: AccountId) -> tuple[int, Sequence[Holding], list[str]]:
+        brief, reading = await context.positions.gather_positions(account, Whole[Holding])
+        held = brief.positions
+        doubts = [*reading.doubts, *without_percent(held, wanted)]
+        return len(held), select(held, wanted) if wanted.is_narrowing else held, doubts
+
+    read_all = await over_accounts(context, read)
+    sums_of = {account: Totals.of(positions) for account, (_, positions, _) in read_all.answered}
+    totals = Totals.merged(sums_of.values())
+    rows = []
+    for account, (count, positions, _) in read_all.answered:
+        figures = sums(sums_of[account], *_ACCOUNT_FIGURES)
+        quantity = [number(exact_sum(each.quantity for each in positions))] if by_quantity else []
+        cells = [figures.get(name, MISSING if positions else "0") for name in _ACCOUNT_FIGURES]
+        rows.append([str(account), str(count), str(len(positions)), *quantity, *cells])
+    cash: dict[str, str] = {}
+    if wanted.instrument_type is SecurityType.CASH:
+        for account in context.accounts:
+            told = cash_of(await read_balances(context, account))
+            cash |= {f"{account} {name}": value for name, value in told.items()}
+    doubts = [f"account {account}: {doubt}" for account, (*_, said) in read_all.answered for doubt in said]
+    data = Output(
+        **heading_of_all(context).model_dump(),
+        held=sum(count for _, (count, _, _) in read_all.answered),
+        matching=totals.positions,
+        filter=filter_words(given) or None,
+        order="account",
+        totals=sums(totals, "net", "long", "short", *FIGURES),
+        today=day_of(context, totals),
+        cash=cash or None,
+        missing=missing(totals) or None,
+        locked_positions=totals.locked,
+        warnings=[*read_all.warnings, *doubts, *contradictions(totals)] or None,
+        first=1,
+        last=len(rows),
+        columns=["account", "held", "matching", *(["quantity"] if by_quantity else []), *_ACCOUNT_FIGURES],
+        rows=rows,
+    )
+    lines = [*said_before_rows(context, data), table(data.columns, data.rows), "Rows of one account: give account_id."]
+    return Answer("\n".join(lines), data)
