@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -42,9 +43,10 @@ def trading_exchange(data_dir: Path) -> Iterator[PaperExchange]:
 
 
 @contextmanager
-def serving(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and the address that it says it has."""
-    with subprocess.Popen([*COMMAND, str(data_dir)], env=CLEAN, stderr=subprocess.PIPE, text=True) as process:
+def serving(data_dir: Path, descriptors: int | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, begun with so many descriptors, and the address that it says it has."""
+    few = ["sh", "-c", f'ulimit -Sn {descriptors} && exec "$0" "$@"'] if descriptors else []
+    with subprocess.Popen([*few, *COMMAND, str(data_dir)], env=CLEAN, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
             said = process.stderr.readline()
@@ -85,6 +87,23 @@ async def test_it_serves_both_eras_and_told_to_stop_finishes_the_request_in_flig
     store.close()
     assert [row.state for row in operation.rows] == [RowState.SUBMITTED, RowState.NOT_SENT, RowState.NOT_SENT]
     assert "1 submitted, 2 not sent" in answers[0], "the caller still hears what became of it"
+
+
+@pytest.mark.requirement("G-23")
+async def test_connections_that_send_nothing_do_not_use_up_its_descriptors(tmp_path: Path) -> None:
+    token = TokenFile(tmp_path).issue("alice", SystemClock().now())
+    with anyio.fail_after(40), serving(tmp_path, descriptors=100) as (process, url):
+        async with AsyncExitStack() as flood:
+            for number in range(250):
+                source = f"127.0.0.{2 + number % 50}"
+                port = urlsplit(url).port or 0
+                await flood.enter_async_context(await anyio.connect_tcp("127.0.0.1", port, local_host=source))
+            async with calling(url, token, ERAS[0]) as alice:
+                assert "PAPER" in text_of(await alice.call_tool("get_trading_status", {}))
+        process.terminate()
+        assert await anyio.to_thread.run_sync(process.wait) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8420
+_DESCRIPTORS = 2_048
+"""Enough for every connection that callers and the page may have, and for what answers them."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ def serve_http(settings: Settings, *, host: str | None, port: int | None) -> int
     Raises:
         ConfigurationError: not an address of this machine, the port is taken, or the data directory cannot be used.
     """
+    _allow_descriptors()
     file = TokenFile(prepare_data_dir(settings))
     file.tokens()
     with (
@@ -165,6 +169,14 @@ async def serve_over_http(
         tasks.start_soon(stop_when_told)
         await http.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
+
+
+def _allow_descriptors() -> None:
+    """Some systems begin with 256, fewer than the connections that there may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _say(words: str) -> None:
