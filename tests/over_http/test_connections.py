@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
-from over_http.wire import Place, limited, until
+from over_http.wire import Place, Wire, limited, until
 from positions_mcp.cli.connections import Limits, Phase
 from tools.serving import ERAS, text_of
 from trading import Person
@@ -209,7 +210,7 @@ async def test_a_flood_of_ones_own_ends_what_is_idle_and_never_what_is_being_ans
         assert (await place.callers.post(Authorization=f"Bearer {token}")).status_code == 200
 
 
-async def stream_of(place: Place, token: str) -> object:
+async def stream_of(place: Place, token: str) -> Wire:
     """A stream of updates, in a session of its own."""
     opened = await place.callers.post(Authorization=f"Bearer {token}")
     wire = await place.saying(place.request("GET", token, Mcp_Session_Id=opened.headers["mcp-session-id"]))
@@ -282,3 +283,55 @@ async def test_a_body_is_four_mebibytes_at_most(tmp_path: Path) -> None:
         head = place.request(token=token, body=None, Content_Length="", Transfer_Encoding="chunked")
         chunked = await place.saying(head + 5 * chunk)
         assert (await chunked.answer()).startswith(b"HTTP/1.1 413")
+
+
+async def test_who_is_told_to_go_on_and_sends_no_body_is_not_waited_for(tmp_path: Path) -> None:
+    async with limited(tmp_path) as place:
+        token = place.callers.token("alice")
+        head = place.request(token=token, body=None, Content_Length="9", Expect="100-continue")
+        wire = await place.saying(head)
+        assert (await wire.answer()).startswith(b"HTTP/1.1 100")
+        await place.sees(Phase.BODY)
+        place.passes(20)
+        assert (await wire.hears()).startswith(b"HTTP/1.1 408")
+
+
+async def test_half_of_a_second_request_is_not_waited_for_longer_than_a_first(tmp_path: Path) -> None:
+    async with limited(tmp_path) as place:
+        wire = await place.saying(place.request("GET") + "GET /mcp HTTP/1.1\r\n")
+        assert (await wire.answer()).startswith(b"HTTP/1.1 401")
+        await place.sees(Phase.REQUEST)
+        place.passes(9)
+        await wire.send("A: b\r\n")
+        assert place.phases() == [Phase.REQUEST]
+        place.passes(1)
+        assert (await wire.hears()).startswith(b"HTTP/1.1 408")
+
+
+async def test_where_the_server_is_full_a_stranger_goes_first_and_then_who_only_waits(tmp_path: Path) -> None:
+    async with limited(tmp_path, Limits(of_all=3)) as place:
+        await stream_of(place, place.callers.token("alice"))
+        idle = await place.saying(place.request(token=place.callers.token("bob"), body={}))
+        await idle.answer()
+        stranger = await place.connect()
+        await place.connect()
+        assert await stranger.hears() == b""
+        await stream_of(place, place.callers.token("carl"))
+        await stream_of(place, place.callers.token("dora"))
+        assert await idle.hears() == b""
+        assert await (await place.connect()).hears() == b""
+        assert place.phases() == [Phase.ANSWER] * 3
+
+
+async def test_a_client_that_resets_its_stream_leaves_nothing_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with limited(tmp_path) as place:
+        token = place.callers.token("alice")
+        for _ in range(3):
+            wire = await stream_of(place, token)
+            raw = wire.stream.extra(SocketAttribute.raw_socket)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await wire.stream.aclose()
+        await until(lambda: place.phases() == [])
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
