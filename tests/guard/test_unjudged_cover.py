@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from guard.clearing import PUT, clearing_desk, listed, row
 from guard.desk import POLICY, Desk, desk
 from guard.exchange import held, instrument
 from positions_mcp.domain.account.orders import Order
@@ -106,6 +107,99 @@ async def test_a_deny_list_catches_nothing_else(tmp_path: Path, denied: str) -> 
     async with desk(tmp_path, positions=positions, policy=policy) as it:
         for number in (SHARE, OTHER):
             assert await found(it, instrument(number), rule=Rule.INSTRUMENT) == []
+
+
+@pytest.mark.requirement("G-10")
+@pytest.mark.parametrize(
+    ("symbol", "on", "severity"),
+    [
+        ("", None, Severity.DESK),
+        ("", OTHER, None),  # the API says that it is on GOOG, which is held
+        ("", 9, Severity.DESK),
+        ("???", 9, Severity.DESK),
+        ("GOOGX 18DEC26 200 C", None, Severity.DESK),
+        ("AAPL 18DEC26 200 C", None, Severity.REFUSE),
+        ("aapl 18DEC26", 9, Severity.REFUSE),
+        ("AAPL", None, Severity.REFUSE),
+        ("2AAPL 18DEC26 200 C", 9, Severity.REFUSE),
+    ],
+)
+async def test_a_deny_list_leaves_an_option_that_cannot_be_read_to_the_supervisor(
+    tmp_path: Path, symbol: str, on: int | None, severity: Severity | None
+) -> None:
+    policy = POLICY.model_copy(update={"deny_instruments": frozenset({"AAPL"})})
+    underlying = None if on is None else instrument(on)
+    option = held(symbol, 1, number=SHARE, instrument_type="OPTION", underlying_instrument_id=underlying)
+    async with desk(tmp_path, positions=[option, held("GOOG", 10, number=OTHER)], policy=policy) as it:
+        seen = await found(it, instrument(SHARE), rule=Rule.INSTRUMENT)
+        assert [each.severity for each in seen] == ([] if severity is None else [severity])
+
+
+@pytest.mark.requirement("G-10")
+@pytest.mark.parametrize(
+    ("symbol", "on", "allowed"),
+    [
+        ("AAPL  261218C00200000", None, True),
+        ("AAPL1 261218C00200000", None, True),
+        ("", OTHER, True),
+        ("AAPL 18DEC26 200 C", None, False),
+        ("AAPL", None, False),
+        ("AAPL 18DEC26 200 C", 9, False),
+        ("", None, False),
+        ("GOOG  261218C00200000", None, False),
+    ],
+)
+async def test_an_allow_list_takes_no_guess_for_what_it_names(
+    tmp_path: Path, symbol: str, on: int | None, allowed: bool
+) -> None:
+    policy = POLICY.model_copy(update={"allow_instruments": frozenset({"AAPL"})})
+    underlying = None if on is None else instrument(on)
+    option = held(symbol, 1, number=SHARE, instrument_type="OPTION", underlying_instrument_id=underlying)
+    async with desk(tmp_path, positions=[option, held("AAPL", 10, number=OTHER)], policy=policy) as it:
+        seen = await found(it, instrument(SHARE), rule=Rule.INSTRUMENT)
+        assert [each.severity for each in seen] == ([] if allowed else [Severity.REFUSE])
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "shares", "short", "asks"),
+    [
+        ("AAPL1 261120P00220000", "EXERCISE", 200, "AAPL  261218C00230000", True),
+        ("2AAPL 261120P00220000", "EXERCISE", 200, "AAPL  261218C00230000", True),
+        ("AAPL1 261120P00220000", "CONTRARY_EXERCISE", 200, "AAPL  261218C00230000", True),
+        ("AAPL1 261120C00220000", "EXERCISE", -200, "AAPL  261218P00230000", True),
+        ("AAPL1 261120P00220000", "DO_NOT_EXERCISE", 200, "AAPL  261218C00230000", False),
+        ("AAPL1 261120C00220000", "EXERCISE", 200, "AAPL  261218C00230000", False),
+        ("AAPL1 261120P00220000", "EXERCISE", 200, "KO    261218C00230000", False),
+        ("KO1   261120P00220000", "EXERCISE", 200, "AAPL  261218C00230000", False),
+    ],
+)
+async def test_exercising_what_delivers_nobody_knows_what_may_not_take_cover_unseen(
+    tmp_path: Path, *, option: str, kind: str, shares: int, short: str, asks: bool
+) -> None:
+    positions = [
+        held("AAPL", shares, number=SHARE, price="215"),
+        held(short, -1, number=SHORT),
+        held(option, 1, number=OTHER),
+    ]
+    async with clearing_desk(tmp_path, positions=positions) as it:
+        planned = await it.plan(row(instrument(OTHER), kind))
+        assert planned.verdict is not None
+        seen = [each for each in planned.verdict.findings if each.rule is Rule.UNCOVERED]
+        assert [each.severity for each in seen] == ([Severity.DESK] if asks else [])
+        assert all("what it delivers is not known" in each.message for each in seen)
+
+
+async def test_a_cancel_that_lets_such_an_option_be_exercised_asks_too(tmp_path: Path) -> None:
+    positions = [
+        held("AAPL", 200, number=SHARE, price="215"),
+        held("AAPL  261218C00230000", -1, number=SHORT),
+        held("AAPL1 261120P00220000", 1, number=OTHER),
+    ]
+    async with clearing_desk(tmp_path, positions=positions) as it:
+        it.desk.exchange.instructions.append(listed(1, "DO_NOT_EXERCISE", 1, at=PUT))
+        planned = await it.plan_cancel(1)
+        assert planned.verdict is not None
+        assert Rule.UNCOVERED in [each.rule for each in planned.verdict.needs_desk]
 
 
 @pytest.mark.parametrize("again", ["BRKB", "BRK/B", "brk.b", instrument(SHARE)])

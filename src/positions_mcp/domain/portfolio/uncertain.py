@@ -44,6 +44,23 @@ def uncertain_shorts(book: Book) -> tuple[Position, ...]:
     return tuple(p for p in book.positions if p.is_option and p.counted_quantity < 0 and _is_uncertain(p, book))
 
 
+class TakenCover(NamedTuple):
+    """Shares that exercising an option of unknown deliverable may take away, and a short option that they cover."""
+
+    option: Position
+    share: Position
+    short: Position
+
+
+def cover_taken_by(option: Position, book: Book) -> tuple[TakenCover, ...]:
+    """What exercising a long option may take from short options whose own deliverable is known; nothing where it is."""
+    if not _is_uncertain(option, book):
+        return ()
+    shorts = [p for p in book.positions if p.is_option and p.counted_quantity < 0 and not _is_uncertain(p, book)]
+    shares = [book.by_id[key] for key in may_deliver(option, book)]
+    return tuple(TakenCover(option, share, s) for share in shares for s in shorts if may_cover(share, s, book))
+
+
 def may_cover(position: Position, short: Position, book: Book) -> bool:
     """Whether the position may be what covers, or protects, the short option."""
     if position.instrument_id == short.instrument_id or not position.quantity:

@@ -29,7 +29,7 @@ from positions_mcp.guard.exercising.request import (
 )
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.findings import Finding
-from positions_mcp.guard.policy.uncertain import findings_on_uncertain_cover, taken_by
+from positions_mcp.guard.policy.uncertain import findings_on_instructions
 from positions_mcp.ports import InstructionWriter
 
 _REMEMBERED = 200
@@ -76,8 +76,7 @@ class Submitting(_InOneRequest):
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Less cover than sending nothing leaves, and money given up."""
         yield from findings_on_submit(plan, account, self._deps)
-        taken = taken_by(plan.instructions, account)
-        yield from findings_on_uncertain_cover(self._deps.policy, account, taken)
+        yield from findings_on_instructions(self._deps.policy, account, plan.instructions)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Every rule of the batch again, the deadline among them, and whether its consequences still hold."""
@@ -143,7 +142,7 @@ class Cancelling(_InOneRequest):
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Less cover than the instruction leaves where it stands."""
         yield from findings_on_cancel(plan, account, self._deps)
-        yield from findings_on_uncertain_cover(self._deps.policy, account, taken_by(plan.cancels, account))
+        yield from findings_on_instructions(self._deps.policy, account, plan.cancels)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Whether the instruction still stands as planned, and the consequence of its cancel with it."""

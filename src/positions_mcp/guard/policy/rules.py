@@ -102,15 +102,29 @@ def _halt(record: AccountRecord) -> Iterator[Finding]:
 
 
 def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
+    deny, allow = _folded(policy.deny_instruments), _folded(policy.allow_instruments)
     for target in plan.targets:
-        names = _names(target, book)
-        denied = names & _folded(policy.deny_instruments)
+        names, guessed = _names(target, book), _guessed_name(target, book)
+        denied = (names | {guessed or ""}) & deny
         if denied:
             message = f"{target.symbol} may not be traded: {min(denied)} is on the deny list."
             yield _refuse(Rule.INSTRUMENT, "not on the deny list", target.symbol, message)
-        elif policy.allow_instruments and not names & _folded(policy.allow_instruments):
-            message = f"{target.symbol} may not be traded: it is not on the allow list."
+        elif allow and not names & allow:
+            why = "it is not on the allow list" if guessed is None else "what it is on cannot be read from its symbol"
+            message = f"{target.symbol} may not be traded: {why}."
             yield _refuse(Rule.INSTRUMENT, "on the allow list", target.symbol, message)
+        elif deny and guessed is not None and not allow:
+            yield _perhaps_denied(target)
+
+
+def _perhaps_denied(target: Target) -> Finding:
+    return Finding(
+        rule=Rule.INSTRUMENT,
+        severity=Severity.DESK,
+        limit="not on the deny list",
+        seen=target.symbol,
+        message=f"What {target.symbol} is on cannot be read from its symbol, nor whether it is on the deny list.",
+    )
 
 
 def _size(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
@@ -251,14 +265,29 @@ def _names(target: Target, book: Book) -> set[str]:
         names.add(position.underlying_instrument_id.upper())
         underlying = book.by_id.get(position.underlying_instrument_id)
         symbols |= {underlying.symbol} if underlying is not None else set()
+    if position is not None and position.is_option and position.contract is None:
+        # A symbol that cannot be read names itself at the most, and nothing that it may be on.
+        symbols -= {each for each in symbols if each in (target.symbol, position.symbol) and underlying_root_of(each)}
     for symbol in symbols:
         contract = parse_option_symbol(symbol)
         names |= {contract.compact, contract.root} if contract else {symbol.strip().upper(), as_root(symbol)}
-        if contract or (position is not None and position.is_option):
-            root = underlying_root_of(symbol)
-            listed = INDEX_ROOTS.get(root)
-            names |= {root, listed.index if listed else root}
+        if contract:
+            names |= _with_its_index(contract.underlying_root)
     return names - {""}
+
+
+def _guessed_name(target: Target, book: Book) -> str | None:
+    """What an option seems to be on, where its symbol cannot be read and its underlying is not held; may be empty."""
+    position = book.by_id.get(target.instrument_id)
+    if position is None or not position.is_option or position.contract is not None:
+        return None
+    named = position.underlying_instrument_id
+    return None if named is not None and named in book.by_id else underlying_root_of(position.symbol)
+
+
+def _with_its_index(root: str) -> set[str]:
+    listed = INDEX_ROOTS.get(root)
+    return {root, listed.index if listed else root}
 
 
 def _folded(names: frozenset[str]) -> set[str]:
