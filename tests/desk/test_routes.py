@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from desk.pages import ORIGIN, on_a_desk, page_over
-from guard.desk import CALLER, PASSPHRASE, Desk
+from guard.desk import AAPL, CALLER, PASSPHRASE, Desk
 from positions_mcp.desk.sessions import IDLE, LONGEST
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState, Stage
@@ -161,3 +163,28 @@ async def test_a_story_has_the_question_the_rows_and_the_journal(desk: Desk) -> 
     assert story["question"] == desk.supervisor.words(operation).split("\n")
     assert picture.headers["content-type"].startswith("image/svg+xml")
     assert "<svg" in picture.text
+
+
+@on_a_desk
+async def test_a_story_says_who_asks_for_what_reason_what_of_the_limits_it_takes_and_what_is_not_known(
+    desk: Desk,
+) -> None:
+    desk.exchange.change(AAPL, market_value=None, instrument_price=None)
+    request = replace(desk.request("AAPL"), purpose="cash by Monday")
+    operation = (await desk.guard.plan(request, caller=CALLER)).operation
+    policy = desk.parts.policy.model_copy(update={"max_daily_notional": Decimal(50_000)})
+    async with page_over(desk, policy=policy) as page:
+        await page.sign_in()
+        story = await page.read(f"/api/operations/{operation.operation_id}")
+    assert (story["account"], story["caller"], story["purpose"]) == ("19816", CALLER, "cash by Monday")
+    assert story["not_known"] == ["No price of AAPL: the notional may be larger."]
+    (today,) = [row for row in story["limits"] if row["name"] == "notional of the account today"]
+    assert (today["used"], today["limit"]) == ("0", "50,000")
+
+
+@on_a_desk
+async def test_limits_of_the_other_mode_are_not_made_up(desk: Desk) -> None:
+    operation = await desk.asked("AAPL")
+    async with page_over(desk, mode=Mode.LIVE) as page:
+        await page.sign_in()
+        assert (await page.read(f"/api/operations/{operation.operation_id}"))["limits"] is None

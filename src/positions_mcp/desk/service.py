@@ -11,15 +11,16 @@ from typing import Any
 from positions_mcp.desk.answers import account_of
 from positions_mcp.desk.following import Following, is_moving
 from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, UpstreamError
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Kind, Mode
+from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
 from positions_mcp.domain.operation.search import Search
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.domain.text import quoted
+from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import WORDS
@@ -32,6 +33,7 @@ _MOST_SHOWN = 500
 _MOST_ENTRIES = 200
 _FIRST_ORDERS = 3
 _PAGE = 50
+_MOST_NAMED = 5
 _ON_THEIR_WAY = (OperationState.APPROVED, OperationState.SENDING)
 
 
@@ -124,6 +126,9 @@ class Desk:
             "sender_alive": any(server.can_send(plan) for server in await in_thread(self._deps.store.servers, now)),
             "question": self.words_of(operation),
             "warnings": list(plan.warnings),
+            "purpose": plan.purpose,
+            "limits": await self._limits_of(plan),
+            "not_known": _not_known(plan),
             "can_decide": operation.stage.is_open and not plan.is_expired(now) and not plan.flatten,
             "approved_until": operation.decision.expires_at.isoformat() if operation.decision else None,
             "stage": operation.stage.value,
@@ -156,6 +161,22 @@ class Desk:
                 for entry in entries
             ],
         }
+
+    async def _limits_of(self, plan: Plan) -> list[dict[str, str | None]] | None:
+        """What the plan counts for against the limits, and what of each is used; None where they are another mode's."""
+        if plan.mode is not self.mode:
+            return None
+        policy, today = self._deps.policy, new_york_day(self._deps.market_clock.now())
+        used = await in_thread(self._deps.store.used, plan.mode, plan.account_id, today)
+        rows: list[tuple[str, Decimal, Decimal, object]] = [
+            ("notional of one operation", ZERO, plan.measure, policy.max_notional),
+            ("notional of the account today", used, plan.measure, policy.max_daily_notional),
+            ("targets of one operation", ZERO, Decimal(len(plan.targets)), policy.max_positions),
+        ]
+        return [
+            {"name": name, "used": f"{before:,f}", "plan": f"{adds:,f}", "limit": _limit(limit)}
+            for name, before, adds, limit in rows
+        ]
 
     async def followed(self, operation_id: str) -> dict[str, Any]:
         """The story after the account was read again, as often as that may be."""
@@ -245,6 +266,23 @@ def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:
     values = {p.instrument_id: abs(p.value) for p in book.positions if p.value is not None}
     part = exact_sum(value for key, value in values.items() if key in planned)
     return part, exact_sum(values.values())
+
+
+def _not_known(plan: Plan) -> list[str]:
+    """What a person should know that nobody knows, beside what the warnings say."""
+    unpriced = [label(target.symbol) for target in plan.targets if not target.priced]
+    sized = [label(target.symbol) for target in plan.closings if not isinstance(target, CloseTarget)]
+    said = []
+    if unpriced:
+        said.append(f"No price of {_listed(unpriced)}: the notional may be larger.")
+    if sized:
+        said.append(f"How much is held of {_listed(sized)}: whatever is held when it is sent.")
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _search(wanted: Mapping[str, str]) -> Search:

@@ -44,6 +44,11 @@ class PlanRequest(Protocol):
         """The instruments it names, as they were given; none where it names none, or everything."""
         ...
 
+    @property
+    def purpose(self) -> str:
+        """Why, in the caller's own words; empty where it does not say. The same request has any purpose."""
+        ...
+
 
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
 

@@ -13,6 +13,7 @@ from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Plan
+from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import Account, AccountReader
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -25,6 +26,7 @@ from positions_mcp.ports import Ledger
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter looks like a digit."""
+LONGEST_PURPOSE = 200
 _LATEST = 50
 """Operations of an account that are looked at for the same targets under other names."""
 
@@ -98,6 +100,7 @@ class Planner:
             cancel_orders=draft.cancel_orders,
             session=draft.session,
             projection=draft.projection,
+            purpose=clean(request.purpose, LONGEST_PURPOSE),
             created_at=now,
             expires_at=now + deps.policy.plan_lifetime,
             flatten=flatten,

@@ -47,6 +47,7 @@ CancelOrdersArgument = Annotated[bool | None, Field(description="Cancel their op
 PlanIdArgument = Annotated[
     str | None, Field(min_length=1, max_length=64, description="Alone continues a plan; else must match")
 ]
+PurposeArgument = Annotated[str | None, Field(max_length=200, description="Why")]
 CursorArgument = Annotated[str | None, Field(min_length=1, description="next_cursor, alone")]
 
 

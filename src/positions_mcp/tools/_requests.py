@@ -37,7 +37,12 @@ class Row(ToolArguments):
 
 
 def close_request(
-    account_id: int | None, instruments: Sequence[str] | None, cancel_orders: bool | None, *, everything: bool = False
+    account_id: int | None,
+    instruments: Sequence[str] | None,
+    cancel_orders: bool | None,
+    *,
+    everything: bool = False,
+    purpose: str | None = None,
 ) -> CloseRequest:
     """To close the named instruments, or everything."""
     return CloseRequest(
@@ -45,13 +50,16 @@ def close_request(
         instruments=None if instruments is None else tuple(instruments),
         everything=everything,
         cancel_orders=cancel_orders,
+        purpose=purpose or "",
     )
 
 
-def submit_request(account_id: int | None, instructions: Sequence[Row] | None) -> SubmitRequest:
+def submit_request(
+    account_id: int | None, instructions: Sequence[Row] | None, *, purpose: str | None = None
+) -> SubmitRequest:
     """To submit a batch of instructions."""
     rows = None if instructions is None else tuple(row.as_asked() for row in instructions)
-    return SubmitRequest(account_id=_account(account_id), rows=rows)
+    return SubmitRequest(account_id=_account(account_id), rows=rows, purpose=purpose or "")
 
 
 def cancel_request(account_id: int | None, wanted: str | None) -> CancelRequest:

@@ -13,7 +13,13 @@ from positions_mcp.guard.approval.route import Step
 from positions_mcp.guard.closing.targets import Traded, traded_value
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
-from positions_mcp.tools._arguments import AccountArgument, CancelOrdersArgument, InstrumentsArgument, ToolArguments
+from positions_mcp.tools._arguments import (
+    AccountArgument,
+    CancelOrdersArgument,
+    InstrumentsArgument,
+    PurposeArgument,
+    ToolArguments,
+)
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import number, table
@@ -59,6 +65,7 @@ class Arguments(ToolArguments):
     instruments: InstrumentsArgument = None
     all: Annotated[bool | None, Field(description="Everything held, instead of instruments")] = None
     cancel_orders: CancelOrdersArgument = None
+    purpose: PurposeArgument = None
 
 
 async def preview_close(call: Call, given: Arguments) -> Answer:
@@ -66,7 +73,9 @@ async def preview_close(call: Call, given: Arguments) -> Answer:
     everything = bool(given.all)
     if everything == (given.instruments is not None):
         raise InvalidInput("Exactly one of instruments and all=true is needed.", hint="Name instruments, or all=true.")
-    request = close_request(given.account_id, given.instruments, given.cancel_orders, everything=everything)
+    request = close_request(
+        given.account_id, given.instruments, given.cancel_orders, everything=everything, purpose=given.purpose
+    )
     planned = await new_plan(call, request)
     step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
     data = _data(call.context, planned, planned.verdict or Verdict(), step)

@@ -15,7 +15,7 @@ from positions_mcp.domain.text import label
 from positions_mcp.guard.approval.route import Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
-from positions_mcp.tools._arguments import AccountArgument, ToolArguments
+from positions_mcp.tools._arguments import AccountArgument, PurposeArgument, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import table
@@ -56,12 +56,13 @@ class Arguments(ToolArguments):
 
     account_id: AccountArgument = None
     instructions: Annotated[list[Row], Field(min_length=1, max_length=1000, description="The batch")]
+    purpose: PurposeArgument = None
 
 
 async def preview_instructions(call: Call, given: Arguments) -> Answer:
     """Freeze a plan, or say of every row why it may not be one. Raises as `Guard.plan` does otherwise."""
     try:
-        planned = await new_plan(call, submit_request(given.account_id, given.instructions))
+        planned = await new_plan(call, submit_request(given.account_id, given.instructions, purpose=given.purpose))
     except InvalidBatch as error:
         data = _refused(call.context, call.context.account(given.account_id), given.instructions, error)
         return Answer(_text(data), data)

@@ -44,10 +44,16 @@ export function story(plan) {
       ? h("p", { class: "warning" }, "No server that could send this is alive now: an approval would lapse.") : null,
     plan.alarms.map((alarm) => h("p", { class: "warning" }, foreign(alarm))),
     plan.warnings.map((warning) => h("p", { class: "warning" }, "Warning: ", foreign(warning))),
+    h("dl", { class: "about" },
+      h("dt", {}, "Account"), h("dd", {}, plan.account), h("dt", {}, "Asked for by"), h("dd", {}, foreign(plan.caller)),
+      h("dt", {}, "Purpose"), h("dd", {}, plan.purpose ? ["“", foreign(plan.purpose), "”"] : "none stated"),
+      h("dt", {}, "Planned"), h("dd", {}, instant(plan.created_at))),
+    plan.not_known.map((words) => h("p", { class: "warning" }, "Not known: ", foreign(words))),
     h("section", { "aria-label": "What is asked" },
       h("ol", { class: "question" }, plan.question
         .filter((line) => !line.startsWith("Warning: "))
         .map((line) => h("li", {}, foreign(line))))),
+    limits(plan),
     outcome(plan),
     plan.moving ? h("p", { class: "moving" }, plan.not_followed ? foreign(plan.not_followed) : "Followed: the account is read again every second.") : null,
     h("p", {}, foreign(plan.next_step)),
@@ -55,6 +61,14 @@ export function story(plan) {
     plan.decision ? h("p", {}, "Decision: ", foreign(plan.decision)) : null,
     journal(plan),
   ];
+}
+
+function limits(plan) {
+  if (!plan.can_decide) return null;
+  if (!plan.limits) return h("p", {}, "Its limits are those of another mode, and not known to this page.");
+  return table("Limits", ["Limit", "Used before", "This plan", "At most"], plan.limits.map((row) => h("tr", {},
+    h("th", { scope: "row" }, row.name), h("td", { class: "number" }, row.used), h("td", { class: "number" }, row.plan),
+    h("td", { class: "number" }, row.limit ?? "no limit"))));
 }
 
 function outcome(plan) {

@@ -175,6 +175,8 @@ class Plan(Frozen):
     """The market's state in words: what happens to an order sent now."""
     projection: tuple[str, ...] = added("0.2.0", default=())
     """Of instructions: what the evening leaves the account with, with them and without them, line by line."""
+    purpose: str = added("0.2.0", default="")
+    """Why, in the caller's own words. Cleaned; to be quoted as data."""
     warnings: tuple[str, ...] = ()
     created_at: AwareDatetime
     expires_at: AwareDatetime

@@ -21,6 +21,7 @@ class CloseRequest:
     instruments: tuple[str, ...] | None = None
     everything: bool = False
     cancel_orders: bool | None = None
+    purpose: str = ""
 
     @property
     def kind(self) -> Kind:

@@ -18,6 +18,7 @@ class SubmitRequest:
 
     account_id: AccountId | None = None
     rows: tuple[InstructionRow, ...] | None = None
+    purpose: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -36,6 +37,7 @@ class CancelRequest:
 
     account_id: AccountId | None = None
     instruction_id: InstructionId | None = None
+    purpose: str = ""
 
     @property
     def kind(self) -> Kind:
