@@ -118,6 +118,24 @@ async def test_a_desk_approval_that_no_call_uses_lapses_after_a_minute(tmp_path:
         assert it.exchange.requests == []
 
 
+@pytest.mark.requirement("G-02")
+async def test_an_approval_that_lapses_while_the_store_is_waited_for_sends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.approved_at_desk("AAPL")
+        claim = it.store.claim
+
+        def after_a_wait(*args: Any, **kwargs: Any) -> Any:
+            it.clock.advance(LIFETIME)
+            return claim(*args, **kwargs)
+
+        monkeypatch.setattr(it.store, "claim", after_a_wait)
+        with pytest.raises(Overtaken, match="lapsed"):
+            await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert it.exchange.requests == []
+
+
 async def test_a_reject_at_the_desk_ends_the_waiting_call(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         operation = await it.asked("AAPL")

@@ -264,7 +264,7 @@ async def test_a_plan_of_the_other_mode_is_not_found(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         plan_id = (await it.plan("AAPL")).operation.operation_id
     async with desk(tmp_path, mode=Mode.LIVE) as live:
-        with pytest.raises(InvalidInput, match="no live operation"):
+        with pytest.raises(Refused, match="no live operation"):
             await live.guard.continue_plan(plan_id, caller=CALLER)
 
 

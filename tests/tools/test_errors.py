@@ -13,10 +13,13 @@ from positions_mcp.domain.errors import (
     InvalidInput,
     NothingSent,
     OutcomeUnknown,
+    Overtaken,
     RateLimited,
     ReadFailed,
     Refused,
     Sent,
+    StoreUnavailable,
+    UnknownInstrument,
 )
 from positions_mcp.tools._argument_errors import nulls_text
 from positions_mcp.tools._arguments import DAY, ToolArguments
@@ -27,6 +30,8 @@ from positions_mcp.tools.catalogue import NAMES, definition_of, published_tool
 from positions_mcp.tools.context import ToolContext
 from tools.definitions import input_schema, published
 from tools.serving import StubBroker, call, data_of, error_of, server_over
+
+UNDER_WAY = "Nothing was sent by this call; get_operation says what became of a plan under way."
 
 
 def limited() -> RateLimited:
@@ -67,6 +72,15 @@ async def test_an_error_of_the_api_says_what_happened_and_that_reading_sends_not
     [
         (Refused("The limit of one operation is 100.", hint="Close less."), "Close less. Nothing was sent."),
         (Forbidden("No.", sent=Sent.YES), "No. The request was sent."),
+        (
+            StoreUnavailable("Locked."),
+            UNDER_WAY,
+        ),
+        (
+            Overtaken("It is over."),
+            UNDER_WAY,
+        ),
+        (UnknownInstrument("Not held."), "Not held. Nothing was sent by this call."),
         (OutcomeUnknown("It timed out."), "Whether the request took effect is not known. Do not repeat it."),
     ],
 )

@@ -9,7 +9,7 @@ import anyio
 
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.record import Record, on_error, open_record
-from positions_mcp.cli.terminal import Terminal, controlling_terminal
+from positions_mcp.cli.terminal import Terminal, controlling_terminal, uninterrupted
 from positions_mcp.cli.waiting import chosen
 from positions_mcp.cli.words import for_a_person, money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
@@ -44,9 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
             supervisor = record.supervisor(operation.plan.mode)
             shown, passphrase = _ask(terminal, record, supervisor, operation)
             if passphrase is None:
-                return _INTERRUPTED
+                return _left_alone(terminal, record, operation)
         try:
-            with on_error("This command decided nothing."):
+            with on_error("This command decided nothing."), uninterrupted():
                 approve = partial(supervisor.approve, operation.operation_id, passphrase, digest=shown)
                 anyio.run(approve)
             signed = record.operation(operation.operation_id)
@@ -76,7 +76,6 @@ def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: 
         prompt = f"\nPassphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "
         return operation.plan.digest, terminal.ask_secret(prompt)
     except KeyboardInterrupt:
-        terminal.show("Nothing was decided, nothing was sent.")
         return operation.plan.digest, None
 
 
@@ -133,7 +132,7 @@ def _under_way(operation: Operation, state: OperationState) -> str:
 
 
 def _left_alone(terminal: Terminal, record: Record, operation: Operation) -> int:
-    """Interrupted after the passphrase was typed: say what the store then holds."""
+    """Interrupted: say what the store now holds, whoever decided."""
     now = record.operation(operation.operation_id)
     said = report(now, SystemClock().now())
     terminal.show(f"\nNo longer watching. {said.headline}.")

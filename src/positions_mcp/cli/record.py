@@ -61,12 +61,12 @@ class Record:
         if operation is None:
             raise InvalidInput(
                 f"There is no operation {quoted(operation_id, 40)} in {self.place}.",
-                hint="`positions-mcp operations list` shows them; --data-dir names another place. Nothing was sent.",
+                hint="`positions-mcp operations list` shows them; --data-dir names another place.",
             )
         if mode not in (None, operation.plan.mode):
             raise InvalidInput(
                 f"Operation {operation.operation_id} is {operation.plan.mode.shown}, and --mode says {mode}.",
-                hint="Nothing was decided, nothing was sent.",
+                hint="This command decided nothing.",
             )
         return operation
 

@@ -6,6 +6,7 @@ A program that only holds the standard streams of this one cannot answer here. A
 from __future__ import annotations
 
 import os
+import signal
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,3 +84,16 @@ def controlling_terminal() -> Iterator[Terminal]:
         yield Terminal(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within, Ctrl-C waits for the end: a decision is stored or it is not, and what is said next knows which."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt

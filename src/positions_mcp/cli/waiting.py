@@ -53,7 +53,7 @@ def chosen(record: Record, operation_id: str | None, mode: str | None, states: I
         ]
         listed = "\n".join(table(heading, rows))
         raise InvalidInput(
-            f"{len(waiting)} plans wait for a decision: name one. Nothing was decided, nothing was sent.\n{listed}"
+            f"{len(waiting)} plans wait for a decision: name one. This command decided nothing.\n{listed}"
         )
     return waiting[0]
 

@@ -19,7 +19,7 @@ from typing import Self
 
 import anyio
 
-from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreUnavailable
+from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, Sent, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
@@ -254,27 +254,33 @@ class Guard:
     async def wait_and_send(self, operation: Operation, *, caller: str, wait: Wait) -> OperationReport:
         """Wait for the desk, telling how long; send as soon as it says yes. Else the report says where it stands.
 
-        The wait bounds the whole call, but for one reading: what is being sent then goes on without it.
+        What another call or server is sending is waited for. The wait bounds the whole call, but for one reading: what
+        is being sent then goes on without it.
         """
         self._planner.check_caller(operation, caller)
-        waiting = Waiting(self._deps, wait)
-        while True:
-            await self._reconciler.note_time()
-            operation = await self._deps.operation(operation.operation_id)
-            state = operation.state(self._deps.clock.now())
-            by_desk = operation.decision is not None and operation.decision.channel is Channel.DESK
-            if state is OperationState.APPROVED and by_desk:
-                with anyio.move_on_after(waiting.time_left):
-                    try:
-                        return await self.send_approved(operation.operation_id, caller=caller)
-                    except Overtaken:
-                        _log.debug("%s is sent by another call or server: that is waited for", operation.operation_id)
-            elif state not in _UNDER_WAY:
-                return report(operation, self._deps.clock.now())
-            being_sent = by_desk and state in (OperationState.APPROVED, OperationState.SENDING)
-            if waiting.is_over and not (being_sent and waiting.is_within_a_reading):
-                return report(await self._deps.operation(operation.operation_id), self._deps.clock.now())
-            await waiting.pause(DESK_POLL_S)
+        waiting, left_behind = Waiting(self._deps, wait), False
+        try:
+            while True:
+                await self._reconciler.note_time()
+                operation = await self._deps.operation(operation.operation_id)
+                state = operation.state(self._deps.clock.now())
+                by_desk = operation.decision is not None and operation.decision.channel is Channel.DESK
+                if state is OperationState.APPROVED and by_desk:
+                    with anyio.move_on_after(waiting.time_left) as limit:
+                        try:
+                            return await self.send_approved(operation.operation_id, caller=caller)
+                        except Overtaken:
+                            _log.debug("%s is sent by another call or server", operation.operation_id)
+                    left_behind = left_behind or limit.cancelled_caught
+                elif state not in _UNDER_WAY:
+                    return report(operation, self._deps.clock.now())
+                being_sent = state in (OperationState.APPROVED, OperationState.SENDING)
+                if waiting.is_over and not (being_sent and waiting.is_within_a_reading):
+                    return report(await self._deps.operation(operation.operation_id), self._deps.clock.now())
+                await waiting.pause(DESK_POLL_S)
+        except StoreUnavailable as error:
+            error.sent = Sent.UNKNOWN if left_behind else error.sent
+            raise
 
     async def operation(
         self, operation_id: str, *, caller: str | None = None, wait: Wait | None = None
@@ -287,9 +293,11 @@ class Guard:
         waiting = Waiting(self._deps, wait or Wait(0))
         while True:
             await self._reconciler.note_time()
-            operation = await self._deps.usable_operation(operation_id)
-            if caller is not None:
-                self._planner.check_caller(operation, caller)
+            operation = await (
+                self._planner.operation_of(operation_id, caller)
+                if caller is not None
+                else self._deps.usable_operation(operation_id)
+            )
             operation, not_followed = await self._reconciler.follow(operation, within_s=waiting.time_left)
             under_way = operation.stage in (Stage.AWAITING_APPROVAL, Stage.APPROVED, Stage.CLAIMED)
             moving = under_way or any(row.is_unfinished for row in operation.rows)

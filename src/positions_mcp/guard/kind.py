@@ -211,7 +211,7 @@ def agree(what: str, given: object, planned: object, plan: Plan) -> None:
     if given is not None and given != planned:
         raise InvalidInput(
             f"{what}={str(given).lower() if isinstance(given, bool) else given} contradicts plan {plan.plan_id}.",
-            hint="Nothing was sent. Give plan_id alone, or the arguments it was made with.",
+            hint="Nothing was sent by this call. Give plan_id alone, or the arguments it was made with.",
         )
 
 

@@ -13,7 +13,7 @@ from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Plan
-from positions_mcp.domain.text import clean
+from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import Account, AccountReader
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -72,9 +72,8 @@ class Planner:
 
     async def continue_plan(self, plan_id: str, request: PlanRequest | None, *, caller: str, judged: bool) -> Planned:
         """A plan as `Guard.continue_plan` has it."""
-        operation = await self._deps.usable_operation(plan_id)
+        operation = await self.operation_of(plan_id, caller)
         plan = operation.plan
-        self.check_caller(operation, caller)
         if plan.flatten:
             raise Refused(f"Plan {plan_id} belongs to a person at a terminal.")
         if request is not None:
@@ -108,12 +107,26 @@ class Planner:
         verdict = self._judge(plan, account)
         return plan.changed(warnings=(*draft.warnings, *verdict.warnings)), verdict
 
+    async def operation_of(self, operation_id: str, caller: str) -> Operation:
+        """An operation of this caller. Raises Refused otherwise: of another's it says no more than of none."""
+        try:
+            operation = await self._deps.usable_operation(operation_id)
+        except InvalidInput:
+            raise self._not_of_caller(operation_id) from None
+        self.check_caller(operation, caller)
+        return operation
+
     def check_caller(self, operation: Operation, caller: str) -> None:
         """Raise Refused unless the operation is this caller's."""
         if operation.plan.caller != caller:
-            raise Refused(
-                f"Operation {operation.operation_id} was planned by another caller.", hint="This call sent nothing."
-            )
+            raise self._not_of_caller(operation.operation_id)
+
+    def _not_of_caller(self, operation_id: str) -> Refused:
+        return Refused(
+            f"There is no {self._deps.mode} operation {quoted(operation_id, 40)} here, or it was planned by another "
+            "caller.",
+            hint="list_operations names the recent ones. Nothing was sent by this call.",
+        )
 
     def _key(self, request: PlanRequest, caller: str) -> str:
         if not caller:

@@ -106,9 +106,7 @@ def claim(
     operation = transaction.operation(operation_id)
     expect(operation, (Stage.APPROVED,))
     if operation.decision is None or now >= operation.decision.expires_at:
-        raise Overtaken(
-            f"The approval of {operation_id} lapsed before it was used.", hint="Nothing was sent. Plan again."
-        )
+        raise Overtaken(f"The approval of {operation_id} lapsed before it was used.", hint="Plan again.")
     if now < operation.decision.decided_at - _CLOCK_SKEW:
         raise Overtaken(
             f"The clock was set back since {operation_id} was approved, so nobody can say whether the approval lapsed.",

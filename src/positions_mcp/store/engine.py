@@ -58,7 +58,7 @@ class Database:
         """One transaction, committed at the end and durable then, or rolled back whole. Raises StoreUnavailable."""
         if self.read_only:
             raise StoreUnavailable(
-                f"The operation store cannot be written: {self.read_only}.", hint="Nothing was sent."
+                f"The operation store cannot be written: {self.read_only}.", hint="Nothing was recorded."
             )
         with speaking_of(self.place, "written"), self._writer.begin() as connection:
             if not self.is_sqlite:
@@ -87,7 +87,7 @@ def speaking_of(place: str, what: str) -> Iterator[None]:
         raise StoreUnavailable(
             f"The operation store {clean(place, 120)} cannot be {what}: it is damaged ({type(error).__name__}: "
             f"{clean(str(error), 120)}).",
-            hint="Nothing is sent until a person has looked. Run: positions-mcp operations verify.",
+            hint="What is damaged is not used until a person has looked. Run: positions-mcp operations verify.",
         ) from error
 
 

@@ -304,5 +304,5 @@ class SqlOperationStore:
             old.close()
         if self._read_only:
             raise StoreUnavailable(
-                f"The operation store cannot be written: {self._read_only}.", hint="Nothing was sent."
+                f"The operation store cannot be written: {self._read_only}.", hint="Nothing was recorded."
             )

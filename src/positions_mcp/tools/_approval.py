@@ -7,7 +7,9 @@ of a tool has a say in any of this.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 from mcp.server.elicitation import AcceptedElicitation, DeclinedElicitation, ElicitationResult
 from mcp.server.mcpserver import Elicit, Resolve
@@ -15,14 +17,14 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import build_resolver_plans, resolve_arguments
 from mcp.shared.exceptions import MCPError
 from mcp_types import InputRequiredResult
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from positions_mcp.domain.errors import Overtaken, PositionsError, Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.domain.text import quoted
+from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.approval.route import Rung, Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
@@ -33,6 +35,8 @@ from positions_mcp.tools._forms import is_too_quick
 from positions_mcp.tools._page import open_page, page_is_done
 from positions_mcp.tools._reports import answer_of
 
+_TOO_LATE = "The form's answer came after the plan was decided, and changed nothing."
+_UNDECIDED = (OperationState.PLANNED, OperationState.AWAITING_APPROVAL)
 _ENABLE = "A person can set trading.enabled = true in the configuration (POSITIONS_MCP_TRADING__ENABLED) and restart."
 
 
@@ -43,6 +47,19 @@ class Approval(BaseModel):
     model_config = ConfigDict(json_schema_extra=lambda schema: schema.pop("description", None))
 
     approve: bool = Field(default=False, strict=True, title="Approve", description="Yes: send exactly what is above")
+    _not_as_asked: str = PrivateAttr(default="")
+
+    @classmethod
+    def unreadable(cls, why: str) -> Self:
+        """What stands for a form that came back as something else: no yes."""
+        form = cls()
+        form._not_as_asked = why
+        return form
+
+    @property
+    def not_as_asked(self) -> str:
+        """What was wrong with a form that could not be read."""
+        return self._not_as_asked
 
     def is_yes(self, plan: Plan) -> bool:
         """Whether this approves the plan."""
@@ -58,7 +75,7 @@ class TypedApproval(Approval):
 
     def is_yes(self, plan: Plan) -> bool:
         """Whether this approves the plan and names its account exactly."""
-        return self.approve and self.account_number.strip() == str(plan.account_id)
+        return self.approve and clean(self.account_number, 40) == str(plan.account_id)
 
 
 def asks_for_typing(plan: Plan) -> bool:
@@ -71,14 +88,15 @@ async def send_if_approved(call: Call, planned: Planned) -> Answer | InputRequir
 
     Raises:
         Refused: policy refuses it, or nobody can decide here; the error says what a person has to run.
-        UpstreamError, StoreUnavailable: nothing was sent.
+        UpstreamError, StoreUnavailable: nothing was sent from here.
     """
     asked, step = await _put(call, planned)
     if asked is not None:
         outcome = await _outcome(call, asked)
-        if isinstance(outcome, InputRequiredResult):
+        if not isinstance(outcome, InputRequiredResult):
+            return answer_of(call.context, await _decided(call, asked, outcome))
+        if asked.stage is Stage.AWAITING_APPROVAL:
             return outcome
-        return answer_of(call.context, await _decided(call, asked, outcome))
     if step is None or not step.link or not call.can_open_link:
         return answer_of(call.context, await _without_question(call, planned, step))
     operation = await call.context.guard.ask(planned.operation)
@@ -103,7 +121,9 @@ async def _put(call: Call, planned: Planned) -> tuple[Operation | None, Step | N
         if step.rung is not Rung.ELICITATION:
             return None, step
         operation = await guard.ask(operation, by_form=True)
-    return (operation if operation.stage is Stage.AWAITING_APPROVAL else None), None
+    # What was approved elsewhere can still be stopped by a no to the form that was open.
+    may_answer = operation.stage is Stage.AWAITING_APPROVAL or (call.is_retry and operation.stage is Stage.APPROVED)
+    return (operation if may_answer else None), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +144,26 @@ async def _outcome(call: Call, operation: Operation) -> ElicitationResult[Approv
     """
     await call.say(f"Waiting for a person's answer about plan {operation.operation_id}")
     form = TypedApproval if asks_for_typing(operation.plan) else Approval
-    call.context.forms.shown(operation.operation_id)
+    if not call.is_retry:
+        call.context.forms.shown(operation.operation_id)
     asking = {"answer": (Resolve(_Question(call.context.guard.question(operation), form)), True)}
     try:
         resolved = await resolve_arguments(asking, build_resolver_plans(asking, set()), {}, call.sdk)
     except MCPError as error:
         raise ToolError(await _not_shown(call, operation, error)) from error
-    except ToolError:  # accepted, but not filled in as the form asks: not a clear yes
-        return AcceptedElicitation(data=Approval())
+    except ToolError as error:  # accepted, but not filled in as the form asks: not a clear yes
+        return AcceptedElicitation(data=Approval.unreadable(_not_as_asked(error)))
     return resolved if isinstance(resolved, InputRequiredResult) else resolved["answer"]
+
+
+def _not_as_asked(error: BaseException | None) -> str:
+    """Which field of a form came back as something else, and what it has to be; empty where none did."""
+    while error is not None and not isinstance(error, ValidationError):
+        error = error.__cause__ or error.__context__
+    if error is None or not (wrong := [fault for fault in error.errors(include_url=False) if fault["loc"]]):
+        return ""
+    name = str(wrong[0]["loc"][0])
+    return f"{name} was not {'text' if name == 'account_number' else 'true or false'}"
 
 
 async def _decided(call: Call, operation: Operation, outcome: ElicitationResult[Approval]) -> OperationReport:
@@ -147,20 +178,24 @@ async def _decided(call: Call, operation: Operation, outcome: ElicitationResult[
         if isinstance(outcome, DeclinedElicitation) and not is_too_quick(seconds):
             return await guard.decline(operation, client=caller.client)
         return await _left_open(call, operation, _what_came_back(outcome, operation.plan, seconds))
-    except Overtaken:
-        # An identical call was answered first, or time ran out: the record knows.
-        return await guard.operation(operation.operation_id)
+    except Refused as refusal:
+        # An identical call was answered first, a person decided at the desk, or time ran out: the record knows.
+        if not isinstance(refusal, Overtaken) and (await guard.operation(operation.operation_id)).state in _UNDECIDED:
+            raise
+        return await _became(call, operation, _TOO_LATE)
 
 
 def _what_came_back(outcome: ElicitationResult[Approval], plan: Plan, seconds: float | None) -> str:
     """How a form that decides nothing was answered, in one sentence."""
+    at_once = f", {round((seconds or 0) * 1000)} ms after it was asked" if is_too_quick(seconds) else ""
     if isinstance(outcome, DeclinedElicitation):
-        return f"The client declined by itself, {round((seconds or 0) * 1000)} ms after it was asked."
+        return f"The client declined by itself{at_once}."
     if not isinstance(outcome, AcceptedElicitation):
-        return "The form was dismissed."
+        return f"The form was dismissed{at_once}."
     if outcome.data.approve and asks_for_typing(plan):
-        return f"The client answered accept, but not with the account number {plan.account_id}."
-    return "The client answered accept without a yes."
+        return f"The client answered accept, but not with the account number {plan.account_id}{at_once}."
+    wrong = f": {outcome.data.not_as_asked}" if outcome.data.not_as_asked else ""
+    return f"The client answered accept without a yes{at_once}{wrong}."
 
 
 async def _left_open(call: Call, operation: Operation, how: str) -> OperationReport:
@@ -168,7 +203,7 @@ async def _left_open(call: Call, operation: Operation, how: str) -> OperationRep
     guard = call.context.guard
     report = await guard.note_unanswered(operation, how, client=call.caller.client)
     if report.state is not OperationState.AWAITING_APPROVAL:
-        return report
+        return await _became(call, operation, how)
     sentence, _ = await guard.way_to_decide(operation.operation_id)
     return report.model_copy(update={"reason": f"{how} Nothing was sent. {sentence}"})
 
@@ -176,22 +211,28 @@ async def _left_open(call: Call, operation: Operation, how: str) -> OperationRep
 async def _without_question(call: Call, planned: Planned, step: Step | None) -> OperationReport:
     context, operation = call.context, planned.operation
     if step is None:
-        if not is_approved_at_the_desk(operation):
-            return await context.guard.operation(operation.operation_id)
-    elif step.rung is Rung.REFUSE:
-        if planned.verdict is not None and planned.verdict.is_refused:
-            await _note_refusal(call, operation, step.reason)
+        answers_a_form = call.is_retry and not call.came_back_from_link
+        return await _became(call, operation, _TOO_LATE if answers_a_form else "")
+    if step.rung is Rung.REFUSE:
+        if not await _is_stopped(call, planned, step.reason):
+            return await _became(call, operation)
         raise Refused(
-            f"{step.reason} Nothing was sent.", hint=step.for_the_person or ("" if context.trading_enabled else _ENABLE)
+            f"{step.reason} Nothing was sent by this call.",
+            hint=step.for_the_person or ("" if context.trading_enabled else _ENABLE),
         )
-    else:
-        operation = await context.guard.ask(operation)
-        await call.say(f"{step.reason} {step.for_the_person}")
-    wait = Wait(context.approval_wait_s)
-    report = await context.guard.wait_and_send(operation, caller=call.caller.identity, wait=wait)
-    if report.state is OperationState.AWAITING_APPROVAL and step is not None:
+    await call.say(f"{step.reason} {step.for_the_person}")
+    report = await _became(call, await context.guard.ask(operation))
+    if report.state is OperationState.AWAITING_APPROVAL:
         return report.model_copy(update={"reason": f"{step.reason} {step.for_the_person}".strip()})
-    return await _with_what_is_left(call, report)
+    return report
+
+
+async def _became(call: Call, operation: Operation, how: str = "") -> OperationReport:
+    """What has become of the plan: another call or server, or the desk, may have it sent just now. `how` is added."""
+    wait = Wait(call.context.approval_wait_s)
+    report = await call.context.guard.wait_and_send(operation, caller=call.caller.identity, wait=wait)
+    report = await _with_what_is_left(call, report)
+    return report.model_copy(update={"reason": f"{report.reason} {how}".strip()}) if how else report
 
 
 def is_approved_at_the_desk(operation: Operation) -> bool:
@@ -200,11 +241,13 @@ def is_approved_at_the_desk(operation: Operation) -> bool:
     return operation.stage is Stage.APPROVED and decision is not None and decision.channel is Channel.DESK
 
 
-async def _note_refusal(call: Call, operation: Operation, reason: str) -> None:
-    try:
-        await call.context.guard.refuse(operation, reason)
-    except Overtaken:
-        return  # an identical call noted it first
+async def _is_stopped(call: Call, planned: Planned, reason: str) -> bool:
+    """Write down that policy refused it. Whether nothing of it is or was sent: nobody has approved it meanwhile."""
+    guard, operation = call.context.guard, planned.operation
+    if planned.verdict is not None and planned.verdict.is_refused:
+        with suppress(Overtaken):  # an identical call noted it first, or it was decided
+            await guard.refuse(operation, reason)
+    return (await guard.operation(operation.operation_id)).state in (*_UNDECIDED, OperationState.REFUSED)
 
 
 async def _with_what_is_left(call: Call, report: OperationReport) -> OperationReport:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from positions_mcp.domain.errors import Overtaken, PositionsError, RateLimited, Sent, UpstreamError
+from positions_mcp.domain.errors import (
+    Overtaken,
+    PositionsError,
+    RateLimited,
+    Sent,
+    StoreUnavailable,
+    UnknownInstrument,
+    UpstreamError,
+)
 from positions_mcp.domain.text import clean, label
 
 _LONGEST_MESSAGE = 700
 
 _READ_ONLY = "Nothing was sent: this tool only reads."
+_BY_THIS_CALL = "Nothing was sent by this call"
+"""Where another call or server may have sent the same: it was first, the store cannot say, or it is held no more."""
 _SENT = {
     Sent.NO: "Nothing was sent.",
     Sent.YES: "The request was sent.",
@@ -20,10 +30,12 @@ def failure_text(error: PositionsError, *, reads: bool) -> str:
     parts = [error.message, error.hint]
     if isinstance(error, RateLimited) and error.retry_after_s is not None:
         parts.append(f"Wait {error.retry_after_s:g} s before asking again.")
-    if isinstance(error, Overtaken):
-        # Another call or server was first, and may have sent it.
-        parts.append("This call sent nothing; get_operation says what became of the plan.")
-    elif not (error.sent is Sent.NO and "othing was sent" in " ".join(parts)):
+    already_said = error.sent is Sent.NO and "othing was sent" in " ".join(parts)
+    if not reads and error.sent is Sent.NO and isinstance(error, Overtaken | StoreUnavailable):
+        parts.append(f"{_BY_THIS_CALL}; get_operation says what became of a plan under way.")
+    elif not reads and isinstance(error, UnknownInstrument):
+        parts.append(f"{_BY_THIS_CALL}.")
+    elif not already_said:
         parts.append(_READ_ONLY if reads else _SENT[error.sent])
     if isinstance(error, UpstreamError) and error.request_id:
         parts.append(f"Request id {label(error.request_id, 64)}.")

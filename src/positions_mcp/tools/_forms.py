@@ -20,16 +20,15 @@ class Forms:
     _shown: dict[str, float] = field(default_factory=dict)
 
     def shown(self, operation_id: str) -> None:
-        """A form is shown. A round that comes back with its answer is no new form."""
-        if operation_id in self._shown:
-            return
+        """A form is shown, perhaps once more."""
+        self._shown.pop(operation_id, None)
         if len(self._shown) >= _MOST_REMEMBERED:
             del self._shown[next(iter(self._shown))]
         self._shown[operation_id] = self.clock()
 
     def answered(self, operation_id: str) -> float | None:
-        """Seconds from showing it to its answer; None where another process, or an earlier life, showed it."""
-        shown = self._shown.pop(operation_id, None)
+        """Seconds since it was last shown; None where another process, or an earlier life, showed it."""
+        shown = self._shown.get(operation_id)
         return None if shown is None else self.clock() - shown
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.guard.approval.route import Rung, Step
+from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
+from positions_mcp.tools._call import Call
+from positions_mcp.tools._reports import output_of
 
 _MOST_FINDINGS = 20
 
@@ -25,6 +28,16 @@ def findings_of(verdict: Verdict) -> list[str]:
     said = [f"{finding.severity}: {finding.message}" for finding in verdict.findings[:_MOST_FINDINGS]]
     more = len(verdict.findings) - len(said)
     return [*said, f"{more} more, none graver; the person's question has every warning"] if more else said
+
+
+async def standing(call: Call, planned: Planned) -> tuple[str, str]:
+    """That nothing was sent, and the call that goes on; of a plan of the same arguments under way, how it stands."""
+    plan = planned.operation.plan
+    if planned.operation.stage.is_open:
+        step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
+        return "Nothing was sent.", next_of(plan, step)
+    now = output_of(call.context, await call.context.guard.operation(plan.plan_id))
+    return f"It is under way: {now.summary}", now.next
 
 
 def next_of(plan: Plan, step: Step) -> str:

@@ -9,7 +9,6 @@ from pydantic import Field
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
-from positions_mcp.guard.approval.route import Step
 from positions_mcp.guard.closing.targets import Traded, traded_value
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
@@ -24,7 +23,7 @@ from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import number, table
 from positions_mcp.tools._planning import new_plan
-from positions_mcp.tools._previews import findings_of, has_limits, next_of, policy_of
+from positions_mcp.tools._previews import findings_of, has_limits, policy_of, standing
 from positions_mcp.tools._requests import close_request
 from positions_mcp.tools.context import ToolContext
 
@@ -77,19 +76,18 @@ async def preview_close(call: Call, given: Arguments) -> Answer:
         given.account_id, given.instruments, given.cancel_orders, everything=everything, purpose=given.purpose
     )
     planned = await new_plan(call, request)
-    step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
-    data = _data(call.context, planned, planned.verdict or Verdict(), step)
+    data = _data(call.context, planned, planned.verdict or Verdict(), *await standing(call, planned))
     return Answer(_text(planned.operation.plan, data), data)
 
 
-def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) -> Output:
+def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str, next_call: str) -> Output:
     plan = planned.operation.plan
     traded = Traded.of(plan.closes)
     return Output(
         mode=plan.mode.shown,
         account_id=plan.account_id,
         plan_id=plan.plan_id,
-        summary=_summary(plan),
+        summary=_summary(plan, stands),
         columns=_COLUMNS,
         rows=[_row(target) for target in _shown(plan)],
         rows_left_out=max(len(plan.closes) - MOST_ROWS, 0) or None,
@@ -103,16 +101,16 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) 
         policy=policy_of(verdict),
         findings=findings_of(verdict) or None,
         valid_until=context.said(context.on_market_clock(plan.expires_at)),
-        next=next_of(plan, step),
+        next=next_call,
     )
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: Plan, stands: str) -> str:
     count = len(plan.closes)
     what = "EVERY position of the account" if plan.kind.is_account_wide else "whole"
     positions = f"{count} position{'' if count == 1 else 's'}"
     how = f"{what}, {positions} as of now, in one request" if plan.kind.is_account_wide else f"{positions} at market"
-    return f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would close {how}. Nothing was sent."
+    return f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would close {how}. {stands}"
 
 
 def _shown(plan: Plan) -> list[CloseTarget]:

@@ -12,7 +12,6 @@ from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import InstructionTarget, Plan
 from positions_mcp.domain.text import label
-from positions_mcp.guard.approval.route import Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.tools._arguments import AccountArgument, PurposeArgument, ToolArguments
@@ -20,7 +19,7 @@ from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import table
 from positions_mcp.tools._planning import new_plan
-from positions_mcp.tools._previews import findings_of, next_of, policy_of
+from positions_mcp.tools._previews import findings_of, policy_of, standing
 from positions_mcp.tools._requests import Row, submit_request
 from positions_mcp.tools.context import ToolContext
 
@@ -66,12 +65,11 @@ async def preview_instructions(call: Call, given: Arguments) -> Answer:
     except InvalidBatch as error:
         data = _refused(call.context, call.context.account(given.account_id), given.instructions, error)
         return Answer(_text(data), data)
-    step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
-    data = _data(call.context, planned, planned.verdict or Verdict(), step)
+    data = _data(call.context, planned, planned.verdict or Verdict(), *await standing(call, planned))
     return Answer(_text(data), data)
 
 
-def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) -> Output:
+def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str, next_call: str) -> Output:
     plan = planned.operation.plan
     count = len(plan.targets)
     return Output(
@@ -79,7 +77,7 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) 
         account_id=plan.account_id,
         plan_id=plan.plan_id,
         summary=f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would submit {_rows(count)} in one "
-        "request. Nothing was sent.",
+        f"request. {stands}",
         columns=_COLUMNS,
         rows=[_row(index, target) for index, target in enumerate(plan.instructions[:_MOST_ROWS], 1)],
         consequences=[_consequence(index, target) for index, target in enumerate(plan.instructions[:_MOST_CARDS], 1)],
@@ -89,7 +87,7 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, step: Step) 
         policy=policy_of(verdict),
         findings=[*findings_of(verdict), *_not_shown(plan)] or None,
         valid_until=context.said(context.on_market_clock(plan.expires_at)),
-        next=next_of(plan, step),
+        next=next_call,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.supervision import Approver
@@ -17,6 +17,7 @@ from positions_mcp.guard.dependencies import Dependencies
 
 Check = Callable[[Operation], None]
 """Raises Refused where the operation, as stored, may not be sent."""
+_NOT_HERE = "Nothing was sent by this call."
 
 
 class ApprovalCheck:
@@ -32,7 +33,8 @@ class ApprovalCheck:
         def check(operation: Operation) -> None:
             self._check_plan(operation, caller)
             if operation.decision != decision:
-                raise Refused("The stored decision is not the one given to this call.", hint="Nothing was sent.")
+                raise Refused("The stored decision is not the one given to this call.", hint=_NOT_HERE)
+            self._check_in_time(operation)
 
         return check
 
@@ -68,7 +70,8 @@ class ApprovalCheck:
         if self._known is not None and self._known.public_key not in {each.public_key for each in approvers}:
             raise Refused(
                 "The approver was replaced without the old passphrase.",
-                hint="Nothing was sent. A person must look: run positions-mcp operations verify, then restart.",
+                hint="Nothing was sent by this server. A person must look: run positions-mcp operations verify, then "
+                "restart.",
             )
         self._known = approvers[-1] if approvers else None
         return self._known
@@ -76,13 +79,19 @@ class ApprovalCheck:
     def _check_plan(self, operation: Operation, caller: str) -> None:
         plan = operation.plan
         if plan.mode is not self._deps.mode:
-            raise Refused(f"Plan {plan.plan_id} is for {plan.mode.shown}.", hint="Nothing was sent.")
+            raise Refused(f"Plan {plan.plan_id} is for {plan.mode.shown}.", hint=_NOT_HERE)
         if plan.caller != caller or plan.flatten:
-            raise Refused(f"Plan {plan.plan_id} was made by another caller.", hint="Nothing was sent.")
+            raise Refused(f"Plan {plan.plan_id} was made by another caller.", hint=_NOT_HERE)
         self._deps.check_account(plan.account_id)
+
+    def _check_in_time(self, operation: Operation) -> None:
+        """By the time it is now: who wants to send may have waited for the store."""
+        if operation.decision is None or self._deps.clock.now() >= operation.decision.expires_at:
+            raise Overtaken(f"The approval of {operation.operation_id} lapsed before it was used.", hint="Plan again.")
 
     def _check_signed(self, operation: Operation, approver: Approver | None, channel: Channel) -> None:
         decision = operation.decision
         if decision is None or decision.channel is not channel:
             raise Refused(f"Plan {operation.operation_id} was not approved at the {channel}.", hint="Nothing was sent.")
         statements.verify(approver, operation.plan, decision)
+        self._check_in_time(operation)

@@ -111,7 +111,9 @@ def everything_held(book: Book) -> list[Position]:
         )
     if not held:
         but = "".join(f" {said}" for said in _left_out(book))
-        raise InvalidInput(f"Account {book.account_id} holds nothing to close.{but}", hint="Nothing was sent.")
+        raise InvalidInput(
+            f"Account {book.account_id} holds nothing to close.{but}", hint="Nothing was sent by this call."
+        )
     return held
 
 

@@ -16,7 +16,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.errors import OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import Check
@@ -79,10 +79,13 @@ class Executor:
 
         Raises:
             Refused: it may not be sent, or another call or process sends it.
-            StoreUnavailable: nothing was sent.
+            StoreUnavailable: nothing was sent from here.
+            OutcomeUnknown: the server ended in the middle of it.
         """
         if self._tasks is None or self._closing:
-            raise Refused("The server is not running, or is shutting down.", hint="This call sent nothing.")
+            raise Refused(
+                "The server is not running, or is shutting down.", hint="Nothing was sent by this call: ask again."
+            )
         job = _Job(operation_id, check, belongs_to_call)
         self._tasks.start_soon(self._run, job, name=f"send {operation_id}")
         try:
@@ -92,7 +95,9 @@ class Executor:
         if job.error is not None:
             raise job.error
         if job.operation is None:
-            raise Refused("The server shut down before it was sent.", hint="get_operation says what became of it.")
+            raise OutcomeUnknown(
+                "The server ended in the middle of this operation.", hint="get_operation says what became of it."
+            )
         return job.operation
 
     async def _run(self, job: _Job) -> None:

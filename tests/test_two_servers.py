@@ -1,0 +1,110 @@
+"""Two servers, each a process of its own, over one store: a plan is sent once, and neither says that it was not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp_types import CallToolResult
+
+from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
+from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.settings import load
+from test_serving_closes import exchange_in
+from tools.serving import data_of, text_of
+from trading import ERAS, PASSPHRASE, QUICK, Person, no, yes
+
+KO = {"instruments": ["KO"]}
+
+
+@asynccontextmanager
+async def serving(data_dir: Path, era: str, person: Person | None = None, **said: str) -> AsyncIterator[Client]:
+    """A client of a server that has only just started."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
+    environment = {**clean, "POSITIONS_MCP_DATA_DIR": str(data_dir), "POSITIONS_MCP_DESK__ENABLED": "false", **said}
+    server = StdioServerParameters(command=sys.executable, args=["-m", "positions_mcp", "serve"], env=environment)
+    async with Client(server, mode=era, elicitation_callback=person) as client:
+        yield client
+
+
+def says_what_became(answer: CallToolResult) -> dict[str, Any]:
+    """The answer as data, which does not say that nothing was sent."""
+    assert "othing was sent" not in text_of(answer)
+    data = data_of(answer)
+    assert data["sent"] == "yes"
+    assert data["state"] in ("SUBMITTED", "CLOSED")
+    return data
+
+
+@pytest.mark.requirement("G-02", "G-06")
+@pytest.mark.parametrize("answer", ["yes", "no", "cancel", "yes at once"])
+@pytest.mark.parametrize("era", ERAS)
+async def test_of_two_forms_about_one_plan_one_sends_and_the_other_says_so(
+    era: str, answer: Literal["yes", "no", "cancel", "yes at once"], tmp_path: Path
+) -> None:
+    asked, sent = (anyio.Event(), anyio.Event()), anyio.Event()
+    answers: dict[str, CallToolResult] = {}
+    first = yes()
+    second = Person("cancel", None) if answer == "cancel" else no() if answer == "no" else yes()
+
+    async def think_first() -> None:
+        asked[0].set()
+        await asked[1].wait()
+
+    async def think_second() -> None:
+        asked[1].set()
+        await (asked[0] if answer == "yes at once" else sent).wait()
+
+    first.meanwhile, second.meanwhile = think_first, think_second
+    async with exchange_in(tmp_path) as exchange:
+        async with serving(tmp_path, era, first) as one, serving(tmp_path, era, second) as other:
+
+            async def close(name: str, client: Client) -> None:
+                answers[name] = await client.call_tool("close_positions", KO)
+                sent.set()
+
+            with anyio.fail_after(60):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(close, "first", one)
+                    tasks.start_soon(close, "second", other)
+        assert exchange.effect_counts() == {"close_position": 1}
+    told = [says_what_became(answers[name]) for name in ("first", "second")]
+    assert told[0]["operation_id"] == told[1]["operation_id"]
+    assert first.questions == second.questions
+
+
+@pytest.mark.requirement("G-06", "G-19")
+async def test_of_two_calls_that_wait_for_the_desk_one_sends_and_both_say_so(tmp_path: Path) -> None:
+    settings = load({"mode": "paper", "data_dir": tmp_path})
+    waiting, answers = [anyio.Event(), anyio.Event()], list[CallToolResult]()
+    async with exchange_in(tmp_path) as exchange:
+        with open_venue(settings) as venue, open_operations(settings) as store:
+            async with venue.connect() as client:
+                desk = Supervisor(guard_dependencies(settings, client, venue.clock, store), hardness=QUICK)
+                await desk.set_up_approver(PASSPHRASE)
+                by_desk = {"POSITIONS_MCP_APPROVAL__CHANNEL": "desk"}
+                async with serving(tmp_path, ERAS[0], **by_desk) as one, serving(tmp_path, ERAS[0], **by_desk) as other:
+
+                    async def close(server: Client, waits: anyio.Event) -> None:
+                        async def hears(_: float, __: float | None, message: str | None) -> None:
+                            if message and "approve op-" in message:
+                                waits.set()
+
+                        answers.append(await server.call_tool("close_positions", KO, progress_callback=hears))
+
+                    with anyio.fail_after(60):
+                        async with anyio.create_task_group() as tasks:
+                            for server, waits in zip((one, other), waiting, strict=True):
+                                tasks.start_soon(close, server, waits)
+                            for waits in waiting:
+                                await waits.wait()
+                            await desk.approve(store.operations()[0].operation_id, PASSPHRASE)
+        assert exchange.effect_counts() == {"close_position": 1}
+    assert len({says_what_became(answer)["operation_id"] for answer in answers}) == 1
