@@ -26,9 +26,9 @@ async def page(data_dir: Path) -> AsyncIterator[Place]:
     """The page of a desk, served on sockets of its own."""
     seconds = Seconds()
     connections = Connections(now=seconds)
-    async with desk(data_dir) as guarded, AsyncExitStack() as stack, anyio.create_task_group() as tasks:
-        with desk_sockets(0) as (sockets, port):
-            sockets[0].listen()  # so that it can be reached from here on
+    with desk_sockets(0) as (sockets, port):
+        sockets[0].listen()  # so that it can be reached from here on
+        async with desk(data_dir) as guarded, anyio.create_task_group() as tasks, AsyncExitStack() as stack:
             app = desk_app(Desk(guarded.parts), origins=desk_origins(port))
             tasks.start_soon(serve_page, app, sockets, connections)
             yield Place(("127.0.0.1", port), connections, seconds, stack)
