@@ -83,17 +83,18 @@ async def test_a_refusal_that_comes_after_another_call_sent_the_plan_says_what_w
 
 
 async def test_a_preview_of_what_is_under_way_says_so(era: str, tmp_path: Path) -> None:
-    async with trading_floor(tmp_path, approval={"wait_s": 0, "channel": "desk"}) as floor:
-        async with floor.desk() as desk:
-            await desk.set_up()
-        waiting = data_of(await floor.call("close_positions", KO, era=era))["operation_id"]
-        async with floor.desk() as desk:
-            await desk.approve(waiting)
-        preview = await floor.call("preview_close", KO, era=era)
-        assert data_of(preview)["plan_id"] == waiting
-        assert "Nothing was sent." not in text_of(preview)
-        assert "APPROVED" in text_of(preview)
-        assert f"plan_id={waiting}" in data_of(preview)["next"]
+    previews = []
+    async with trading_floor(tmp_path) as floor:
+
+        async def preview() -> None:
+            previews.append(await floor.call("preview_close", KO, era=era))
+
+        floor.at["read again"] = preview
+        sent = data_of(await floor.call("close_positions", KO, era=era, person=yes()))
+        assert data_of(previews[0])["plan_id"] == sent["operation_id"]
+        assert "Nothing was sent." not in text_of(previews[0])
+        assert "It is under way: PAPER account 19816: approved, and being sent now." in text_of(previews[0])
+        assert f"operation_id={sent['operation_id']}" in data_of(previews[0])["next"]
 
 
 def live_floor(data_dir: Path) -> AbstractAsyncContextManager[Floor]:
