@@ -74,7 +74,7 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
             Route(f"{operation}/reject", inside(deciding.reject), methods=["POST"]),
             Route(f"{operation}/settle", inside(deciding.settle), methods=["POST"]),
             Route("/api/accounts/{account}/book", inside(routes.book), methods=["GET"]),
-            Route("/api/accounts/{account}/book.svg", inside(routes.picture_of_book), methods=["GET"]),
+            Route("/api/accounts/{account}/pictures", inside(routes.pictures), methods=["GET"]),
             Route("/api/state", inside(routes.state), methods=["GET"]),
             Route("/api/halt", inside(deciding.halt), methods=["POST"]),
             Route("/api/resume", inside(deciding.resume), methods=["POST"]),

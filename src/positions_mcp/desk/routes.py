@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from positions_mcp.desk import pictures
+from positions_mcp.desk import accounts, pictures
 from positions_mcp.desk.answers import account_of, said
 from positions_mcp.desk.events import Changes
 from positions_mcp.desk.service import Desk, closed_share
 from positions_mcp.desk.sessions import Session, Sessions
-from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.money import ZERO
-
-_MOST_BARS = 20
 
 
 @dataclass(eq=False)
@@ -58,28 +53,12 @@ class Routes:
         """An account's positions."""
         del session
         book = await self.desk.book(_account(request))
-        if book is None:
-            return JSONResponse({"readable": False, "positions": []})
-        rows = [
-            {
-                "symbol": position.name,
-                "quantity": f"{position.quantity:,f}",
-                "value": None if position.value is None else f"{position.value:,f}",
-                "pnl": None if position.unrealized_pnl is None else f"{position.unrealized_pnl:+,f}",
-            }
-            for position in sorted(book.positions, key=_size_of_value, reverse=True)
-        ]
-        complete = {"readable": True, "complete": book.is_complete, "as_of": book.as_of.isoformat()}
-        return JSONResponse(complete | {"positions": rows})
+        return JSONResponse({"readable": False, "positions": []} if book is None else accounts.listed(book))
 
-    async def picture_of_book(self, request: Request, session: Session) -> Response:
-        """Unrealised profit and loss of the largest positions, as SVG."""
+    async def pictures(self, request: Request, session: Session) -> Response:
+        """What an account comes to, drawn as SVG, with the same in words."""
         del session
-        book = await self.desk.book(_account(request))
-        known = [(p.name, p.unrealized_pnl) for p in book.positions if p.unrealized_pnl] if book else []
-        largest = sorted(known, key=lambda named: abs(named[1]), reverse=True)[:_MOST_BARS]
-        rows = [pictures.Bar(name, amount, f"{amount:+,f}") for name, amount in largest]
-        return _svg(pictures.bars("Unrealised profit and loss by position", rows))
+        return JSONResponse(await self.desk.pictures(_account(request)))
 
     async def picture_of_share(self, request: Request, session: Session) -> Response:
         """The share of the book that a plan is about, as SVG."""
@@ -98,10 +77,6 @@ class Routes:
         del request
         stream = self.changes.stream(partial(self.sessions.is_open, session))
         return StreamingResponse(stream, media_type="text/event-stream")
-
-
-def _size_of_value(position: Position) -> Decimal:
-    return abs(position.value or ZERO)
 
 
 def _svg(text: str) -> Response:

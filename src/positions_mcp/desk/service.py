@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from positions_mcp.desk import accounts
 from positions_mcp.desk.answers import account_of
 from positions_mcp.desk.following import Following, is_moving
 from positions_mcp.domain.account.positions import Book
@@ -215,6 +216,15 @@ class Desk:
             return await self._deps.positions.read_book(account)
         except UpstreamError:
             return None
+
+    async def pictures(self, account: AccountId) -> list[dict[str, Any]]:
+        """P&L, exposure, the expiry ladder and the next expiration evening; none where the account cannot be read."""
+        book = await self.book(account)
+        if book is None:
+            return []
+        drawn = [accounts.profit(book), accounts.exposure(book), accounts.ladder(book)]
+        evening = await accounts.projected(self._deps, account)
+        return [each.as_data() for each in (*drawn, *([accounts.tonight(evening)] if evening else []))]
 
     async def state(self) -> dict[str, Any]:
         """Limits and what is used of them, the halt, the store and the head of its journal."""

@@ -169,7 +169,9 @@ async function preparedBook(isNew) {
 function drawBook(account, accounts, data, isNew) {
   if (isNew || !content.querySelector("#positions")) put(content, [h("div", { id: "positions" }), h("div", { id: "pictures" })]);
   put(content.querySelector("#positions"), views.book(account, accounts, data));
-  views.pictures(account, data).then((figures) => content.querySelector("#pictures")?.replaceChildren(...figures));
+  read(`/api/accounts/${account}/pictures`)
+    .then((drawn) => content.querySelector("#pictures")?.replaceChildren(...views.figures(drawn)))
+    .catch((error) => say(error.message));
 }
 
 // --- moving

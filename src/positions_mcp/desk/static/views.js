@@ -170,9 +170,13 @@ export function book(account, accounts, data) {
   ];
 }
 
-export const pictures = (account) => Promise.all([
-  drawn(`/api/accounts/${account}/book.svg`, "Unrealised profit and loss by position"),
-]);
+// Drawn by the server. Shown as images, so that nothing in them runs or leaves; what they say stands beside them in words.
+export function figures(pictures) {
+  return pictures.map((each) => h("figure", {}, h("figcaption", {}, each.title),
+    each.svg ? h("img", { src: URL.createObjectURL(new Blob([each.svg], { type: "image/svg+xml" })), alt: each.said, onload: (event) => URL.revokeObjectURL(event.target.src) })
+      : h("p", {}, "Nothing to draw."),
+    each.beside.length ? h("ul", {}, each.beside.map((line) => h("li", {}, foreign(line)))) : null));
+}
 
 export async function drawn(path, description) {
   try {
