@@ -73,7 +73,8 @@ def output_schema(model: type[BaseModel]) -> Schema:
 
 def _object(model: type[BaseModel], write: Callable[[Any, Iterable[Any], str], Schema]) -> Schema:
     properties: dict[str, Schema] = {}
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         properties[name] = write(field.annotation, field.metadata, f"{model.__name__}.{name}")
         if field.description:
             properties[name]["description"] = field.description

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from positions_mcp.tools._arguments import (
     ToolArguments,
 )
 from positions_mcp.tools._call import Call
+from positions_mcp.tools._close_selection import Selection, instruments_of
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import number, table
 from positions_mcp.tools._planning import new_plan
@@ -38,6 +39,8 @@ class Output(Data):
     account_id: int
     plan_id: str
     summary: str
+    filter: str | None = None
+    """What chose the instruments; the rows are what it froze."""
     columns: list[str]
     rows: list[list[str]]
     rows_left_out: int | None = None
@@ -58,26 +61,56 @@ class Output(Data):
 
 
 class Arguments(ToolArguments):
-    """Instruments, or all."""
+    """Instruments, all, or what filters mean."""
 
     account_id: AccountArgument = None
     instruments: InstrumentsArgument = None
     all: Annotated[bool | None, Field(description="Everything held, instead of instruments")] = None
+    underlying: Annotated[str | None, Field(min_length=1, description="With its options")] = None
+    instrument_type: Annotated[
+        Literal["COMMON_STOCK", "PREFERRED_STOCK", "OPTION", "OTHER"] | None, Field(description="Only this type")
+    ] = None
+    side: Annotated[Literal["long", "short"] | None, Field(description="Only this side")] = None
+    excepted: Annotated[
+        list[str] | None,
+        Field(alias="except", min_length=1, max_length=100, description="Not these; a stock: nor its options"),
+    ] = None
     cancel_orders: CancelOrdersArgument = None
     purpose: PurposeArgument = None
 
 
 async def preview_close(call: Call, given: Arguments) -> Answer:
     """Freeze a plan. Raises as `Guard.plan` does."""
-    everything = bool(given.all)
-    if everything == (given.instruments is not None):
-        raise InvalidInput("Exactly one of instruments and all=true is needed.", hint="Name instruments, or all=true.")
+    wanted = _selection(given)
+    instruments, everything = given.instruments, bool(given.all)
+    if wanted.is_asked_for:
+        account = call.context.account(given.account_id)
+        instruments, everything = list(await instruments_of(call.context, account, wanted)), False
     request = close_request(
-        given.account_id, given.instruments, given.cancel_orders, everything=everything, purpose=given.purpose
+        given.account_id, instruments, given.cancel_orders, everything=everything, purpose=given.purpose
     )
     planned = await new_plan(call, request)
     data = _data(call.context, planned, planned.verdict or Verdict(), *await standing(call, planned))
+    data.filter = wanted.words if wanted.is_asked_for else None
     return Answer(_text(planned.operation.plan, data), data)
+
+
+def _selection(given: Arguments) -> Selection:
+    """What is to be closed. Raises InvalidInput where that is not said, or said twice."""
+    wanted = Selection(
+        instruments=tuple(given.instruments or ()),
+        underlying=given.underlying,
+        instrument_type=given.instrument_type,
+        side=given.side,
+        excepted=tuple(given.excepted or ()),
+    )
+    narrows = any((given.underlying is not None, given.instrument_type, given.side))
+    if (given.all and given.instruments is not None) or not (given.all or given.instruments or narrows):
+        raise InvalidInput(
+            "Exactly one of instruments and all=true is needed, or underlying, instrument_type or side.",
+            hint="Name instruments, or all=true. No plan was made.",
+        )
+    return wanted
 
 
 def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str, next_call: str) -> Output:
@@ -90,7 +123,7 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str,
         summary=_summary(plan, stands),
         columns=_COLUMNS,
         rows=[_row(target) for target in _shown(plan)],
-        rows_left_out=max(len(plan.closes) - MOST_ROWS, 0) or None,
+        rows_left_out=(len(plan.closes) - len(_shown(plan))) or None,
         net=plain(traded.net),
         sells=plain(traded.sells),
         buys=plain(traded.buys),
@@ -114,8 +147,8 @@ def _summary(plan: Plan, stands: str) -> str:
 
 
 def _shown(plan: Plan) -> list[CloseTarget]:
-    """All orders of a plan in the order of sending, or the largest of a large one."""
-    if len(plan.closes) <= MOST_ROWS:
+    """All orders of a plan in the order of sending, or of a large close of everything the largest."""
+    if len(plan.closes) <= MOST_ROWS or not plan.kind.is_account_wide:
         return list(plan.closes)
     return sorted(plan.closes, key=lambda target: target.measure, reverse=True)[:MOST_ROWS]
 
@@ -136,6 +169,7 @@ def _text(plan: Plan, data: Output) -> str:
     notional = f" Notional {data.notional}." if data.notional else ""
     lines = [
         data.summary,
+        *([f"Chosen by {data.filter}; frozen as these, whatever changes:"] if data.filter else []),
         table(data.columns, data.rows),
         *(
             [f"{data.rows_left_out} smaller orders are not shown here; the person's question has all."]

@@ -12,6 +12,8 @@ from typing import Any
 
 from positions_mcp.domain.account.positions import HoldingT, Side
 from positions_mcp.domain.enums import SecurityType, SortDirection
+from positions_mcp.domain.errors import UnknownInstrument
+from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.portfolio.expiring import expiring_by
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.underlyings import Underlyings
@@ -94,6 +96,33 @@ def select(held: Sequence[HoldingT], wanted: Filter) -> list[HoldingT]:
             p for p in positions if p.unrealized_pnl_pct is not None and p.unrealized_pnl_pct <= wanted.most_pct
         ]
     return list(positions)
+
+
+def without(
+    chosen: Iterable[HoldingT], names: Sequence[str], held: Sequence[HoldingT], *, of_underlying: str | None = None
+) -> list[HoldingT]:
+    """Of what is `chosen`, what `names` do not leave out.
+
+    An option's symbol leaves out that option. The symbol of an underlying leaves out its options too, unless what is
+    chosen is `of_underlying` the same: then only the instrument itself.
+
+    Raises UnknownInstrument where nothing held goes by a name.
+    """
+    holdings, underlyings = Holdings(held), Underlyings(held)
+    own = find_underlying(of_underlying, held, underlyings) if of_underlying is not None else None
+    left_out: set[InstrumentId] = set()
+    for name in names:
+        try:
+            position = holdings.find(name)
+        except UnknownInstrument:
+            of_all = find_underlying(name, held, underlyings)
+        else:
+            left_out.add(position.instrument_id)
+            if position.is_option or (own is not None and underlyings.matches(position, own)):
+                continue
+            of_all = underlyings.name_of(position).upper()
+        left_out.update(each.instrument_id for each in held if underlyings.matches(each, of_all))
+    return [position for position in chosen if position.instrument_id not in left_out]
 
 
 def largest_first(positions: Iterable[HoldingT]) -> list[HoldingT]:
