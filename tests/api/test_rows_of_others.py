@@ -14,7 +14,7 @@ from positions_mcp.domain.errors import OutcomeUnknown, ReadFailed
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 
 OTHER = 777
-IDS = [str(uuid.UUID(int=number + 1)) for number in range(9)]
+IDS = [str(uuid.UUID(int=0xABCDEF + number)) for number in range(9)]
 OURS, THEIRS = position(instrument_id=IDS[0]), position(instrument_id=IDS[1], account_id=OTHER)
 # The same pages are read quickly where they are ordinary and tolerantly where they are not.
 ODD = {"": {}, "read tolerantly": {"quantity": 100}}
@@ -173,3 +173,22 @@ async def test_a_price_that_moved_between_two_pages_is_no_contradiction():
     ]
     async with serving(*pages) as server, server.client() as client:
         assert (await client.read_book(ACCOUNT)).is_complete
+
+
+async def test_one_order_on_two_pages_is_one_order():
+    pages = [data([order()], next_page_token="b", total_items=1), data([order(id=ORDER.upper())], total_items=1)]
+    async with serving(*pages) as server, server.client() as client:
+        assert [each.id for each in await client.read_orders(ACCOUNT)] == [ORDER]
+
+
+@pytest.mark.requirement("A-06")
+@pytest.mark.parametrize("quantity", ["100", "40"])
+async def test_an_instrument_on_two_pages_is_the_same_in_another_spelling_of_its_id(quantity: str):
+    again = OURS | {"instrument_id": IDS[0].upper(), "quantity": OURS["quantity"] if quantity == "100" else quantity}
+    pages = [data([OURS], next_page_token="b", total_items=1), data([again], total_items=1)]
+    async with serving(*pages * 4) as server, server.client() as client:
+        book = await client.read_book(ACCOUNT)
+        brief, reading = await client.gather_positions(ACCOUNT, Whole[Holding])
+    assert (len(book.positions) == 1) or not book.is_complete
+    assert book.is_complete is reading.is_complete is (quantity == "100")
+    assert {each.instrument_id for each in (*book.positions, *brief.positions)} == {IDS[0]}

@@ -13,7 +13,7 @@ import pytest
 from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
 from guard.exchange import ACCOUNT, CountingIds
 from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.errors import ReadFailed, Refused
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.plan import Kind
 from positions_mcp.domain.operation.states import OperationState
@@ -191,3 +191,57 @@ async def test_an_order_of_a_status_that_nobody_knows_is_seen_before_sending(tmp
         assert (await followed(it, first)).state is OperationState.SUBMITTED
         account = await AccountReader(it.parts).to_decide(ACCOUNT, Kind.CLOSE_POSITIONS, recent=True)
         assert account.open_order_ids == frozenset(it.exchange.orders)
+
+
+@pytest.mark.requirement("G-14", "G-18")
+@pytest.mark.parametrize(
+    ("filled", "books", "ended", "state"),
+    [
+        (100, (100, 60, 1), False, OperationState.SUBMITTED),  # the book follows in parts
+        (100, (100, 60, 0), True, OperationState.CLOSED),
+        (100, (150,), False, OperationState.SUBMITTED),  # somebody bought meanwhile
+        (100, (-30,), True, OperationState.PARTIAL),  # past zero: somebody sold too
+        (120, (0,), False, OperationState.SUBMITTED),  # 120 were sold, and the book has lost 100 of them
+        (120, (-20,), True, OperationState.PARTIAL),
+    ],
+)
+async def test_a_row_ends_once_the_book_has_moved_by_all_that_was_filled(
+    tmp_path: Path, *, filled: int, books: tuple[int, ...], ended: bool, state: OperationState
+) -> None:
+    async with desk(tmp_path) as it:
+        report = await it.close("AAPL")
+        trade(it, OrderStatus.FILLED, filled)
+        for quantity in books:
+            it.exchange.change(AAPL, quantity=Decimal(quantity), available_quantity=Decimal(abs(quantity)))
+            report = await followed(it, report)
+        assert report.state is state
+        (row,) = it.store.operation(report.operation_id).rows
+        assert row.ended is ended
+        assert ("the book has not followed yet" in row.detail) is not ended
+        if books[-1] and not ended:
+            assert Rule.IN_FLIGHT in {each.rule for each in (await it.plan("AAPL")).verdict.needs_desk}
+
+
+@pytest.mark.requirement("G-18")
+async def test_a_fill_is_held_while_positions_cannot_be_read(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change_answer = lambda made: [
+            order.model_copy(update={"status": OrderStatus.FILLED, "filled_quantity": order.quantity}) for order in made
+        ]
+        it.exchange.after.append(failing_reads(it))
+        report = await it.close("AAPL")
+        assert report.state is OperationState.SUBMITTED
+        assert (await followed(it, report)).state is OperationState.SUBMITTED
+        with pytest.raises(ReadFailed):
+            await it.plan("AAPL")
+        it.exchange.reads_fail = False
+        trade(it, OrderStatus.FILLED, 100)
+        assert Rule.IN_FLIGHT in {each.rule for each in (await it.plan("AAPL")).verdict.needs_desk}
+        assert len(it.exchange.requests) == 1
+
+
+def failing_reads(it: Desk) -> Any:
+    async def fail() -> None:
+        it.exchange.reads_fail = True
+
+    return fail

@@ -197,3 +197,25 @@ async def test_shares_that_contradict_themselves_cover_nothing(
     protecting = long._replace(symbol=f"AAPL280218{right}00195000", quantity=Decimal(1), available_quantity=Decimal(1))
     async with desk(tmp_path, positions=[shares, short, protecting]) as it:
         assert Rule.UNCOVERED in [f.rule for f in (await it.plan(protecting.symbol)).verdict.refusals]
+
+
+@pytest.mark.parametrize(
+    "kind", ["CASH", "cash", " Cash", "CURRENCY", "currency", "FX", "Forex", "CASH_BALANCE", "index", "INDEX"]
+)
+async def test_money_and_an_index_are_never_closed_whatever_the_letters_of_their_type(
+    tmp_path: Path, kind: str
+) -> None:
+    row = held("EUR", 900, number=CASH, instrument_type=kind)
+    short = held("EUR280121C00100000", -1, number=MSFT, underlying_instrument_id=row.instrument_id)
+    async with desk(tmp_path, positions=[row, held("KO", 5, number=AAPL), short]) as it:
+        assert "EUR" not in [target.symbol for target in (await it.plan()).operation.plan.targets]
+        with pytest.raises(InvalidInput, match=r"no order closes|nobody can trade"):
+            await it.plan("EUR")
+
+
+@pytest.mark.requirement("A-02")
+@pytest.mark.parametrize("kind", ["option", "Option"])
+async def test_an_option_is_one_in_any_letters(tmp_path: Path, kind: str) -> None:
+    short = held("", -1, number=MSFT, instrument_type=kind, position_type="short")
+    async with desk(tmp_path, positions=[held("KO", 100, number=AAPL), short]) as it:
+        assert [each.rule for each in (await it.plan("KO")).verdict.needs_desk] == [Rule.UNCOVERED]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Self
+from typing import Self, cast
 
 
 class OpenEnum(StrEnum):
-    """A string enumeration that accepts values it does not know; `is_known` tells them apart."""
+    """A string enumeration that accepts values it does not know; `is_known` tells them apart.
+
+    A known value is known in any letters.
+    """
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -20,6 +23,8 @@ class OpenEnum(StrEnum):
             value = str(value)
         if not isinstance(value, str):
             return None
+        if (known := cls._value2member_map_.get(value.strip().upper())) is not None:
+            return cast("Self", known)
         member = str.__new__(cls, value)
         member._name_ = value
         member._value_ = value
@@ -40,6 +45,11 @@ class SecurityType(OpenEnum):
     CASH = "CASH"
     INDEX = "INDEX"
     OTHER = "OTHER"
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is money itself, also in a value that this program does not know."""
+        return self.upper() in {"CASH", "CASH_BALANCE", "CURRENCY", "FX", "FOREX"}
 
 
 class PositionType(OpenEnum):

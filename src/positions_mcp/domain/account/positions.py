@@ -154,7 +154,7 @@ class Holding:
     @property
     def is_cash(self) -> bool:
         """Whether this is money that the account lists as a position: never closed, never counted."""
-        return self.instrument_type is SecurityType.CASH and not self.is_option
+        return self.instrument_type is not None and self.instrument_type.is_money and not self.is_option
 
     @property
     def is_index(self) -> bool:

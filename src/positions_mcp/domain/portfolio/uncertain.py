@@ -11,11 +11,8 @@ from typing import NamedTuple
 
 from positions_mcp.domain.account.positions import Book, Position, Side
 from positions_mcp.domain.account.quotes import find_underlying
-from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionRight, as_root, underlying_root_of
-
-_NEVER_DELIVERED = (SecurityType.CASH, SecurityType.INDEX)
 
 
 class UncertainCover(NamedTuple):
@@ -70,7 +67,7 @@ def may_cover(position: Position, short: Position, book: Book) -> bool:
         its_right = position.contract.right if position.contract else None
         alike = right is None or its_right is None or its_right is right
         return position.side is Side.LONG and alike and _has_same_underlying(position, short)
-    if position.instrument_type in _NEVER_DELIVERED:
+    if not position.is_closable:
         return False
     covering = {OptionRight.CALL: Side.LONG, OptionRight.PUT: Side.SHORT, None: None}[right]
     return _may_be(covering, position) and _is_underlying(position, short, book)
@@ -80,7 +77,7 @@ def may_deliver(option: Position, book: Book) -> tuple[InstrumentId, ...]:
     """The holdings that exercising a long option may take away: shares a put sells, shorts a call buys back."""
     right = option.contract.right if option.contract else None
     taken = {OptionRight.PUT: Side.LONG, OptionRight.CALL: Side.SHORT, None: None}[right]
-    shares = (p for p in book.positions if not p.is_option and p.instrument_type not in _NEVER_DELIVERED)
+    shares = (p for p in book.positions if not p.is_option and p.is_closable)
     return tuple(p.instrument_id for p in shares if _may_be(taken, p) and _is_underlying(p, option, book))
 
 

@@ -111,10 +111,12 @@ def _settled(
 def _has_followed(row: Row, target: CloseTarget | HeldTarget, left: Decimal | None, read: Sequence[SentOrder]) -> bool:
     """Whether the book has moved by what was filled since the request was sent."""
     moved = exact_sum(_filled(order) * (1 if order.side is OrderSide.BUY else -1) for order in read)
-    if not moved or left == 0:
+    if not moved or (left == 0 and isinstance(target, HeldTarget)):
         return True
     if left is None or isinstance(target, HeldTarget):
         return False
+    if left == 0 and abs(moved) <= abs(target.quantity):
+        return True
     expected = target.order_quantity if row.expected_quantity is None else row.expected_quantity
     before = nearer_zero(target.quantity, target.order_quantity - expected)
     return (left - before) / moved >= 1
