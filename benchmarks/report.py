@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.timing import Times
 
-Unit = Literal["tokens", "ms", "s", "MB", "µs/position"]
+Unit = Literal["tokens", "ms", "s", "MB", "µs/position", "%"]
 HEADINGS = ("what", "measured", "floor", "peer", "ratio", "target", "pass")
 
 

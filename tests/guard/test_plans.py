@@ -83,6 +83,7 @@ TARGET_CHANGES = {
     "value": Decimal("100.01"),
     "order_quantity": Decimal(9),
     "type_says": "SHORT",
+    "underlying_price": Decimal(200),
 }
 
 

@@ -32,6 +32,7 @@ from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.expiration import Beside, concerned, read_beside
+from positions_mcp.guard.option_facts import OptionFacts, read_option_facts
 from positions_mcp.ports import Ledger
 
 _LATEST = 200
@@ -86,6 +87,8 @@ class Account:
     """What their listing came without, in words: what rows that were left out claim is not known."""
     beside: Beside = field(default_factory=Beside)
     """What neighbours say, where instructions are what it is about."""
+    options: OptionFacts = field(default_factory=OptionFacts)
+    """What is known of options beside the book, where closes are what it is about."""
 
     @property
     def open_orders(self) -> tuple[Order, ...] | None:
@@ -150,7 +153,9 @@ class AccountReader:
             listed = listed._replace(rows=())
         account = await self._account(book, orders, listed)
         if kind.is_close:
-            return account
+            return replace(
+                account, options=await read_option_facts(self._deps.neighbours, book, self._deps.market_clock)
+            )
         beside = await self._beside(account, names)
         return replace(account, beside=replace(beside, balances=None if isinstance(balances, NotKnown) else balances))
 

@@ -25,6 +25,7 @@ from positions_mcp.guard.approval.question import question
 from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.closing.draft import draft_flatten
+from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.planner import Planner
@@ -231,7 +232,7 @@ class Supervisor:
             cancel_orders=True,
         )
         account = await AccountReader(deps).to_flatten(account_id)
-        draft = draft_flatten(request, account, deps.calendar.state_at(deps.market_clock.now()))
+        draft = draft_flatten(request, account, Hours.of(deps))
         plan, verdict = Planner(deps).frozen(request, draft, account, f"terminal {clean(by, 60)}", flatten=True)
         now = plan.created_at
         operation = await in_thread(deps.store.add_plan, plan, key_of("flatten", plan.plan_id), now)

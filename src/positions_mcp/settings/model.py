@@ -162,6 +162,9 @@ class TradingSettings(_Section):
     tolerance: Annotated[Decimal, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=1)] = Field(
         Decimal("0.10"), description="a fraction from 0 to 1, such as 0.10"
     )
+    option_tolerance: Annotated[Decimal, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=1)] = Field(
+        Decimal("0.02"), description="a fraction from 0 to 1, such as 0.02"
+    )
     halt_after: Count | None = Field(3, description=_COUNT)
     book_lag_s: Seconds = Field(600.0, description=f"0 or more {_SECONDS}")
 

@@ -97,6 +97,8 @@ class CloseTarget(_Target):
     order_quantity: Decimal = Field(ge=0)
     type_says: str = added("0.2.0", default="")
     """The API's position type where it contradicts the sign of the quantity: then the order may be on either side."""
+    underlying_price: Decimal | None = added("0.2.0", default=None)
+    """Of an option: what its underlying cost when planned; None where it was not known."""
 
     @model_validator(mode="after")
     def _is_a_close(self) -> CloseTarget:

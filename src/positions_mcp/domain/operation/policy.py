@@ -53,6 +53,8 @@ class Policy(BaseModel):
     """New York time of day from which no exercise instruction is sent; 17:30 at the latest."""
     tolerance: Decimal = Field(default=Decimal("0.10"), ge=0)
     """How far a price may move between plan and sending, as a fraction, before the plan is stale."""
+    option_tolerance: Decimal = Field(default=Decimal("0.02"), ge=0)
+    """For closes of options: how far the underlying may, and the option itself in dollars, as a fraction of it."""
     give_up_above: Decimal | None = Field(default=Decimal(100), ge=0)
     """Dollars that instructions may give up against sending nothing; above it only the desk will do."""
     channel: Channel = Channel.ELICITATION

@@ -43,12 +43,15 @@ class Notional:
     priced: bool
 
 
-def notional_of(position: Position, book: Book, quantity: Decimal | None = None) -> Notional:
-    """The notional of trading `quantity` (by default all) of a position.
+def notional_of(
+    position: Position, book: Book, quantity: Decimal | None = None, *, price: Decimal | None = None
+) -> Notional:
+    """The notional of trading `quantity` (by default all) of a position. `price` is its underlying's, where known.
 
     |market value|, or quantity × price where that is more; for a short option at least what it obliges to: quantity ×
     multiplier × its strike for a put, which needs no price, and for a call the price of its underlying, or its strike
-    where the book does not know that price. A value of zero counts as missing.
+    where that is not known. A value of zero counts as missing: a long option then counts as exercising it does, by its
+    strike, since selling it must not need more than that.
     """
     held = abs(position.quantity)
     traded = held if quantity is None else abs(quantity)
@@ -58,19 +61,22 @@ def notional_of(position: Position, book: Book, quantity: Decimal | None = None)
     amount = max(amount, exact_product(traded, multiplier, max(position.instrument_price or ZERO, ZERO)))
     priced = amount > 0 and position.multiplier is not None
     if position.is_option and position.counted_quantity < 0:
-        obliged, is_known = _obliged(position, book)
+        obliged, is_known = _obliged(position, book, price)
         amount = max(amount, exact_product(traded, multiplier, obliged))
         priced = amount > 0 and position.multiplier is not None and is_known
+    elif position.contract and not amount and position.multiplier is not None:
+        amount, priced = exact_product(traded, multiplier, position.contract.strike), True
     return Notional(amount, priced)
 
 
-def _obliged(short: Position, book: Book) -> tuple[Decimal, bool]:
+def _obliged(short: Position, book: Book, price: Decimal | None) -> tuple[Decimal, bool]:
     """Dollars per share that a short option obliges to, and whether that is known: a put's strike is all of it."""
     strike = short.contract.strike if short.contract else ZERO
     if short.contract and short.contract.right is OptionRight.PUT:
         return strike, True
-    price = underlying_price(find_underlying(short, book), book.as_of)
-    return (price.price, True) if price else (strike, False)
+    if price is None and (seen := underlying_price(find_underlying(short, book), book.as_of)):
+        price = seen.price
+    return (strike, False) if price is None else (price, True)
 
 
 def expected_quantities(

@@ -16,15 +16,16 @@ from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, exposed
 from positions_mcp.domain.portfolio.uncertain import uncertain_cover
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
+from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.targets import close_target, locks_of
 from positions_mcp.guard.policy.cover import counted_on, is_short_option, uncovered
 from positions_mcp.guard.policy.findings import Finding
 from positions_mcp.guard.policy.uncertain import findings_on_uncertain_cover, said_of
 
 
-def findings_on_cover(policy: Policy, plan: Plan, account: Account) -> Iterator[Finding]:
+def findings_on_cover(policy: Policy, plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:
     """G-12: a close may not leave more short contracts uncovered, or unprotected, than before."""
-    counted = {**counted_on(account, plan.plan_id), **_freed_by_cancelling(plan, account)}
+    counted = {**counted_on(account, plan.plan_id), **_freed_by_cancelling(plan, account), **_expired(account, hours)}
     for was, now in _worsened(account, counted, _to_be_traded(plan, account)):
         yield uncovered(policy, was, now, _said(was, now))
 
@@ -36,7 +37,7 @@ def findings_on_unjudged_cover(policy: Policy, plan: Plan, account: Account) -> 
     yield from findings_on_uncertain_cover(policy, account, touched, bought_back)
 
 
-def uncovering(operation: Operation, position: int, account: Account) -> str:
+def uncovering(operation: Operation, position: int, account: Account, hours: Hours) -> str:
     """Why a row may not be sent now: it would uncover a short option whose buy-back is not known. Empty if it may.
 
     Buy-backs of this operation count as far as the answers showed orders for them that live or have filled.
@@ -45,7 +46,7 @@ def uncovering(operation: Operation, position: int, account: Account) -> str:
     held = account.book.by_id.get(target.instrument_id)
     if held is None or is_short_option(held):
         return ""
-    quantities = counted_on(account, operation.operation_id)
+    quantities = {**counted_on(account, operation.operation_id), **_expired(account, hours)}
     for done, row in zip(operation.plan.closes, operation.rows, strict=True):
         as_planned = row.state in (RowState.SUBMITTED, RowState.QUEUED)
         if row.position != position and as_planned and done.instrument_id in quantities:
@@ -74,6 +75,12 @@ def _freed_by_cancelling(plan: Plan, account: Account) -> Quantities:
         for position in held
         if position is not None
     }
+
+
+def _expired(account: Account, hours: Hours) -> Quantities:
+    """Options that expired on a day before, and are still listed: they oblige to nothing more, and cover nothing."""
+    lasts = ((each, hours.last_trade(each, account)) for each in account.book.positions if each.is_option)
+    return {each.instrument_id: Decimal(0) for each, last in lasts if last is not None and last.has_expired(hours.now)}
 
 
 def _to_be_traded(plan: Plan, account: Account) -> dict[InstrumentId, Decimal]:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import NEW_YORK, MarketState
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
-from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import Target
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
+from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.request import CloseRequest, named
-from positions_mcp.guard.closing.stuck import Stuck, why_stuck
+from positions_mcp.guard.closing.stuck import Stuck, unclosable_left_out, why_stuck, why_unclosable
 from positions_mcp.guard.closing.targets import close_target, in_order_of_sending
 from positions_mcp.guard.closing.unread import unread_targets
 from positions_mcp.guard.kind import Draft, checked_name
@@ -23,7 +23,7 @@ _NAMED = 8
 """Positions that a refusal names at most."""
 
 
-def draft_close(request: CloseRequest, account: Account, market: MarketState) -> Draft:
+def draft_close(request: CloseRequest, account: Account, hours: Hours) -> Draft:
     """As `OperationKind.draft`.
 
     Raises:
@@ -33,15 +33,15 @@ def draft_close(request: CloseRequest, account: Account, market: MarketState) ->
     """
     book = account.book
     positions = everything_held(book) if request.everything else positions_named(book, named(request))
-    stuck = {each.instrument_id: why for each in positions if (why := why_stuck(each, account, request.cancels))}
-    free = [each for each in positions if each.instrument_id not in stuck]
+    found = {each.instrument_id: why_stuck(each, account, request.cancels, hours) for each in positions}
+    stuck = [why for why in found.values() if why is not None]
+    free = [each for each in positions if found[each.instrument_id] is None]
     if stuck and not (request.everything and free):
-        raise _cannot_be_closed(list(stuck.values()), others=len(free))
-    left_out = [*_left_out(book), *(why.left_out for why in stuck.values())] if request.everything else []
-    return _draft(request, _targets(free, request, account), market, warnings=tuple(left_out))
+        raise _cannot_be_closed(stuck, others=len(free))
+    return _draft(request, _targets(free, request, account), hours)
 
 
-def draft_flatten(request: CloseRequest, account: Account, market: MarketState) -> Draft:
+def draft_flatten(request: CloseRequest, account: Account, hours: Hours) -> Draft:
     """For a person's way out: what cannot be looked up in a book that was not read is closed whatever is held of it.
 
     Raises InvalidInput where a name can only be looked up in a book.
@@ -52,11 +52,11 @@ def draft_flatten(request: CloseRequest, account: Account, market: MarketState) 
     except InvalidInput:
         if book.is_complete:
             raise
-        return _draft(request, unread_targets(request.instruments, book), market)
-    left_out = _left_out(book) if request.everything else ()
-    stuck = (why_stuck(each, account, request.cancels) for each in positions)
-    warnings = (*left_out, *(f"{why.reason}." for why in stuck if why))
-    return _draft(request, _targets(positions, request, account), market, warnings=warnings)
+        return _draft(request, unread_targets(request.instruments, book), hours)
+    left_out = [unclosable_left_out(each) for each in book.positions if each.quantity and not each.is_closable]
+    stuck = (why_stuck(each, account, request.cancels, hours) for each in positions)
+    warnings = (*(left_out if request.everything else ()), *(f"{why.reason}." for why in stuck if why))
+    return _draft(request, _targets(positions, request, account), hours, warnings=warnings)
 
 
 def _targets(positions: Sequence[Position], request: CloseRequest, account: Account) -> tuple[Target, ...]:
@@ -69,14 +69,13 @@ def _cannot_be_closed(stuck: Sequence[Stuck], *, others: int) -> InvalidInput:
     more = f" And {len(stuck) - _NAMED} more." if len(stuck) > _NAMED else ""
     rest = f" Plan the other {others} without {'it' if len(stuck) == 1 else 'these'}." if others else ""
     return InvalidInput(
-        " ".join(f"{why.reason}." for why in named_) + more, hint=f"Nothing was sent. {' '.join(ways)}{rest}".strip()
+        " ".join(f"{why.reason}." for why in named_) + more,
+        hint=f"Nothing was sent by this call. {' '.join(ways)}{rest}".strip(),
     )
 
 
-def _draft(
-    request: CloseRequest, targets: tuple[Target, ...], market: MarketState, warnings: tuple[str, ...] = ()
-) -> Draft:
-    session = session_in_words(market)
+def _draft(request: CloseRequest, targets: tuple[Target, ...], hours: Hours, warnings: tuple[str, ...] = ()) -> Draft:
+    session = session_in_words(hours.market)
     return Draft(targets=targets, cancel_orders=request.cancels, session=session, warnings=warnings)
 
 
@@ -110,7 +109,7 @@ def everything_held(book: Book) -> list[Position]:
             hint="Read it again.",
         )
     if not held:
-        but = "".join(f" {said}" for said in _left_out(book))
+        but = "".join(f" {unclosable_left_out(each)}" for each in book.positions if each.quantity)
         raise InvalidInput(
             f"Account {book.account_id} holds nothing to close.{but}", hint="Nothing was sent by this call."
         )
@@ -128,22 +127,9 @@ def _found(name: str, holdings: Holdings[Position], book: Book) -> Position:
             pass
         else:
             raise InvalidInput(
-                f"{label(position.name)} {_why_unclosable(position)}.", hint="Nothing was sent."
+                f"{label(position.name)} {why_unclosable(position)}.", hint="Nothing was sent."
             ) from None
         raise
-
-
-def _left_out(book: Book) -> tuple[str, ...]:
-    """What closing everything does not touch, in words."""
-    return tuple(
-        f"{label(position.name)} ({plain(position.quantity)}) is left out: it {_why_unclosable(position)}."
-        for position in book.positions
-        if position.quantity != 0 and not position.is_closable
-    )
-
-
-def _why_unclosable(position: Position) -> str:
-    return "is cash, which no order closes" if position.is_cash else "is an index, which nobody can trade"
 
 
 def session_in_words(market: MarketState) -> str:

@@ -17,8 +17,10 @@ from positions_mcp.guard.closing.cover import (
 )
 from positions_mcp.guard.closing.draft import draft_close
 from positions_mcp.guard.closing.follow import follow_closes
+from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.locked import findings_on_locked
 from positions_mcp.guard.closing.request import CloseRequest, agree_on_close, key_of_close
+from positions_mcp.guard.closing.stuck import findings_on_last_day, findings_on_left_out
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.findings import Finding
@@ -36,21 +38,24 @@ class Closing:
 
     def draft(self, request: CloseRequest, account: Account) -> Draft:
         """One target for each position, in the order of sending."""
-        return draft_close(request, account, self._deps.calendar.state_at(self._deps.market_clock.now()))
+        return draft_close(request, account, Hours.of(self._deps))
 
     def agree(self, request: CloseRequest, plan: Plan) -> None:
         """The same instruments, by whatever name, and the same about open orders."""
         agree_on_close(request, plan)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
-        """Short options losing their cover, and what open orders and instructions hold back."""
-        yield from findings_on_cover(self._deps.policy, plan, account)
+        """Short options losing their cover, what is locked or trades for the last time today, and what is left out."""
+        hours = Hours.of(self._deps)
+        yield from findings_on_cover(self._deps.policy, plan, account, hours)
         yield from findings_on_unjudged_cover(self._deps.policy, plan, account)
         yield from findings_on_locked(plan, account)
+        yield from findings_on_last_day(plan, account, hours)
+        yield from findings_on_left_out(plan, account, hours)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """The book just read against the plan."""
-        return compare_closes(plan, account, self._deps.policy.tolerance)
+        return compare_closes(plan, account, self._deps.policy, Hours.of(self._deps))
 
     def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
         """One for each row that is not flat, or one for them all."""
@@ -64,7 +69,7 @@ class Closing:
         if operation.plan.kind.is_account_wide or self._deps.policy.allow_uncovered or operation.plan.flatten:
             return ""
         (position,) = request.rows
-        return uncovering(operation, position, account)
+        return uncovering(operation, position, account, Hours.of(self._deps))
 
     async def send(self, operation: Operation, request: Request) -> Answer:
         """One DELETE; `cancel_orders` is always said."""

@@ -1,15 +1,19 @@
-"""Why a position cannot be closed now: everything of it is locked."""
+"""Why a position cannot be closed now: it trades no more, or everything of it is locked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.money import plain
+from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.portfolio.locks import Locks
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
+from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.targets import locks_of
+from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,64 @@ class Stuck:
         return f"{self.name} is left out: {self.why}.{f' {self.way}' if self.way else ''}"
 
 
-def why_stuck(position: Position, account: Account, cancel_orders: bool) -> Stuck | None:
+def why_stuck(position: Position, account: Account, cancel_orders: bool, hours: Hours) -> Stuck | None:
     """Why it cannot be closed now; None where it can, of it at least what is free."""
-    held, locks = abs(position.quantity), locks_of(position, account)
-    if not held or locks.stays(cancel_orders=cancel_orders) < held:
+    name, held, locks = label(position.name), abs(position.quantity), locks_of(position, account)
+    if not held:
         return None
-    return Stuck(label(position.name), f"all {plain(held)} are locked, {locks.said}", _way_to_free(locks))
+    last = hours.last_trade(position, account)
+    if last is not None and last.is_over(hours.now):
+        return Stuck(name, last.said_over(hours.now), last.way(hours.now))
+    if locks.stays(cancel_orders=cancel_orders) < held:
+        return None
+    return Stuck(name, f"all {plain(held)} are locked, {locks.said}", _way_to_free(locks))
+
+
+def findings_on_left_out(plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:
+    """What closing everything does not touch, and the way that is left for each."""
+    if not plan.kind.is_account_wide or plan.flatten:
+        return
+    targets = {target.instrument_id for target in plan.targets}
+    for position in account.book.positions:
+        if position.instrument_id in targets or not position.quantity:
+            continue
+        stuck = why_stuck(position, account, plan.cancel_orders, hours) if position.is_closable else None
+        said = stuck.left_out if stuck else unclosable_left_out(position)
+        if stuck or not position.is_closable:
+            limit = "what an order can close"
+            yield Finding(
+                rule=Rule.LEFT_OUT,
+                severity=Severity.NOTE,
+                limit=limit,
+                seen=position.name,
+                message=said,
+            )
+
+
+def findings_on_last_day(plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:
+    """That an option trades for the last time today, or expires, and until when."""
+    for target in plan.closes:
+        position = account.book.by_id.get(target.instrument_id)
+        last = hours.last_trade(position, account) if position is not None else None
+        if last is None or not last.is_today(hours.now) or last.is_over(hours.now):
+            continue
+        yield Finding(
+            rule=Rule.LAST_DAY,
+            severity=Severity.NOTE,
+            limit="more than today to trade",
+            seen=last.at.isoformat(),
+            message=last.said_ahead(hours.now),
+        )
+
+
+def unclosable_left_out(position: Position) -> str:
+    """As a plan for everything says it."""
+    return f"{label(position.name)} ({plain(position.quantity)}) is left out: it {why_unclosable(position)}."
+
+
+def why_unclosable(position: Position) -> str:
+    """Why no order can ever close it."""
+    return "is cash, which no order closes" if position.is_cash else "is an index, which nobody can trade"
 
 
 def _way_to_free(locks: Locks) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.quotes import find_underlying, underlying_price
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import instrument_id
 from positions_mcp.domain.money import exact_product, exact_sum, to_cents
@@ -20,7 +21,8 @@ from positions_mcp.guard.account import Account
 def close_target(position: Position, account: Account, cancel_orders: bool) -> CloseTarget:
     """The order that closing a position should produce: for what nothing locks that stays."""
     stays = locks_of(position, account).stays(cancel_orders=cancel_orders)
-    notional = notional_of(position, account.book)
+    price = price_of_underlying(position, account)
+    notional = notional_of(position, account.book, price=price)
     return CloseTarget(
         symbol=label(position.name),
         instrument_id=instrument_id(position.instrument_id),
@@ -32,6 +34,7 @@ def close_target(position: Position, account: Account, cancel_orders: bool) -> C
         side=closing_side(position.quantity),
         order_quantity=abs(position.quantity) - stays,
         type_says=label(position.position_type or "") if position.side_contradicts else "",
+        underlying_price=price,
     )
 
 
@@ -69,6 +72,17 @@ class Traded:
         said = ", ".join(f"{verb} about {amount:,f}" for verb, amount in sides if amount) or "comes to nothing known"
         unknown = f"; {self.missing} without a value" if self.missing else ""
         return f"{said[0].upper()}{said[1:]}: net {self.net:+,f} before fees{unknown}"
+
+
+def price_of_underlying(position: Position, account: Account) -> Decimal | None:
+    """What the underlying of an option costs: as it is held, else by market data; None where neither says."""
+    if not position.is_option:
+        return None
+    held = underlying_price(find_underlying(position, account.book), account.book.as_of)
+    if held is not None:
+        return held.price
+    on = position.underlying_instrument_id
+    return None if on is None else account.options.prices.get(on)
 
 
 def locks_of(position: Position, account: Account) -> Locks:

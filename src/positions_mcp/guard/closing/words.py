@@ -68,8 +68,14 @@ def _total(plan: Plan) -> str:
     if not plan.closes:
         return "Total not known, and not counted against limits."
     traded = Traded.of(plan.closes)
-    notional = "" if plan.measure == traded.gross else f" Notional {plan.measure:,f}."
-    return f"{traded.words}.{notional}"
+    return f"{traded.words}.{notional_said(plan, traded)}"
+
+
+def notional_said(plan: Plan, traded: Traded) -> str:
+    """What counts against limits, where that is not what is traded; begins with a space."""
+    if not all(target.priced for target in plan.closes):
+        return f" Notional unknown, counted as {plan.measure:,.2f}."
+    return "" if plan.measure == traded.gross else f" Notional {plan.measure:,f}."
 
 
 def _open_orders(plan: Plan) -> str:

@@ -23,6 +23,8 @@ class Rule(StrEnum):
     UNCOVERED = "uncovered short option"
     GIVEN_UP = "money given up"
     LOCKED = "locked"
+    LEFT_OUT = "left out"
+    LAST_DAY = "last day of trading"
     CANCELLED_ALONG = "orders cancelled along"
     IN_DOUBT = "scope in doubt"
     IN_FLIGHT = "close in flight"

@@ -5,12 +5,12 @@ A rule that cannot know fails closed: it refuses, or asks for the desk, and says
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.exercise.index_roots import INDEX_ROOTS
-from positions_mcp.domain.instruments import as_root, parse_option_symbol, underlying_root_of
+from positions_mcp.domain.instruments import OptionRight, as_root, parse_option_symbol, underlying_root_of
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
 from positions_mcp.domain.operation.policy import Channel, Policy
@@ -170,17 +170,7 @@ def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
         held = account.book.by_id.get(target.instrument_id)
         if held is not None and held.side_contradicts:
             yield _contradiction(target, held)
-    unpriced = [target.symbol for target in plan.targets if not target.priced]
-    if unpriced:
-        more = len(unpriced) - _NAMED
-        names = ", ".join(unpriced[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-        yield Finding(
-            rule=Rule.MISSING_PRICE,
-            severity=Severity.DESK,
-            limit="a price for every target",
-            seen=names,
-            message=f"A price is missing for {names} (of a short option, its underlying's), so the value may be more.",
-        )
+    yield from _missing_prices(plan, account.book)
     if account.outstanding is None:
         message = "Exercise instructions could not be read, so contracts they claim are not counted."
         yield _not_read("instructions read", account.book, message)
@@ -189,6 +179,42 @@ def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
     if account.open_orders is None:
         message = "Open orders could not be read, so what they may still do is not counted."
         yield _not_read("orders read", account.book, message)
+
+
+def _missing_prices(plan: Plan, book: Book) -> Iterator[Finding]:
+    unpriced = [target for target in plan.targets if not target.priced]
+    calls = [target for target in unpriced if _is_short_call(target, book)]
+    if calls:
+        counted = exact_sum(target.measure for target in calls)
+        bound = "a short call has no bound without its underlying's price"
+        yield _missing_price(
+            calls,
+            f"The notional of {_named(calls)} is unknown: {bound}. It is counted as {counted:,.2f}, by its strike, and "
+            "may be more.",
+        )
+    if others := [target for target in unpriced if target not in calls]:
+        yield _missing_price(others, f"A price is missing for {_named(others)}, so the value may be more.")
+
+
+def _is_short_call(target: Target, book: Book) -> bool:
+    held = book.by_id.get(target.instrument_id)
+    is_call = held is not None and held.contract is not None and held.contract.right is OptionRight.CALL
+    return is_call and held is not None and held.multiplier is not None and held.counted_quantity < 0
+
+
+def _missing_price(targets: Sequence[Target], message: str) -> Finding:
+    return Finding(
+        rule=Rule.MISSING_PRICE,
+        severity=Severity.DESK,
+        limit="a price for every target",
+        seen=_named(targets),
+        message=message,
+    )
+
+
+def _named(targets: Sequence[Target]) -> str:
+    more = len(targets) - _NAMED
+    return ", ".join(each.symbol for each in targets[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:

@@ -1,0 +1,119 @@
+"""When an option trades for the last time, and what is left to do about it afterwards.
+
+An option ends with the session of its expiration date, or with the last one before a closed day. One that the opening
+settles (AM settlement) trades until the session before that. Regular trading ends with the session; options settled by
+an opening and those on a few funds trade a quarter of an hour longer (rules of Cboe and NYSE Arca). What the API states
+as the last trade goes before that, as far as it lies within a session and not after the contract's last one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.sessions import NEW_YORK, Session, new_york_day
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
+from positions_mcp.domain.exercise.index_roots import SettlesAt
+from positions_mcp.domain.exercise.terms import Terms, terms_of
+from positions_mcp.domain.text import label
+
+LONGER: Final = timedelta(minutes=15)
+# fmt: off
+LONGER_ON: Final = frozenset(
+    (
+        "DIA", "EEM", "EFA", "IWM", "IWN", "IWO", "KBE", "KRE", "MDY", "OEF", "QQQ", "SPY",
+        "SVXY", "UNG", "UUP", "UVXY", "VIXY", "VXX", "XHB", "XLB", "XLE", "XLF", "XLI", "XLK",
+        "XLP", "XLU", "XLV", "XLY", "XME", "XRT",
+    )
+)
+# fmt: on
+"""Funds whose options trade a quarter of an hour after the close, on their last day too. Reviewed 27 November 2026."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradingEnd:
+    """The last trade of an option that is held, the session whose evening or opening ends it, and its cut-off."""
+
+    option: Position
+    terms: Terms
+    at: datetime
+    """From then on it trades no more."""
+    session: Session
+    """The session in which it trades last."""
+    ends: Session
+    """The session of its expiration."""
+    cutoff: datetime
+    """From then on no exercise instruction is taken."""
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it trades no more."""
+        return now >= self.at
+
+    def is_today(self, now: datetime) -> bool:
+        """Whether it trades, or could be exercised, for the last time on the day of `now`."""
+        return new_york_day(now) in (self.session.day, self.ends.day)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its expiration lies on a day before: what becomes of it is decided."""
+        return new_york_day(now) > self.ends.day
+
+    def said_ahead(self, now: datetime) -> str:
+        """Of one that trades on, on its last day: until when, and until when it can be instructed."""
+        name = label(self.option.name)
+        until = f"{_clock(self.at)} New York{' (early close)' if self.session.early_close else ''}"
+        if self.session.day != self.ends.day:
+            day = self.ends.day.isoformat()
+            return f"{name} trades for the last time today, until {until}: the opening of {day} settles it."
+        return f"{name} expires today: its last trade is at {until}. {self.way(now)}"
+
+    def said_over(self, now: datetime) -> str:
+        """Of one that trades no more: since when."""
+        day = f"{self.session.day.isoformat()} at {_clock(self.at)} New York"
+        early = " (early close)" if self.session.early_close else ""
+        if self.has_expired(now):
+            return f"it expired on {self.ends.day.isoformat()}; its last trade was on {day}{early}"
+        settles = f", and the opening of {self.ends.day.isoformat()} settles it" if self._is_am else ""
+        return f"its last trade was on {day}{early}{settles}"
+
+    def way(self, now: datetime) -> str:
+        """What can still be done about what its expiration does."""
+        if self.has_expired(now):
+            return "Nothing is left to do: the book does not show yet what became of it, or the broker has to look."
+        if self.terms.in_cash and not self.terms.may_be_exercised_early:
+            return "It is settled in cash, so no instruction is needed: project_expiration shows what it comes to."
+        if self.option.quantity < 0:
+            return "Only its holder decides whether it is exercised: project_expiration shows what is assigned."
+        until = f"{self.ends.day.isoformat()} at {_clock(self.cutoff)} New York"
+        if now >= self.cutoff:
+            return f"Exercise instructions ended on {until}: project_expiration shows what happens to it."
+        return f"Exercise instructions are taken until {until} (preview_instructions)."
+
+    @property
+    def _is_am(self) -> bool:
+        return self.session.day != self.ends.day
+
+
+def last_trade(
+    option: Position, facts: ContractFacts | None, calendar: TradingDays, deadline: DeadlineRule
+) -> TradingEnd | None:
+    """When an option trades for the last time; None for what is none, or whose symbol cannot be read."""
+    contract = option.contract
+    if contract is None:
+        return None
+    ends, terms = expiry_session(contract.expiration, calendar), terms_of(option, facts)
+    at_the_opening = terms.settles_at is SettlesAt.OPEN
+    session = calendar.previous_session(ends.day) if at_the_opening else ends
+    longer = at_the_opening or contract.underlying_root in LONGER_ON
+    at = session.closes + (LONGER if longer else timedelta())
+    if (stated := facts.last_trade_cutoff if facts else None) is not None:
+        on = calendar.session_on(new_york_day(stated))
+        if on is not None and on.day <= session.day and on.opens < stated <= on.closes + LONGER:
+            session, at = on, stated
+    return TradingEnd(option, terms, at, session, ends, deadline.on(ends))
+
+
+def _clock(instant: datetime) -> str:
+    return f"{instant.astimezone(NEW_YORK):%H:%M}"

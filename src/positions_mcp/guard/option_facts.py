@@ -1,0 +1,66 @@
+"""What a close needs to know of options beside the book: when they trade last, and what their underlyings cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+import anyio
+
+from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.known import NotKnown, known
+from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.quotes import find_underlying
+from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.exercise.deciding import traded_at
+from positions_mcp.domain.ids import InstrumentId, is_uuid
+from positions_mcp.ports import Clock, Neighbours
+
+_MOST = 100
+"""Contracts, or underlyings, that one request asks for: no more are asked for."""
+_SOON = timedelta(days=4)
+"""Whose last trade may be today, for its opening settlement after a long weekend at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionFacts:
+    """By instrument id; what is missing is not known."""
+
+    contracts: Mapping[InstrumentId, ContractFacts] = field(default_factory=dict)
+    prices: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    """Of underlyings that are not held: the latest price by market data."""
+
+
+async def read_option_facts(neighbours: Neighbours, book: Book, clock: Clock) -> OptionFacts:
+    """One request each, side by side, where the book has options that need it. What is refused is not known."""
+    options = [position for position in book.positions if position.is_option and position.quantity]
+    soon = new_york_day(clock.now()) + _SOON
+    ending = [each.instrument_id for each in options if each.contract and each.contract.expiration <= soon]
+    contracts: Mapping[InstrumentId, ContractFacts] | NotKnown = {}
+    snapshots: Mapping[InstrumentId, Snapshot] | NotKnown = {}
+
+    async def read_contracts() -> None:
+        nonlocal contracts
+        if neighbours.contracts and ending:
+            contracts = await known("contracts", neighbours.contracts.read_option_contracts(ending[:_MOST]))
+
+    async def read_snapshots() -> None:
+        nonlocal snapshots
+        if neighbours.market_data and (wanted := _not_held(options, book)):
+            snapshots = await known("market data", neighbours.market_data.read_snapshots(wanted[:_MOST]))
+
+    async with anyio.create_task_group() as side_by_side:
+        side_by_side.start_soon(read_contracts)
+        side_by_side.start_soon(read_snapshots)
+    seen = {} if isinstance(snapshots, NotKnown) else snapshots
+    prices = {key: latest.price for key, each in seen.items() if (latest := traded_at(each)) is not None}
+    return OptionFacts({} if isinstance(contracts, NotKnown) else contracts, prices)
+
+
+def _not_held(options: Sequence[Position], book: Book) -> list[InstrumentId]:
+    """The underlyings whose price the book does not show, each once."""
+    found = [each.underlying_instrument_id for each in options if find_underlying(each, book) is None]
+    return sorted({key for key in found if key is not None and is_uuid(key)})
