@@ -246,6 +246,7 @@ class Desk:
                 {
                     "account": str(use.account_id),
                     "used_today": f"{use.used_today:,f}",
+                    "most_today": _limit(policy.max_daily_notional),
                     "in_doubt": list(use.in_doubt),
                     "following": list(use.following),
                 }

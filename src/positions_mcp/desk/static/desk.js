@@ -201,4 +201,8 @@ on("number", (number) => {
   if (!content.hidden) show();
 });
 setInterval(() => tick(offset), 1000);
+// That a server has ended is no change of the store: whether one is alive to send is looked at now and then.
+setInterval(() => {
+  if (!document.hidden && !content.hidden && (operationId() || location.pathname === "/state")) show();
+}, 10_000);
 start(() => { shown.text = ""; show(true); }).catch((error) => say(error.message));

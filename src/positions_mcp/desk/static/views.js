@@ -140,8 +140,8 @@ export function state(data) {
     h("h1", {}, "State"),
     h("p", {}, data.trading ? "Trading is enabled." : "Trading is not enabled: this server only reads."),
     h("h2", {}, "Limits"), h("ul", {}, limits),
-    table("Accounts", ["Account", "Notional used today", "In doubt", "Submitted, not closed"], data.accounts.map((use) =>
-      h("tr", {}, h("th", { scope: "row" }, use.account), h("td", { class: "number" }, `$${use.used_today}`),
+    table("Accounts", ["Account", "Notional used today", "At most", "In doubt", "Submitted, not closed"], data.accounts.map((use) =>
+      h("tr", {}, h("th", { scope: "row" }, use.account), h("td", { class: "number" }, `$${use.used_today}`), h("td", { class: "number" }, use.most_today ? `$${use.most_today}` : "no limit"),
         h("td", {}, links(use.in_doubt)), h("td", {}, links(use.following))))),
     h("h2", {}, "Servers on this store"),
     data.servers.length ? h("ul", {}, data.servers.map((server) => h("li", {}, foreign(server.process),
