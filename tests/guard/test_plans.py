@@ -72,6 +72,8 @@ CHANGES = {
     "created_at": FRIDAY - timedelta(seconds=1),
     "expires_at": FRIDAY + timedelta(minutes=6),
     "flatten": True,
+    "projection": ("Tonight AAPL +100 shares.",),
+    "purpose": "before earnings",
 }
 TARGET_CHANGES = {
     "symbol": "MSFT",

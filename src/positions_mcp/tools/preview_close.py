@@ -10,6 +10,7 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
 from positions_mcp.guard.closing.targets import Traded, traded_value
+from positions_mcp.guard.closing.words import options_said
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.tools._arguments import (
@@ -52,6 +53,8 @@ class Output(Data):
     without_value: int | None = None
     notional: str | None = None
     """What counts against the limits; absent where there is none."""
+    options: str | None = None
+    """What is bought and sold to close of options, and their net debit or credit."""
     cancel_orders: bool
     session: str
     policy: str
@@ -129,6 +132,7 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str,
         buys=plain(traded.buys),
         without_value=traded.missing or None,
         notional=plain(plan.measure) if has_limits(context.guard.policy) else None,
+        options=next(iter(options_said(plan)), None),
         cancel_orders=plan.cancel_orders,
         session=plan.session,
         policy=policy_of(verdict),
@@ -166,7 +170,8 @@ def _row(target: CloseTarget) -> list[str]:
 
 def _text(plan: Plan, data: Output) -> str:
     orders = "are CANCELLED first" if data.cancel_orders else "stay as they are"
-    notional = f" Notional {data.notional}." if data.notional else ""
+    unknown = "" if all(target.priced for target in plan.closes) else "unknown, counted as "
+    notional = f" Notional {unknown}{data.notional}." if data.notional else ""
     lines = [
         data.summary,
         *([f"Chosen by {data.filter}; frozen as these, whatever changes:"] if data.filter else []),
@@ -177,6 +182,7 @@ def _text(plan: Plan, data: Output) -> str:
             else []
         ),
         f"{Traded.of(plan.closes).words}.{notional} Market {data.session}.",
+        *([data.options] if data.options else []),
         f"Open orders {orders} (cancel_orders {str(data.cancel_orders).lower()}).",
         f"Policy: {data.policy}.",
         *(f"- {finding}" for finding in data.findings or []),

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from positions_mcp.domain.enums import OrderSide
-from positions_mcp.domain.money import plain
+from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.operation import Row
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Kind, Plan
 from positions_mcp.domain.operation.states import OperationState
@@ -38,7 +39,7 @@ class ClosingWords:
     def terms(self, plan: Plan) -> Sequence[str]:
         """What it comes to, what happens to open orders, and the market's session."""
         market = [f"Market: {plan.session}."] if plan.session else []
-        return [_total(plan), _open_orders(plan), *market]
+        return [_total(plan), *options_said(plan), _open_orders(plan), *market]
 
     def row(self, plan: Plan, row: Row) -> RowWords:
         """`SELL 100`, and whether it was closed twice."""
@@ -57,11 +58,31 @@ def _line(target: CloseTarget | HeldTarget) -> str:
     worth = traded_value(target)
     value = f"about ${abs(worth):,f}" if target.value and worth is not None else "value not known"
     back = " (buys back a short)" if target.quantity < 0 else ""
+    if parse_option_symbol(target.symbol):
+        back = " (buy-to-close)" if target.quantity < 0 else " (sell-to-close)"
     if target.type_says:
         other = OrderSide.BUY if target.side is OrderSide.SELL else OrderSide.SELL
         back = f" or {other}: the API says quantity {plain(target.quantity)} and type {target.type_says}"
     part = "" if target.order_quantity == abs(target.quantity) else f" of {plain(abs(target.quantity))}"
     return f"{target.side} {plain(target.order_quantity)}{part} {target.symbol}{back}, {value}"
+
+
+def options_said(plan: Plan) -> list[str]:
+    """What is bought and sold to close of options, the net of it, and that orders of several legs are none."""
+    options = [target for target in plan.closes if parse_option_symbol(target.symbol)]
+    if not options:
+        return []
+    counts = (
+        ("buy-to-close", exact_sum(each.order_quantity for each in options if each.side is OrderSide.BUY)),
+        ("sell-to-close", exact_sum(each.order_quantity for each in options if each.side is OrderSide.SELL)),
+    )
+    traded = Traded.of(options)
+    net = f"net {'credit' if traded.net >= 0 else 'debit'} about {abs(traded.net):,f} before fees"
+    if traded.missing:
+        net = "net not known" if traded.missing == len(options) else f"{net}, {traded.missing} without a value"
+    said = f"Options: {', '.join(f'{name} {plain(count)}' for name, count in counts if count)}; {net}."
+    legs = " Market orders leg in one after another, each at its own price." if len(options) > 1 else ""
+    return [f"{said}{legs}"]
 
 
 def _total(plan: Plan) -> str:

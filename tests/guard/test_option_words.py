@@ -1,0 +1,49 @@
+"""Closes of options say buy-to-close and sell-to-close, their net debit or credit, and that they leg in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from guard.desk import desk
+from guard.exchange import held
+from positions_mcp.domain.account.positions import Position
+from positions_mcp.guard.approval.question import question
+
+SHORT, LONG = "AAPL280121P00195000", "AAPL280121P00190000"
+LEGS_IN = " Market orders leg in one after another, each at its own price."
+
+
+def short(price: str | None = "3.00") -> Position:
+    return held(SHORT, -2, price=price, number=7)
+
+
+def long(price: str | None = "1.00") -> Position:
+    return held(LONG, 2, price=price, number=8)
+
+
+@pytest.mark.requirement("G-15")
+@pytest.mark.parametrize(
+    ("positions", "said"),
+    [
+        ([short(), long()], f"Options: buy-to-close 2, sell-to-close 2; net debit about 400.00 before fees.{LEGS_IN}"),
+        ([short("1.00"), long("3.00")], f"sell-to-close 2; net credit about 400.00 before fees.{LEGS_IN}"),
+        ([short()], "Options: buy-to-close 2; net debit about 600.00 before fees."),
+        ([long(), held("AAPL", 100, number=1)], "Options: sell-to-close 2; net credit about 200.00 before fees."),
+        ([short(None)], "Options: buy-to-close 2; net not known."),
+        ([short(), long(None)], "net debit about 600.00 before fees, 1 without a value."),
+    ],
+)
+async def test_a_close_of_options_says_how_and_for_what_net(
+    tmp_path: Path, positions: list[Position], said: str
+) -> None:
+    async with desk(tmp_path, positions=positions) as it:
+        asked = question((await it.plan()).operation.plan)
+        assert said in asked
+        assert ("leg in" in asked) == (sum(each.is_option for each in positions) > 1)
+
+
+async def test_a_close_of_shares_says_nothing_of_options(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        assert "to-close" not in question((await it.plan()).operation.plan)
