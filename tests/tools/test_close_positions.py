@@ -20,7 +20,11 @@ async def test_a_close_is_asked_about_sent_and_followed_until_nothing_is_left(er
         sent = await client.call_tool("close_positions", {"plan_id": planned["plan_id"]})
         assert text_of(sent).startswith("PAPER account 19816: 1 submitted; 0 of 1 flat.\n")
         assert "Submitted is not closed" in text_of(sent)
-        assert data_of(sent)["rows"] == [["KO", "SUBMITTED", "SELL 400", "400", "SELL 400 PENDING_NEW"]]
+        (row,) = data_of(sent)["rows"]
+        assert row[:4] == ["KO", "SUBMITTED", "SELL 400", "400"]
+        with floor.exchange.reading() as moment:
+            (order,) = (each for each in moment.ledger.orders.values() if each.symbol == "KO")
+        assert row[4] == f"SELL 400 PENDING_NEW, order {order.id}"
         assert floor.effects == {"close_position": 1}
         floor.later(minutes=1)
         followed = await client.call_tool("get_operation", {"operation_id": planned["plan_id"], "wait_s": 1})
@@ -176,6 +180,12 @@ async def test_out_of_hours_the_order_is_queued_and_preview_and_question_say_so(
         sent = await client.call_tool("close_positions", {"instruments": ["KO"]})
         assert text_of(sent).startswith("PAPER account 19816: 1 queued; 0 of 1 flat.\n")
         assert data_of(sent)["rows"][0][1] == "QUEUED"
+        said = data_of(sent)["next"]
+        assert said.startswith("Queued orders wait for their release at 2026-11-23 09:30:00 New York: ask again then")
+        assert "wait_s" not in said
+        assert "a new close of the same with cancel_orders=true cancels it first" in said
+        refused = error_of(await client.call_tool("close_positions", {"instruments": ["KO"]}))
+        assert "cancel_orders=true cancels the orders first" in refused
     assert "closed: may queue until Mon 2026-11-23 09:30" in person.questions[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from positions_mcp.domain.money import plain
@@ -34,6 +35,9 @@ _ALOUD = {
     RowState.CANCELLED: "cancelled",
     RowState.CANCEL_FAILED: "cancel FAILED: an operator must look, the instruction may stand",
 }
+_CANCELLING = (
+    "Nothing here cancels an order by itself; a new close of the same with cancel_orders=true cancels it first."
+)
 _SETTLED = "with an unknown outcome that was settled"
 _UNSENT_ALOUD = {
     OperationState.PLANNED: "nothing was sent; it is only planned",
@@ -142,10 +146,24 @@ def _next(context: ToolContext, report: OperationReport) -> str:
     if report.state is OperationState.AWAITING_APPROVAL:
         until = context.said(context.on_market_clock(report.expires_at))
         return f"{words} Call {report.kind} with plan_id={report.operation_id} to wait again, until {until}."
+    if (release := _releases(report)) is not None:
+        return (
+            f"Queued orders wait for their release at {moment(release)}: ask again then with get_operation "
+            f"(operation_id={report.operation_id}). {_CANCELLING}"
+        )
     waits = report.batch is not None and not report.batch.is_settled
     if waits or report.state in (OperationState.SUBMITTED, OperationState.SENDING, OperationState.UNKNOWN):
         return f"{words} (operation_id={report.operation_id}, wait_s=30)"
     return words
+
+
+def _releases(report: OperationReport) -> datetime | None:
+    """When the first order goes on, where every order that is still open is queued; None where one is not."""
+    if report.state not in (OperationState.SUBMITTED, OperationState.PARTIAL):
+        return None
+    waiting = [order for row in report.rows for order in row.orders if order.is_open]
+    times = [order.releases_at for order in waiting if order.is_queued and order.releases_at is not None]
+    return min(times) if times and len(times) == len(waiting) else None
 
 
 def _rows(report: OperationReport) -> tuple[list[str], list[list[str]]]:
@@ -177,7 +195,7 @@ def _order(order: SentOrder) -> str:
         parts.append(f"filled {plain(order.filled)}{price}")
     if order.is_queued and order.releases_at is not None:
         parts.append(f"until {moment(order.releases_at)}")
-    return " ".join(parts)
+    return f"{' '.join(parts)}, order {label(order.order_id)}"
 
 
 def _or(value: Decimal | None, otherwise: str) -> str:
