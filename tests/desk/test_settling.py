@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from desk.pages import Page, on_a_desk, page_over
-from guard.clearing import CALL_220, clearing_desk, row
+from guard.clearing import CALL_220, GIVING_UP, clearing_desk, row
 from guard.desk import AAPL, CALLER, PASSPHRASE, Desk
 from guard.exchange import raising
 from positions_mcp.domain.errors import OutcomeUnknown
@@ -21,7 +21,7 @@ async def settle(page: Page, operation_id: str, doubtful: Any, *, took_effect: b
 
 
 async def test_two_rows_of_one_contract_are_settled_each_by_itself(tmp_path: Path) -> None:
-    async with clearing_desk(tmp_path) as it:
+    async with clearing_desk(tmp_path, policy=GIVING_UP) as it:
         it.clearing.after.append(raising(OutcomeUnknown("dropped")))
         twice = (row(CALL_220, "EXERCISE", 2, key="k-1"), row(CALL_220, "DO_NOT_EXERCISE", 1, key="k-2"))
         report = await it.submit(*twice)
