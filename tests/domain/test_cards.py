@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from domain.test_yardstick import Row, row, series
 from evenings import CALENDAR, FRIDAY, Afternoon, facts, given, new_york
@@ -49,6 +52,40 @@ def text(kind: str, symbol: str, quantity: int, price: str | None) -> str:
 )
 def test_exercising_moves_strike_times_multiplier_times_quantity(symbol: str, effect: str) -> None:
     assert f"EXERCISE 2 {symbol} (strike 195, multiplier 100): {effect}" in text("EXERCISE", symbol, 2, "195")
+
+
+MOVES = re.compile(r"(pays|receives) ([\d,.]+), (receives|delivers) ([\d,]+) shares")
+
+
+@pytest.mark.requirement("I-04", "A-01")
+@hypothesis.given(st.sampled_from("CP"), st.integers(1, 99_999_999), st.integers(1, 10**6))
+def test_of_every_strike_and_quantity_the_cash_is_what_the_shares_cost(right: str, strike: int, quantity: int) -> None:
+    asked = row("EXERCISE", symbol := f"AAPL261120{right}{strike:08d}", quantity)
+    afternoon = Afternoon(holds={symbol: quantity}, closes={})
+    (group,) = project(facts(afternoon), FRIDAY, batch=[asked]).underlyings
+    found = MOVES.search("\n".join(card(asked, group.options[0])))
+    assert found
+    cash, shares = (Decimal(each.replace(",", "")) for each in found.group(2, 4))
+    assert (shares, cash) == (100 * quantity, shares * strike / 1000)
+    assert found.group(1, 3) == (("pays", "receives") if right == "C" else ("receives", "delivers"))
+
+
+@pytest.mark.requirement("I-06", "I-08")
+@hypothesis.given(st.sampled_from("CP"), st.integers(1, 60), st.integers(1, 60), st.sampled_from(["150", "195", "240"]))
+def test_no_contract_is_exercised_twice_or_lost(right: str, held: int, asked: int, close: str) -> None:
+    """What is exercised, on instruction and by exception, and what lapses are all there is."""
+    symbol, quantity = series("AAPL261120", right, 195), min(held, asked)
+    afternoon = Afternoon(holds={symbol: held}, closes={"AAPL": close})
+    known = facts(afternoon, given=given(afternoon))
+    (group,) = project(known, FRIDAY, batch=[row("EXERCISE", symbol, quantity)]).underlyings
+    (option,) = group.options
+    assert option.settling.by_batch == quantity
+    assert option.by_exception == (held - quantity if option.in_the_money else 0)
+    assert (option.by_exception or 0) + quantity + (option.lapses or 0) == held
+    sign = 1 if right == "C" else -1
+    moved = 100 * (held if option.in_the_money else quantity) * sign
+    assert group.flow
+    assert (group.flow.shares.expected, group.flow.cash.expected) == (moved, -195 * moved)
 
 
 @pytest.mark.requirement("I-04", "I-08")
@@ -115,6 +152,18 @@ def test_an_early_exercise_says_its_own_cut_off_and_the_next_ex_dividend_date() 
     said = " ".join(card(asked, option, early))
     assert "Early exercise, irrevocable once accepted: sent for today, cut-off 2026-11-20 17:30 New York." in said
     assert "Next ex-dividend date 2026-12-04." in said
+    assert "the close" not in said
+
+
+@pytest.mark.requirement("I-04")
+@pytest.mark.parametrize(("read", "said"), [(None, True), ((), False)])
+def test_dividends_that_could_not_be_read_are_not_known(read: tuple[date, ...] | None, *, said: bool) -> None:
+    asked = row("EXERCISE", LATER, 2)
+    option = option_of(asked, "200")
+    now, position = new_york(FRIDAY, "12:00"), option.settling.position
+    terms = replace(option.settling.terms, style=ExerciseStyle.AMERICAN)
+    early = early_exercise(position, 2, terms, now=now, calendar=CALENDAR, deadline=DeadlineRule(), ex_dates=read)
+    assert ("The next ex-dividend date is not known." in card(asked, option, early)) is said
 
 
 @pytest.mark.requirement("G-10")

@@ -43,7 +43,7 @@ def said(afternoon: Afternoon, *rows: Row, **more: object) -> tuple[str, ...]:
 
 
 def compared(holds: dict[str, int], *rows: Row, price: str = "100", told: tuple[Told, ...] = ()) -> tuple[str, ...]:
-    afternoon = Afternoon(holds=holds, closes={"AAPL": price}, told=told)
+    afternoon = Afternoon(holds=holds, closes=dict.fromkeys(("AAPL", "MSFT", "AMD"), price), told=told)
     return compared_lines(against_nothing(facts(afternoon, latest=latest(afternoon)), FRIDAY, rows))
 
 
@@ -97,15 +97,20 @@ def test_nothing_that_expires_is_one_sentence() -> None:
 @pytest.mark.requirement("I-08")
 def test_exercising_what_goes_anyway_says_that_it_is_as_if_nothing_is_sent() -> None:
     assert compared(COLLAR, row("EXERCISE", PUT, 2)) == (
-        "Tonight, AAPL: shares 200 → 0, cash 22,000, as if nothing is sent.",
+        (
+            "Tonight, AAPL: 105C -2 lapse; 110P 2 exercised by this batch; shares 200 → 0, cash 22,000, "
+            "as if nothing is sent."
+        ),
+        "In all: cash 22,000.",
     )
 
 
 @pytest.mark.requirement("I-08")
 def test_what_a_batch_leaves_stands_beside_what_nothing_would_have_left() -> None:
     assert compared(COLLAR, row("DO_NOT_EXERCISE", PUT, 2)) == (
-        "Tonight, AAPL: nothing moves, 200 shares.",
+        "Tonight, AAPL: 105C -2 lapse; 110P 2 lapse; nothing moves, 200 shares.",
         "If nothing is sent: shares 200 → 0, cash 22,000.",
+        "In all: cash 0.",
     )
 
 
@@ -114,9 +119,37 @@ def test_less_cover_and_more_short_shares_than_doing_nothing_are_said() -> None:
     assert compared({"AAPL": 100, LATER_CALL: -1, PUT: 2}, row("EXERCISE", PUT, 2), price="115") == (
         "Leaves 1 more short AAPL calls uncovered than if nothing is sent.",
         "Up to 100 more AAPL shares short.",
-        "Tonight, AAPL: shares 100 → -100, cash 22,000.",
+        "Tonight, AAPL: 110P 2 exercised by this batch; shares 100 → -100, cash 22,000.",
         "If nothing is sent: nothing moves, 100 shares.",
+        "AAPL: up to 100 shares short that are not now.",
+        "AAPL: short AAPL calls afterwards: 1 uncovered, 1 unprotected.",
+        "In all: cash 22,000.",
     )
+
+
+@pytest.mark.requirement("I-04", "I-08")
+def test_exercising_some_of_what_goes_anyway_says_how_many_are_exercised_in_all() -> None:
+    first, _ = compared({"AAPL": 10, CALL: 5}, row("EXERCISE", CALL, 2))
+    assert "95C 5 (2 exercised by this batch, 3 exercised by exception); shares 10 → 510, cash -47,500" in first
+    assert first.endswith("as if nothing is sent.")
+
+
+@pytest.mark.requirement("I-04", "I-08")
+def test_a_put_that_an_instruction_and_a_batch_exercise_leaves_what_both_deliver() -> None:
+    told = (Told("EXERCISE", PUT, 1),)
+    _, line, other, *_ = compared({PUT: 3}, row("EXERCISE", PUT, 2), price="115", told=told)
+    assert line.startswith(
+        "Tonight, AAPL: 110P 3 (1 exercised on instruction, 2 exercised by this batch); shares 0 → -300"
+    )
+    assert other == "If nothing is sent: shares 0 → -100, cash 11,000."
+
+
+@pytest.mark.requirement("I-04")
+def test_what_a_batch_does_not_touch_is_said_once() -> None:
+    holds = {"AAPL": 10, CALL: 5, "MSFT261120C00095000": 1, "AMD261120C00195000": 1}
+    lines = compared(holds, row("EXERCISE", CALL, 2))
+    assert "On MSFT it goes as if nothing is sent." in lines
+    assert not any("AMD" in line for line in lines)
 
 
 @pytest.mark.requirement("I-06")

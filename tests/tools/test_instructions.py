@@ -22,13 +22,42 @@ async def test_a_preview_shows_each_rows_consequence_and_what_it_could_not_know(
         assert "receives 52,500.00, delivers 300 shares." in second
         assert "out of the money." in third
         projection = data_of(answer)["projection"]
-        assert "Tonight, AAPL: shares 100 → 600, cash -110,000, as if nothing is sent." in projection
-        assert any(each.startswith("Tonight, NVDA: shares 0 → -300") for each in projection)
+        assert (
+            "Tonight, AAPL: 220C 5 exercised by this batch; shares 100 → 600, cash -110,000, as if nothing is sent."
+            in projection
+        )
+        assert any("175P 4 (3 exercised by this batch, 1 lapse); shares 0 → -300" in each for each in projection)
+        assert "On MSFT, TSLA it goes as if nothing is sent." in projection
         assert projection[-1].startswith("Not known: the close, which decides")
         assert all(each in text_of(answer) for each in (first, second, third, *projection))
         assert data_of(answer)["notional"] == "162500"
         assert "instructions are taken until Fri 2026-11-20 17:30 New York" in text_of(answer)
         assert floor.effects == {}
+
+
+@pytest.mark.requirement("I-04", "I-06")
+async def test_what_neighbours_refuse_is_named_and_stops_nothing(era: str, tmp_path: Path) -> None:
+    async with afternoon(tmp_path, era) as (floor, client):
+        for operation in ("get_snapshots", "get_option_contracts", "get_balances"):
+            floor.exchange.arm("status_403", operation, times=9)
+        answer = await client.call_tool("preview_instructions", batch(row(AAPL, quantity="2")))
+    assert data_of(answer)["plan_id"]
+    assert "AAPL: latest 230.43 (the position's, read 2026-11-20 14:30 New York; quote time not stated)" in text_of(
+        answer
+    )
+    for named in ("market data (refused)", "the API's own terms of contracts (refused)", "buying power"):
+        assert named in data_of(answer)["projection"][-1]
+
+
+@pytest.mark.requirement("I-04", "I-08")
+async def test_the_question_shows_the_evening_that_the_preview_showed(era: str, tmp_path: Path) -> None:
+    person = yes()
+    async with afternoon(tmp_path, era, person) as (_, client):
+        preview = data_of(await client.call_tool("preview_instructions", batch(row(AAPL, quantity="2"))))
+        await client.call_tool("submit_instructions", {"plan_id": preview["plan_id"]})
+    (question,) = person.questions
+    assert "220C 5 (2 exercised by this batch, 3 exercised by exception); shares 100 → 600" in question
+    assert all(each in question for each in preview["projection"])
 
 
 BAD_ROWS = {

@@ -22,8 +22,7 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.outstanding import Outstanding
-from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
-from positions_mcp.domain.instruments import OptionRight
+from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind
 from positions_mcp.domain.operation.states import RowState
@@ -190,15 +189,15 @@ class AccountReader:
         )
 
     async def _beside(self, account: Account, names: Sequence[str]) -> Beside:
-        """What the options concerned are. Dividends where one call alone is named, the one that may be for one."""
+        """What the options concerned are. Dividends where those exercised early are on one underlying."""
         now, calendar = self._deps.market_clock.now(), self._deps.calendar
         day = sent_for(now, calendar, DeadlineRule(self._deps.policy.exercise_deadline)).day
         options = concerned(account.book, account.outstanding, day, calendar)
         named = [each for each in _named(account.book, names) if each.is_option]
         seen = {each.instrument_id for each in options}
         early = [each for each in named if each.instrument_id not in seen]
-        calls = [each for each in early if each.contract and each.contract.right is OptionRight.CALL]
-        of = calls[0] if len(calls) == 1 else None
+        on = {key for each in early if (key := each.underlying_instrument_id) and is_uuid(key)}
+        of = on.pop() if len(on) == 1 else None
         since = new_york_day(now)
         return await read_beside(self._deps.neighbours, [*options, *early], dividends_of=of, since=since)
 

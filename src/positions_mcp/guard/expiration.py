@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import TypeVar
 
 import anyio
 
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.positions import Book, Position
@@ -26,7 +24,8 @@ from positions_mcp.domain.operation.records import Response
 from positions_mcp.domain.portfolio.exposure import expected_quantities
 from positions_mcp.ports import Clock, InstructionsReader, MarketCalendar, Neighbours, PositionsReader
 
-T = TypeVar("T")
+_NO_CONTRACTS = "the API's own terms of contracts (refused), so style, settlement and multiplier go by their roots"
+_NO_MARKET_DATA = "market data (refused), so prices are the positions' own, or none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,7 @@ class ExpirationReader:
         One request of each, side by side; what is not known is left out.
         """
         beside = await read_beside(self.neighbours, concerned(facts.book, facts.outstanding, day, self.calendar))
-        return replace(facts, contracts=beside.contracts, latest=beside.latest)
+        return replace(facts, contracts=beside.contracts, latest=beside.latest, not_read=beside.not_read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +91,10 @@ class Beside:
     contracts: Mapping[InstrumentId, ContractFacts] = field(default_factory=dict)
     latest: Mapping[str, LatestPrice] = field(default_factory=dict)
     """Prices of underlyings, by id."""
-    ex_dates: Mapping[InstrumentId, tuple[date, ...]] = field(default_factory=dict)
-    """Of an option's underlying, by the option."""
+    ex_dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
+    """Of underlyings whose dividends were read, by id."""
+    not_read: tuple[str, ...] = ()
+    """What was refused, and what follows from that."""
     balances: Balances | None = None
 
 
@@ -101,48 +102,46 @@ async def read_beside(
     neighbours: Neighbours,
     options: Sequence[Position],
     *,
-    dividends_of: Position | None = None,
+    dividends_of: InstrumentId | None = None,
     since: date | None = None,
 ) -> Beside:
-    """The terms of these options, the prices of what they are on, and the dividends of one. One request of each."""
+    """The terms of these options, the prices of what they are on, one underlying's dividends: one request each."""
     keys = [each.instrument_id for each in options]
     underlyings = sorted({key for each in options if (key := each.underlying_instrument_id) and is_uuid(key)})
-    on = dividends_of.underlying_instrument_id if dividends_of else None
     contracts: Mapping[InstrumentId, ContractFacts] = {}
     snapshots: Mapping[InstrumentId, Snapshot] = {}
-    dividends: tuple[Dividend, ...] = ()
+    ex_dates: dict[str, tuple[date, ...]] = {}
+    not_read: list[str] = []
 
     async def read_contracts() -> None:
         nonlocal contracts
         reader = neighbours.contracts
         if reader and keys:
-            contracts = await _or_nothing("option contracts", lambda: reader.read_option_contracts(keys))
+            found = await known("option contracts", reader.read_option_contracts(keys))
+            contracts = {} if isinstance(found, NotKnown) else found
+            not_read.extend([_NO_CONTRACTS] if isinstance(found, NotKnown) else [])
 
     async def read_snapshots() -> None:
         nonlocal snapshots
         reader = neighbours.market_data
         if reader and underlyings:
-            snapshots = await _or_nothing("market data", lambda: reader.read_snapshots(underlyings))
+            found = await known("market data", reader.read_snapshots(underlyings))
+            snapshots = {} if isinstance(found, NotKnown) else found
+            not_read.extend([_NO_MARKET_DATA] if isinstance(found, NotKnown) else [])
 
     async def read_dividends() -> None:
-        nonlocal dividends
         reader = neighbours.events
-        if reader and on and is_uuid(on):
-            found = await known("dividends", reader.read_dividends(on, since=since))
-            dividends = () if isinstance(found, NotKnown) else found
+        if reader and dividends_of:
+            found = await known("dividends", reader.read_dividends(dividends_of, since=since))
+            if not isinstance(found, NotKnown):
+                ex_dates[dividends_of] = tuple(each.ex_date for each in found)
 
     async with anyio.create_task_group() as side_by_side:
         side_by_side.start_soon(read_contracts)
         side_by_side.start_soon(read_snapshots)
         side_by_side.start_soon(read_dividends)
     prices = {str(key): price for key, each in snapshots.items() if (price := traded_at(each)) is not None}
-    ex_dates = {dividends_of.instrument_id: tuple(each.ex_date for each in dividends)} if dividends_of else {}
-    return Beside(contracts, prices, ex_dates)
-
-
-async def _or_nothing(what: str, read: Callable[[], Awaitable[dict[InstrumentId, T]]]) -> Mapping[InstrumentId, T]:
-    found = await known(what, read())
-    return {} if isinstance(found, NotKnown) else found
+    return Beside(contracts, prices, ex_dates, tuple(sorted(not_read)))
 
 
 def concerned(book: Book, outstanding: Outstanding | None, day: date, calendar: TradingDays) -> list[Position]:

@@ -39,9 +39,9 @@ class Output(Data):
     columns: list[str]
     rows: list[list[str]]
     consequences: list[str] | None = None
+    """Row by row, in the order of `rows`."""
     projection: list[str] | None = None
     """The evening with the batch and without it."""
-    """Row by row, in the order of `rows`."""
     notional: str | None = None
     cutoff: str | None = None
     policy: str | None = None

@@ -45,7 +45,12 @@ def price_said(option: ProjectedOption) -> str:
     if option.price.basis is Basis.ADJUSTED:
         return f"{option.price.said}; cash, shares and moneyness not known"
     where = _moneyness(option)
-    return f"{option.price.said}; {'moneyness not known' if where is Moneyness.UNKNOWN else where}"
+    if not option.settling.expires:
+        latest = option.price.latest
+        said = f"latest {latest.said}" if latest else "no price is known"
+    else:
+        said = option.price.said
+    return f"{said}; {'moneyness not known' if where is Moneyness.UNKNOWN else where}"
 
 
 def notional_of_instruction(kind: InstructionType, quantity: int, option: ProjectedOption) -> Notional:

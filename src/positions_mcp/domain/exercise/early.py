@@ -28,6 +28,8 @@ class EarlyExercise:
     """Dollars in the option's own price above its intrinsic value, which exercising gives up."""
     next_ex_date: date | None
     """The underlying's next day without its dividend, where it is before expiration."""
+    ex_dates_read: bool
+    """Whether the underlying's dividends could be read at all."""
     refusal: str = ""
     """Why it cannot be sent at all."""
 
@@ -43,8 +45,12 @@ class EarlyExercise:
             lines.append("The time value it gives up is not known.")
         elif self.time_value:
             lines.append(f"Gives up {self.time_value:,.2f} of time value: selling the option would keep it.")
+        else:
+            lines.append("It gives up no time value at these prices.")
         if self.next_ex_date:
             lines.append(f"Next ex-dividend date {self.next_ex_date.isoformat()}.")
+        elif not self.ex_dates_read:
+            lines.append("The next ex-dividend date is not known.")
         return tuple(lines)
 
 
@@ -57,7 +63,7 @@ def early_exercise(
     calendar: TradingDays,
     deadline: DeadlineRule,
     price: Decimal | None = None,
-    ex_dates: Iterable[date] = (),
+    ex_dates: Iterable[date] | None = None,
 ) -> EarlyExercise | None:
     """What exercising before expiration means; None on the option's last day, or where its symbol cannot be read.
 
@@ -69,7 +75,7 @@ def early_exercise(
         calendar: the trading days.
         deadline: the cut-off of a day.
         price: the latest price of the underlying.
-        ex_dates: ex-dividend dates of the underlying that are known.
+        ex_dates: ex-dividend dates of the underlying; None where they could not be read.
     """
     contract = option.contract
     if contract is None:
@@ -91,7 +97,8 @@ def early_exercise(
         cutoff=deadline.on(session),
         is_for_today=session.day == today,
         time_value=time_value,
-        next_ex_date=min((day for day in ex_dates if today < day <= last.day), default=None),
+        next_ex_date=min((day for day in ex_dates or () if today < day <= last.day), default=None),
+        ex_dates_read=ex_dates is not None,
         refusal=refusal,
     )
 

@@ -47,6 +47,8 @@ class ExpirationFacts:
     """Closing prices to assume."""
     counted: Quantities | None = None
     """What can be counted on of each instrument once open orders have taken theirs; for cover only."""
+    not_read: Sequence[str] = ()
+    """What neighbours of the API refused, and what follows from that."""
     cash: Decimal | None = None
     buying_power: Decimal | None = None
     deadline: DeadlineRule = field(default_factory=DeadlineRule)

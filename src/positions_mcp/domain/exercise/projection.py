@@ -230,8 +230,11 @@ def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[Proje
     ]
     if overdue:
         said.append(f"what became of {_options(len(overdue))} expired before and still in the book")
-    bases = {each.price.basis for underlying in projected for each in underlying.options}
+    options = [each for underlying in projected for each in underlying.options]
+    # The close decides nothing of what is exercised early.
+    bases = {each.price.basis for each in options if each.settling.expires or not each.is_stated}
     said += [words for basis, words in _NOT_KNOWN_OF_PRICES.items() if basis in bases]
+    said += facts.not_read
     if facts.buying_power is None:
         said.append("buying power")
     return [*said, *ALWAYS_UNKNOWN]

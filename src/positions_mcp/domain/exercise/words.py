@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.domain.exercise.deciding import Basis, DecidingPrice
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.projected import Pin, ProjectedOption, ProjectedUnderlying, Projection
-from positions_mcp.domain.exercise.settlement import Flow, Span
+from positions_mcp.domain.exercise.settlement import Flow, Instructed, Span
 from positions_mcp.domain.exercise.yardstick import AgainstNothing
 from positions_mcp.domain.money import ZERO, plain
 from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import label
 
 _MOST_RANGES = 4
+_MOST_NAMED = 5
+_MOST_OPTIONS = 8
 _PRICE_NEEDED = (Basis.CLOSE_NOT_KNOWN, Basis.NO_PRICE)
 
 
@@ -42,14 +44,36 @@ def compared_lines(compared: AgainstNothing) -> tuple[str, ...]:
     ]
     lines += [f"Up to {_count(s.shares)} more {label(s.name)} shares short." for s in compared.more_short_shares]
     nothing = {each.name: each for each in compared.nothing.underlyings}
+    evening = _evening(compared.then)
+    others = []
     for after in compared.then.underlyings:
         without = nothing.get(after.name)
         then, other = _result(after), "nothing moves" if without is None else _result(without)
-        same = then == other
-        lines.append(f"Tonight, {label(after.name)}: {then}{', as if nothing is sent' if same else ''}.")
+        if then == other and not any(each.settling.batch != Instructed() for each in after.options):
+            others.append(after)
+            continue
+        same = ", as if nothing is sent" if then == other else ""
+        lines.append(f"{evening}, {label(after.name)}: {_options(after)}; {then}{same}.")
         if not same:
             lines.append(f"If nothing is sent: {other}.")
-    return tuple(lines)
+        lines += [f"{label(after.name)}: {line}." for line in watched_lines(after)]
+    if moving := [each for each in others if not _only_lapses(each)]:
+        names = ", ".join(label(each.name) for each in moving[:_MOST_NAMED])
+        more = f" and {len(moving) - _MOST_NAMED} more" if len(moving) > _MOST_NAMED else ""
+        lines.append(f"On {names}{more} it goes as if nothing is sent.")
+    return (*lines, _totals(compared.then)) if compared.then.underlyings else tuple(lines)
+
+
+def _evening(projection: Projection) -> str:
+    if projection.day == new_york_day(projection.now):
+        return "Tonight"
+    return f"Evening of {projection.day:%a} {projection.day.isoformat()}"
+
+
+def _options(underlying: ProjectedUnderlying) -> str:
+    shown = [_option(each, underlying.name) for each in underlying.options[:_MOST_OPTIONS]]
+    more = len(underlying.options) - _MOST_OPTIONS
+    return "; ".join([*shown, *([f"{more} more options"] if more > 0 else [])])
 
 
 def usual_source(projection: Projection) -> str | None:

@@ -36,6 +36,7 @@ def facts_of(
         unlisted=[each for each in account.record.unlisted(operation_id) if each.instruction_key not in keys],
         contracts=beside.contracts,
         latest=beside.latest,
+        not_read=beside.not_read,
         counted=counted_on(account, operation_id, instructed=False),
         cash=beside.balances.trade_cash if beside.balances else None,
         buying_power=beside.balances.buying_power if beside.balances else None,
@@ -75,7 +76,7 @@ def cards_of(facts: ExpirationFacts, account: Account, batch: Sequence[Asked]) -
             calendar=facts.calendar,
             deadline=facts.deadline,
             price=option.price.price,
-            ex_dates=account.beside.ex_dates.get(row.instrument_id, ()),
+            ex_dates=account.beside.ex_dates.get(option.settling.position.underlying_instrument_id or ""),
         )
         cards.append(card(row, option, early))
     return cards
