@@ -7,7 +7,7 @@ its headers, ends up in the cause or the context of one of ours.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,12 +75,14 @@ class Connection:
         most_at_once: int,
         transport: httpx.AsyncBaseTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
+        keep: Callable[[Request, Answer | Failure], None] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._key = endpoint.key
         self._connect_timeout_s = connect_timeout_s
         self._transport = transport
         self._given = http_client
+        self._keep = keep
         self._opening = anyio.Lock()
         # Writes have places of their own: what a person approved never waits for what somebody reads.
         self._places = {is_write: anyio.Semaphore(most_at_once) for is_write in (False, True)}
@@ -90,6 +92,13 @@ class Connection:
         self._log_filter = KeyFilter(endpoint.key)
 
     async def exchange(self, request: Request, *, timeout_s: float, fresh: bool = False) -> Answer | Failure:
+        """What `_exchange` does, and a note of it where somebody keeps one."""
+        outcome = await self._exchange(request, timeout_s=timeout_s, fresh=fresh)
+        if self._keep is not None:
+            self._keep(request, outcome)
+        return outcome
+
+    async def _exchange(self, request: Request, *, timeout_s: float, fresh: bool) -> Answer | Failure:
         """Send `request` once and read the answer wholly, within `timeout_s` seconds; `fresh` on a new connection.
 
         Cancellation passes through: the caller then knows no more than that the request may have left.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import httpx
 
     from positions_mcp import ports
+    from positions_mcp.api.recording import Recording
 
 
 class PositionsClient(PositionOperations, InstructionOperations, OrderOperations, NeighbourOperations):
@@ -63,6 +64,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         transport: replaces the network, as for a service in the same process. Its connections are its own matter.
         http_client: sends the requests instead of clients made here, by its proxies, certificates and limits; nothing
             else of its settings counts. Whoever made it closes it.
+        recording: takes note of every exchange; whoever made it closes it.
         clock: the time for `Book.as_of` and dates in Retry-After.
         monotonic: seconds by which the read budget is measured.
         sleep: waits between attempts.
@@ -83,6 +85,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         plain_http: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
+        recording: Recording | None = None,
         clock: ports.Clock | None = None,
         monotonic: Callable[[], float] = anyio.current_time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
@@ -101,6 +104,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
             most_at_once=_at_least_one(max_requests),
             transport=transport,
             http_client=http_client,
+            keep=None if recording is None else recording.keep,
         )
         total, attempt = seconds(read_budget_s, "read_budget_s"), seconds(read_timeout_s, "read_timeout_s")
         budget = ReadBudget(total, attempt, monotonic, sleep, random, self._clock.now)

@@ -27,6 +27,7 @@ from positions_mcp.ports import Clock, Neighbours
 from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:
+    from positions_mcp.api.recording import Recording
     from positions_mcp.desk.service import Desk
     from positions_mcp.guard.dependencies import Dependencies
     from positions_mcp.guard.guard import Guard
@@ -51,23 +52,45 @@ class Venue:
 
 
 @contextmanager
-def open_venue(settings: Settings, *, real_time: Clock | None = None) -> Iterator[Venue]:
+def open_venue(settings: Settings, *, real_time: Clock | None = None, record: Path | None = None) -> Iterator[Venue]:
     """The live API, or the paper exchange in this process with its own clock.
 
     Args:
         settings: which of them, and how it is spoken to.
         real_time: what the clock of either goes by; the machine's time if omitted.
+        record: a file that is not there yet, for what is asked and answered; of live, only what is read.
 
     Raises:
         ConfigurationError: live without a usable key or address; in paper an unknown scenario, or a book that does not
             fit the accounts or the scenario.
     """
     time = real_time or SystemClock()
+    with _recording(record, settings, time) as recording, _open_venue(settings, time, recording) as venue:
+        yield venue
+
+
+@contextmanager
+def _recording(file: Path | None, settings: Settings, clock: Clock) -> Iterator[Recording | None]:
+    if file is None:
+        yield None
+        return
+    from positions_mcp.api.recording import Recording
+
+    recording = Recording(file, clock, reads_only=settings.mode is Mode.LIVE)
+    try:
+        yield recording
+    finally:
+        recording.close()
+
+
+@contextmanager
+def _open_venue(settings: Settings, time: Clock, recording: Recording | None) -> Iterator[Venue]:
     client = partial(
         PositionsClient,
         contract=settings.api.contract,
         write_timeout_s=settings.api.write_timeout_s,
         max_requests=settings.api.max_requests,
+        recording=recording,
     )
     if settings.mode is Mode.LIVE:
         access = live_access(settings.api.hosts)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -42,6 +43,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--contract", choices=("seed", "summer", "current", "auto"), default="current", help="contract of the API"
     )
     serve.add_argument("--errors", choices=("flat", "enveloped"), help="shape of errors; default: the dialect's own")
+
+    replay = commands.add_parser("replay", help="serve a session that `serve --record FILE` kept, on loopback")
+    replay.add_argument("file", type=Path, metavar="FILE")
+    replay.add_argument("--port", type=_port, default=0, help="0 (default) picks a free one")
 
     reset = _command(commands, "reset", "begin the book again")
     reset.add_argument("--scenario", help="default: the one it has")
@@ -86,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     directory = getattr(args, "data_dir", None) or default_data_dir()
     command = {
         "serve": _serve,
+        "replay": _replay,
         "reset": _reset,
         "snapshot": _snapshot,
         "restore": _restore,
@@ -152,6 +158,24 @@ def _serve(args: argparse.Namespace, directory: Path) -> int:
         pass
     finally:
         exchange.close()
+    return 0
+
+
+def _replay(args: argparse.Namespace, _: Path) -> int:
+    from positions_mcp.paper.replaying import Replay
+    from positions_mcp.paper.serve import HOST, serve_replay
+
+    replay = Replay.read(args.file)
+
+    def announce(port: int) -> None:
+        print(
+            f"{replay.requests} recorded requests are answered at http://{HOST}:{port}\n"
+            f"  use it    POSITIONS_MCP_PAPER__URL=http://{HOST}:{port} positions-mcp serve --account NUMBER",
+            flush=True,
+        )
+
+    with suppress(KeyboardInterrupt):
+        serve_replay(replay, args.port, announce)
     return 0
 
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 
 import anyio
 
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transport", choices=("stdio", "http"), default="stdio", help="stdio is the default")
     parser.add_argument("--host", metavar="ADDRESS", help="with http: this machine's own address (127.0.0.1)")
     parser.add_argument("--port", metavar="N", type=whole_number, help="with http: 8420 if omitted, 0 for a free one")
+    parser.add_argument("--record", metavar="FILE", type=Path, help="keep what the API answers, for `paper replay`")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,10 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.transport == "http":
         from positions_mcp.cli.serve_http import serve_http
 
-        return serve_http(settings, host=arguments.host, port=arguments.port)
+        return serve_http(settings, host=arguments.host, port=arguments.port, record=arguments.record)
     if arguments.host is not None or arguments.port is not None:
         raise ConfigurationError("--host and --port are for HTTP.", hint="Add --transport http, or leave them out.")
-    with open_venue(settings) as venue:
+    with open_venue(settings, record=arguments.record) as venue:
         anyio.run(_serve, settings, venue)
     return 0
 

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -38,7 +39,7 @@ _DESCRIPTORS = 2_048
 _log = logging.getLogger(__name__)
 
 
-def serve_http(settings: Settings, *, host: str | None, port: int | None) -> int:
+def serve_http(settings: Settings, *, host: str | None, port: int | None, record: Path | None = None) -> int:
     """Serve until the process is told to stop. Returns the exit code.
 
     Raises:
@@ -49,7 +50,7 @@ def serve_http(settings: Settings, *, host: str | None, port: int | None) -> int
     file.tokens()
     with (
         loopback_socket(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port) as listener,
-        open_venue(settings) as venue,
+        open_venue(settings, record=record) as venue,
     ):
         anyio.run(_serve, settings, venue, file, listener)
     return 0

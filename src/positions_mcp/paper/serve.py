@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 
@@ -14,14 +14,16 @@ import uvicorn
 from anyio.to_thread import run_sync
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from positions_mcp.paper.app import Message, PaperApp, Receive, Send
+from positions_mcp.paper.app import Message, Receive, Send
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.paper.faults import AnswerTruncated, Fault, TransportFault
+from positions_mcp.paper.replaying import Replay
 
 HOST = "127.0.0.1"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _REFUSAL_SECONDS = 2.0
 _KEEP_ALIVE_SECONDS = 75
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
 _connections: dict[tuple[str, int], asyncio.Transport] = {}
 
 
@@ -50,7 +52,7 @@ class _Protocol(H11Protocol):
 class _FailingTransport:
     """Runs the application and turns its transport faults into the real thing."""
 
-    def __init__(self, app: PaperApp) -> None:
+    def __init__(self, app: Application) -> None:
         self._app = app
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -70,15 +72,12 @@ class _FailingTransport:
                 message = await receive()
 
 
-class _Server(uvicorn.Server):
-    """Listens, but not for as long as a `refuse` fault says: then the operating system refuses connections."""
+class _Listening(uvicorn.Server):
+    """Says at which port it listens, once it does."""
 
-    def __init__(self, config: uvicorn.Config, exchange: PaperExchange, announce: Callable[[int], None]) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[int], None]) -> None:
         super().__init__(config)
-        self._exchange = exchange
         self._announce = announce
-        self._refusing_until: float | None = None
-        exchange.listener = self._refuse
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         first = not self.started
@@ -86,6 +85,16 @@ class _Server(uvicorn.Server):
         if first and self.started:
             self.config.port = self.servers[0].sockets[0].getsockname()[1]
             self._announce(self.config.port)
+
+
+class _Server(_Listening):
+    """Listens, but not for as long as a `refuse` fault says: then the operating system refuses connections."""
+
+    def __init__(self, config: uvicorn.Config, exchange: PaperExchange, announce: Callable[[int], None]) -> None:
+        super().__init__(config, announce)
+        self._exchange = exchange
+        self._refusing_until: float | None = None
+        exchange.listener = self._refuse
 
     async def on_tick(self, counter: int) -> bool:
         if self._refusing_until is not None and monotonic() >= self._refusing_until:
@@ -110,8 +119,17 @@ def serve(exchange: PaperExchange, port: int, announce: Callable[[int], None], h
     On another host than this machine, the control endpoint asks for a key as well.
     """
     exchange.control_needs_key = not is_loopback(host)
-    config = uvicorn.Config(
-        _FailingTransport(exchange.app),
+    _Server(_config(exchange.app, port, host), exchange, announce).run()
+
+
+def serve_replay(replay: Replay, port: int, announce: Callable[[int], None]) -> None:
+    """Serves a recorded session on this machine until interrupted."""
+    _Listening(_config(replay, port, HOST), announce).run()
+
+
+def _config(app: Application, port: int, host: str) -> uvicorn.Config:
+    return uvicorn.Config(
+        _FailingTransport(app),
         host=host,
         port=port,
         http=_Protocol,
@@ -124,4 +142,3 @@ def serve(exchange: PaperExchange, port: int, announce: Callable[[int], None], h
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=2,
     )
-    _Server(config, exchange, announce).run()
