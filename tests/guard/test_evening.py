@@ -15,7 +15,8 @@ from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.market import Snapshot
-from positions_mcp.domain.errors import RequestRejected
+from positions_mcp.domain.enums import SecurityType
+from positions_mcp.domain.errors import InvalidBatch, RequestRejected
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Rule, Severity
@@ -124,3 +125,17 @@ async def test_giving_up_more_than_the_limit_needs_the_supervisor_dollars_first(
     assert planned.verdict is not None
     said = [each.message for each in planned.verdict.findings if each.rule is Rule.GIVEN_UP]
     assert all(each.startswith("$1,100.00 ") for each in said)
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize(("symbol", "is_european"), [("XSP261218C00600000", True), ("OEX261218C00600000", False)])
+async def test_an_early_exercise_of_a_european_option_is_refused_with_the_reason(
+    tmp_path: Path, symbol: str, *, is_european: bool
+) -> None:
+    index = held(symbol, 1, price="10", number=9, underlying_instrument_type=SecurityType.INDEX)
+    async with clearing_desk(tmp_path, positions=[index]) as it:
+        if is_european:
+            with pytest.raises(InvalidBatch, match="is European: it is exercised at expiration only, on 2026-12-18"):
+                await it.plan(row(symbol))
+        else:
+            assert (await it.plan(row(symbol))).operation.plan.instructions
