@@ -7,11 +7,14 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint
 # One more than there are processors: some tests wait for a process of their own.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 9))')
 
+# A browser takes a processor of its own beside the servers that it is shown.
+BROWSERS ?= 2
+
 .DEFAULT_GOAL := help
-.PHONY: help demo desk test check faults bench conversations format clean definitions
+.PHONY: help demo desk test e2e screenshots check faults bench conversations format clean definitions
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "positions-mcp needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -27,6 +30,11 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
+$(VENV)/.e2e: $(VENV)/.dev tests/e2e/install-chromium
+	@tests/e2e/install-chromium
+	@$(PIP) --editable '.[e2e]'
+	@touch $@
+
 demo: $(VENV)/.runtime ## watch an MCP client work with the server on the paper exchange
 	@$(BIN)/positions-mcp demo
 
@@ -35,6 +43,13 @@ desk: $(VENV)/.runtime ## decide what a demo agent asks for, on the supervisor's
 
 test: $(VENV)/.dev ## run every test, on all processors (needs node and npm)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+
+e2e: $(VENV)/.e2e ## drive the supervisor's page with a real browser (installs Debian's Chromium where it is missing)
+	@$(BIN)/python -m pytest -q -n $(BROWSERS) tests/e2e --ignore tests/e2e/measured
+	@$(BIN)/python -m pytest -q -s tests/e2e/measured
+
+screenshots: $(VENV)/.e2e ## the same pages and measures, written into docs
+	@$(BIN)/python -m pytest -q -s tests/e2e/measured tests/e2e/test_pages.py --write
 
 check: $(VENV)/.dev ## lint, format, types and the direction of imports
 	@$(BIN)/ruff check .

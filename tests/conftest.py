@@ -12,6 +12,9 @@ from jsonschema import Draft202012Validator
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+collect_ignore = ["e2e"]
+"""They need a browser: `make e2e` names them."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the groups: each takes half a minute in one process, while the others go through the rest."""

@@ -37,7 +37,7 @@ def test_every_command_and_every_link_of_a_page_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     commands = re.findall(r"(?:^\$ |`)positions-mcp ([a-z]+)", text, re.MULTILINE)
     assert set(commands) <= set(COMMANDS)
-    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(re.findall(r"(?:^\$ |`)make ([a-z]+)", text, re.MULTILINE)) <= set(targets)
+    targets = re.findall(r"^([a-z0-9]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"(?:^\$ |`)make ([a-z0-9]+)", text, re.MULTILINE)) <= set(targets)
     links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith(("http", "#"))]
     assert [link for link in links if link and not (page.parent / link).exists()] == []

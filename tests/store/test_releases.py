@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from databases import new_database
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli.composition import guard_dependencies, open_venue
 from positions_mcp.domain.errors import Refused
@@ -26,7 +27,6 @@ from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import Settings, load
 from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
-from store.conftest import new_database
 from store.releases.make import ACCOUNT, CALLER, FIRST_PASSPHRASE, FRIDAY, PASSPHRASE, RELEASES, Clock, main
 
 VERSIONS = sorted(path.name for path in RELEASES.iterdir() if (path / "operations.json").exists())

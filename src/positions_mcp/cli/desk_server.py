@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -44,6 +45,8 @@ async def serve_page(app: Starlette, sockets: Sequence[socket.socket], connectio
     try:
         await server.serve(sockets=given)
     except anyio.get_cancelled_exc_class():
+        # It would complain of every request that is cut off, where a host shows what this says.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         if server.started:  # what it began is ended before it is left: the streams to pages, and its lifespan
             with anyio.move_on_after(_SECONDS_TO_END, shield=True):
                 await server.shutdown(sockets=given)
@@ -68,6 +71,8 @@ def _listener(stack: ExitStack, family: int, host: str, port: int) -> socket.soc
     listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
+    # From here on a browser that is sent here is answered, and no other process can take the port as well.
+    listener.listen()
     return listener
 
 

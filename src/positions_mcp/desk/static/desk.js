@@ -200,7 +200,7 @@ on("number", (number) => {
   drawn = number;
   if (!content.hidden) show();
 });
-setInterval(() => tick(offset), 1000);
+setInterval(() => { if (tick(offset) && !content.hidden) show(); }, 1000);
 // That a server has ended is no change of the store: whether one is alive to send is looked at now and then.
 setInterval(() => {
   if (!document.hidden && !content.hidden && (operationId() || location.pathname === "/state")) show();

@@ -29,11 +29,15 @@ export function instant(iso) {
 
 export const countdown = (iso) => h("span", { class: "countdown", "data-until": iso });
 
+// Writes what is left of every countdown. Returns whether one has run out since it was last written.
 export function tick(offset) {
+  let isOver = false;
   for (const element of document.querySelectorAll("[data-until]")) {
-    const left = Math.round((new Date(element.dataset.until) - (Date.now() + offset)) / 1000);
+    const left = Math.ceil((new Date(element.dataset.until) - (Date.now() + offset)) / 1000);
     const text = left <= 0 ? "expired" : `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")} left`;
+    isOver ||= left <= 0 && element.textContent.endsWith("left");
     if (element.textContent !== text) element.textContent = text;
     element.classList.toggle("soon", left <= 60);
   }
+  return isOver;
 }

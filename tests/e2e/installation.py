@@ -1,0 +1,236 @@
+"""One installation of the program: a paper book, a store, and the processes that run on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from anyio.from_thread import BlockingPortal
+
+from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.guard.approval.statements import Hardness, new_approver
+from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.guard import Guard
+from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
+from positions_mcp.ports import Clock
+from positions_mcp.settings import Settings, load
+from positions_mcp.store.operations import SqlOperationStore
+
+PROGRAM = (sys.executable, "-m", "positions_mcp")
+PASSPHRASE = "correct horse battery staple"
+QUICK = Hardness(n=2**4)
+"""scrypt that a test does not wait for; what is measured takes the program's own."""
+_CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
+
+
+def furnish(data_dir: Path) -> None:
+    """A paper book, one and a half hours into the session of Monday, November 23, 2026, with a clock that runs."""
+    for words in ("reset --day 2026-11-23 --seed 7", "clock set 2026-11-23T11:00 --running"):
+        command = [*PROGRAM, "paper", *words.split(), "--data-dir", str(data_dir)]
+        subprocess.run(command, env=_CLEAN, check=True, capture_output=True)
+
+
+@dataclass(slots=True)
+class Running:
+    """A process that has said where it listens."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def stop(self) -> None:
+        """Told to, as a person or a host does; what it said meanwhile has to be nothing."""
+        self.process.terminate()
+        assert self.process.wait(10) == 0
+        assert self.process.stdout is not None
+        said = self.process.stdout.read()
+        assert said == "", said
+
+
+@dataclass
+class Installation:
+    """A data directory with a paper book, and an operation store in either database."""
+
+    data_dir: Path
+    portal: BlockingPortal
+    store_url: str | None = None
+    said: dict[str, str] = field(default_factory=dict)
+    """Settings of every process, as environment variables."""
+
+    def set_up_approver(self, hardness: Hardness = QUICK) -> None:
+        """The supervisor's passphrase. The program's own `Hardness()` takes as long as it does for everybody."""
+        now = datetime.now(UTC)
+        with self.store() as store:
+            store.set_approver(new_approver(PASSPHRASE, now, hardness=hardness), replacing=None, now=now)
+
+    @classmethod
+    def copied(cls, furnished: Path, data_dir: Path, *rest: Any, **named: Any) -> Installation:
+        """One of its own, with the book of another."""
+        shutil.copytree(furnished, data_dir)
+        return cls(data_dir, *rest, **named)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its processes are started with."""
+        store = {"POSITIONS_MCP_STORE__URL": self.store_url} if self.store_url else {}
+        return {
+            **_CLEAN,
+            "POSITIONS_MCP_DATA_DIR": str(self.data_dir),
+            "POSITIONS_MCP_DESK__PORT": "0",
+            **store,
+            **self.said,
+        }
+
+    @property
+    def settings(self) -> Settings:
+        """The same for what runs in this process, always in paper."""
+        store = {"store": {"url": self.store_url}} if self.store_url else {}
+        return load({"mode": "paper", "data_dir": self.data_dir, **store})
+
+    # --- processes
+
+    @contextmanager
+    def running(self, *words: str, says: str) -> Iterator[Running]:
+        """A command that goes on; `says` is how the line begins that ends with its address."""
+        said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with subprocess.Popen([*PROGRAM, *words], env=self.environment, text=True, **said) as process:
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                found = re.search(rf"{says} (http://[^\s,]+)", line)
+                assert found, line
+                yield Running(process, found[1])
+            finally:
+                process.kill()
+
+    @contextmanager
+    def desk(self, port: int = 0, *words: str) -> Iterator[Running]:
+        """`positions-mcp desk`."""
+        with self.running("desk", "--port", str(port), *words, says=r"\w+ desk at") as desk:
+            yield desk
+
+    @contextmanager
+    def server(self) -> Iterator[Running]:
+        """`positions-mcp serve --transport http`."""
+        with self.running("serve", "--transport", "http", "--port", "0", says=r"\w+ MCP server at") as server:
+            yield server
+
+    def goes_live(self, broker: str, *, desk_above: str) -> None:
+        """From now on its servers trade for real, as far as they know: on a paper exchange that runs elsewhere."""
+        self.said |= {
+            "CLEAR_STREET_BASE_URL": broker,
+            "CLEAR_STREET_API_KEY": DEFAULT_KEY,
+            "POSITIONS_MCP_MODE": "live",
+            "POSITIONS_MCP_ACCOUNTS": str(DEFAULT_ACCOUNT),
+            "POSITIONS_MCP_TRADING__ENABLED": "true",
+            "POSITIONS_MCP_TRADING__MAX_NOTIONAL": "100000",
+            "POSITIONS_MCP_TRADING__MAX_DAILY_NOTIONAL": "none",
+            "POSITIONS_MCP_TRADING__MAX_POSITIONS": "20",
+            "POSITIONS_MCP_APPROVAL__DESK_ABOVE": desk_above,
+        }
+
+    # --- the store, and what stands behind
+
+    @contextmanager
+    def store(self) -> Iterator[SqlOperationStore]:
+        """The operation store."""
+        with open_operations(self.settings) as store:
+            yield store
+
+    def operation(self, operation_id: str) -> Operation:
+        """An operation as it is stored."""
+        with self.store() as store:
+            found = store.operation(operation_id)
+        assert found is not None
+        return found
+
+    def state(self, operation_id: str) -> OperationState:
+        """What it comes to now."""
+        return self.operation(operation_id).state(datetime.now(UTC))
+
+    def newest(self) -> Operation:
+        """The operation that was planned last."""
+        with self.store() as store:
+            return store.operations(limit=1)[0]
+
+    def sending_at(self, operation_id: str) -> float:
+        """When its first request was about to leave, in seconds."""
+        with self.store() as store:
+            return next(entry.at.timestamp() for entry in store.journal(operation_id) if entry.event == "sending")
+
+    def events(self, operation_id: str | None = None) -> list[str]:
+        """What the journal has, in order."""
+        with self.store() as store:
+            return [entry.event for entry in store.journal(operation_id, limit=1000)]
+
+    def planned(self, *plans: str, caller: str = "an agent", clock: Clock | None = None) -> list[Operation]:
+        """One plan for each line of symbols, asked for by a call that is over. `clock` tells when."""
+        with self.planning(caller, clock) as plan:
+            return [plan(symbols) for symbols in plans]
+
+    @contextmanager
+    def planning(self, caller: str = "an agent", clock: Clock | None = None) -> Iterator[Callable[[str], Operation]]:
+        """Makes plans as a server does, one at a time."""
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Guard]:
+            with open_venue(self.settings) as venue, open_operations(self.settings) as store:
+                async with venue.connect() as client:
+                    parts = guard_dependencies(self.settings, client, venue.clock, store, real_time=clock)
+                    yield Guard(parts)
+
+        async def plan(guard: Guard, symbols: str) -> Operation:
+            request = CloseRequest(account_id=AccountId(DEFAULT_ACCOUNT), instruments=tuple(symbols.split(",")))
+            return await guard.ask((await guard.plan(request, caller=caller)).operation)
+
+        with self.portal.wrap_async_context_manager(opened()) as guard:
+            yield partial(self.portal.call, plan, guard)
+
+    def approves(self, operation_id: str) -> None:
+        """A signed yes, from another terminal."""
+
+        async def approve() -> None:
+            with open_venue(self.settings) as venue, open_operations(self.settings) as store:
+                async with venue.connect() as client:
+                    await Supervisor(guard_dependencies(self.settings, client, venue.clock, store)).approve(
+                        operation_id, PASSPHRASE
+                    )
+
+        self.portal.call(approve)
+
+    # --- the exchange
+
+    @contextmanager
+    def exchange(self) -> Iterator[PaperExchange]:
+        """The paper exchange itself."""
+        exchange = PaperExchange.open(self.data_dir, accounts=None)
+        try:
+            yield exchange
+        finally:
+            exchange.close()
+
+    @property
+    def effects(self) -> Mapping[str, int]:
+        """Requests that have changed the book, by operation, as the exchange counts them."""
+        with self.exchange() as exchange:
+            return exchange.effect_counts()
+
+    def held(self, symbol: str) -> Decimal:
+        """What the exchange says is held."""
+        with self.exchange() as exchange, exchange.reading() as moment:
+            held = {each.symbol: each.quantity for each in moment.ledger.holdings_of(DEFAULT_ACCOUNT)}
+        return held.get(symbol, Decimal(0))

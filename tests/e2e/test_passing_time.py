@@ -1,0 +1,93 @@
+"""What time and restarts do to a plan that waits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from e2e.agents import agent
+from e2e.installation import PASSPHRASE, Installation
+from e2e.people import Person
+from e2e.times import ShiftedClock, desk_at
+
+
+@pytest.mark.requirement("G-01", "G-02")
+def test_a_plan_that_nobody_decides_expires_before_the_persons_eyes(installation: Installation, ana: Person) -> None:
+    clock = ShiftedClock(-timedelta(minutes=10))
+    (waiting,) = installation.planned("KO", clock=clock)
+    ana.page.clock.install()
+    with desk_at(installation, clock) as url:
+        ana.opens(f"{url}/op/{waiting.operation_id}")
+        ana.sees("WAITS FOR A DECISION", "left")
+        ana.note.fill("one moment")
+        clock.goes_on(ana.page, minutes=5)
+        ana.sees("EXPIRED")
+        expect(ana.approve).to_be_disabled()
+        expect(ana.reject).to_be_disabled()
+        ana.goes_to("Queue")
+        ana.sees("Nothing waits")
+    with agent(installation) as claude:
+        assert claude.calls("get_operation", operation_id=waiting.operation_id).answer()["state"] == "EXPIRED"
+    assert installation.effects == {}
+
+
+@pytest.mark.requirement("G-02", "G-19")
+def test_a_yes_that_no_server_sends_lapses_on_the_page_and_a_server_that_comes_later_leaves_it(
+    installation: Installation, ana: Person
+) -> None:
+    clock = ShiftedClock(-timedelta(minutes=2))
+    (waiting,) = installation.planned("KO", clock=clock)
+    ana.page.clock.install()
+    with desk_at(installation, clock) as url:
+        ana.opens(f"{url}/op/{waiting.operation_id}")
+        ana.sees("No server that could send this is alive now")
+        ana.approves()
+        ana.sees("APPROVED – NOT SENT", "left")
+        clock.goes_on(ana.page, seconds=61)
+        ana.sees("LAPSED", "Nothing was sent")
+    with agent(installation) as claude:
+        assert claude.calls("preview_close", instruments=["XOM"]).answer()["plan_id"]
+        assert claude.follows(waiting.operation_id)["state"] == "LAPSED"
+    assert installation.effects == {}
+
+
+@pytest.mark.requirement("G-19", "G-04")
+def test_a_server_that_was_killed_while_its_plan_waited_is_replaced_by_the_next_which_sends_it(
+    installation: Installation, ana: Person
+) -> None:
+    with installation.desk() as desk:
+        with installation.server() as server, agent(installation, over=server.url) as claude:
+            claude.closes("KO").link()
+            waiting = installation.newest()
+            server.process.kill()
+        ana.opens(f"{desk.url}/op/{waiting.operation_id}")
+        ana.approves()
+        ana.sees("APPROVED – NOT SENT")
+        assert installation.effects == {}
+        with agent(installation) as claude:
+            claude.calls("preview_close", instruments=["XOM"]).answer()
+            ana.sees("SUBMITTED")
+            assert claude.follows(waiting.operation_id)["state"] == "CLOSED"
+    assert installation.effects == {"close_position": 1}
+
+
+@pytest.mark.requirement("D-01")
+def test_after_a_restart_of_the_desk_a_person_signs_in_again_and_finds_what_was_typed(
+    installation: Installation, ana: Person
+) -> None:
+    (waiting,) = installation.planned("KO")
+    with installation.desk() as desk:
+        url = desk.url
+        ana.opens(f"{url}/op/{waiting.operation_id}")
+        ana.note.fill("only because of the results tonight")
+        desk.stop()
+    expect(ana.page.get_by_text("does not answer")).to_be_visible()
+    expect(ana.note).to_have_value("only because of the results tonight")
+    with installation.desk(int(url.rpartition(":")[2])):
+        ana.signs_in()
+        expect(ana.note).to_have_value("only because of the results tonight")
+        ana.passphrase.fill(PASSPHRASE)
+        ana.approve.click()
+        ana.sees("APPROVED – NOT SENT", "only because of the results tonight")
