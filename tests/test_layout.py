@@ -53,7 +53,7 @@ GUARD_LAYERS: list[set[str]] = [
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "mcp": {"server", "http_sessions", "tools", "resources", "prompts", "cli.demo"},
     "mcp_types": {"server", "http_sessions", "tools", "resources", "prompts", "cli.demo"},
-    "httpx": {"api", "cli.paper_transport"},
+    "httpx": {"api", "cli.paper_transport", "cli.remote_clock"},
     "msgspec": {"api"},
     "urllib.request": {"api"},
     "sqlalchemy": {"store"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.desk_host import DeskHost
 from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.cli.paper_transport import paper_transport
+from positions_mcp.cli.remote_clock import RemoteClock
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 _PAPER_URL = "http://localhost"
 
 
+async def _goes_by_itself() -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Venue:
     """Where positions are: how to reach it, the clock that its market follows, and its name for people."""
@@ -49,6 +54,8 @@ class Venue:
     name: str
     real_time: Clock = field(default_factory=SystemClock)
     """What expiry and leases go by; the market's clock may be set to another day."""
+    follow: Callable[[], Awaitable[str]] = _goes_by_itself
+    """Reads the market's clock, if it is elsewhere; says by what the time goes where it cannot be read."""
 
 
 @contextmanager
@@ -101,9 +108,13 @@ def _open_venue(settings: Settings, time: Clock, recording: Recording | None) ->
         return
     if settings.paper.url is not None:
         key = settings.paper.key.get_secret_value()
-        connect = partial(client, settings.paper.url, key, clock=time, plain_http=True)
+        clock = RemoteClock(settings.paper.url, key, time)
+        connect = partial(client, settings.paper.url, key, clock=clock, plain_http=True)
         connect()
-        yield Venue(connect, time, f"the paper exchange at {settings.paper.url}", time)
+        try:
+            yield Venue(connect, clock, f"the paper exchange at {settings.paper.url}", time, clock.follow)
+        finally:
+            clock.close()
         return
     exchange = _open_exchange(settings, time)
     transport = paper_transport(exchange)
@@ -133,6 +144,7 @@ async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[ToolConte
             guard=guard,
             approval_wait_s=settings.approval.wait_s,
             clock=venue.clock,
+            follow_clock=venue.follow,
             real_time=venue.real_time,
             ids=RandomIds(),
             calendar=NewYorkCalendar(),
@@ -150,6 +162,7 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
     """
     from positions_mcp.guard.guard import Guard
 
+    await venue.follow()
     store = LazyStore(lambda: _open_store(settings))
     host = DeskHost(settings.desk.port) if settings.desk.enabled and settings.trading_enabled else None
     deps = guard_dependencies(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
@@ -178,6 +191,7 @@ async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
     """The supervisor's page over the store that the configuration names, and the account behind it."""
     from positions_mcp.desk.service import Desk
 
+    await venue.follow()
     store = LazyStore(lambda: _open_store(settings))
     async with venue.connect() as client:
         deps = guard_dependencies(

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import anyio
+
 from positions_mcp import __version__
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.findings import Findings
@@ -210,10 +212,18 @@ def _clock(found: Findings, settings: Settings) -> None:
 
 
 def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime:
-    """The time of the paper book, if there is one."""
+    """The time of the paper book, if there is one, or of the exchange that is elsewhere."""
     from positions_mcp.cli.composition import open_venue
     from positions_mcp.paper.database import FILE_NAME
 
+    if settings.paper.url is not None:
+        with open_venue(settings) as venue:
+            problem, market = anyio.run(venue.follow), venue.clock.now()
+        if problem:
+            found.note("paper exchange", f"{settings.paper.url}: {problem}")
+        else:
+            found.ok("paper exchange", f"{settings.paper.url}, its clock says {instant(market)}")
+        return market
     if not (_folder(settings) / FILE_NAME).exists():
         found.ok("paper book", "none yet; it is made when it is first needed")
         return now

@@ -31,6 +31,8 @@ class Call:
     caller: Caller
     sdk: Context[Any, Any]
     """The SDK's own view of the request."""
+    clock_note: str = ""
+    """Why the market's clock could not be read for it, if it could not."""
     _saying: str = ""
     _started: float = field(default_factory=anyio.current_time)
     _reported: float = 0.0
@@ -119,7 +121,8 @@ class Call:
 
 async def begin(sdk: Context[LazyContext, Any]) -> Call:
     """The call that a request is. Raises PositionsError where the context cannot be opened."""
-    return Call(await sdk.request_context.lifespan_context.get(), caller_of(sdk), sdk)
+    context = await sdk.request_context.lifespan_context.get()
+    return Call(context, caller_of(sdk), sdk, await context.follow_clock())
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,10 @@ from positions_mcp.tools._updates import Updates
 
 _SAME_CLOCK = timedelta(seconds=5)
 """Clocks that differ by less are not set: they are read one after the other, or a server tells the time."""
+
+
+async def _goes_by_itself() -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class ToolContext:
     """The API dialect the configuration asks for: auto, seed or current."""
     venue: str
     """What answers: the base URL, or the paper exchange and its scenario."""
+    follow_clock: Callable[[], Awaitable[str]] = _goes_by_itself
+    """Reads the market's clock where it is elsewhere, before each call; says so where it cannot be read."""
     neighbours: Neighbours = field(default_factory=Neighbours)
     """Contracts, market, balances and events, as far as they can be read."""
     approval_wait_s: float = 45.0

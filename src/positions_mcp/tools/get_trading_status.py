@@ -85,7 +85,7 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
         in_doubt=[one for each in use for one in each.in_doubt] or None,
         following=[one for each in use for one in each.following] or None,
         store=f"cannot be used: {store}" if store else "writable",
-        api=f"{context.venue}, dialect {context.contract}",
+        api=", ".join(filter(None, (context.venue, f"dialect {context.contract}", call.clock_note))),
         help="A person can run `positions-mcp --help` in a terminal.",
     )
 
