@@ -28,16 +28,45 @@ def test_an_option_is_found_by_its_symbol_in_any_spacing_and_by_its_uuid(text: s
     assert holdings.find(" aapl ").instrument_id == identifier(1)
 
 
-def test_what_nobody_holds_is_an_error_with_the_nearest_symbols_held() -> None:
+def test_an_option_that_nobody_holds_is_an_error_with_the_nearest_of_its_root() -> None:
     holdings = Holdings(book_of(held("AAPL", number=1), held(CALL, number=2), held("MSFT", number=3)).positions)
-    with pytest.raises(UnknownInstrument, match=r"Nothing held is called APPL\. Nearest held: AAPL") as caught:
-        holdings.find("APPL")
-    assert caught.value.nearest[0] == "AAPL"
     with pytest.raises(UnknownInstrument) as caught:
         holdings.find("AAPL281215C00190000")
-    assert caught.value.nearest[0] == "AAPL281215C00195000"
-    with pytest.raises(UnknownInstrument, match="Company names"):
-        holdings.find(identifier(77).replace("a1a2", "ffff"))
+    assert caught.value.nearest == ("AAPL281215C00195000",)
+    with pytest.raises(UnknownInstrument, match=r"Nothing held is called .* No option on KO is held\.") as caught:
+        holdings.find("KO281215C00190000")
+    assert caught.value.nearest == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"),
+    [
+        ("TSLAA", "TSLA"),
+        ("goog", "GOOGL"),
+        ("BRK.A", "BRK.B"),
+        ("BRK", "BRK.B"),
+        ("Coca-Cola", ""),
+        ("COKE", ""),
+        ("K", ""),
+        ("KOS", ""),
+        ("APPL", ""),
+        ("Apple", ""),
+        ("TSLAXX", ""),
+        ("-", ""),
+    ],
+)
+def test_only_another_class_or_one_letter_more_or_less_is_suggested_and_never_another_company(
+    asked: str, nearest: str
+) -> None:
+    symbols = ("KO", "AAPL", "TSLA", "GOOGL", "BRK.B")
+    positions = book_of(*(held(symbol, number=place) for place, symbol in enumerate(symbols, 1))).positions
+    said = f": {nearest}." if nearest else "Company names are not known here: give the ticker."
+    with pytest.raises(UnknownInstrument) as caught:
+        Holdings(positions).find(asked)
+    assert str(caught.value).endswith(said)
+    with pytest.raises(UnknownInstrument) as caught:
+        select(positions, Filter(underlying=asked))
+    assert str(caught.value).endswith(said)
 
 
 def test_a_symbol_of_two_instruments_is_refused_with_both_ids() -> None:
@@ -58,7 +87,7 @@ def test_an_underlying_brings_its_options_and_conditions_are_joined() -> None:
     assert select(book.positions, Filter(instruments=("MSFT", "aapl"), instrument_type=SecurityType.COMMON_STOCK)) == [
         book.positions[0]
     ]
-    with pytest.raises(UnknownInstrument, match="Nearest underlyings held: AAPL"):
+    with pytest.raises(UnknownInstrument, match="Nothing held is on the underlying APPL"):
         select(book.positions, Filter(underlying="APPL"))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.guard import Guard
@@ -146,6 +147,10 @@ async def test_an_operation_of_an_account_that_may_not_be_used_is_as_one_that_is
         other = Guard(replace(deps, policy=policy))
         assert await other.operations() == ()
         assert not await other.changes.may_see(plan, None)
-        for asked in (other.operation(plan), other.continue_plan(plan, caller="anybody")):
-            with pytest.raises(InvalidInput, match="There is no paper operation"):
-                await asked
+        for ask in (other.operation, partial(other.continue_plan, caller="anybody")):
+            said = []
+            for name in (plan, "op-0000000000"):
+                with pytest.raises(PositionsError, match="There is no paper operation") as caught:
+                    await ask(name)
+                said.append((type(caught.value), str(caught.value).replace(name, "it")))
+            assert said[0] == said[1]

@@ -85,7 +85,7 @@ async def _read(conversation: Conversation) -> None:
     await conversation.ask(
         "What moved today?",
         "list_positions",
-        {"sort_by": "DAILY_UNREALIZED_PNL", "sort_direction": "DESC", "limit": 5},
+        {"sort_by": "DAY_PNL", "sort_direction": "DESC", "limit": 5},
     )
     await conversation.ask("Everything on AAPL, with its options.", "list_positions", {"underlying": "AAPL"})
     await conversation.ask("How do I stand, and what expires this week?", "summarize_positions", {"group_by": "expiry"})

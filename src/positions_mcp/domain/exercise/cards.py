@@ -11,9 +11,9 @@ from positions_mcp.domain.account.quotes import Moneyness, intrinsic_value, mone
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.exercise.deciding import Basis
 from positions_mcp.domain.exercise.early import EarlyExercise
+from positions_mcp.domain.exercise.given_up import given_up
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.settlement import Asked
-from positions_mcp.domain.exercise.yardstick import given_up
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, plain
 from positions_mcp.domain.portfolio.exposure import Notional

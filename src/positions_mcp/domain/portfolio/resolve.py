@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Generic
@@ -21,12 +22,11 @@ from positions_mcp.domain.instruments import (
 from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
 
-"""A symbol of one or more parts, as BRK.B, BRK/B and "BRK B" are written: what only begins like one is none."""
 _NEAREST = 5
 _LIKENESS = 0.5
-_MOST_COMPARED = 5_000
-"""Comparing strings is slow: of a larger book only the names with the same first letter are compared."""
-
+_SHORTEST_ROOT = 3
+"""Letters of a root to which one more may be a slip or another class: GOOG and GOOGL, not F and FB."""
+_CLASS = re.compile(r"[./ -]")
 
 COMPANY_NAMES = "Company names are not known here: give the ticker."
 
@@ -127,7 +127,9 @@ class Holdings(Generic[HoldingT]):
                 nearest=nearest,
                 hint=f"List them with underlying={label(root)}.",
             )
-        hint = f"Nearest held: {', '.join(label(name) for name in nearest)}." if nearest else COMPANY_NAMES
+        contract = parse_option_symbol(wanted)
+        none_on_it = f"No option on {contract.root} is held." if contract else COMPANY_NAMES
+        hint = f"Nearest held: {', '.join(label(name) for name in nearest)}." if nearest else none_on_it
         return UnknownInstrument(f"Nothing held is called {label(wanted)}.", nearest=nearest, hint=hint)
 
     def _nearest(self, wanted: str) -> list[str]:
@@ -135,7 +137,7 @@ class Holdings(Generic[HoldingT]):
             same_root = [held for held in self._contracts if held.root == contract.root]
             same_root.sort(key=lambda held: _distance(held, contract))
             return [held.compact for held in same_root[:_NEAREST]]
-        return similar(wanted.upper(), self._symbols)
+        return of_same_root(wanted, self._symbols)
 
 
 def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underlyings) -> str:
@@ -159,7 +161,7 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
         return alike.pop()
     if any(underlyings.matches(position, wanted) for position in positions):
         return wanted
-    nearest = similar(wanted, {underlyings.name_of(position) for position in positions})
+    nearest = of_same_root(wanted, {underlyings.name_of(position) for position in positions})
     shown = ", ".join(label(name) for name in nearest)
     raise UnknownInstrument(
         f"Nothing held is on the underlying {label(text.strip())}.",
@@ -177,12 +179,24 @@ def _folded(contract: OptionContract) -> OptionContract:
     return replace(contract, root=as_root(contract.root))
 
 
+def of_same_root(wanted: str, names: Iterable[str]) -> list[str]:
+    """Names of other classes of the same share, or with one letter more or less behind: never merely alike ones."""
+    root = _root(wanted)
+    return sorted(name for name in set(names) if root and _is_same(root, _root(name)))[:_NEAREST]
+
+
+def _root(name: str) -> str:
+    return _CLASS.split(name.strip().upper(), maxsplit=1)[0]
+
+
+def _is_same(root: str, other: str) -> bool:
+    shorter, longer = sorted((root, other), key=len)
+    return root == other or (len(shorter) >= _SHORTEST_ROOT and longer[:-1] == shorter)
+
+
 def similar(wanted: str, names: Iterable[str]) -> list[str]:
-    """The names most like `wanted`, best first; at most five."""
-    pool = sorted(set(names))
-    if len(pool) > _MOST_COMPARED:
-        pool = [name for name in pool if name[:1].upper() == wanted[:1].upper()][:_MOST_COMPARED]
-    by_upper = {name.upper(): name for name in pool}
+    """The names most like `wanted`, best first; at most five. For few names, of arguments."""
+    by_upper = {name.upper(): name for name in sorted(set(names))}
     close = difflib.get_close_matches(wanted[:40].upper(), by_upper, n=_NEAREST, cutoff=_LIKENESS)
     return [by_upper[name] for name in close]
 
