@@ -6,7 +6,6 @@ its headers, ends up in the cause or the context of one of ours.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from positions_mcp.domain.errors import ConfigurationError, Sent, UnsafeIdentifi
 from positions_mcp.domain.text import clean
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 LARGEST_BODY = 32 * 2**20
@@ -163,6 +164,8 @@ class Connection:
 
     def _prepare(self) -> ssl.SSLContext:
         """Import the HTTP library and load the certificates: together up to a tenth of a second, hence in a thread."""
+        import ssl
+
         import httpx
 
         if self._transport is None and self._endpoint.base_url.startswith("https:"):

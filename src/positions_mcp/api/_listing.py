@@ -53,7 +53,7 @@ _TURNS_TO_SEND = 6
 """Turns of the event loop that the next page's request takes to get on its way over a kept connection."""
 
 
-class Pages(AsyncIterator[Response[list[RecordT]]], Generic[RecordT]):
+class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
     """The pages of one listing, each a `Response` with its readable rows and its unreadable ones.
 
     Rows that an earlier page already had are left out. Entered with `async with` it reads ahead: the next page is

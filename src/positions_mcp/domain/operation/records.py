@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from positions_mcp.domain.refusals import texts_in
 
@@ -81,7 +81,7 @@ class Response(BaseModel, Generic[DataT]):
 
     data: DataT
     error: Problem | None = None
-    metadata: Metadata = Metadata()
+    metadata: Metadata = Field(default_factory=Metadata)
     status: int = 200
     unreadable: tuple[UnreadableRow, ...] = ()
     """Rows of the answer that are left out of `data`."""
