@@ -159,7 +159,7 @@ def test_a_clock_before_the_installation_fails(tmp_path: Path, doctor: Doctor, m
     monkeypatch.setattr("positions_mcp.cli.doctor.SystemClock", lambda: long_ago)
     code, shown = doctor(tmp_path / "data")
     assert code == 1
-    assert "FAIL clock: 2001-01-02 15:00:00 UTC is before this program was installed" in shown
+    assert "FAIL clock: 2001-01-02 10:00:00 New York is before this program was installed" in shown
 
 
 @pytest.fixture(scope="module")

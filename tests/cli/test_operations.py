@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from datetime import timedelta
 
 import pytest
 
 from cli.person import PASSPHRASE, Place
+from positions_mcp.domain.account.sessions import NEW_YORK, moment
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState
 
@@ -51,6 +53,23 @@ def test_operations_are_listed_and_shown_with_what_is_left_within_100_columns(pl
     said = (listed + offline + shown).replace(str(place.data_dir), "DIR")
     assert all(len(line) <= 100 for line in said.splitlines())
     assert str(place.data_dir) in listed
+
+
+def test_every_time_that_a_person_is_shown_is_new_yorks_and_says_so(place: Place) -> None:
+    operation = approved(place, "JPM")
+    place.without_terminal("halt", "lunch")
+    listed = place.without_terminal("operations", "list").stdout
+    shown = place.without_terminal("operations", "show", operation, "--offline").stdout
+    held = place.operation(operation)
+    assert held.decision is not None
+    assert "PLANNED (NEW YORK)" in listed
+    assert f"{held.plan.created_at.astimezone(NEW_YORK):%m-%d %H:%M}" in listed
+    assert re.search(r"HALTED since [-0-9]+ [:0-9]+ New York", listed)
+    assert f"valid until {moment(held.plan.expires_at)} by the real clock" in " ".join(shown.split())
+    assert f"approved at {moment(held.decision.decided_at)} by the real clock" in " ".join(shown.split())
+    assert "TIME (NEW YORK)" in shown
+    assert f"{held.plan.created_at.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S}  plan made" in shown
+    assert "UTC" not in listed + shown
 
 
 def test_the_journal_is_verified_and_an_edit_is_found_and_named(place: Place) -> None:

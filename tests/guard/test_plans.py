@@ -24,6 +24,7 @@ from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.planner import short_id
 from positions_mcp.guard.policy.findings import Rule
 
+VALID = f'asked for by "{CALLER}", valid until 2026-11-20 10:35:00 New York by the real clock.'
 LOCKED = (
     "Warning: 60 of 100 AAPL are locked by open orders, which stay: at most 40 can be closed. "
     "With cancel_orders they would be cancelled first and it closed too."
@@ -146,7 +147,7 @@ async def test_the_question_holds_everything_the_decision_needs(tmp_path: Path) 
             "Open orders stay as they are (cancel_orders false).",
             "Market: open until 16:00 New York.",
             LOCKED,
-            f'Plan {planned.operation.operation_id}, asked for by "{CALLER}", valid until 15:35:00 UTC.',
+            f"Plan {planned.operation.operation_id}, {VALID}",
         ]
 
 

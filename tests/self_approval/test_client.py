@@ -202,7 +202,7 @@ async def test_a_live_server_sends_nothing_until_a_person_chooses_limits(era: st
         person = Person(content={"approve": True, "account_number": "19816"})
         message = error_of(await floor.call("close_positions", KO, era=era, person=person))
         assert "a person sets trading.max_notional, trading.max_positions (a number, or none)" in message
-        assert "Nothing was sent." in message
+        assert "Nothing was sent by this call." in message
         async with floor.client(era, person) as client:
             status = data_of(await client.call_tool("get_trading_status", {}))
         assert "chooses trading.max_notional, trading.max_positions" in status["trading"]

@@ -95,7 +95,8 @@ async def test_declined_targets_are_not_asked_about_again_however_they_are_named
         for arguments in ({"instruments": ["ko"]}, {"instruments": ["KO"], "cancel_orders": True}):
             person = yes()
             message = error_of(await floor.call("close_positions", arguments, era=era, person=person, name="another"))
-            assert "A person declined these targets" in message
+            assert "A person declined these targets at 2026-11-20 10:30:" in message
+            assert " New York by the real clock; they are not asked about again" in message
             assert person.questions == []
         floor.later(minutes=11)
         await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=yes())

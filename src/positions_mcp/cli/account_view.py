@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from positions_mcp.cli.record import Record, account_dependencies, settings_for
-from positions_mcp.cli.words import instant, order_text
+from positions_mcp.cli.words import order_text
 from positions_mcp.clock import SystemClock
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import ConfigurationError, UpstreamError
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
@@ -65,7 +66,7 @@ async def _orders(parts: Dependencies, operation: Operation, target: Target) -> 
     except UpstreamError as error:
         return [f"Orders could not be read: {error.message}"]
     lines = [
-        f"Order {'' if order.created_at is None else instant(order.created_at)} {order.side or '?'} "
+        f"Order {'' if order.created_at is None else moment(order.created_at)} {order.side or '?'} "
         f"{order_text(SentOrder.of(order))}"
         for order in sorted(found, key=lambda order: (order.created_at is not None, order.created_at))
     ]

@@ -13,6 +13,7 @@ from positions_mcp.cli.terminal import Terminal, controlling_terminal, uninterru
 from positions_mcp.cli.waiting import chosen
 from positions_mcp.cli.words import for_a_person, money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
@@ -94,7 +95,7 @@ def _what_comes_of_a_yes(record: Record, operation: Operation) -> str:
     if operation.stage is Stage.PLANNED:
         return (
             "It was only previewed. A yes is used by the call that asks to send it, until "
-            f"{plan.expires_at:%H:%M:%S} UTC; nothing is sent before."
+            f"{moment(plan.expires_at)}{plan.mode.real_clock}; nothing is sent before."
         )
     if any(server.can_send(plan) for server in record.store.servers(now)):
         return "After a yes a server of this store sends it at once."
@@ -125,7 +126,8 @@ def _under_way(operation: Operation, state: OperationState) -> str:
         return "SENDING: a server has taken it and reads the account again; its first request has not left yet."
     if state is OperationState.SENDING:
         return "SENDING: a request has left, its answer is not here yet."
-    until = f"{operation.decision.expires_at:%H:%M:%S} UTC" if operation.decision else "its end"
+    real = operation.plan.mode.real_clock
+    until = f"{moment(operation.decision.expires_at)}{real}" if operation.decision else "its end"
     if operation.decision and operation.decision.of_preview:
         return f"APPROVED - NOT SENT: the call that asks for it sends it; if none does, it lapses at {until}."
     return f"APPROVED - NOT SENT: a server of this store sends it; if none does, it lapses at {until}."

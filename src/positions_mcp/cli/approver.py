@@ -9,7 +9,7 @@ import anyio
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
-from positions_mcp.cli.words import instant
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.guard.approval.statements import SHORTEST_PASSPHRASE, check_passphrase
@@ -74,7 +74,7 @@ def _show(arguments: argparse.Namespace) -> int:
             print(f"No approver is set up. Run: `{record.command('approver init')}`")
             return 1
         replaced = "" if held.previous_public_key is None else ", endorsed by the one it replaced"
-        print(f"Approver {held.fingerprint}, since {instant(held.created_at)}{replaced}")
+        print(f"Approver {held.fingerprint}, since {moment(held.created_at)}{replaced}")
         print(f"Ed25519 public key {held.public_key}")
     return 0
 

@@ -22,9 +22,9 @@ from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.findings import Findings
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.token_file import TokenFile
-from positions_mcp.cli.words import instant, money_at_stake
+from positions_mcp.cli.words import money_at_stake
 from positions_mcp.clock import SystemClock
-from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel
@@ -171,7 +171,7 @@ def _operations(found: Findings, settings: Settings) -> None:
         else:
             found.ok("store", f"writable, schema {status.schema_version}, {verified.entries} journal entries, intact")
         if approver is not None:
-            found.ok("approver", f"{approver.fingerprint}, since {instant(approver.created_at)}")
+            found.ok("approver", f"{approver.fingerprint}, since {moment(approver.created_at)}")
         elif settings.policy.channel is Channel.DESK and settings.trading_enabled:
             found.fail("approver", f"none, and only the supervisor may decide. Run: `{command('approver init')}`")
         else:
@@ -179,7 +179,7 @@ def _operations(found: Findings, settings: Settings) -> None:
         if halt is not None:
             found.note(
                 "halt",
-                f"{quoted(halt.reason)} since {instant(halt.at)}. It ends with: `{command('resume')}`",
+                f"{quoted(halt.reason)} since {moment(halt.at)}. It ends with: `{command('resume')}`",
             )
         doubtful = [each.operation_id for each in unfinished if any(row.is_in_doubt or row.lease for row in each.rows)]
         if doubtful:
@@ -197,9 +197,9 @@ def _clock(found: Findings, settings: Settings) -> None:
     market = now
     built = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
     if now < built:
-        found.fail("clock", f"{instant(now)} is before this program was installed, {instant(built)}.")
+        found.fail("clock", f"{moment(now)} is before this program was installed, {moment(built)}.")
     else:
-        found.ok("clock", f"{instant(now)}, {now.astimezone(NEW_YORK):%a %H:%M} in New York")
+        found.ok("clock", f"{moment(now)}, {now:%a %H:%M} UTC")
     if settings.mode is Mode.PAPER:
         market = _paper_clock(found, settings, now)
     with found.about("calendar"):
@@ -233,7 +233,7 @@ def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime
     except Exception as error:  # whatever a damaged file makes of the database library
         found.fail("paper book", f"{str(error).rstrip('.')}. To begin again: `{Commands(settings)('paper reset')}`")
         return now
-    found.ok("paper book", f"its clock says {instant(market)}")
+    found.ok("paper book", f"its clock says {moment(market)}")
     return market
 
 

@@ -11,8 +11,9 @@ from positions_mcp.cli.account_view import followed
 from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.record import on_error, open_record
 from positions_mcp.cli.waiting import notional, what
-from positions_mcp.cli.words import instant, operation_text, paragraph, table
+from positions_mcp.cli.words import operation_text, paragraph, table
 from positions_mcp.clock import SystemClock
+from positions_mcp.domain.account.sessions import NEW_YORK, moment
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.supervision import JournalEntry
 from positions_mcp.guard.approval.question import question
@@ -65,18 +66,18 @@ def _list(arguments: argparse.Namespace) -> int:
         ]
         print(f"Operations in {record.place}")
         if halt := record.store.halt():
-            print(paragraph(f"HALTED since {instant(halt.at)} by {halt.by}: {halt.reason}"))
+            print(paragraph(f"HALTED since {moment(halt.at)} by {halt.by}: {halt.reason}"))
         if not found:
             print("None.")
             return 0
-        heading = ("OPERATION", "MODE", "ACCOUNT", "STATE", "PLANNED (UTC)", "NOTIONAL", "WHAT", "LEFT")
+        heading = ("OPERATION", "MODE", "ACCOUNT", "STATE", "PLANNED (NEW YORK)", "NOTIONAL", "WHAT", "LEFT")
         rows = [
             (
                 operation.operation_id,
                 operation.plan.mode.shown,
                 str(operation.account_id),
                 operation.state(now),
-                f"{operation.plan.created_at:%m-%d %H:%M}",
+                f"{operation.plan.created_at.astimezone(NEW_YORK):%m-%d %H:%M}",
                 notional(operation),
                 what(operation),
                 _left(operation),
@@ -98,7 +99,9 @@ def _show(arguments: argparse.Namespace) -> int:
         else:
             print(operation_text(anyio.run(followed, record, arguments, operation), record.command))
         print("\nJournal")
-        entries = table(("TIME (UTC)", "EVENT", "DETAIL"), map(_entry, record.store.journal(operation.operation_id)))
+        entries = table(
+            ("TIME (NEW YORK)", "EVENT", "DETAIL"), map(_entry, record.store.journal(operation.operation_id))
+        )
         print("\n".join(entries))
     return 0
 
@@ -127,4 +130,4 @@ def _entry(entry: JournalEntry) -> tuple[str, str, str]:
     for row in entry.content.get("rows", ()):
         conclusion = (row.get("resolution") or {}).get("conclusion", "")
         told.append(f"{row['position'] + 1}. {row.get('state', 'NOT_SENT')} {conclusion}".rstrip())
-    return f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.event, ", ".join(told)
+    return f"{entry.at.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S}", entry.event, ", ".join(told)

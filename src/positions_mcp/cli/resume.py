@@ -10,7 +10,8 @@ import anyio
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.record import on_error, open_record, os_user
 from positions_mcp.cli.terminal import controlling_terminal
-from positions_mcp.cli.words import instant, paragraph
+from positions_mcp.cli.words import paragraph
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
 from positions_mcp.guard.supervisor import digest_of_halt
 
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         if halt is None:
             terminal.show("Nothing is halted.")
             return 0
-        terminal.show(paragraph(f"Halted {instant(halt.at)} by {halt.by}: {halt.reason}"))
+        terminal.show(paragraph(f"Halted {moment(halt.at)} by {halt.by}: {halt.reason}"))
         passphrase = None
         if record.store.approver() is not None:
             passphrase = terminal.ask_secret("Passphrase to resume: ")

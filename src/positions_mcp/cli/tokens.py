@@ -9,8 +9,9 @@ from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.composition import prepare_data_dir
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.token_file import TokenFile
-from positions_mcp.cli.words import instant, table
+from positions_mcp.cli.words import table
 from positions_mcp.clock import SystemClock
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.settings import load
 
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"The token of {arguments.name} opens nothing any more. Its operations stay in the record.")
         case _:
             print(f"Tokens in {file.path}")
-            rows = [(each.name, instant(each.created_at)) for each in file.tokens()]
+            rows = [(each.name, moment(each.created_at)) for each in file.tokens()]
             none = f"None: `{Commands(settings)('token new NAME')}`"
             print("\n".join(table(("CALLER", "SINCE"), rows)) if rows else none)
     return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import SentOrder
 from positions_mcp.domain.operation.plan import Mode
@@ -17,11 +17,6 @@ WIDTH = 100
 _LONGEST_LINE = 2_000
 _COMMAND = re.compile("`[^`]*`")
 _NO_BREAK = "\x00"
-
-
-def instant(moment: datetime) -> str:
-    """`2026-11-20 15:30:00 UTC`."""
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def money_at_stake(mode: Mode) -> str:
@@ -84,7 +79,7 @@ def order_text(order: SentOrder) -> str:
     """`FILLED 100/100 at 187.10`."""
     size = "" if order.quantity is None else f" {plain(order.filled or order.quantity * 0)}/{plain(order.quantity)}"
     price = "" if order.average_price is None else f" at {plain(order.average_price)}"
-    until = "" if order.releases_at is None else f" until {instant(order.releases_at)}"
+    until = "" if order.releases_at is None else f" until {moment(order.releases_at)}"
     return f"{order.status}{size}{price}{until}"
 
 

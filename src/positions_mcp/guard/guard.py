@@ -134,6 +134,7 @@ class Guard:
         step = rung_for(
             verdict,
             deps.policy,
+            mode=deps.mode,
             can_elicit=can_elicit,
             can_open_page=can_open_link and approver_set and deps.desk is not None,
             approver_set=approver_set,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.batch.rows import BatchReport
 from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
@@ -173,9 +174,10 @@ def _decision(operation: Operation) -> str:
     decision = operation.decision
     if decision is None:
         return ""
+    at = f"{moment(decision.decided_at)}{operation.plan.mode.real_clock}"
     verb = "approved" if decision.approved else "declined"
     note = f", who wrote {quoted(decision.note, 300)}" if decision.note else ""
-    return f"{verb} at {decision.decided_at:%H:%M:%S} UTC, {decision.channel}, {decision.by}{note}"
+    return f"{verb} at {at}, {decision.channel}, {decision.by}{note}"
 
 
 def _anything_sent(operation: Operation) -> bool | None:

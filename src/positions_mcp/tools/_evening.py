@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from positions_mcp.domain.account.known import NotKnown, known
-from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
+from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.exercise.untouched import NOT_KNOWN, outcome_words, untouched
@@ -37,7 +37,7 @@ def cutoff_words(context: ToolContext) -> str:
     passed = today is not None and today.day != ends.date()
     session = context.calendar.session_on(ends.date())
     early = " (early close)" if session and session.early_close else ""
-    return f"{ends:%Y-%m-%d %H:%M} New York{early}{'; that of today has passed' if passed else ''}"
+    return f"{minute(ends)}{early}{'; that of today has passed' if passed else ''}"
 
 
 def cutoffs_of(context: ToolContext, days: Iterable[date]) -> str:
@@ -47,7 +47,7 @@ def cutoffs_of(context: ToolContext, days: Iterable[date]) -> str:
     said = []
     for day in sorted(sessions)[:_MOST_DAYS]:
         ends = rule.on(expiry_session(day, context.calendar)).astimezone(NEW_YORK)
-        said.append(f"{ends:%Y-%m-%d %H:%M} New York{' (passed)' if ends <= now else ''}")
+        said.append(f"{minute(ends)}{' (passed)' if ends <= now else ''}")
     return ", ".join(said)
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import Moneyness
-from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, new_york_day
+from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, minute, new_york_day
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.money import plain
@@ -55,9 +55,7 @@ def heading(context: ToolContext, account: AccountId, as_of: datetime) -> Headin
     market = market_words(state)
     if not state.is_open:
         # "Today" is then the last session, which a holiday may have put days back.
-        market = market.replace(
-            "closed", f"closed since {_last_close(context.calendar, state.at):%Y-%m-%d %H:%M} New York", 1
-        )
+        market = market.replace("closed", f"closed since {minute(_last_close(context.calendar, state.at))}", 1)
     return Heading(mode=context.mode.shown, account_id=account, as_of=context.said(as_of), market=market)
 
 
@@ -65,7 +63,7 @@ def _last_close(calendar: MarketCalendar, now: datetime) -> datetime:
     today = new_york_day(now)
     session = calendar.session_on(today)
     last = session if session and session.closes <= now else calendar.previous_session(today)
-    return last.closes.astimezone(NEW_YORK)
+    return last.closes
 
 
 def market_words(state: MarketState) -> str:
@@ -73,7 +71,7 @@ def market_words(state: MarketState) -> str:
     if state.current:
         early = " (early close)" if state.current.early_close else ""
         return f"open until {state.current.closes.astimezone(NEW_YORK):%H:%M} New York{early}"
-    return f"closed, opens {state.next.opens.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"
+    return f"closed, opens {minute(state.next.opens)}"
 
 
 def locked_words(count: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import SentOrder
 from positions_mcp.domain.operation.states import OperationState, RowState
@@ -15,7 +16,6 @@ from positions_mcp.guard.reports import OperationReport, TargetReport
 from positions_mcp.tools._batch_rows import advice, batch_table
 from positions_mcp.tools._definition import Answer, Data
 from positions_mcp.tools._format import table
-from positions_mcp.tools._times import moment
 from positions_mcp.tools.context import ToolContext
 
 MOST_ROWS = 50

@@ -9,6 +9,7 @@ from typing import Any
 
 from positions_mcp.domain.account.listings import Listings
 from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId
@@ -19,7 +20,6 @@ from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, 
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
-from positions_mcp.tools._times import moment
 from positions_mcp.tools._updates import Updates
 
 _SAME_CLOCK = timedelta(seconds=5)

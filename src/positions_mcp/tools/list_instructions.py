@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from positions_mcp.domain.account.listings import Page, page_of
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
@@ -24,7 +25,6 @@ from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._evening import cutoff_words
 from positions_mcp.tools._format import MISSING, Heading, check_same, heading, number, table
-from positions_mcp.tools._times import moment
 from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = 25

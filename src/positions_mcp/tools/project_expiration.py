@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
+from positions_mcp.domain.account.sessions import minute, new_york_day
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.facts import ExpirationFacts, next_expiration
@@ -146,11 +146,10 @@ def _warned(warnings: list[str]) -> list[str]:
 
 
 def _data(projection: Projection) -> dict[str, object]:
-    cutoff = projection.cutoff.astimezone(NEW_YORK)
     power, usual = projection.buying_power, usual_source(projection)
     return {
         "day": projection.day.isoformat(),
-        "until": f"{cutoff:%Y-%m-%d %H:%M} New York",
+        "until": minute(projection.cutoff),
         "prices_from": usual,
         "option_columns": _OPTIONS,
         "options": [_option(option) for each in projection.underlyings for option in each.options],

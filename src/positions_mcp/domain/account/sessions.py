@@ -54,3 +54,13 @@ def new_york_day(instant: datetime) -> date:
     if instant.tzinfo is None:
         raise ValueError("an instant needs a zone")
     return instant.astimezone(NEW_YORK).date()
+
+
+def moment(instant: datetime) -> str:
+    """How a time is said, with its zone: `2026-11-20 10:30:00 New York`."""
+    return f"{instant.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} New York"
+
+
+def minute(instant: datetime) -> str:
+    """The same where seconds say nothing: `2026-11-20 10:30 New York`."""
+    return f"{instant.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.positions import Holding
-from positions_mcp.domain.account.sessions import NEW_YORK, Session
+from positions_mcp.domain.account.sessions import NEW_YORK, Session, minute
 from positions_mcp.domain.exercise.index_roots import SettlesAt
 from positions_mcp.domain.exercise.terms import Terms
 from positions_mcp.domain.money import plain
@@ -64,7 +64,7 @@ class LatestPrice:
     @property
     def said(self) -> str:
         """In words: `200.5 (last trade, 2026-11-27 12:41 New York)`."""
-        at = f"{self.at.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"
+        at = minute(self.at)
         if self.source is PriceSource.POSITION:
             return f"{plain(self.price)} (the position's, read {at}; quote time not stated)"
         return f"{plain(self.price)} ({self.source}, {at})"

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import intrinsic_value
-from positions_mcp.domain.account.sessions import NEW_YORK, Session, new_york_day
+from positions_mcp.domain.account.sessions import Session, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
 from positions_mcp.domain.exercise.terms import Terms
 from positions_mcp.domain.money import ZERO, exact_product
@@ -39,7 +39,7 @@ class EarlyExercise:
         if self.refusal:
             return (self.refusal,)
         when = "today" if self.is_for_today else f"{self.session.day.isoformat()}, as today's cut-off is over"
-        cutoff = f"{self.cutoff.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"
+        cutoff = minute(self.cutoff)
         lines = [f"Early exercise, irrevocable once accepted: sent for {when}, cut-off {cutoff}."]
         if self.time_value is None:
             lines.append("The time value it gives up is not known.")

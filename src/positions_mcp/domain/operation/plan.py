@@ -34,6 +34,11 @@ class Mode(StrEnum):
         """How it stands in front of a person: PAPER or LIVE."""
         return self.upper()
 
+    @property
+    def real_clock(self) -> str:
+        """What follows a time of the real clock: the paper exchange has a clock of its own."""
+        return " by the real clock" if self is Mode.PAPER else ""
+
 
 class Kind(StrEnum):
     """What a plan does. Each kind is one endpoint of the API."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.kinds import WORDS
@@ -9,6 +10,7 @@ from positions_mcp.guard.kinds import WORDS
 
 def question(plan: Plan) -> str:
     """Everything the decision needs: mode, account, each order, total, open orders, session, warnings, plan id."""
+    until = f"{moment(plan.expires_at)}{plan.mode.real_clock}"
     words, money = WORDS[plan.kind], "real money" if plan.mode is Mode.LIVE else "no real money"
     return "\n".join(
         [
@@ -17,6 +19,6 @@ def question(plan: Plan) -> str:
             *words.terms(plan),
             *(f"Warning: {warning}" for warning in plan.warnings),
             *([f"The caller says why: {quoted(plan.purpose)}"] if plan.purpose else []),
-            f"Plan {plan.plan_id}, asked for by {quoted(plan.caller, 80)}, valid until {plan.expires_at:%H:%M:%S} UTC.",
+            f"Plan {plan.plan_id}, asked for by {quoted(plan.caller, 80)}, valid until {until}.",
         ]
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from positions_mcp.domain.operation.plan import Frozen
+from positions_mcp.domain.account.sessions import moment
+from positions_mcp.domain.operation.plan import Frozen, Mode
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.guard.policy.findings import Verdict
 
@@ -33,6 +34,7 @@ def rung_for(
     verdict: Verdict,
     policy: Policy,
     *,
+    mode: Mode,
     can_elicit: bool,
     can_open_page: bool,
     approver_set: bool,
@@ -49,10 +51,10 @@ def rung_for(
         return Step(rung=Rung.REFUSE, reason=" ".join(finding.message for finding in verdict.refusals))
     why_desk = [finding.message for finding in verdict.needs_desk]
     if declined_at is not None and now < declined_at + policy.decline_rest:
+        at = f"{moment(declined_at)}{mode.real_clock}"
         minutes = int(policy.decline_rest.total_seconds() // 60)
         why_desk.append(
-            f"A person declined these targets at {declined_at:%H:%M} UTC; they are not asked about again here for "
-            f"{minutes} minutes."
+            f"A person declined these targets at {at}; they are not asked about again here for {minutes} minutes."
         )
     if why_no_form:
         why_desk.append(why_no_form)
