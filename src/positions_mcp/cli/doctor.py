@@ -222,7 +222,7 @@ def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime
         if problem:
             found.note("paper exchange", f"{settings.paper.url}: {problem}")
         else:
-            found.ok("paper exchange", f"{settings.paper.url}, its clock says {instant(market)}")
+            found.ok("paper exchange", f"{settings.paper.url}, its clock says {moment(market)}")
         return market
     if not (_folder(settings) / FILE_NAME).exists():
         found.ok("paper book", "none yet; it is made when it is first needed")
