@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from time import monotonic
 
-from benchmarks import client, machine, peer, speed, staleness, start, tokens
+from benchmarks import client, machine, paper, peer, speed, staleness, start, tokens
 from benchmarks.processes import HERE
 from benchmarks.report import Finding, markdown_table, text_table
 
@@ -19,6 +19,7 @@ _PARTS: dict[str, Callable[[Path], Iterator[Finding]]] = {
     "books": speed.book_findings,
     "start": start.findings,
     "client": client.findings,
+    "paper": paper.findings,
     "staleness": staleness.findings,
 }
 
@@ -55,6 +56,8 @@ Written by `make bench` on {day}. Everything runs on one machine over loopback.
 - The rows of the **client** are the library's own, called from a thread: typed positions of one page and of all pages
   beside the floor, and one close beside the same request on a new connection. Its import is the time of a Python that
   imports it less that of one that does nothing.
+- The rows of the **paper exchange** are one HTTP client over a kept connection: pages of the default size, parsed, and
+  a close. The earlier edition, where there is one, is a checkout that `BENCHMARKS_EARLIER` names; both take turns.
 - **Stale** is what a plan to close an option becomes where prices have moved too far by the time it is sent. A seeded
   simulation: the option at the money one hour before its last trade, one minute between plan and sending, underlyings
   from 12 to 6,000 dollars with yearly volatilities from 12 % to 100 %, quoted in ticks, with and without a known price

@@ -49,11 +49,12 @@ class Upstream:
 
 
 @contextmanager
-def upstream(scenario: str) -> Iterator[Upstream]:
-    """The API over the book of `scenarios/SCENARIO.toml`."""
+def upstream(scenario: str, edition: Path | None = None) -> Iterator[Upstream]:
+    """The API over the book of `scenarios/SCENARIO.toml`, served by this edition or that of another checkout."""
     with tempfile.TemporaryDirectory() as folder:
         command = [*POSITIONS_MCP, "paper", "serve", "--scenario", str(scenario_file(scenario)), "--data-dir", folder]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
+        env = environment({"PYTHONPATH": str(edition / "src")} if edition else None)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
         try:
             assert process.stdout
             address = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
