@@ -14,6 +14,7 @@ import anyio
 import clearstreet
 import httpx
 import pytest
+from pydantic import ValidationError
 
 import positions_mcp.api as library
 from api.loopback import AAPL, ACCOUNT, CALL, KEY, ORDER, answer, data, instruction, order, position, serving, silence
@@ -154,6 +155,23 @@ WRONG: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "text for a boolean": ("close_positions", (ACCOUNT, "false"), {}, "cancel_orders is 'false'"),
     "a number for an id": ("close_position", (ACCOUNT, 7), {}, "7 is not an instrument id"),
     "a symbol for an id": ("get_instrument_events", ("AAPL",), {}, "'AAPL' is not an instrument id"),
+    "no list of contracts": ("read_option_contracts", (None,), {}, "ids is None"),
+    "a contract alone": ("read_option_contracts", (AAPL,), {}, "ids is"),
+    "a number for snapshots": ("read_snapshots", (5,), {}, "ids is 5"),
+    "a snapshot alone": ("read_snapshots", (AAPL,), {}, "ids is"),
+    "text for a fact": (
+        "get_option_contracts",
+        (),
+        {"root": "SPX", "is_settle_on_open": "yes"},
+        "is_settle_on_open is 'yes'",
+    ),
+    "more from a generator": (
+        "get_snapshots",
+        (),
+        {"instrument_ids": ("AAPL" for _ in range(101))},
+        "instrument_ids has 101 instruments",
+    ),
+    "seconds beyond all numbers": ("get_positions", (ACCOUNT,), {"timeout_s": 10**400}, "timeout_s is 1000"),
     "text for seconds": ("get_positions", (ACCOUNT,), {"timeout_s": "5"}, "timeout_s is '5'"),
     "seconds before now": ("close_positions", (ACCOUNT,), {"timeout_s": -1}, "timeout_s is -1"),
     "seconds for ever": ("get_orders", (ACCOUNT,), {"timeout_s": float("inf")}, "timeout_s is inf"),
@@ -182,6 +200,11 @@ async def test_a_wrong_type_is_a_clear_error_before_any_request(
         {"read_timeout_s": None},
         {"read_budget_s": -1},
         {"connect_timeout_s": float("nan")},
+        {"transport": 5},
+        {"transport": httpx.HTTPTransport()},
+        {"http_client": 5},
+        {"http_client": httpx.Client()},
+        {"clock": 5},
         {"transport": httpx.MockTransport(print), "http_client": httpx.AsyncClient()},
     ],
     ids="-".join,
@@ -189,6 +212,12 @@ async def test_a_wrong_type_is_a_clear_error_before_any_request(
 def test_a_client_that_could_not_work_is_not_made(wrong: dict[str, Any]):
     with pytest.raises((ConfigurationError, InvalidInput)):
         PositionsClient(**{"base_url": "http://localhost", "api_key": KEY, **wrong})
+
+
+@pytest.mark.parametrize("quantity", [True, False, "1_0", " 1 ", "x", "1.5", "+1", "١", 1.5, None, float("nan"), b"1"])
+def test_a_quantity_is_a_whole_number_and_nothing_that_only_counts_as_one(quantity: Any):
+    with pytest.raises(ValidationError, match="quantity"):
+        InstructionRequest(instrument_id=AAPL, instruction_type="EXERCISE", quantity=quantity)
 
 
 async def test_a_call_may_have_a_time_out_of_its_own():

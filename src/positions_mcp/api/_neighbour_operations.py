@@ -12,6 +12,7 @@ from positions_mcp.api import _failures, _neighbour_requests
 from positions_mcp.api._listing import Pages, Sameness
 from positions_mcp.api._neighbour_requests import MOST_LOOKED_UP
 from positions_mcp.api._operations import Operations
+from positions_mcp.api._requests import checked
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.contracts import ContractFacts
@@ -91,7 +92,7 @@ class NeighbourOperations(Operations):
 
         What was read once is kept for the rest of the New York day.
         """
-        wanted, kept = list(map(as_instrument_id, ids)), self._facts.kept()
+        wanted, kept = checked(as_instrument_id, ids, "ids"), self._facts.kept()
         for some in _batches([each for each in wanted if each not in kept]):
             kept |= {facts.id: facts for facts in await self._contracts_of(some)}
         return {each: kept[each] for each in wanted if each in kept}
@@ -131,7 +132,7 @@ class NeighbourOperations(Operations):
 
     async def read_snapshots(self, ids: Sequence[str]) -> dict[InstrumentId, Snapshot]:
         """A snapshot of each of these instruments, by id; what has none is missing."""
-        wanted, found = list(map(as_instrument_id, ids)), dict[InstrumentId, Snapshot]()
+        wanted, found = checked(as_instrument_id, ids, "ids"), dict[InstrumentId, Snapshot]()
         for some in _batches(wanted):
             request = _neighbour_requests.snapshots(instrument_ids=some)
             answer = await self._calls.read_rows(request, _SNAPSHOTS, timeout_s=_LONGEST_WAIT_S)

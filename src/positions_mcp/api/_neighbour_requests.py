@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from datetime import date
 
 from positions_mcp.api._http import Request
-from positions_mcp.api._requests import account_path, choice, get, instrument_word, joined, paging, plain_word
+from positions_mcp.api._requests import (
+    account_path,
+    checked,
+    choice,
+    get,
+    instrument_word,
+    joined,
+    paging,
+    plain_word,
+    yes_or_no,
+)
 from positions_mcp.domain import ids
 from positions_mcp.domain.enums import ContractType
 from positions_mcp.domain.errors import InvalidInput
@@ -36,7 +46,9 @@ def option_contracts(
         "root": _one(root),
         "contract_type": choice(ContractType, contract_type, "contract_type"),
         "expiry": _day(expiry, "expiry"),
-        "is_settle_on_open": None if is_settle_on_open is None else str(is_settle_on_open).lower(),
+        "is_settle_on_open": None
+        if is_settle_on_open is None
+        else str(yes_or_no(is_settle_on_open, "is_settle_on_open")).lower(),
         **paging(page_size, page_token),
     }
     return get("/v1/instruments/options/contracts", query)
@@ -79,10 +91,10 @@ def events(
 
 
 def _named(instruments: Sequence[str], name: str) -> str | None:
-    text = joined(instrument_word, instruments, name)
-    if len(instruments) > MOST_LOOKED_UP:
-        raise InvalidInput(f"{name} has {len(instruments)} instruments.", hint=f"It has at most {MOST_LOOKED_UP}.")
-    return text
+    words = checked(instrument_word, instruments, name)
+    if len(words) > MOST_LOOKED_UP:
+        raise InvalidInput(f"{name} has {len(words)} instruments.", hint=f"It has at most {MOST_LOOKED_UP}.")
+    return ",".join(words) or None
 
 
 def _one(instrument: str | None) -> str | None:

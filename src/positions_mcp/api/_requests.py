@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, TypeVar
 
 from positions_mcp.api._http import Request
 from positions_mcp.domain import ids
@@ -19,6 +19,7 @@ from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 from positions_mcp.domain.instruments import parse_option_symbol
 
+TextT = TypeVar("TextT", bound=str)
 Contract = Literal["auto", "seed", "summer", "current"]
 """Which name the caller's key of an instruction is written under: both, `instruction_id`, `client_instruction_id`."""
 
@@ -159,9 +160,21 @@ def get(path: str, query: dict[str, str | None]) -> Request:
 
 def joined(check: Callable[[str], str], values: Sequence[str], name: str) -> str | None:
     """Several values as one, each checked; None where there are none."""
+    return ",".join(checked(check, values, name)) or None
+
+
+def checked(check: Callable[[str], TextT], values: Sequence[str], name: str) -> list[TextT]:
+    """Several values, each checked. Raises InvalidInput, also where they are no list."""
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise InvalidInput(f"{name} is {values!r:.40}.", hint="It is a list of texts, also for one.")
-    return ",".join(map(check, values)) or None
+    return list(map(check, values))
+
+
+def yes_or_no(value: bool, name: str) -> bool:
+    """A boolean, and nothing that only counts as one. Raises InvalidInput."""
+    if type(value) is not bool:
+        raise InvalidInput(f"{name} is {value!r:.20}.", hint="It is true or false.")
+    return value
 
 
 def instrument_word(text: object) -> str:
@@ -230,9 +243,7 @@ def _contract(text: str) -> str:
 def _close_body(cancel_orders: bool | None) -> dict[str, bool]:
     if cancel_orders is None:
         return {}
-    if type(cancel_orders) is not bool:
-        raise InvalidInput(f"cancel_orders is {cancel_orders!r:.20}.", hint="It is true or false.")
-    return {"cancel_orders": cancel_orders}
+    return {"cancel_orders": yes_or_no(cancel_orders, "cancel_orders")}
 
 
 def _instruction(row: InstructionRequest, key_names: Sequence[str]) -> dict[str, str]:

@@ -6,8 +6,8 @@ Only reads come here. No part of this program asks for a write to be sent again.
 from __future__ import annotations
 
 import logging
-import math
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ class ReadBudget:
 
 def seconds(value: object, name: str) -> float:
     """A time-out that can be kept. Raises InvalidInput."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max:
         return float(value)
     raise InvalidInput(f"{name} is {value!r:.40}.", hint="It is a number of seconds, 0 or more.")
 

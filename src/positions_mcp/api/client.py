@@ -95,6 +95,9 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
             raise ConfigurationError(f"The contract is {contract!r}.", hint="It is auto, seed or current.")
         if transport is not None and http_client is not None:
             raise ConfigurationError("A client takes a transport or an http_client, not both.")
+        _check_has(transport, "transport", "handle_async_request", "an httpx.AsyncBaseTransport")
+        _check_has(http_client, "http_client", "aclose", "an httpx.AsyncClient")
+        _check_has(clock, "clock", "now", "a clock with now()")
         self._endpoint = Endpoint.checked(base_url, api_key, plain_http=plain_http)
         self._contract = contract
         self._clock = clock or SystemClock()
@@ -126,6 +129,11 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
     async def aclose(self) -> None:
         """Close the connections; what `async with` does at its end."""
         await self._connection.aclose()
+
+
+def _check_has(given: object, name: str, method: str, what: str) -> None:
+    if given is not None and not callable(getattr(given, method, None)):
+        raise ConfigurationError(f"The {name} is {given!r:.40}.", hint=f"It is {what}.")
 
 
 def _at_least_one(count: object) -> int:

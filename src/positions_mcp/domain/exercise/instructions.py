@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
 from positions_mcp.domain.operation.records import Instant, Record, Text
 from positions_mcp.domain.refusals import reasons_in, says_a_refusal, texts_in
 
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _EXISTING_ID = re.compile(r"existing_id=([0-9a-fA-F-]{36})")
 
 
@@ -102,6 +103,12 @@ class Instruction(Record):
         return match.group(1) if match else None
 
 
+def _whole(value: object) -> object:
+    if isinstance(value, bool | bytes) or (isinstance(value, str) and not _DIGITS.fullmatch(value)):
+        raise ValueError("a quantity is a whole number, such as 2")
+    return value
+
+
 class InstructionRequest(BaseModel):
     """One row to submit: whole contracts of one option, by its UUID, under a caller's key."""
 
@@ -109,7 +116,7 @@ class InstructionRequest(BaseModel):
 
     instrument_id: InstrumentId
     instruction_type: InstructionType
-    quantity: int
+    quantity: Annotated[int, BeforeValidator(_whole)]
     instruction_id: str | None = None
 
     if TYPE_CHECKING:
