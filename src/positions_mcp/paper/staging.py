@@ -13,7 +13,7 @@ from positions_mcp.paper.errors import ScenarioError
 from positions_mcp.paper.expiries import expiry_date, parse_series
 from positions_mcp.paper.generator import Generator
 from positions_mcp.paper.holdings import Account, Behaviour, CompanyEvent, Holding, Instrument
-from positions_mcp.paper.ledger import Delays, Ledger
+from positions_mcp.paper.ledger import Delays, Ledger, order_parts
 from positions_mcp.paper.market import Market
 from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType, Leg, Order, OrderStatus
 from positions_mcp.paper.scenario import (
@@ -209,15 +209,10 @@ class Stage:
         ledger.put_order(order)
 
     def _must_fit(self, ledger: Ledger, order: Order) -> None:
-        parts = (
-            [(order.symbol, order.side, Decimal(1))]
-            if order.symbol
-            else [(g.symbol, g.side, g.ratio) for g in order.legs]
-        )
-        for symbol, side, ratio in parts:
-            holding = ledger.holdings.get((order.account, str(symbol)))
+        for symbol, side, ratio in order_parts(order):
+            holding = ledger.holdings.get((order.account, symbol))
             reduces = holding is not None and (holding.quantity > 0) == (side == "SELL")
-            if reduces and ledger.available(order.account, str(symbol)) < order.quantity * ratio:
+            if reduces and ledger.available(order.account, symbol) < order.quantity * ratio:
                 raise ScenarioError(
                     f"{self.name}: orders: {order.quantity * ratio} of {symbol} are more than is free there"
                 )

@@ -37,8 +37,7 @@ def process_evening(ledger: Ledger, market: Market, at: datetime) -> None:
         if _ends_by(today, market, ledger.instruments[instruction.symbol]):
             ledger.put_instruction(replace(instruction, settled=True))
     for order in list(ledger.open_orders()):
-        symbols = [order.symbol] if order.symbol else [leg.symbol for leg in order.legs]
-        for symbol in symbols:
+        for symbol in order.symbols:
             if _ends_by(today, market, ledger.instruments[symbol]):
                 end_expired(ledger, order.account, symbol, at)
 
