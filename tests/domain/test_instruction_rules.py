@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.instruction_samples import answer_to, book, position, target, uuid_of
+from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.instructions import Instruction
@@ -49,6 +50,12 @@ def listed(quantity: int, status: str = "SENT", *, kind: str = "EXERCISE", **fie
     """An instruction the account already has on the call."""
     row = target(1, quantity=quantity, kind=kind).model_copy(update={"instrument_id": uuid_of(1, 3)})
     return answer_to(row, status, symbol=CALL, **fields)
+
+
+def selling(order_id: str, quantity: int) -> Order:
+    """An open order to sell some of the calls."""
+    row = {"id": order_id, "account_id": 19816, "status": "NEW", "side": "SELL", "leaves_quantity": quantity}
+    return Order.model_validate(row | {"instrument_id": uuid_of(1, 3), "symbol": CALL})
 
 
 @pytest.mark.requirement("I-03")
@@ -107,6 +114,25 @@ def test_more_than_is_held_is_caught(quantity: str) -> None:
     row = only(check(ask(quantity=quantity)))
     assert rules(row) == [RowRule.INSUFFICIENT_POSITION]
     assert f"asked {quantity}, available 5" in row.findings[0].message
+
+
+@pytest.mark.requirement("I-03", "G-13")
+@pytest.mark.parametrize(
+    ("orders", "instructions", "said"),
+    [
+        ([selling("o-1", 3)], [], "(held 5, locked: 3 by open orders: order o-1 (SELL 3))"),
+        ([], [listed(3, "ACCEPTED")], "(held 5, locked: 3 by the exercise instruction EXERCISE 3 ACCEPTED, id "),
+        ([selling("o-1", 1)], [listed(2)], "locked: 1 by open orders: order o-1 (SELL 1); 2 by the exercise instruc"),
+        ([], [], "locked: 3 by nothing that the orders and instructions read explain)"),
+    ],
+    ids=["an order", "an instruction", "both", "neither"],
+)
+def test_what_locks_contracts_is_named_and_an_instruction_is_not_called_an_order(
+    orders: list[Order], instructions: list[Instruction], said: str
+) -> None:
+    held_in_part = book(held(available_quantity="2"))
+    row = only(check(ask(quantity="4"), of=held_in_part, listed=instructions, open_orders=orders))
+    assert said in row.findings[0].message
 
 
 @pytest.mark.requirement("I-03")

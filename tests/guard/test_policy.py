@@ -27,6 +27,11 @@ def only(verdict: Verdict | None) -> tuple[Rule, Severity, str, str]:
     return finding.rule, finding.severity, finding.limit, finding.seen
 
 
+def said(verdict: Verdict | None) -> str:
+    assert verdict is not None
+    return " ".join(finding.message for finding in verdict.findings)
+
+
 async def test_a_plan_within_every_limit_is_allowed(tmp_path: Path) -> None:
     async with desk(tmp_path, policy=limited(max_notional=Decimal("15050.00"))) as it:
         verdict = (await it.plan("AAPL")).verdict
@@ -202,8 +207,12 @@ async def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:
 async def test_a_close_in_flight_is_not_closed_again(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         await it.close("AAPL")
-        assert only((await it.plan("AAPL")).verdict)[:2] == (Rule.IN_FLIGHT, Severity.REFUSE)
-        assert only((await it.plan("AAPL", cancel_orders=True)).verdict)[:2] == (Rule.IN_FLIGHT, Severity.NOTE)
+        refused, freed = await it.plan("AAPL"), await it.plan("AAPL", cancel_orders=True)
+        assert only(refused.verdict)[:2] == (Rule.IN_FLIGHT, Severity.REFUSE)
+        assert only(freed.verdict)[:2] == (Rule.IN_FLIGHT, Severity.NOTE)
+        (order,) = it.exchange.orders
+        assert f"close with cancel_orders, which would cancel order {order} first." in said(refused.verdict)
+        assert f"cancel_orders cancels order {order} first." in said(freed.verdict)
         it.exchange.orders_fail = True
         findings = (await it.plan("AAPL")).verdict.findings
         assert (findings[0].rule, findings[0].severity) == (Rule.IN_FLIGHT, Severity.DESK)

@@ -110,6 +110,17 @@ async def test_an_operation_is_followed_for_as_long_as_asked_with_progress(era: 
     assert told
 
 
+async def test_next_of_an_open_close_says_what_cancel_orders_would_do_and_of_a_finished_one_does_not(
+    era: str, tmp_path: Path
+) -> None:
+    async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:
+        sent = data_of(await client.call_tool("close_positions", {"instruments": ["KO"]}))
+        assert "a new close of the same with cancel_orders=true cancels it first" in sent["next"]
+        floor.later(minutes=1)
+        closed = data_of(await client.call_tool("get_operation", {"operation_id": sent["operation_id"]}))
+        assert (closed["state"], "cancel_orders" in closed["next"]) == ("CLOSED", False)
+
+
 @pytest.mark.requirement("G-14")
 async def test_an_account_that_cannot_be_read_is_said_and_nothing_is_concluded(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position, Side
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionType, SecurityType
@@ -28,6 +29,7 @@ from positions_mcp.domain.exercise.terms import Terms, terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain
+from positions_mcp.domain.portfolio.locks import locks_on
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import label, quoted
 
@@ -49,6 +51,7 @@ def check_instructions(
     calendar: TradingDays,
     deadline: DeadlineRule,
     contracts: Mapping[InstrumentId, ContractFacts] = MappingProxyType({}),
+    open_orders: Sequence[Order] | None = None,
 ) -> CheckedBatch:
     """Check a batch before it becomes a plan. Nothing is raised: what is wrong is in the findings.
 
@@ -60,6 +63,7 @@ def check_instructions(
         calendar: the trading days.
         deadline: the deadline of a day.
         contracts: what the API says of contracts, as far as it was read.
+        open_orders: orders that may still fill, to say which of them lock contracts; None where they were not read.
     """
     if not rows:
         return CheckedBatch(findings=(RowFinding(rule=RowRule.NO_ROWS, message="There is no row to submit."),))
@@ -67,8 +71,9 @@ def check_instructions(
         message = f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one batch may hold."
         return CheckedBatch(findings=(RowFinding(rule=RowRule.TOO_MANY_ROWS, message=message),))
     outstanding = Outstanding(listed or (), now=now, calendar=calendar)
+    rows_listed = None if listed is None else tuple(listed)
     checks = _Checker(
-        book, Holdings(book.positions), outstanding, now, calendar, deadline, tuple(listed or ()), contracts
+        book, Holdings(book.positions), outstanding, now, calendar, deadline, rows_listed, contracts, open_orders
     )
     warnings = []
     if listed is None:
@@ -90,8 +95,9 @@ class _Checker:
     now: datetime
     calendar: TradingDays
     deadline: DeadlineRule
-    listed: tuple[Instruction, ...]
+    listed: tuple[Instruction, ...] | None
     contracts: Mapping[InstrumentId, ContractFacts]
+    open_orders: Sequence[Order] | None
     claimed: Counter[InstrumentId] = field(default_factory=Counter)
     first_row_with_key: dict[str, int] = field(default_factory=dict)
     first_row_asking: dict[tuple[InstrumentId, InstructionType], int] = field(default_factory=dict)
@@ -149,7 +155,7 @@ class _Checker:
             return
         if (first := self.first_row_with_key.setdefault(key, index)) != index:
             self._against(RowRule.REUSED_KEY, f"The key {label(key)} is already that of row {first + 1}.")
-        for instruction in self.listed:
+        for instruction in self.listed or ():
             if instruction.instruction_id == key:
                 self._against(
                     RowRule.REUSED_KEY,
@@ -253,11 +259,12 @@ class _Checker:
         rows_above = f", {above} in rows above" if above else ""
         if quantity + above > usable:
             locked = position.quantity - usable
-            orders = f", {plain(locked)} locked by open orders" if locked else ""
+            known = None if self.listed is None else self.outstanding
+            by = f", locked: {locks_on(position, self.open_orders, known).said}" if locked else ""
             self._against(
                 RowRule.INSUFFICIENT_POSITION,
                 f"Insufficient position: asked {quantity}, available {plain(usable)} "
-                f"(held {plain(position.quantity)}{orders}{rows_above}).",
+                f"(held {plain(position.quantity)}{by}{rows_above}).",
             )
         elif quantity + above > position.quantity - claims.quantity:
             self._against(

@@ -110,6 +110,7 @@ def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) 
         calendar=deps.calendar,
         deadline=DeadlineRule(deps.policy.exercise_deadline),
         contracts=account.beside.contracts,
+        open_orders=account.open_orders,
     )
 
 

@@ -8,6 +8,7 @@ from positions_mcp.domain.batch.reasons import NextStep
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import InstructionTarget, Plan, Target
 from positions_mcp.domain.operation.states import RowState
+from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
@@ -121,11 +122,18 @@ def _about(plan: Plan, account: Account, operation: Operation, target: Target, r
     elif not any(order.order_id in open_ids for order in row.orders):
         severity, seen = Severity.DESK, "not in the book yet"
         why = row.detail.partition(" In flight: ")[2] or "its order is not listed, and the book has not followed yet."
-        message = f"{said} is in flight: {why} Closing again may trade twice."
+        also = " cancel_orders finds no order of it to cancel." if plan.cancel_orders else ""
+        message = f"{said} is in flight: {why} Closing again may trade twice.{also}"
     elif plan.cancel_orders:
         severity, seen = Severity.NOTE, "open"
-        message = f"{said} is still open; cancel_orders cancels its order first."
+        message = f"{said} is still open; cancel_orders cancels {_orders(row, open_ids)} first."
     else:
         severity, seen = Severity.REFUSE, "open"
-        message = f"{said} is still open: closing again may trade twice."
+        then = f"Wait for it, or close with cancel_orders, which would cancel {_orders(row, open_ids)} first."
+        message = f"{said} is still open: closing again may trade twice. {then}"
     yield Finding(rule=Rule.IN_FLIGHT, severity=severity, limit="no close in flight", seen=seen, message=message)
+
+
+def _orders(row: Row, open_ids: frozenset[str]) -> str:
+    ids = [label(order.order_id) for order in row.orders if order.order_id in open_ids]
+    return f"order {ids[0]}" if len(ids) == 1 else f"orders {', '.join(ids)}"
