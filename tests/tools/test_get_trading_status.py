@@ -33,9 +33,3 @@ async def test_holidays_and_early_closes_are_known(era: str) -> None:
     data = data_of(await call(server_over(broker), "get_trading_status", era=era))
     assert data["market"] == "closed, opens 2026-11-27 09:30 New York"
     assert data["next_session"] == "Fri 2026-11-27 09:30-13:00 New York early close"
-
-
-async def test_asking_for_the_status_asks_the_broker_nothing(era: str) -> None:
-    broker = StubBroker()
-    await call(server_over(broker), "get_trading_status", era=era)
-    assert broker.requests == 0

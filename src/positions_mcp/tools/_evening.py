@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.known import NotKnown, known
+from positions_mcp.domain.account.quotes import UnderlyingPrice, moneyness
 from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
+from positions_mcp.domain.exercise.deciding import LatestPrice
 from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.untouched import NOT_KNOWN, outcome_words, untouched
-from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.portfolio.expiring import ExpiringOption
 from positions_mcp.tools._format import EXPIRY_COLUMNS, expiry_cells
 from positions_mcp.tools.context import ToolContext
@@ -53,28 +57,46 @@ def cutoffs_of(context: ToolContext, days: Iterable[date]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Evening:
-    """What expiring options are under, as far as the instructions could be read."""
+    """What expiring options are under, as far as the instructions and what lies beside the book could be read."""
 
     outstanding: Outstanding | None
     context: ToolContext
     read_at: datetime
+    contracts: Mapping[InstrumentId, ContractFacts] = field(default_factory=dict)
+    latest: Mapping[str, LatestPrice] = field(default_factory=dict)
+    """Of market data, by the underlying's id."""
 
     def cells(self, option: ExpiringOption) -> list[str]:
         """What stands under `EVENING_COLUMNS`."""
-        long = option.position.quantity > 0
-        nothing = Outstanding((), now=self.read_at, calendar=self.context.calendar)
-        claims = (self.outstanding or nothing).on(option.position.instrument_id)
-        instructed = claims.said if long else ""
-        if long and self.outstanding is None:
+        option = self.priced(option)
+        if (projected := self.projected(option)) is None:
             return [NOT_KNOWN, f"{NOT_KNOWN}: instructions not read", *expiry_cells(option)]
-        projected = untouched(
+        claims = self.outstanding.on(option.position.instrument_id) if self.outstanding else None
+        instructed = claims.said if claims and option.position.quantity > 0 else ""
+        return [instructed, outcome_words(projected), *expiry_cells(option)]
+
+    def priced(self, option: ExpiringOption) -> ExpiringOption:
+        """The same at the market data's price, where the account holds nothing that says one."""
+        quoted = self.latest.get(option.position.underlying_instrument_id or "")
+        if option.price is not None or quoted is None:
+            return option
+        price = UnderlyingPrice(price=quoted.price, read_at=quoted.at)
+        return replace(option, price=price, moneyness=moneyness(option.contract, quoted.price))
+
+    def projected(self, option: ExpiringOption) -> ProjectedOption | None:
+        """What becomes of it if nothing more is sent; None where instructions decide that were not read."""
+        held = option.position
+        if held.quantity > 0 and self.outstanding is None:
+            return None
+        return untouched(
             option,
-            self.outstanding or nothing,
+            self.outstanding or Outstanding((), now=self.read_at, calendar=self.context.calendar),
             now=self.context.clock.now(),
             read_at=self.read_at,
             calendar=self.context.calendar,
+            facts=self.contracts.get(held.instrument_id),
+            quoted=self.latest.get(held.underlying_instrument_id or ""),
         )
-        return [instructed, outcome_words(projected), *expiry_cells(option)]
 
 
 async def read_evening(

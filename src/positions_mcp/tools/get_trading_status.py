@@ -16,6 +16,7 @@ from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._evening import cutoff_words
 from positions_mcp.tools._format import market_words
+from positions_mcp.tools._tonight import tonight_in_all
 from positions_mcp.tools.context import ToolContext
 
 
@@ -29,6 +30,8 @@ class Output(Data):
     next_session: str
     exercise_cutoff: str
     """The next instant from which no exercise instruction is taken for its day."""
+    tonight: dict[str, list[str]] | None = None
+    """By account, where anything held expires today: assignments of short options and cash, if nothing more is sent."""
     trading: str
     approval: str
     limits: dict[str, str]
@@ -48,13 +51,13 @@ class Arguments(ToolArguments):
 
 
 async def get_trading_status(call: Call, _: Arguments) -> Answer:
-    """Say where the server is, what may be sent and who decides. Asks nobody."""
+    """Say where the server is, what may be sent, who decides, and what tonight does on a day with a session."""
     status, problem = None, ""
     try:
         status = await call.context.guard.status(caller=call.caller.sees)
     except StoreUnavailable as error:
         problem = error.message
-    data = _reading(call, status, problem)
+    data = _reading(call, status, problem).model_copy(update={"tonight": await tonight_in_all(call.context) or None})
     return Answer(_text(data), data)
 
 
@@ -154,6 +157,7 @@ def _text(data: Output) -> str:
     lines += [
         f"Now {data.now}; market {data.market}. Next session {data.next_session}.",
         f"Cut-off for exercise instructions: {data.exercise_cutoff}.",
+        *(f"Tonight, account {account}: {'; '.join(said)}." for account, said in (data.tonight or {}).items()),
         data.help,
     ]
     return "\n".join(lines)
@@ -170,5 +174,4 @@ TOOL = ToolDefinition(
     output=Output,
     handler=get_trading_status,
     effect=Effect.READS,
-    leaves_the_machine=False,
 )

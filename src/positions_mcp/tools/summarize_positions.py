@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -13,7 +12,7 @@ from positions_mcp.domain.account.positions import Holding, Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
+from positions_mcp.domain.portfolio.expiring import Week
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, GroupOrder, ordered, share, worst_of_day
 from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.domain.portfolio.totals import Totals
@@ -22,10 +21,9 @@ from positions_mcp.ports import OnPage
 from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
 from positions_mcp.tools._arguments import ReadAccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
-from positions_mcp.tools._cash import read_balances
 from positions_mcp.tools._day import closed_altogether, day_line, day_of
-from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
-from positions_mcp.tools._evening import EVENING_COLUMNS, Evening, cutoffs_of, read_evening
+from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
+from positions_mcp.tools._expiring_answer import Expiring, expiring_of, expiring_text
 from positions_mcp.tools._format import (
     FIGURES,
     Heading,
@@ -37,16 +35,14 @@ from positions_mcp.tools._format import (
     missing_line,
     names_where_held,
     number,
-    short_moneyness,
     sums,
     table,
 )
+from positions_mcp.tools._tonight import exposure_of, read_beside
 from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_TOP = 5
 _FEW = 3
-_ALL_EXPIRING, _FIRST_EXPIRING = 5, 3
-"""All of so few options that expire are shown, of more only the first."""
 _CONCENTRATION = 5
 _TOTALS = ("net", "gross", "long", "short")
 _GROUP_COLUMNS = [
@@ -58,18 +54,6 @@ _GROUP_COLUMNS = [
     "unrealized_pnl_pct",
     "cost_basis",
 ]
-
-
-class Expiring(Data):
-    """Options that expire in the rest of the trading week."""
-
-    first_day: str
-    last_day: str
-    cutoff: str | None = None
-    """Until when exercise instructions are taken for the first of those days."""
-    counts: dict[str, int]
-    columns: list[str]
-    rows: list[list[str]]
 
 
 class Output(Heading):
@@ -84,8 +68,10 @@ class Output(Heading):
     warnings: list[str] | None = None
     group_columns: list[str]
     groups: list[list[str]]
+    exposure: dict[str, str] | None = None
+    """Beside market value: what assignment of short options would pay or receive, and the delta-adjusted net."""
     concentration_pct: dict[str, str]
-    """Share that the largest underlyings have of gross."""
+    """Share that the largest underlyings have of gross market value."""
     largest: list[list[str]]
     """Symbol and market value."""
     winners_today: list[list[str]]
@@ -122,23 +108,14 @@ async def summarize_positions(call: Call, given: Arguments) -> Answer:
     summary, reading = await _read(context, account, given, call.page_progress())
     data = _data(context, heading(context, account, reading.as_of), summary, given)
     soon = summary.expiring(reading)
-    shown = soon if len(soon) <= _ALL_EXPIRING else soon[:_FIRST_EXPIRING]
-    evening = await read_evening(context, account, shown, reading.as_of)
-    name_of = names_where_held(summary.symbols)
-    today = data.today
-    if today is not None:
-        today |= closed_altogether(await read_balances(context, account), summary.totals)
+    beside = await read_beside(context, account, summary, reading)
+    if data.today is not None:
+        data.today.update(closed_altogether(beside.balances, summary.totals))
     data = data.model_copy(
         update={
             "warnings": [*reading.doubts, *contradictions(summary.totals)] or None,
-            "expiring": Expiring(
-                first_day=summary.week.first.isoformat(),
-                last_day=summary.week.last.isoformat(),
-                cutoff=cutoffs_of(context, [each.contract.expiration for each in shown]) or None,
-                counts=_counts(soon, summary.week, summary.unknown_expiry),
-                columns=["symbol", "quantity", *EVENING_COLUMNS, "market_value"],
-                rows=[_expiring_row(each, name_of, evening) for each in shown],
-            ),
+            "exposure": exposure_of(summary, reading, beside),
+            "expiring": expiring_of(context, summary, soon, beside),
         }
     )
     return Answer(_text(context, data), data)
@@ -257,22 +234,6 @@ def _moves(positions: Sequence[Holding], name_of: Callable[[Holding], str]) -> l
     return [[name_of(position), number(position.day_pnl)] for position in positions]
 
 
-def _counts(soon: Sequence[ExpiringOption], week: Week, unknown_expiry: int) -> dict[str, int]:
-    counts = Counter(short_moneyness(each.moneyness) for each in soon)
-    past = sum(1 for each in soon if each.contract.expiration < week.first)
-    more = {"past_expiration": past, "not_counted_expiry_unknown": unknown_expiry}
-    return {"total": len(soon), **counts, **{name: count for name, count in more.items() if count}}
-
-
-def _expiring_row(option: ExpiringOption, name_of: Callable[[Holding], str], evening: Evening) -> list[str]:
-    return [
-        name_of(option.position),
-        number(option.position.quantity),
-        *evening.cells(option),
-        number(option.position.value),
-    ]
-
-
 def _said_before_groups(context: ToolContext, data: Output) -> list[str]:
     lines = [data.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     if not data.positions:
@@ -295,33 +256,27 @@ def _text(context: ToolContext, data: Output) -> str:
     lines.append(table(data.group_columns, data.groups))
     if data.concentration_pct:
         shares = ", ".join(f"{name} {value}%" for name, value in data.concentration_pct.items())
-        lines.append(f"Concentration (underlyings, of gross): {shares}.")
+        lines.append(f"Concentration (underlyings, of gross market value): {shares}.")
+    if data.exposure:
+        lines.append(_exposure_line(data.exposure))
     lines.append(_pairs("Largest", data.largest))
     lines.append(_pairs("Winners of the day", data.winners_today))
     lines.append(_pairs("Losers of the day", data.losers_today))
     if data.expiring:
-        lines.append(_expiring_text(data.expiring))
+        lines.append(expiring_text(data.expiring))
     return "\n".join(lines)
+
+
+def _exposure_line(exposure: dict[str, str]) -> str:
+    words = {name: name.replace("_", " ") for name in exposure}
+    obliged = [f"{words[name]} {value}" for name, value in exposure.items() if name.startswith("short")]
+    adjusted = [f"{words[name]} {value}" for name, value in exposure.items() if name.startswith("delta")]
+    at_strikes = f"Assignment notional at the strikes: {', '.join(obliged) or 'none'}"
+    return f"{at_strikes}; {', '.join(adjusted)}."
 
 
 def _pairs(title: str, pairs: Sequence[Sequence[str]]) -> str:
     return f"{title}: {'; '.join(table(pair, ()).replace(',', ' ') for pair in pairs) or 'none'}."
-
-
-def _expiring_text(data: Expiring) -> str:
-    days = f"{data.first_day} to {data.last_day}" if data.first_day != data.last_day else "today"
-    counts = dict(data.counts)
-    total = counts.pop("total")
-    said = ", ".join(f"{name} {count}" for name, count in counts.items())
-    if not total:
-        return f"Options expiring {days}: none{f' ({said})' if said else ''}."
-    shown = (
-        f"; first {len(data.rows)}, all: list_positions expires_by={data.last_day}" if total > len(data.rows) else ""
-    )
-    if "unknown" in counts:
-        shown += "; unknown: the underlying is not held or has no price"
-    ends = f"Cut-off for exercise instructions: {data.cutoff}. Nothing sent: at these prices.\n"
-    return f"Options expiring {days}: {total} ({said}){shown}:\n{table(data.columns, data.rows)}\n{ends}".rstrip()
 
 
 TOOL = ToolDefinition(

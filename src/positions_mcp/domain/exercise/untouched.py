@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.exercise.cutoffs import TradingDays, expiry_session
-from positions_mcp.domain.exercise.deciding import Basis, closing_price_of, deciding_price, latest_price
+from positions_mcp.domain.exercise.deciding import Basis, LatestPrice, closing_price_of, deciding_price, latest_price
 from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.settlement import Instructed, Settling, instructed_by
@@ -17,24 +18,31 @@ NOT_KNOWN = "not known"
 
 
 def untouched(
-    option: ExpiringOption, outstanding: Outstanding, *, now: datetime, read_at: datetime, calendar: TradingDays
+    option: ExpiringOption,
+    outstanding: Outstanding,
+    *,
+    now: datetime,
+    read_at: datetime,
+    calendar: TradingDays,
+    facts: ContractFacts | None = None,
+    quoted: LatestPrice | None = None,
 ) -> ProjectedOption:
     """The option as its expiration leaves it, at the price that decides or the latest one known.
 
-    The terms follow from the root alone and the price from the book: `projection.project` asks further.
+    Without `facts` the terms follow from the root alone, and without a `quoted` price it is the book's.
     """
     held, underlying = option.position, option.underlying
     session = expiry_session(option.contract.expiration, calendar)
     listed = Instructed()
     if held.quantity > 0:
         listed = instructed_by(outstanding.on(held.instrument_id).each, held.quantity)
-    settling = Settling(position=held, contract=option.contract, terms=terms_of(held), listed=listed)
+    settling = Settling(position=held, contract=option.contract, terms=terms_of(held, facts), listed=listed)
     earlier = underlying.closing_price_date if underlying else None
     price = deciding_price(
         settling.terms,
         session,
         now,
-        latest=latest_price(underlying, read_at, close=calendar.session_on(earlier) if earlier else None),
+        latest=latest_price(underlying, read_at, quoted, close=calendar.session_on(earlier) if earlier else None),
         close=closing_price_of(underlying, session.day),
     )
     return ProjectedOption(settling, price)

@@ -12,6 +12,7 @@ from operator import itemgetter
 from positions_mcp.domain.account.positions import Holding, Reading
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_by
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, grouped, in_order
+from positions_mcp.domain.portfolio.obligations import Obligations
 from positions_mcp.domain.portfolio.resolve import spellings
 from positions_mcp.domain.portfolio.totals import Tallies, Totals
 from positions_mcp.domain.portfolio.underlyings import Key, Underlyings
@@ -40,6 +41,7 @@ class Summary:
         self._winners = _Extremes(count)
         self._losers = _Extremes(count)
         self._soon: list[Holding] = []
+        self.obligations = Obligations()
         self.symbols: Counter[str] = Counter()
         """How often each spelling of a symbol is held."""
         self.unknown_expiry = 0
@@ -48,6 +50,7 @@ class Summary:
     def add(self, positions: Sequence[Holding]) -> None:
         """Count some more positions."""
         self.symbols.update(spellings(positions))
+        self.obligations.add(positions)
         self._of_underlyings.add(self._underlyings.add(positions))
         if self._by is not GroupBy.UNDERLYING:
             self._of_groups.add(grouped(self._by, positions))
@@ -101,6 +104,10 @@ class Summary:
     def realized(self) -> list[Holding]:
         """Those of which some was closed today at a profit or loss, the largest first."""
         return self._realized.positions
+
+    def options(self, reading: Reading) -> list[ExpiringOption]:
+        """All options against their underlyings, where they are few."""
+        return expiring(self.obligations.options, self._underlyings.others, reading.as_of)
 
     def expiring(self, reading: Reading) -> list[ExpiringOption]:
         """The options that expire within the week, soonest first, priced as they were read."""

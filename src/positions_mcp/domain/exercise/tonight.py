@@ -1,0 +1,104 @@
+"""What a desk must know of the options that expire on one day, in a few plain lines: assignments first, then cash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from positions_mcp.domain.account.quotes import points_in_the_money
+from positions_mcp.domain.exercise.projected import ProjectedOption
+from positions_mcp.domain.exercise.projection import TOO_NEAR
+from positions_mcp.domain.instruments import OptionRight
+from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
+
+_MOST_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Tonight:
+    """The options whose last session is that of `day`, as its evening leaves them if nothing more is sent."""
+
+    day: date
+    options: Sequence[ProjectedOption]
+    buying_power: Decimal | None
+    """None is not known."""
+    unread: int = 0
+    """Long options that expire then, and whose instructions are not known."""
+
+    @property
+    def cash(self) -> Decimal:
+        """Dollars received in all at worst, of the options of which that is known; negative: paid."""
+        return exact_sum(flow.cash.least for each in self.options if (flow := each.flow) is not None)
+
+    @property
+    def unknown(self) -> int:
+        """Options whose cash is not known."""
+        return self.unread + sum(1 for each in self.options if each.flow is None)
+
+    @property
+    def lines(self) -> list[str]:
+        """Each short option that may be assigned, and the cash that the evening takes or brings."""
+        said = [words for each in self.options if (words := assignment_said(each))]
+        more = len(said) - _MOST_NAMED
+        rest = [f"{more} more short options that may be assigned: project_expiration"] if more > 0 else []
+        if not (said or self.cash or self.unknown):
+            count = len(self.options)
+            return [f"{count} option{'' if count == 1 else 's'} expire{'s' if count == 1 else ''} and nothing moves"]
+        return [*said[:_MOST_NAMED], *rest, self._cash_said]
+
+    @property
+    def _cash_said(self) -> str:
+        lacking = f", without {self.unknown} of which it is not known" if self.unknown else ""
+        if self.cash >= ZERO:
+            return f"cash {_dollars(self.cash)}{lacking}"
+        needed = -self.cash
+        if self.buying_power is None:
+            return f"cash needed {_dollars(needed)}{lacking}; buying power not known"
+        short = needed - self.buying_power
+        against = f"{_dollars(short)} more than" if short > 0 else "within"
+        return f"cash needed {_dollars(needed)}{lacking}, {against} the buying power of {_dollars(self.buying_power)}"
+
+
+def assignment_said(option: ProjectedOption) -> str:
+    """`short 2 AAPL 230C: in the money by 1.40, expect assignment: sells 200 AAPL for 46,000`; empty for no such."""
+    settling, contract = option.settling, option.settling.contract
+    if not settling.is_short or not settling.expires:
+        return ""
+    named = f"short {plain(abs(settling.position.quantity))} {contract.root} {_strike(contract.strike)}"
+    named += contract.right[0]
+    if not option.is_stated:
+        return f"{named}: adjusted contract, so what an assignment delivers is not known"
+    price = option.price.price
+    if price is None:
+        return f"{named}: assignment not known ({option.price.basis}){_would(option)}"
+    points = points_in_the_money(contract, price)
+    near = not settling.terms.in_cash and abs(points) <= exact_product(price, TOO_NEAR)
+    if option.in_the_money:
+        doubt = " (too near to call)" if near and not option.price.is_final else ""
+        return f"{named}: in the money by {plain(points)}, expect assignment{doubt}: {_moves(option, points)}"
+    if not near:
+        return ""
+    return f"{named}: out of the money by {plain(-points)}, too near to call{_would(option)}"
+
+
+def _would(option: ProjectedOption) -> str:
+    return "" if option.settling.terms.in_cash else f"; assigned, it {_moves(option, ZERO)}"
+
+
+def _moves(option: ProjectedOption, points: Decimal) -> str:
+    settling, contract = option.settling, option.settling.contract
+    size = exact_product(abs(settling.position.quantity), settling.terms.multiplier or ZERO)
+    if settling.terms.in_cash:
+        return f"pays {_dollars(exact_product(size, points))} in cash"
+    verb = "sells" if contract.right is OptionRight.CALL else "buys"
+    return f"{verb} {plain(size)} {contract.underlying_root} for {_dollars(exact_product(size, contract.strike))}"
+
+
+def _strike(strike: Decimal) -> str:
+    return plain(strike.normalize())
+
+
+def _dollars(amount: Decimal) -> str:
+    return f"{amount:,.2f}".removesuffix(".00")

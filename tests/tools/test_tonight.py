@@ -1,0 +1,147 @@
+"""The evening in `summarize_positions` and `get_trading_status`: assignments, cash, and no request more than needed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from positions_mcp.domain.account.balances import Balances
+from positions_mcp.domain.account.market import Greeks, LastTrade, Snapshot
+from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.errors import ReadFailed, Sent
+from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.ports import Neighbours
+from positions_mcp.server import build_server
+from positions_mcp.tools.context import ToolContext
+from tools.serving import ACCOUNT, StandingClock, StubBroker, call, context_over, data_of, held, paper_server, text_of
+from tools.test_several_accounts import TwoAccounts
+
+FRIDAY = datetime(2026, 11, 27, 16, 0, tzinfo=UTC)
+"""11:00 in New York on the day after Thanksgiving, which closes at 13:00."""
+AAPL = "a1a2a3a4-b1b2-c1c2-d1d2-000000000009"
+SHORT = held("AAPL261127C00230000", "-2", number=1, underlying_instrument_id=AAPL)
+LONG = held("AAPL261127P00235000", "1", number=2, underlying_instrument_id=AAPL)
+WORDS = "short 2 AAPL 230C: in the money by 1.40, expect assignment: sells 200 AAPL for 46,000"
+
+
+@dataclass
+class Beside:
+    """Neighbours that count what they are asked, and may refuse it."""
+
+    refuses: bool = False
+    asked: Counter[str] = field(default_factory=Counter)
+
+    async def read_option_contracts(self, _ids: Any) -> dict[InstrumentId, Any]:
+        self._ask("contracts")
+        return {}
+
+    async def read_snapshots(self, ids: Any) -> dict[InstrumentId, Snapshot]:
+        self._ask("snapshots")
+        trade = LastTrade(price=Decimal("231.40"), timestamp=FRIDAY)
+        greeks = Greeks(delta=Decimal("0.5"))
+        return {
+            key: Snapshot(instrument_id=key, last_trade=trade if key == AAPL else None, greeks=greeks) for key in ids
+        }
+
+    async def read_balances(self, account_id: AccountId) -> Balances:
+        self._ask("balances")
+        return Balances(account_id=account_id, buying_power=Decimal(10000))
+
+    def _ask(self, what: str) -> None:
+        self.asked[what] += 1
+        if self.refuses:
+            raise ReadFailed("Refused.", sent=Sent.YES)
+
+
+def server(beside: Beside, *positions: Position, at: datetime = FRIDAY, broker: StubBroker | None = None) -> Any:
+    it = broker or StubBroker(positions=list(positions))
+    it.clock = StandingClock(at)
+    accounts = (19816, 20000) if isinstance(it, TwoAccounts) else (ACCOUNT,)
+    neighbours = Neighbours(contracts=beside, market_data=beside, balances=beside)
+    context = replace(context_over(it, accounts=accounts), neighbours=neighbours)
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[ToolContext]:
+        yield context
+
+    return build_server(parts, mode=context.mode, accounts=context.accounts)
+
+
+async def test_a_summary_says_the_assignment_the_cash_and_the_cut_off_of_an_early_close(era: str) -> None:
+    answer = await call(server(Beside(), SHORT, LONG), "summarize_positions", era=era)
+    expiring = data_of(answer)["expiring"]
+    assert expiring["evening"] == ["Tonight", WORDS, "cash 69,500"]
+    assert expiring["cutoff"] == "2026-11-27 14:30 New York"
+    assert f"Tonight, if nothing more is sent: {WORDS}; cash 69,500." in text_of(answer)
+
+
+async def test_the_price_of_market_data_tells_of_an_underlying_that_is_not_held(era: str) -> None:
+    (row,) = data_of(await call(server(Beside(), SHORT), "summarize_positions", era=era))["expiring"]["rows"]
+    assert row[2:7] == ["", "assigned 2", "ITM", "1.40", "231.40"]
+
+
+@pytest.mark.parametrize("tool", ["summarize_positions", "get_trading_status"])
+async def test_each_neighbour_is_asked_once_at_most(era: str, tool: str) -> None:
+    beside = Beside()
+    await call(server(beside, SHORT, LONG), tool, era=era)
+    assert beside.asked == {"contracts": 1, "snapshots": 1, "balances": 1}
+
+
+async def test_what_neighbours_refuse_is_named_and_stops_nothing(era: str) -> None:
+    answer = data_of(await call(server(Beside(refuses=True), SHORT), "summarize_positions", era=era))
+    assert answer["exposure"]["delta_adjusted_net"] == "not known: market data could not be read"
+    said = "short 2 AAPL 230C: assignment not known (no price); assigned, it sells 200 AAPL for 46,000"
+    assert answer["expiring"]["evening"][1:] == [said, "cash 0, without 1 of which it is not known"]
+
+
+async def test_exposure_is_said_beside_market_value_and_concentration_says_which_it_uses(era: str) -> None:
+    stock = held("KO", number=3, market_value="7000", instrument_price="70")
+    answer = await call(server(Beside(), SHORT, LONG, stock), "summarize_positions", era=era)
+    assert data_of(answer)["exposure"] == {"short_calls": "46000", "delta_adjusted_net": "-4570.00"}
+    assert "Assignment notional at the strikes: short calls 46000; delta adjusted net -4570.00." in text_of(answer)
+    assert "Concentration (underlyings, of gross market value)" in text_of(answer)
+
+
+async def test_without_options_nothing_is_said_of_either_and_no_market_is_read(era: str) -> None:
+    beside = Beside()
+    answer = data_of(await call(server(beside, held("KO", market_value="7")), "summarize_positions", era=era))
+    assert ("exposure" in answer, "evening" in answer["expiring"], beside.asked["snapshots"]) == (False, False, 0)
+
+
+async def test_the_status_says_what_tonight_does_and_asks_nothing_on_a_day_without_a_session(era: str) -> None:
+    answer = await call(server(Beside(), SHORT), "get_trading_status", era=era)
+    assert data_of(answer)["tonight"] == {"19816": [WORDS, "cash 46,000"]}
+    assert f"Tonight, account 19816: {WORDS}; cash 46,000." in text_of(answer)
+    broker = StubBroker(positions=[SHORT])
+    thanksgiving = server(Beside(), at=FRIDAY - timedelta(days=1), broker=broker)
+    assert "tonight" not in data_of(await call(thanksgiving, "get_trading_status", era=era))
+    assert broker.requests == 0
+
+
+async def test_the_evening_of_a_later_day_of_the_week_is_named_by_its_day(era: str) -> None:
+    monday = FRIDAY - timedelta(days=4)
+    answer = await call(server(Beside(), SHORT, at=monday), "summarize_positions", era=era)
+    assert data_of(answer)["expiring"]["evening"][0] == "Evening of Fri 2026-11-27"
+    status = await call(server(Beside(), SHORT, at=monday), "get_trading_status", era=era)
+    assert "tonight" not in data_of(status)
+
+
+async def test_an_account_that_cannot_be_read_is_named_and_the_status_still_answers(era: str) -> None:
+    broker = TwoAccounts(books={19816: [SHORT]}, refused=20000)
+    said = data_of(await call(server(Beside(), broker=broker), "get_trading_status", era=era))["tonight"]
+    assert said == {"19816": [WORDS, "cash 46,000"], "20000": ["not known: No answer"]}
+
+
+async def test_a_summary_of_an_expiry_afternoon_stays_within_800_tokens(tmp_path: Path, era: str) -> None:
+    with paper_server(tmp_path, "expiry") as it:
+        answer = text_of(await call(it, "summarize_positions", era=era))
+    assert "Tonight, if nothing more is sent: " in answer
+    assert len(answer) < 800 * 2.5
