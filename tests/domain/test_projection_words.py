@@ -83,7 +83,7 @@ def test_where_the_close_is_not_known_the_outcomes_around_the_latest_price_are_g
 @pytest.mark.requirement("I-06")
 def test_what_is_not_stated_is_named_and_left_out_of_the_sums() -> None:
     lines = said(Afternoon(holds={"SPX261120C06000000": 1}, closes={"SPX": "6100"}))
-    assert lines[1] == ("SPX opening settlement: 6000C 1. Nothing moves; not stated: SPX261120C06000000.")
+    assert lines[1] == ("SPX opening settlement: 6000C 1. Not stated: SPX261120C06000000.")
     assert "without what is not stated" in lines[2]
     assert "an opening settlement, so the cash of AM-settled index options" in lines[3]
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from evenings import FRIDAY, Afternoon, Told, facts, given
+from evenings import FRIDAY, Afternoon, Told, facts, given, latest
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.exercise.given_up import GivenUp
 from positions_mcp.domain.exercise.yardstick import AgainstNothing, against_nothing
@@ -183,3 +183,50 @@ def test_what_an_adjusted_or_a_european_option_gives_up_has_no_such_bound(symbol
     assert (given_up.least, given_up.most) == (0, None)
     assert given_up.said.endswith("gives up what is not known")
     assert given_up.exceeds(Decimal(10**9))
+
+
+def compared_at(price: str, holds: dict[str, int], *rows: Row, at: str = "15:00") -> AgainstNothing:
+    """By the latest price before the close, or after it by the close that the book shows."""
+    afternoon = Afternoon(holds=holds, closes={"AAPL": price}, at=at)
+    known = facts(afternoon, latest=latest(afternoon), closes=given(afternoon))
+    return against_nothing(known, FRIDAY, rows)
+
+
+AT_100 = series(TODAY, "C", 100)
+DEPENDING = {AT_100: 1, series(LATER, "C", 110): -1}
+
+
+@pytest.mark.requirement("G-12")
+@pytest.mark.parametrize(
+    ("price", "worse", "perhaps"),
+    [("100", 0, 1), ("99.60", 0, 1), ("100.40", 1, 0), ("99.40", 0, 0), ("100.60", 1, 0)],
+    ids=["at it", "under it", "over it", "too far under", "too far over"],
+)
+def test_cover_is_judged_on_both_sides_of_a_strike_too_near_to_call(price: str, worse: int, perhaps: int) -> None:
+    compared = compared_at(price, DEPENDING, row("DO_NOT_EXERCISE", AT_100, 1))
+    assert (len(compared.worse), len(compared.perhaps_worse)) == (worse, perhaps)
+
+
+@pytest.mark.requirement("G-12")
+@pytest.mark.parametrize(
+    ("holds", "kind", "symbol"),
+    [
+        ({AT_100: -1, CALL: 1}, "DO_NOT_EXERCISE", CALL),
+        ({"AAPL": 100, AT_100: -1}, "EXERCISE", series(LATER, "P", 110)),
+    ],
+    ids=["the long leg given up", "the shares put away early"],
+)
+@pytest.mark.parametrize("at", ["15:00", "16:20"])
+def test_short_shares_that_a_near_short_call_may_leave_are_named_as_uncertain(
+    holds: dict[str, int], kind: str, symbol: str, at: str
+) -> None:
+    """Also once the close is known: its holder may still decide."""
+    compared = compared_at("99.90", holds | {symbol: 1}, row(kind, symbol, 1), at=at)
+    (short,) = compared.more_short_shares
+    assert (short.shares, short.by_assignment, short.is_certain) == (100, True, False)
+
+
+@pytest.mark.requirement("G-12")
+def test_a_close_that_is_known_leaves_an_own_long_option_in_no_doubt() -> None:
+    compared = compared_at("99.90", DEPENDING, row("DO_NOT_EXERCISE", AT_100, 1), at="16:20")
+    assert compared.leaves_nothing_worse

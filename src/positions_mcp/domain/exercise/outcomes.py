@@ -43,16 +43,20 @@ class Outcome:
             return f"at {plain(self.low)} exactly"
         return f"{'from' if self.includes_low else 'above'} {plain(self.low)}, {upper}"
 
+    @property
+    def inside(self) -> Decimal:
+        """A price that has this outcome, and is not at a bound where there is a range."""
+        if self.low is None:
+            return ZERO if self.high is None else exact_sum((self.high, -BY_EXCEPTION_THRESHOLD))
+        if self.high is None:
+            return exact_sum((self.low, BY_EXCEPTION_THRESHOLD))
+        return (self.low + self.high) / 2
+
     def contains(self, price: Decimal) -> bool:
         """Whether the underlying closing at `price` has this outcome."""
         above = self.low is None or price > self.low or (self.includes_low and price == self.low)
         below = self.high is None or price < self.high or (self.includes_high and price == self.high)
         return above and below
-
-
-def flow_at(options: Sequence[Settling], price: Decimal) -> Flow:
-    """What moves in all if the deciding price is this one. Of options whose deliverable is known."""
-    return _sum(option.flow(price) for option in options)
 
 
 def at_every_price(options: Sequence[Settling]) -> tuple[Outcome, ...]:
@@ -61,7 +65,7 @@ def at_every_price(options: Sequence[Settling]) -> tuple[Outcome, ...]:
     A call is exercised from 0.01 above its strike, a put down from 0.01 below it: each step changes the sum by what
     that option moves when it is in the money instead of out of it.
     """
-    flow = _sum(option.shares_flow(in_the_money=_starts_in(option)) for option in options)
+    flow = sum_of(option.shares_flow(in_the_money=_starts_in(option)) for option in options)
     # At the same price a put stops just above it and a call starts at it: the calls come first.
     steps = sorted(((_threshold(option), _starts_in(option), option) for option in options), key=lambda step: step[:2])
     outcomes: list[Outcome] = []
@@ -71,7 +75,7 @@ def at_every_price(options: Sequence[Settling]) -> tuple[Outcome, ...]:
             outcomes.append(Outcome(low, price, flow, includes_low, includes_high=is_put))
             low, includes_low = price, not is_put
         now_in = not _starts_in(option)
-        flow = _sum((flow, option.shares_flow(in_the_money=now_in), _less(option, in_the_money=not now_in)))
+        flow = sum_of((flow, option.shares_flow(in_the_money=now_in), _less(option, in_the_money=not now_in)))
     outcomes.append(Outcome(low, None, flow, includes_low))
     return _merged(outcomes)
 
@@ -96,7 +100,8 @@ def _negated(span: Span) -> Span:
     return Span(-span.expected, -span.least, -span.most)
 
 
-def _sum(flows: Iterable[Flow]) -> Flow:
+def sum_of(flows: Iterable[Flow]) -> Flow:
+    """What several come to."""
     total = Flow()
     for flow in flows:
         total = total.plus(flow)

@@ -11,6 +11,7 @@ from positions_mcp.domain.exercise.cover import Lacking
 from positions_mcp.domain.exercise.deciding import DecidingPrice
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
+from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.portfolio.exposure import Exposed, worsened
 
@@ -65,6 +66,13 @@ class ProjectedOption:
             return None
         return self.settling.flow(self.price.price)
 
+    def is_assigned_call_at(self, price: Decimal) -> bool:
+        """Whether it is a short call that is assigned tonight at this price."""
+        settling = self.settling
+        if not (settling.is_short and settling.expires and settling.contract.right is OptionRight.CALL):
+            return False
+        return settling.in_the_money_at(price)
+
     @property
     def _exercised(self) -> Decimal | None:
         if not self.settling.expires:
@@ -73,15 +81,42 @@ class ProjectedOption:
 
 
 @dataclass(frozen=True, slots=True)
+class PinSide:
+    """What the whole evening does on one side of a strike that is too near to call."""
+
+    flow: Flow
+    lacking: Lacking
+    """Short options without cover afterwards, at worst."""
+    lacking_expected: Lacking
+    """The same where every instruction ends as expected."""
+    assigns_call: bool
+    """Whether a short call is assigned."""
+    is_still: bool
+    """Whether nothing is exercised or assigned; otherwise it may still come to nothing in all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
-    """A strike so near the price that it cannot be called, with what moves in all on either side of it."""
+    """A strike so near the price that it cannot be called, with what the evening does on either side of it."""
 
     strike: Decimal
     price: Decimal
-    below: Flow
-    above: Flow
+    lower: PinSide
+    upper: PinSide
     has_short: bool
     """Whether an own short option has this strike: then others decide, also against the close."""
+    is_decided: bool = False
+    """Whether the cut-off is over, so that they have decided."""
+
+    @property
+    def below(self) -> Flow:
+        """What moves in all below it."""
+        return self.lower.flow
+
+    @property
+    def above(self) -> Flow:
+        """What moves in all above it."""
+        return self.upper.flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

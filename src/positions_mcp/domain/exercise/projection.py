@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from positions_mcp.domain.account.positions import Holding, Position
-from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
+from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import Session
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.cover import Related, flat_position, related
@@ -26,13 +26,14 @@ from positions_mcp.domain.exercise.deciding import (
     latest_price,
 )
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
-from positions_mcp.domain.exercise.outcomes import Outcome, at_every_price, flow_at
-from positions_mcp.domain.exercise.projected import Pin, ProjectedOption, ProjectedUnderlying, Projection
+from positions_mcp.domain.exercise.outcomes import Outcome, at_every_price
+from positions_mcp.domain.exercise.pins import pins_of
+from positions_mcp.domain.exercise.projected import ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import Asked, Flow, Instructed, Settling, asked_by, instructed_by
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
-from positions_mcp.domain.money import ZERO, exact_product, plain
+from positions_mcp.domain.money import plain
 from positions_mcp.domain.text import label
 
 TOO_NEAR: Final = Decimal("0.005")
@@ -128,7 +129,7 @@ def _underlying(
         lacking_before=part.lacking_now(),
         lacking_after=tuple(part.lacking_after(settling, each.flow) for each in outcomes),
         lacking_expected=tuple(part.lacking_after(settling, each.flow, as_expected=True) for each in outcomes),
-        pins=tuple(_pins(priced, too_near)),
+        pins=tuple(pins_of(priced, part, too_near, is_decided=facts.now >= facts.deadline.on(session))),
         not_stated=tuple(each for each in options if each not in priced and each not in open_ended),
         doubts=tuple(_doubts(facts, settling)),
     )
@@ -159,29 +160,6 @@ def _related(facts: ExpirationFacts, name: str, option: Holding) -> Related:
     positions = [each for each in facts.book.positions if each.is_option and facts.name_of(each).upper() == name]
     shares = find_underlying(option, facts.book)
     return related(facts.book, positions, shares, flat_position(facts.book.account_id, option, name), facts.counted)
-
-
-def _pins(options: Sequence[ProjectedOption], too_near: Decimal) -> list[Pin]:
-    """Strikes too near to call. Once the close is known only own shorts are left in doubt: others decide of them."""
-    physical = [each for each in options if each.settling.expires and not each.settling.terms.in_cash]
-    everything = [each.settling for each in physical]
-    near: defaultdict[Decimal, list[ProjectedOption]] = defaultdict(list)
-    for each in physical:
-        price, strike = each.price.price or ZERO, each.settling.contract.strike
-        if abs(price - strike) <= exact_product(price, too_near) and (
-            each.settling.is_short or not each.price.is_final
-        ):
-            near[strike].append(each)
-    return [
-        Pin(
-            strike,
-            near[strike][0].price.price or ZERO,
-            below=flow_at(everything, strike - BY_EXCEPTION_THRESHOLD),
-            above=flow_at(everything, strike + BY_EXCEPTION_THRESHOLD),
-            has_short=any(each.settling.is_short for each in near[strike]),
-        )
-        for strike in sorted(near)
-    ]
 
 
 _DOUBTS: Final = {

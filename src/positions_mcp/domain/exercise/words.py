@@ -9,7 +9,7 @@ from decimal import Decimal
 from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.domain.exercise.deciding import Basis, DecidingPrice
 from positions_mcp.domain.exercise.outcomes import Outcome
-from positions_mcp.domain.exercise.projected import Pin, ProjectedOption, ProjectedUnderlying, Projection
+from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import Flow, Instructed, Span
 from positions_mcp.domain.exercise.yardstick import AgainstNothing
 from positions_mcp.domain.money import ZERO, plain
@@ -19,13 +19,14 @@ from positions_mcp.domain.text import label
 _MOST_RANGES = 4
 _MOST_NAMED = 5
 _MOST_OPTIONS = 8
-_PRICE_NEEDED = (Basis.CLOSE_NOT_KNOWN, Basis.NO_PRICE)
+_NOTHING, _OFFSET = "nothing moves", "no net change"
 
 
 def projection_lines(projection: Projection) -> tuple[str, ...]:
     """The whole projection: the day, a line or more for each underlying, the sums, and what is not known."""
     until = f"{projection.cutoff.astimezone(NEW_YORK):%H:%M} New York"
-    head = f"Evening of {projection.day:%a} {projection.day.isoformat()}; instructions until {until}."
+    taken = f"instructions until {until}" if projection.now < projection.cutoff else f"instructions ended at {until}"
+    head = f"Evening of {projection.day:%a} {projection.day.isoformat()}; {taken}."
     if not projection.underlyings:
         return (f"{head} Nothing expires and no exercise is under way.",)
     usual = usual_source(projection)
@@ -52,9 +53,11 @@ def compared_lines(compared: AgainstNothing) -> tuple[str, ...]:
         if then == other and not any(each.settling.batch != Instructed() for each in after.options):
             others.append(after)
             continue
-        same = ", as if nothing is sent" if then == other else ""
+        # Of what is not stated nobody can say that it comes to the same.
+        is_stated = all(each.settling.batch == Instructed() for each in after.not_stated)
+        same = ", as if nothing is sent" if then == other and is_stated else ""
         lines.append(f"{evening}, {label(after.name)}: {_options(after)}; {then}{same}.")
-        if not same:
+        if then != other:
             lines.append(f"If nothing is sent: {other}.")
         lines += [f"{label(after.name)}: {line}." for line in watched_lines(after)]
     if moving := [each for each in others if not _only_lapses(each)]:
@@ -123,7 +126,7 @@ def _price(price: DecidingPrice, usual: str | None) -> str:
     shown = "" if source is None or source == usual else f" ({source})"
     if price.price is not None:
         return f" {plain(price.price)}{shown}"
-    if price.basis in _PRICE_NEEDED:
+    if price.basis is Basis.CLOSE_NOT_KNOWN:
         latest = f", latest {plain(price.latest.price)}{shown}" if price.latest else ""
         return f" close not known{latest}"
     return f" {price.basis}"
@@ -152,11 +155,12 @@ def _option(option: ProjectedOption, name: str) -> str:
 
 def _result(underlying: ProjectedUnderlying) -> str:
     """Shares and cash afterwards: one outcome, or a range of closing prices each."""
-    rest = "; not stated: " + ", ".join(o.settling.contract.compact for o in underlying.not_stated)
-    unstated = rest if underlying.not_stated else ""
+    rest = "not stated: " + ", ".join(o.settling.contract.compact for o in underlying.not_stated)
+    unstated = f"; {rest}" if underlying.not_stated else ""
     if len(underlying.outcomes) == 1:
-        return _moved(underlying, underlying.outcomes[0].flow) + unstated
-    ranges = [f"{outcome.said}: {_moved(underlying, outcome.flow)}" for outcome in _shown(underlying)]
+        moved = _moved(underlying, underlying.outcomes[0])
+        return rest if unstated and moved.startswith(_NOTHING) else moved + unstated
+    ranges = [f"{outcome.said}: {_moved(underlying, outcome)}" for outcome in _shown(underlying)]
     more = len(underlying.outcomes) - len(ranges)
     return " | ".join(ranges) + (f" | {more} more ranges: give a closing price" if more else "") + unstated
 
@@ -180,15 +184,26 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _moved(underlying: ProjectedUnderlying, flow: Flow) -> str:
+def _moved(underlying: ProjectedUnderlying, outcome: Outcome) -> str:
+    flow = outcome.flow
     if flow == Flow():
         held = underlying.shares_before
-        return f"nothing moves, {_count(held)} shares" if held else "nothing moves"
+        said = _OFFSET if _is_offset(underlying, outcome) else _NOTHING
+        return f"{said}, {_count(held)} shares" if held else said
     cash = f"cash {_span(flow.cash, _dollars)}"
     if flow.shares == Span():
         return cash
     after = flow.shares.plus(Span.exactly(underlying.shares_before))
     return f"shares {_count(underlying.shares_before)} → {_span(after, _count)}, {cash}"
+
+
+def _is_offset(underlying: ProjectedUnderlying, outcome: Outcome) -> bool:
+    """Whether contracts are exercised or assigned whose cash and shares come to nothing in all."""
+    for option in underlying.options:
+        price = option.price.price or outcome.inside
+        if option not in underlying.not_stated and option.settling.flow(price) != Flow():
+            return True
+    return False
 
 
 def _span(span: Span, write: Callable[[Decimal], str]) -> str:
@@ -198,14 +213,16 @@ def _span(span: Span, write: Callable[[Decimal], str]) -> str:
 
 
 def _pin(pin: Pin) -> str:
-    either = f"below it {_flow(pin.below)}, above it {_flow(pin.above)}"
-    theirs = "; holders of your short options decide" if pin.has_short else ""
+    either = f"below it {_side(pin.lower)}, above it {_side(pin.upper)}"
+    decide = "have decided, which is not known yet" if pin.is_decided else "decide"
+    theirs = f"; holders of your short options {decide}" if pin.has_short else ""
     return f"strike {plain(pin.strike.normalize())} is too near to call: {either}{theirs}"
 
 
-def _flow(flow: Flow) -> str:
+def _side(side: PinSide) -> str:
+    flow = side.flow
     if not flow.cash.expected and not flow.shares.expected:
-        return "nothing moves"
+        return _NOTHING if side.is_still else _OFFSET
     return f"{_signed(flow.shares.expected)} shares, cash {_dollars(flow.cash.expected)}"
 
 

@@ -16,7 +16,7 @@ from positions_mcp.domain.exercise.cover import Lacking
 from positions_mcp.domain.exercise.facts import ExpirationFacts
 from positions_mcp.domain.exercise.given_up import GivenUp, given_up
 from positions_mcp.domain.exercise.outcomes import Outcome
-from positions_mcp.domain.exercise.projected import ProjectedOption, ProjectedUnderlying, Projection
+from positions_mcp.domain.exercise.projected import PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Asked, Flow
 from positions_mcp.domain.instruments import OptionRight
@@ -119,37 +119,48 @@ def _every_underlying(nothing: Projection, then: Projection) -> tuple[ProjectedU
 def _worse(
     nothing: ProjectedUnderlying | None, then: ProjectedUnderlying
 ) -> tuple[list[tuple[Exposed, Exposed]], list[tuple[Exposed, Exposed]]]:
-    """Groups that lack more cover than with nothing sent: at every price that may decide, and at some of them."""
-    cases = list(_cases(nothing, then))
+    """Groups that lack more cover than with nothing sent: at every price that may decide, and at some of them.
+
+    A strike too near to call adds what happens on either side of it, which takes nothing from what is certain.
+    """
+    cases = _cases(nothing, then)
     found: dict[_Group, list[tuple[Exposed, Exposed]]] = {}
     for case in cases:
         for group, pair in case.worse.items():
             found.setdefault(group, []).append(pair)
+    certain = {group for group, pairs in found.items() if len(pairs) == len(cases)}
+    for case in _pin_cases(nothing, then):
+        for group, pair in case.worse.items():
+            found.setdefault(group, []).append(pair)
     always: list[tuple[Exposed, Exposed]] = []
     sometimes: list[tuple[Exposed, Exposed]] = []
-    for pairs in found.values():
+    for group, pairs in found.items():
         worst = max(pairs, key=lambda pair: (pair[1].uncovered, pair[1].unprotected))
-        (always if len(pairs) == len(cases) else sometimes).append(worst)
+        (always if group in certain else sometimes).append(worst)
     return always, sometimes
 
 
 def _more_short(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[MoreShort]:
-    cases = [(each.more_short, each) for each in _cases(nothing, then)]
-    more = [(shares, case) for shares, case in cases if shares > 0]
-    if not more:
+    cases = _cases(nothing, then)
+    more = [case for case in cases if case.more_short > 0]
+    perhaps = [case for case in _pin_cases(nothing, then) if case.more_short > 0]
+    if not more and not perhaps:
         return []
-    assigned = [case for _, case in more if any(_is_assigned_call(each, case.outcome) for each in then.options)]
-    worst = max(shares for shares, _ in more)
-    return [MoreShort(then.name, worst, bool(assigned), len(assigned or more) == len(cases))]
+    assigned = [case for case in more if case.assigns_call]
+    by_assignment = bool(assigned) or any(case.assigns_call for case in perhaps)
+    is_certain = len(assigned) == len(cases) if by_assignment else len(more) == len(cases)
+    worst = max(case.more_short for case in (*more, *perhaps))
+    return [MoreShort(then.name, worst, by_assignment, is_certain)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
     """What one closing price, or a range of them, leaves: with nothing sent, and otherwise."""
 
-    outcome: Outcome
     nothing: _After
     then: _After
+    assigns_call: bool
+    """Whether a short call is assigned then."""
 
     @property
     def worse(self) -> dict[_Group, tuple[Exposed, Exposed]]:
@@ -178,38 +189,58 @@ class _After:
 
 def _cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[_Case]:
     """Every closing price at which both can be told."""
-    held = then.shares_before
+    afters = [(outcome, after, _assigns_call(then, outcome)) for outcome, after in _afters(then)]
     if nothing is None:
-        short = max(-held, ZERO)
+        short = max(-then.shares_before, ZERO)
         untouched = _After(then.lacking_before, then.lacking_before, (short, short))
-        return [_Case(outcome, untouched, after) for outcome, after in _afters(then)]
+        return [_Case(untouched, after, assigns) for _, after, assigns in afters]
     return [
-        _Case(other, was, now) for one, was in _afters(nothing) for other, now in _afters(then) if _overlap(one, other)
+        _Case(was, now, assigns)
+        for one, was in _afters(nothing)
+        for other, now, assigns in afters
+        if _overlap(one, other)
     ]
+
+
+def _pin_cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[_Case]:
+    """Both sides of every strike that is too near to call: the same ones with nothing sent and otherwise."""
+    before = {pin.strike: pin for pin in nothing.pins} if nothing else {}
+    pairs = [(before[pin.strike], pin) for pin in then.pins if pin.strike in before]
+    return [
+        _Case(_beside(then.shares_before, was), _beside(then.shares_before, now), now.assigns_call)
+        for one, other in pairs
+        for was, now in ((one.lower, other.lower), (one.upper, other.upper))
+    ]
+
+
+def _beside(held: Decimal, side: PinSide) -> _After:
+    return _after(held, side.flow, side.lacking, side.lacking_expected)
 
 
 def _afters(projected: ProjectedUnderlying) -> list[tuple[Outcome, _After]]:
-    held = projected.shares_before
     return [
-        (outcome, _After(at_worst, expected, (_short(held, moved.least), _short(held, moved.expected))))
+        (outcome, _after(projected.shares_before, outcome.flow, at_worst, expected))
         for outcome, at_worst, expected in zip(
             projected.outcomes, projected.lacking_after, projected.lacking_expected, strict=True
         )
-        for moved in (outcome.flow.shares,)
     ]
+
+
+def _after(held: Decimal, flow: Flow, at_worst: Lacking, expected: Lacking) -> _After:
+    return _After(at_worst, expected, (_short(held, flow.shares.least), _short(held, flow.shares.expected)))
 
 
 def _short(held: Decimal, moved: Decimal) -> Decimal:
     return max(-exact_sum((held, moved)), ZERO)
 
 
-def _is_assigned_call(option: ProjectedOption, outcome: Outcome) -> bool:
-    settling = option.settling
-    if not (settling.is_short and settling.expires and settling.contract.right is OptionRight.CALL):
-        return False
-    if option.in_the_money is not None:
-        return option.in_the_money
-    return outcome.low is not None and settling.in_the_money_at(outcome.low)
+def _assigns_call(projected: ProjectedUnderlying, outcome: Outcome) -> bool:
+    """Whether a short call is assigned at the price that decides, or, where that is not known, in a range of them."""
+    return any(
+        price is not None and option.is_assigned_call_at(price)
+        for option in projected.options
+        for price in (option.price.price or outcome.low,)
+    )
 
 
 def _overlap(one: Outcome, other: Outcome) -> bool:

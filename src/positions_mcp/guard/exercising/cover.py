@@ -18,6 +18,8 @@ from positions_mcp.guard.exercising.evening import facts_of, with_batch, without
 from positions_mcp.guard.policy.cover import uncovered
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
+_DEPENDING = "Depending on the close, or on what holders of short options near it decide"
+
 
 def findings_on_submit(plan: Plan, account: Account, deps: Dependencies) -> Iterator[Finding]:
     """An instruction may not leave less cover than sending nothing does, and giving up money needs the desk."""
@@ -36,7 +38,7 @@ def _on_cover(policy: Policy, compared: AgainstNothing) -> Iterator[Finding]:
     for was, now in compared.worse:
         yield _uncovered(policy, was, now, "It would leave", Severity.REFUSE)
     for was, now in compared.perhaps_worse:
-        yield _uncovered(policy, was, now, "Depending on a price that is not known, it would leave", Severity.DESK)
+        yield _uncovered(policy, was, now, f"{_DEPENDING}, it would leave", Severity.DESK)
     for short in compared.more_short_shares:
         if short.by_assignment:
             yield _short_by_assignment(policy, short)
@@ -49,7 +51,7 @@ def _uncovered(policy: Policy, was: Exposed, now: Exposed, would: str, severity:
 
 def _short_by_assignment(policy: Policy, short: MoreShort) -> Finding:
     """What covers a short call that is assigned tonight would be gone by then."""
-    doubt = "It" if short.is_certain else "Depending on a price that is not known, it"
+    doubt = "It" if short.is_certain else f"{_DEPENDING}, it"
     shares = f"{plain(short.shares)} more {label(short.name)} shares short"
     severity = Severity.REFUSE if short.is_certain else Severity.DESK
     return Finding(
