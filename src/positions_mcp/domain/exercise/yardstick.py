@@ -16,7 +16,7 @@ from positions_mcp.domain.exercise.cover import Lacking
 from positions_mcp.domain.exercise.facts import ExpirationFacts
 from positions_mcp.domain.exercise.given_up import GivenUp, given_up
 from positions_mcp.domain.exercise.outcomes import Outcome
-from positions_mcp.domain.exercise.projected import PinSide, ProjectedOption, ProjectedUnderlying, Projection
+from positions_mcp.domain.exercise.projected import PinSide, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Asked, Flow
 from positions_mcp.domain.instruments import OptionRight
