@@ -50,6 +50,20 @@ def test_the_cutoff_is_that_of_the_trading_day_it_is_sent_for(day: date, at: str
     assert (found.session.day, found.cutoff, found.is_for_today) == (sent, new_york(sent, cutoff), sent == day)
 
 
+@pytest.mark.parametrize(
+    ("day", "at", "why"),
+    [
+        (TUESDAY, "17:30", "2026-11-25, as today's cut-off is over"),
+        (date(2026, 11, 26), "12:00", "2026-11-27, as today is not a trading day"),
+        (date(2026, 11, 28), "12:00", "2026-11-30, as today is not a trading day"),
+    ],
+)
+def test_it_says_why_it_is_not_for_today(day: date, at: str, why: str) -> None:
+    found = early(CALL, day, at)
+    assert found is not None
+    assert f"sent for {why}, cut-off" in found.said[0]
+
+
 def test_it_says_early_irrevocable_what_is_given_up_and_the_next_ex_dividend_date() -> None:
     dates = [date(2026, 11, 23), date(2026, 12, 9), date(2027, 3, 9)]
     found = early(CALL, TUESDAY, "17:25", price=Decimal(100), ex_dates=dates)

@@ -152,7 +152,7 @@ def test_exercising_a_call_marked_at_a_cent_is_called_out_in_dollars_without_an_
     given_up = marked("0.01", {call: 1}, row("EXERCISE", call, 1))
     assert (given_up.worth_at_most, given_up.least, given_up.most) == (1, 0, 19_999)
     assert given_up.said == (
-        f"EXERCISE 1 {call} is worth at most 1.00 by the option's own price, as the underlying's is not known; "
+        f"EXERCISE 1 {call} is worth at most 1.00 by the option's own price, as the underlying's close is not known; "
         "what it gives up is at most 19,999.00"
     )
 
@@ -230,3 +230,13 @@ def test_short_shares_that_a_near_short_call_may_leave_are_named_as_uncertain(
 def test_a_close_that_is_known_leaves_an_own_long_option_in_no_doubt() -> None:
     compared = compared_at("99.90", DEPENDING, row("DO_NOT_EXERCISE", AT_100, 1), at="16:20")
     assert compared.leaves_nothing_worse
+
+
+@pytest.mark.parametrize("at", ["15:00", "16:20", "17:25"])
+@pytest.mark.parametrize(("symbol", "lost"), [("AAPL261218C00080000", 0), ("AAPL261218C00110000", 1_000)])
+def test_an_early_exercise_goes_by_the_latest_price_also_after_the_close(symbol: str, at: str, lost: int) -> None:
+    """The close of the day decides nothing of it, and the book may not show one."""
+    afternoon = Afternoon(holds={symbol: 2, CALL: 1}, closes={"AAPL": "100"}, at=at)
+    compared = against_nothing(facts(afternoon, latest=latest(afternoon)), FRIDAY, [row("EXERCISE", symbol, 1)])
+    assert (compared.gives_up_least, compared.gives_up_most) == (lost, lost)
+    assert compared.then.underlyings[0].price.price == (Decimal(100) if at == "15:00" else None)

@@ -183,5 +183,12 @@ def deciding_price(
     return DecidingPrice(Basis.LATEST, session, latest.price, latest)
 
 
+def early_price(terms: Terms, session: Session, latest: LatestPrice | None) -> DecidingPrice:
+    """The price that tells what exercising for shares before expiration is worth: the latest one, whatever the hour."""
+    if terms.multiplier is None:
+        return DecidingPrice(Basis.ADJUSTED, session, None, latest)
+    return DecidingPrice(Basis.LATEST if latest else Basis.NO_PRICE, session, latest.price if latest else None, latest)
+
+
 def _shown(price: Decimal | None) -> str:
     return "no price" if price is None else plain(price)

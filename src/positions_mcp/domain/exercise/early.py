@@ -24,6 +24,8 @@ class EarlyExercise:
     cutoff: datetime
     """Until when, in New York, it is taken for that day."""
     is_for_today: bool
+    is_trading_day: bool
+    """Whether today is one."""
     time_value: Decimal | None
     """Dollars in the option's own price above its intrinsic value, which exercising gives up."""
     next_ex_date: date | None
@@ -34,11 +36,15 @@ class EarlyExercise:
     """Why it cannot be sent at all."""
 
     @property
+    def _not_today(self) -> str:
+        return "today's cut-off is over" if self.is_trading_day else "today is not a trading day"
+
+    @property
     def said(self) -> tuple[str, ...]:
         """In sentences, for a card."""
         if self.refusal:
             return (self.refusal,)
-        when = "today" if self.is_for_today else f"{self.session.day.isoformat()}, as today's cut-off is over"
+        when = "today" if self.is_for_today else f"{self.session.day.isoformat()}, as {self._not_today}"
         cutoff = minute(self.cutoff)
         lines = [f"Early exercise, irrevocable once accepted: sent for {when}, cut-off {cutoff}."]
         if self.time_value is None:
@@ -96,6 +102,7 @@ def early_exercise(
         session=session,
         cutoff=deadline.on(session),
         is_for_today=session.day == today,
+        is_trading_day=calendar.session_on(today) is not None,
         time_value=time_value,
         next_ex_date=min((day for day in ex_dates or () if today < day <= last.day), default=None),
         ex_dates_read=ex_dates is not None,

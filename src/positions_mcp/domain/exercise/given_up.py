@@ -42,7 +42,7 @@ class GivenUp:
             most = "not known" if self.most is None else f"at most {self.most:,.2f}"
             return (
                 f"{named} is worth at most {self.worth_at_most:,.2f} by the option's own price, as the underlying's "
-                f"is not known; what it gives up is {most}"
+                f"close is not known; what it gives up is {most}"
             )
         if self.most is None:
             return f"{named} gives up what is not known"

@@ -142,9 +142,10 @@ class ProjectedUnderlying:
 
     @property
     def price(self) -> DecidingPrice:
-        """The price that decides, of the first option for which one does."""
-        known = (option.price for option in self.options if option.price.price is not None)
-        return next(known, self.options[0].price)
+        """The price that decides, of the first option for which one does; of those that expire where any do."""
+        options = [option for option in self.options if option.settling.expires] or self.options
+        known = (option.price for option in options if option.price.price is not None)
+        return next(known, options[0].price)
 
     @property
     def flow(self) -> Flow | None:

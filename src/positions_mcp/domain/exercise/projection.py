@@ -23,6 +23,7 @@ from positions_mcp.domain.exercise.deciding import (
     DecidingPrice,
     closing_price_of,
     deciding_price,
+    early_price,
     latest_price,
 )
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
@@ -143,6 +144,9 @@ def _price(facts: ExpirationFacts, session: Session, name: str, option: Settling
     close = next((facts.closes[key] for key in keys if key in facts.closes), closing_price_of(held, session.day))
     earlier = held.closing_price_date if held else None
     latest = latest_price(held, facts.book.as_of, quoted, facts.calendar.session_on(earlier) if earlier else None)
+    if given is None and not option.expires and not option.terms.in_cash:
+        # What shares exercised early are worth is told by the market, also after its close.
+        return early_price(option.terms, session, latest)
     return deciding_price(option.terms, session, facts.now, latest=latest, close=close, given=given)
 
 
