@@ -31,20 +31,20 @@ def test_a_halt_needs_nobody_and_stops_a_waiting_call_before_its_next_request(pl
 def test_only_the_passphrase_at_a_terminal_ends_a_halt_after_showing_why(place: Place) -> None:
     place.without_terminal("halt", "quarter end")
     with place.at_terminal("resume") as person:
-        person.sees("Halted", "quarter end")
+        person.sees("HALTED by", "quarter end")
         person.answers("Passphrase to resume:", "not the passphrase")
         code, shown = person.ends()
     assert code == 1
     assert "not the approver's" in shown
     with place.store() as store:
-        assert store.halt() is not None
+        assert store.halts()
     with place.at_terminal("resume") as person:
         person.answers("Passphrase to resume:", PASSPHRASE)
         code, shown = person.ends()
     assert code == 0
     assert "RESUMED" in shown
     with place.store() as store:
-        assert store.halt() is None
+        assert not store.halts()
         assert [entry.event for entry in store.journal()][-2:] == ["halted", "resumed"]
 
 
@@ -60,7 +60,7 @@ def test_before_there_is_an_approver_a_person_types_the_word(bare: Place) -> Non
         person.answers("Type resume to resume:", "resume")
         assert person.ends()[0] == 0
     with bare.store() as store:
-        assert store.halt() is None
+        assert not store.halts()
 
 
 @pytest.mark.requirement("G-11")
@@ -76,9 +76,7 @@ def test_a_halt_needs_no_reason_and_takes_words_without_quotes(
 ) -> None:
     assert bare.without_terminal("halt", *words).returncode == 0
     with bare.store() as store:
-        halt = store.halt()
-    assert halt is not None
-    assert halt.reason == reason
+        assert [halt.reason for halt in store.halts()] == [reason]
 
 
 @pytest.mark.requirement("G-21")
@@ -98,3 +96,52 @@ def test_a_halt_that_could_not_be_written_says_so(bare: Place) -> None:
     done = bare.without_terminal("halt", "now")
     assert done.returncode == 1
     assert "It is NOT halted" in done.stderr
+
+
+@pytest.mark.requirement("G-11")
+def test_a_halt_may_name_an_account_a_caller_and_a_kind_and_says_what_it_stops(bare: Place) -> None:
+    done = bare.without_terminal(
+        "halt", "--account", "19816", "--caller", "claude-code", "--kind", "close", "a", "storm"
+    )
+    assert done.returncode == 0
+    assert "closing positions in account 19816 asked for by claude-code" in " ".join(done.stdout.split())
+    assert "CHECK THE NAME" in done.stdout
+    with bare.store() as store:
+        (halt,) = store.halts()
+    assert (halt.account_id, halt.caller, halt.kind, halt.reason) == (19816, "claude-code", "close", "a storm")
+
+
+@pytest.mark.requirement("G-11")
+def test_a_halt_of_two_accounts_is_two_halts(bare: Place) -> None:
+    assert bare.without_terminal("halt", "--account", "1", "--account", "2").returncode == 0
+    with bare.store() as store:
+        assert [halt.account_id for halt in store.halts()] == [1, 2]
+
+
+@pytest.mark.requirement("G-11", "G-21")
+@pytest.mark.parametrize(
+    "wrong", [("--kind", "sell"), ("--kind", "everything"), ("--account", "all"), ("--account", "-1")]
+)
+def test_a_scope_that_cannot_be_halts_nothing_and_says_so(bare: Place, wrong: tuple[str, str]) -> None:
+    done = bare.without_terminal("halt", f"{wrong[0]}={wrong[1]}", "now")
+    assert done.returncode != 0
+    assert "It is NOT halted" in done.stderr
+
+
+@pytest.mark.requirement("G-11")
+def test_resume_ends_one_halt_or_all_of_them(bare: Place) -> None:
+    for scope in ((), ("--account", "19816"), ("--kind", "exercise")):
+        bare.without_terminal("halt", *scope)
+    with bare.at_terminal("resume", "--account", "7") as person:
+        assert person.ends()[0] == 1
+    with bare.at_terminal("resume", "--account", "19816") as person:
+        person.sees("exercise instructions", "The others stay")
+        person.answers("Type resume to resume:", "resume")
+        assert person.ends()[0] == 0
+    with bare.store() as store:
+        assert [halt.scope for halt in store.halts()] == ["everything destructive", "exercise instructions"]
+    with bare.at_terminal("resume") as person:
+        person.answers("Type resume to resume:", "resume")
+        assert person.ends()[0] == 0
+    with bare.store() as store:
+        assert store.halts() == ()

@@ -107,7 +107,7 @@ async def send(page: Page, route: tuple[str, str], prepared: Prepared, body: Any
 
 def everything(desk: Desk) -> tuple[Any, ...]:
     """What a decision would have changed."""
-    return desk.store.operations(limit=50), desk.store.halt(), desk.store.approver()
+    return desk.store.operations(limit=50), desk.store.halts(), desk.store.approver()
 
 
 def refusals(desk: Desk) -> list[tuple[str, str | None]]:

@@ -16,7 +16,7 @@ from guard.exchange import CountingIds, Exchange, StandingClock
 from positions_mcp.domain.errors import Refused
 
 
-async def main(folder: Path, operation_id: str, number: int) -> None:
+async def main(folder: Path, operation_id: str, number: int, place: str | None = None) -> None:
     clock = StandingClock()
     exchange = Exchange(clock)
     exchange.hold(*usual_positions())
@@ -28,7 +28,8 @@ async def main(folder: Path, operation_id: str, number: int) -> None:
 
     exchange.on_write = note
     ids = CountingIds(number * 1_000_000)
-    async with desk(folder, clock=clock, exchange=exchange, ids=ids, sleep=anyio.sleep) as it:
+    where = Path(place) if place and "://" not in place else place
+    async with desk(folder, place=where, clock=clock, exchange=exchange, ids=ids, sleep=anyio.sleep) as it:
         print("ready", flush=True)
         await anyio.to_thread.run_sync(sys.stdin.readline)
         try:
@@ -39,4 +40,4 @@ async def main(folder: Path, operation_id: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    anyio.run(main, Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

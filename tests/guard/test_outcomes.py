@@ -259,7 +259,7 @@ async def test_outcomes_that_fail_in_a_row_trip_the_halt_within_the_batch(tmp_pa
     async with desk(tmp_path) as it:
         it.exchange.before = [raising(RequestRejected("no"))] * 5
         report = await it.close("AAPL", "TSLA", "MSFT")
-        assert it.store.halt().reason == "3 rejected or unknown outcomes in a row in PAPER account 19816"
+        assert it.store.halts()[0].reason == "3 rejected or unknown outcomes in a row in PAPER account 19816"
         assert report.state is OperationState.REJECTED
         with pytest.raises(Refused, match="halted"):
             await it.close("AAPL")

@@ -19,9 +19,9 @@ from positions_mcp.domain.operation.states import OperationState, RowState
 TESTS = Path(racer.__file__).parents[1]
 
 
-def start(folder: Path, operation_id: str, number: int) -> subprocess.Popen[str]:
+def start(folder: Path, operation_id: str, number: int, *place: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "guard.racer", str(folder), operation_id, str(number)],
+        [sys.executable, "-m", "guard.racer", str(folder), operation_id, str(number), *place],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -246,9 +246,9 @@ def test_failures_in_a_row_halt_and_a_success_ends_the_row(store: SqlOperationSt
     for number, state in enumerate([RowState.REJECTED, RowState.SUBMITTED, RowState.REJECTED, RowState.UNKNOWN]):
         operation = sending(store, plan_of(f"op-{number}"))
         store.record(operation.operation_id, [outcome(operation, 0, state)], NOW, halt_after=2)
-        assert (store.halt() is not None) == (number == 3)
-    store.clear_halt("root", NOW)
-    assert store.halt() is None
+        assert bool(store.halts()) == (number == 3)
+    store.clear_halts("root", NOW, expected=store.halts())
+    assert not store.halts()
 
 
 @pytest.mark.requirement("G-11")
@@ -261,8 +261,7 @@ def test_a_success_in_another_mode_or_account_does_not_end_the_row(store: SqlOpe
         store.record(other.plan_id, [outcome(operation, 0, RowState.SUBMITTED)], NOW, halt_after=2)
     operation = sending(store, live.changed(plan_id="op-4"))
     store.record("op-4", [outcome(operation, 0, RowState.REJECTED)], NOW, halt_after=2)
-    halt = store.halt()
-    assert halt is not None
+    (halt,) = store.halts()
     assert "LIVE account 19816" in halt.reason
 
 
@@ -271,10 +270,10 @@ def test_leases_that_run_out_count_as_unknown_outcomes_once(store: SqlOperationS
     operation = sending(store, plan_of("op-1"))
     store.expire(NOW + MINUTE, halt_after=2)
     store.record("op-1", [outcome(operation, 0, RowState.REJECTED)], NOW + MINUTE, halt_after=2)
-    assert store.halt() is None
+    assert not store.halts()
     sending(store, plan_of("op-2"))
     store.expire(NOW + MINUTE, halt_after=2)
-    assert store.halt() is not None
+    assert store.halts()
 
 
 @pytest.mark.requirement("G-11")
@@ -282,7 +281,7 @@ def test_a_halt_is_seen_by_every_process_at_once(opened: Callable[[], SqlOperati
     first, second = opened(), opened()
     halt = Halt(reason="news", by="root", at=NOW)
     first.set_halt(halt)
-    assert second.halt() == halt
+    assert second.halts() == (halt,)
 
 
 def test_operations_that_may_still_change_the_book_are_unfinished(store: SqlOperationStore) -> None:

@@ -89,7 +89,7 @@ def test_a_halt_lifted_in_the_database_still_sends_nothing(store: SqlOperationSt
             reserving={},
             now=NOW,
             market_now=NOW,
-            check=lambda ledger: allow(ledger.halt()),
+            check=lambda ledger: allow(ledger.halts()),
         )
 
 

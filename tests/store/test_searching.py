@@ -84,7 +84,7 @@ def test_a_halt_ends_only_if_it_is_the_one_that_was_seen(store: SqlOperationStor
     seen, other = (Halt(reason=reason, by="root", at=NOW) for reason in ("a storm", "a flood"))
     store.set_halt(other)
     with pytest.raises(Overtaken):
-        store.clear_halt("root", NOW, expected=seen)
-    assert store.halt() == other
-    store.clear_halt("root", NOW, expected=other)
-    assert store.halt() is None
+        store.clear_halts("root", NOW, expected=[seen])
+    assert store.halts() == (other,)
+    store.clear_halts("root", NOW, expected=[other])
+    assert not store.halts()

@@ -11,12 +11,13 @@ from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal, uninterrupted
 from positions_mcp.cli.waiting import chosen
-from positions_mcp.cli.words import for_a_person, money_at_stake, operation_text, paragraph
+from positions_mcp.cli.words import for_a_person, halted, money_at_stake, operation_text, paragraph
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
+from positions_mcp.domain.operation.supervision import covering
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.supervisor import Supervisor
 
@@ -70,8 +71,8 @@ def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: 
     _check_open(record, operation)
     if record.store.approver() is None:
         raise Refused("No approver is set up.", hint=f"Run: `{record.command('approver init')}`")
-    if halt := record.store.halt():
-        terminal.show(paragraph(f"HALTED by {halt.by}: {halt.reason}. While it is, an approval is not sent."))
+    for halt in covering(record.store.halts(), operation.plan):
+        terminal.show(paragraph(f"{halted(halt)}. While it is, an approval is not sent."))
     terminal.show(paragraph(_what_comes_of_a_yes(record, operation)))
     try:
         prompt = f"\nPassphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "

@@ -158,7 +158,7 @@ def _operations(found: Findings, settings: Settings) -> None:
         store = open_store(url.get_secret_value() if url else file)
         try:
             status, verified = store.status(), store.verify()
-            approver, halt = store.approver(), store.halt()
+            approver, halts = store.approver(), store.halts()
             unfinished = [
                 each for account in settings.allowed_accounts for each in store.unfinished(settings.mode, account)
             ]
@@ -176,11 +176,10 @@ def _operations(found: Findings, settings: Settings) -> None:
             found.fail("approver", f"none, and only the supervisor may decide. Run: `{command('approver init')}`")
         else:
             found.note("approver", f"none. To decide at a terminal: `{command('approver init')}`")
-        if halt is not None:
-            found.note(
-                "halt",
-                f"{quoted(halt.reason)} since {moment(halt.at)}. It ends with: `{command('resume')}`",
-            )
+        for halt in halts:
+            scope = "" if halt.is_of_everything else f"{halt.scope}: "
+            since = f"{quoted(halt.reason)} since {moment(halt.at)}"
+            found.note("halt", f"{scope}{since}. It ends with: `{command('resume')}`")
         doubtful = [each.operation_id for each in unfinished if any(row.is_in_doubt or row.lease for row in each.rows)]
         if doubtful:
             found.note("in doubt", f"{', '.join(doubtful)}. See: `{command(f'operations show {doubtful[0]}')}`")

@@ -1,4 +1,4 @@
-"""`positions-mcp halt [WHY…]`: stop everything destructive at once, in every server on the store.
+"""`positions-mcp halt [WHY…]`: stop what is destructive at once, in every server on the store: all of it, or a part.
 
 Stopping is always allowed: no passphrase, no terminal.
 """
@@ -6,41 +6,100 @@ Stopping is always allowed: no passphrase, no terminal.
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from collections.abc import Sequence
 
 import anyio
 
 from positions_mcp.cli.options import add_settings_options
-from positions_mcp.cli.record import open_record, os_user
-from positions_mcp.cli.words import paragraph
-from positions_mcp.domain.errors import PositionsError, StoreUnavailable
+from positions_mcp.cli.record import Record, open_record, os_user
+from positions_mcp.cli.words import halted, paragraph
+from positions_mcp.domain.errors import InvalidInput, PositionsError, StoreUnavailable
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.supervision import Halt, Trade, is_called
 
 _NOT_HALTED = "It is NOT halted. Stop the servers themselves."
+_LATEST = 500
+"""Operations that are looked at for callers of a name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp halt`."""
     parser.description = (
-        "Stop everything destructive, paper and live, before the next request of every server on this store. "
-        "Needs no passphrase: stopping is always allowed. A person's own `flatten` still works."
+        "Stop everything destructive, paper and live, before the next request of every server on this store; with "
+        "--account, --caller or --kind only what all of them name. Needs no passphrase: stopping is always allowed. A "
+        "person's own `flatten` still works."
     )
     parser.add_argument("reason", metavar="WHY", nargs="*", help="for whoever finds it halted; needs no quotes")
+    add_scope(parser)
     add_settings_options(parser)
+
+
+def add_scope(parser: argparse.ArgumentParser) -> None:
+    """Describe what narrows a halt. `--account` is among the settings' options."""
+    parser.add_argument(
+        "--caller",
+        metavar="NAME",
+        default="",
+        help="only what this caller asks for: a client's name or token's subject",
+    )
+    parser.add_argument("--kind", metavar="KIND", default="", help=f"only this kind: {' or '.join(Trade)}")
+
+
+def scopes_of(arguments: argparse.Namespace) -> list[tuple[AccountId | None, str, Trade | None]]:
+    """What the options name, one for each account. Raises InvalidInput for an account or a kind that cannot be."""
+    kind, accounts = arguments.kind.strip().lower(), arguments.accounts or [None]
+    if kind not in ("", *Trade):
+        raise InvalidInput(f"{arguments.kind!r:.60} is no kind.", hint=f"Use {' or '.join(Trade)}.")
+    if any(account is not None and not (account.isascii() and account.isdigit()) for account in accounts):
+        raise InvalidInput("--account takes an account's number.")
+    numbers = [None if account is None else AccountId(int(account)) for account in accounts]
+    return [(number, arguments.caller.strip(), Trade(kind) if kind else None) for number in numbers]
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Set the halt. Returns the exit code."""
     try:
+        scopes = scopes_of(arguments)
         with open_record(arguments) as record:
-            halt = anyio.run(partial(record.supervisor().halt, " ".join(arguments.reason), by=os_user()))
+            halts = anyio.run(_halt, record, " ".join(arguments.reason), scopes)
+            doubt = _unknown_caller(record, halts)
             place, command = record.place, record.command
     except PositionsError as error:
-        error.hint = _NOT_HALTED
+        error.hint = f"{error.hint} {_NOT_HALTED}" if isinstance(error, InvalidInput) else _NOT_HALTED
         raise
     except Exception as error:  # whatever it was, a person must not believe that it is halted
         raise StoreUnavailable(f"The halt failed ({type(error).__name__}: {error}).", hint=_NOT_HALTED) from error
-    print(paragraph(f"HALTED by {halt.by}: {halt.reason}"))
-    print(f"PAPER and LIVE, every account, {place}")
-    print("Running servers send nothing more; a request already in flight finishes and is recorded.")
+    for halt in halts:
+        print(paragraph(halted(halt)))
+    everything = any(halt.is_of_everything for halt in halts)
+    print(f"PAPER and LIVE, {'every account' if everything else 'nothing else'}, {place}")
+    if doubt:
+        print(paragraph(doubt))
+    print("Running servers send nothing more of it; a request already in flight finishes and is recorded.")
     print(f"`{command('resume')}` ends it. `{command('flatten ACCOUNT')}` works meanwhile.")
     return 0
+
+
+async def _halt(
+    record: Record, reason: str, scopes: Sequence[tuple[AccountId | None, str, Trade | None]]
+) -> list[Halt]:
+    supervisor = record.supervisor()
+    return [
+        await supervisor.halt(reason, by=os_user(), account_id=account_id, caller=caller, kind=kind)
+        for account_id, caller, kind in scopes
+    ]
+
+
+def _unknown_caller(record: Record, halts: Sequence[Halt]) -> str:
+    """A warning where the name fits nobody who has asked for anything yet; empty where it does."""
+    name = next((halt.caller for halt in halts if halt.caller), "")
+    if not name:
+        return ""
+    try:
+        callers = {operation.plan.caller for operation in record.store.operations(limit=_LATEST)}
+    except Exception:  # it is halted, whatever cannot be read beside
+        return ""
+    if any(is_called(caller, name) for caller in callers):
+        return ""
+    known = ", ".join(sorted(callers)) or "nobody"
+    return f"CHECK THE NAME: no caller {name} has asked for anything here yet. Who has: {known}."

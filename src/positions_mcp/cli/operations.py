@@ -11,7 +11,7 @@ from positions_mcp.cli.account_view import followed
 from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.record import on_error, open_record
 from positions_mcp.cli.waiting import notional, what
-from positions_mcp.cli.words import operation_text, paragraph, table
+from positions_mcp.cli.words import halted, operation_text, paragraph, table
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import NEW_YORK, moment
 from positions_mcp.domain.operation.operation import Operation
@@ -65,8 +65,8 @@ def _list(arguments: argparse.Namespace) -> int:
             if arguments.mode in (None, operation.plan.mode)
         ]
         print(f"Operations in {record.place}")
-        if halt := record.store.halt():
-            print(paragraph(f"HALTED since {moment(halt.at)} by {halt.by}: {halt.reason}"))
+        for halt in record.store.halts():
+            print(paragraph(f"{halted(halt)} (since {moment(halt.at)})"))
         if not found:
             print("None.")
             return 0

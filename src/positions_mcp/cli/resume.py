@@ -7,13 +7,14 @@ from functools import partial
 
 import anyio
 
+from positions_mcp.cli.halt import add_scope, scopes_of
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.record import on_error, open_record, os_user
 from positions_mcp.cli.terminal import controlling_terminal
-from positions_mcp.cli.words import paragraph
+from positions_mcp.cli.words import halted, paragraph
 from positions_mcp.domain.account.sessions import moment
-from positions_mcp.domain.errors import Refused
-from positions_mcp.guard.supervisor import digest_of_halt
+from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.guard.supervisor import digest_of_halt, digest_of_halts
 
 _WORD = "resume"
 
@@ -21,25 +22,42 @@ _WORD = "resume"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp resume`."""
     parser.description = (
-        "End a halt. Needs a person at a terminal, and the approver's passphrase where an approver is set up."
+        "End every halt that stands, or with --account, --caller or --kind the one that was set with the same. Needs a "
+        "person at a terminal, and the approver's passphrase where an approver is set up."
     )
+    add_scope(parser)
     add_settings_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show why it is halted, ask, and resume. Returns the exit code."""
     with on_error("Nothing was changed."), controlling_terminal() as terminal, open_record(arguments) as record:
-        halt = record.store.halt()
+        halts = record.store.halts()
         terminal.show(f"PAPER and LIVE, every account, {record.place}")
-        if halt is None:
+        if not halts:
             terminal.show("Nothing is halted.")
             return 0
-        terminal.show(paragraph(f"Halted {moment(halt.at)} by {halt.by}: {halt.reason}"))
+        for halt in halts:
+            terminal.show(paragraph(f"{halted(halt)} (since {moment(halt.at)})"))
+        shown = digest_of_halts(halts)
+        if (scope := _one_scope(arguments)) != (None, "", None):
+            meant = next((each for each in halts if (each.account_id, each.caller, each.kind) == scope), None)
+            if meant is None:
+                raise InvalidInput("No halt that stands was set with these options.")
+            shown = digest_of_halt(meant)
+            terminal.show(paragraph(f"To be ended: {meant.scope}. The others stay."))
         passphrase = None
         if record.store.approver() is not None:
             passphrase = terminal.ask_secret("Passphrase to resume: ")
         elif terminal.ask(f"No approver is set up. Type {_WORD} to resume: ").strip() != _WORD:
             raise Refused("It stays halted.", hint=f"Only the word {_WORD} ends the halt.")
-        anyio.run(partial(record.supervisor().resume, passphrase, by=os_user(), shown=digest_of_halt(halt)))
+        anyio.run(partial(record.supervisor().resume, passphrase, by=os_user(), shown=shown))
         terminal.show("RESUMED. Servers may send again what a person approves.")
     return 0
+
+
+def _one_scope(arguments: argparse.Namespace) -> object:
+    scopes = scopes_of(arguments)
+    if len(scopes) > 1:
+        raise InvalidInput("One halt is ended at a time, or all.", hint="Give one --account, or no option at all.")
+    return scopes[0]

@@ -10,6 +10,7 @@ from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import SentOrder
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.reports import OperationReport, TargetReport
 
@@ -17,6 +18,12 @@ WIDTH = 100
 _LONGEST_LINE = 2_000
 _COMMAND = re.compile("`[^`]*`")
 _NO_BREAK = "\x00"
+
+
+def halted(halt: Halt) -> str:
+    """`HALTED by ana: news`, or `HALTED: closing positions in account 19816, by ana: news`."""
+    scope = "" if halt.is_of_everything else f": {halt.scope},"
+    return f"HALTED{scope} by {halt.by}: {halt.reason}"
 
 
 def money_at_stake(mode: Mode) -> str:

@@ -85,7 +85,7 @@ class Deciding:
         return JSONResponse({})
 
     async def resume(self, request: Request, session: Session) -> Response:
-        """`{digest, passphrase}`: end the halt that was shown; without a digest the one that stands."""
+        """`{digest, passphrase}`: end the halt that was shown; without a digest all that stand."""
 
         async def act() -> None:
             body = await body_of(request)

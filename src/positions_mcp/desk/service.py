@@ -87,7 +87,7 @@ class Desk:
             "now": now.isoformat(),
             "waiting": [self.in_brief(operation, now) for operation in waiting if not operation.plan.flatten],
             "moving": [self.in_brief(operation, now) for operation in on_their_way],
-            "halt": _halt(await in_thread(self._deps.store.halt)),
+            "halts": [_halt(halt) for halt in await in_thread(self._deps.store.halts)],
         }
 
     def in_brief(self, operation: Operation, now: datetime) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class Desk:
         return {
             "now": self._deps.clock.now().isoformat(),
             "mode": self.mode.shown,
-            "halt": _halt(status.halt),
+            "halts": [_halt(halt) for halt in status.halts],
             "approver": status.approver_set,
             "trading": policy.trading_enabled,
             "limits": {
@@ -310,10 +310,9 @@ def _search(wanted: Mapping[str, str]) -> Search:
     )
 
 
-def _halt(halt: Halt | None) -> dict[str, str] | None:
-    if halt is None:
-        return None
-    return {"reason": halt.reason, "by": halt.by, "at": halt.at.isoformat(), "digest": digest_of_halt(halt)}
+def _halt(halt: Halt) -> dict[str, str]:
+    said = {"scope": "" if halt.is_of_everything else halt.scope, "reason": halt.reason, "by": halt.by}
+    return {**said, "at": halt.at.isoformat(), "digest": digest_of_halt(halt)}
 
 
 def _limit(value: object) -> str | None:

@@ -47,7 +47,7 @@ class AccountRecord:
     """The guard's own record of one account, as the store has it."""
 
     used_today: Decimal
-    halt: Halt | None
+    halts: tuple[Halt, ...]
     unfinished: tuple[Operation, ...]
     recent: tuple[Operation, ...] = ()
     """While an outcome is not known: other operations that may have been sent about when its request was, or since."""
@@ -184,7 +184,7 @@ class AccountReader:
         mode, today = self._deps.mode, new_york_day(self._deps.market_clock.now())
         return AccountRecord(
             used_today=ledger.used(mode, account_id, today),
-            halt=ledger.halt(),
+            halts=ledger.halts(),
             unfinished=ledger.unfinished(mode, account_id),
         )
 

@@ -28,7 +28,7 @@ class GuardStatus(Frozen):
 
     policy: Policy
     use: tuple[Use, ...]
-    halt: Halt | None
+    halts: tuple[Halt, ...]
     approver_set: bool
     store: StoreStatus
 
@@ -39,7 +39,7 @@ def overview(deps: Dependencies, caller: str | None = None) -> GuardStatus:
     return GuardStatus(
         policy=deps.policy,
         use=tuple(_use(deps, account_id, caller) for account_id in sorted(deps.policy.accounts)),
-        halt=store.halt(),
+        halts=store.halts(),
         approver_set=store.approver() is not None,
         store=store.status(),
     )

@@ -16,7 +16,7 @@ from positions_mcp.domain.operation.operation import Conclusion, Decision, Opera
 from positions_mcp.domain.operation.plan import Plan, key_of
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, Verification
+from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, Trade, Verification
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval import statements
@@ -141,26 +141,35 @@ class Supervisor:
         )
         return await self._decided(decision)
 
-    async def halt(self, reason: str, *, by: str) -> Halt:
-        """Stop everything destructive before its next request, in every process on the store."""
-        halt = Halt(reason=clean(reason, 200) or "no reason given", by=clean(by, 60), at=self._deps.clock.now())
-        await in_thread(self._deps.store.set_halt, halt)
-        return halt
+    async def halt(
+        self, reason: str, *, by: str, account_id: AccountId | None = None, caller: str = "", kind: Trade | None = None
+    ) -> Halt:
+        """Stop what is destructive before its next request, in every process on the store; all of it, or what is named.
+
+        Returns the halt that now stands.
+        """
+        now, why = self._deps.clock.now(), clean(reason, 200) or "no reason given"
+        halt = Halt(reason=why, by=clean(by, 60), at=now, account_id=account_id, caller=clean(caller, 200), kind=kind)
+        return await in_thread(self._deps.store.set_halt, halt)
 
     async def resume(self, passphrase: str | None, *, by: str, shown: str | None = None) -> None:
-        """End the halt. Where there is an approver it takes the passphrase. `shown` is `digest_of_halt` as it was seen.
+        """End one halt or all. Where there is an approver it takes the passphrase.
+
+        `shown` is what was seen: `digest_of_halt` of one, `digest_of_halts` of all that stand; None ends all.
 
         Raises:
             Refused: the passphrase is wrong or missing, nothing is halted, or it is another halt than was shown.
         """
-        halt = await in_thread(self._deps.store.halt)
-        if halt is None:
+        standing = await in_thread(self._deps.store.halts)
+        if not standing:
             raise Refused("Nothing is halted.")
-        if shown not in (None, digest_of_halt(halt)):
+        meant = standing if shown in (None, digest_of_halts(standing)) else ()
+        meant = meant or tuple(halt for halt in standing if digest_of_halt(halt) == shown)
+        if not meant:
             raise Refused("The halt is another one than was shown.", hint="It stands. Look at it again.")
         if passphrase is not None or await self._approvals.approver() is not None:
             await self.check_passphrase(passphrase or "")
-        await in_thread(self._deps.store.clear_halt, clean(by, 60), self._deps.clock.now(), expected=halt)
+        await in_thread(self._deps.store.clear_halts, clean(by, 60), self._deps.clock.now(), expected=meant)
 
     async def settle(
         self,
@@ -315,6 +324,11 @@ def digest_of_row(operation: Operation, row: Row) -> str:
 def digest_of_halt(halt: Halt) -> str:
     """Tells one halt from another."""
     return key_of("halt", halt.model_dump(mode="json"))
+
+
+def digest_of_halts(halts: Sequence[Halt]) -> str:
+    """Tells what is halted, all in all, from what was before."""
+    return key_of("halts", *(halt.model_dump(mode="json") for halt in halts))
 
 
 def _row_called(operation: Operation, name: str | int) -> Row:

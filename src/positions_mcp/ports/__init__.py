@@ -153,8 +153,8 @@ class InstructionWriter(Protocol):
 class Ledger(Protocol):
     """What a transaction sees, for deciding whether it may go on."""
 
-    def halt(self) -> Halt | None:
-        """The halt that stands, or None."""
+    def halts(self) -> tuple[Halt, ...]:
+        """The halts that stand, oldest first."""
         ...
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
@@ -321,12 +321,15 @@ class OperationStore(Ledger, Protocol):
         """Forget a server that ends."""
         ...
 
-    def set_halt(self, halt: Halt) -> None:
-        """Stop everything destructive."""
+    def set_halt(self, halt: Halt) -> Halt:
+        """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""
         ...
 
-    def clear_halt(self, by: str, now: datetime, *, expected: Halt | None = None) -> None:
-        """Let a person resume; also forgets the outcomes counted in a row. Raises Overtaken unless it is `expected`."""
+    def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt]) -> None:
+        """Let a person resume from these halts. Raises Overtaken unless each of them stands.
+
+        From everything, it also forgets the outcomes counted in a row.
+        """
         ...
 
     def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:

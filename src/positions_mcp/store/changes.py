@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Select, case, select
 
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.domain.errors import Overtaken, Refused
+from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.states import RowState, Stage
@@ -226,17 +226,30 @@ def expire(transaction: Transaction, now: datetime, *, halt_after: int | None) -
     )
 
 
-def set_halt(transaction: Transaction, halt: Halt) -> None:
-    """Stop everything destructive."""
-    transaction.note("halted", "halt", halt.model_dump_json(), halt.at, halt.model_dump(mode="json"))
+def set_halt(transaction: Transaction, halt: Halt) -> Halt:
+    """Stop what it covers, beside what is halted already; one of the same scope takes the place of the earlier one.
+
+    Where what is halted already cannot be read, everything is halted: nothing that stood may be lost. Returns what now
+    stands.
+    """
+    try:
+        others = [each for each in transaction.halts() if not each.has_scope_of(halt)]
+    except StoreUnavailable:
+        others, halt = [], halt.changed(account_id=None, caller="", kind=None)
+    transaction.keep_halts("halted", [*others, halt], halt.at, halt.model_dump(mode="json"))
+    return halt
 
 
-def clear_halt(transaction: Transaction, by: str, now: datetime, *, expected: Halt | None) -> None:
-    """Let a person resume: from the halt that they saw, where it is said."""
-    if expected is not None and transaction.halt() != expected:
+def clear_halts(transaction: Transaction, by: str, now: datetime, *, expected: Sequence[Halt]) -> None:
+    """Let a person resume from the halts that they saw; others stay."""
+    standing = transaction.halts()
+    if any(halt not in standing for halt in expected):
         raise Overtaken("The halt is another one than was shown.", hint="It stands. Look at it again.")
-    keeping.remove_all(transaction.connection, _FAILURES)
-    transaction.note("resumed", "halt", None, now, {"by": by})
+    left = [halt for halt in standing if halt not in expected]
+    ended = [halt.model_dump(mode="json") for halt in expected if not halt.is_of_everything]
+    if len(ended) < len(expected):
+        keeping.remove_all(transaction.connection, _FAILURES)
+    transaction.keep_halts("resumed", left, now, {"by": by, **({"scopes": ended} if ended else {})})
 
 
 def set_approver(transaction: Transaction, approver: Approver, *, replacing: str | None, now: datetime) -> None:
@@ -299,7 +312,11 @@ def _count_failures(
         return
     count = int(keeping.get(connection, key) or 0) + 1
     keeping.put(connection, key, str(count))
-    if halt_after is not None and count >= halt_after and transaction.halt() is None:
+    if (
+        halt_after is not None
+        and count >= halt_after
+        and not any(halt.is_of_everything for halt in transaction.halts())
+    ):
         account = f"{operation.plan.mode.shown} account {operation.account_id}"
         reason = f"{count} rejected or unknown outcomes in a row in {account}"
         set_halt(transaction, Halt(reason=reason, by=_PROGRAM, at=now))

@@ -130,10 +130,10 @@ class SqlOperationStore:
         with self._reading() as connection:
             return Transaction(connection).approvers()
 
-    def halt(self) -> Halt | None:
-        """The halt that stands, or None."""
+    def halts(self) -> tuple[Halt, ...]:
+        """The halts that stand, oldest first."""
         with self._reading() as connection:
-            return Transaction(connection).halt()
+            return Transaction(connection).halts()
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars reserved for what was sent, or may have been, on a New York day."""
@@ -248,15 +248,15 @@ class SqlOperationStore:
         with self._writing() as transaction:
             servers.withdraw(transaction.connection, process)
 
-    def set_halt(self, halt: Halt) -> None:
-        """Stop everything destructive."""
+    def set_halt(self, halt: Halt) -> Halt:
+        """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""
         with self._writing() as transaction:
-            changes.set_halt(transaction, halt)
+            return changes.set_halt(transaction, halt)
 
-    def clear_halt(self, by: str, now: datetime, *, expected: Halt | None = None) -> None:
-        """Let a person resume; also forgets the outcomes counted in a row."""
+    def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt]) -> None:
+        """Let a person resume; from everything, it also forgets the outcomes counted in a row."""
         with self._writing() as transaction:
-            changes.clear_halt(transaction, by, now, expected=expected)
+            changes.clear_halts(transaction, by, now, expected=expected)
 
     def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
         """Keep the approver's key."""

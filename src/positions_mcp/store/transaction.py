@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, func, select
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken
@@ -23,6 +23,7 @@ from positions_mcp.store.schema import journal as journal_table
 
 SENDING = "sending"
 """The event that makes rows SENDING."""
+_HALTS = TypeAdapter(tuple[Halt, ...])
 VALUE_EVENTS = {"halt": ("halted", "resumed"), "approver": ("approver set",)}
 """The journal's events that set each single value."""
 
@@ -33,10 +34,21 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def halt(self) -> Halt | None:
-        """The halt that stands, or None."""
+    def halts(self) -> tuple[Halt, ...]:
+        """The halts that stand, oldest first. Raises StoreUnavailable where they cannot be read."""
         stored = self.single("halt")
-        return Halt.model_validate_json(stored) if stored else None
+        if not stored:
+            return ()
+        try:
+            return _HALTS.validate_json(stored) if stored.startswith("[") else (Halt.model_validate_json(stored),)
+        except ValidationError as error:
+            raise journal.broken("a halt cannot be read") from error
+
+    def keep_halts(self, event: str, halts: Sequence[Halt], now: datetime, content: dict[str, Any]) -> None:
+        """Set the halts that stand. One alone is stored as releases that know only one do."""
+        told = [halt.model_dump_json() for halt in halts]
+        value = f"[{','.join(told)}]" if len(told) > 1 else next(iter(told), None)
+        self.note(event, "halt", value, now, content)
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars reserved for what was sent, or may have been, on a New York day."""

@@ -21,7 +21,7 @@ def verify(connection: Connection) -> Verification:
         journal.follow_chain(connection, (0, journal.GENESIS))
         _compare_operations(connection)
         transaction = Transaction(connection)
-        transaction.halt()
+        transaction.halts()
         transaction.approver()
     except StoreUnavailable as error:
         return Verification(intact=False, entries=sequence, head=head, problem=error.message)

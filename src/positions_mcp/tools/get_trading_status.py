@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.overview import GuardStatus
@@ -69,10 +71,7 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
     policy = context.guard.policy
     use = status.use if status else ()
     store = problem or (status.store.reason if status else "")
-    halt = status.halt if status else None
-    halted = (
-        f"{quoted(halt.reason)} since {context.said(context.on_market_clock(halt.at))} by {halt.by}" if halt else None
-    )
+    halts = status.halts if status else ()
     return Output(
         mode=context.mode.shown,
         accounts=list(context.accounts),
@@ -80,11 +79,11 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
         market=market_words(market),
         next_session=f"{market.next.opens:%a %Y-%m-%d %H:%M}-{market.next.closes:%H:%M} New York{early}",
         exercise_cutoff=cutoff_words(context),
-        trading=_trading(context, store, halted),
+        trading=_trading(context, store, halts),
         approval=_approval(context.guard, status, form=call.can_show_form),
         limits=_limits(policy),
         used_today={str(each.account_id): plain(each.used_today) for each in use} or None,
-        halt=halted,
+        halt=" | ".join(_halt_words(context, halt) for halt in halts) or None,
         in_doubt=[one for each in use for one in each.in_doubt] or None,
         following=[one for each in use for one in each.following] or None,
         store=f"cannot be used: {store}" if store else "writable",
@@ -93,15 +92,21 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
     )
 
 
-def _trading(context: ToolContext, store: str, halted: str | None) -> str:
+def _halt_words(context: ToolContext, halt: Halt) -> str:
+    scope = "" if halt.is_of_everything else f"{quoted(halt.scope)}: "
+    return f"{scope}{quoted(halt.reason)} since {context.said(context.on_market_clock(halt.at))} by {halt.by}"
+
+
+def _trading(context: ToolContext, store: str, halts: Sequence[Halt]) -> str:
     if not context.trading_enabled:
         return "read-only; a person can set trading.enabled in the configuration"
     if missing := context.guard.policy.limits_to_choose:
         return f"read-only; a person chooses {', '.join(missing)} (a number, or none) in the configuration"
     if store:
         return "read-only; the operation store cannot be used"
-    if halted:
-        return f"halted; a person ends it with `{context.guard.command('resume')}`"
+    if halts:
+        part = "" if any(halt.is_of_everything for halt in halts) else " in part"
+        return f"halted{part}; a person ends it with `{context.guard.command('resume')}`"
     return "enabled; everything destructive waits for a person's decision"
 
 

@@ -154,8 +154,8 @@ function drawState(data, isNew) {
   if (isNew || !content.querySelector("#facts")) put(content, [h("div", { id: "facts" }), options(), h("div", { id: "resume" })]);
   put(content.querySelector("#facts"), views.state(data));
   const resume = content.querySelector("#resume");
-  if (!data.halt) resume.replaceChildren();
-  else if (resume.firstChild?.dataset.digest !== data.halt.digest) resume.replaceChildren(resumption(data.halt, show));
+  const shown = [...resume.children].map((form) => form.dataset.digest).join();
+  if (shown !== data.halts.map((halt) => halt.digest).join()) resume.replaceChildren(...data.halts.map((halt) => resumption(halt, show)));
 }
 
 async function preparedBook(isNew) {

@@ -2,6 +2,7 @@
 
 import { foreign, h } from "./dom.js";
 import { drafted, drop } from "./drafts.js";
+import { haltWords } from "./notice.js";
 import { send } from "./requests.js";
 import { signedOut } from "./session.js";
 
@@ -94,7 +95,8 @@ export function changed(form, doubt) {
 }
 
 export function resumption(halt, after) {
-  const passphrase = secret("resume-passphrase");
+  const name = `resume-passphrase-${halt.digest}`;
+  const passphrase = secret(name);
   const submit = async (event) => {
     event.preventDefault();
     if (!passphrase.value) return passphrase.focus();
@@ -103,8 +105,8 @@ export function resumption(halt, after) {
     after();
   };
   const form = h("form", { class: "decision", "data-digest": halt.digest, onsubmit: submit }, h("h2", {}, "End the halt"),
-    h("p", {}, "Halted by ", foreign(halt.by), ": ", foreign(halt.reason)),
-    h("label", { for: "resume-passphrase" }, "Passphrase, to resume"), passphrase, h("button", {}, "Resume"), outcome());
+    h("p", {}, ...haltWords(halt)),
+    h("label", { for: name }, "Passphrase, to resume"), passphrase, h("button", {}, "Resume"), outcome());
   return form;
 }
 

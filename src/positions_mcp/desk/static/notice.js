@@ -9,11 +9,14 @@ let seen = null;
 export const say = (text) => { said.textContent = text; };
 export const isSaid = (text) => said.textContent === text;
 
-export function noticed({ waiting, halt }) {
-  halted.hidden = !halt;
-  const words = halt ? ["HALTED by ", foreign(halt.by), ": ", foreign(halt.reason)] : [];
-  if (halted.dataset.digest !== (halt?.digest ?? "")) halted.replaceChildren(...words);
-  halted.dataset.digest = halt?.digest ?? "";
+export const haltWords = ({ scope, by, reason }) =>
+  ["HALTED", ...(scope ? [": ", foreign(scope), ","] : []), " by ", foreign(by), ": ", foreign(reason), " "];
+
+export function noticed({ waiting, halts }) {
+  halted.hidden = !halts.length;
+  const digests = halts.map((halt) => halt.digest).join();
+  if ((halted.dataset.digest ?? "") !== digests) halted.replaceChildren(...halts.map((halt) => h("span", {}, ...haltWords(halt))));
+  halted.dataset.digest = digests;
   const asked = waiting.filter((plan) => plan.asked);
   document.title = asked.length ? `(${asked.length}) Positions desk` : "Positions desk";
   const fresh = seen ? asked.filter((plan) => !seen.has(plan.id)) : [];

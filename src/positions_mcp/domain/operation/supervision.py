@@ -3,19 +3,81 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, Field
 
-from positions_mcp.domain.operation.plan import Frozen, canonical_json
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.growth import added
+from positions_mcp.domain.operation.plan import Frozen, Kind, Plan, canonical_json
+
+
+class Trade(StrEnum):
+    """What a halt of one kind stops."""
+
+    CLOSE = "close"
+    """Closing positions."""
+    EXERCISE = "exercise"
+    """Exercise instructions and their cancels."""
+
+    @classmethod
+    def of(cls, kind: Kind) -> Trade:
+        """What a plan of that kind does."""
+        return cls.CLOSE if kind.is_close else cls.EXERCISE
 
 
 class Halt(Frozen):
-    """Nothing destructive is sent while it stands; only a person clears it."""
+    """Nothing destructive that it covers is sent while it stands; only a person clears it.
+
+    With no account, caller or kind it covers everything; each of them narrows it.
+    """
 
     reason: str
     by: str
     at: AwareDatetime
+    account_id: AccountId | None = added("0.2.0", default=None)
+    """Of PAPER and of LIVE."""
+    caller: str = added("0.2.0", default="")
+    """As plans name it, or the part of that which a person knows: a client's name, a token's subject."""
+    kind: Trade | None = added("0.2.0", default=None)
+
+    def covers(self, plan: Plan) -> bool:
+        """Whether a plan may not be sent while it stands."""
+        return (
+            self.account_id in (None, plan.account_id)
+            and (not self.caller or is_called(plan.caller, self.caller))
+            and self.kind in (None, Trade.of(plan.kind))
+        )
+
+    @property
+    def is_of_everything(self) -> bool:
+        """Whether nothing narrows it."""
+        return self.account_id is None and not self.caller and self.kind is None
+
+    def has_scope_of(self, other: Halt) -> bool:
+        """Whether both cover the same."""
+        return (self.account_id, self.caller, self.kind) == (other.account_id, other.caller, other.kind)
+
+    @property
+    def scope(self) -> str:
+        """What it covers, in words."""
+        what = {Trade.CLOSE: "closing positions", Trade.EXERCISE: "exercise instructions"}
+        said = what[self.kind] if self.kind else "everything destructive"
+        where = f" in account {self.account_id}" if self.account_id is not None else ""
+        return said + where + (f" asked for by {self.caller}" if self.caller else "")
+
+
+def covering(halts: Sequence[Halt], plan: Plan) -> tuple[Halt, ...]:
+    """The halts that keep a plan from being sent."""
+    return tuple(halt for halt in halts if halt.covers(plan))
+
+
+def is_called(caller: str, name: str) -> bool:
+    """Whether a person who says `name` means this caller: all of it, or its client's name or token's subject."""
+    caller, name = caller.casefold(), name.casefold()
+    return caller == name or caller.endswith((f" through {name}", f"token of {name}"))
 
 
 class Approver(Frozen):

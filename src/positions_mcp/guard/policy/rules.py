@@ -14,6 +14,7 @@ from positions_mcp.domain.instruments import OptionRight, as_root, parse_option_
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
 from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.supervision import covering
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.policy import conflicts
@@ -59,7 +60,11 @@ def judge_unread(policy: Policy, plan: Plan, record: AccountRecord) -> Verdict:
 
 def judge_record(policy: Policy, plan: Plan, record: AccountRecord, next_notional: Decimal) -> Verdict:
     """The rules that look at the guard's own record alone: asked again within the transaction before each request."""
-    findings = [*_halt(record), *_day(policy, record.used_today, next_notional), *conflicts.in_doubt(plan, record)]
+    findings = [
+        *_halted(plan, record),
+        *_day(policy, record.used_today, next_notional),
+        *conflicts.in_doubt(plan, record),
+    ]
     return Verdict.of(findings)
 
 
@@ -84,7 +89,7 @@ def _trading(policy: Policy, plan: Plan, record: AccountRecord) -> Iterator[Find
         missing = ", ".join(policy.limits_to_choose)
         message = f"No limits are chosen yet for real money: a person sets {missing} (a number, or none) and restarts."
         yield _refuse(Rule.LIMITS_CHOSEN, "chosen", missing, message)
-    yield from _halt(record)
+    yield from _halted(plan, record)
     if plan.account_id not in policy.accounts:
         allowed = ", ".join(str(account) for account in sorted(policy.accounts)) or "none"
         yield _refuse(
@@ -95,10 +100,11 @@ def _trading(policy: Policy, plan: Plan, record: AccountRecord) -> Iterator[Find
         )
 
 
-def _halt(record: AccountRecord) -> Iterator[Finding]:
-    if record.halt is not None:
-        why = quoted(record.halt.reason)
-        yield _refuse(Rule.HALT, "not halted", why, f"Everything destructive is halted: {why}. Only a person resumes.")
+def _halted(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
+    for halt in covering(record.halts, plan):
+        why, scope = quoted(halt.reason), halt.scope[0].upper() + halt.scope[1:]
+        verb = "are" if scope.startswith("Exercise") else "is"
+        yield _refuse(Rule.HALT, "not halted", why, f"{scope} {verb} halted: {why}. Only a person resumes.")
 
 
 def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
