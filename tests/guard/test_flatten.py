@@ -48,7 +48,7 @@ async def test_everything_is_flattened_under_a_halt_and_limits_and_every_overrid
             Rule.CLOSE_ALL,
         }
         assert "whatever is held when it is sent" in flattening.question
-        report = await it.supervisor.flatten(flattening, PASSPHRASE, typed_account=" 19816 ")
+        report = await it.supervisor.flatten(flattening, PASSPHRASE, typed_account="\u00a0 19816\u200b ")
         assert report.state is OperationState.SUBMITTED
         assert it.exchange.requests == ["close all cancel_orders=True"]
         assert "terminal, approver" in report.decision

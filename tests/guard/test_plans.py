@@ -69,6 +69,7 @@ CHANGES = {
     "targets": (target(quantity=Decimal(11)),),
     "cancel_orders": True,
     "session": "closed",
+    "replaces": "op-0",
     "warnings": ("60 of 100 AAPL are locked.",),
     "created_at": FRIDAY - timedelta(seconds=1),
     "expires_at": FRIDAY + timedelta(minutes=6),

@@ -113,7 +113,7 @@ def _ask(terminal: Terminal, record: Record, settings: Settings, flattening: Fla
     terminal.show(paragraph(f"RISK: {_RISK}"))
     try:
         account = terminal.ask("\nType the account number to flatten it (Ctrl-C sends nothing): ")
-        if account.strip() != str(flattening.operation.account_id):
+        if not flattening.operation.plan.is_of_account(account):
             raise Refused(f"The account typed is not {flattening.operation.account_id}.", hint="Nothing was sent.")
         passphrase = terminal.ask_secret("Passphrase to SEND now: ")
     except KeyboardInterrupt:

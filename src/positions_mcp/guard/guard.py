@@ -62,13 +62,13 @@ class Guard:
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
-        self._planner = Planner(deps)
+        self._questions = Questions(deps)
+        self._planner = Planner(deps, is_asked=self._questions.is_open)
         self._accounts = AccountReader(deps)
         self._reconciler = Reconciler(deps)
         self.changes = ChangeFeed(deps, self._reconciler)
         self._executor = Executor(deps)
         self._approvals = ApprovalCheck(deps)
-        self._questions = Questions(deps)
         self._dispatcher = Dispatcher(deps, self.send_approved)
 
     async def __aenter__(self) -> Self:

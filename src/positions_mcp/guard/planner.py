@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -40,24 +41,29 @@ class Planned:
 
 
 class Planner:
-    """Makes and finds plans of every kind."""
+    """Makes and finds plans of every kind. `is_asked` says of one whether a form with its question is open."""
 
-    def __init__(self, deps: Dependencies) -> None:
+    def __init__(self, deps: Dependencies, *, is_asked: Callable[[Operation], bool] = lambda _: False) -> None:
         self._deps = deps
         self._kinds = kinds_of(deps)
         self._accounts = AccountReader(deps)
         self._reconciler = Reconciler(deps)
+        self._is_asked = is_asked
 
     async def plan(self, request: PlanRequest, caller: str) -> Planned:
         """A plan as `Guard.plan` has it, with `create`."""
         key = self._key(request, caller)
         account = await self._read(account_of(request), request.kind, request.names)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
-        if (under_other_names := await self._of_the_same_targets(key, request, plan, account)) is not None:
+        found = await in_thread(self._deps.store.latest, key)
+        under_other_names = await self._of_the_same_targets(request, plan, account) if found is None else None
+        supersede = self._outdated(found, plan, account)
+        if (running_out := found or under_other_names) is not None and self._runs_out(running_out, plan.created_at):
+            supersede, plan = running_out.operation_id, plan.changed(replaces=running_out.operation_id)
+        elif under_other_names is not None:
             return Planned(under_other_names, self._judge(under_other_names.plan, account))
-        now, supersede = plan.created_at, await self._outdated(key, plan, account)
-        room = partial(self._check_room, plan)
-        operation = await in_thread(self._deps.store.add_plan, plan, key, now, supersede=supersede, check=room)
+        store, room = self._deps.store, partial(self._check_room, plan)
+        operation = await in_thread(store.add_plan, plan, key, plan.created_at, supersede=supersede, check=room)
         if operation.operation_id != plan.plan_id:
             verdict = self._judge(operation.plan, account)
         return Planned(operation, verdict)
@@ -168,12 +174,8 @@ class Planner:
                 await self._reconciler.follow(operation)
         return await self._accounts.to_decide(account_id, kind, names) if moved_on else account
 
-    async def _of_the_same_targets(
-        self, key: str, request: PlanRequest, fresh: Plan, account: Account
-    ) -> Operation | None:
+    async def _of_the_same_targets(self, request: PlanRequest, fresh: Plan, account: Account) -> Operation | None:
         """The open plan of what was asked for under other names before: a symbol, then its UUID."""
-        if await in_thread(self._deps.store.latest, key) is not None:
-            return None
         for found in await self._asking_the_same(request, fresh.caller):
             plan = found.plan
             same = plan.target_key == fresh.target_key and plan.cancel_orders == fresh.cancel_orders
@@ -196,9 +198,13 @@ class Planner:
             return False
         return True
 
-    async def _outdated(self, key: str, fresh: Plan, account: Account) -> str | None:
+    def _runs_out(self, found: Operation, now: datetime) -> bool:
+        """Whether it has too little left to be decided, and nobody is being asked about it in a form just now."""
+        is_open = found.stage.is_open and not found.plan.is_expired(now)
+        return is_open and found.plan.ends_soon(now) and not self._is_asked(found)
+
+    def _outdated(self, found: Operation | None, fresh: Plan, account: Account) -> str | None:
         """The open plan of the same arguments, where what it says no longer holds."""
-        found = await in_thread(self._deps.store.latest, key)
         if found is None or not found.stage.is_open:
             return None
         same = found.plan.target_key == fresh.target_key

@@ -82,6 +82,8 @@ class OperationReport(Frozen):
     next_step: str
     anything_sent: bool | None
     """True, False, or None where an outcome is not known."""
+    replaces: str = ""
+    """That the plan took the place of an earlier one, in a sentence; empty where it did not."""
     cancel_orders: bool = False
     notional: Decimal = Decimal(0)
     """What counts against the limits, in dollars."""
@@ -117,6 +119,7 @@ def report(operation: Operation, now: datetime, *, not_followed: str = "") -> Op
         rows=tuple(_row(plan.targets[row.position].symbol, each, row) for each, row in told),
         next_step=_NEXT_OF_REVERSAL if reversals else next_step,
         anything_sent=_anything_sent(operation),
+        replaces=plan.said_of_replaced,
         cancel_orders=plan.cancel_orders,
         notional=plan.measure,
         created_at=plan.created_at,

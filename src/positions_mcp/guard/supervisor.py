@@ -266,7 +266,7 @@ class Supervisor:
             Refused: wrong passphrase, or no approver is set up.
         """
         plan, deps = flattening.operation.plan, self._deps
-        if typed_account.strip() != str(plan.account_id):
+        if not plan.is_of_account(typed_account):
             raise InvalidInput(f"The account typed is not {plan.account_id}.", hint="Nothing was sent.")
         approver = await self._approver()
         lifetime = deps.policy.approval_lifetime

@@ -247,8 +247,8 @@ class OperationStore(Ledger, Protocol):
     ) -> Operation:
         """Store a plan, or answer the open one that the same arguments from the same caller already have.
 
-        `supersede` names an open plan that no longer fits the book: it expires in the same transaction. `check` is
-        called within it before a new plan is written; what it raises prevents that.
+        `supersede` names an open plan that no longer fits the book, or nearly runs out: it expires in the same
+        transaction. `check` is called within it before a new plan is written; what it raises prevents that.
         """
         ...
 

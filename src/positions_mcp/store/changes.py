@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, case, select
+from sqlalchemy import Select, case, or_, select
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
@@ -46,13 +46,14 @@ def add_plan(
     check: Refusing | None,
 ) -> Operation:
     """Store a plan, or answer the one under way for the same arguments and caller. `check` may refuse a new one."""
-    mine = operations.c.request_key == request_key
+    mine = or_(operations.c.request_key == request_key, operations.c.id == supersede)
     under_way = operations.c.stage.in_([stage.value for stage in _UNDER_WAY])
     for found in records.select_operations(transaction.connection, mine, under_way, newest_first=True):
         due = records.due_at(found)
         if found.operation_id == supersede and found.stage in _OPEN:
             transaction.check(found)
-            reason = "the book no longer fits it; a new plan was made"
+            why = "it had less than a minute left" if plan.replaces else "the book no longer fits it"
+            reason = f"{why}; a new plan was made, {plan.plan_id}"
             transaction.save(found, "plan superseded", now, stage=Stage.EXPIRED, reason=reason)
         elif due is not None and now < due:
             return found

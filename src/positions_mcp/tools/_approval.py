@@ -24,7 +24,7 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.domain.text import clean, quoted
+from positions_mcp.domain.text import quoted
 from positions_mcp.guard.approval.route import Rung, Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
@@ -75,7 +75,7 @@ class TypedApproval(Approval):
 
     def is_yes(self, plan: Plan) -> bool:
         """Whether this approves the plan and names its account exactly."""
-        return self.approve and clean(self.account_number, 40) == str(plan.account_id)
+        return self.approve and plan.is_of_account(self.account_number)
 
 
 def asks_for_typing(plan: Plan) -> bool:

@@ -35,7 +35,7 @@ async def standing(call: Call, planned: Planned) -> tuple[str, str]:
     plan = planned.operation.plan
     if planned.operation.stage.is_open:
         step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
-        return "Nothing was sent.", next_of(plan, step)
+        return f"Nothing was sent. {plan.said_of_replaced}".rstrip(), next_of(plan, step)
     now = output_of(call.context, await call.context.guard.operation(plan.plan_id))
     return f"It is under way: {now.summary}", now.next
 

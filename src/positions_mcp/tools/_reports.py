@@ -65,6 +65,8 @@ class Output(Data):
     """`yes`, `no`, or `unknown`."""
     why: str | None = None
     decision: str | None = None
+    replaces: str | None = None
+    """The earlier plan that it took the place of."""
     cancel_orders: bool
     columns: list[str]
     rows: list[list[str]]
@@ -80,6 +82,8 @@ def answer_of(context: ToolContext, report: OperationReport) -> Answer:
     lines = [data.summary, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     decision = f"; {data.decision}" if data.decision else ""
     lines.append(f"Operation {data.operation_id}, {data.kind}: {data.state}{decision}.")
+    if data.replaces:
+        lines.append(data.replaces)
     if data.why:
         lines.append(f"Why: {data.why}")
     lines.append(table(data.columns, data.rows))
@@ -104,6 +108,7 @@ def output_of(context: ToolContext, report: OperationReport) -> Output:
         sent={True: "yes", False: "no", None: "unknown"}[report.anything_sent],
         why=report.reason or None,
         decision=report.decision or None,
+        replaces=report.replaces or None,
         cancel_orders=report.cancel_orders,
         columns=columns,
         rows=rows,

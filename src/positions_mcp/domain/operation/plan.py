@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -21,6 +21,7 @@ from positions_mcp.domain.enums import InstructionType, OrderSide
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.growth import added
+from positions_mcp.domain.text import clean
 
 
 class Mode(StrEnum):
@@ -158,6 +159,8 @@ class CancelTarget(_Target):
 
 Target = Annotated[CloseTarget | HeldTarget | InstructionTarget | CancelTarget, Field(discriminator="action")]
 
+_TOO_LITTLE = timedelta(minutes=1)
+
 _ACTION_OF_KIND = {
     Kind.CLOSE_POSITIONS: "close",
     Kind.CLOSE_ALL_POSITIONS: "close",
@@ -184,6 +187,8 @@ class Plan(Frozen):
     """Of instructions: what the evening leaves the account with, with them and without them, line by line."""
     purpose: str = added("0.2.0", default="")
     """Why, in the caller's own words. Cleaned; to be quoted as data."""
+    replaces: str = added("0.2.0", default="")
+    """The plan of the same arguments that nearly ran out when this one was made; empty where there was none."""
     warnings: tuple[str, ...] = ()
     created_at: AwareDatetime
     expires_at: AwareDatetime
@@ -220,6 +225,13 @@ class Plan(Frozen):
         return exact_sum(target.measure for target in self.targets)
 
     @property
+    def said_of_replaced(self) -> str:
+        """That it takes the place of an earlier plan, in a sentence; empty where it does not."""
+        if not self.replaces:
+            return ""
+        return f"An earlier plan of the same arguments, {self.replaces}, had less than a minute left and was replaced."
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The instruments it is about, by id."""
         return tuple(target.instrument_id for target in self.targets)
@@ -248,6 +260,14 @@ class Plan(Frozen):
     def target_key(self) -> str:
         """The same for every plan about the same set of targets, whoever asks and however it is done."""
         return key_of(self.mode, self.account_id, _ACTION_OF_KIND[self.kind], sorted(map(_identity, self.targets)))
+
+    def is_of_account(self, typed: str) -> bool:
+        """Whether a person typed its account's number, with whatever spaces and invisible characters around it."""
+        return clean(typed, 40) == str(self.account_id)
+
+    def ends_soon(self, now: datetime) -> bool:
+        """Whether too little is left of it for a person to decide: of a short one, less than half."""
+        return self.expires_at - now < min(_TOO_LITTLE, (self.expires_at - self.created_at) / 2)
 
     def is_expired(self, now: datetime) -> bool:
         """Whether it may no longer be decided about."""

@@ -18,6 +18,7 @@ def question(plan: Plan) -> str:
             *(f"{number}. {line}" for number, line in enumerate(words.lines(plan), 1)),
             *words.terms(plan),
             *(f"Warning: {warning}" for warning in plan.warnings),
+            *([plan.said_of_replaced] if plan.replaces else []),
             *([f"The caller says why: {quoted(plan.purpose)}"] if plan.purpose else []),
             f"Plan {plan.plan_id}, asked for by {quoted(plan.caller, 80)}, valid until {until}.",
         ]

@@ -40,14 +40,18 @@ class Questions:
             )
         return ""
 
+    def is_open(self, operation: Operation) -> bool:
+        """Whether a form with its question is shown now."""
+        asked = self._open.get(operation.plan.caller)
+        return asked is not None and asked.operation_id == operation.operation_id
+
     def opened(self, operation: Operation) -> None:
         """A form with its question is shown."""
         self._open[operation.plan.caller] = operation
 
     def closed(self, operation: Operation) -> None:
         """The form came back."""
-        asked = self._open.get(operation.plan.caller)
-        if asked is not None and asked.operation_id == operation.operation_id:
+        if self.is_open(operation):
             del self._open[operation.plan.caller]
 
 

@@ -45,7 +45,8 @@ def why_stuck(position: Position, account: Account, cancel_orders: bool, hours: 
         return Stuck(name, last.said_over(hours.now), last.way(hours.now))
     if locks.stays(cancel_orders=cancel_orders) < held:
         return None
-    return Stuck(name, f"all {plain(held)} are locked, {locks.said}", _way_to_free(locks))
+    under_way = "a close of it is under way: " if _is_being_closed(position, account) else ""
+    return Stuck(name, f"{under_way}all {plain(held)} are locked, {locks.said}", _way_to_free(locks))
 
 
 def findings_on_left_out(plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:
@@ -93,6 +94,16 @@ def unclosable_left_out(position: Position) -> str:
 def why_unclosable(position: Position) -> str:
     """Why no order can ever close it."""
     return "is cash, which no order closes" if position.is_cash else "is an index, which nobody can trade"
+
+
+def _is_being_closed(position: Position, account: Account) -> bool:
+    """Whether a close of it, by whatever caller, was sent and has not ended."""
+    return any(
+        row.has_effect and not row.ended and (operation.plan.kind.is_account_wide or position.instrument_id == each)
+        for operation in account.record.unfinished
+        if operation.plan.kind.is_close
+        for each, row in zip(operation.plan.names, operation.rows, strict=True)
+    )
 
 
 def _way_to_free(locks: Locks) -> str:
