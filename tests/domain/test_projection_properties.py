@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -23,7 +24,16 @@ _STRIKES = (90, 95, 100, 105, 110)
 _OUTSTANDING = ("SENT", "CANCEL_REQUESTED", "UNKNOWN")
 _SETTLED = ("ACCEPTED", "REJECTED", "CANCELLED", "CANCEL_FAILED")
 _UNKIND = (Behaviour(clearing_rejects=True), Behaviour(accepts=Decimal(1)), Behaviour(cancel_fails=True))
-_AT = {"before the close": "15:00", "close not known": "16:20", "given": "15:00"}
+EARLY_CLOSE = date(2026, 11, 27)
+_DAYS = {
+    FRIDAY: ("261120", "261121", {"before the close": "15:00", "close not known": "16:20", "given": "15:00"}),
+    date(2026, 11, 27): (
+        "261127",
+        "261128",
+        {"before the close": "12:30", "close not known": "13:20", "given": "14:40"},
+    ),
+}
+"""An ordinary Friday and one that closes at 13:00: what ends that evening, and when the projection is made."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +70,10 @@ def _tail(expiration: str, right: str, strike: int, scale: int = 1) -> str:
 
 
 @st.composite
-def _option(draw: st.DrawFn) -> str:
-    root = draw(st.sampled_from(["AAPL", "AAPL", "AAPL", "MSFT", "AAPL1", "SPXW", "SPX", "OEX"]))
-    expiration = draw(st.sampled_from(["261120", "261120", "261120", "261121", "261218"]))
+def _option(draw: st.DrawFn, day: date) -> str:
+    root = draw(st.sampled_from(["AAPL", "AAPL", "AAPL", "MSFT", "AAPL1", "1AAPL", "SPXW", "SPX", "OEX"]))
+    today, saturday, _ = _DAYS[day]
+    expiration = draw(st.sampled_from([today, today, today, saturday, "261218"]))
     right, strike = draw(st.sampled_from("CP")), draw(st.sampled_from(_STRIKES))
     return f"{root}{_tail(expiration, right, strike)}"
 
@@ -88,9 +99,11 @@ def _told(draw: st.DrawFn, symbol: str, held: int) -> list[Told]:
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Shares, calls, puts, index and adjusted options, with instructions in every state."""
-    symbols = draw(st.lists(_option(), min_size=1, max_size=6, unique=True))
+    day = draw(st.sampled_from(sorted(_DAYS)))
+    _, _, hours = _DAYS[day]
+    symbols = draw(st.lists(_option(day), min_size=1, max_size=6, unique=True))
     holds = {symbol: draw(st.integers(-5, 5)) for symbol in symbols}
-    knows = draw(st.sampled_from(sorted(_AT)))
+    knows = draw(st.sampled_from(sorted(hours)))
     for share in ("AAPL", "MSFT"):
         holds[share] = draw(st.integers(-3, 3)) * 100 + draw(st.sampled_from([0, 0, 37]))
     told = [each for symbol in symbols if holds[symbol] > 0 for each in draw(_told(symbol, holds[symbol]))]
@@ -99,9 +112,9 @@ def cases(draw: st.DrawFn) -> Case:
     near = st.sampled_from(_STRIKES).flatmap(
         lambda strike: st.sampled_from([-300, -1, 0, 1, 250]).map(lambda cents: f"{strike + Decimal(cents) / 100}")
     )
-    closes = {symbol: draw(near) for symbol in ("AAPL", "MSFT", "AAPL1", "SPX", "OEX")}
+    closes = {symbol: draw(near) for symbol in ("AAPL", "MSFT", "AAPL1", "1AAPL", "SPX", "OEX")}
     clearing = {symbol: draw(st.sampled_from(_UNKIND)) for symbol in symbols} if draw(st.booleans()) else None
-    afternoon = Afternoon(holds=holds, closes=closes, told=told[:cut], at=_AT[knows], clearing=clearing)
+    afternoon = Afternoon(holds=holds, closes=closes, told=told[:cut], day=day, at=hours[knows], clearing=clearing)
     return Case(afternoon, batch, knows, draw(st.booleans()))
 
 
@@ -130,7 +143,7 @@ def test_the_projection_is_what_is_booked_the_next_morning(case: Case) -> None:
     batch = [
         Row(InstrumentId(instrument_id_of(row.symbol)), InstructionType(row.kind), row.quantity) for row in case.batch
     ]
-    projection = project(known, FRIDAY, batch=batch)
+    projection = project(known, afternoon.day, batch=batch)
     night = booked(case.evening)
 
     unstated: set[str] = set()
@@ -183,8 +196,8 @@ def _check_contracts(option, left: Decimal, case: Case) -> None:
 def test_a_close_that_is_not_known_has_every_outcome_a_given_one_has(case: Case, close: int, cents: int) -> None:
     price = Decimal(close) + Decimal(cents) / 100
     after = replace(case.afternoon, at="16:20")
-    outcomes = project(facts(after), FRIDAY)
-    supposed = project(facts(after, given=dict.fromkeys(after.closes, price)), FRIDAY)
+    outcomes = project(facts(after), after.day)
+    supposed = project(facts(after, given=dict.fromkeys(after.closes, price)), after.day)
     for unknown, known in zip(outcomes.underlyings, supposed.underlyings, strict=True):
         if unknown.not_stated:
             continue

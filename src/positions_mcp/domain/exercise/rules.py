@@ -239,7 +239,7 @@ class _Checker:
                 f"{contract.expiration.isoformat()} is not a trading day: the last session before it is taken for the "
                 "day."
             )
-        elif ends - self.now <= _SOON:
+        if ends - self.now <= _SOON:
             self.warnings.append(f"The deadline is at {ends:%H:%M} New York time, in less than 15 minutes.")
         elif self.calendar.session_on(today) is None:
             self.warnings.append("Today is not a trading day: the API may refuse this, or take it for the next one.")
