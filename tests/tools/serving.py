@@ -135,6 +135,7 @@ def context_over(broker: StubBroker, *, accounts: Sequence[int] = (ACCOUNT,), mo
         accounts=tuple(map(AccountId, accounts)),
         positions=broker,
         instructions=broker,
+        orders=broker,
         guard=guard_over(broker, accounts=accounts, mode=mode),
         clock=broker.clock,
         real_time=broker.clock,

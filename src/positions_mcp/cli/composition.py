@@ -141,6 +141,7 @@ async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[ToolConte
             positions=client,
             instructions=client,
             neighbours=_neighbours(client),
+            orders=client,
             guard=guard,
             approval_wait_s=settings.approval.wait_s,
             clock=venue.clock,

@@ -16,7 +16,15 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.planner import Planned
-from positions_mcp.ports import Clock, Ids, InstructionsReader, MarketCalendar, Neighbours, PositionsReader
+from positions_mcp.ports import (
+    Clock,
+    Ids,
+    InstructionsReader,
+    MarketCalendar,
+    Neighbours,
+    OrdersReader,
+    PositionsReader,
+)
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
@@ -56,6 +64,8 @@ class ToolContext:
     """Reads the market's clock where it is elsewhere, before each call; says so where it cannot be read."""
     neighbours: Neighbours = field(default_factory=Neighbours)
     """Contracts, market, balances and events, as far as they can be read."""
+    orders: OrdersReader | None = None
+    """To name what locks a position; None where orders are not read."""
     approval_wait_s: float = 45.0
     """How long a call waits for the desk."""
     heartbeat_s: float = 10.0

@@ -42,6 +42,7 @@ from positions_mcp.tools._format import (
     names_of,
     sums,
 )
+from positions_mcp.tools._locks import LOCKED_BY, what_locks
 from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, columns_of, underlying_shares
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
 from positions_mcp.tools._positions_answer import Output, text_of
@@ -83,6 +84,8 @@ class _Asked:
     cash: dict[str, str] | None = None
     shares: Mapping[InstrumentId, str] = field(default_factory=dict)
     """Of full rows: what each position's underlying has of the account."""
+    locks: Mapping[InstrumentId, str] = field(default_factory=dict)
+    """Of full rows, or where what is locked was asked for: what locks each position."""
     expiring: Mapping[InstrumentId, list[str]] = field(default_factory=dict)
     """Where options that expire were asked for: the cells of each by its instrument."""
     cutoff: str | None = None
@@ -169,6 +172,7 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         [*reading.doubts, *without_percent(held, wanted)],
         cash=cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None,
         shares=underlying_shares(held) if detail == "full" else {},
+        locks=await what_locks(context, account, rows) if detail == "full" or given.get("locked") else {},
     )
     if wanted.expires_by:
         others = [position for position in held if not position.is_option]
@@ -199,10 +203,13 @@ def _answer(context: ToolContext, head: Heading, listing: Listing[_Asked, Holdin
     rows = [[asked.name_of(position), *(cell(position) for cell in cells)] for position in page.rows]
     if full:
         columns.append(UNDERLYING_SHARE)
+    if asked.locks:
+        columns.append(LOCKED_BY)
     if "expires_by" in asked.given:
         columns += EVENING_COLUMNS
     for row, position in zip(rows, page.rows, strict=True):
         row.extend([asked.shares[position.instrument_id]] if full else [])
+        row.extend([asked.locks.get(position.instrument_id, "")] if asked.locks else [])
         row.extend(asked.expiring.get(position.instrument_id, []))
     data = Output(
         **head.model_dump(),
