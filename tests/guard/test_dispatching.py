@@ -37,7 +37,7 @@ async def serving(it: Desk, servers: int = 1, **changed: Any) -> AsyncIterator[l
         guards = []
         for number in range(servers):
             store = stack.enter_context(closing(open_store(it.store.status().place)))
-            deps = replace(it.parts, store=store, sleep=_soon, process=f"server {number}", **changed)
+            deps = replace(it.parts, **{"store": store, "sleep": _soon, "process": f"server {number}", **changed})
             guards.append(await stack.enter_async_context(Guard(deps)))
         async with anyio.create_task_group() as tasks:
             for guard in guards:
@@ -79,6 +79,38 @@ async def test_a_yes_that_comes_after_the_call_returned_is_sent(tmp_path: Path) 
             report = await ended(it, operation)
         assert report.state is OperationState.SUBMITTED
         assert len(it.exchange.requests) == 1
+
+
+async def test_a_yes_on_the_page_of_the_server_itself_is_sent_without_waiting_for_the_next_look(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        operation = await it.asked("AAPL")
+        pauses: list[float] = []
+
+        async def only_once(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) > 1:
+                await anyio.sleep_forever()
+
+        async def has_looked() -> bool:
+            return len(pauses) > 1
+
+        async with serving(it, sleep=only_once):
+            await until(has_looked)
+            await it.supervisor.approve(operation.operation_id, PASSPHRASE)
+            report = await ended(it, operation)
+        assert report.state is OperationState.SUBMITTED
+
+
+async def test_a_server_that_ends_is_no_longer_waited_for(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+
+        async def are_known() -> bool:
+            return len(it.store.servers(it.clock.now())) == 2
+
+        async with serving(it, servers=2):
+            await until(are_known)
+        assert it.store.servers(it.clock.now()) == ()
 
 
 async def test_of_several_servers_and_a_waiting_call_exactly_one_sends(tmp_path: Path) -> None:

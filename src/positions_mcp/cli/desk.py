@@ -50,6 +50,7 @@ async def _serve(settings: Settings, port: int, open_browser: bool) -> None:
                 file=sys.stderr,
                 flush=True,
             )
+            tasks.start_soon(desk.presence.keep_saying, url)
             if open_browser:
                 await anyio.to_thread.run_sync(webbrowser.open, url)
             await serve_page(desk_app(desk, origins=origins), sockets)

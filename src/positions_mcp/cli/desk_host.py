@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import TaskGroup
 
 from positions_mcp.domain.errors import PositionsError
-from positions_mcp.domain.operation.servers import desk_of
+from positions_mcp.domain.operation.servers import pages_of
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 
+_PATIENCE_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -48,8 +50,10 @@ class DeskHost:
             if self._url is not None:
                 return self._url
             try:
-                if found := desk_of(await in_thread(self._deps.store.servers, self._deps.clock.now())):
-                    return found
+                servers = await in_thread(self._deps.store.servers, self._deps.clock.now())
+                for url in pages_of(servers, self._deps.process):
+                    if await _answers(url):
+                        return url
                 self._url = await self._tasks.start(self._serve, self._deps)
             except (PositionsError, OSError) as error:
                 _log.warning("the supervisor's page cannot be opened: %s", error)
@@ -64,3 +68,14 @@ class DeskHost:
             origins = desk_origins(port)
             task_status.started(next(iter(origins)))
             await serve_page(desk_app(Desk(deps), origins=origins), sockets)
+
+
+async def _answers(url: str) -> bool:
+    """Whether something listens there: who was killed is still named for half a minute."""
+    place = urlsplit(url)
+    try:
+        with anyio.fail_after(_PATIENCE_S):
+            await (await anyio.connect_tcp(place.hostname or "", place.port or 0)).aclose()
+    except (OSError, TimeoutError):
+        return False
+    return True

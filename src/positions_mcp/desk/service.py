@@ -27,6 +27,7 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import WORDS
 from positions_mcp.guard.overview import overview
 from positions_mcp.guard.reports import report
+from positions_mcp.guard.sending.presence import Presence
 from positions_mcp.guard.supervisor import Supervisor, digest_of_halt, digest_of_row
 from positions_mcp.ports import Clock
 
@@ -45,6 +46,8 @@ class Desk:
         self._deps = deps
         self._supervisors = {mode: Supervisor(replace(deps, mode=mode)) for mode in Mode}
         self._following = Following(deps, self.supervisor)
+        self.presence = Presence(deps, sends=False)
+        """Lets the servers of the store find a page that runs alone."""
 
     @property
     def mode(self) -> Mode:
@@ -124,7 +127,7 @@ class Desk:
         return self.in_brief(operation, now) | {
             "now": now.isoformat(),
             "digest": plan.digest,
-            "sender_alive": any(server.can_send(plan) for server in await in_thread(self._deps.store.servers, now)),
+            **await self._sender_of(plan, now),
             "question": self.words_of(operation),
             "warnings": list(plan.warnings),
             "purpose": plan.purpose,
@@ -161,6 +164,14 @@ class Desk:
                 }
                 for entry in entries
             ],
+        }
+
+    async def _sender_of(self, plan: Plan, now: datetime) -> dict[str, Any]:
+        """Whether a server is alive to send a plan, and for how many seconds each that could has said nothing."""
+        able = [server for server in await in_thread(self._deps.store.servers, now) if server.can_send(plan)]
+        return {
+            "sender_alive": bool(able),
+            "sender_silent_s": min((server.silent_s(now) for server in able), default=0),
         }
 
     async def _limits_of(self, plan: Plan) -> list[dict[str, str | None]] | None:
@@ -230,9 +241,9 @@ class Desk:
         """Limits and what is used of them, the halt, the store and the head of its journal."""
         status = await in_thread(overview, self._deps)
         last = await in_thread(self._deps.store.journal, limit=1)
-        policy = status.policy
+        policy, now = status.policy, self._deps.clock.now()
         return {
-            "now": self._deps.clock.now().isoformat(),
+            "now": now.isoformat(),
             "mode": self.mode.shown,
             "halts": [_halt(halt) for halt in status.halts],
             "approver": status.approver_set,
@@ -258,8 +269,9 @@ class Desk:
                     "mode": server.mode.shown,
                     "accounts": [str(account) for account in server.accounts],
                     "sends": server.sends,
+                    "silent_s": server.silent_s(now),
                 }
-                for server in await in_thread(self._deps.store.servers, self._deps.clock.now())
+                for server in await in_thread(self._deps.store.servers, now)
             ],
             "store": {"writable": status.store.writable, "reason": status.store.reason, "place": status.store.place},
             "journal": {"entries": last[-1].sequence, "head": last[-1].hash} if last else None,
@@ -267,8 +279,7 @@ class Desk:
 
     async def newest(self) -> int:
         """The number of the latest change of the store."""
-        last = await in_thread(self._deps.store.journal, limit=1)
-        return last[-1].sequence if last else 0
+        return await in_thread(self._deps.store.newest)
 
 
 def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:

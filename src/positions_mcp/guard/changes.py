@@ -19,8 +19,7 @@ class ChangeFeed:
 
     async def newest(self) -> int:
         """The number of the latest change; 0 where there is none. Raises StoreUnavailable."""
-        last = await in_thread(self._deps.store.journal, limit=1)
-        return last[-1].sequence if last else 0
+        return await in_thread(self._deps.store.newest)
 
     async def since(self, number: int) -> tuple[int, tuple[Operation, ...]]:
         """The number of the latest change, and the operations of this mode that have changed after `number`.

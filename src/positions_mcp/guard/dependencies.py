@@ -61,6 +61,23 @@ class DeskAddress(Protocol):
         ...
 
 
+class Decided:
+    """Tells this process at once that a decision was stored here; of those elsewhere it learns by looking."""
+
+    def __init__(self) -> None:
+        self._next = anyio.Event()
+
+    def tell(self) -> None:
+        """A decision is stored."""
+        told, self._next = self._next, anyio.Event()
+        told.set()
+
+    @property
+    def next(self) -> anyio.Event:
+        """Set by the next decision. Taken before looking, so that none is missed in between."""
+        return self._next
+
+
 @dataclass(slots=True)
 class OrderFilters:
     """What the API has shown that orders can be asked for by."""
@@ -95,6 +112,7 @@ class Dependencies:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     checkpoint: Checkpoint = no_checkpoint
     order_filters: OrderFilters = field(default_factory=OrderFilters)
+    decided: Decided = field(default_factory=Decided)
     desk: DeskAddress | None = None
     """The supervisor's page; None where none may be opened."""
     command: Callable[[str], str] = "positions-mcp {}".format

@@ -43,7 +43,7 @@ from positions_mcp.guard.sending.dispatcher import Dispatcher
 from positions_mcp.guard.sending.executor import Executor
 from positions_mcp.guard.waiting import Wait, Waiting
 
-DESK_POLL_S = 0.2
+DESK_POLL_S = 0.1
 DISPATCH_AFTER_S = 5.0
 """A server that has just started looks for what another one left approved; its first answers come before that."""
 FOLLOW_POLL_S = 1.0

@@ -291,7 +291,9 @@ class Supervisor:
     async def _decided(self, decision: Decision) -> OperationReport:
         """Store a decision at the moment it is written: signing took a while."""
         now = self._deps.clock.now()
-        return report(await in_thread(self._deps.store.decide, decision, now), now)
+        decided = await in_thread(self._deps.store.decide, decision, now)
+        self._deps.decided.tell()
+        return report(decided, now)
 
     async def _keep_approver(self, passphrase: str, replacing: Approver | None, old_passphrase: str) -> Approver:
         now = self._deps.clock.now()

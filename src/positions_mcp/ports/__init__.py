@@ -200,6 +200,10 @@ class OperationStore(Ledger, Protocol):
         """The last entries, oldest first; of one operation, or of all."""
         ...
 
+    def newest(self) -> int:
+        """The number of the journal's last entry, 0 where there is none: cheap, for who looks for changes."""
+        ...
+
     def operation(self, operation_id: str) -> Operation | None:
         """One operation, or None."""
         ...

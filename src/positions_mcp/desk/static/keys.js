@@ -37,7 +37,7 @@ export function listenToKeys(go) {
     else open();
   };
   const actions = {
-    j: () => move(1), k: () => move(-1), a: () => to("#approve-passphrase"), r: () => to(".decision .reject"),
+    j: () => move(1), k: () => move(-1), a: () => to("#approve-passphrase"), r: () => to("#note"),
     q: () => go("/"), "?": () => help.showModal(),
   };
   document.getElementById("help-open").addEventListener("click", () => help.showModal());

@@ -42,6 +42,8 @@ export function story(plan) {
       plan.stage === "APPROVED" && plan.approved_until ? countdown(plan.approved_until) : null),
     plan.can_decide && !plan.sender_alive
       ? h("p", { class: "warning" }, "No server that could send this is alive now: an approval would lapse.") : null,
+    plan.can_decide && plan.sender_silent_s
+      ? h("p", { class: "warning" }, `The server that would send this was last heard of ${plan.sender_silent_s} s ago. If it has ended, an approval lapses.`) : null,
     plan.alarms.map((alarm) => h("p", { class: "warning" }, foreign(alarm))),
     plan.warnings.map((warning) => h("p", { class: "warning" }, "Warning: ", foreign(warning))),
     h("dl", { class: "about" },
@@ -145,7 +147,8 @@ export function state(data) {
         h("td", {}, links(use.in_doubt)), h("td", {}, links(use.following))))),
     h("h2", {}, "Servers on this store"),
     data.servers.length ? h("ul", {}, data.servers.map((server) => h("li", {}, foreign(server.process),
-      ` ${server.mode}, accounts ${server.accounts.join(", ")}: ${server.sends ? "sends what is approved" : "only reads"}`)))
+      ` ${server.mode}, accounts ${server.accounts.join(", ")}: ${server.sends ? "sends what is approved" : "sends nothing"}`,
+      server.silent_s ? h("strong", {}, `, last heard of ${server.silent_s} s ago`) : null)))
       : h("p", {}, "None is known to be alive: nothing that is approved would be sent."),
     h("h2", {}, "Store"),
     h("p", {}, data.store.writable ? "It can be written." : h("strong", {}, "It cannot be written: ", foreign(data.store.reason))),

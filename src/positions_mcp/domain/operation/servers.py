@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Frozen, Mode, Plan
+
+ALIVE_FOR = timedelta(seconds=30)
+"""How long a server counts as alive after it last said so. It says so every ten seconds."""
+_QUIET = timedelta(seconds=15)
 
 
 class Server(Frozen):
@@ -26,7 +31,18 @@ class Server(Frozen):
         """Whether it would send this plan once it is approved."""
         return self.sends and self.mode is plan.mode and plan.account_id in self.accounts
 
+    def silent_s(self, now: datetime) -> int:
+        """Seconds since it was last heard of, where it should have said something by now; else 0."""
+        silence = now - (self.until - ALIVE_FOR)
+        return int(silence.total_seconds()) if silence > _QUIET else 0
 
-def desk_of(servers: Iterable[Server]) -> str | None:
-    """The address of a page on this store, or None."""
-    return next((server.desk_url for server in servers if server.desk_url), None)
+
+def pages_of(servers: Iterable[Server], process: str) -> Iterator[str]:
+    """The addresses of pages on this store that `process` can reach: those of its own machine, which is localhost."""
+    machine = _machine(process)
+    return (server.desk_url for server in servers if server.desk_url and _machine(server.process) == machine)
+
+
+def _machine(process: str) -> tuple[str, str]:
+    """Host and boot, of "host:process id:boot"."""
+    return process.partition(":")[0], process.rpartition(":")[2]

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel
-from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.sending.presence import Presence
 
 POLL_S = 0.15
 _STORE_PAUSE_S = 2.0
-SAID_EVERY = timedelta(seconds=10)
-ALIVE_FOR = timedelta(seconds=30)
 _MOST_AT_ONCE = 100
 
 _log = logging.getLogger(__name__)
@@ -46,8 +44,7 @@ class Dispatcher:
         self._send = send
         self._needed = anyio.Event()
         self._seen = -1
-        self._said_at = datetime.min.replace(tzinfo=UTC)
-        self._said_url: str | None = None
+        self._presence = Presence(deps, sends=deps.policy.trading_enabled)
 
     def wake(self) -> None:
         """From now on something may be approved."""
@@ -59,37 +56,38 @@ class Dispatcher:
             tasks.start_soon(self._wake_after, idle_start)
             await self._needed.wait()
             tasks.cancel_scope.cancel()
-        async with anyio.create_task_group() as tasks:
-            while True:
-                try:
-                    await self._say_alive()
-                    for operation in await self._approved():
-                        tasks.start_soon(self._send_one, operation)
-                except StoreUnavailable as error:
-                    _log.debug("nothing is looked for: %s", error.message)
-                    await self._deps.sleep(_STORE_PAUSE_S)
-                except Exception:  # a server that cannot look still answers
-                    _log.exception("looking for what is approved failed")
-                    await self._deps.sleep(_STORE_PAUSE_S)
-                await self._deps.sleep(POLL_S)
+        try:
+            async with anyio.create_task_group() as tasks:
+                await self._look(tasks)
+        finally:
+            await self._presence.leave()
 
-    async def _say_alive(self) -> None:
-        """Say now and then that this server sends for its accounts, and where its page is."""
-        now, desk = self._deps.clock.now(), self._deps.desk
-        url = desk.own_url if desk is not None else None
-        if now < self._said_at + SAID_EVERY and url == self._said_url:
-            return
-        deps = self._deps
-        server = Server(
-            process=deps.process,
-            mode=deps.mode,
-            accounts=tuple(sorted(deps.policy.accounts)),
-            sends=deps.policy.trading_enabled,
-            desk_url=url,
-            until=now + ALIVE_FOR,
-        )
-        await in_thread(deps.store.announce, server, now)
-        self._said_at, self._said_url = now, url
+    async def _look(self, tasks: TaskGroup) -> None:
+        while True:
+            decided = self._deps.decided.next
+            try:
+                await self._presence.say(self._deps.desk.own_url if self._deps.desk is not None else None)
+                for operation in await self._approved():
+                    tasks.start_soon(self._send_one, operation)
+            except StoreUnavailable as error:
+                _log.debug("nothing is looked for: %s", error.message)
+                await self._deps.sleep(_STORE_PAUSE_S)
+            except Exception:  # a server that cannot look still answers
+                _log.exception("looking for what is approved failed")
+                await self._deps.sleep(_STORE_PAUSE_S)
+            await self._pause(decided)
+
+    async def _pause(self, decided: anyio.Event) -> None:
+        """Until the next look: at once where a decision was made on this process's own page."""
+        async with anyio.create_task_group() as tasks:
+
+            async def at_once() -> None:
+                await decided.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(at_once)
+            await self._deps.sleep(POLL_S)
+            tasks.cancel_scope.cancel()
 
     async def _wake_after(self, idle_start: Callable[[], Awaitable[None]]) -> None:
         await idle_start()
@@ -97,8 +95,7 @@ class Dispatcher:
 
     async def _approved(self) -> tuple[Operation, ...]:
         """What was approved since it was last looked for: of this mode, and of accounts that may be used here."""
-        last = await in_thread(self._deps.store.journal, limit=1)
-        newest = last[-1].sequence if last else 0
+        newest = await in_thread(self._deps.store.newest)
         if newest == self._seen:
             return ()
         found = await in_thread(self._deps.store.in_stages, (Stage.APPROVED,), _MOST_AT_ONCE)
