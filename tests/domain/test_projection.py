@@ -257,3 +257,14 @@ def test_an_underlying_is_chosen_by_its_symbol_and_a_large_book_is_told_apart() 
     assert [each.name for each in project(known, FRIDAY, underlying="msft").underlyings] == ["MSFT"]
     assert [each.name for each in project(known, FRIDAY).underlyings] == ["AAPL", "MSFT", "NVDA"]
     assert known.book.account_id == ACCOUNT
+
+
+@pytest.mark.parametrize("status", ["ACCEPTED", "SENT", "CANCEL_FAILED", "CANCEL_REQUESTED"])
+def test_an_early_exercise_of_an_evening_before_is_not_counted_again(status: str) -> None:
+    later = series(LATER, "C", 80)
+    friday = facts(Afternoon(holds={"AAPL": 210, later: 3}, closes={}, told=(Told("EXERCISE", later, 2, status),)))
+    saturday = new_york(date(2026, 11, 21), "11:00")
+    known = replace(friday, now=saturday, given={"AAPL": Decimal(100)})
+    (underlying,) = project(known, date(2026, 11, 23)).underlyings
+    assert underlying.shares_after == Span(Decimal(210), Decimal(210), Decimal(410))
+    assert "sent for an evening that is over" in underlying.doubts[0]

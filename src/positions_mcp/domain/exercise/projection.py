@@ -14,7 +14,7 @@ from typing import Final
 
 from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.account.quotes import find_underlying
-from positions_mcp.domain.account.sessions import Session
+from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.cover import Related, flat_position, related
 from positions_mcp.domain.exercise.cutoffs import expiry_session
@@ -26,11 +26,21 @@ from positions_mcp.domain.exercise.deciding import (
     early_price,
     latest_price,
 )
+from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.outcomes import Outcome, at_every_price
+from positions_mcp.domain.exercise.outstanding import Claim
 from positions_mcp.domain.exercise.pins import pins_of
 from positions_mcp.domain.exercise.projected import ProjectedOption, ProjectedUnderlying, Projection
-from positions_mcp.domain.exercise.settlement import Asked, Flow, Instructed, Settling, asked_by, instructed_by
+from positions_mcp.domain.exercise.settlement import (
+    Asked,
+    Flow,
+    Instructed,
+    Settling,
+    asked_by,
+    instructed_by,
+    perhaps_done_by,
+)
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
@@ -88,13 +98,14 @@ def _settling(facts: ExpirationFacts, session: Session, batch: Sequence[Asked]) 
         if last is None or position.contract is None or not position.quantity or last.day < session.day:
             continue
         key = position.instrument_id
+        expires = last.day == session.day
         settling = Settling(
             position=position,
             contract=position.contract,
             terms=terms_of(position, facts.contracts.get(key)),
-            listed=_listed(facts, position).plus(asked_by(unlisted[key], certain=False)),
+            listed=_listed(facts, position, expires=expires).plus(asked_by(unlisted[key], certain=False)),
             batch=asked_by(previewed[key], certain=True),
-            expires=last.day == session.day,
+            expires=expires,
         )
         if settling.expires or settling.exercised(in_the_money=False).most:
             found[facts.name_of(position).upper()].append(settling)
@@ -108,10 +119,20 @@ def _by_instrument(rows: Sequence[Asked]) -> defaultdict[InstrumentId, list[Aske
     return found
 
 
-def _listed(facts: ExpirationFacts, position: Position) -> Instructed:
+def _listed(facts: ExpirationFacts, position: Position, *, expires: bool) -> Instructed:
     if facts.outstanding is None or position.quantity < 0:
         return Instructed()
-    return instructed_by(facts.outstanding.on(position.instrument_id).each, position.quantity)
+    claims, held = facts.outstanding.on(position.instrument_id).each, position.quantity
+    if expires:
+        return instructed_by(claims, held)
+    over = [each for each in claims if _is_over(each, facts)]
+    return instructed_by((each for each in claims if each not in over), held).plus(perhaps_done_by(over, held))
+
+
+def _is_over(claim: Claim, facts: ExpirationFacts) -> bool:
+    """Whether an early exercise was for the evening of a day before."""
+    sent = claim.instruction.created_at or claim.instruction.updated_at
+    return sent is not None and sent_for(sent, facts.calendar, facts.deadline).day < new_york_day(facts.now)
 
 
 def _underlying(
@@ -173,15 +194,19 @@ _DOUBTS: Final = {
 }
 
 
+_OVER: Final = "sent for an evening that is over; the book is expected to show its effect already"
+
+
 def _doubts(facts: ExpirationFacts, settling: Sequence[Settling]) -> list[str]:
     said = []
     for option in settling:
         key = option.position.instrument_id
         for claim in facts.outstanding.on(key).each if facts.outstanding else ():
             instruction = claim.instruction
-            if instruction.status is InstructionStatus.ACCEPTED and claim.quantity is not None:
+            is_over = not option.expires and _is_over(claim, facts)
+            if instruction.status is InstructionStatus.ACCEPTED and claim.quantity is not None and not is_over:
                 continue
-            why = _DOUBTS.get(instruction.status, "its outcome is not known; counted as standing")
+            why = _OVER if is_over else _DOUBTS.get(instruction.status, "its outcome is not known; counted as standing")
             count = "of an unknown number of" if claim.quantity is None else plain(claim.quantity)
             kind, status = label(instruction.instruction_type), label(instruction.status)
             said.append(f"{kind} {count} {option.contract.compact} is {status}: {why}")

@@ -111,6 +111,15 @@ def instructed_by(claims: Iterable[Claim], held: Decimal) -> Instructed:
     return total
 
 
+def perhaps_done_by(claims: Iterable[Claim], held: Decimal) -> Instructed:
+    """The same of instructions for an evening that is over: the book is expected to show their effect already."""
+    total = Instructed()
+    for claim in claims:
+        most = held if claim.quantity is None else claim.quantity
+        total = total.plus(_of_type(claim.instruction.instruction_type, Span(ZERO, ZERO, most)))
+    return total
+
+
 def asked_by(rows: Iterable[Asked], *, certain: bool) -> Instructed:
     """What rows ask of one option: those of a batch under preview, or (not `certain`) sent and not seen again."""
     total = Instructed()

@@ -150,6 +150,8 @@ def _option(option: ProjectedOption, name: str) -> str:
     done = [(number, words) for number, words in parts if number]
     if len(done) == 1 and done[0][0] == abs(held):
         return f"{short} {done[0][1]}"
+    if not done:
+        return short
     return f"{short} ({', '.join(f'{_count(number)} {words}' for number, words in done)})"
 
 
