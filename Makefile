@@ -11,7 +11,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1,
 BROWSERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo desk test e2e screenshots check faults bench conversations format clean definitions
+.PHONY: help demo desk test e2e screenshots check faults bench conversations questions format clean definitions
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ bench: $(VENV)/.runtime ## measure what answers cost (needs node and npm); write
 
 conversations: $(VENV)/.runtime ## play the demo and write the conversations of README and docs (needs node and npm)
 	@$(BIN)/python -m benchmarks.conversations
+
+questions: $(VENV)/.dev ## put a catalogue of questions to the server, check the answers, write the sums into README (needs node and npm)
+	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m questions
 
 faults: $(VENV)/.dev ## a thousand runs with faults and crashes, and sixty killed processes; prints the table
 	@cd tests && ../$(BIN)/python -m faults

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.known import NotKnown
@@ -12,6 +13,8 @@ from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.tools.context import ToolContext
 
 _NOT_GIVEN = "not given"
+_HALF_A_CENT = Decimal("0.005")
+"""What rounding may add for each position; a difference of that size is of nothing that was closed."""
 
 
 def session_day(context: ToolContext) -> date:
@@ -42,7 +45,8 @@ def closed_altogether(balances: Balances | NotKnown, totals: Totals) -> dict[str
         return {}
     listed = totals.day_realized.total or ZERO
     beyond = exact_sum((balances.daily_realized_pnl, listed.copy_negate()))
-    return {"realized_no_longer_listed": plain(beyond)} if beyond else {}
+    rounding = _HALF_A_CENT * (totals.positions + 1)
+    return {"realized_no_longer_listed": plain(beyond)} if abs(beyond) > rounding else {}
 
 
 def day_line(context: ToolContext, day: dict[str, str] | None) -> list[str]:
@@ -53,7 +57,8 @@ def day_line(context: ToolContext, day: dict[str, str] | None) -> list[str]:
     whose = f"Day P&L, {day['date']}" if day["date"] == today else f"Day P&L is of {day['date']}, the last session"
     beyond = ""
     if "realized_no_longer_listed" in day:
-        beyond = f" Closed altogether and no longer listed: realized {day['realized_no_longer_listed']} (balances)."
+        realized = day["realized_no_longer_listed"]
+        beyond = f" Closed altogether and no longer listed: realized {realized} today (balances)."
     if day["realized"] == _NOT_GIVEN:
         return [f"{whose}: unrealized only; positions give no realized part.{beyond}"]
     lacking = f" (not given for {day['realized_not_given_of']})" if "realized_not_given_of" in day else ""

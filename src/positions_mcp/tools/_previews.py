@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.text import label
 from positions_mcp.guard.approval.route import Rung, Step
 from positions_mcp.guard.planner import Planned
-from positions_mcp.guard.policy.findings import Verdict
+from positions_mcp.guard.policy.findings import Rule, Verdict
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._reports import output_of
 
@@ -35,9 +37,28 @@ async def standing(call: Call, planned: Planned) -> tuple[str, str]:
     plan = planned.operation.plan
     if planned.operation.stage.is_open:
         step = await call.context.guard.step(planned, can_elicit=call.can_show_form)
-        return f"Nothing was sent. {plan.said_of_replaced}".rstrip(), next_of(plan, step)
+        stands = f"Nothing was sent. {plan.said_of_replaced}".rstrip()
+        verdict = planned.verdict or Verdict()
+        if verdict.is_refused:
+            return stands, f"It cannot be sent as it is, for what is refused above.{_remedy(plan, verdict)}"
+        return stands, next_of(plan, step)
     now = output_of(call.context, await call.context.guard.operation(plan.plan_id))
     return f"It is under way: {now.summary}", now.next
+
+
+def _remedy(plan: Plan, verdict: Verdict) -> str:
+    """What to preview instead where the plan would take the cover from under a short option; empty otherwise."""
+    roots = sorted({_underlying(target.symbol) for target in plan.closes})
+    if not roots or not any(finding.rule is Rule.UNCOVERED for finding in verdict.refusals):
+        return ""
+    if len(roots) > 1:
+        return " Preview the short options that it would leave uncovered together with these."
+    return f' Preview together what covers and what is covered: preview_close with underlying="{label(roots[0])}".'
+
+
+def _underlying(symbol: str) -> str:
+    contract = parse_option_symbol(symbol)
+    return contract.underlying_root if contract else symbol
 
 
 def next_of(plan: Plan, step: Step) -> str:

@@ -88,7 +88,10 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
         following=[one for each in use for one in each.following] or None,
         store=f"cannot be used: {store}" if store else "writable",
         api=", ".join(filter(None, (context.venue, f"dialect {context.contract}", call.clock_note))),
-        help="A person can run `positions-mcp --help` in a terminal.",
+        help=(
+            f"A person stops everything in a terminal with `{context.guard.command('halt WHY')}`; `flatten "
+            "ACCOUNT` in place of `halt WHY` closes an account without any assistant."
+        ),
     )
 
 
