@@ -11,6 +11,8 @@ async def expiry_afternoon(conversation: Conversation) -> None:
     """Five contracts that expire today, on the scenario `expiry` with its clock at 14:30."""
     held = await conversation.ask("What expires today?", "list_positions", {"instrument_type": "OPTION"})
     contract = {_root(row[0]): row[0] for row in held.get("rows", [])}
+    evening = await conversation.ask("What will tonight leave me with, if I do nothing?", "project_expiration")
+    conversation.expect(bool(evening.get("underlyings")), "the evening is projected before anything is decided")
     listed = await conversation.ask("What is already instructed?", "list_instructions")
     await _try_what_cannot_be(conversation, contract)
     await _submit(conversation, contract)
