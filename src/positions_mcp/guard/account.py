@@ -152,9 +152,9 @@ class AccountReader:
             listed = listed._replace(rows=())
         account = await self._account(book, orders, listed)
         if kind.is_close:
-            return replace(
-                account, options=await read_option_facts(self._deps.neighbours, book, self._deps.market_clock)
-            )
+            closing = _named(book, names) if kind is Kind.CLOSE_POSITIONS and names else None
+            neighbours, clock = self._deps.neighbours, self._deps.market_clock
+            return replace(account, options=await read_option_facts(neighbours, book, clock, closing=closing))
         beside = await self._beside(account, names)
         return replace(account, beside=replace(beside, balances=None if isinstance(balances, NotKnown) else balances))
 

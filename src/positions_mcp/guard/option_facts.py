@@ -34,9 +34,17 @@ class OptionFacts:
     """Of underlyings that are not held: the latest price by market data."""
 
 
-async def read_option_facts(neighbours: Neighbours, book: Book, clock: Clock) -> OptionFacts:
-    """One request each, side by side, where the book has options that need it. What is refused is not known."""
+async def read_option_facts(
+    neighbours: Neighbours, book: Book, clock: Clock, *, closing: Sequence[Position] | None = None
+) -> OptionFacts:
+    """One request each, side by side, where options need it. What is refused is not known.
+
+    `closing`: what is closed, so that only options among it and over the same underlyings are asked about; None is all.
+    """
     options = [position for position in book.positions if position.is_option and position.quantity]
+    if closing is not None:
+        on = {_on(each) for each in closing}
+        options = [each for each in options if _on(each) in on or each.underlying_instrument_id is None]
     soon = new_york_day(clock.now()) + _SOON
     ending = [each.instrument_id for each in options if each.contract and each.contract.expiration <= soon]
     contracts: Mapping[InstrumentId, ContractFacts] | NotKnown = {}
@@ -58,6 +66,11 @@ async def read_option_facts(neighbours: Neighbours, book: Book, clock: Clock) ->
     seen = {} if isinstance(snapshots, NotKnown) else snapshots
     prices = {key: latest.price for key, each in seen.items() if (latest := traded_at(each)) is not None}
     return OptionFacts({} if isinstance(contracts, NotKnown) else contracts, prices)
+
+
+def _on(position: Position) -> InstrumentId | None:
+    """What an option is over; for anything else, itself."""
+    return position.underlying_instrument_id if position.is_option else position.instrument_id
 
 
 def _not_held(options: Sequence[Position], book: Book) -> list[InstrumentId]:
