@@ -136,7 +136,7 @@ def test_what_locks_contracts_is_named_and_an_instruction_is_not_called_an_order
 
 
 @pytest.mark.requirement("I-03")
-@pytest.mark.parametrize("kind", ["", "exercise", "DNE", "ABANDON", "EXERCISE "])
+@pytest.mark.parametrize("kind", ["", "EXERCISES", "DNE", "ABANDON", "EXERCISE!"])
 def test_an_unknown_type_is_caught_and_the_known_ones_are_named(kind: str) -> None:
     row = only(check(ask(kind=kind)))
     assert rules(row) == [RowRule.UNKNOWN_TYPE]

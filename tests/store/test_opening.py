@@ -191,7 +191,7 @@ def test_what_only_a_newer_program_understands_is_said_to_be_newer_and_never_bro
         ("operation_rows", """replace(content, '"detail"', '"filled":"10","detail"')"""),
         ("operation_rows", """replace(content, '"NOT_SENT"', '"PENDING"')"""),
         ("decisions", """replace(content, '"channel":"elicitation"', '"channel":"mandate"')"""),
-        ("operations", """replace(plan, '"caller"', '"purpose":"hedge","caller"')"""),
+        ("operations", """replace(plan, '"caller"', '"horizon":"a week","caller"')"""),
     ],
 )
 def test_an_operation_with_a_field_or_value_of_a_later_release_is_not_said_to_be_damaged(

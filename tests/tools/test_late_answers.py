@@ -11,6 +11,7 @@ import pytest
 
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.approval.route import Rung, Step
+from self_approval.test_client import CHOSEN
 from tools.serving import data_of, error_of, text_of
 from trading import Floor, Person, no, trading_floor, yes
 
@@ -101,7 +102,7 @@ async def test_a_preview_of_what_is_under_way_says_so(era: str, tmp_path: Path) 
 def live_floor(data_dir: Path) -> AbstractAsyncContextManager[Floor]:
     """Where a form may decide about real money, and asks for the account's number."""
     limits = {"wait_s": 0, "desk_above": 1_000_000}
-    return trading_floor(data_dir, mode=Mode.LIVE, trading={"enabled": True}, approval=limits)
+    return trading_floor(data_dir, mode=Mode.LIVE, trading=CHOSEN, approval=limits)
 
 
 @pytest.mark.requirement("G-01", "G-20")
