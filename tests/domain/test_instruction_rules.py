@@ -229,7 +229,7 @@ def test_a_key_that_could_not_be_echoed_plainly_is_caught(key: str) -> None:
 def test_contracts_locked_by_open_orders_are_not_available() -> None:
     row = only(check(ask(quantity="4"), of=book(held(available_quantity="3"))))
     assert rules(row) == [RowRule.INSUFFICIENT_POSITION]
-    assert "asked 4, available 3 (held 5, 2 locked by open orders)" in row.findings[0].message
+    assert "asked 4, available 3 (held 5, locked: 2 by open orders)" in row.findings[0].message
 
 
 @pytest.mark.requirement("I-03")

@@ -124,11 +124,12 @@ def test_after_the_expiration_day_the_contract_is_expired(now: str, kind: str) -
     ("now", "warning"),
     [
         ("2026-11-17T12:00", None),
-        ("2026-11-17T17:29", None),
-        ("2026-11-17T17:30", "Today's deadline was 17:30"),
+        ("2026-11-17T17:14", None),
+        ("2026-11-17T17:29", "The cut-off is at 17:30 New York time"),
+        ("2026-11-17T17:30", "Today's cut-off is over"),
         ("2026-11-21T12:00", "not a trading day"),
         ("2026-11-26T12:00", "not a trading day"),
-        ("2026-11-27T14:31", "Today's deadline was 14:30"),
+        ("2026-11-27T14:31", "Today's cut-off is over"),
     ],
 )
 def test_an_early_exercise_is_taken_any_day_and_out_of_hours_the_doubt_is_said(now: str, warning: str | None) -> None:

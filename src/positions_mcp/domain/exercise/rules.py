@@ -194,7 +194,7 @@ class _Checker:
             self._against(RowRule.NOT_HELD, f"No contract of {name} is held any more.")
             return None
         if position.contract is None:
-            message = f"The API names no readable symbol for {name}: strike, expiration and deadline are not known."
+            message = f"The API names no readable symbol for {name}: strike, expiration and cut-off are not known."
             self._against(RowRule.UNRESOLVED_CONTRACT, message)
         if position.underlying_instrument_type is SecurityType.INDEX:
             self.warnings.append("An index option is settled in cash and may end earlier than an equity option.")
@@ -240,12 +240,12 @@ class _Checker:
                 "day."
             )
         if ends - self.now <= _SOON:
-            self.warnings.append(f"The deadline is at {ends:%H:%M} New York time, in less than 15 minutes.")
+            self.warnings.append(f"The cut-off is at {ends:%H:%M} New York time, in less than 15 minutes.")
         elif self.calendar.session_on(today) is None:
             self.warnings.append("Today is not a trading day: the API may refuse this, or take it for the next one.")
         elif today != last.day and ends.date() != today:
             self.warnings.append(
-                "Today's deadline is over: the API may refuse this, or take it for the next trading day."
+                "Today's cut-off is over: the API may refuse this, or take it for the next trading day."
             )
 
     def _enough(self, position: Position, quantity: int) -> None:
