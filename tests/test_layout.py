@@ -46,7 +46,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"kinds"},
     {"approval"},
     {"sending"},
-    {"reports", "reconcile", "overview", "waiting"},
+    {"reports", "reconcile", "overview", "waiting", "halting"},
     {"planner", "changes"},
     {"guard", "supervisor"},
 ]

@@ -75,7 +75,7 @@ def test_every_tool_has_a_title_and_a_short_description(tool: ToolDefinition[Any
 def test_every_tool_has_all_four_hints_and_they_agree(tool: ToolDefinition[Any]) -> None:
     hints = tool.annotations.model_dump(by_alias=True)
     assert all(isinstance(hints[name], bool) for name in hints if name.endswith("Hint"))
-    assert hints["readOnlyHint"] is not hints["destructiveHint"]
+    assert hints["destructiveHint"] is (tool.effect is Effect.DESTROYS)
     assert hints["readOnlyHint"] is (tool.effect is Effect.READS)
 
 

@@ -33,6 +33,7 @@ from positions_mcp.guard.approval.route import Rung, Step, rung_for
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.changes import ChangeFeed
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.halting import Halting
 from positions_mcp.guard.kind import PlanRequest
 from positions_mcp.guard.overview import GuardStatus, overview
 from positions_mcp.guard.planner import Planned, Planner
@@ -57,7 +58,7 @@ _UNDER_WAY = (
 _log = logging.getLogger(__name__)
 
 
-class Guard:
+class Guard(Halting):
     """Everything a tool may do about destructive operations. Inside `async with`, approved ones can be sent."""
 
     def __init__(self, deps: Dependencies) -> None:

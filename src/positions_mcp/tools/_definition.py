@@ -26,12 +26,14 @@ from positions_mcp.tools._call import Call
 
 
 class Effect(Enum):
-    """What calling a tool may do to an account. There is no tool in between."""
+    """What calling a tool may do to an account."""
 
     READS = "reads"
     """Changes nothing at the broker."""
     DESTROYS = "destroys"
     """May send what cannot be taken back, after a person's decision. A repeated call sends nothing more."""
+    STOPS = "stops"
+    """Keeps things from being sent. It takes nobody's decision, and no tool ends it."""
 
 
 class Data(BaseModel):
@@ -64,6 +66,8 @@ class ToolDefinition(Generic[ArgumentsT]):
     effect: Effect
     leaves_the_machine: bool = True
     """Whether it asks the broker; False for a tool that answers from this program's own state."""
+    failed: str = ""
+    """What every failure of it ends with."""
 
     @property
     def reads(self) -> bool:
@@ -75,7 +79,7 @@ class ToolDefinition(Generic[ArgumentsT]):
         """All four hints, so that no host has to assume one."""
         return ToolAnnotations(
             read_only_hint=self.reads,
-            destructive_hint=not self.reads,
+            destructive_hint=self.effect is Effect.DESTROYS,
             idempotent_hint=True,
             open_world_hint=self.leaves_the_machine,
         )

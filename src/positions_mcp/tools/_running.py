@@ -30,6 +30,17 @@ async def run(
         ToolError: with the words for the model. MCPError, an error of the protocol, passes through.
     """
     try:
+        return await _answered(definition, schema, arguments, sdk)
+    except ToolError as error:
+        if not definition.failed:
+            raise
+        raise type(error)(f"{error} {definition.failed}") from error
+
+
+async def _answered(
+    definition: ToolDefinition[Any], schema: Mapping[str, Any], arguments: Mapping[str, Any], sdk: Context[Any, Any]
+) -> CallToolResult | InputRequiredResult:
+    try:
         given = _validated(definition, schema, arguments)
         call = await begin(sdk)
         if definition.reads:

@@ -42,6 +42,7 @@ NAMES = (
     "get_operation",
     "list_operations",
     "get_trading_status",
+    "halt_trading",
 )
 """In the order in which a client sees them. A tool that is not here does not exist; each is a module of this name."""
 

@@ -51,6 +51,11 @@ class Halt(Frozen):
             and self.kind in (None, Trade.of(plan.kind))
         )
 
+    def covers_all_of(self, caller: str) -> bool:
+        """Whether nothing that a caller asks for may be sent while it stands."""
+        named = not self.caller or is_called(caller, self.caller)
+        return named and self.account_id is None and self.kind is None
+
     @property
     def is_of_everything(self) -> bool:
         """Whether nothing narrows it."""
