@@ -67,8 +67,9 @@ def test_a_yes_after_the_call_has_returned_is_sent_once_by_one_of_two_servers(
         ana.approves()
         ana.sees("SUBMITTED")
         assert claude.follows(answer["operation_id"])["state"] == "CLOSED"
-        again = claude.calls("close_positions", plan_id=answer["operation_id"]).answer()
-        assert again["state"] == "CLOSED"
+        again = claude.calls("close_positions", plan_id=answer["operation_id"]).error()
+        assert "it is CLOSED" in again
+        assert "Nothing was sent by this call." in again
     assert installation.effects == {"close_position": 1}
     assert installation.events(answer["operation_id"]).count("sending") == 1
 
