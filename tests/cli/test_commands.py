@@ -99,3 +99,10 @@ def test_commands_inside_what_is_said_are_completed_once(said: str, printed: str
 def test_an_error_names_commands_with_the_options_that_were_given(place: Place) -> None:
     done = place.without_terminal("operations", "show", "op-none")
     assert f"{program()} operations list --data-dir {place.data_dir}" in done.stderr
+
+
+@pytest.mark.parametrize("words", ["halt WHY", "resume"])
+def test_a_worded_halt_or_resume_is_of_everything_whichever_accounts_the_server_has(words: str) -> None:
+    command = Commands(load({"accounts": ["7", "8"], "data_dir": Path("/d")}, environment={}))(words)
+    assert "--account" not in command
+    assert f"{words.split(maxsplit=1)[0]} --data-dir /d" in command
