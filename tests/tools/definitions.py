@@ -66,9 +66,12 @@ def input_schema(model: type[BaseModel]) -> Schema:
 def output_schema(model: type[BaseModel]) -> Schema:
     """The schema of a tool's structured content, to its first level: deeper, the names of keys and columns speak.
 
-    Structured content is dumped without nulls. Raises TypeError as `input_schema` does.
+    What is always there is not listed: the model that makes the answer holds it, and each name costs tokens in every
+    conversation. Structured content is dumped without nulls. Raises TypeError as `input_schema` does.
     """
-    return _object(model, _answered)
+    schema = _object(model, _answered)
+    schema.pop("required", None)
+    return schema
 
 
 def _object(model: type[BaseModel], write: Callable[[Any, Iterable[Any], str], Schema]) -> Schema:
