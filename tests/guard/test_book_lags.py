@@ -85,6 +85,42 @@ async def test_an_answer_that_is_filled_at_once_is_followed_too(tmp_path: Path, 
 
 
 @pytest.mark.requirement("G-14", "G-18")
+@pytest.mark.parametrize("cancel_orders", [False, True])
+async def test_an_order_that_was_seen_to_end_is_not_open_again_because_a_late_listing_says_so(
+    tmp_path: Path, *, cancel_orders: bool
+) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change_answer = lambda made: [
+            order.model_copy(update={"status": OrderStatus.FILLED, "filled_quantity": order.quantity}) for order in made
+        ]
+        report = await followed(it, await it.close("AAPL"))
+        assert report.rows[0].orders[0].status == OrderStatus.FILLED
+        assert "filled 100, the book has not followed yet" in report.rows[0].detail
+        verdict = (await it.plan("AAPL", cancel_orders=cancel_orders)).verdict
+        assert [each.rule for each in verdict.needs_desk] == [Rule.IN_FLIGHT]
+
+
+@pytest.mark.requirement("G-14", "G-18")
+@pytest.mark.parametrize(("symbol", "held", "followed_to"), [("AAPL", 100, 60), ("TSLA", -50, -10)])
+async def test_an_open_order_is_replaced_without_the_desk_only_once_the_book_shows_its_fills(
+    tmp_path: Path, symbol: str, held: int, followed_to: int
+) -> None:
+    async with desk(tmp_path) as it:
+        report = await it.close(symbol)
+        trade(it, OrderStatus.PARTIALLY_FILLED, 40)
+        report = await followed(it, report)
+        assert (report.state, report.rows[0].residual) == (OperationState.SUBMITTED, held)
+        assert "filled 40, the book has not followed yet" in report.rows[0].detail
+        (finding,) = (await it.plan(symbol, cancel_orders=True)).verdict.needs_desk
+        assert "filled 40, the book has not followed yet" in finding.message
+        it.exchange.change(NUMBERS[symbol], quantity=Decimal(followed_to), available_quantity=Decimal(0))
+        report = await followed(it, report)
+        assert report.state is OperationState.SUBMITTED
+        assert "the book" not in report.rows[0].detail
+        assert (await it.plan(symbol, cancel_orders=True)).verdict.needs_desk == ()
+
+
+@pytest.mark.requirement("G-14", "G-18")
 async def test_a_book_that_never_follows_is_waited_for_no_longer_than_the_policy_says(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         report = await it.close("AAPL")

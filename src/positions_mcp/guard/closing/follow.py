@@ -71,13 +71,11 @@ def _observed(
         # Flat by whatever means: an order that was open when last read may still trade.
         update["ended"] = update.get("residual") == 0 and not any(order.is_open for order in row.orders)
         return update
-    read = tuple(SentOrder.of(orders[o.order_id]) if o.order_id in orders else o for o in row.orders)
+    read = tuple(_as_known(o, orders.get(o.order_id)) for o in row.orders)
     update["orders"] = read
     unseen = any(order.is_open and order.order_id not in orders for order in read)
-    if unseen or not any(order.is_open for order in read):
-        update |= _settled(row, target, read, book, unseen=unseen, lag=book_lag)
-    else:
-        update |= {"ended": False, "detail": row.detail.partition(_IN_FLIGHT)[0]}
+    is_open = not unseen and any(order.is_open for order in read)
+    update |= _settled(row, target, read, book, unseen=unseen, is_open=is_open, lag=book_lag)
     if row.state in (RowState.SUBMITTED, RowState.QUEUED):
         if all(order.status == OrderStatus.REJECTED and not order.filled for order in read):
             update["state"] = RowState.REJECTED
@@ -90,19 +88,33 @@ def _observed(
     return update
 
 
+def _as_known(last: SentOrder, order: Order | None) -> SentOrder:
+    """An order as now read, if it is listed. One that has ended never trades again, whatever a late listing says."""
+    return last if order is None or (order.is_open and not last.is_open) else SentOrder.of(order)
+
+
 def _settled(
-    row: Row, target: CloseTarget | HeldTarget, read: Sequence[SentOrder], book: Book, *, unseen: bool, lag: timedelta
+    row: Row,
+    target: CloseTarget | HeldTarget,
+    read: Sequence[SentOrder],
+    book: Book,
+    *,
+    unseen: bool,
+    is_open: bool,
+    lag: timedelta,
 ) -> dict[str, Any]:
-    """Whether orders that trade no more, or that the API does not know now, have come to their end in the book."""
+    """Whether the book has followed what orders have filled, and, of those that trade no more, has come to its end."""
     left, before = _left_of(target, book), row.detail.partition(_IN_FLIGHT)[0]
     # An end is an end only once what is left was read with it; of a whole account that is no one number.
     is_known = left is not None or (isinstance(target, HeldTarget) and book.is_complete)
     if not unseen and _has_followed(row, target, left, read):
-        return {"ended": is_known, "detail": before}
+        return {"ended": is_known and not is_open, "detail": before}
+    if is_open and isinstance(target, HeldTarget):
+        return {"ended": False, "detail": before}
     filled = plain(exact_sum(map(_filled, read)))
     what = "the API does not know its order now" if unseen else f"filled {filled}, the book has not followed yet"
     waiting = f"{before}{_IN_FLIGHT}{what}."
-    if row.detail != waiting or row.observed_at is None or book.as_of - row.observed_at < lag:
+    if is_open or row.detail != waiting or row.observed_at is None or book.as_of - row.observed_at < lag:
         return {"ended": False, "detail": waiting}
     late = f"{before}{_IN_FLIGHT}{what}; not waited for after {lag.total_seconds() / 60:g} minutes."
     return {"ended": is_known, "detail": late}

@@ -116,14 +116,18 @@ def _in_flight(plan: Plan, account: Account) -> Iterator[Finding]:
 def _about(plan: Plan, account: Account, operation: Operation, target: Target, row: Row) -> Iterator[Finding]:
     said = f"The close of {target.symbol} by {seen_by(plan, operation)}"
     open_ids = account.open_order_ids
+    why = row.detail.partition(" In flight: ")[2]
     if open_ids is None:
         severity, seen = Severity.DESK, "not known"
         message = f"{said} may still fill: its order could not be read, and closing again may trade twice."
-    elif not any(order.order_id in open_ids for order in row.orders):
+    elif not any(order.is_open and order.order_id in open_ids for order in row.orders):
         severity, seen = Severity.DESK, "not in the book yet"
-        why = row.detail.partition(" In flight: ")[2] or "its order is not listed, and the book has not followed yet."
+        why = why or "its order is not listed, and the book has not followed yet."
         also = " cancel_orders finds no order of it to cancel." if plan.cancel_orders else ""
         message = f"{said} is in flight: {why} Closing again may trade twice.{also}"
+    elif plan.cancel_orders and why:
+        severity, seen = Severity.DESK, "not in the book yet"
+        message = f"{said} is still open: {why} Cancelling it and closing again may trade twice."
     elif plan.cancel_orders:
         severity, seen = Severity.NOTE, "open"
         message = f"{said} is still open; cancel_orders cancels {_orders(row, open_ids)} first."
