@@ -59,7 +59,7 @@ def test_before_anything_was_ever_started_all_is_well_and_nothing_is_made(tmp_pa
     assert code == 0
     assert not (tmp_path / "data").exists()
     assert lines(shown, "FAIL") == []
-    assert "packaged files: 4 prompts; paper scenarios demo, empty, expiry, large, rough" in shown
+    assert "packaged files: 5 prompts; paper scenarios demo, empty, expiry, large, rough" in shown
     assert "configuration: PAPER (no real money); accounts 19816;" in shown
     assert shown.endswith("No operation was touched and nothing was sent.\n")
 

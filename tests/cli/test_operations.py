@@ -64,7 +64,7 @@ def test_every_time_that_a_person_is_shown_is_new_yorks_and_says_so(place: Place
     assert held.decision is not None
     assert "PLANNED (NEW YORK)" in listed
     assert f"{held.plan.created_at.astimezone(NEW_YORK):%m-%d %H:%M}" in listed
-    assert re.search(r"HALTED since [-0-9]+ [:0-9]+ New York", listed)
+    assert re.search(r"HALTED by .* \(since [-0-9]+ [:0-9]+ New York", listed)
     assert f"valid until {moment(held.plan.expires_at)} by the real clock" in " ".join(shown.split())
     assert f"approved at {moment(held.decision.decided_at)} by the real clock" in " ".join(shown.split())
     assert "TIME (NEW YORK)" in shown

@@ -92,7 +92,7 @@ async def test_a_waiting_call_sends_as_soon_as_the_desk_says_yes_and_tells_how_l
         report = await it.guard.wait_and_send(operation, caller=CALLER, wait=Wait(45, on_wait))
         assert report.state is OperationState.SUBMITTED
         assert len(it.exchange.requests) == 1
-        assert told == [(0.0, 45), (0.2, 45), (0.4, 45)]
+        assert told == [(0.0, 45), (0.1, 45), (0.2, 45)]
         assert "desk, approver" in report.decision
 
 

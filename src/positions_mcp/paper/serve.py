@@ -84,6 +84,7 @@ class _Listening(uvicorn.Server):
         await super().startup(sockets)
         if first and self.started:
             self.config.port = self.servers[0].sockets[0].getsockname()[1]
+            await uvicorn.Server.on_tick(self, 0)  # else the first answers have no Date
             self._announce(self.config.port)
 
 
