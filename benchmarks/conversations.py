@@ -22,10 +22,7 @@ _WIDTH = 116
 _MOST_LINES = 14
 _SHOWN_ROWS = 5
 _CONVERSATIONS: dict[str, Sequence[str]] = {
-    "short": (
-        "Then prepare to close KO and buy back the PLTR short.",
-        "Go ahead.",
-    ),
+    "short": ("Go ahead.",),
     "portfolio": (
         "What do I hold?",
         "Everything on AAPL, with its options.",
@@ -37,7 +34,9 @@ _CONVERSATIONS: dict[str, Sequence[str]] = {
         "Go ahead.",
         "Is it done?",
     ),
+    "evening": ("What will tonight leave me with, if I do nothing?",),
     "expiry": (
+        "What will tonight leave me with, if I do nothing?",
         "Exercise TSLA and all of NVDA.",
         "Do it.",
         "Has clearing taken them?",
