@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,12 +24,16 @@ def packages() -> Path:
     """The folder with openapi-typescript, openapi-fetch and tsc, as the lock file has them; installed once."""
     lock = (SOURCES / "package-lock.json").read_bytes()
     folder = CACHE / hashlib.sha256(lock).hexdigest()[:12]
-    if not (folder / "done").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        making = folder.with_name(f"{folder.name}.{os.getpid()}")
+        making.mkdir(parents=True)
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCES / name, folder)
-        _run(folder, "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
-        (folder / "done").touch()
+            shutil.copy(SOURCES / name, making)
+        _run(making, "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+        try:
+            making.rename(folder)
+        except OSError:  # another process was first
+            assert folder.is_dir()
     return folder
 
 
