@@ -12,6 +12,7 @@ import pytest
 from positions_mcp.domain.account.sessions import NEW_YORK
 from tools.expiry_day import AAPL, afternoon
 from tools.serving import StubBroker, call, data_of, error_of, held, server_over, text_of
+from trading import trading_floor
 
 pytestmark = pytest.mark.requirement("I-06")
 
@@ -102,3 +103,23 @@ async def test_a_price_of_what_does_not_expire_is_said_not_to_be_used(era: str) 
     answer = await call(server_over(broker), "project_expiration", prices, era=era)
     assert data_of(answer)["warnings"] == ["no option on TSLA expires then: that price is not used"]
     assert [row[1:3] for row in data_of(answer)["underlyings"]] == [["250", "given"]]
+
+
+async def test_of_many_underlyings_those_that_move_most_are_shown_and_the_others_counted(tmp_path: Path) -> None:
+    async with trading_floor(tmp_path, scenario="large") as floor:
+        answer = await floor.call("project_expiration", {})
+        data, text = data_of(answer), text_of(answer)
+        shown = {row[0] for row in data["underlyings"]}
+        assert 0 < len(data["options"]) <= 50
+        assert len(text) < 4_000
+        assert "more underlyings with" in data["left_out"]
+        assert f"{data['left_out']}." in text
+        with floor.exchange.reading() as moment:
+            held = {moment.ledger.instruments[key[1]] for key in moment.ledger.holdings}
+        day = datetime.fromisoformat(data["day"]).date()
+        on = {each.underlying_symbol for each in held if each.contract and each.contract.expiry == day}
+        hidden = min(on - shown)
+        alone = data_of(await floor.call("project_expiration", {"underlying": hidden}))
+        assert {row[0] for row in alone["underlyings"]} == {hidden}
+        assert "left_out" not in alone
+        assert Decimal(alone["cash"].split(" ")[0]) != Decimal(data["cash"].split(" ")[0])

@@ -99,7 +99,7 @@ async def test_what_neighbours_refuse_is_named_and_stops_nothing(era: str) -> No
     answer = data_of(await call(server(Beside(refuses=True), SHORT), "summarize_positions", era=era))
     assert answer["exposure"]["delta_adjusted_net"] == "not known: market data could not be read"
     said = "short 2 AAPL 230C: assignment not known (no price); assigned, it sells 200 AAPL for 46,000"
-    assert answer["expiring"]["evening"][1:] == [said, "cash 0, without 1 of which it is not known"]
+    assert answer["expiring"]["evening"][1:] == [said, "cash 0, 1 not known"]
 
 
 async def test_exposure_is_said_beside_market_value_and_concentration_says_which_it_uses(era: str) -> None:

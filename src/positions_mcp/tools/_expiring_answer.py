@@ -14,8 +14,8 @@ from positions_mcp.tools._format import names_where_held, number, short_moneynes
 from positions_mcp.tools._tonight import Beside, evening_words, tonight_of
 from positions_mcp.tools.context import ToolContext
 
-_ALL, _FIRST = 5, 3
-"""All of so few options that expire are shown, of more only the first."""
+_ALL, _FIRST, _MANY = 5, 2, 20
+"""All of so few options that expire are shown, of more only the first, of many none: `list_positions` has them."""
 
 
 class Expiring(Data):
@@ -34,15 +34,15 @@ class Expiring(Data):
 
 def expiring_of(context: ToolContext, summary: Summary, soon: Sequence[ExpiringOption], beside: Beside) -> Expiring:
     """What expires, of many the first rows, and what the first evening does."""
-    shown = soon if len(soon) <= _ALL else soon[:_FIRST]
+    shown = soon if len(soon) <= _ALL else soon[:_FIRST] if len(soon) <= _MANY else []
     tonight, name_of = tonight_of(context, soon, beside), names_where_held(summary.symbols)
     return Expiring(
         first_day=summary.week.first.isoformat(),
         last_day=summary.week.last.isoformat(),
-        cutoff=cutoffs_of(context, [each.contract.expiration for each in shown]) or None,
+        cutoff=cutoffs_of(context, [each.contract.expiration for each in shown or soon[:_FIRST]]) or None,
         counts=_counts(list(map(beside.evening.priced, soon)), summary.week, summary.unknown_expiry),
         evening=[evening_words(context, tonight.day), *tonight.lines] if tonight else None,
-        columns=["symbol", "quantity", *EVENING_COLUMNS, "market_value"],
+        columns=["symbol", "quantity", *EVENING_COLUMNS, "market_value"] if shown else [],
         rows=[_expiring_row(each, name_of, beside.evening) for each in shown],
     )
 
@@ -55,15 +55,16 @@ def expiring_text(data: Expiring) -> str:
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
     if not total:
         return f"Options expiring {days}: none{f' ({said})' if said else ''}."
-    shown = (
-        f"; first {len(data.rows)}, all: list_positions expires_by={data.last_day}" if total > len(data.rows) else ""
-    )
+    first = f"first {len(data.rows)}, all: " if data.rows else ""
+    shown = f"; {first}list_positions expires_by={data.last_day}" if total > len(data.rows) else ""
     if "unknown" in counts:
-        shown += "; unknown: the underlying is not held or has no price"
+        shown += "; unknown: underlying not held or without a price"
     named = data.evening or []
     evening = f"{named[0]}, if nothing more is sent: {'; '.join(named[1:])}.\n" if named else ""
-    ends = f"{evening}Cut-off for exercise instructions: {data.cutoff}. Nothing sent: at these prices.\n"
-    return f"Options expiring {days}: {total} ({said}){shown}:\n{table(data.columns, data.rows)}\n{ends}".rstrip()
+    at = " Nothing sent: at these prices." if data.rows else ""
+    ends = f"{evening}Cut-off for exercise instructions: {data.cutoff}.{at}\n"
+    rows = f":\n{table(data.columns, data.rows)}" if data.rows else "."
+    return f"Options expiring {days}: {total} ({said}){shown}{rows}\n{ends}".rstrip()
 
 
 def _counts(soon: Sequence[ExpiringOption], week: Week, unknown_expiry: int) -> dict[str, int]:

@@ -125,7 +125,7 @@ def exposure_of(summary: Summary, reading: Reading, beside: Beside) -> dict[str,
 def _delta_adjusted(summary: Summary, reading: Reading, beside: Beside) -> dict[str, str]:
     held = summary.obligations
     if not held.are_all:
-        return {"delta_adjusted_net": "not known: too many options to ask the greeks of"}
+        return {"delta_adjusted_net": "not known: too many options"}
     if beside.no_market_data:
         return {"delta_adjusted_net": "not known: market data could not be read"}
     greeks = {key: each.greeks.delta for key, each in beside.snapshots.items() if each.greeks is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -15,6 +16,7 @@ from positions_mcp.domain.exercise.facts import ExpirationFacts, next_expiration
 from positions_mcp.domain.exercise.projected import ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Span
+from positions_mcp.domain.exercise.shown import most_moving, not_shown
 from positions_mcp.domain.exercise.words import projection_lines, source_of, usual_source, watched_lines
 from positions_mcp.domain.ids import is_uuid
 from positions_mcp.domain.instruments import as_asked, as_root, is_divided, with_its_id
@@ -27,6 +29,8 @@ from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._format import Heading, heading
 from positions_mcp.tools.context import ToolContext
 
+_MOST_OPTIONS = 50
+"""Of more that expire together, those on the underlyings that move most are shown."""
 _OPTIONS = ["symbol", "quantity", "on_instruction", "by_exception", "assigned", "lapse"]
 _UNDERLYINGS = ["underlying", "price", "basis", "closes", "shares_before", "shares_after", "cash"]
 
@@ -47,6 +51,8 @@ class Output(Heading):
     """One row for each outcome: `closes` says at which closing prices it is."""
     watch: list[str] | None = None
     """Strikes too near to call, cover and short shares afterwards, instructions that may end otherwise."""
+    left_out: str | None = None
+    """Underlyings that are not shown, though in the sums."""
     cash: str | None = None
     buying_power: str | None = None
     not_known: list[str]
@@ -94,8 +100,10 @@ async def project_expiration(call: Call, given: Arguments) -> Answer:
     projection = project(facts, day, underlying=underlying)
     _check_underlying(underlying, projection, facts, day)
     warnings += _unused(facts, projection)
-    data = Output(**head, warnings=warnings or None, **_data(projection))
-    return Answer("\n".join([data.text, *_warned(warnings), *projection_lines(projection)]), data)
+    shown = most_moving(projection, _MOST_OPTIONS)
+    data = Output(**head, warnings=warnings or None, **_data(projection, shown))
+    lines = projection_lines(projection, shown, data.left_out or "")
+    return Answer("\n".join([data.text, *_warned(warnings), *lines]), data)
 
 
 def _symbol(text: str) -> str:
@@ -145,17 +153,18 @@ def _warned(warnings: list[str]) -> list[str]:
     return [f"WARNING: {warning}." for warning in warnings]
 
 
-def _data(projection: Projection) -> dict[str, object]:
+def _data(projection: Projection, shown: Sequence[ProjectedUnderlying]) -> dict[str, object]:
     power, usual = projection.buying_power, usual_source(projection)
     return {
         "day": projection.day.isoformat(),
         "until": minute(projection.cutoff),
         "prices_from": usual,
         "option_columns": _OPTIONS,
-        "options": [_option(option) for each in projection.underlyings for option in each.options],
+        "options": [_option(option) for each in shown for option in each.options],
         "underlying_columns": _UNDERLYINGS,
-        "underlyings": [row for each in projection.underlyings for row in _underlying(each, usual)],
-        "watch": [line for each in projection.underlyings for line in watched_lines(each)] or None,
+        "underlyings": [row for each in shown for row in _underlying(each, usual)],
+        "watch": [line for each in shown for line in watched_lines(each)] or None,
+        "left_out": not_shown(projection, shown) or None,
         "cash": _span(projection.cash),
         "buying_power": None if power is None else plain(power),
         "not_known": list(projection.unknown),

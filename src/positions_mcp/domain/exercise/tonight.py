@@ -14,6 +14,7 @@ from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
 
 _MOST_NAMED = 4
+"""So many short options are named; more are only counted: the projection has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,15 @@ class Tonight:
     def lines(self) -> list[str]:
         """Each short option that may be assigned, and the cash that the evening takes or brings."""
         said = [words for each in self.options if (words := assignment_said(each))]
-        more = len(said) - _MOST_NAMED
-        rest = [f"{more} more short options that may be assigned: project_expiration"] if more > 0 else []
+        many = [f"{len(said)} short options may be assigned: project_expiration"]
         if not (said or self.cash or self.unknown):
             count = len(self.options)
             return [f"{count} option{'' if count == 1 else 's'} expire{'s' if count == 1 else ''} and nothing moves"]
-        return [*said[:_MOST_NAMED], *rest, self._cash_said]
+        return [*(said if len(said) <= _MOST_NAMED else many), self._cash_said]
 
     @property
     def _cash_said(self) -> str:
-        lacking = f", without {self.unknown} of which it is not known" if self.unknown else ""
+        lacking = f", {self.unknown} not known" if self.unknown else ""
         if self.cash >= ZERO:
             return f"cash {_dollars(self.cash)}{lacking}"
         needed = -self.cash

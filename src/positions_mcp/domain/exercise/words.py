@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
@@ -22,8 +22,10 @@ _MOST_OPTIONS = 8
 _NOTHING, _OFFSET = "nothing moves", "no net change"
 
 
-def projection_lines(projection: Projection) -> tuple[str, ...]:
-    """The whole projection: the day, a line or more for each underlying, the sums, and what is not known."""
+def projection_lines(
+    projection: Projection, shown: Iterable[ProjectedUnderlying] | None = None, left_out: str = ""
+) -> tuple[str, ...]:
+    """The day, a line or more for each underlying (of those `shown`, if given), the sums, and what is not known."""
     until = f"{projection.cutoff.astimezone(NEW_YORK):%H:%M} New York"
     taken = f"instructions until {until}" if projection.now < projection.cutoff else f"instructions ended at {until}"
     head = f"Evening of {projection.day:%a} {projection.day.isoformat()}; {taken}."
@@ -31,8 +33,10 @@ def projection_lines(projection: Projection) -> tuple[str, ...]:
         return (f"{head} Nothing expires and no exercise is under way.",)
     usual = usual_source(projection)
     lines = [f"{head} {_decides(projection)}"] if usual is None else [f"{head} Prices: {usual}. {_decides(projection)}"]
-    for underlying in projection.underlyings:
+    for underlying in projection.underlyings if shown is None else shown:
         lines += _underlying_lines(underlying, usual)
+    if left_out:
+        lines.append(f"{left_out}.")
     return (*lines, _totals(projection), f"Not known: {'; '.join(projection.unknown)}.")
 
 
