@@ -37,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
 # The layers of the guard, lowest first. A part imports itself and lower layers: nothing climbs, and no kind of
 # operation knows another one.
 GUARD_LAYERS: list[set[str]] = [
-    {"blocking", "expiration", "option_facts"},
+    {"blocking", "market_facts"},
+    {"expiration", "option_facts"},
     {"dependencies"},
     {"account"},
     {"policy"},

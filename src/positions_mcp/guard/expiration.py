@@ -12,16 +12,16 @@ import anyio
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.known import NotKnown, known
-from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
-from positions_mcp.domain.exercise.deciding import LatestPrice, traded_at
+from positions_mcp.domain.exercise.deciding import LatestPrice
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.operation.records import Response
 from positions_mcp.domain.portfolio.exposure import expected_quantities
+from positions_mcp.guard.market_facts import MarketFacts, read_market_facts
 from positions_mcp.ports import Clock, InstructionsReader, MarketCalendar, Neighbours, PositionsReader
 
 _NO_CONTRACTS = "the API's own terms of contracts (refused), so style, settlement and multiplier go by their roots"
@@ -108,26 +108,12 @@ async def read_beside(
     """The terms of these options, the prices of what they are on, one underlying's dividends: one request each."""
     keys = [each.instrument_id for each in options]
     underlyings = sorted({key for each in options if (key := each.underlying_instrument_id) and is_uuid(key)})
-    contracts: Mapping[InstrumentId, ContractFacts] = {}
-    snapshots: Mapping[InstrumentId, Snapshot] = {}
+    facts = MarketFacts({}, {})
     ex_dates: dict[str, tuple[date, ...]] = {}
-    not_read: list[str] = []
 
-    async def read_contracts() -> None:
-        nonlocal contracts
-        reader = neighbours.contracts
-        if reader and keys:
-            found = await known("option contracts", reader.read_option_contracts(keys))
-            contracts = {} if isinstance(found, NotKnown) else found
-            not_read.extend([_NO_CONTRACTS] if isinstance(found, NotKnown) else [])
-
-    async def read_snapshots() -> None:
-        nonlocal snapshots
-        reader = neighbours.market_data
-        if reader and underlyings:
-            found = await known("market data", reader.read_snapshots(underlyings))
-            snapshots = {} if isinstance(found, NotKnown) else found
-            not_read.extend([_NO_MARKET_DATA] if isinstance(found, NotKnown) else [])
+    async def read_facts() -> None:
+        nonlocal facts
+        facts = await read_market_facts(neighbours, terms_of=keys, market_of=underlyings)
 
     async def read_dividends() -> None:
         reader = neighbours.events
@@ -137,11 +123,17 @@ async def read_beside(
                 ex_dates[dividends_of] = tuple(each.ex_date for each in found)
 
     async with anyio.create_task_group() as side_by_side:
-        side_by_side.start_soon(read_contracts)
-        side_by_side.start_soon(read_snapshots)
+        side_by_side.start_soon(read_facts)
         side_by_side.start_soon(read_dividends)
-    prices = {str(key): price for key, each in snapshots.items() if (price := traded_at(each)) is not None}
-    return Beside(contracts, prices, ex_dates, tuple(sorted(not_read)))
+    refused = [
+        said
+        for said, wanted, reader in (
+            (_NO_CONTRACTS, facts.no_contracts, neighbours.contracts),
+            (_NO_MARKET_DATA, facts.no_market_data, neighbours.market_data),
+        )
+        if wanted is not None and reader is not None
+    ]
+    return Beside(facts.contracts, facts.latest, ex_dates, tuple(sorted(refused)))
 
 
 def concerned(book: Book, outstanding: Outstanding | None, day: date, calendar: TradingDays) -> list[Position]:

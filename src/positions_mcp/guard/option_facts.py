@@ -7,16 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-import anyio
-
 from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.known import NotKnown, known
-from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.domain.exercise.deciding import traded_at
 from positions_mcp.domain.ids import InstrumentId, is_uuid
+from positions_mcp.guard.market_facts import read_market_facts
 from positions_mcp.ports import Clock, Neighbours
 
 _MOST = 100
@@ -47,25 +43,8 @@ async def read_option_facts(
         options = [each for each in options if _on(each) in on or each.underlying_instrument_id is None]
     soon = new_york_day(clock.now()) + _SOON
     ending = [each.instrument_id for each in options if each.contract and each.contract.expiration <= soon]
-    contracts: Mapping[InstrumentId, ContractFacts] | NotKnown = {}
-    snapshots: Mapping[InstrumentId, Snapshot] | NotKnown = {}
-
-    async def read_contracts() -> None:
-        nonlocal contracts
-        if neighbours.contracts and ending:
-            contracts = await known("contracts", neighbours.contracts.read_option_contracts(ending[:_MOST]))
-
-    async def read_snapshots() -> None:
-        nonlocal snapshots
-        if neighbours.market_data and (wanted := _not_held(options, book)):
-            snapshots = await known("market data", neighbours.market_data.read_snapshots(wanted[:_MOST]))
-
-    async with anyio.create_task_group() as side_by_side:
-        side_by_side.start_soon(read_contracts)
-        side_by_side.start_soon(read_snapshots)
-    seen = {} if isinstance(snapshots, NotKnown) else snapshots
-    prices = {key: latest.price for key, each in seen.items() if (latest := traded_at(each)) is not None}
-    return OptionFacts({} if isinstance(contracts, NotKnown) else contracts, prices)
+    facts = await read_market_facts(neighbours, terms_of=ending[:_MOST], market_of=_not_held(options, book)[:_MOST])
+    return OptionFacts(facts.contracts, {InstrumentId(key): each.price for key, each in facts.latest.items()})
 
 
 def _on(position: Position) -> InstrumentId | None:

@@ -10,14 +10,12 @@ from decimal import Decimal
 import anyio
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.known import NotKnown, known
+from positions_mcp.domain.account.known import NotKnown
 from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.positions import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import UpstreamError
 from positions_mcp.domain.exercise.cutoffs import expiry_session
-from positions_mcp.domain.exercise.deciding import traded_at
 from positions_mcp.domain.exercise.tonight import Tonight
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.money import plain, to_cents
@@ -25,6 +23,7 @@ from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
 from positions_mcp.domain.portfolio.groups import GroupBy
 from positions_mcp.domain.portfolio.obligations import delta_adjusted
 from positions_mcp.domain.portfolio.summary import Summary
+from positions_mcp.guard.market_facts import MarketFacts, read_market_facts
 from positions_mcp.tools._cash import read_balances
 from positions_mcp.tools._evening import Evening, read_evening
 from positions_mcp.tools.context import ToolContext
@@ -55,8 +54,7 @@ async def read_beside(
     options = summary.obligations.options if greeks else []
     on = [each.underlying_instrument_id for each in (*(each.position for each in soon), *options)]
     wanted = [key for key in on if key and is_uuid(key)] + [each.instrument_id for each in options]
-    contracts: Mapping[InstrumentId, ContractFacts] | NotKnown = {}
-    snapshots: Mapping[InstrumentId, Snapshot] | NotKnown = {}
+    facts = MarketFacts({}, {})
     balances: Balances | NotKnown = NotKnown("balances", "")
     evening = Evening(None, context, reading.as_of)
 
@@ -68,27 +66,16 @@ async def read_beside(
         nonlocal balances
         balances = await read_balances(context, account)
 
-    async def read_contracts() -> None:
-        nonlocal contracts
-        if neighbours.contracts and ending:
-            contracts = await known("contracts", neighbours.contracts.read_option_contracts(ending))
-
-    async def read_snapshots() -> None:
-        nonlocal snapshots
-        if wanted:
-            reader, keys = neighbours.market_data, list(dict.fromkeys(wanted))[:_MOST]
-            snapshots = await known("market data", reader.read_snapshots(keys) if reader else None)
+    async def read_facts() -> None:
+        nonlocal facts
+        keys = list(dict.fromkeys(wanted))[:_MOST]
+        facts = await read_market_facts(neighbours, terms_of=ending, market_of=keys)
 
     async with anyio.create_task_group() as side_by_side:
-        for read in (read_instructions, read_money, read_contracts, read_snapshots):
+        for read in (read_instructions, read_money, read_facts):
             side_by_side.start_soon(read)
-    seen: Mapping[InstrumentId, Snapshot] = {} if isinstance(snapshots, NotKnown) else snapshots
-    evening = replace(
-        evening,
-        contracts={} if isinstance(contracts, NotKnown) else contracts,
-        latest={key: price for key, each in seen.items() if (price := traded_at(each)) is not None},
-    )
-    return Beside(evening, balances, seen, isinstance(snapshots, NotKnown))
+    evening = replace(evening, contracts=facts.contracts, latest=facts.latest)
+    return Beside(evening, balances, facts.snapshots, facts.no_market_data is not None)
 
 
 def tonight_of(context: ToolContext, options: Sequence[ExpiringOption], beside: Beside) -> Tonight | None:
