@@ -22,6 +22,7 @@ from paper.serving import Served, command, serving_twice
 from paper.support import ORDERS, POSITIONS, Opening, by_symbol, delete, http
 from positions_mcp.cli.paper import main
 from positions_mcp.paper import BookError, PaperExchange
+from positions_mcp.paper.database import connect
 
 IN_SESSION = "2030-11-25T11:00:00-05:00"
 
@@ -51,6 +52,23 @@ def test_two_processes_on_one_book_agree(two: list[Served]):
         assert first.get(f"{ORDERS}/{order['id']}").json()["data"]["status"] == "FILLED"
         assert first.get(POSITIONS).json()["data"] == second.get(POSITIONS).json()["data"]
         assert "KO" not in by_symbol(second.get(POSITIONS))
+
+
+@pytest.mark.requirement("P-03")
+def test_many_that_open_a_new_book_at_the_same_instant_all_open_it(tmp_path: Path):
+    for attempt in range(40):
+        data_dir, together = tmp_path / str(attempt), threading.Barrier(8)
+
+        def open_it(data_dir: Path = data_dir, together: threading.Barrier = together) -> str:
+            together.wait()
+            connection = connect(data_dir)
+            try:
+                return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert {each.result() for each in [pool.submit(open_it) for _ in range(8)]} == {"wal"}
 
 
 @pytest.mark.requirement("P-03", "P-05")

@@ -7,6 +7,7 @@ so a process killed at any moment leaves the book as its last commit had it.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ FORMAT = 2
 """Version of the tables below. A file of a later version is refused, not guessed at."""
 
 _BUSY_MS = 15_000
+_AGAIN_MS = 10
 _TABLES = """
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS account (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
@@ -52,7 +54,7 @@ def connect(data_dir: Path) -> sqlite3.Connection:
             # By name, not by descriptor: closing a descriptor of our own would drop SQLite's locks on the file.
             path.chmod(0o600)
             _prepare(connection, path)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
     except (OSError, sqlite3.Error) as error:
         raise BookError(f"the paper book {path} cannot be opened: {error}") from error
@@ -87,6 +89,19 @@ def set_state(connection: sqlite3.Connection, key: str, body: str) -> None:
 def data_version(connection: sqlite3.Connection) -> int:
     """A number that changes when another connection has committed to the file."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turns write-ahead logging on. SQLite does not wait here for others who open the same new file, so this does."""
+    for _ in range(_BUSY_MS // _AGAIN_MS):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        time.sleep(_AGAIN_MS / 1000)
+    raise sqlite3.OperationalError("another process keeps the file locked")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
