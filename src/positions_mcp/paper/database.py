@@ -93,15 +93,15 @@ def data_version(connection: sqlite3.Connection) -> int:
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
     """Turns write-ahead logging on. SQLite does not wait here for others who open the same new file, so this does."""
-    for _ in range(_BUSY_MS // _AGAIN_MS):
+    for left in reversed(range(_BUSY_MS // _AGAIN_MS)):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if not left or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-        time.sleep(_AGAIN_MS / 1000)
-    raise sqlite3.OperationalError("another process keeps the file locked")
+            time.sleep(_AGAIN_MS / 1000)
+        else:
+            return
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
