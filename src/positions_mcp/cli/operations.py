@@ -93,6 +93,8 @@ def _show(arguments: argparse.Namespace) -> int:
         operation = record.operation(arguments.operation, arguments.mode)
         print(record.heading(operation))
         print(paragraph(question(operation.plan)))
+        if operation.plan.policy:
+            print(f"Planned under policy {operation.plan.policy}.")
         print()
         if arguments.offline:
             print(operation_text(report(operation, SystemClock().now()), record.command))

@@ -131,6 +131,7 @@ class Desk:
             "question": self.words_of(operation),
             "warnings": list(plan.warnings),
             "purpose": plan.purpose,
+            "policy": plan.policy,
             "limits": await self._limits_of(plan),
             "not_known": _not_known(plan),
             "can_decide": operation.stage.is_open and not plan.is_expired(now) and not plan.flatten,
@@ -248,6 +249,7 @@ class Desk:
             "halts": [_halt(halt) for halt in status.halts],
             "approver": status.approver_set,
             "trading": policy.trading_enabled,
+            "policy": policy.fingerprint,
             "limits": {
                 "per operation": _limit(policy.max_notional),
                 "per day": _limit(policy.max_daily_notional),

@@ -106,6 +106,7 @@ class Planner:
             session=draft.session,
             projection=draft.projection,
             purpose=clean(request.purpose, LONGEST_PURPOSE),
+            policy=deps.policy.fingerprint,
             created_at=now,
             expires_at=now + deps.policy.plan_lifetime,
             flatten=flatten,

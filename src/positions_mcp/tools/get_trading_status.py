@@ -136,6 +136,7 @@ def _limits(policy: Policy) -> dict[str, str]:
         "close_all": "allowed" if policy.allow_close_all else "not allowed",
         "uncovered": "allowed" if policy.allow_uncovered else "not allowed",
         "tolerance": plain(policy.tolerance),
+        "policy": policy.fingerprint,
     }
 
 

@@ -49,7 +49,7 @@ export function story(plan) {
     h("dl", { class: "about" },
       h("dt", {}, "Account"), h("dd", {}, plan.account), h("dt", {}, "Asked for by"), h("dd", {}, foreign(plan.caller)),
       h("dt", {}, "Purpose"), h("dd", {}, plan.purpose ? ["“", foreign(plan.purpose), "”"] : "none stated"),
-      h("dt", {}, "Planned"), h("dd", {}, instant(plan.created_at))),
+      h("dt", {}, "Planned"), h("dd", {}, instant(plan.created_at), plan.policy ? ` under policy ${plan.policy}` : null)),
     plan.not_known.map((words) => h("p", { class: "warning" }, "Not known: ", foreign(words))),
     h("section", { "aria-label": "What is asked" },
       h("ol", { class: "question" }, plan.question
@@ -141,7 +141,7 @@ export function state(data) {
   return [
     h("h1", {}, "State"),
     h("p", {}, data.trading ? "Trading is enabled." : "Trading is not enabled: this server only reads."),
-    h("h2", {}, "Limits"), h("ul", {}, limits),
+    h("h2", {}, "Limits"), h("ul", {}, limits), h("p", {}, `Policy ${data.policy}.`),
     table("Accounts", ["Account", "Notional used today", "At most", "In doubt", "Submitted, not closed"], data.accounts.map((use) =>
       h("tr", {}, h("th", { scope: "row" }, use.account), h("td", { class: "number" }, `$${use.used_today}`), h("td", { class: "number" }, use.most_today ? `$${use.most_today}` : "no limit"),
         h("td", {}, links(use.in_doubt)), h("td", {}, links(use.following))))),

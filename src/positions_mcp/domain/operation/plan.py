@@ -189,6 +189,8 @@ class Plan(Frozen):
     """Why, in the caller's own words. Cleaned; to be quoted as data."""
     replaces: str = added("0.2.0", default="")
     """The plan of the same arguments that nearly ran out when this one was made; empty where there was none."""
+    policy: str = added("0.2.0", default="")
+    """Fingerprint of the limits by which it was judged when it was made."""
     warnings: tuple[str, ...] = ()
     created_at: AwareDatetime
     expires_at: AwareDatetime

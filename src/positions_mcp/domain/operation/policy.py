@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import time, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.instruments import parse_option_symbol
+from positions_mcp.domain.money import EXACT, plain
+from positions_mcp.domain.operation.plan import canonical_json
 
 
 class Channel(StrEnum):
@@ -70,3 +75,31 @@ class Policy(BaseModel):
     """Seconds that an instrument stays in flight where an order has filled and positions do not show it."""
     decline_rest: timedelta = timedelta(minutes=10)
     """How long a declined set of targets is not asked about again, except at the desk."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name of all of it: the same for the same limits in whatever spelling, another once one is another."""
+        return hashlib.sha256(canonical_json(_canonical(dict(self)))).hexdigest()[:12]
+
+
+def _canonical(value: Any) -> Any:
+    """As JSON that does not depend on how a limit was written: 50000 or 5E4, one order of symbols or another."""
+    match value:
+        case bool() | None:
+            return value
+        case int() | float() | Decimal():
+            return plain(Decimal(str(value)).normalize(EXACT))
+        case timedelta():
+            return _canonical(value.total_seconds())
+        case time():
+            return value.isoformat()
+        case str():
+            contract = parse_option_symbol(value)
+            return contract.compact if contract else value.strip().upper()
+        case frozenset():
+            return sorted({_canonical(each) for each in value})
+        case tuple():
+            return [_canonical(each) for each in value]
+        case dict():
+            return {str(name): _canonical(each) for name, each in value.items()}
+    raise TypeError(f"a {type(value).__name__} has no canonical form")

@@ -32,6 +32,17 @@ def by_account(
     return ""
 
 
+def of_policy(policy: Policy, operation: Operation) -> str:
+    """That the limits in force here are not those it was planned under; empty where they are, or it names none.
+
+    Those in force where it is sent decide: they are what `by_account` judges it by.
+    """
+    planned, here = operation.plan.policy, policy.fingerprint
+    if planned in ("", here):
+        return ""
+    return f"Planned under policy {planned}, and judged again before sending by the one in force here, {here}."
+
+
 def by_record(policy: Policy, operation: Operation, record: AccountRecord, notional: Decimal) -> str:
     """Why the guard's own record forbids a request of that notional; empty if it does not."""
     verdict = judge_record(policy, operation.plan, record, notional)

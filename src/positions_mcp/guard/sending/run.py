@@ -92,6 +92,8 @@ class Run:
 
     async def _send_all(self) -> None:
         plan, kind = self.operation.plan, self.kinds[self.operation.plan.kind]
+        if not plan.flatten and (other := last_checks.of_policy(self.deps.policy, self.operation)):
+            self.notes.append(other)
         self.account = account = await self._read_again()
         await self._pass("read again")
         comparison = as_planned(plan) if account is None else kind.compare(plan, account)
