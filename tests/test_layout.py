@@ -32,7 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "resources": {"domain", "ports", "guard", "tools"},
     "prompts": {"domain", "ports", "packaged"},
     "http_sessions": set(),
-    "server": {"domain", "ports", "guard", "tools", "resources", "prompts", "http_sessions"},
+    "identity": set(),
+    "server": {"domain", "ports", "guard", "tools", "resources", "prompts", "http_sessions", "identity"},
 }
 # The layers of the guard, lowest first. A part imports itself and lower layers: nothing climbs, and no kind of
 # operation knows another one.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import threading
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,6 +15,7 @@ import anyio.to_thread
 import pytest
 from mcp import Client
 
+import positions_mcp
 from positions_mcp import __version__
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.domain.errors import Refused
@@ -37,10 +40,20 @@ def test_the_instructions_say_paper_or_live_first_and_are_enough_in_500_characte
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
-async def test_a_client_learns_name_version_and_instructions(era: str) -> None:
+async def test_a_client_learns_who_answers_and_how_to_show_it(era: str) -> None:
     async with Client(server_over(StubBroker()), mode=era) as client:
-        assert client.server_info is not None
-        assert (client.server_info.name, client.server_info.version) == ("positions-mcp", __version__)
+        info = client.server_info
+    assert info is not None
+    assert (info.name, info.version) == ("positions-mcp", __version__)
+    package = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert info.title == "Clear Street positions"
+    assert (info.description, info.website_url) == (package["description"], package["urls"]["Homepage"])
+    (icon,) = info.icons or []
+    kind, encoded = icon.src.split(",", 1)
+    assert kind == f"data:{icon.mime_type};base64"
+    assert len(icon.src) < 2_000
+    page = Path(positions_mcp.__file__).parent / "desk" / "static" / "icon.svg"
+    assert base64.b64decode(encoded) == page.read_bytes().strip()
 
 
 async def test_the_parts_are_opened_once_and_closed_at_the_end_and_slow_work_runs_beside() -> None:

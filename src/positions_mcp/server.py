@@ -25,6 +25,7 @@ from mcp_types import (
     Completion,
     EmptyResult,
     GetPromptResult,
+    Icon,
     Prompt,
     Resource,
     ResourceTemplate,
@@ -37,7 +38,7 @@ from mcp_types import (
 )
 from pydantic import AnyUrl
 
-from positions_mcp import __version__, resources
+from positions_mcp import __version__, identity, resources
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
@@ -114,7 +115,10 @@ def build_server(
         accounts,
         tools_told,
         name="positions-mcp",
-        title="Clear Street positions",
+        title=identity.TITLE,
+        description=identity.DESCRIPTION,
+        website_url=identity.WEBSITE,
+        icons=[Icon(src=identity.ICON, mime_type="image/svg+xml", sizes=["any"])],
         version=__version__,
         instructions=instructions(mode, accounts),
         tools=published_tools(),
