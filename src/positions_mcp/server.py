@@ -80,6 +80,7 @@ def build_server(
     accounts: Sequence[AccountId],
     warm_up: Callable[[], object] | None = None,
     whose_token: WhoseToken | None = None,
+    at_start: Callable[[], object] | None = None,
     at_end: Callable[[], object] | None = None,
 ) -> PositionsServer:
     """The server, ready for any transport.
@@ -91,13 +92,16 @@ def build_server(
         warm_up: slow first-time work (imports, tables), run in a thread once a client has been told the tools, or two
             seconds after the start: earlier it would slow down what a client waits for first. It may fail.
         whose_token: who a caller over HTTP is; needed for `http_app` only.
-        at_end: called when everything is closed.
+        at_start: called before anything is opened.
+        at_end: called when everything is closed; only after `at_start`.
     """
     tools_told = anyio.Event()
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[LazyContext]) -> AsyncIterator[LazyContext]:
         lazy = LazyContext(open_context)
+        if at_start is not None:
+            at_start()
         try:
             async with anyio.create_task_group() as holding:
                 holding.start_soon(lazy.hold)

@@ -101,7 +101,7 @@ class Forks:
 
 @dataclass(slots=True)
 class Typing:
-    """A command that runs in a pseudo-terminal of 100 columns, and the person who types there."""
+    """A command that runs in a pseudo-terminal, and the person who types there."""
 
     process: int
     screen: fdspawn
@@ -162,10 +162,10 @@ class Place:
         return load({"mode": "paper", "data_dir": self.data_dir})
 
     @contextmanager
-    def at_terminal(self, *words: str) -> Iterator[Typing]:
-        """A command of the person's own, in a terminal."""
+    def at_terminal(self, *words: str, columns: int = 100) -> Iterator[Typing]:
+        """A command of the person's own, in a terminal that shows no colours unless `environment` names another."""
         screen, terminal = os.openpty()
-        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 100, 0, 0))
+        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
         process = self.forks.start(words, self._environment, terminal=os.ttyname(terminal))
         os.close(terminal)
         typing = Typing(process, fdspawn(screen, encoding="utf-8", timeout=TIMEOUT_S), self.forks)
@@ -253,7 +253,7 @@ class Place:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {"POSITIONS_MCP_DATA_DIR": str(self.data_dir), **self.environment}
+        return {"POSITIONS_MCP_DATA_DIR": str(self.data_dir), "TERM": "dumb", **self.environment}
 
 
 @dataclass(slots=True)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import io
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from positions_mcp import __version__
 from positions_mcp.cli.garbage import without_collecting_garbage
@@ -35,25 +37,44 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "paper": ("positions_mcp.cli.paper", "run, reset and steer the paper exchange"),
 }
 """Command → its module and one line of help."""
+GROUPS = (["approver"], ["operations"], ["paper"], ["token"])
+"""What only has subcommands: alone it prints its help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns the exit code: 2 where the configuration or the usage is wrong."""
+    """Run the command line. Returns the exit code: 2 where the configuration or the usage is wrong.
+
+    Without arguments, and for a command of which only its subcommands do anything, it prints help.
+    """
     # Modules and large books are many objects without cycles: looking for some every 700 doubles the time to start.
     gc.set_threshold(50_000, 20, 20)
+    _print_what_can_be_printed()
     words = list(sys.argv[1:] if arguments is None else arguments)
     with without_collecting_garbage():
-        parsed = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
+        parser = _parser(next((word for word in words if not word.startswith("-")), ""))
+        parsed = parser.parse_args([*words, "--help"] if words in GROUPS else words)
+    if parsed.handler is None:
+        parser.print_help()
+        return 0
     try:
         code: int = parsed.handler(parsed)
     except PositionsError as error:
         from positions_mcp.cli.commands import completed_for
+        from positions_mcp.cli.output import complain
 
-        print(f"positions-mcp: {completed_for(parsed, str(error))}", file=sys.stderr)
+        complain(f"positions-mcp: {completed_for(parsed, str(error))}")
         return 2 if isinstance(error, ConfigurationError) else 1
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _print_what_can_be_printed() -> None:
+    """A character that a terminal or a pipe has no code for is shown as `?`: no command ends over it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(OSError):  # a stream that another one took the place of
+                stream.reconfigure(errors="replace")
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -62,8 +83,9 @@ def _parser(command: str) -> argparse.ArgumentParser:
         prog="positions-mcp",
         description="Clear Street positions for assistants, with a person deciding what is sent.",
     )
+    parser.set_defaults(handler=None)
     parser.add_argument("--version", action="version", version=f"positions-mcp {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         implementation = importlib.import_module(module) if name == command else None
         if implementation and hasattr(implementation, "add_parser"):

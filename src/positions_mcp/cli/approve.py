@@ -8,10 +8,11 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal, uninterrupted
 from positions_mcp.cli.waiting import chosen
-from positions_mcp.cli.words import for_a_person, halted, money_at_stake, operation_text, paragraph
+from positions_mcp.cli.words import for_a_person, halted, money_at_stake, operation_text
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
@@ -109,17 +110,19 @@ def _what_comes_of_a_yes(record: Record, operation: Operation) -> str:
 async def _follow(terminal: Terminal, supervisor: Supervisor, operation_id: str) -> OperationReport:
     """Say each state as it comes, until no more will be sent."""
     shown = ""
-    while True:
-        operation, _ = await supervisor.question(operation_id)
-        now = SystemClock().now()
-        state = operation.state(now)
-        if operation.stage not in (Stage.APPROVED, Stage.CLAIMED) or state is OperationState.LAPSED:
-            return report(operation, now)
-        words = _under_way(operation, state)
-        if words != shown:
-            terminal.show(words)
-            shown = words
-        await anyio.sleep(POLL_S)
+    with progress("Waiting for what becomes of it") as line:
+        while True:
+            operation, _ = await supervisor.question(operation_id)
+            now = SystemClock().now()
+            state = operation.state(now)
+            if operation.stage not in (Stage.APPROVED, Stage.CLAIMED) or state is OperationState.LAPSED:
+                return report(operation, now)
+            words = _under_way(operation, state)
+            if words != shown:
+                line.clear()
+                terminal.show(words)
+                shown = words
+            await anyio.sleep(POLL_S)
 
 
 def _under_way(operation: Operation, state: OperationState) -> str:

@@ -21,6 +21,7 @@ from positions_mcp import __version__
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.findings import Findings
 from positions_mcp.cli.options import add_settings_options, settings_from
+from positions_mcp.cli.output import add_json_option, print_json, say
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.cli.words import money_at_stake
 from positions_mcp.clock import SystemClock
@@ -41,6 +42,7 @@ _OTHERS = 0o077
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp doctor`."""
     add_settings_options(parser)
+    add_json_option(parser)
     parser.add_argument("--live", action="store_true", help="also ask the live API, reading only (implies --mode live)")
 
 
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.mode not in (None, Mode.LIVE):
             raise ConfigurationError(f"--live with --mode {arguments.mode}.", hint="Leave one of them out.")
         arguments.mode = Mode.LIVE
-    found = Findings()
+    found = Findings(_say=_nothing) if arguments.json else Findings()
     _installation(found)
     settings = _configuration(found, arguments)
     if settings is not None:
@@ -61,11 +63,18 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.live:
             from positions_mcp.cli.doctor_live import ask_the_live_api
 
-            with found.about("live API"):
+            with found.about("live API"), found.waiting("Asking the live API"):
                 ask_the_live_api(found, settings)
     ending = f"{found.notes} to note" if found.notes else "nothing to note"
-    print(f"{found.failed} failed, {ending}. No operation was touched and nothing was sent.")
+    if arguments.json:
+        print_json({"failed": found.failed, "notes": found.notes, "findings": found.found})
+    else:
+        say(f"{found.failed} failed, {ending}. No operation was touched and nothing was sent.")
     return 1 if found.failed else 0
+
+
+def _nothing(_: str) -> None:
+    """JSON says it all at the end."""
 
 
 def _installation(found: Findings) -> None:
@@ -157,7 +166,8 @@ def _operations(found: Findings, settings: Settings) -> None:
     with found.about("store"):
         store = open_store(url.get_secret_value() if url else file)
         try:
-            status, verified = store.status(), store.verify()
+            with found.waiting("Walking the journal"):
+                status, verified = store.status(), store.verify()
             approver, halts = store.approver(), store.halts()
             unfinished = [
                 each for account in settings.allowed_accounts for each in store.unfinished(settings.mode, account)

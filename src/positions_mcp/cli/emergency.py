@@ -15,9 +15,9 @@ from pathlib import Path
 import anyio
 
 from positions_mcp.cli.approver import new_passphrase
+from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import Record, commands_of, on_error, open_record
 from positions_mcp.cli.terminal import Terminal
-from positions_mcp.cli.words import paragraph
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.plan import Mode

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from positions_mcp.cli.words import folded
+from positions_mcp.cli.output import Progress, folded, progress, say
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.text import clean
 
@@ -16,11 +16,14 @@ _LONGEST_LINE = 2_000
 
 @dataclass
 class Findings:
-    """What was found, in order, printed as it comes."""
+    """What was found, in order, said as it comes."""
 
     failed: int = 0
     notes: int = 0
-    _say: Callable[[str], None] = field(default=print)
+    found: list[dict[str, str]] = field(default_factory=list)
+    """As JSON has it."""
+    _say: Callable[[str], None] = field(default=say)
+    _waiting: Progress | None = None
 
     def ok(self, subject: str, words: str) -> None:
         """As it should be."""
@@ -46,6 +49,16 @@ class Findings:
         except OSError as error:
             self.fail(subject, f"{error.filename or 'a file'}: {error.strerror}.")
 
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """What takes a while, for a person who waits."""
+        with progress(what) as self._waiting:
+            yield
+        self._waiting = None
+
     def _line(self, mark: str, subject: str, words: str) -> None:
+        self.found.append({"result": mark.lower(), "subject": subject, "words": clean(words, _LONGEST_LINE)})
+        if self._waiting:
+            self._waiting.clear()
         line = clean(f"{subject}: {words}", _LONGEST_LINE)
         self._say(folded(line, f"{mark:<5}", " " * 7))

@@ -16,9 +16,10 @@ import anyio
 
 from positions_mcp.cli.emergency import NotJournalled, flatten_on_record
 from positions_mcp.cli.options import add_settings_options, seconds, whole_number
+from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, account_dependencies, on_error, os_user, settings_for
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
-from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
+from positions_mcp.cli.words import money_at_stake, operation_text
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import Refused, StoreUnavailable
 from positions_mcp.domain.ids import account_id
@@ -68,13 +69,14 @@ def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) 
         with _nothing_was_sent():
             if record.store.approver() is None:
                 raise Refused("No approver is set up.", hint=f"Once, run: `{record.command('approver init')}`")
-            flattening = anyio.run(_plan, record, settings, arguments)
+            with progress(f"Reading account {arguments.account}"):
+                flattening = anyio.run(_plan, record, settings, arguments)
         answers = _ask(terminal, record, settings, flattening)
         if answers is None:
             return _INTERRUPTED
     operation_id = flattening.operation.operation_id
     try:
-        with on_error("Nothing was sent."), _nothing_was_sent():
+        with on_error("Nothing was sent."), _nothing_was_sent(), progress("Sending"):
             done = anyio.run(_send, record, settings, flattening, *answers)
         if done.anything_sent is False and (why := record.store.status().reason):
             raise NotJournalled(why, hint="Nothing was sent.")
@@ -135,11 +137,12 @@ async def _follow(
     """Say what is left as it changes, until nothing more happens by itself or the time is over."""
     async with account_dependencies(settings, record.store) as parts:
         guard = Guard(parts)
-        with anyio.move_on_after(seconds):
+        with anyio.move_on_after(seconds), progress("Following it (Ctrl-C stops watching only)") as line:
             while _is_moving(record.operation(done.operation_id)):
                 await anyio.sleep(POLL_S)
                 now = await guard.operation(done.operation_id)
                 if now.rows != done.rows:
+                    line.clear()
                     terminal.show(f"\n{operation_text(now, record.command)}")
                 done = now
     return done

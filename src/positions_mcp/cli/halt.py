@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import anyio
 
 from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.output import paragraph, say
 from positions_mcp.cli.record import Record, open_record, os_user
-from positions_mcp.cli.words import halted, paragraph
+from positions_mcp.cli.words import halted
 from positions_mcp.domain.errors import InvalidInput, PositionsError, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.supervision import Halt, Trade, is_called
@@ -70,13 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     except Exception as error:  # whatever it was, a person must not believe that it is halted
         raise StoreUnavailable(f"The halt failed ({type(error).__name__}: {error}).", hint=_NOT_HALTED) from error
     for halt in halts:
-        print(paragraph(halted(halt)))
+        say(paragraph(halted(halt)))
     everything = any(halt.is_of_everything for halt in halts)
-    print(f"PAPER and LIVE, {'every account' if everything else 'nothing else'}, {place}")
+    say(f"PAPER and LIVE, {'every account' if everything else 'nothing else'}, {place}")
     if doubt:
-        print(paragraph(doubt))
-    print("Running servers send nothing more of it; a request already in flight finishes and is recorded.")
-    print(f"`{command('resume')}` ends it. `{command('flatten ACCOUNT')}` works meanwhile.")
+        say(paragraph(doubt))
+    say("Running servers send nothing more of it; a request already in flight finishes and is recorded.")
+    say(f"`{command('resume')}` ends it. `{command('flatten ACCOUNT')}` works meanwhile.")
     return 0
 
 

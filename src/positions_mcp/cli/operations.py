@@ -9,13 +9,15 @@ import anyio
 from positions_mcp.cli import settle
 from positions_mcp.cli.account_view import followed
 from positions_mcp.cli.options import add_settings_options, whole_number
+from positions_mcp.cli.output import add_json_option, paragraph, print_json, progress, say, table
 from positions_mcp.cli.record import on_error, open_record
+from positions_mcp.cli.shapes import halt_shape, operation_shape, report_shape
 from positions_mcp.cli.waiting import notional, what
-from positions_mcp.cli.words import halted, operation_text, paragraph, table
+from positions_mcp.cli.words import halted, operation_text
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import NEW_YORK, moment
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.supervision import JournalEntry
+from positions_mcp.domain.operation.supervision import JournalEntry, Verification
 from positions_mcp.guard.approval.question import question
 from positions_mcp.guard.reports import report
 
@@ -47,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settling.add_argument("symbol", metavar="SYMBOL", nargs="?", help="only this row; otherwise each that is unknown")
     for command in (listing, showing, verifying, settling):
         add_settings_options(command)
+        if command is not settling:
+            add_json_option(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,11 +68,16 @@ def _list(arguments: argparse.Namespace) -> int:
             for operation in record.store.operations(limit=max(arguments.limit, 1))
             if arguments.mode in (None, operation.plan.mode)
         ]
-        print(f"Operations in {record.place}")
-        for halt in record.store.halts():
-            print(paragraph(f"{halted(halt)} (since {moment(halt.at)})"))
+        halts = record.store.halts()
+        if arguments.json:
+            shown = [operation_shape(operation, now) for operation in found]
+            print_json({"place": record.place, "halts": list(map(halt_shape, halts)), "operations": shown})
+            return 0
+        say(f"Operations in {record.place}")
+        for halt in halts:
+            say(paragraph(f"{halted(halt)} (since {moment(halt.at)})"))
         if not found:
-            print("None.")
+            say("None.")
             return 0
         heading = ("OPERATION", "MODE", "ACCOUNT", "STATE", "PLANNED (NEW YORK)", "NOTIONAL", "WHAT", "LEFT")
         rows = [
@@ -84,41 +93,56 @@ def _list(arguments: argparse.Namespace) -> int:
             )
             for operation in found
         ]
-        print("\n".join(table(heading, rows)))
+        say("\n".join(table(heading, rows)))
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
         operation = record.operation(arguments.operation, arguments.mode)
-        print(record.heading(operation))
-        print(paragraph(question(operation.plan)))
-        if operation.plan.policy:
-            print(f"Planned under policy {operation.plan.policy}.")
-        print()
         if arguments.offline:
-            print(operation_text(report(operation, SystemClock().now()), record.command))
+            found = report(operation, SystemClock().now())
         else:
-            print(operation_text(anyio.run(followed, record, arguments, operation), record.command))
-        print("\nJournal")
-        entries = table(
-            ("TIME (NEW YORK)", "EVENT", "DETAIL"), map(_entry, record.store.journal(operation.operation_id))
-        )
-        print("\n".join(entries))
+            with progress(f"Reading account {operation.account_id}"):
+                found = anyio.run(followed, record, arguments, operation)
+        journal = record.store.journal(operation.operation_id)
+        if arguments.json:
+            # What was read may have moved it on.
+            shape = operation_shape(record.operation(operation.operation_id), SystemClock().now())
+            shape |= report_shape(found, question(operation.plan), journal)
+            print_json({"place": record.place, "operation": shape})
+            return 0
+        say(record.heading(operation))
+        say(paragraph(question(operation.plan)))
+        if operation.plan.policy:
+            say(f"Planned under policy {operation.plan.policy}.")
+        say(f"\n{operation_text(found, record.command)}\n\nJournal")
+        say("\n".join(table(("TIME (NEW YORK)", "EVENT", "DETAIL"), map(_entry, journal))))
     return 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
-        found = record.store.verify()
-        print(f"PAPER and LIVE, every account, {record.place}")
-        if not found.intact:
-            print(paragraph(f"BROKEN: {found.problem}"))
-            print("Servers refuse to send with this store. Keep it as evidence; compare it with a copy.")
-            return 1
-        print(f"INTACT: {found.entries} journal entries, head {found.head}")
-        print("Note the head elsewhere: it shows later whether the end of the journal was cut off.")
-    return 0
+        with progress("Walking the journal"):
+            found = record.store.verify()
+        if arguments.json:
+            print_json({"place": record.place} | dict(found))
+        else:
+            say(f"PAPER and LIVE, every account, {record.place}")
+            say(paragraph(_said_of(found)))
+    return 0 if found.intact else 1
+
+
+def _said_of(found: Verification) -> str:
+    if not found.intact:
+        return (
+            f"BROKEN: {found.problem}\n"
+            "Servers refuse to send with this store. Keep it as evidence; compare it with a copy."
+        )
+    return (
+        f"INTACT: {found.entries} journal entries, head {found.head}\n"
+        "Note the head elsewhere: it shows later whether the end of the journal was cut off."
+    )
 
 
 def _left(operation: Operation) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from positions_mcp.cli import paper_fault, paper_market
 from positions_mcp.cli.options import whole_number
+from positions_mcp.cli.output import add_json_option, print_json
 
 if TYPE_CHECKING:
     from positions_mcp.paper import PaperExchange
@@ -58,8 +58,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     keep.add_argument("name", nargs="?")
     _command(commands, "restore", "make the book what it was when a snapshot was taken").add_argument("name")
 
-    _command(commands, "status", "scenario, clock, money and counts")
-    _command(commands, "effects", "every request that has changed the book")
+    status = _command(commands, "status", "scenario, clock, money and counts, as JSON")
+    effects = _command(commands, "effects", "every request that has changed the book, as JSON")
 
     fault = _command(
         commands, "fault", "make the next requests fail; without arguments: what can fail, and what is armed"
@@ -73,7 +73,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     clock = _command(commands, "clock", "show or move the book's clock")
     moves = clock.add_subparsers(dest="clock_command", metavar="show|set|advance|real")
-    _with_data_dir(moves.add_parser("show", help="what it shows (default)"))
+    showing = moves.add_parser("show", help="what it shows (default)")
+    _with_data_dir(showing)
     setting = moves.add_parser("set", help="set it; it then stands still")
     setting.add_argument("instant", help="such as 2026-11-23T14:30, in New York unless it has a zone")
     setting.add_argument("--running", action="store_true", help="let it run on from there")
@@ -82,6 +83,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     advancing.add_argument("by", type=_span, help="such as 90s, 5m, 2h or 1d")
     _with_data_dir(advancing)
     _with_data_dir(moves.add_parser("real", help="return to real time"))
+    for reading in (status, effects, keep, fault, clock, showing):
+        add_json_option(reading)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -203,7 +206,9 @@ def _snapshot(args: argparse.Namespace, directory: Path) -> int:
     from positions_mcp.clock import SystemClock
     from positions_mcp.paper import snapshots
 
-    if args.name is None:
+    if args.name is None and args.json:
+        print_json({"snapshots": snapshots.names(directory)})
+    elif args.name is None:
         print("\n".join(snapshots.names(directory)) or "no snapshots")
     else:
         print(f"Kept as {args.name}: {snapshots.take(directory, args.name, SystemClock())}")
@@ -251,7 +256,7 @@ def _market(args: argparse.Namespace, directory: Path) -> int:
 
 def _clock(args: argparse.Namespace, directory: Path) -> int:
     from positions_mcp.domain.account.sessions import NEW_YORK
-    from positions_mcp.paper.control import hint_of
+    from positions_mcp.paper.control import clock_of, hint_of
 
     exchange = _open(directory)
     try:
@@ -262,6 +267,9 @@ def _clock(args: argparse.Namespace, directory: Path) -> int:
             exchange.clock.advance(args.by)
         elif args.clock_command == "real":
             exchange.clock.real()
+        if args.json:
+            print_json(clock_of(exchange))
+            return 0
         with exchange.reading() as moment:
             now, session, hint = moment.now, moment.market.session_at(moment.now), hint_of(moment)
         market = "open" if session else "closed"
@@ -279,7 +287,7 @@ def _clock(args: argparse.Namespace, directory: Path) -> int:
 def _shown(directory: Path, look: Any) -> int:
     exchange = _open(directory)
     try:
-        print(json.dumps(look(exchange), indent=2))
+        print_json(look(exchange))
     finally:
         exchange.close()
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from positions_mcp.cli.options import whole_number
+from positions_mcp.cli.output import print_json
 
 if TYPE_CHECKING:
     from positions_mcp.paper import Fault, PaperExchange
@@ -45,6 +46,10 @@ def run(args: argparse.Namespace, exchange: PaperExchange) -> None:
         print(f"Armed: {told(fault)}.")
         if fault.kind == "refuse" and _is_heard(exchange, fault):
             print("A running server refuses connections now.")
+    elif args.json:
+        from positions_mcp.paper.control import shown_fault
+
+        print_json({"armed": [shown_fault(fault) for fault in exchange.faults()]})
     else:
         _list(exchange)
 

@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.output import say
 from positions_mcp.cli.record import on_error, open_record, os_user
 from positions_mcp.cli.waiting import chosen
 from positions_mcp.cli.words import operation_text
@@ -33,6 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
         operation = chosen(record, arguments.operation, arguments.mode, _WAITING)
         supervisor = record.supervisor(operation.plan.mode)
         report = anyio.run(partial(supervisor.reject, operation.operation_id, by=os_user()))
-        print(record.heading(operation))
-        print(operation_text(report, record.command))
+        say(record.heading(operation))
+        say(operation_text(report, record.command))
     return 0

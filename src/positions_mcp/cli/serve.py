@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.abc
 
 from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
 from positions_mcp.cli.garbage import without_collecting_garbage
@@ -42,8 +43,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.host is not None or arguments.port is not None:
         raise ConfigurationError("--host and --port are for HTTP.", hint="Add --transport http, or leave them out.")
     with open_venue(settings, record=arguments.record) as venue:
+        if sys.stdin.isatty():
+            _tell_a_person(settings)
         anyio.run(_serve, settings, venue)
     return 0
+
+
+def _tell_a_person(settings: Settings) -> None:
+    """Somebody has typed the command that an assistant's host runs."""
+    from positions_mcp.cli.commands import program
+    from positions_mcp.cli.output import complain
+
+    complain(
+        f"{settings.mode.shown} MCP server: it waits for an MCP client's messages, not for typing. Ctrl-C ends it.\n"
+        f"Hosts start it themselves: `{program()} install` sets one up. `{program()} demo` shows what it does."
+    )
 
 
 def log_to_stderr() -> None:
@@ -54,33 +68,52 @@ def log_to_stderr() -> None:
 
 
 async def _serve(settings: Settings, venue: Venue) -> None:
-    told_to_stop = False
-
-    def leave_when_told() -> None:
-        if told_to_stop:
-            # Everything is drained and closed, but the thread that reads standard input cannot be cancelled.
-            logging.shutdown()
-            os._exit(0)
-
-    with without_collecting_garbage():
-        from positions_mcp.server import build_server
-
-        server = build_server(
-            partial(open_deps, settings, venue),
-            mode=settings.mode,
-            accounts=settings.allowed_accounts,
-            warm_up=warm_up,
-            at_end=leave_when_told,
-        )
+    leaving = _Leaving()
     async with anyio.create_task_group() as tasks:
 
-        async def stop_when_told() -> None:
-            nonlocal told_to_stop
+        async def stop_when_told(*, task_status: anyio.abc.TaskStatus[None]) -> None:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                task_status.started()
                 async for _ in signals:
-                    told_to_stop = True
+                    leaving.told()
                     tasks.cancel_scope.cancel()
 
-        tasks.start_soon(stop_when_told)
+        await tasks.start(stop_when_told)  # before the imports, which take the longest
+        with without_collecting_garbage():
+            from positions_mcp.server import build_server
+
+            server = build_server(
+                partial(open_deps, settings, venue),
+                mode=settings.mode,
+                accounts=settings.allowed_accounts,
+                warm_up=warm_up,
+                at_start=leaving.begun,
+                at_end=leaving.ended,
+            )
         await server.run_stdio_async()
         tasks.cancel_scope.cancel()
+
+
+class _Leaving:
+    """Ends the process that was told to stop, once nothing is open: the thread that reads standard input stays."""
+
+    def __init__(self) -> None:
+        self._told = False
+        self._open = False
+
+    def begun(self) -> None:
+        self._open = True
+
+    def ended(self) -> None:
+        """Everything is drained and closed."""
+        self._open = False
+        self._leave_if_told()
+
+    def told(self) -> None:
+        self._told = True
+        self._leave_if_told()
+
+    def _leave_if_told(self) -> None:
+        if self._told and not self._open:
+            logging.shutdown()
+            os._exit(0)

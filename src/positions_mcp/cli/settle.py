@@ -11,9 +11,10 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.account_view import evidence, followed
+from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import open_record, os_user
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
-from positions_mcp.cli.words import money_at_stake, operation_text, paragraph
+from positions_mcp.cli.words import money_at_stake, operation_text
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Row
 from positions_mcp.guard.supervisor import digest_of_row

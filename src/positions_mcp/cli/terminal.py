@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from positions_mcp.cli.output import coloured
 from positions_mcp.domain.errors import PositionsError
 
 DEVICE = "/dev/tty"
@@ -29,7 +31,7 @@ class Terminal:
 
     def show(self, text: str) -> None:
         """Write `text` and end the line."""
-        self._write(f"{text}\n")
+        self._write(f"{coloured(text, sys.stdout)}\n")
 
     def ask(self, prompt: str) -> str:
         """One line the person types after the prompt, without its end; what was typed ahead is thrown away.
@@ -38,7 +40,7 @@ class Terminal:
             NoTerminal: the terminal is gone.
         """
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        self._write(prompt)
+        self._write(coloured(prompt, sys.stdout))
         return self._read_line()
 
     def ask_secret(self, prompt: str) -> str:
@@ -48,7 +50,7 @@ class Terminal:
         silent[3] = (silent[3] & ~termios.ECHO) | termios.ICANON | termios.ISIG
         try:
             termios.tcsetattr(self._descriptor, termios.TCSAFLUSH, silent)
-            self._write(prompt)
+            self._write(coloured(prompt, sys.stdout))
             return self._read_line()
         finally:
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)

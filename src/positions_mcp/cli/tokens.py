@@ -8,8 +8,8 @@ import sys
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.composition import prepare_data_dir
 from positions_mcp.cli.options import add_settings_options
-from positions_mcp.cli.token_file import TokenFile
-from positions_mcp.cli.words import table
+from positions_mcp.cli.output import add_json_option, print_json, say, table
+from positions_mcp.cli.token_file import Token, TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.operation.plan import Mode
@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
         add_settings_options(command)
-        if name != "list":
+        if name == "list":
+            add_json_option(command)
+        else:
             command.add_argument("name", metavar="NAME", help="the caller, such as the client and machine it runs on")
 
 
@@ -48,10 +50,17 @@ def run(arguments: argparse.Namespace) -> int:
             print(token)
         case "revoke":
             file.revoke(arguments.name)
-            print(f"The token of {arguments.name} opens nothing any more. Its operations stay in the record.")
+            say(f"The token of {arguments.name} opens nothing any more. Its operations stay in the record.")
         case _:
-            print(f"Tokens in {file.path}")
+            if arguments.json:
+                print_json({"file": file.path, "tokens": [_shape(each) for each in file.tokens()]})
+                return 0
+            say(f"Tokens in {file.path}")
             rows = [(each.name, moment(each.created_at)) for each in file.tokens()]
             none = f"None: `{Commands(settings)('token new NAME')}`"
-            print("\n".join(table(("CALLER", "SINCE"), rows)) if rows else none)
+            say("\n".join(table(("CALLER", "SINCE"), rows)) if rows else none)
     return 0
+
+
+def _shape(token: Token) -> dict[str, object]:
+    return {"name": token.name, "created_at": token.created_at}

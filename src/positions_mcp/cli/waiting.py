@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from positions_mcp.cli.output import table
 from positions_mcp.cli.record import Record
-from positions_mcp.cli.words import table
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import plain

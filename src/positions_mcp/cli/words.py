@@ -1,11 +1,10 @@
-"""How a person's commands say things: plain text in 100 columns, and nothing from outside that is not cleaned."""
+"""How a person's commands say what happened: plain text, and nothing from outside that is not cleaned."""
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
+from positions_mcp.cli.output import paragraph, table
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import SentOrder
@@ -13,11 +12,6 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.reports import OperationReport, TargetReport
-
-WIDTH = 100
-_LONGEST_LINE = 2_000
-_COMMAND = re.compile("`[^`]*`")
-_NO_BREAK = "\x00"
 
 
 def halted(halt: Halt) -> str:
@@ -29,29 +23,6 @@ def halted(halt: Halt) -> str:
 def money_at_stake(mode: Mode) -> str:
     """`LIVE (REAL MONEY)` or `PAPER (no real money)`."""
     return f"{mode.shown} ({'REAL MONEY' if mode is Mode.LIVE else 'no real money'})"
-
-
-def paragraph(text: str, *, indent: str = "") -> str:
-    """Text of several lines, each cleaned of what could hide or forge, and folded at the width."""
-    lines = (clean(line, _LONGEST_LINE) for line in text.splitlines())
-    return "\n".join(folded(line, indent, f"{indent}  ") for line in lines)
-
-
-def folded(line: str, first: str = "", rest: str = "") -> str:
-    """A line folded at the width. Paths, and commands in backticks, stay whole: they are copied and pasted."""
-    whole = _COMMAND.sub(lambda command: command[0].replace(" ", _NO_BREAK), line)
-    fold = textwrap.TextWrapper(
-        WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
-    )
-    return fold.fill(whole).replace(_NO_BREAK, " ")
-
-
-def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Rows in columns as wide as their widest cell; the last column is cut at the width."""
-    cells = [list(heading), *([clean(cell, WIDTH) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(heading))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
-    return [clean_end if len(clean_end := line.rstrip()) <= WIDTH else f"{clean_end[: WIDTH - 1]}…" for line in lines]
 
 
 def operation_text(report: OperationReport, command: Callable[[str], str]) -> str:

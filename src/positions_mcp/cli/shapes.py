@@ -1,0 +1,98 @@
+"""What `--json` prints of operations, halts and the journal. Programs rely on these shapes: docs/commands.md has them.
+
+A name is never taken away or given another meaning; names may be added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from positions_mcp.domain.operation.operation import Operation, SentOrder
+from positions_mcp.domain.operation.supervision import Halt, JournalEntry
+from positions_mcp.guard.reports import OperationReport, TargetReport
+
+Shape = dict[str, Any]
+
+
+def halt_shape(halt: Halt) -> Shape:
+    """A halt that stands; null where nothing narrows it."""
+    return {
+        "reason": halt.reason,
+        "by": halt.by,
+        "at": halt.at,
+        "account_id": halt.account_id,
+        "caller": halt.caller or None,
+        "kind": halt.kind,
+    }
+
+
+def operation_shape(operation: Operation, now: datetime) -> Shape:
+    """An operation as one row of a list."""
+    plan, rows = operation.plan, operation.rows
+    return {
+        "operation_id": operation.operation_id,
+        "mode": plan.mode,
+        "account_id": operation.account_id,
+        "kind": plan.kind,
+        "state": operation.state(now),
+        "caller": plan.caller,
+        "policy": plan.policy or None,
+        "symbols": [target.symbol for target in plan.targets],
+        "notional": plan.measure,
+        "notional_is_complete": all(target.priced for target in plan.targets),
+        "targets": len(rows),
+        "flat": sum(row.is_flat for row in rows),
+        "in_doubt": sum(row.is_in_doubt for row in rows),
+        "created_at": plan.created_at,
+        "expires_at": plan.expires_at,
+        "updated_at": operation.updated_at,
+    }
+
+
+def report_shape(report: OperationReport, question: str, journal: Iterable[JournalEntry]) -> Shape:
+    """What `operations show` says beyond that row."""
+    return {
+        "question": question,
+        "headline": report.headline,
+        "decision": report.decision or None,
+        "reason": report.reason or None,
+        "next_step": report.next_step,
+        "anything_sent": report.anything_sent,
+        "cancel_orders": report.cancel_orders,
+        "not_followed": report.not_followed or None,
+        "rows": [_row(row) for row in report.rows],
+        "journal": [_entry(entry) for entry in journal],
+    }
+
+
+def _row(row: TargetReport) -> Shape:
+    return {
+        "symbol": row.symbol,
+        "state": row.state,
+        "planned": row.planned,
+        "residual": row.residual,
+        "detail": row.detail or None,
+        "instruction_id": row.instruction_id,
+        "resolution": row.resolution or None,
+        "orders": [_order(order) for order in row.orders],
+    }
+
+
+def _order(order: SentOrder) -> Shape:
+    return {
+        "order_id": order.order_id,
+        "status": order.status,
+        "side": order.side,
+        "quantity": order.quantity,
+        "filled": order.filled,
+        "average_price": order.average_price,
+        "releases_at": order.releases_at,
+    }
+
+
+def _entry(entry: JournalEntry) -> Shape:
+    content: Mapping[str, Any] = entry.content
+    told = {name: content[name] for name in ("channel", "by", "process", "reason") if content.get(name)}
+    return {"sequence": entry.sequence, "at": entry.at, "event": entry.event, "hash": entry.hash} | told
