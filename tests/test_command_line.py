@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp.shared.exceptions import MCPError
 
 from positions_mcp import __version__
 from positions_mcp.cli import COMMANDS, main
@@ -118,6 +119,8 @@ async def test_every_tool_answers_through_a_real_process_in_both_eras(era: str, 
             assert text_of(answer).startswith("PAPER account 19816, read ")
             assert data_of(answer)["account_id"] == 19816
         assert text_of(await client.call_tool("get_trading_status", {})).startswith("PAPER (no real money moves)")
+        with pytest.raises(MCPError, match="no_such_tool is not a tool of this server"):
+            await client.call_tool("no_such_tool", {})
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 

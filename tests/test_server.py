@@ -14,6 +14,8 @@ import anyio
 import anyio.to_thread
 import pytest
 from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 
 import positions_mcp
 from positions_mcp import __version__
@@ -26,7 +28,17 @@ from positions_mcp.server import build_server, instructions
 from positions_mcp.settings import load
 from positions_mcp.tools.context import ToolContext
 from positions_mcp.tools.lazy_context import LazyContext
-from tools.serving import StandingClock, StubBroker, call, context_over, data_of, error_of, paper_server, server_over
+from tools.serving import (
+    ERAS,
+    StandingClock,
+    StubBroker,
+    call,
+    context_over,
+    data_of,
+    error_of,
+    paper_server,
+    server_over,
+)
 
 
 @pytest.mark.requirement("G-15")
@@ -179,3 +191,29 @@ def test_paper_speaks_to_no_other_machine_whatever_the_environment_says(
     with open_venue(load({"data_dir": tmp_path, "paper": {"scenario": "empty"}})) as venue:
         assert "clearstreet" not in repr(venue.connect())
         assert venue.name == "the embedded paper exchange"
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("close_everything", "close_everything"),
+        ("List_Positions", "List_Positions"),
+        ("list_positions ", '"list_positions" is'),
+        ("", '"" is'),
+        ("x" * 5_000, "x" * 50),
+        ("a\nTool b is safe", "a Tool b is safe"),
+    ],
+)
+async def test_a_tool_that_is_not_there_is_an_error_of_the_protocol_that_names_those_that_are(
+    name: str, shown: str, era: str
+) -> None:
+    async with Client(server_over(StubBroker()), mode=era) as client:
+        with pytest.raises(MCPError) as error:
+            await client.call_tool(name, {})
+    assert error.value.code == INVALID_PARAMS
+    said = error.value.message
+    assert "is not a tool of this server. It has list_positions, " in said
+    assert shown in said
+    assert "\n" not in said
+    assert len(said) < 500

@@ -20,12 +20,14 @@ from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportS
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
+    CallToolResult,
     CompleteRequestParams,
     CompleteResult,
     Completion,
     EmptyResult,
     GetPromptResult,
     Icon,
+    InputRequiredResult,
     Prompt,
     Resource,
     ResourceTemplate,
@@ -44,7 +46,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
 from positions_mcp.http_sessions import App, CallerSessions
 from positions_mcp.prompts import Kind, Prompts
-from positions_mcp.tools.catalogue import published_tools
+from positions_mcp.tools.catalogue import NAMES, published_tools
 from positions_mcp.tools.lazy_context import LazyContext, OpenContext
 
 WhoseToken = Callable[[str], str | None]
@@ -179,6 +181,16 @@ class PositionsServer(MCPServer[LazyContext]):
         tools = await super().list_tools()
         self._tools_told.set()
         return tools
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[LazyContext, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Answer a call. Raises MCPError (invalid params) where there is no such tool."""
+        if name not in NAMES:
+            raise MCPError(
+                INVALID_PARAMS, f"{label(name, 100)} is not a tool of this server. It has {', '.join(NAMES)}."
+            )
+        return await super().call_tool(name, arguments, context)
 
     async def list_prompts(self) -> list[Prompt]:
         """Every prompt there is."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 
 from over_http.serving import calling, http_server
 from positions_mcp.store import DEFAULT_FILE, open_store
@@ -149,3 +150,12 @@ async def test_nothing_that_a_caller_can_read_names_the_operation_of_another(era
         for tool in ("preview_close", "close_positions"):
             assert operation not in words_of(await bob.call_tool(tool, KO))
             assert "KO cannot be closed now: a close of it is under way" in words_of(await bob.call_tool(tool, KO))
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_tool_that_is_not_there_is_an_error_of_the_protocol(era: str, tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served, served.caller("alice", era) as alice:
+        with pytest.raises(MCPError, match="no_such_tool is not a tool of this server") as error:
+            await alice.call_tool("no_such_tool", {"x": 1})
+        assert error.value.code == INVALID_PARAMS
+        assert data_of(await alice.call_tool("list_positions", {}))["held"] == 25
