@@ -76,6 +76,7 @@ CHANGES = {
     "flatten": True,
     "projection": ("Tonight AAPL +100 shares.",),
     "purpose": "before earnings",
+    "policy": "0123456789ab",
 }
 TARGET_CHANGES = {
     "symbol": "MSFT",
