@@ -134,9 +134,9 @@ class McpProcess:
         return self.request("tools/call", {"name": tool, "arguments": dict(arguments or {})})
 
     def tools(self) -> list[dict[str, Any]]:
-        """The definitions of its tools."""
+        """The definitions of its tools, without what is for the host alone: no model reads that."""
         tools: list[dict[str, Any]] = json.loads(self.request("tools/list"))["result"]["tools"]
-        return tools
+        return [{name: part for name, part in tool.items() if name != "_meta"} for tool in tools]
 
     @property
     def peak_memory_mb(self) -> float:

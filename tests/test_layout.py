@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "prompts": {"domain", "ports", "packaged"},
     "http_sessions": set(),
     "identity": set(),
-    "server": {"domain", "ports", "guard", "tools", "resources", "prompts", "http_sessions", "identity"},
+    "views": {"tools._uris"},
+    "server": {"domain", "ports", "guard", "tools", "resources", "prompts", "http_sessions", "identity", "views"},
 }
 # The layers of the guard, lowest first. A part imports itself and lower layers: nothing climbs, and no kind of
 # operation knows another one.
@@ -53,8 +54,8 @@ GUARD_LAYERS: list[set[str]] = [
     {"guard", "supervisor"},
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {
-    "mcp": {"server", "http_sessions", "tools", "resources", "prompts", "cli.demo"},
-    "mcp_types": {"server", "http_sessions", "tools", "resources", "prompts", "cli.demo"},
+    "mcp": {"server", "http_sessions", "tools", "resources", "prompts", "views", "cli.demo"},
+    "mcp_types": {"server", "http_sessions", "tools", "resources", "prompts", "views", "cli.demo"},
     "httpx": {"api", "cli.paper_transport", "cli.remote_clock"},
     "msgspec": {"api"},
     "urllib.request": {"api"},

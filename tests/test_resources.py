@@ -20,6 +20,7 @@ from mcp_types import INVALID_PARAMS, Implementation, ResourceTemplateReference,
 from over_http.serving import http_server
 from positions_mcp.domain.errors import RateLimited
 from positions_mcp.resources import Template
+from positions_mcp.tools._uris import VIEW
 from tools.serving import ERAS, StubBroker, data_of, error_of, held, server_over
 from trading import Floor, trading_floor, yes
 
@@ -98,11 +99,12 @@ async def planned(client: Client) -> str:
     return str(data_of(await client.call_tool("preview_close", KO))["plan_id"])
 
 
-async def test_a_client_sees_the_accounts_and_two_templates(era: str) -> None:
+async def test_a_client_sees_the_accounts_the_page_that_draws_answers_and_two_templates(era: str) -> None:
     async with Client(server_over(StubBroker(), accounts=(19816, 20000)), mode=era) as client:
-        resources = (await client.list_resources()).resources
+        *resources, page = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
     assert [resource.uri for resource in resources] == ["positions://19816", "positions://20000"]
+    assert page.uri == VIEW
     assert [template.uri_template for template in templates] == list(Template)
     assert {each.mime_type for each in [*resources, *templates]} == {"application/json"}
     assert all(each.description and each.title for each in [*resources, *templates])

@@ -46,8 +46,10 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
 from positions_mcp.http_sessions import App, CallerSessions
 from positions_mcp.prompts import Kind, Prompts
+from positions_mcp.tools._uris import VIEW
 from positions_mcp.tools.catalogue import NAMES, published_tools
 from positions_mcp.tools.lazy_context import LazyContext, OpenContext
+from positions_mcp.views import extension as views
 
 WhoseToken = Callable[[str], str | None]
 """Answers whose a bearer token is, or None for nobody's."""
@@ -128,6 +130,7 @@ def build_server(
         version=__version__,
         instructions=instructions(mode, accounts),
         tools=published_tools(),
+        extensions=[views.Views()],
         lifespan=lifespan,
         log_level="WARNING",
         whose_token=whose_token,
@@ -206,8 +209,8 @@ class PositionsServer(MCPServer[LazyContext]):
         return self._prompts.get(name, arguments)
 
     async def list_resources(self) -> list[Resource]:
-        """The positions of every configured account."""
-        return resources.listed(self._accounts)
+        """The positions of every configured account, and the page that draws answers."""
+        return [*resources.listed(self._accounts), views.listed()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """Positions by account, operations by id."""
@@ -217,6 +220,8 @@ class PositionsServer(MCPServer[LazyContext]):
         self, uri: AnyUrl | str, context: Context[LazyContext, Any] | None = None
     ) -> Iterable[ReadResourceContents]:
         """A resource as it stands now. Raises as `resources.read`."""
+        if str(uri) == VIEW:
+            return views.read()
         return await resources.read(str(uri), context or Context(mcp_server=self))
 
     async def _listen(

@@ -33,6 +33,7 @@ def published(tool: ToolDefinition[Any]) -> Schema:
         "annotations": tool.annotations.model_dump(by_alias=True, exclude_none=True),
         "inputSchema": input_schema(tool.arguments),
         "outputSchema": output_schema(tool.output),
+        **({"_meta": tool.meta} if tool.meta else {}),
     }
 
 

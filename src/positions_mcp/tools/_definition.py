@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mcp_types import InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
+from positions_mcp.tools._uris import VIEW
 
 
 class Effect(Enum):
@@ -68,11 +69,18 @@ class ToolDefinition(Generic[ArgumentsT]):
     """Whether it asks the broker; False for a tool that answers from this program's own state."""
     failed: str = ""
     """What every failure of it ends with."""
+    is_drawn: bool = False
+    """Whether a host that shows pages may draw its answer with the page of views."""
 
     @property
     def reads(self) -> bool:
         """Whether a call cannot have sent anything."""
         return self.effect is Effect.READS
+
+    @property
+    def meta(self) -> dict[str, Any] | None:
+        """For the host, not for the model: the page that draws its answers, under the key of either draft of Apps."""
+        return {"ui": {"resourceUri": VIEW}, "ui/resourceUri": VIEW} if self.is_drawn else None
 
     @property
     def annotations(self) -> ToolAnnotations:

@@ -79,6 +79,7 @@ def published_tool(published: Mapping[str, Any], load: Callable[[], ToolDefiniti
         fn_metadata=FuncMetadata(arg_model=ArgModelBase, output_schema=published["outputSchema"]),
         is_async=True,
         annotations=ToolAnnotations.model_validate(published["annotations"]),
+        meta=published.get("_meta"),
     )
 
 

@@ -249,4 +249,5 @@ TOOL = ToolDefinition(
     output=Output,
     handler=list_positions,
     effect=Effect.READS,
+    is_drawn=True,
 )

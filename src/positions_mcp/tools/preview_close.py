@@ -202,4 +202,5 @@ TOOL = ToolDefinition(
     output=Output,
     handler=preview_close,
     effect=Effect.READS,
+    is_drawn=True,
 )

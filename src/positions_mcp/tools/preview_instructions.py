@@ -165,4 +165,5 @@ TOOL = ToolDefinition(
     output=Output,
     handler=preview_instructions,
     effect=Effect.READS,
+    is_drawn=True,
 )

@@ -211,4 +211,5 @@ TOOL = ToolDefinition(
     output=Output,
     handler=project_expiration,
     effect=Effect.READS,
+    is_drawn=True,
 )

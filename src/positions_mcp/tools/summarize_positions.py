@@ -289,4 +289,5 @@ TOOL = ToolDefinition(
     output=Output,
     handler=summarize_positions,
     effect=Effect.READS,
+    is_drawn=True,
 )
