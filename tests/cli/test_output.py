@@ -72,6 +72,7 @@ def test_every_command_that_only_has_subcommands_is_known_as_one(name: str, caps
 
 def test_a_table_stays_within_the_terminal_and_loses_nothing(place: Place) -> None:
     operation = sent(place, "KO", "JPM")
+    place.environment = {"COLUMNS": "80"}  # of the shell that started it, in a window that has changed since
     for columns in (40, 60, 80, 200):
         with place.at_terminal("operations", "list", columns=columns) as person:
             code, shown = person.ends()

@@ -34,7 +34,7 @@ class Recording:
             raise ConfigurationError(
                 f"{file} cannot be recorded to: {error.strerror}.", hint="Name a file that is not there yet."
             ) from None
-        self._lines = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
+        self._lines = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1, newline="\n")
         self._clock = clock
         self._reads_only = reads_only
 

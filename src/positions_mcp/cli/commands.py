@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings, default_data_dir, load
 
 NAME = "positions-mcp"
@@ -87,7 +87,7 @@ class Commands:
 
     def _data_dir_unless(self, usual: Path) -> list[str]:
         folder = self.settings.data_dir.expanduser().absolute()
-        return [] if folder == usual.expanduser().absolute() else ["--data-dir", shlex.quote(str(folder))]
+        return [] if folder == usual.expanduser().absolute() else ["--data-dir", this_platform().word(str(folder))]
 
     @cached_property
     def _options(self) -> Sequence[str]:
@@ -95,7 +95,7 @@ class Commands:
 
     def _named(self) -> Iterator[str]:
         if file := self.settings.config_file:
-            yield f"--config {shlex.quote(str(file.expanduser().absolute()))}"
+            yield f"--config {this_platform().word(str(file.expanduser().absolute()))}"
         if Mode.LIVE in (self.mode, self.settings.mode):
             yield f"--mode {Mode.LIVE}"
         if self.settings.accounts != self._usual.accounts:
@@ -106,23 +106,23 @@ class Commands:
         """What no option can say. A shell refuses the command where the secret is not set, and says its name."""
         said = []
         if self.settings.store.url != self._usual.store.url:
-            said.append(f'{_STORE_URL}="${{{_STORE_URL}:?}}"')
+            said.append(this_platform().needing_variable(_STORE_URL))
         address = os.environ.get(_BASE_URL, "").strip()
         if address and Mode.LIVE in (self.mode, self.settings.mode):
-            said.append(f"{_BASE_URL}={shlex.quote(address)}")
+            said.append(this_platform().with_variable(_BASE_URL, address))
         return said
 
 
 def program() -> str:
     """This program as any shell finds it: by its name only where it is on PATH outside an activated environment."""
-    own = Path(sys.executable).with_name(NAME)
-    if not own.exists():
-        return f"{shlex.quote(sys.executable)} -m positions_mcp"
+    own = next((path for path in map(Path(sys.executable).with_name, (NAME, f"{NAME}.exe")) if path.exists()), None)
+    if own is None:
+        return f"{this_platform().program(sys.executable)} -m positions_mcp"
     folders = os.environ.get("PATH", "").split(os.pathsep)
     if sys.prefix != sys.base_prefix:
         folders = [folder for folder in folders if Path(folder) != own.parent]
     found = shutil.which(NAME, path=os.pathsep.join(folders))
-    return NAME if found and Path(found).resolve() == own.resolve() else shlex.quote(str(own))
+    return NAME if found and Path(found).resolve() == own.resolve() else this_platform().program(str(own))
 
 
 def completed_for(arguments: argparse.Namespace, text: str) -> str:

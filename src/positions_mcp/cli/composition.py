@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.platforms import this_platform
 from positions_mcp.ports import Clock, Neighbours
 from positions_mcp.settings import Settings, live_access
 
@@ -260,11 +260,11 @@ def prepare_data_dir(settings: Settings) -> Path:
     """
     folder = settings.data_dir.expanduser().absolute()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        this_platform().make_folder(folder)
+        if this_platform().is_open(folder.resolve()):
             if folder in (Path.home(), Path(folder.anchor)):
                 raise ConfigurationError(f"data_dir = {folder} would be closed to others.", hint="Name a folder in it.")
-            folder.chmod(0o700)
+            this_platform().close(folder.resolve())
     except OSError as error:
         raise ConfigurationError(
             f"data_dir = {folder} cannot be used: {error.strerror}.",

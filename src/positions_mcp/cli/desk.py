@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import webbrowser
 
@@ -13,6 +12,7 @@ from positions_mcp.cli.composition import open_desk, open_venue
 from positions_mcp.cli.desk_host import desk_origins
 from positions_mcp.cli.desk_server import desk_sockets, serve_page
 from positions_mcp.cli.options import add_settings_options, settings_from
+from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
 
@@ -38,7 +38,7 @@ async def _serve(settings: Settings, port: int, open_browser: bool) -> None:
         async with open_desk(settings, venue) as desk, anyio.create_task_group() as tasks:
 
             async def stop_when_told() -> None:
-                with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                with this_platform().stop_signals() as signals:
                     async for _ in signals:
                         tasks.cancel_scope.cancel()
 

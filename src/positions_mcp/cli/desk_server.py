@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from positions_mcp.cli.connections import Connections
 from positions_mcp.cli.listening import Listening
 from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.platforms import this_platform
 
 _MOST_TRIED = 20
 _SECONDS_TO_END = 2
@@ -69,7 +70,7 @@ def _bound(stack: ExitStack, port: int) -> list[socket.socket]:
 def _listener(stack: ExitStack, family: int, host: str, port: int) -> socket.socket:
     # The protocol is named so that small answers are sent at once: asyncio sets TCP_NODELAY only where it is.
     listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    this_platform().claim_port(listener)
     listener.bind((host, port))
     # From here on a browser that is sent here is answered, and no other process can take the port as well.
     listener.listen()

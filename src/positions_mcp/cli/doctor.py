@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -32,11 +31,11 @@ from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.text import quoted
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.packaged import config_dir, prompts_dir
+from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings, live_access
 from positions_mcp.store import DEFAULT_FILE, open_store
 
 _LIBRARIES = ("mcp", "httpx", "pydantic", "sqlalchemy", "holidays")
-_OTHERS = 0o077
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,10 +145,10 @@ def _data_dir(found: Findings, settings: Settings) -> None:
             found.fail("data_dir", f"{folder} is not a directory.")
             return
         # A subfolder may be left open: nobody else gets through its parent.
-        readable = [each for each in (folder, *folder.iterdir()) if stat.S_IMODE(each.lstat().st_mode) & _OTHERS]
+        readable = [each for each in (folder, *folder.iterdir()) if this_platform().is_open(each)]
         if readable:
             names = ", ".join(str(each) for each in readable[:3])
-            found.fail("data_dir", f"open to other users: {names}. Run: chmod -R go= {folder}")
+            found.fail("data_dir", f"open to other users: {names}. {this_platform().how_to_close(folder)}")
         elif not os.access(folder, os.W_OK | os.X_OK):
             found.fail("data_dir", f"{folder} cannot be written.")
         else:

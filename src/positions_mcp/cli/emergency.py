@@ -22,11 +22,11 @@ from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import Approver
+from positions_mcp.platforms import this_platform
 from positions_mcp.settings import load
 from positions_mcp.store import DEFAULT_FILE, open_store
 from positions_mcp.store.operations import SqlOperationStore
 
-_MEMORY = Path("/dev", "shm")
 """Where files are kept in memory: gone at the next start, and never full of what fills a disk."""
 
 
@@ -102,7 +102,7 @@ def _emergency_record(
 
 def _emergency_store() -> SqlOperationStore:
     """A new store where one can be written; the disk that holds temporary files may be the one that is full."""
-    parents = (tempfile.gettempdir(), str(_MEMORY))
+    parents = (tempfile.gettempdir(), *map(str, this_platform().spare_folders))
     for parent in parents:
         try:
             store = open_store(Path(tempfile.mkdtemp(prefix="positions-mcp-flatten-", dir=parent)) / DEFAULT_FILE)

@@ -70,8 +70,12 @@ def shows_colours(stream: TextIO) -> bool:
 
 
 def width() -> int:
-    """The columns of the terminal (or of COLUMNS); 80 where there is none."""
-    return max(shutil.get_terminal_size((_USUAL_WIDTH, 24)).columns, _LEAST_WIDTH)
+    """The columns of the terminal; where there is none, what COLUMNS says, or 80."""
+    try:
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):  # a pipe, a file, or a stream without a descriptor
+        columns = 0
+    return max(columns or shutil.get_terminal_size((_USUAL_WIDTH, 24)).columns, _LEAST_WIDTH)
 
 
 def paragraph(text: str, *, indent: str = "") -> str:

@@ -7,8 +7,6 @@ then the operation's own.
 from __future__ import annotations
 
 import argparse
-import os
-import pwd
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from positions_mcp.domain.text import quoted
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.platforms import this_platform
 from positions_mcp.settings import AccountsNotNamed, Settings, load
 
 if TYPE_CHECKING:
@@ -155,7 +154,4 @@ def on_error(consequence: str) -> Iterator[None]:
 
 def os_user() -> str:
     """Who the operating system says is running this: a label for the journal, not evidence."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"
+    return this_platform().user()

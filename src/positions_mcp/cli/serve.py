@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
 from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.cli.options import add_settings_options, settings_from, whole_number
 from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
 
@@ -43,8 +43,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.host is not None or arguments.port is not None:
         raise ConfigurationError("--host and --port are for HTTP.", hint="Add --transport http, or leave them out.")
     with open_venue(settings, record=arguments.record) as venue:
-        if sys.stdin.isatty():
-            _tell_a_person(settings)
         anyio.run(_serve, settings, venue)
     return 0
 
@@ -72,13 +70,15 @@ async def _serve(settings: Settings, venue: Venue) -> None:
     async with anyio.create_task_group() as tasks:
 
         async def stop_when_told(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            with this_platform().stop_signals() as signals:
                 task_status.started()
                 async for _ in signals:
                     leaving.told()
                     tasks.cancel_scope.cancel()
 
         await tasks.start(stop_when_told)  # before the imports, which take the longest
+        if sys.stdin.isatty():
+            _tell_a_person(settings)
         with without_collecting_garbage():
             from positions_mcp.server import build_server
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import resource
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,6 +22,7 @@ from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.text import label
 from positions_mcp.http_sessions import App
+from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def serve_http(settings: Settings, *, host: str | None, port: int | None, record
     Raises:
         ConfigurationError: not an address of this machine, the port is taken, or the data directory cannot be used.
     """
-    _allow_descriptors()
+    this_platform().allow_descriptors(_DESCRIPTORS)
     file = TokenFile(prepare_data_dir(settings))
     file.tokens()
     with (
@@ -109,7 +108,7 @@ def loopback_socket(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # asyncio sends small answers at once only where the socket names TCP.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        this_platform().claim_port(listener)
         try:
             listener.bind((str(address), port))
         except (OSError, OverflowError) as error:
@@ -151,7 +150,7 @@ async def serve_over_http(
     sessions_per_caller: int,
     connections: Connections | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. `on_signal` is called at once, before anything is waited for."""
+    """Serve until the process is told to stop. `on_signal` is called at once, before anything is waited for."""
     connections = connections or Connections()
     callers = Callers(connections)
     port = listener.getsockname()[1]
@@ -160,7 +159,7 @@ async def serve_over_http(
     async with anyio.create_task_group() as tasks:
 
         async def stop_when_told() -> None:
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            with this_platform().stop_signals() as signals:
                 async for _ in signals:
                     on_signal()
                     # It would complain of every stream that a client still listens on.
@@ -170,14 +169,6 @@ async def serve_over_http(
         tasks.start_soon(stop_when_told)
         await http.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
-
-
-def _allow_descriptors() -> None:
-    """Some systems begin with 256, fewer than the connections that there may be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _say(words: str) -> None:

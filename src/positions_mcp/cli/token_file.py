@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
 import os
@@ -18,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput
 from positions_mcp.domain.text import label
+from positions_mcp.platforms import this_platform
 
 FILE_NAME = "tokens.json"
 PREFIX = "pmcp_"
@@ -119,12 +119,8 @@ class TokenFile:
     def _locked(self) -> Iterator[None]:
         """Alone among all processes that change the file."""
         try:
-            descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with this_platform().locked(self.path.with_suffix(".lock")):
                 yield
-            finally:
-                os.close(descriptor)
         except OSError as error:
             raise ConfigurationError(f"The tokens in {self.path} cannot be changed: {error.strerror}.") from None
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from positions_mcp.paper.errors import BookError
+from positions_mcp.platforms import this_platform
 
 FILE_NAME = "paper.sqlite"
 FORMAT = 2
@@ -47,15 +48,15 @@ def connect(data_dir: Path) -> sqlite3.Connection:
     if path.is_symlink():
         raise BookError(f"the paper book {path} is a symbolic link, which is not followed")
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        this_platform().make_folder(data_dir)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         with transaction(connection):
-            # By name, not by descriptor: closing a descriptor of our own would drop SQLite's locks on the file.
-            path.chmod(0o600)
+            this_platform().close(path)
             _prepare(connection, path)
         _write_ahead(connection)
-        connection.execute("PRAGMA synchronous = NORMAL")
+        for pragma in ("PRAGMA synchronous = NORMAL", *this_platform().sqlite_pragmas):
+            connection.execute(pragma)
     except (OSError, sqlite3.Error) as error:
         raise BookError(f"the paper book {path} cannot be opened: {error}") from error
     return connection

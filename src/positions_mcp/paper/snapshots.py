@@ -11,6 +11,7 @@ from pathlib import Path
 from positions_mcp.paper import database
 from positions_mcp.paper.clock import ClockSetting
 from positions_mcp.paper.errors import BookError
+from positions_mcp.platforms import this_platform
 from positions_mcp.ports import Clock
 
 _FOLDER = "snapshots"
@@ -32,12 +33,12 @@ def take(data_dir: Path, name: str, clock: Clock) -> Path:
     """
     path = _path(data_dir, name)
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        this_platform().make_folder(path.parent)
         with (
             closing(database.connect(data_dir)) as book,
             closing(sqlite3.connect(path, isolation_level=None)) as copy,
         ):
-            path.chmod(0o600)
+            this_platform().close(path)
             book.backup(copy)
             setting = ClockSetting.from_text(database.state(copy, "clock"))
             database.set_state(copy, _SHOWN, setting.reading(clock.now()).isoformat())

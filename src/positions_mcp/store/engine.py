@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.text import clean
+from positions_mcp.platforms import this_platform
 
 BUSY_TIMEOUT_S = 8
 """How long a write waits for another one."""
@@ -138,22 +137,21 @@ def _make_private(path: Path) -> None:
     if path.is_symlink():
         raise OSError("it is a symbolic link")
     if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        this_platform().make_folder(path.parent)
         with suppress(FileExistsError):  # another process made it in this moment
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            this_platform().make_file(path)
     for each in (path, *(path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))):
-        # By name, not by descriptor: closing a descriptor of our own would drop SQLite's locks on the file.
         # One that is somebody else's, or on a medium that cannot be written, is read as it is.
         with suppress(OSError):
-            if (mode := stat.S_IMODE(each.lstat().st_mode)) & 0o077:
-                each.chmod(mode & 0o700)
+            this_platform().close(each)
 
 
 def _connect(uri: str, timeout: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=256
     )
-    connection.execute("PRAGMA synchronous=FULL")
+    for pragma in ("PRAGMA synchronous=FULL", *this_platform().sqlite_pragmas):
+        connection.execute(pragma)
     connection.execute("PRAGMA foreign_keys=ON")
     return connection
 

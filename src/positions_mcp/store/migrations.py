@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.platforms import this_platform
 from positions_mcp.store import keeping
 from positions_mcp.store.engine import Database
 from positions_mcp.store.schema import TABLES, servers
@@ -128,8 +129,9 @@ def _copy_file(database: Database, copy: Path) -> None:
     import sqlite3
 
     unfinished = copy.with_name(f"{copy.name}.{os.getpid()}.{threading.get_ident()}")
-    os.close(os.open(unfinished, os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
+        unfinished.unlink(missing_ok=True)
+        this_platform().make_file(unfinished)
         with closing(sqlite3.connect(database.place)) as source, closing(sqlite3.connect(unfinished)) as target:
             source.backup(target)
         # Nobody else migrates meanwhile, so a name that is free stays free.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import pwd
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +10,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver.context import Context
 
 from positions_mcp.domain.text import clean
+from positions_mcp.platforms import this_platform
 
 _UNNAMED = "unnamed client"
 _LONGEST_NAME = 60
@@ -42,7 +41,7 @@ def caller_of(sdk: Context[Any, Any]) -> Caller:
     name = params.client_info.name if params is not None else ""
     client = clean(name, _LONGEST_NAME) or _UNNAMED
     if sdk.request_context.request is None:
-        return Caller(f"{_os_user()} through {identity_of(name) or _UNNAMED}", client, sees_all=True)
+        return Caller(f"{this_platform().user()} through {identity_of(name) or _UNNAMED}", client, sees_all=True)
     token = get_access_token()
     subject = identity_of(token.subject or token.client_id) if token is not None else ""
     return Caller(f"token of {subject}" if subject else "", client, sees_all=False)
@@ -57,10 +56,3 @@ def identity_of(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{clean(name, _LONGEST_BEGINNING)} sha256:{digest}".lstrip()
-
-
-def _os_user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"
