@@ -51,7 +51,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"approval"},
     {"sending"},
     {"reports", "reconcile", "overview", "waiting", "halting"},
-    {"planner", "changes"},
+    {"planner", "changes", "asking"},
     {"guard", "supervisor"},
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {

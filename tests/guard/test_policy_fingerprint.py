@@ -28,6 +28,8 @@ OTHERS: dict[str, Any] = {
     "max_positions": 1,
     "max_open_plans_per_caller": 1,
     "max_open_plans": 1,
+    "max_operations_per_minute": 1,
+    "max_operations_per_day": 1,
     "allow_close_all": False,
     "allow_uncovered": True,
     "exercise_deadline": time(16),

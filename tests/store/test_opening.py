@@ -26,6 +26,9 @@ from positions_mcp.store.migrations import MIGRATIONS
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import NOW, approved, finished, plan_of, planned
 
+THIS, NEXT = 1 + len(MIGRATIONS), 2 + len(MIGRATIONS)
+"""The schema of this program, and of one that came after."""
+
 
 def add_a_column(connection: Connection) -> None:
     """A step to the next version, as a later program might take it."""
@@ -107,19 +110,19 @@ def test_an_older_schema_is_migrated_after_a_backup(place: Path | str) -> None:
     operation = finished(old)
     old.close()
     new = SqlOperationStore(place, migrations=(*MIGRATIONS, add_a_column))
-    assert new.status().schema_version == 3
+    assert new.status().schema_version == NEXT
     assert new.operation("op-1") == operation
     assert new.verify().intact
     assert planned(new, plan_of("op-2")).stage is Stage.PLANNED
     if isinstance(place, Path):
-        backup = place.with_name("operations.sqlite.v2.backup")
+        backup = place.with_name(f"operations.sqlite.v{THIS}.backup")
         assert stat.S_IMODE(backup.stat().st_mode) == 0o600
         kept = SqlOperationStore(backup)
         assert kept.operations() == (operation,)
         kept.close()
     else:
         with new._database.reading() as connection:
-            assert connection.execute(text("SELECT count(*) FROM positions_mcp_v2.operations")).scalar_one() == 1
+            assert connection.execute(text(f"SELECT count(*) FROM positions_mcp_v{THIS}.operations")).scalar_one() == 1
     new.close()
 
 
@@ -135,7 +138,7 @@ def test_a_failed_migration_leaves_the_store_as_it_was(place: Path | str) -> Non
     with pytest.raises(StoreUnavailable):
         SqlOperationStore(place, migrations=(*MIGRATIONS, fail))
     again = SqlOperationStore(place)
-    assert again.status().schema_version == 2
+    assert again.status().schema_version == THIS
     assert again.operations() == (operation,)
     assert again.status().writable
     again.close()
@@ -172,7 +175,9 @@ def test_what_only_a_newer_program_understands_is_said_to_be_newer_and_never_bro
         connection.execute(text(later))
     new.close()
     old = SqlOperationStore(place)
-    with pytest.raises(StoreUnavailable, match=r"version 3, and this program knows 2: use a newer positions-mcp"):
+    with pytest.raises(
+        StoreUnavailable, match=f"version {NEXT}, and this program knows {THIS}: use a newer positions-mcp"
+    ):
         old.verify()
     with pytest.raises(StoreUnavailable, match="use a newer positions-mcp"):
         old.set_halt(Halt(reason="news", by="Ana", at=NOW))
@@ -236,17 +241,17 @@ def test_of_several_programs_that_find_an_older_store_one_migrates_it_and_the_ba
     for thread in threads:
         thread.join()
     assert ran == [1]
-    assert [store.status().schema_version for store in stores] == [3, 3, 3]
+    assert [store.status().schema_version for store in stores] == [NEXT, NEXT, NEXT]
     for store in stores:
         store.close()
     if isinstance(place, Path):
-        assert [path.name for path in place.parent.glob("*.backup*")] == ["operations.sqlite.v2.backup"]
-        with closing(sqlite3.connect(place.with_name("operations.sqlite.v2.backup"))) as backup:
-            assert backup.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == ("2",)
+        assert [path.name for path in place.parent.glob("*.backup*")] == [f"operations.sqlite.v{THIS}.backup"]
+        with closing(sqlite3.connect(place.with_name(f"operations.sqlite.v{THIS}.backup"))) as backup:
+            assert backup.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (str(THIS),)
     else:
         with psycopg.connect(place) as connection:
-            kept = connection.execute("SELECT value FROM positions_mcp_v2.meta WHERE key = 'schema_version'")
-            assert kept.fetchone() == ("2",)
+            kept = connection.execute(f"SELECT value FROM positions_mcp_v{THIS}.meta WHERE key = 'schema_version'")
+            assert kept.fetchone() == (str(THIS),)
 
 
 def test_a_store_that_was_put_back_is_migrated_again_and_its_first_backup_is_kept(tmp_path: Path) -> None:
@@ -254,12 +259,12 @@ def test_a_store_that_was_put_back_is_migrated_again_and_its_first_backup_is_kep
     SqlOperationStore(place).close()
     later = (*MIGRATIONS, add_a_column)
     SqlOperationStore(place, migrations=later).close()
-    backup = tmp_path / "operations.sqlite.v2.backup"
+    backup = tmp_path / f"operations.sqlite.v{THIS}.backup"
     first = backup.read_bytes()
     place.write_bytes(first)
     SqlOperationStore(place, migrations=later).close()
     assert backup.read_bytes() == first
-    assert (tmp_path / "operations.sqlite.v2.backup.2").exists()
+    assert (tmp_path / f"operations.sqlite.v{THIS}.backup.2").exists()
 
 
 def test_a_running_program_stops_writing_when_another_migrates_its_store(place: Path | str) -> None:
@@ -267,7 +272,7 @@ def test_a_running_program_stops_writing_when_another_migrates_its_store(place: 
     operation = planned(running)
     SqlOperationStore(place, migrations=(*MIGRATIONS, add_a_column)).close()
     assert running.operation("op-1") == operation
-    with pytest.raises(StoreUnavailable, match="version 3"):
+    with pytest.raises(StoreUnavailable, match=f"version {NEXT}"):
         running.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)
     running.close()
 

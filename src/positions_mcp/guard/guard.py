@@ -13,7 +13,6 @@ One destructive call:
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -27,9 +26,9 @@ from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.approval.question import question
 from positions_mcp.guard.approval.questions import Questions
 from positions_mcp.guard.approval.route import Rung, Step, rung_for
+from positions_mcp.guard.asking import Asking
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.changes import ChangeFeed
 from positions_mcp.guard.dependencies import Dependencies
@@ -58,7 +57,7 @@ _UNDER_WAY = (
 _log = logging.getLogger(__name__)
 
 
-class Guard(Halting):
+class Guard(Asking, Halting):
     """Everything a tool may do about destructive operations. Inside `async with`, approved ones can be sent."""
 
     def __init__(self, deps: Dependencies) -> None:
@@ -162,52 +161,6 @@ class Guard(Halting):
     def command(self, words: str) -> str:
         """A command for a person to run, as it has to be typed to reach this store."""
         return self._deps.command(words)
-
-    def question(self, operation: Operation) -> str:
-        """What a person is asked, word for word the same however often."""
-        return question(operation.plan)
-
-    async def ask(self, operation: Operation, *, by_form: bool = False) -> Operation:
-        """Note that the question is put to a person: from now on it can be approved."""
-        if by_form:
-            self._questions.opened(operation)
-        if operation.stage is not Stage.PLANNED:
-            return operation
-        try:
-            return await self._move(operation, (Stage.PLANNED,), Stage.AWAITING_APPROVAL, "")
-        except Overtaken:
-            return await self._deps.operation(operation.operation_id)
-
-    async def refuse(self, operation: Operation, reason: str) -> OperationReport:
-        """Note that policy refused it, so that the record shows it."""
-        refused = await self._move(operation, (Stage.PLANNED, Stage.AWAITING_APPROVAL), Stage.REFUSED, reason)
-        return report(refused, self._deps.clock.now())
-
-    async def note_unanswered(self, operation: Operation, how: str, *, client: str) -> OperationReport:
-        """Write down that a form came back without a person's answer: the plan stays open (G-20)."""
-        self._questions.closed(operation)
-        now, content = self._deps.clock.now(), {"how": clean(how, 200), "client": clean(client, 60) or "unnamed"}
-        await in_thread(self._deps.store.note, "form not answered", operation.operation_id, content, now)
-        return report(await self._deps.operation(operation.operation_id), now)
-
-    async def decline(self, operation: Operation, *, client: str) -> OperationReport:
-        """Record a no. The same targets are not asked about again for a while, except at the desk.
-
-        Raises:
-            Overtaken: it is already being sent, or over.
-        """
-        self._questions.closed(operation)
-        now = self._deps.clock.now()
-        decision = Decision(
-            operation_id=operation.operation_id,
-            digest=operation.plan.digest,
-            channel=Channel.ELICITATION,
-            approved=False,
-            by=f"client {clean(client, 60) or 'unnamed'}",
-            decided_at=now,
-            expires_at=now,
-        )
-        return report(await in_thread(self._deps.store.decide, decision, now), now)
 
     async def send_elicited(self, operation: Operation, *, caller: str, client: str) -> OperationReport:
         """Record a yes that the client's form answered, and send. The approval belongs to this call and ends with it.
@@ -332,12 +285,6 @@ class Guard(Halting):
         """Limits and what is used of them, halt, approver, and what is in doubt; with `caller`, of that caller's."""
         await self._reconciler.note_time()
         return await in_thread(overview, self._deps, caller)
-
-    async def _move(self, operation: Operation, expected: Sequence[Stage], to: Stage, reason: str) -> Operation:
-        now = self._deps.clock.now()
-        return await in_thread(
-            self._deps.store.move, operation.operation_id, expected=expected, to=to, reason=reason, now=now
-        )
 
     async def _lapse(self, decision: Decision, reason: str) -> None:
         """End this call's own approval, which it did not use. Where that cannot be written, it expires by itself."""

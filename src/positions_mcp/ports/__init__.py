@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from positions_mcp.ports.clocks import Clock as Clock
 from positions_mcp.ports.clocks import Ids as Ids
 from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
+from positions_mcp.ports.ledger import Ledger as Ledger
+from positions_mcp.ports.ledger import Rationing as Rationing
+from positions_mcp.ports.ledger import Refusing as Refusing
 from positions_mcp.ports.neighbours import BalancesReader as BalancesReader
 from positions_mcp.ports.neighbours import EventsReader as EventsReader
 from positions_mcp.ports.neighbours import MarketDataReader as MarketDataReader
@@ -19,8 +22,7 @@ from positions_mcp.ports.neighbours import OptionContractsReader as OptionContra
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
-    from decimal import Decimal
+    from datetime import datetime
 
     from positions_mcp.domain.account.orders import Order
     from positions_mcp.domain.account.positions import Book, Holding, Reading
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
-    from positions_mcp.domain.operation.plan import Mode, Plan
+    from positions_mcp.domain.operation.plan import Plan
     from positions_mcp.domain.operation.records import Response
     from positions_mcp.domain.operation.search import Found, Search
     from positions_mcp.domain.operation.servers import Server
@@ -150,34 +152,6 @@ class InstructionWriter(Protocol):
         ...
 
 
-class Ledger(Protocol):
-    """What a transaction sees, for deciding whether it may go on."""
-
-    def halts(self) -> tuple[Halt, ...]:
-        """The halts that stand, oldest first."""
-        ...
-
-    def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
-        """Dollars reserved for what was sent, or may have been, on a New York day."""
-        ...
-
-    def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
-        """Operations of the account that may still change its book, oldest first."""
-        ...
-
-    def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
-        """Other operations of the account that sent something after this one was planned, by the journal's order."""
-        ...
-
-    def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
-        """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
-        ...
-
-
-Refusing = Callable[[Ledger], None]
-"""Looks at what is stored, inside the transaction that is about to write; raises Refused to prevent the write."""
-
-
 class OperationStore(Ledger, Protocol):
     """Durable operations. Blocking: call it in a worker thread.
 
@@ -256,8 +230,17 @@ class OperationStore(Ledger, Protocol):
         """
         ...
 
-    def move(self, operation_id: str, *, expected: Sequence[Stage], to: Stage, reason: str, now: datetime) -> Operation:
-        """Change the stage before anything is sent."""
+    def move(
+        self,
+        operation_id: str,
+        *,
+        expected: Sequence[Stage],
+        to: Stage,
+        reason: str,
+        now: datetime,
+        ration: Rationing | None = None,
+    ) -> Operation:
+        """Change the stage before anything is sent. What is asked for counts for its caller; `ration` may refuse it."""
         ...
 
     def decide(self, decision: Decision, now: datetime) -> Operation:
@@ -268,8 +251,19 @@ class OperationStore(Ledger, Protocol):
         """Write down what happened, about an operation or none, without changing it; of a flood only the beginning."""
         ...
 
-    def claim(self, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]) -> Operation:
-        """Take an approved operation for sending: one process, once. `check` may raise Refused to prevent it."""
+    def claim(
+        self,
+        operation_id: str,
+        lease: Lease,
+        now: datetime,
+        *,
+        check: Callable[[Operation], None],
+        ration: Rationing | None = None,
+    ) -> Operation:
+        """Take an approved operation for sending: one process, once. `check` may raise Refused to prevent it.
+
+        One that was never asked for counts for its caller now; `ration` may refuse it then.
+        """
         ...
 
     def begin(

@@ -154,6 +154,8 @@ class TradingSettings(_Section):
     max_positions: Count | NoLimit | None = Field(None, description=f"{_COUNT}, or none")
     max_open_plans_per_caller: Count = Field(50, description=_COUNT)
     max_open_plans: Count = Field(500, description=_COUNT)
+    max_operations_per_minute: Count | NoLimit = Field(20, description=f"{_COUNT}, or none")
+    max_operations_per_day: Count | NoLimit = Field(500, description=f"{_COUNT}, or none")
     allow_close_all: YesOrNo = Field(default=True, description=_YES_OR_NO)
     allow_uncovered: YesOrNo = Field(default=False, description=_YES_OR_NO)
     exercise_deadline: Annotated[time, BeforeValidator(time_of_day), AfterValidator(_deadline)] = Field(

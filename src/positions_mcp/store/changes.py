@@ -18,8 +18,8 @@ from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt
 from positions_mcp.endorsement import succeeds
-from positions_mcp.ports import Refusing
-from positions_mcp.store import keeping, records
+from positions_mcp.ports import Rationing, Refusing
+from positions_mcp.store import counting, keeping, records
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.transaction import SENDING, Transaction, expect
 
@@ -64,12 +64,25 @@ def add_plan(
 
 
 def move(
-    transaction: Transaction, operation_id: str, *, expected: Sequence[Stage], to: Stage, reason: str, now: datetime
+    transaction: Transaction,
+    operation_id: str,
+    *,
+    expected: Sequence[Stage],
+    to: Stage,
+    reason: str,
+    now: datetime,
+    ration: Rationing | None,
 ) -> Operation:
-    """Change the stage before anything is sent."""
+    """Change the stage before anything is sent. What is asked for counts for its caller; `ration` may refuse it."""
     operation = transaction.operation(operation_id)
     expect(operation, expected)
-    return transaction.save(operation, to.value.lower().replace("_", " "), now, stage=to, reason=reason)
+    counted_at = (
+        counting.begin(transaction.connection, transaction, operation, now, ration)
+        if to is Stage.AWAITING_APPROVAL
+        else None
+    )
+    event = to.value.lower().replace("_", " ")
+    return transaction.save(operation, event, now, stage=to, reason=reason, counted_at=counted_at)
 
 
 def decide(transaction: Transaction, decision: Decision, now: datetime) -> Operation:
@@ -101,9 +114,15 @@ def note(
 
 
 def claim(
-    transaction: Transaction, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]
+    transaction: Transaction,
+    operation_id: str,
+    lease: Lease,
+    now: datetime,
+    *,
+    check: Callable[[Operation], None],
+    ration: Rationing | None,
 ) -> Operation:
-    """Take an approved operation for sending: one process, once. `check` may refuse by raising."""
+    """Take an approved operation for sending: one process, once. `check` and `ration` may refuse by raising."""
     operation = transaction.operation(operation_id)
     expect(operation, (Stage.APPROVED,))
     if operation.decision is None or now >= operation.decision.expires_at:
@@ -115,8 +134,11 @@ def claim(
         )
     transaction.approver()
     check(operation)
+    counted_at = counting.begin(transaction.connection, transaction, operation, now, ration)
     told = {"process": lease.process, "until": as_text(lease.until)}
-    return transaction.save(operation, "claimed", now, content=told, stage=Stage.CLAIMED, lease=lease)
+    return transaction.save(
+        operation, "claimed", now, content=told, stage=Stage.CLAIMED, lease=lease, counted_at=counted_at
+    )
 
 
 def begin(

@@ -33,7 +33,15 @@ def _find_by_account(connection: Connection) -> None:
     servers.create(connection, checkfirst=True)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_find_by_account,)
+def _count_what_is_asked_for(connection: Connection) -> None:
+    """From 2 to 3: who asked for an operation, and when it began to count; of earlier operations neither is known."""
+    for name in ("caller", "counted_at"):
+        connection.execute(text(f"ALTER TABLE operations ADD COLUMN {name} TEXT"))
+    counted = "ON operations (mode, account_id, counted_at, caller)"
+    connection.execute(text(f"CREATE INDEX IF NOT EXISTS operations_counted {counted}"))
+
+
+MIGRATIONS: tuple[Migration, ...] = (_find_by_account, _count_what_is_asked_for)
 """From version 1 on: the first leads from 1 to 2. A release that adds fields or values to what is stored adds one.
 
 It may be empty: what counts is that an earlier program refuses such a store as a whole, in one sentence.

@@ -19,7 +19,7 @@ from positions_mcp.domain.operation.search import Found, Search
 from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
-from positions_mcp.ports import Refusing
+from positions_mcp.ports import Rationing, Refusing
 from positions_mcp.store import changes, journal, keeping, records, searching, servers, verifying
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
@@ -173,10 +173,28 @@ class SqlOperationStore:
         with self._writing() as transaction:
             return changes.add_plan(transaction, plan, request_key, now, supersede=supersede, check=check)
 
-    def move(self, operation_id: str, *, expected: Sequence[Stage], to: Stage, reason: str, now: datetime) -> Operation:
-        """Change the stage before anything is sent."""
+    def counted_since(
+        self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
+    ) -> datetime | None:
+        """When the `nth` latest that counts for a caller after `since` was asked for; None where fewer were."""
+        with self._reading() as connection:
+            return Transaction(connection).counted_since(mode, account_id, caller, since, nth)
+
+    def move(
+        self,
+        operation_id: str,
+        *,
+        expected: Sequence[Stage],
+        to: Stage,
+        reason: str,
+        now: datetime,
+        ration: Rationing | None = None,
+    ) -> Operation:
+        """Change the stage before anything is sent; what is asked for counts for its caller."""
         with self._writing() as transaction:
-            return changes.move(transaction, operation_id, expected=expected, to=to, reason=reason, now=now)
+            return changes.move(
+                transaction, operation_id, expected=expected, to=to, reason=reason, now=now, ration=ration
+            )
 
     def decide(self, decision: Decision, now: datetime) -> Operation:
         """Record a person's decision about a plan that still awaits one."""
@@ -188,10 +206,18 @@ class SqlOperationStore:
         with self._writing() as transaction:
             changes.note(transaction, event, operation_id, content, now)
 
-    def claim(self, operation_id: str, lease: Lease, now: datetime, *, check: Callable[[Operation], None]) -> Operation:
+    def claim(
+        self,
+        operation_id: str,
+        lease: Lease,
+        now: datetime,
+        *,
+        check: Callable[[Operation], None],
+        ration: Rationing | None = None,
+    ) -> Operation:
         """Take an approved operation for sending: one process, once."""
         with self._writing() as transaction:
-            return changes.claim(transaction, operation_id, lease, now, check=check)
+            return changes.claim(transaction, operation_id, lease, now, check=check, ration=ration)
 
     def begin(
         self,

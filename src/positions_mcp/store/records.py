@@ -181,15 +181,22 @@ def insert_operation(connection: Connection, operation: Operation, request_key: 
             request_key=request_key,
             created_at=as_text(plan.created_at),
             planned_entry=planned_entry,
+            caller=plan.caller,
             **_columns(operation),
         )
     )
     _write_rows(connection, operation)
 
 
-def update_operation(connection: Connection, operation: Operation, *, sent_entry: int | None = None) -> None:
-    """Store a changed operation: its stage, rows and decision. `sent_entry` is noted where it is given."""
-    values = _columns(operation) if sent_entry is None else {**_columns(operation), "sent_entry": sent_entry}
+def update_operation(
+    connection: Connection, operation: Operation, *, sent_entry: int | None = None, counted_at: datetime | None = None
+) -> None:
+    """Store a changed operation: its stage, rows and decision. `sent_entry` and `counted_at` are noted where given."""
+    values = _columns(operation)
+    if sent_entry is not None:
+        values["sent_entry"] = sent_entry
+    if counted_at is not None:
+        values["counted_at"] = as_text(counted_at)
     connection.execute(update(operations).where(operations.c.id == operation.operation_id).values(**values))
     connection.execute(delete(rows).where(rows.c.operation_id == operation.operation_id))
     _write_rows(connection, operation)

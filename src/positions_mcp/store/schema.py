@@ -33,12 +33,15 @@ operations = Table(
     Column("plan", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("lease", Text),
+    Column("caller", Text, info={"added": "0.2.0"}),
+    Column("counted_at", Text, info={"added": "0.2.0"}),  # when it first counted: asked for, or taken for sending
     Index("operations_by_request", "request_key"),
     Index("operations_by_target", "target_key", "stage"),
     Index("operations_by_age", "created_at"),
     Index("operations_due", "due_at"),
     Index("operations_unfinished", "mode", "account_id", "unfinished"),
     Index("operations_sent", "mode", "account_id", "sent_entry"),
+    Index("operations_counted", "mode", "account_id", "counted_at", "caller"),
 )
 
 rows = Table(

@@ -17,7 +17,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt
 from positions_mcp.endorsement import is_chain
-from positions_mcp.store import journal, keeping, records
+from positions_mcp.store import counting, journal, keeping, records
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
 
@@ -73,6 +73,17 @@ class Transaction:
         """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
         return records.count_open_plans(self.connection, mode, now)
 
+    def counted_since(
+        self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
+    ) -> datetime | None:
+        """When the `nth` latest operation that counts for a caller in an account was asked for; None where fewer were.
+
+        Only those asked for after `since` are looked at.
+        """
+        return counting.nth_latest(
+            self.connection, mode=mode, account_id=account_id, caller=caller, since=since, nth=nth
+        )
+
     def operation(self, operation_id: str) -> Operation:
         """An operation that is as its last journal entry left it.
 
@@ -107,9 +118,13 @@ class Transaction:
         *,
         content: dict[str, Any] | None = None,
         rows: Sequence[Row] = (),
+        counted_at: datetime | None = None,
         **changes: Any,
     ) -> Operation:
-        """Store a changed operation and say so in the journal. `rows` replace those of the same position."""
+        """Store a changed operation and say so in the journal. `rows` replace those of the same position.
+
+        `counted_at` where it counts for its caller from now on.
+        """
         rows = [row.released() for row in rows]
         replaced = {row.position: row for row in rows}
         merged = tuple(replaced.get(row.position, row) for row in operation.rows)
@@ -120,7 +135,7 @@ class Transaction:
                 f"Operation {operation.operation_id} is {operation.stage}: this can no longer happen to it."
             ) from error
         sent_entry = journal.next_sequence(self.connection) if event == SENDING else None
-        records.update_operation(self.connection, changed, sent_entry=sent_entry)
+        records.update_operation(self.connection, changed, sent_entry=sent_entry, counted_at=counted_at)
         told = {**(content or {}), "stage": changed.stage.value}
         if rows:
             told["rows"] = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]

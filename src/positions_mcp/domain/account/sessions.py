@@ -6,7 +6,7 @@ Everything here is a fact about time; which days are sessions comes from a `posi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -54,6 +54,16 @@ def new_york_day(instant: datetime) -> date:
     if instant.tzinfo is None:
         raise ValueError("an instant needs a zone")
     return instant.astimezone(NEW_YORK).date()
+
+
+def start_of_new_york_day(instant: datetime) -> datetime:
+    """Midnight in New York before an aware instant, or that instant."""
+    return datetime.combine(new_york_day(instant), time(), NEW_YORK)
+
+
+def next_new_york_day(instant: datetime) -> datetime:
+    """The next midnight in New York."""
+    return datetime.combine(new_york_day(instant) + timedelta(days=1), time(), NEW_YORK)
 
 
 def moment(instant: datetime) -> str:

@@ -51,6 +51,10 @@ class Policy(BaseModel):
     """Plans of one caller that nobody has decided yet."""
     max_open_plans: int = Field(default=500, ge=1)
     """The same of all callers of a mode on the store."""
+    max_operations_per_minute: int | None = Field(default=None, ge=1)
+    """What one caller may ask for in one account within a minute."""
+    max_operations_per_day: int | None = Field(default=None, ge=1)
+    """The same on one New York day of the real clock."""
     allow_close_all: bool = True
     allow_uncovered: bool = False
     """Whether a plan may leave a short option without cover."""

@@ -23,6 +23,7 @@ from positions_mcp.guard.approval.check import Check
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import kinds_of
+from positions_mcp.guard.policy.rates import check_rates
 from positions_mcp.guard.sending.run import Run
 
 CLAIM_LEASE = timedelta(seconds=120)
@@ -112,7 +113,10 @@ class Executor:
     async def _execute(self, job: _Job) -> Operation:
         now = self._deps.clock.now()
         lease = Lease(token=self._deps.ids.new(), process=self._deps.process, until=now + CLAIM_LEASE)
-        operation = await in_thread(self._deps.store.claim, job.operation_id, lease, now, check=job.check)
+        ration = partial(check_rates, self._deps)
+        operation = await in_thread(
+            self._deps.store.claim, job.operation_id, lease, now, check=job.check, ration=ration
+        )
         await self._deps.checkpoint("claimed", job.operation_id)
         stop = partial(self._why_stop, job)
         return await Run(self._deps, self._kinds, self._accounts, operation, lease, stop).run()

@@ -1,0 +1,84 @@
+"""A plan is put before a person, and comes back undecided, declined or refused. What is approved is sent elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from positions_mcp.domain.errors import Overtaken, PositionsError
+from positions_mcp.domain.operation.operation import Decision, Operation
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.text import clean
+from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import Questions
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.policy.rates import check_rates
+from positions_mcp.guard.reports import OperationReport, report
+
+
+class Asking:
+    """The part of the guard between a plan and a decision."""
+
+    _deps: Dependencies
+    _questions: Questions
+
+    def question(self, operation: Operation) -> str:
+        """What a person is asked, word for word the same however often."""
+        return question(operation.plan)
+
+    async def ask(self, operation: Operation, *, by_form: bool = False) -> Operation:
+        """Note that the question is put to a person: from now on it can be approved.
+
+        Raises Refused where its caller has asked for as much as it may by now.
+        """
+        if by_form:
+            self._questions.opened(operation)
+        if operation.stage is not Stage.PLANNED:
+            return operation
+        try:
+            return await self._move(operation, (Stage.PLANNED,), Stage.AWAITING_APPROVAL, "")
+        except Overtaken:
+            return await self._deps.operation(operation.operation_id)
+        except PositionsError:
+            self._questions.closed(operation)
+            raise
+
+    async def refuse(self, operation: Operation, reason: str) -> OperationReport:
+        """Note that policy refused it, so that the record shows it."""
+        refused = await self._move(operation, (Stage.PLANNED, Stage.AWAITING_APPROVAL), Stage.REFUSED, reason)
+        return report(refused, self._deps.clock.now())
+
+    async def note_unanswered(self, operation: Operation, how: str, *, client: str) -> OperationReport:
+        """Write down that a form came back without a person's answer: the plan stays open (G-20)."""
+        self._questions.closed(operation)
+        now, content = self._deps.clock.now(), {"how": clean(how, 200), "client": clean(client, 60) or "unnamed"}
+        await in_thread(self._deps.store.note, "form not answered", operation.operation_id, content, now)
+        return report(await self._deps.operation(operation.operation_id), now)
+
+    async def decline(self, operation: Operation, *, client: str) -> OperationReport:
+        """Record a no. The same targets are not asked about again for a while, except at the desk.
+
+        Raises:
+            Overtaken: it is already being sent, or over.
+        """
+        self._questions.closed(operation)
+        now = self._deps.clock.now()
+        decision = Decision(
+            operation_id=operation.operation_id,
+            digest=operation.plan.digest,
+            channel=Channel.ELICITATION,
+            approved=False,
+            by=f"client {clean(client, 60) or 'unnamed'}",
+            decided_at=now,
+            expires_at=now,
+        )
+        return report(await in_thread(self._deps.store.decide, decision, now), now)
+
+    async def _move(self, operation: Operation, expected: Sequence[Stage], to: Stage, reason: str) -> Operation:
+        deps = self._deps
+        now, ration = deps.clock.now(), partial(check_rates, deps)
+        return await in_thread(
+            deps.store.move, operation.operation_id, expected=expected, to=to, reason=reason, now=now, ration=ration
+        )

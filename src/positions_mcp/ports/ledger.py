@@ -1,0 +1,56 @@
+"""What is stored, as a transaction that is about to write sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+    from decimal import Decimal
+
+    from positions_mcp.domain.ids import AccountId
+    from positions_mcp.domain.operation.operation import Operation
+    from positions_mcp.domain.operation.plan import Mode
+    from positions_mcp.domain.operation.supervision import Halt
+
+
+class Ledger(Protocol):
+    """What a transaction sees, for deciding whether it may go on."""
+
+    def halts(self) -> tuple[Halt, ...]:
+        """The halts that stand, oldest first."""
+        ...
+
+    def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
+        """Dollars reserved for what was sent, or may have been, on a New York day."""
+        ...
+
+    def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
+        """Operations of the account that may still change its book, oldest first."""
+        ...
+
+    def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
+        """Other operations of the account that sent something after this one was planned, by the journal's order."""
+        ...
+
+    def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
+        """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
+        ...
+
+    def counted_since(
+        self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
+    ) -> datetime | None:
+        """When the `nth` latest operation that counts for a caller in an account was asked for; None where fewer were.
+
+        Only those asked for after `since` are looked at.
+        """
+        ...
+
+
+Refusing = Callable[[Ledger], None]
+"""Looks at what is stored, inside the transaction that is about to write; raises Refused to prevent the write."""
+
+Rationing = Callable[[Ledger, "Operation"], None]
+"""The same for one operation that is about to count for its caller."""
