@@ -19,6 +19,7 @@ from positions_mcp.guard.closing.draft import draft_close
 from positions_mcp.guard.closing.follow import follow_closes
 from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.locked import findings_on_locked
+from positions_mcp.guard.closing.off_hours import findings_on_hours
 from positions_mcp.guard.closing.request import CloseRequest, agree_on_close, key_of_close
 from positions_mcp.guard.closing.stuck import findings_on_last_day, findings_on_left_out
 from positions_mcp.guard.dependencies import Dependencies
@@ -45,10 +46,11 @@ class Closing:
         agree_on_close(request, plan)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
-        """Short options losing their cover, what is locked or trades for the last time today, and what is left out."""
+        """Short options losing their cover, the hours, what is locked, trades last today or is left out."""
         hours = Hours.of(self._deps)
         yield from findings_on_cover(self._deps.policy, plan, account, hours)
         yield from findings_on_unjudged_cover(self._deps.policy, plan, account)
+        yield from findings_on_hours(plan, hours)
         yield from findings_on_locked(plan, account)
         yield from findings_on_last_day(plan, account, hours)
         yield from findings_on_left_out(plan, account, hours)

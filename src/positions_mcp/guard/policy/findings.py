@@ -25,6 +25,7 @@ class Rule(StrEnum):
     LOCKED = "locked"
     LEFT_OUT = "left out"
     LAST_DAY = "last day of trading"
+    OFF_HOURS = "outside regular hours"
     CANCELLED_ALONG = "orders cancelled along"
     IN_DOUBT = "scope in doubt"
     IN_FLIGHT = "close in flight"
