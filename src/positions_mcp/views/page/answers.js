@@ -43,7 +43,7 @@ function positions(data) {
     sides("Contracts by expiration", ["Expires", "Contracts"],
       options, (row) => row.contract.expires, "quantity", (long, short) => `${long} long, ${-short} short`),
     options.length && section("Payoff at expiration", payoffs(options, new Map(stocks)), others && faint(others)),
-    list("Cannot be read as contracts: in no ladder, no diagram", rows.filter(isUnread).map((row) => row.symbol)),
+    list("Cannot be read as contracts", rows.filter(isUnread).map((row) => row.symbol)),
   ]];
 }
 
@@ -116,12 +116,12 @@ const say = (text) => { document.querySelector("#said").textContent = text; };
 function show({ isError, structuredContent: data }) {
   const place = document.querySelector("#answer");
   const known = Object.keys(DRAWN).find((name) => data && Object.hasOwn(data, name));
-  place.replaceChildren();
+  place.replaceChildren(h("h1", "Positions"));
   say("There is nothing to draw: the answer's text has everything.");
   if (isError || !known) return;
   const [top, pictures] = DRAWN[known](data);
   const kept = (parts) => parts.flat(9).filter((part) => part instanceof Node);
-  place.append(...kept(top), h("div.pictures", kept(pictures)));
+  place.replaceChildren(...kept(top), h("div.pictures", kept(pictures)));
   say("");
 }
 

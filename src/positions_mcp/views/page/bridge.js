@@ -12,8 +12,7 @@ const ask = (method, params) => new Promise((resolve, reject) => {
 });
 
 function tellSize() {
-  const { height } = document.documentElement.getBoundingClientRect();
-  const params = { width: innerWidth, height: Math.ceil(height) };
+  const params = { width: innerWidth, height: Math.ceil(document.documentElement.getBoundingClientRect().height) };
   if (size !== (size = JSON.stringify(params))) send({ method: "ui/notifications/size-changed", params });
 }
 
@@ -25,8 +24,8 @@ async function meetHost(hears) {
     if (method && id === undefined) {
       if (Object.hasOwn(hears, method)) hears[method](params ?? {});
     } else if (method) {
-      const known = method === "ping" || method === "ui/resource-teardown";
-      send({ id, ...(known ? { result: {} } : { error: { code: -32601, message: "This view does not do that." } }) });
+      const isKnown = ["ping", "ui/resource-teardown"].includes(method);
+      send(isKnown ? { id, result: {} } : { id, error: { code: -32601, message: "not done here" } });
     } else if (error || result?.isError) waiting.get(id)?.reject();
     else waiting.get(id)?.resolve(result);
   });

@@ -1,7 +1,7 @@
 // What an answer says: rows under column names, numbers only where a text is one, contracts by their symbols.
 const MOST = 30;
 
-const shown = (text) => (text.length > 400 ? `${text.slice(0, 400)}…` : text);
+const shown = (text) => (text.length > 2000 ? `${text.slice(0, 2000)}…` : text);
 const words = (name) => name.replaceAll("_", " ").replace("pnl", "P&L").replace("pct", "%");
 const rowsOf = (columns, rows) => rows.map((cells) => Object.fromEntries(columns.map((name, at) => [name, cells[at]])));
 

@@ -25,11 +25,11 @@ function payoffOf(rows, stock) {
   const price = numberOf(stock?.price ?? rows[0].underlying_price);
   const strikes = [...new Set(rows.map(({ contract }) => contract.strike))].sort((a, b) => a - b);
   const near = price === null ? strikes : [...strikes, price];
-  const from = Math.min(...near) * 0.8;
-  let to = Math.max(...near) * 1.2 || 1;
+  const from = Math.floor(Math.min(...near) * 0.8);
+  let to = Math.ceil(Math.max(...near) * 1.2) || 1;
   const slope = options(to + 1) - options(to);
   const last = to - options(to) / slope;
-  if (isProfit && last > to && last < 3 * to) to = last * 1.05;
+  if (isProfit && last > to && last < 3 * to) to = Math.ceil(last * 1.05);
   const bends = [from, ...strikes, to];
   // Between two bends a line is straight: where it changes sign it breaks even.
   const evens = [0, ...bends].flatMap((left, place) => {
@@ -53,13 +53,13 @@ function payoffOf(rows, stock) {
   return [
     faint(`${what} at expiration, before fees, worked out here: solid for the options alone`
       + `${lines[1] ? `, dashed with ${stock.quantity} ${on}` : ""}.`
-      + `${isProfit ? "" : " What was paid is not in this answer: detail=full has what is known of it."}`),
-    set(h("div.plot", ends(money(high)), picture, ends(money(low)), ends(`${on} at ${money(from)}`, money(to))),
+      + `${isProfit ? "" : " The cost is not in this answer: detail=full may have it."}`),
+    set(h("div.plot", ends(money(high)), picture, ends(money(low)), ends(`${on} at ${from}`, to)),
       { role: "img", "aria-label": `${what} of ${on} ${expires} by its price: the figures are below` }),
     h("details", h("summary", "Figures of the diagram"),
       table(what, [on, "Options", "With shares"].slice(0, 1 + lines.length),
         figures.map((at) => [at, ...lines.map((line) => line(at))].map(money))),
-      faint(`Each dollar above ${money(to)} changes the options by ${money(slope)}.`)),
+      faint(`Each dollar above ${to} changes the options by ${money(slope)}.`)),
   ];
 }
 
