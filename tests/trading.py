@@ -26,7 +26,6 @@ from positions_mcp.cli.paper_transport import PaperTransport
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import JournalEntry
-from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.paper.holdings import Holding
@@ -34,6 +33,7 @@ from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load
+from positions_mcp.signing.keys import Hardness
 from positions_mcp.store.operations import SqlOperationStore
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools.context import ToolContext

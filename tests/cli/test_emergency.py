@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from cli.person import PASSPHRASE, Place, Typing
-from positions_mcp.guard.approval.statements import Hardness, new_approver
+from positions_mcp.guard.approval.statements import new_approver
+from positions_mcp.signing.keys import Hardness
 from positions_mcp.store import open_store
 
 NEW_PASSPHRASE = "a completely new one"

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from databases import new_database, postgres_url
 from e2e.installation import QUICK, Installation, furnish
 from e2e.people import Person, person
-from positions_mcp.guard.approval.statements import Hardness
+from positions_mcp.signing.keys import Hardness
 
 __all__ = ["postgres_url"]
 

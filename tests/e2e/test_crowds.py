@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from e2e.agents import agent
 from e2e.installation import PASSPHRASE, Installation
 from e2e.people import Person
-from positions_mcp.guard.approval.statements import Hardness
+from positions_mcp.signing.keys import Hardness
 
 SYMBOLS = ("AMZN", "KO", "XOM", "GOOG", "JPM", "AMD", "GME", "TSLA", "PLTR", "MSFT")
 CHOICES = [choice for size in (1, 2, 3, 4) for choice in combinations(SYMBOLS, size)]

@@ -31,13 +31,13 @@ from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.dependencies import Checkpoint, Dependencies, no_checkpoint
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
+from positions_mcp.signing.keys import Hardness
 from positions_mcp.store import open_store
 
 ACCOUNT = AccountId(DEFAULT_ACCOUNT)

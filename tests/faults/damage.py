@@ -26,11 +26,11 @@ from positions_mcp.cli import _parser
 from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.domain.errors import PositionsError
-from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.guard import Guard
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import load
+from positions_mcp.signing.keys import Hardness
 from positions_mcp.store import DEFAULT_FILE
 from positions_mcp.store.schema import TABLES
 
@@ -217,7 +217,7 @@ def _flatten(data_dir: Path, folder: Path, found: Braked) -> None:
     with (
         mock.patch("positions_mcp.cli.flatten.controlling_terminal", return_value=contextlib.nullcontext(person)),
         mock.patch("tempfile.tempdir", str(folder)),
-        mock.patch("positions_mcp.guard.approval.statements.Hardness", _quick),
+        mock.patch("positions_mcp.signing.keys.Hardness", _quick),
     ):
         try:
             code = arguments.handler(arguments)

@@ -33,7 +33,6 @@ from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.guard import Guard
@@ -41,6 +40,7 @@ from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import KINDS as FAULT_KINDS
 from positions_mcp.paper import PaperError, PaperExchange
 from positions_mcp.paper.fault_kinds import KINDS_FOR
+from positions_mcp.signing.keys import Hardness
 from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
 

@@ -14,7 +14,6 @@ from guard.exchange import ACCOUNT, CountingIds, Exchange, StandingClock, held
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.dependencies import Checkpoint, Dependencies, no_checkpoint
 from positions_mcp.guard.guard import Guard
@@ -22,6 +21,7 @@ from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
+from positions_mcp.signing.keys import Hardness
 from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
 

@@ -16,13 +16,14 @@ from positions_mcp.domain.operation.operation import Decision
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.operation.supervision import Approver
-from positions_mcp.endorsement import succeeds
 from positions_mcp.guard.approval import statements
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.route import Rung
-from positions_mcp.guard.approval.statements import Hardness, new_approver
+from positions_mcp.guard.approval.statements import new_approver
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.waiting import Wait
+from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.release_1 import succeeds
 
 LIFETIME = timedelta(seconds=60)
 DESK_ONLY = Policy(**{**POLICY.model_dump(), "channel": Channel.DESK})

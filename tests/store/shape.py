@@ -18,9 +18,9 @@ from sqlalchemy import Table
 
 from positions_mcp.domain.operation.growth import Added
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.roster import RosterLink
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry
-from positions_mcp.endorsement import Endorsement
-from positions_mcp.guard.approval.statements import Approval
+from positions_mcp.signing.release_1 import Approval, Endorsement
 from positions_mcp.store.schema import operations
 
 Records = Mapping[str, type[BaseModel]]
@@ -31,6 +31,7 @@ STORED: Records = {
     "entry": JournalEntry,
     "endorsement": Endorsement,
     "approval": Approval,
+    "roster": RosterLink,
 }
 """Everything that digests, signatures and the journal's chain cover. What stands in them is found from here."""
 
@@ -95,8 +96,11 @@ def _owner(path: str) -> str:
 
 def _named(path: str, record: type[BaseModel]) -> str:
     """`path`, with the literal that tells this record from the others that may stand there."""
-    action = record.model_fields.get("action")
-    return path if action is None else f"{path}[{get_args(action.annotation)[0]}]"
+    for name in ("action", "kind"):
+        literal = record.model_fields.get(name)
+        if literal is not None and get_origin(literal.annotation) is Literal:
+            return f"{path}[{get_args(literal.annotation)[0]}]"
+    return path
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

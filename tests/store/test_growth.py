@@ -14,8 +14,7 @@ from positions_mcp.domain.operation.growth import added
 from positions_mcp.domain.operation.operation import Decision, Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import Frozen, Mode, Plan
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry
-from positions_mcp.endorsement import Endorsement
-from positions_mcp.guard.approval.statements import Approval
+from positions_mcp.signing.release_1 import Approval, Endorsement
 from positions_mcp.store.schema import operations
 from store.shape import STORED, Shape
 from store.steps import ACCOUNT, NOW, plan_of, yes_to

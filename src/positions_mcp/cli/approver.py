@@ -12,7 +12,8 @@ from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.supervision import Approver
-from positions_mcp.guard.approval.statements import SHORTEST_PASSPHRASE, check_passphrase
+from positions_mcp.guard.approval.statements import check_passphrase
+from positions_mcp.signing.keys import SHORTEST_PASSPHRASE
 
 _ADVICE = (
     f"At least {SHORTEST_PASSPHRASE} characters; four random words are good. Whoever knows it decides what is sent:\n"

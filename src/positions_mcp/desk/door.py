@@ -15,7 +15,7 @@ from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import LONGEST, Session, Sessions
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.guard.approval.statements import WrongPassphrase
+from positions_mcp.signing.keys import WrongPassphrase
 
 SESSION_HEADER = "x-desk-token"
 PERSON_HEADER = "x-desk-person"

@@ -22,7 +22,6 @@ from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval import statements
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.question import question
-from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.closing.draft import draft_flatten
 from positions_mcp.guard.closing.hours import Hours
@@ -33,6 +32,7 @@ from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.executor import Executor
+from positions_mcp.signing.keys import Hardness
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from positions_mcp.domain.operation.operation import Decision, Lease, Operation,
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt
-from positions_mcp.endorsement import succeeds
 from positions_mcp.ports import Rationing, Refusing
+from positions_mcp.signing.release_1 import succeeds
 from positions_mcp.store import counting, keeping, records
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.transaction import SENDING, Transaction, expect

@@ -16,7 +16,7 @@ from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt
-from positions_mcp.endorsement import is_chain
+from positions_mcp.signing.release_1 import is_chain
 from positions_mcp.store import counting, journal, keeping, records
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table

@@ -33,13 +33,13 @@ import anyio
 from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.guard.approval.statements import Hardness
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.exercising.request import SubmitRequest
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import load
+from positions_mcp.signing.keys import Hardness
 from store.shape import Shape
 
 RELEASES = Path(__file__).parent

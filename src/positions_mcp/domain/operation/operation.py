@@ -21,6 +21,7 @@ from positions_mcp.domain.ids import AccountId, InstructionId, OrderId
 from positions_mcp.domain.operation.growth import added
 from positions_mcp.domain.operation.plan import Frozen, Plan
 from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.text import clean
 
@@ -203,10 +204,12 @@ class Decision(Frozen):
     """Where the decision was made: the desk's address, or the terminal."""
     of_preview: bool = added("0.2.0", default=False)
     """Whether nobody had asked to send it yet: the call that asks then sends it, and no other."""
+    signed: SignedStatement | None = added("0.2.0", default=None)
+    """What the person signed, with name, credential and note; `signature` is that of releases before it."""
 
     @model_validator(mode="after")
     def _a_desk_yes_is_signed(self) -> Self:
-        if self.approved and self.channel is not Channel.ELICITATION and not self.signature:
+        if self.approved and self.channel is not Channel.ELICITATION and not (self.signature or self.signed):
             raise ValueError(f"a yes from the {self.channel} is signed")
         return self
 
