@@ -47,7 +47,7 @@ from positions_mcp.domain.text import label
 from positions_mcp.http_sessions import App, CallerSessions
 from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.tools._uris import VIEW
-from positions_mcp.tools.catalogue import NAMES, published_tools
+from positions_mcp.tools.catalogue import published_tools
 from positions_mcp.tools.lazy_context import LazyContext, OpenContext
 from positions_mcp.views import extension as views
 
@@ -189,10 +189,9 @@ class PositionsServer(MCPServer[LazyContext]):
         self, name: str, arguments: dict[str, Any], context: Context[LazyContext, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Answer a call. Raises MCPError (invalid params) where there is no such tool."""
-        if name not in NAMES:
-            raise MCPError(
-                INVALID_PARAMS, f"{label(name, 100)} is not a tool of this server. It has {', '.join(NAMES)}."
-            )
+        if self._tool_manager.get_tool(name) is None:
+            there = ", ".join(tool.name for tool in self._tool_manager.list_tools())
+            raise MCPError(INVALID_PARAMS, f"{label(name, 100)} is not a tool of this server. It has {there}.")
         return await super().call_tool(name, arguments, context)
 
     async def list_prompts(self) -> list[Prompt]:
