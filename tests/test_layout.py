@@ -65,6 +65,7 @@ OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "starlette": {"paper", "desk", "cli.desk_server"},
     "uvicorn": {"paper", "cli"},
     "ruamel": {"cli.install"},
+    "shtab": {"cli.completion"},
 }
 DOMAIN_MAY_USE = {*sys.stdlib_module_names, "pydantic", "positions_mcp"}
 LONGEST_FILE = 350

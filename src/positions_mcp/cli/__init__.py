@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "install": ("positions_mcp.cli.install", "put the server into the configuration of a host, such as claude-code"),
     "uninstall": ("positions_mcp.cli.uninstall", "take it out again"),
     "paper": ("positions_mcp.cli.paper", "run, reset and steer the paper exchange"),
+    "completion": ("positions_mcp.cli.completion", "print what makes a shell complete these commands"),
 }
 """Command → its module and one line of help."""
 GROUPS = (["approver"], ["operations"], ["paper"], ["token"])
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_what_can_be_printed()
     words = list(sys.argv[1:] if arguments is None else arguments)
     with without_collecting_garbage():
-        parser = _parser(next((word for word in words if not word.startswith("-")), ""))
+        parser = parser_of(next((word for word in words if not word.startswith("-")), ""))
         parsed = parser.parse_args([*words, "--help"] if words in GROUPS else words)
     if parsed.handler is None:
         parser.print_help()
@@ -77,8 +78,8 @@ def _print_what_can_be_printed() -> None:
                 stream.reconfigure(errors="replace")
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
-    """The parser, with the arguments of `command` only: the others are listed with their help and not imported."""
+def parser_of(*asked_for: str) -> argparse.ArgumentParser:
+    """The parser, with the arguments of these commands: the others are listed with their help and not imported."""
     parser = argparse.ArgumentParser(
         prog="positions-mcp",
         description="Clear Street positions for assistants, with a person deciding what is sent.",
@@ -87,7 +88,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"positions-mcp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
-        implementation = importlib.import_module(module) if name == command else None
+        implementation = importlib.import_module(module) if name in asked_for else None
         if implementation and hasattr(implementation, "add_parser"):
             implementation.add_parser(commands)
             continue
