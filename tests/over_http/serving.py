@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.connections import Connections
-from positions_mcp.cli.serve_http import loopback_socket, serve_over_http, url_of, whose_token
+from positions_mcp.cli.serve_http import loopback_socket, names_in, serve_over_http, url_of, whose_token
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
@@ -104,6 +104,7 @@ async def http_server(data_dir: Path, connections: Connections | None = None) ->
             announce=listening.set,
             on_signal=lambda: None,
             sessions_per_caller=settings.http.max_sessions_per_caller,
+            names=partial(names_in, tokens),
             connections=connections,
         )
         async with anyio.create_task_group() as tasks:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import anyio
+import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
-from over_http.serving import calling, http_server
+from over_http.serving import Served, calling, http_server
 from positions_mcp.store import DEFAULT_FILE, open_store
 from tools.serving import ERAS, data_of, error_of, text_of, words_of
 from trading import yes
@@ -84,6 +88,41 @@ async def test_what_is_revoked_opens_nothing_from_that_moment_on(tmp_path: Path)
         served.tokens.revoke("alice")
         assert (await served.post(Authorization=f"Bearer {token}")).status_code == 401
         assert (await served.post(Authorization=f"Bearer {token}", Mcp_Session_Id=session)).status_code == 401
+
+
+@asynccontextmanager
+async def listening(served: Served, token: str) -> AsyncIterator[httpx2.Response]:
+    """A stream of what the server may have to say, in a session of its own."""
+    opened = await served.post(Authorization=f"Bearer {token}")
+    session = opened.headers["mcp-session-id"]
+    said = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream", "Mcp-Session-Id": session}
+    async with httpx2.AsyncClient(timeout=None) as http, http.stream("GET", served.url, headers=said) as stream:
+        assert stream.status_code == 200
+        yield stream
+
+
+async def ends(stream: httpx2.Response, within_s: float) -> bool:
+    with anyio.move_on_after(within_s) as limit, suppress(httpx2.TransportError):
+        async for _ in stream.aiter_raw():
+            pass
+    return not limit.cancelled_caught
+
+
+async def test_a_stream_ends_with_its_token_and_another_callers_goes_on(tmp_path: Path) -> None:
+    async with (
+        http_server(tmp_path) as served,
+        listening(served, served.token("alice")) as alice,
+        listening(served, served.token("bob")) as bob,
+    ):
+        served.tokens.revoke("alice")
+        assert await ends(alice, within_s=60)
+        assert not await ends(bob, within_s=0)
+
+
+async def test_no_stream_goes_on_while_it_is_not_known_whose_tokens_are_good(tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served, listening(served, served.token("alice")) as alice:
+        served.tokens.path.write_text("{")
+        assert await ends(alice, within_s=60)
 
 
 async def test_a_damaged_token_file_lets_nobody_in_and_is_logged_once(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -148,6 +148,13 @@ class Connections:
             return False
         self._refused[connection.address] += 1
         return self._refused[connection.address] <= self._limits.refused_of_an_address
+
+    def keep_callers(self, known: Collection[str]) -> None:
+        """End at once what belongs to a caller who is not among `known`: a stream ends with its token."""
+        for owner, theirs in list(self._of.items()):
+            if isinstance(owner, Caller) and owner.name not in known:
+                for connection in list(theirs):
+                    self._end(connection)
 
     def sweep(self) -> None:
         """Give up every connection whose client has taken too long."""

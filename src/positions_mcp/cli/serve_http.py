@@ -6,8 +6,9 @@ import ipaddress
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8420
+_TICKS_A_SECOND = 10
 _DESCRIPTORS = 2_048
 """Enough for every connection that callers and the page may have, and for what answers them."""
 
@@ -94,6 +96,7 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
         announce=announce,
         on_signal=send_nothing_more,
         sessions_per_caller=settings.http.max_sessions_per_caller,
+        names=partial(names_in, file),
     )
 
 
@@ -141,6 +144,14 @@ def whose_token(file: TokenFile) -> Callable[[str], str | None]:
     return owner
 
 
+def names_in(file: TokenFile) -> Collection[str]:
+    """Whose tokens are good; nobody's while the file cannot be read."""
+    try:
+        return {token.name for token in file.tokens()}
+    except ConfigurationError:
+        return ()
+
+
 async def serve_over_http(
     server: PositionsServer,
     listener: socket.socket,
@@ -148,14 +159,18 @@ async def serve_over_http(
     announce: Callable[[], None],
     on_signal: Callable[[], None],
     sessions_per_caller: int,
+    names: Callable[[], Collection[str]],
     connections: Connections | None = None,
 ) -> None:
-    """Serve until the process is told to stop. `on_signal` is called at once, before anything is waited for."""
+    """Serve until the process is told to stop. `on_signal` is called at once, before anything is waited for.
+
+    `names` are those with a token: once a second, the connections of others end, streams too.
+    """
     connections = connections or Connections()
     callers = Callers(connections)
     port = listener.getsockname()[1]
     app = server.http_app(port, sessions_per_caller=sessions_per_caller, around=callers.inside)
-    http = _Announced(callers.outside(app), connections, announce)
+    http = _Announced(callers.outside(app), connections, announce, names)
     async with anyio.create_task_group() as tasks:
 
         async def stop_when_told() -> None:
@@ -176,11 +191,21 @@ def _say(words: str) -> None:
 
 
 class _Announced(Listening):
-    """Says when it can be reached."""
+    """Says when it can be reached, and ends what belongs to callers who have no token any more."""
 
-    def __init__(self, app: App, connections: Connections, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, app: App, connections: Connections, announce: Callable[[], None], names: Callable[[], Collection[str]]
+    ) -> None:
         super().__init__(app, connections)
         self._announce = announce
+        self._known = connections
+        self._names = names
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if not counter % _TICKS_A_SECOND:
+            self._known.keep_callers(self._names())
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
