@@ -16,11 +16,16 @@ PACKAGES = ("positions-mcp", "mcp", "pydantic", "pydantic-core", "httpx", "anyio
 def facts() -> Iterator[tuple[str, str]]:
     """Machine and versions, as pairs of name and value."""
     yield "machine", f"{os.cpu_count()} × {_processor()}, {_memory_gb():.0f} GB memory"
-    yield "load average over 1, 5 and 15 minutes", ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    yield "load average over 1, 5 and 15 minutes", load()
     yield "system", platform.platform()
     yield "Python", f"{platform.python_implementation()} {platform.python_version()}"
     yield "packages", ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     yield "node", subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def load() -> str:
+    """How many wanted the processors, over 1, 5 and 15 minutes."""
+    return ", ".join(f"{average:.1f}" for average in os.getloadavg())
 
 
 def _processor() -> str:

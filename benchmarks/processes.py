@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,8 +23,22 @@ KEY = "paper.key"
 POSITIONS_MCP = (sys.executable, "-m", "positions_mcp")
 EMPTY_SERVER = (sys.executable, str(HERE / "empty_server.py"))
 
-_PROTOCOL = "2025-06-18"
 _SECONDS_TO_END = 20
+_CLIENT = {"name": "benchmarks", "version": "1"}
+_WHO_ASKS = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": _CLIENT,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+class Conversation(Enum):
+    """The two forms of the protocol, by the name of a version."""
+
+    SESSION = "2025-11-25"
+    """It begins with `initialize`."""
+    STATELESS = "2026-07-28"
+    """Every request says who asks; a client begins with discovery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +100,13 @@ class McpProcess:
     There is no client library in between, so that what is measured is the server and the pipe, for every server alike.
     """
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        conversation: Conversation = Conversation.SESSION,
+    ) -> None:
+        self._conversation = conversation
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -97,8 +118,12 @@ class McpProcess:
         self._next_id = 0
 
     def __enter__(self) -> Self:
-        client = {"name": "benchmarks", "version": "1"}
-        self.request("initialize", {"protocolVersion": _PROTOCOL, "capabilities": {}, "clientInfo": client})
+        """Ask for the first answer."""
+        if self._conversation is Conversation.STATELESS:
+            result_of(self.request("server/discover"))
+            return self
+        said = {"protocolVersion": self._conversation.value, "capabilities": {}, "clientInfo": _CLIENT}
+        result_of(self.request("initialize", said))
         self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return self
 
@@ -119,7 +144,8 @@ class McpProcess:
     def request(self, method: str, params: Mapping[str, Any] | None = None) -> bytes:
         """The line that answers a request, not parsed. Raises RuntimeError if the server ends before."""
         self._next_id += 1
-        self._send({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": dict(params or {})})
+        given = {**(params or {}), **({"_meta": _WHO_ASKS} if self._conversation is Conversation.STATELESS else {})}
+        self._send({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": given})
         assert self._process.stdout
         while line := self._process.stdout.readline():
             is_notification = b'"method"' in line[:60]
@@ -137,6 +163,12 @@ class McpProcess:
         """The definitions of its tools, without what is for the host alone: no model reads that."""
         tools: list[dict[str, Any]] = json.loads(self.request("tools/list"))["result"]["tools"]
         return [{name: part for name, part in tool.items() if name != "_meta"} for tool in tools]
+
+    @property
+    def processor_s(self) -> float:
+        """How long its threads have been on a processor, in seconds. Linux only."""
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text(encoding="ascii").split()[0]) for thread in threads) / 1e9
 
     @property
     def peak_memory_mb(self) -> float:

@@ -56,7 +56,16 @@ GUARD_LAYERS: list[set[str]] = [
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "mcp": {"server", "http_sessions", "tools", "resources", "prompts", "views", "cli.demo"},
-    "mcp_types": {"server", "http_sessions", "tools", "resources", "prompts", "views", "cli.demo"},
+    "mcp_types": {
+        "server",
+        "http_sessions",
+        "tools",
+        "resources",
+        "prompts",
+        "views",
+        "cli.demo",
+        "cli.first_answer",
+    },
     "httpx": {"api", "cli.paper_transport", "cli.remote_clock"},
     "msgspec": {"api"},
     "urllib.request": {"api"},

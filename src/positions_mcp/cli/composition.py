@@ -8,32 +8,27 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from positions_mcp.api import PositionsClient
-from positions_mcp.api.server_time import load_http_library
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.desk_host import DeskHost
 from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.cli.paper_transport import paper_transport
-from positions_mcp.cli.remote_clock import RemoteClock
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.platforms import this_platform
-from positions_mcp.ports import Clock, Neighbours
 from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:
+    from positions_mcp.api import PositionsClient
     from positions_mcp.api.recording import Recording
     from positions_mcp.desk.service import Desk
     from positions_mcp.guard.dependencies import Dependencies
     from positions_mcp.guard.guard import Guard
     from positions_mcp.paper.exchange import PaperExchange
-    from positions_mcp.ports import OperationStore
+    from positions_mcp.ports import Clock, Neighbours, OperationStore
     from positions_mcp.store.operations import SqlOperationStore
     from positions_mcp.tools.context import ToolContext
 
@@ -93,7 +88,7 @@ def _recording(file: Path | None, settings: Settings, clock: Clock) -> Iterator[
 @contextmanager
 def _open_venue(settings: Settings, time: Clock, recording: Recording | None) -> Iterator[Venue]:
     client = partial(
-        PositionsClient,
+        _client,
         contract=settings.api.contract,
         write_timeout_s=settings.api.write_timeout_s,
         max_requests=settings.api.max_requests,
@@ -107,6 +102,8 @@ def _open_venue(settings: Settings, time: Clock, recording: Recording | None) ->
         yield Venue(connect, time, access.base_url, time)
         return
     if settings.paper.url is not None:
+        from positions_mcp.cli.remote_clock import RemoteClock
+
         key = settings.paper.key.get_secret_value()
         clock = RemoteClock(settings.paper.url, key, time)
         connect = partial(client, settings.paper.url, key, clock=clock, plain_http=True)
@@ -129,9 +126,16 @@ def _open_venue(settings: Settings, time: Clock, recording: Recording | None) ->
         exchange.close()
 
 
+def _client(url: str, key: str, **said: Any) -> PositionsClient:
+    from positions_mcp.api import PositionsClient
+
+    return PositionsClient(url, key, **said)
+
+
 @asynccontextmanager
 async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[ToolContext]:
     """What the tools need, over an open venue, with connections of its own that end with it."""
+    from positions_mcp.market_calendar import NewYorkCalendar
     from positions_mcp.tools.context import ToolContext
 
     async with venue.connect() as client, open_guard(settings, venue, client) as guard:
@@ -161,6 +165,7 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
 
     At the end a request in flight finishes and is journalled, and the rest of its batch is not sent.
     """
+    from positions_mcp.cli.desk_host import DeskHost
     from positions_mcp.guard.guard import Guard
 
     await venue.follow()
@@ -228,6 +233,7 @@ def guard_dependencies(
 ) -> Dependencies:
     """What the guard is built of: the venue's client and clock, the store, the configured limits and real time."""
     from positions_mcp.guard.dependencies import Dependencies
+    from positions_mcp.market_calendar import NewYorkCalendar
 
     return Dependencies(
         mode=settings.mode,
@@ -249,6 +255,8 @@ def guard_dependencies(
 
 
 def _neighbours(client: PositionsClient) -> Neighbours:
+    from positions_mcp.ports import Neighbours
+
     return Neighbours(contracts=client, market_data=client, balances=client, events=client)
 
 
@@ -279,6 +287,8 @@ def warm_up() -> None:
 
     import positions_mcp.store.operations
     import positions_mcp.tools._running  # noqa: F401 — what every call goes through
+    from positions_mcp.api.server_time import load_http_library
+    from positions_mcp.market_calendar import NewYorkCalendar
     from positions_mcp.tools.catalogue import NAMES, definition_of
 
     for name in NAMES:

@@ -16,6 +16,7 @@ import anyio
 import anyio.abc
 
 from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
+from positions_mcp.cli.first_answer import importing_what_answers_first
 from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.cli.options import add_settings_options, settings_from, whole_number
 from positions_mcp.domain.errors import ConfigurationError
@@ -79,7 +80,7 @@ async def _serve(settings: Settings, venue: Venue) -> None:
         await tasks.start(stop_when_told)  # before the imports, which take the longest
         if sys.stdin.isatty():
             _tell_a_person(settings)
-        with without_collecting_garbage():
+        with without_collecting_garbage(), importing_what_answers_first():
             from positions_mcp.server import build_server
 
             server = build_server(
