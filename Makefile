@@ -55,6 +55,7 @@ check: $(VENV)/.dev ## lint, format, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --platform win32 -m positions_mcp.platforms.windows
 	@$(BIN)/python -m pytest -q tests/test_layout.py
 
 bench: $(VENV)/.runtime ## measure what answers cost (needs node and npm); writes benchmarks/RESULTS.md

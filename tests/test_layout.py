@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -75,7 +76,14 @@ OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "uvicorn": {"paper", "cli"},
     "ruamel": {"cli.install"},
     "shtab": {"cli.completion"},
+    **{name: {"platforms"} for name in ("fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "tty", "winreg")},
 }
+# What is on some platforms only, or means something else on another one: `platforms` has it behind an interface.
+NOT_EVERYWHERE = re.compile(
+    r"\bos\.(?:O_(?!CREAT\b|EXCL\b|RDWR\b|WRONLY\b|RDONLY\b)\w+|\w*ch(?:mod|own)|get\w*[ug]id|fork|kill|mkfifo|name)\b"
+    r"|\bos\.(?:setsid|uname|umask)\b|\bsocket\.(?:AF_UNIX|SO_REUSE\w+)|\bsignal\.SIG(?!INT\b|TERM\b|nals\b)\w+"
+    r"|\bst_mode\b|\bstat\.S_\w+|\bopen_signal_receiver\b|\badd_signal_handler\b|\.l?chmod\(|\"/dev/|%-[dmHIMSj]\b"
+)
 DOMAIN_MAY_USE = {*sys.stdlib_module_names, "pydantic", "positions_mcp"}
 LONGEST_FILE = 350
 
@@ -197,6 +205,29 @@ def test_a_library_is_used_only_in_its_packages(path: Path) -> None:
     for name in imports_of(path):
         homes = OUTSIDE_ONLY_IN.get(name.split(".")[0]) or OUTSIDE_ONLY_IN.get(name)
         assert homes is None or package in homes or package.split(".")[0] in homes, f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if not p.is_relative_to(SOURCE / "platforms")], ids=name_of)
+def test_what_is_not_on_every_platform_is_used_behind_the_interface_only(path: Path) -> None:
+    found = NOT_EVERYWHERE.search(path.read_text(encoding="utf-8"))
+    assert found is None, f"{name_of(path)} uses {found and found[0]}: put it into positions_mcp.platforms"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_found"),
+    [
+        *[
+            (line, True)
+            for line in ("os.open(path, os.O_NOFOLLOW)", "os.getuid()", "os.geteuid()", "path.chmod(0o600)")
+        ],
+        *[(line, True) for line in ("path.stat().st_mode", "signal.SIGHUP", "socket.SO_REUSEADDR", 'open("/dev/tty")')],
+        *[(line, True) for line in ("anyio.open_signal_receiver(x)", "os.O_CLOEXEC | os.O_RDWR", "f'{now:%-d}'")],
+        *[(line, False) for line in ("os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)", "signal.SIGINT")],
+        *[(line, False) for line in ("signal.Signals", "os.environ", "os.devnull", "the names of os.path")],
+    ],
+)
+def test_what_is_not_on_every_platform_is_found(line: str, is_found: bool) -> None:
+    assert bool(NOT_EVERYWHERE.search(line)) is is_found
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(SOURCE / "domain")], ids=name_of)

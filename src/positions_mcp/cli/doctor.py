@@ -152,7 +152,7 @@ def _data_dir(found: Findings, settings: Settings) -> None:
         elif not os.access(folder, os.W_OK | os.X_OK):
             found.fail("data_dir", f"{folder} cannot be written.")
         else:
-            found.ok("data_dir", f"{folder}, closed to other users")
+            found.ok("data_dir", f"{folder}, {this_platform().said_of_closed}")
 
 
 def _operations(found: Findings, settings: Settings) -> None:

@@ -49,6 +49,9 @@ class Platform(Protocol):
     spare_folders: Sequence[Path]
     """Where a file can still be written when the disk of temporary files is full."""
 
+    said_of_closed: str
+    """What is known of a folder that `is_open` finds nothing wrong with."""
+
     def user(self) -> str:
         """Who the operating system says is running this: a label, not evidence."""
         ...

@@ -30,6 +30,7 @@ class Posix:
 
     sqlite_pragmas: Sequence[str] = ()
     spare_folders: Sequence[Path] = (Path("/dev/shm"),)  # noqa: S108 — memory; what is made in it is private
+    said_of_closed = "closed to other users"
 
     def user(self) -> str:
         try:

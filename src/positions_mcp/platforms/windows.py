@@ -34,6 +34,7 @@ class Windows:
 
     sqlite_pragmas: Sequence[str] = ()
     spare_folders: Sequence[Path] = ()
+    said_of_closed = "in your user profile, and closed as that is"
 
     def user(self) -> str:
         try:
