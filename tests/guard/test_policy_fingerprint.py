@@ -13,7 +13,7 @@ import pytest
 from guard.desk import CALLER, POLICY, desk
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.policy import Channel, Narrower, Policy
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.guard import Guard
 
@@ -43,6 +43,8 @@ OTHERS: dict[str, Any] = {
     "approval_lifetime": timedelta(seconds=59),
     "book_lag_s": 1.0,
     "decline_rest": timedelta(minutes=9),
+    "for_accounts": {AccountId(1): Narrower(max_positions=1)},
+    "for_callers": {"claude": Narrower(max_positions=1)},
 }
 
 

@@ -179,7 +179,7 @@ class Desk:
         """What the plan counts for against the limits, and what of each is used; None where they are another mode's."""
         if plan.mode is not self.mode:
             return None
-        policy, today = self._deps.policy, new_york_day(self._deps.market_clock.now())
+        policy, today = self._deps.policy_of(plan), new_york_day(self._deps.market_clock.now())
         used = await in_thread(self._deps.store.used, plan.mode, plan.account_id, today)
         rows: list[tuple[str, Decimal, Decimal, object]] = [
             ("notional of one operation", ZERO, plan.measure, policy.max_notional),

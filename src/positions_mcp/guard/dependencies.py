@@ -15,7 +15,7 @@ import anyio
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.blocking import in_thread
@@ -117,6 +117,10 @@ class Dependencies:
     """The supervisor's page; None where none may be opened."""
     command: Callable[[str], str] = "positions-mcp {}".format
     """Words a command for a person, such as `approver init`, as it is pasted into a terminal."""
+
+    def policy_of(self, plan: Plan) -> Policy:
+        """The limits in force for a plan: the narrowest of the common ones, its account's and its caller's."""
+        return self.policy.within(plan.account_id, plan.caller)
 
     def check_account(self, account_id: AccountId) -> None:
         """Raise InvalidInput unless the account may be used."""

@@ -129,7 +129,7 @@ class Guard(Asking, Halting):
         if verdict is None:
             # The rules that need the account are asked right before sending.
             record = await in_thread(self._accounts.record, deps.store, plan.account_id)
-            verdict = judge_unread(deps.policy, plan, record)
+            verdict = judge_unread(deps.policy_of(plan), plan, record)
         approver_set = await in_thread(deps.store.approver) is not None
         step = rung_for(
             verdict,

@@ -106,7 +106,7 @@ class Planner:
             session=draft.session,
             projection=draft.projection,
             purpose=clean(request.purpose, LONGEST_PURPOSE),
-            policy=deps.policy.fingerprint,
+            policy=deps.policy.within(account_of(request), caller).fingerprint,
             created_at=now,
             expires_at=now + deps.policy.plan_lifetime,
             flatten=flatten,
@@ -146,7 +146,7 @@ class Planner:
 
         Raises Refused.
         """
-        policy, waiting = self._deps.policy, ledger.open_plans(plan.mode, plan.created_at)
+        policy, waiting = self._deps.policy_of(plan), ledger.open_plans(plan.mode, plan.created_at)
         mine, everybodys = waiting.get(plan.caller, 0), sum(waiting.values())
         if mine >= policy.max_open_plans_per_caller:
             minutes = policy.plan_lifetime.total_seconds() / 60
@@ -161,7 +161,7 @@ class Planner:
             )
 
     def _judge(self, plan: Plan, account: Account) -> Verdict:
-        return judge(self._deps.policy, plan, account, self._kinds[plan.kind].findings(plan, account))
+        return judge(self._deps.policy_of(plan), plan, account, self._kinds[plan.kind].findings(plan, account))
 
     async def _read(self, account_id: AccountId, kind: Kind, names: Sequence[str]) -> Account:
         """The account; where orders of earlier closes are no longer open, once more after those were followed."""

@@ -15,7 +15,7 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.ids import AccountId, account_id
 from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.policy import Channel, Narrower, Policy
 from positions_mcp.settings.values import listed, lower_case, not_a_number, not_a_yes_or_no, time_of_day
 
 PAPER_ACCOUNT = AccountId(19816)
@@ -180,6 +180,32 @@ class ApprovalSettings(_Section):
     wait_s: Seconds = Field(45.0, description=f"0 or more {_SECONDS}")
 
 
+class OverrideSettings(_Section):
+    """Limits of one account or caller; each at most as wide as the common one of the same name."""
+
+    max_notional: Dollars | None = Field(None, description=_DOLLARS)
+    max_daily_notional: Dollars | None = Field(None, description=_DOLLARS)
+    max_positions: Count | None = Field(None, description=_COUNT)
+    max_open_plans_per_caller: Count | None = Field(None, description=_COUNT)
+    max_operations_per_minute: Count | None = Field(None, description=_COUNT)
+    max_operations_per_day: Count | None = Field(None, description=_COUNT)
+    desk_above: Dollars | None = Field(None, description=_DOLLARS)
+    give_up_above: Dollars | None = Field(None, description=_DOLLARS)
+    allow_close_all: YesOrNo | None = Field(None, description=_YES_OR_NO)
+    allow_uncovered: YesOrNo | None = Field(None, description=_YES_OR_NO)
+
+
+class LimitsSettings(_Section):
+    """Narrower limits of accounts and callers, from a file only; read by `positions_mcp.settings.overrides`."""
+
+    accounts: dict[int, OverrideSettings] = Field(
+        default_factory=dict, description='tables in a --config file, such as [limits.accounts."19816"]'
+    )
+    callers: dict[str, OverrideSettings] = Field(
+        default_factory=dict, description='tables in a --config file, such as [limits.callers."claude-desktop"]'
+    )
+
+
 class DeskSettings(_Section):
     """The supervisor's page beside a server."""
 
@@ -216,6 +242,7 @@ class Settings(_Section):
     api: ApiSettings = ApiSettings()
     paper: PaperSettings = PaperSettings()
     trading: TradingSettings = TradingSettings()
+    limits: LimitsSettings = LimitsSettings()
     approval: ApprovalSettings = ApprovalSettings()
     desk: DeskSettings = DeskSettings()
     http: HttpSettings = HttpSettings()
@@ -265,4 +292,10 @@ class Settings(_Section):
             channel=Channel(self.approval.channel),
             desk_above=desk_above,
             give_up_above=self.approval.give_up_above,
+            for_accounts={AccountId(each): _narrower(limits) for each, limits in self.limits.accounts.items()},
+            for_callers={name: _narrower(limits) for name, limits in self.limits.callers.items()},
         )
+
+
+def _narrower(limits: OverrideSettings) -> Narrower:
+    return Narrower(**limits.model_dump())

@@ -11,7 +11,6 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import quoted
-from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.overview import GuardStatus
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
@@ -68,7 +67,6 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
     now = context.clock.now()
     market = context.calendar.state_at(now)
     early = " early close" if market.next.early_close else ""
-    policy = context.guard.policy
     use = status.use if status else ()
     store = problem or (status.store.reason if status else "")
     halts = status.halts if status else ()
@@ -80,8 +78,8 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
         next_session=f"{market.next.opens:%a %Y-%m-%d %H:%M}-{market.next.closes:%H:%M} New York{early}",
         exercise_cutoff=cutoff_words(context),
         trading=_trading(context, store, halts),
-        approval=_approval(context.guard, status, form=call.can_show_form),
-        limits=_limits(policy),
+        approval=_approval(call, status, form=call.can_show_form),
+        limits=_limits(context, call.caller.identity),
         used_today={str(each.account_id): plain(each.used_today) for each in use} or None,
         halt=" | ".join(_halt_words(context, halt) for halt in halts) or None,
         in_doubt=[one for each in use for one in each.in_doubt] or None,
@@ -113,8 +111,9 @@ def _trading(context: ToolContext, store: str, halts: Sequence[Halt]) -> str:
     return "enabled; everything destructive waits for a person's decision"
 
 
-def _approval(guard: Guard, status: GuardStatus | None, *, form: bool) -> str:
-    policy, desk = guard.policy, "the supervisor's page (approver not known)"
+def _approval(call: Call, status: GuardStatus | None, *, form: bool) -> str:
+    guard = call.context.guard
+    policy, desk = _in_force(call.context, call.caller.identity), "the supervisor's page (approver not known)"
     if status is not None and status.approver_set:
         desk = f"the supervisor's page, or `{guard.command('approve OPERATION')}` in your own terminal (approver set)"
     elif status is not None:
@@ -127,17 +126,39 @@ def _approval(guard: Guard, status: GuardStatus | None, *, form: bool) -> str:
     return f"a form in this client{above}; else {desk}"
 
 
-def _limits(policy: Policy) -> dict[str, str]:
+def _in_force(context: ToolContext, caller: str) -> Policy:
+    """The limits of a caller; in the account, where there is only one."""
+    return context.guard.policy.within(context.accounts[0] if len(context.accounts) == 1 else None, caller)
+
+
+def _limits(context: ToolContext, caller: str) -> dict[str, str]:
+    """What the caller is judged by; of several accounts, what is narrower in one of them."""
+    policy = context.guard.policy
+    common = _said_of(_in_force(context, caller))
+    for account in context.accounts:
+        own = _said_of(policy.within(account, caller))
+        if narrower := {name: limit for name, limit in own.items() if limit != common[name]}:
+            common[f"in {account}"] = ", ".join(f"{name} {limit}" for name, limit in narrower.items())
+    return common
+
+
+def _said_of(policy: Policy) -> dict[str, str]:
+    minute, day = _count(policy.max_operations_per_minute), _count(policy.max_operations_per_day)
     return {
         "per_operation": _or_none(policy.max_notional),
         "per_day": _or_none(policy.max_daily_notional),
         "desk_above": _or_none(policy.desk_above),
-        "positions": str(policy.max_positions) if policy.max_positions is not None else "none",
+        "positions": _count(policy.max_positions),
+        "operations": f"{minute} a minute, {day} a day",
         "close_all": "allowed" if policy.allow_close_all else "not allowed",
         "uncovered": "allowed" if policy.allow_uncovered else "not allowed",
         "tolerance": plain(policy.tolerance),
         "policy": policy.fingerprint,
     }
+
+
+def _count(limit: int | None) -> str:
+    return "none" if limit is None else str(limit)
 
 
 def _or_none(limit: Decimal | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import time, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -14,6 +15,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import EXACT, plain
 from positions_mcp.domain.operation.plan import canonical_json
+from positions_mcp.domain.operation.supervision import is_called
 
 
 class Channel(StrEnum):
@@ -25,6 +27,24 @@ class Channel(StrEnum):
     """A signature made with the passphrase, which the model never sees."""
     TERMINAL = "terminal"
     """A person flattening at a terminal, with the passphrase and the account typed."""
+
+
+class Narrower(BaseModel):
+    """Limits of one account or caller, each only where it is narrower than the common one; None leaves that."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
+
+    max_notional: Decimal | None = Field(default=None, ge=0)
+    max_daily_notional: Decimal | None = Field(default=None, ge=0)
+    """Of the whole account on a day, whoever asked for what was used."""
+    max_positions: int | None = Field(default=None, ge=1)
+    max_open_plans_per_caller: int | None = Field(default=None, ge=1)
+    max_operations_per_minute: int | None = Field(default=None, ge=1)
+    max_operations_per_day: int | None = Field(default=None, ge=1)
+    desk_above: Decimal | None = Field(default=None, ge=0)
+    give_up_above: Decimal | None = Field(default=None, ge=0)
+    allow_close_all: bool | None = None
+    allow_uncovered: bool | None = None
 
 
 class Policy(BaseModel):
@@ -79,11 +99,36 @@ class Policy(BaseModel):
     """Seconds that an instrument stays in flight where an order has filled and positions do not show it."""
     decline_rest: timedelta = timedelta(minutes=10)
     """How long a declined set of targets is not asked about again, except at the desk."""
+    for_accounts: dict[AccountId, Narrower] = Field(default_factory=dict)
+    for_callers: dict[str, Narrower] = Field(default_factory=dict)
+    """By the caller as plans name it, or by its client's name or its token's subject, as a halt is."""
+
+    def within(self, account_id: AccountId | None, caller: str) -> Policy:
+        """What is in force for a caller in an account: of each limit the narrowest. Without an account, the caller's.
+
+        It says of nobody else, so that its fingerprint is that of what is judged by.
+        """
+        narrower = [each for name, each in self.for_callers.items() if is_called(caller, name)]
+        if account_id in self.for_accounts:
+            narrower.append(self.for_accounts[account_id])
+        narrowed = {name: _narrowest(name, (self, *narrower)) for name in Narrower.model_fields}
+        return self.model_copy(update={**narrowed, "for_accounts": {}, "for_callers": {}})
+
+    def wider(self, other: Narrower) -> tuple[str, ...]:
+        """The limits that `other` would widen, by name."""
+        named = [name for name in Narrower.model_fields if getattr(other, name) is not None]
+        return tuple(name for name in named if getattr(other, name) != _narrowest(name, (self, other)))
 
     @property
     def fingerprint(self) -> str:
         """A short name of all of it: the same for the same limits in whatever spelling, another once one is another."""
         return hashlib.sha256(canonical_json(_canonical(dict(self)))).hexdigest()[:12]
+
+
+def _narrowest(name: str, policies: Sequence[Policy | Narrower]) -> Any:
+    """Of a number the least, of a permission none where one gives none; None only where nobody limits it."""
+    said = [value for each in policies if (value := getattr(each, name)) is not None]
+    return min(said, default=None)
 
 
 def _canonical(value: Any) -> Any:
@@ -102,6 +147,8 @@ def _canonical(value: Any) -> Any:
             return contract.compact if contract else value.strip().upper()
         case frozenset():
             return sorted({_canonical(each) for each in value})
+        case BaseModel():
+            return _canonical(dict(value))
         case tuple():
             return [_canonical(each) for each in value]
         case dict():

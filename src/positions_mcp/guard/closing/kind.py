@@ -47,9 +47,9 @@ class Closing:
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Short options losing their cover, the hours, what is locked, trades last today or is left out."""
-        hours = Hours.of(self._deps)
-        yield from findings_on_cover(self._deps.policy, plan, account, hours)
-        yield from findings_on_unjudged_cover(self._deps.policy, plan, account)
+        hours, policy = Hours.of(self._deps), self._deps.policy_of(plan)
+        yield from findings_on_cover(policy, plan, account, hours)
+        yield from findings_on_unjudged_cover(policy, plan, account)
         yield from findings_on_hours(plan, hours)
         yield from findings_on_locked(plan, account)
         yield from findings_on_last_day(plan, account, hours)
@@ -68,7 +68,8 @@ class Closing:
 
     def obstacle(self, operation: Operation, request: Request, account: Account) -> str:
         """A sale that would uncover a short whose buy-back is not known waits."""
-        if operation.plan.kind.is_account_wide or self._deps.policy.allow_uncovered or operation.plan.flatten:
+        plan = operation.plan
+        if plan.kind.is_account_wide or plan.flatten or self._deps.policy_of(plan).allow_uncovered:
             return ""
         (position,) = request.rows
         return uncovering(operation, position, account, Hours.of(self._deps))

@@ -24,14 +24,15 @@ _DEPENDING = "Depending on the close, or on what holders of short options near i
 def findings_on_submit(plan: Plan, account: Account, deps: Dependencies) -> Iterator[Finding]:
     """An instruction may not leave less cover than sending nothing does, and giving up money needs the desk."""
     compared = with_batch(facts_of(account, deps, plan.plan_id, plan.instructions), plan.instructions)
-    yield from _on_cover(deps.policy, compared)
-    yield from _on_money(deps.policy, plan.mode, compared)
+    policy = deps.policy_of(plan)
+    yield from _on_cover(policy, compared)
+    yield from _on_money(policy, plan.mode, compared)
 
 
 def findings_on_cancel(plan: Plan, account: Account, deps: Dependencies) -> Iterator[Finding]:
     """Nor may the cancel of one leave less cover than the instruction does where it stands."""
     (target,) = plan.cancels
-    yield from _on_cover(deps.policy, without(facts_of(account, deps), target))
+    yield from _on_cover(deps.policy_of(plan), without(facts_of(account, deps), target))
 
 
 def _on_cover(policy: Policy, compared: AgainstNothing) -> Iterator[Finding]:

@@ -76,7 +76,7 @@ class Submitting(_InOneRequest):
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Less cover than sending nothing leaves, and money given up."""
         yield from findings_on_submit(plan, account, self._deps)
-        yield from findings_on_instructions(self._deps.policy, account, plan.instructions)
+        yield from findings_on_instructions(self._deps.policy_of(plan), account, plan.instructions)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Every rule of the batch again, the deadline among them, and whether its consequences still hold."""
@@ -142,7 +142,7 @@ class Cancelling(_InOneRequest):
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Less cover than the instruction leaves where it stands."""
         yield from findings_on_cancel(plan, account, self._deps)
-        yield from findings_on_instructions(self._deps.policy, account, plan.cancels)
+        yield from findings_on_instructions(self._deps.policy_of(plan), account, plan.cancels)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Whether the instruction still stands as planned, and the consequence of its cancel with it."""

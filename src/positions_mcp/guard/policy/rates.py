@@ -23,9 +23,10 @@ _OF_A_PERSON = (Channel.DESK, Channel.TERMINAL)
 
 def check_rates(deps: Dependencies, ledger: Ledger, operation: Operation) -> None:
     """Raise Refused where its caller has asked for as much as it may; it says when it may again."""
-    policy, now, plan, decision = deps.policy, deps.clock.now(), operation.plan, operation.decision
+    now, plan, decision = deps.clock.now(), operation.plan, operation.decision
     if plan.flatten or (decision is not None and decision.channel in _OF_A_PERSON):
         return
+    policy = deps.policy_of(plan)
     today = start_of_new_york_day(now) - _INSTANT
     for most, since, per in (
         (policy.max_operations_per_minute, now - MINUTE, "minute"),

@@ -92,7 +92,7 @@ class Run:
 
     async def _send_all(self) -> None:
         plan, kind = self.operation.plan, self.kinds[self.operation.plan.kind]
-        if not plan.flatten and (other := last_checks.of_policy(self.deps.policy, self.operation)):
+        if not plan.flatten and (other := last_checks.of_policy(self.deps.policy_of(plan), self.operation)):
             self.notes.append(other)
         self.account = account = await self._read_again()
         await self._pass("read again")
@@ -104,7 +104,7 @@ class Run:
         if account is not None and not plan.flatten:
             notional = exact_sum(row.measure for row in comparison.reserving.values())
             if why := last_checks.by_account(
-                self.deps.policy, self.operation, account, kind.findings(plan, account), notional
+                self.deps.policy_of(plan), self.operation, account, kind.findings(plan, account), notional
             ):
                 raise _End(why, Stage.REFUSED)
         for request in kind.requests(plan, comparison):
@@ -184,7 +184,7 @@ class Run:
         notional = exact_sum(reservation.measure for reservation in request.rows.values())
         sent = ledger.sent_after_planning(operation.operation_id)
         if why := (
-            last_checks.by_record(self.deps.policy, operation, record, notional)
+            last_checks.by_record(self.deps.policy_of(operation.plan), operation, record, notional)
             or last_checks.by_others(operation, self.account, sent, self.counted)
         ):
             raise Refused(why)

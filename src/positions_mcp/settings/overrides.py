@@ -1,0 +1,86 @@
+"""Limits of one account or caller, in tables of a configuration file: `[limits.accounts."19816"]`. Downwards only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from positions_mcp.domain.errors import ConfigurationError, InvalidInput
+from positions_mcp.domain.ids import account_id
+from positions_mcp.domain.operation.policy import Narrower
+from positions_mcp.settings.model import OverrideSettings, Settings
+from positions_mcp.settings.values import shown, tidy
+
+_KINDS = ("accounts", "callers")
+_OF_APPROVAL = ("desk_above", "give_up_above")
+
+
+def take(contents: dict[str, Any], place: str) -> dict[str, dict[Any, OverrideSettings]]:
+    """The tables below `[limits]` of a file, taken out of its contents, by kind.
+
+    Raises ConfigurationError, which names what is wrong and where.
+    """
+    section = contents.get("limits")
+    if not isinstance(section, dict):
+        return {}
+    return {kind: _of_each(kind, section.pop(kind), place) for kind in _KINDS if isinstance(section.get(kind), dict)}
+
+
+def check(settings: Settings) -> None:
+    """Raise ConfigurationError where a limit of an account or caller is wider than the common one."""
+    policy = settings.policy
+    for dotted, limits in (*_named("accounts", policy.for_accounts), *_named("callers", policy.for_callers)):
+        for name in policy.wider(limits):
+            common = f"{'approval' if name in _OF_APPROVAL else 'trading'}.{name}"
+            raise ConfigurationError(
+                f"{dotted}.{name} = {shown(getattr(limits, name))} is wider than {common} = "
+                f"{shown(getattr(policy, name))}.",
+                hint="A limit of one account or caller may only be narrower.",
+            )
+
+
+def _named(kind: str, limits: Mapping[Any, Narrower]) -> Iterator[tuple[str, Narrower]]:
+    return ((f'limits.{kind}."{name}"', each) for name, each in limits.items())
+
+
+def _of_each(kind: str, tables: Mapping[str, Any], place: str) -> dict[Any, OverrideSettings]:
+    found: dict[Any, OverrideSettings] = {}
+    for name, limits in tables.items():
+        dotted = f'limits.{kind}."{name}"'
+        key = _name(kind, name, f"{dotted} in {place}")
+        if key in found:
+            raise ConfigurationError(f"{dotted} in {place} is there twice.")
+        found[key] = _limits(limits, dotted, place)
+    return found
+
+
+def _name(kind: str, name: str, place: str) -> int | str:
+    if kind == "callers":
+        if not name.strip():
+            raise ConfigurationError(f"{place} names nobody.", hint="Name a client, or a token's subject.")
+        return name.strip().casefold()
+    try:
+        return account_id(int(name))
+    except (ValueError, InvalidInput):
+        raise ConfigurationError(f"{place} is not the number of an account.") from None
+
+
+def _limits(values: Any, dotted: str, place: str) -> OverrideSettings:
+    fields = OverrideSettings.model_fields
+    if not isinstance(values, Mapping):
+        raise ConfigurationError(f"{dotted} in {place} is not a table.", hint=f"Write [{dotted}], its limits below it.")
+    for name in values:
+        if name not in fields:
+            known = ", ".join(fields)
+            raise ConfigurationError(f"{dotted}.{name} in {place} is not a setting.", hint=f"Known: {known}.")
+    try:
+        return OverrideSettings.model_validate({name: tidy(value) for name, value in values.items()})
+    except ValidationError as error:
+        wrong = str(error.errors(include_url=False)[0]["loc"][0])
+    except ValueError as error:
+        raise ConfigurationError(f"{dotted} in {place} {error}.") from None
+    raise ConfigurationError(
+        f"{dotted}.{wrong} = {shown(values[wrong])} in {place} is not allowed. It takes {fields[wrong].description}."
+    )
