@@ -247,3 +247,10 @@ def test_the_layout_names_the_packages_that_there_are_and_no_other() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_file_has_one_subject_and_stays_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+def test_one_module_knows_the_escapes_of_terminals() -> None:
+    escapes = re.compile(r"\\033|\\x1b|\\u001b|\\e\[")
+    assert [name_of(path) for path in MODULES if escapes.search(path.read_text(encoding="utf-8"))] == [
+        "positions_mcp.cli.output"
+    ]

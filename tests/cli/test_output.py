@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -146,6 +148,18 @@ def test_a_character_without_a_code_in_the_output_ends_no_command(place: Place) 
         code, shown = person.ends()
     assert code == 0
     assert "HALTED" in shown
+
+
+def test_a_reader_that_has_seen_enough_stops_nothing_that_a_command_does(place: Place) -> None:
+    program = [sys.executable, "-m", "positions_mcp", "halt", "lunch", "--data-dir", str(place.data_dir)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    with place.store() as store:
+        assert [halt.reason for halt in store.halts()] == ["lunch"]
 
 
 @pytest.mark.parametrize("words", EVERY_READING_COMMAND, ids=" ".join)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from time import monotonic
 from typing import Any, TextIO
 
@@ -30,19 +31,32 @@ _BETWEEN = "  "
 _COMMAND = re.compile("`[^`]*`")
 _NO_BREAK = "\x00"
 _OFF = "\033[0m"
+
+
+class Style(StrEnum):
+    """How a word stands out in a terminal."""
+
+    BOLD = "\033[1m"
+    DIM = "\033[2m"
+    RED = "\033[31m"
+    GREEN = "\033[32m"
+    YELLOW = "\033[33m"
+    BLUE = "\033[34m"
+
+
 _COLOURS = {
-    "\033[31m": r"REAL MONEY|^LIVE account|in LIVE\b|HALTED|CANNOT BE USED|UNKNOWN|DEVIATED|REJECTED|REFUSED|STALE"
+    Style.RED: r"REAL MONEY|^LIVE account|in LIVE\b|HALTED|CANNOT BE USED|UNKNOWN|DEVIATED|REJECTED|REFUSED|STALE"
     "|BROKEN|^RISK|^OVERRIDES|^FAIL",
-    "\033[33m": "AWAITING_APPROVAL|NOT SENT|SENDING|PARTIAL|LAPSED|EXPIRED|^CHECK THE NAME|^note ",
-    "\033[32m": "^INTACT|^SETTLED|^RESUMED",
+    Style.YELLOW: "AWAITING_APPROVAL|NOT SENT|SENDING|PARTIAL|LAPSED|EXPIRED|^CHECK THE NAME|^note ",
+    Style.GREEN: "^INTACT|^SETTLED|^RESUMED",
 }
-_COLOURED = [(colour, re.compile(words)) for colour, words in _COLOURS.items()]
+_COLOURED = [(style, re.compile(words)) for style, words in _COLOURS.items()]
 _TICK_S = 1.0
 
 
 def say(text: str) -> None:
     """Print lines to standard output."""
-    print(coloured(text, sys.stdout))
+    _print(coloured(text, sys.stdout))
 
 
 def complain(text: str) -> None:
@@ -54,13 +68,19 @@ def coloured(text: str, stream: TextIO) -> str:
     """`text` as it is printed on a stream: with colours where that is a terminal that shows them."""
     if not shows_colours(stream):
         return text
-    lines, colour, indent = [], "", 0
+    lines: list[str] = []
+    style, indent = None, 0
     for line in text.split("\n"):
         depth = len(line) - len(line.lstrip())
-        if not (colour and line and depth > indent):  # what is indented below a line belongs to it
-            colour, indent = _colour_of(line), depth
-        lines.append(f"{colour}{line}{_OFF}" if colour else line)
+        if not (style and line and depth > indent):  # what is indented below a line belongs to it
+            style, indent = _style_of(line), depth
+        lines.append(styled(line, style) if style else line)
     return "\n".join(lines)
+
+
+def styled(text: str, style: Style) -> str:
+    """`text` in a style, for a terminal that `shows_colours`."""
+    return f"{style}{text}{_OFF}"
 
 
 def shows_colours(stream: TextIO) -> bool:
@@ -108,7 +128,7 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 
 def print_json(shape: Any) -> None:
     """Print a shape of dicts, lists and values: amounts as strings with their own digits, times in UTC."""
-    print(json.dumps(shape, indent=2, default=_as_json))
+    _print(json.dumps(shape, indent=2, default=_as_json))
 
 
 class Progress:
@@ -173,12 +193,19 @@ def progress(what: str) -> Iterator[Progress]:
         ticking.join()
 
 
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever read it has seen enough, as `head` has; what the command does goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _is_terminal(stream: TextIO) -> bool:
     return not stream.closed and stream.isatty()
 
 
-def _colour_of(line: str) -> str:
-    return next((colour for colour, words in _COLOURED if words.search(line.strip())), "")
+def _style_of(line: str) -> Style | None:
+    return next((style for style, words in _COLOURED if words.search(line.strip())), None)
 
 
 def _side_by_side(widths: Sequence[int]) -> Iterator[list[int]]:
