@@ -11,7 +11,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1,
 BROWSERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo desk test e2e screenshots check faults bench conversations questions format clean definitions
+.PHONY: help demo desk test e2e screenshots check faults bench conversations questions format clean definitions bundle release versions
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,15 @@ format: $(VENV)/.dev ## format the code
 
 definitions: $(VENV)/.dev ## write what is published of every tool, one file each
 	@cd tests && ../$(BIN)/python -m tools.definitions
+
+bundle: $(VENV)/.dev ## build the bundle that Claude Desktop opens into dist (needs node and npm)
+	@$(BIN)/python -m release bundle
+
+release: $(VENV)/.dev ## build and check everything that is released into dist; publishes nothing (needs node and npm)
+	@$(BIN)/python -m release
+
+versions: $(VENV)/.dev ## write the program's version into every file that names it
+	@$(BIN)/python -m release versions
 
 clean: ## remove the environment and everything built
 	@rm -rf $(VENV) .venv-peer build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
