@@ -53,6 +53,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"sending"},
     {"reports", "reconcile", "overview", "waiting", "halting"},
     {"planner", "changes", "asking"},
+    {"mandating", "delegating"},
     {"guard", "supervisor"},
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {

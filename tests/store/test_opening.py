@@ -195,7 +195,7 @@ def test_what_only_a_newer_program_understands_is_said_to_be_newer_and_never_bro
     [
         ("operation_rows", """replace(content, '"detail"', '"filled":"10","detail"')"""),
         ("operation_rows", """replace(content, '"NOT_SENT"', '"PENDING"')"""),
-        ("decisions", """replace(content, '"channel":"elicitation"', '"channel":"mandate"')"""),
+        ("decisions", """replace(content, '"channel":"elicitation"', '"channel":"committee"')"""),
         ("operations", """replace(plan, '"caller"', '"horizon":"a week","caller"')"""),
     ],
 )

@@ -34,6 +34,7 @@ from positions_mcp.guard.changes import ChangeFeed
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.halting import Halting
 from positions_mcp.guard.kind import PlanRequest
+from positions_mcp.guard.mandating import Mandating
 from positions_mcp.guard.overview import GuardStatus, overview
 from positions_mcp.guard.planner import Planned, Planner
 from positions_mcp.guard.policy.rules import judge_unread
@@ -57,7 +58,7 @@ _UNDER_WAY = (
 _log = logging.getLogger(__name__)
 
 
-class Guard(Asking, Halting):
+class Guard(Asking, Halting, Mandating):
     """Everything a tool may do about destructive operations. Inside `async with`, approved ones can be sent."""
 
     def __init__(self, deps: Dependencies) -> None:
@@ -104,7 +105,9 @@ class Guard(Asking, Halting):
         if not create:
             return await self._planner.find(request, caller)
         await self._reconciler.note_time()
-        return await self._planner.plan(request, caller)
+        planned = await self._planner.plan(request, caller)
+        self.note_shadows(planned)
+        return planned
 
     async def send_what_is_approved(self) -> None:
         """Send what is approved at the desk for this server's mode and accounts, until cancelled (G-19)."""
@@ -122,8 +125,10 @@ class Guard(Asking, Halting):
         await self._reconciler.note_time()
         return await self._planner.continue_plan(plan_id, request, caller=caller, judged=judged)
 
-    async def step(self, planned: Planned, *, can_elicit: bool, can_open_link: bool = False) -> Step:
-        """Who may decide: the desk by its page, a form in the client, or nobody until a person has done something."""
+    async def step(
+        self, planned: Planned, *, can_elicit: bool, can_open_link: bool = False, mandates: bool = True
+    ) -> Step:
+        """Who decides: a mandate, the desk by its page, a form, or nobody until a person has done something."""
         plan, deps = planned.operation.plan, self._deps
         verdict = planned.verdict
         if verdict is None:
@@ -141,8 +146,9 @@ class Guard(Asking, Halting):
             declined_at=await in_thread(deps.store.declined_at, plan.target_key),
             why_no_form=await self._questions.why_not(planned.operation),
             now=deps.clock.now(),
+            mandate=await self.mandate_for(planned) if mandates else None,
         )
-        if step.rung is Rung.ELICITATION or verdict.is_refused:
+        if step.rung in (Rung.MANDATE, Rung.ELICITATION) or verdict.is_refused:
             return step
         sentence, link = await self.way_to_decide(plan.plan_id)
         return step.changed(for_the_person=sentence, link=link)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.supervision import Halt, StoreStatus
@@ -31,6 +33,8 @@ class GuardStatus(Frozen):
     halts: tuple[Halt, ...]
     approver_set: bool
     store: StoreStatus
+    mandates: tuple[Standing, ...] = ()
+    """Those that hold now, of the accounts that may be used."""
 
 
 def overview(deps: Dependencies, caller: str | None = None) -> GuardStatus:
@@ -42,7 +46,16 @@ def overview(deps: Dependencies, caller: str | None = None) -> GuardStatus:
         halts=store.halts(),
         approver_set=store.approver() is not None,
         store=store.status(),
+        mandates=tuple(_held(deps)),
     )
+
+
+def _held(deps: Dependencies) -> Iterator[Standing]:
+    now = deps.clock.now()
+    for standing in deps.store.mandates(ending_after=now):
+        terms = standing.mandate.terms
+        if standing.mandate.holds_at(now) and terms.mode is deps.mode and terms.account_id in deps.policy.accounts:
+            yield standing
 
 
 def _use(deps: Dependencies, account_id: AccountId, caller: str | None) -> Use:

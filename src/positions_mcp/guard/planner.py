@@ -12,10 +12,12 @@ import anyio
 
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.coverage import Seen
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Plan
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import Account, AccountReader
+from positions_mcp.guard.approval.mandates import seen_of
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Draft, PlanRequest, account_of, agree
@@ -38,6 +40,8 @@ class Planned:
 
     operation: Operation
     verdict: Verdict | None
+    seen: Seen | None = None
+    """What the account shows of its targets; None where it was not read."""
 
 
 class Planner:
@@ -61,12 +65,12 @@ class Planner:
         if (running_out := found or under_other_names) is not None and self._runs_out(running_out, plan.created_at):
             supersede, plan = running_out.operation_id, plan.changed(replaces=running_out.operation_id)
         elif under_other_names is not None:
-            return Planned(under_other_names, self._judge(under_other_names.plan, account))
+            return self._planned(under_other_names, account)
         store, room = self._deps.store, partial(self._check_room, plan)
         operation = await in_thread(store.add_plan, plan, key, plan.created_at, supersede=supersede, check=room)
         if operation.operation_id != plan.plan_id:
-            verdict = self._judge(operation.plan, account)
-        return Planned(operation, verdict)
+            return self._planned(operation, account)
+        return Planned(operation, verdict, seen_of(operation.plan, account))
 
     async def find(self, request: PlanRequest, caller: str) -> Planned:
         """The newest plan of these arguments, whatever became of it. Raises Refused where there is none."""
@@ -88,7 +92,7 @@ class Planner:
             self._kinds[plan.kind].agree(request, plan)
         if not judged or not operation.stage.is_open:
             return Planned(operation, None)
-        return Planned(operation, self._judge(plan, await self._read(plan.account_id, plan.kind, plan.names)))
+        return self._planned(operation, await self._read(plan.account_id, plan.kind, plan.names))
 
     def frozen(
         self, request: PlanRequest, draft: Draft, account: Account, caller: str, *, flatten: bool = False
@@ -159,6 +163,9 @@ class Planner:
                 f"{everybodys} plans of all callers wait for a decision, and no more may.",
                 hint="Plan again in a few minutes. A person sees and rejects them with positions-mcp operations list.",
             )
+
+    def _planned(self, operation: Operation, account: Account) -> Planned:
+        return Planned(operation, self._judge(operation.plan, account), seen_of(operation.plan, account))
 
     def _judge(self, plan: Plan, account: Account) -> Verdict:
         return judge(self._deps.policy_of(plan), plan, account, self._kinds[plan.kind].findings(plan, account))

@@ -178,6 +178,9 @@ def _decision(operation: Operation) -> str:
     if decision is None:
         return ""
     at = f"{moment(decision.decided_at)}{operation.plan.mode.real_clock}"
+    if decision.mandate:
+        under = f"mandate {decision.mandate} signed by {decision.by}: {decision.left}"
+        return f"sent without a question at {at}, under {under}"
     verb = "approved" if decision.approved else "declined"
     note = f", who wrote {quoted(decision.note, 300)}" if decision.note else ""
     return f"{verb} at {at}, {decision.channel}, {decision.by}{note}"

@@ -14,6 +14,7 @@ from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
 from positions_mcp.ports.ledger import Ledger as Ledger
 from positions_mcp.ports.ledger import Rationing as Rationing
 from positions_mcp.ports.ledger import Refusing as Refusing
+from positions_mcp.ports.mandates import MandateStore
 from positions_mcp.ports.neighbours import BalancesReader as BalancesReader
 from positions_mcp.ports.neighbours import EventsReader as EventsReader
 from positions_mcp.ports.neighbours import MarketDataReader as MarketDataReader
@@ -152,7 +153,7 @@ class InstructionWriter(Protocol):
         ...
 
 
-class OperationStore(Ledger, Protocol):
+class OperationStore(Ledger, MandateStore, Protocol):
     """Durable operations. Blocking: call it in a worker thread.
 
     Every write is one transaction, exclusive among all processes on the store, that also appends to the journal.

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from positions_mcp.domain.ids import AccountId
+    from positions_mcp.domain.operation.mandate import Standing
     from positions_mcp.domain.operation.operation import Operation
     from positions_mcp.domain.operation.plan import Mode
     from positions_mcp.domain.operation.supervision import Halt
@@ -46,6 +47,10 @@ class Ledger(Protocol):
 
         Only those asked for after `since` are looked at.
         """
+        ...
+
+    def standing(self, mandate_id: str) -> Standing:
+        """A mandate and its uses, which are as the journal says. Raises InvalidInput, StoreUnavailable."""
         ...
 
 

@@ -90,6 +90,8 @@ def decide(transaction: Transaction, decision: Decision, now: datetime) -> Opera
     operation = transaction.operation(decision.operation_id)
     if decision.digest != operation.plan.digest:
         raise Refused("The decision is about another plan than the one stored.", hint="Nothing was sent.")
+    if decision.mandate:
+        raise Refused("What a mandate allows is decided when it is taken for sending.", hint="Nothing was sent.")
     told = decision.model_dump(mode="json", exclude={"signature"})
     if not decision.approved:
         expect(operation, (*_OPEN, Stage.APPROVED))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -175,8 +175,13 @@ def _quoted(text: str | None) -> str:
     return "null" if text is None else json.dumps(text, ensure_ascii=False)
 
 
-def follow_chain(connection: Connection, start: tuple[int, str]) -> tuple[int, str]:
-    """Check the chain from a place known to be good to the head. Returns the head; raises StoreUnavailable."""
+def follow_chain(
+    connection: Connection, start: tuple[int, str], take: Callable[[Row[Any]], None] = lambda _: None
+) -> tuple[int, str]:
+    """Check the chain from a place known to be good to the head, and hand every entry that holds to `take`.
+
+    Returns the head; raises StoreUnavailable.
+    """
     sequence, digest = start
     if sequence and not _stands(connection, sequence, digest):
         raise broken(f"entry {sequence} was altered")
@@ -185,6 +190,7 @@ def follow_chain(connection: Connection, start: tuple[int, str]) -> tuple[int, s
             raise broken(f"entry {row.sequence} does not follow entry {sequence}")
         if _hash_of(row) != row.hash:
             raise broken(f"entry {row.sequence} was altered")
+        take(row)
         sequence, digest = row.sequence, row.hash
     if head_of(connection) != (sequence, digest):
         raise broken(f"it ends at entry {sequence}, not where it was left")

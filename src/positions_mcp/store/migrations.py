@@ -15,7 +15,7 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.platforms import this_platform
 from positions_mcp.store import keeping
 from positions_mcp.store.engine import Database
-from positions_mcp.store.schema import TABLES, servers
+from positions_mcp.store.schema import TABLES, mandate_shadows, mandate_uses, mandates, servers
 
 Migration = Callable[[Connection], None]
 """Moves the tables one version forward, within the transaction that also notes the version."""
@@ -33,15 +33,20 @@ def _find_by_account(connection: Connection) -> None:
     servers.create(connection, checkfirst=True)
 
 
-def _count_what_is_asked_for(connection: Connection) -> None:
-    """From 2 to 3: who asked for an operation, and when it began to count; of earlier operations neither is known."""
+def _count_and_delegate(connection: Connection) -> None:
+    """From 2 to 3: who asked for an operation, and when it began to count; of earlier operations neither is known.
+
+    Mandates, their uses, and what drafts would have let through.
+    """
     for name in ("caller", "counted_at"):
         connection.execute(text(f"ALTER TABLE operations ADD COLUMN {name} TEXT"))
     counted = "ON operations (mode, account_id, counted_at, caller)"
     connection.execute(text(f"CREATE INDEX IF NOT EXISTS operations_counted {counted}"))
+    for table in (mandates, mandate_uses, mandate_shadows):
+        table.create(connection, checkfirst=True)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_find_by_account, _count_what_is_asked_for)
+MIGRATIONS: tuple[Migration, ...] = (_find_by_account, _count_and_delegate)
 """From version 1 on: the first leads from 1 to 2. A release that adds fields or values to what is stored adds one.
 
 It may be empty: what counts is that an earlier program refuses such a store as a whole, in one sentence.

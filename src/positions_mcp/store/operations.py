@@ -22,19 +22,22 @@ from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEn
 from positions_mcp.ports import Rationing, Refusing
 from positions_mcp.store import changes, journal, keeping, records, searching, servers, verifying
 from positions_mcp.store.engine import open_database
+from positions_mcp.store.mandating import StoredMandates
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
+from positions_mcp.store.tallies import Tallies
 from positions_mcp.store.transaction import Transaction
 
 
-class SqlOperationStore:
+class SqlOperationStore(StoredMandates):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
     def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self._place, self._migrations = place, migrations
         self._lock = threading.Lock()
         self._verified = (0, journal.GENESIS)
+        self._tallies = Tallies()
         self._open()
 
     def _open(self) -> None:
@@ -316,7 +319,7 @@ class SqlOperationStore:
             if not self._verified[0]:
                 # The long way from the beginning is gone once, and while others can write.
                 with self._reading() as connection:
-                    self._verified = journal.follow_chain(connection, self._verified)
+                    self._verified = journal.follow_chain(connection, self._verified, self._tallies.take)
             with self._database.writing() as connection:
                 version = keeping.lock(connection)
                 if version != str(self._version):
@@ -324,8 +327,8 @@ class SqlOperationStore:
                         f"The store's schema is now version {version}.",
                         hint="Another program migrated it: restart this one.",
                     )
-                self._verified = journal.follow_chain(connection, self._verified)
-                yield Transaction(connection)
+                self._verified = journal.follow_chain(connection, self._verified, self._tallies.take)
+                yield Transaction(connection, self._tallies)
 
     def _expect_writable(self) -> None:
         """What kept it from being written when it was opened may be over: it is opened again before that is said."""

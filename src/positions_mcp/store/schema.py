@@ -87,6 +87,36 @@ servers = Table(
     Column("content", Text, nullable=False),
 )
 
+mandates = Table(
+    "mandates",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("drafted_at", Text, nullable=False),
+    Column("ends", Text),  # when a signed one ends, or a draft's shadow
+    Column("content", Text, nullable=False),
+    Index("mandates_by_end", "ends"),
+)
+
+mandate_uses = Table(
+    "mandate_uses",
+    TABLES,
+    Column("mandate_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("operation_id", Text, nullable=False, unique=True),  # an operation uses one mandate, once
+    Column("content", Text, nullable=False),
+    PrimaryKeyConstraint("mandate_id", "number"),
+)
+
+mandate_shadows = Table(
+    "mandate_shadows",
+    TABLES,
+    Column("mandate_id", Text, nullable=False),
+    Column("plan_id", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    PrimaryKeyConstraint("mandate_id", "plan_id"),
+)
+
 
 def as_text(instant: datetime) -> str:
     """An instant as text that sorts by time."""

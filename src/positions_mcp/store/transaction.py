@@ -12,14 +12,16 @@ from sqlalchemy import Connection, func, select
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt
 from positions_mcp.signing.release_1 import is_chain
-from positions_mcp.store import counting, journal, keeping, records
+from positions_mcp.store import counting, journal, keeping, records, standings
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
+from positions_mcp.store.tallies import Tallies
 
 SENDING = "sending"
 """The event that makes rows SENDING."""
@@ -31,8 +33,10 @@ VALUE_EVENTS = {"halt": ("halted", "resumed"), "approver": ("approver set",)}
 class Transaction:
     """Implements `positions_mcp.ports.Ledger` within a transaction that nobody else can interrupt."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, tallies: Tallies | None = None) -> None:
         self.connection = connection
+        self.tallies = tallies or Tallies()
+        """What the journal says of mandates, as far as it was walked."""
 
     def halts(self) -> tuple[Halt, ...]:
         """The halts that stand, oldest first. Raises StoreUnavailable where they cannot be read."""
@@ -83,6 +87,10 @@ class Transaction:
         return counting.nth_latest(
             self.connection, mode=mode, account_id=account_id, caller=caller, since=since, nth=nth
         )
+
+    def standing(self, mandate_id: str) -> Standing:
+        """A mandate and its uses, which are as the journal says. Raises InvalidInput, StoreUnavailable."""
+        return standings.checked(self.connection, self.tallies, mandate_id)
 
     def operation(self, operation_id: str) -> Operation:
         """An operation that is as its last journal entry left it.

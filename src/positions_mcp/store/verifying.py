@@ -8,9 +8,10 @@ from sqlalchemy import Column, Connection, select
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.supervision import Verification
-from positions_mcp.store import journal, records
+from positions_mcp.store import journal, records, standings
 from positions_mcp.store.schema import decisions, operations, rows
 from positions_mcp.store.schema import journal as journal_table
+from positions_mcp.store.tallies import Tallies
 from positions_mcp.store.transaction import Transaction
 
 
@@ -18,8 +19,10 @@ def verify(connection: Connection) -> Verification:
     """Walk the whole journal and compare what it describes; the answer names the first thing that does not hold."""
     sequence, head = journal.head_of(connection)
     try:
-        journal.follow_chain(connection, (0, journal.GENESIS))
+        tallies = Tallies()
+        journal.follow_chain(connection, (0, journal.GENESIS), tallies.take)
         _compare_operations(connection)
+        standings.compare(connection, tallies)
         transaction = Transaction(connection)
         transaction.halts()
         transaction.approver()

@@ -1,5 +1,7 @@
 """The shared body of the tools that send: ask a person about the plan, and send it where they say yes.
 
+What a mandate covers is sent without a question.
+
 A form in the client is one rung; the desk is the other. In the 2026 era the question is the result of the call, and
 the client calls again with the answer: that round must word the same question and must not make a plan. No argument
 of a tool has a say in any of this.
@@ -31,6 +33,7 @@ from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.waiting import Wait
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer
+from positions_mcp.tools._delegated import sent_under
 from positions_mcp.tools._forms import is_too_quick
 from positions_mcp.tools._page import open_page, page_is_done
 from positions_mcp.tools._reports import answer_of
@@ -91,6 +94,10 @@ async def send_if_approved(call: Call, planned: Planned) -> Answer | InputRequir
         UpstreamError, StoreUnavailable: nothing was sent from here.
     """
     asked, step = await _put(call, planned)
+    if step is not None and step.rung is Rung.MANDATE:
+        if (sent := await sent_under(call, planned, step)) is not None:
+            return answer_of(call.context, await _with_what_is_left(call, sent))
+        asked, step = await _put(call, planned, mandates=False)
     if asked is not None:
         outcome = await _outcome(call, asked)
         if not isinstance(outcome, InputRequiredResult):
@@ -111,13 +118,15 @@ async def send_if_approved(call: Call, planned: Planned) -> Answer | InputRequir
     return answer_of(call.context, report)
 
 
-async def _put(call: Call, planned: Planned) -> tuple[Operation | None, Step | None]:
+async def _put(call: Call, planned: Planned, *, mandates: bool = True) -> tuple[Operation | None, Step | None]:
     """The operation whose question a form in this client decides; or else who decides, None where it is decided."""
     guard, operation = call.context.guard, planned.operation
     if not call.is_retry or call.came_back_from_link:
         if not operation.stage.is_open:
             return None, None
-        step = await guard.step(planned, can_elicit=call.can_show_form, can_open_link=call.can_open_link)
+        step = await guard.step(
+            planned, can_elicit=call.can_show_form, can_open_link=call.can_open_link, mandates=mandates
+        )
         if step.rung is not Rung.ELICITATION:
             return None, step
         operation = await guard.ask(operation, by_form=True)

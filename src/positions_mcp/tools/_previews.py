@@ -64,6 +64,8 @@ def _underlying(symbol: str) -> str:
 def next_of(plan: Plan, step: Step) -> str:
     """The call that goes on, and who then decides."""
     call = f"{plan.kind} with plan_id={plan.plan_id}"
+    if step.rung is Rung.MANDATE:
+        return f"{call} sends it at once, without a question. {step.reason}"
     if step.rung is Rung.ELICITATION:
         return f"{call} asks a person in this client."
     if step.rung is Rung.DESK:

@@ -15,6 +15,7 @@ from positions_mcp.guard.overview import GuardStatus
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
+from positions_mcp.tools._delegated import mandates_said
 from positions_mcp.tools._evening import cutoff_words
 from positions_mcp.tools._format import market_words
 from positions_mcp.tools._tonight import tonight_in_all
@@ -38,6 +39,7 @@ class Output(Data):
     limits: dict[str, str]
     used_today: dict[str, str] | None = None
     """Dollars by account."""
+    mandates: list[str] | None = None
     halt: str | None = None
     in_doubt: list[str] | None = None
     following: list[str] | None = None
@@ -81,6 +83,7 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
         approval=_approval(call, status, form=call.can_show_form),
         limits=_limits(context, call.caller.identity),
         used_today={str(each.account_id): plain(each.used_today) for each in use} or None,
+        mandates=mandates_said(context, status.mandates, call.caller.identity) or None if status else None,
         halt=" | ".join(_halt_words(context, halt) for halt in halts) or None,
         in_doubt=[one for each in use for one in each.in_doubt] or None,
         following=[one for each in use for one in each.following] or None,
@@ -176,6 +179,7 @@ def _text(data: Output) -> str:
     ]
     if data.used_today:
         lines.append(f"Used today: {', '.join(f'{account} {used}' for account, used in data.used_today.items())}.")
+    lines += [f"Sent without a question under mandate {each}." for each in data.mandates or []]
     if data.halt:
         lines.append(f"HALTED: {data.halt}.")
     if data.in_doubt:

@@ -207,9 +207,17 @@ class Decision(Frozen):
     signed: SignedStatement | None = added("0.2.0", default=None)
     """What the person signed, with name, credential and note; `signature` is that of releases before it."""
 
+    mandate: str = added("0.2.0", default="")
+    """The id of the mandate that it was sent under; its signature is the evidence, and this names it."""
+    left: str = added("0.2.0", default="")
+    """What that left of the mandate, in words."""
+
     @model_validator(mode="after")
     def _a_desk_yes_is_signed(self) -> Self:
-        if self.approved and self.channel is not Channel.ELICITATION and not (self.signature or self.signed):
+        if bool(self.mandate) != (self.channel is Channel.MANDATE):
+            raise ValueError("what is sent under a mandate names it")
+        by_itself = self.channel in (Channel.DESK, Channel.TERMINAL)
+        if self.approved and by_itself and not (self.signature or self.signed):
             raise ValueError(f"a yes from the {self.channel} is signed")
         return self
 

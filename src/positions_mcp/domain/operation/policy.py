@@ -27,6 +27,8 @@ class Channel(StrEnum):
     """A signature made with the passphrase, which the model never sees."""
     TERMINAL = "terminal"
     """A person flattening at a terminal, with the passphrase and the account typed."""
+    MANDATE = "mandate"
+    """What an approver signed in advance; no other decision was made about this operation."""
 
 
 class Narrower(BaseModel):

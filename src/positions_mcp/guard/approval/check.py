@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from positions_mcp.domain.errors import Overtaken, Refused
+from positions_mcp.domain.operation.coverage import why_not_by_size, why_not_by_terms, why_not_by_time
+from positions_mcp.domain.operation.mandate import MandateUse, Standing
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.roster import Roster
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.guard.approval import statements
+from positions_mcp.guard.approval.mandates import Under, decision_under, expect_covered, expect_signed
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 
@@ -58,6 +62,36 @@ class ApprovalCheck:
             self._check_signed(operation, approver, Channel.TERMINAL)
 
         return check
+
+    async def of_mandate(self, mandate_id: str, caller: str) -> Under:
+        """What an approver signed in advance counts as far as it goes: what the plan alone says is looked at here.
+
+        What the account and policy say is looked at before each request, within its transaction.
+        """
+        roster = await self.roster()
+
+        def permit(operation: Operation, standing: Standing) -> tuple[Decision, MandateUse]:
+            self._check_plan(operation, caller)
+            expect_signed(standing.mandate, roster, operation.plan)
+            plan, now = operation.plan, self._deps.clock.now()
+            expect_covered(
+                [
+                    *why_not_by_time(standing.mandate, now),
+                    *why_not_by_terms(standing.mandate.terms, plan),
+                    *why_not_by_size(standing, plan.measure),
+                ],
+                standing.mandate,
+            )
+            use = standing.next_use(plan.plan_id, plan.caller, plan.measure, now)
+            lifetime = self._deps.policy.approval_lifetime
+            return decision_under(standing.mandate, plan, use, now, now + lifetime), use
+
+        return Under(mandate_id, roster, permit)
+
+    async def roster(self) -> Roster | None:
+        """Who may decide, as `approver` has it."""
+        approver = await self.approver()
+        return None if approver is None else Roster.of(approver)
 
     async def approver(self) -> Approver | None:
         """The approver, who must be the one seen first or follow it, each endorsed by the one before.

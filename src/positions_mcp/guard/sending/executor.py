@@ -7,11 +7,12 @@ journalled, and sends no other.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -20,6 +21,7 @@ from positions_mcp.domain.errors import OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import Check
+from positions_mcp.guard.approval.mandates import Under
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import kinds_of
@@ -33,7 +35,7 @@ CLAIM_LEASE = timedelta(seconds=120)
 @dataclass(eq=False, slots=True)
 class _Job:
     operation_id: str
-    check: Check
+    check: Check | Under
     belongs_to_call: bool
     abandoned: bool = False
     operation: Operation | None = None
@@ -72,8 +74,15 @@ class Executor:
         """Let the request in flight finish and send no other."""
         self._closing = True
 
-    async def run(self, operation_id: str, check: Check, *, belongs_to_call: bool) -> Operation:
-        """Send an approved operation and wait for what becomes of it.
+    def aside(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> bool:
+        """Let something that never raises run beside what is sent. Returns whether it does."""
+        if self._tasks is None or self._closing:
+            return False
+        self._tasks.start_soon(work, *arguments)
+        return True
+
+    async def run(self, operation_id: str, check: Check | Under, *, belongs_to_call: bool) -> Operation:
+        """Send an operation, approved or under a mandate, and wait for what becomes of it.
 
         A caller that is cancelled stops nothing once a request has left; before that it does where the approval
         `belongs_to_call`.
@@ -113,13 +122,16 @@ class Executor:
     async def _execute(self, job: _Job) -> Operation:
         now = self._deps.clock.now()
         lease = Lease(token=self._deps.ids.new(), process=self._deps.process, until=now + CLAIM_LEASE)
-        ration = partial(check_rates, self._deps)
-        operation = await in_thread(
-            self._deps.store.claim, job.operation_id, lease, now, check=job.check, ration=ration
-        )
+        store, check, ration = self._deps.store, job.check, partial(check_rates, self._deps)
+        if isinstance(check, Under):
+            claim = partial(store.claim_under, job.operation_id, check.mandate_id, lease, now, permit=check.permit)
+        else:
+            claim = partial(store.claim, job.operation_id, lease, now, check=check)
+        operation = await in_thread(partial(claim, ration=ration))
         await self._deps.checkpoint("claimed", job.operation_id)
         stop = partial(self._why_stop, job)
-        return await Run(self._deps, self._kinds, self._accounts, operation, lease, stop).run()
+        under = check if isinstance(check, Under) else None
+        return await Run(self._deps, self._kinds, self._accounts, operation, lease, stop, under).run()
 
     def _why_stop(self, job: _Job, anything_sent: bool) -> str:
         if self._closing:

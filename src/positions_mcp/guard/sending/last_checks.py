@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
+from positions_mcp.domain.operation.coverage import why_not_covered
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.account import Account, AccountRecord
+from positions_mcp.guard.approval.mandates import LastSeen, objections, why_not_signed
 from positions_mcp.guard.policy import conflicts
 from positions_mcp.guard.policy.cover import has_short_options
-from positions_mcp.guard.policy.findings import Finding
+from positions_mcp.guard.policy.findings import Finding, Verdict
 from positions_mcp.guard.policy.rules import desk_threshold, judge, judge_record
+from positions_mcp.ports import Ledger
 
 SentRows: TypeAlias = frozenset[tuple[str, int]]
 """Rows that left, by operation and position."""
 
 
-def by_account(
+def judged(
     policy: Policy, operation: Operation, account: Account, of_its_kind: Iterable[Finding], notional_now: Decimal
-) -> str:
-    """Why the account as just read forbids it; empty if it does not."""
+) -> Verdict:
+    """What every rule says of it by the account as just read."""
     plan = operation.plan
-    verdict = judge(policy, plan, account, of_its_kind, notional=max(plan.measure, notional_now))
+    return judge(policy, plan, account, of_its_kind, notional=max(plan.measure, notional_now))
+
+
+def by_account(operation: Operation, verdict: Verdict) -> str:
+    """Why the account as just read forbids it; empty if it does not."""
     if verdict.is_refused:
         return verdict.shown
     if verdict.needs_desk and _was_elicited(operation):
@@ -68,6 +76,23 @@ def by_others(operation: Operation, account: Account | None, sent: Iterable[Oper
             "what covers its short options: plan again."
         )
     return ""
+
+
+def by_mandate(ledger: Ledger, operation: Operation, found: LastSeen | None, now: datetime) -> str:
+    """Why the mandate that it is sent under does not cover it any more; empty where it does.
+
+    Asked within the transaction before each request: it may have been revoked, altered or used up since.
+    """
+    mandate_id = operation.decision.mandate if operation.decision else ""
+    if found is None:
+        return f"Nothing is known of the account that mandate {mandate_id} asks for."
+    standing = ledger.standing(mandate_id).without(operation.operation_id)
+    if why := why_not_signed(standing.mandate, found.roster, operation.plan):
+        return why
+    why_not = why_not_covered(
+        standing, operation.plan, now, seen=found.seen, objections=objections(found.verdict), notional=found.notional
+    )
+    return f"Mandate {mandate_id} does not cover it any more: {' '.join(why_not)}" if why_not else ""
 
 
 def by_collision(operation: Operation, sent: Iterable[Operation]) -> str:

@@ -26,6 +26,7 @@ from positions_mcp.domain.operation.operation import Lease, Operation, Row
 from positions_mcp.domain.operation.plan import Kind
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.guard.account import Account, AccountReader
+from positions_mcp.guard.approval.mandates import LastSeen, Under, seen_of
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, OperationKind, Request, RowAnswer, as_planned
@@ -60,6 +61,9 @@ class Run:
     lease: Lease
     must_stop: Callable[[bool], str]
     """Called with whether anything was sent yet."""
+    under: Under | None = None
+    """The mandate that it goes under; None where it was approved itself."""
+    last_seen: LastSeen | None = None
     notes: list[str] = field(default_factory=list)
     held_back: dict[int, str] = field(default_factory=dict)
     """Rows that another row's outcome prevents, and why."""
@@ -103,10 +107,12 @@ class Run:
         self.changes = comparison.notes
         if account is not None and not plan.flatten:
             notional = exact_sum(row.measure for row in comparison.reserving.values())
-            if why := last_checks.by_account(
-                self.deps.policy_of(plan), self.operation, account, kind.findings(plan, account), notional
-            ):
+            found = kind.findings(plan, account)
+            verdict = last_checks.judged(self.deps.policy_of(plan), self.operation, account, found, notional)
+            if why := last_checks.by_account(self.operation, verdict):
                 raise _End(why, Stage.REFUSED)
+            if self.under is not None:
+                self.last_seen = LastSeen(self.under.roster, verdict, seen_of(plan, account), notional)
         for request in kind.requests(plan, comparison):
             if why := self.must_stop(self._anything_sent):
                 raise _End(why, Stage.FINISHED if self._anything_sent else Stage.LAPSED)
@@ -185,6 +191,7 @@ class Run:
         sent = ledger.sent_after_planning(operation.operation_id)
         if why := (
             last_checks.by_record(self.deps.policy_of(operation.plan), operation, record, notional)
+            or (self.under and last_checks.by_mandate(ledger, operation, self.last_seen, self.deps.clock.now()))
             or last_checks.by_others(operation, self.account, sent, self.counted)
         ):
             raise Refused(why)

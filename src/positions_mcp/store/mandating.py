@@ -1,0 +1,86 @@
+"""Mandates, as the operation store offers them: implements `positions_mcp.ports.MandateStore`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.operation.mandate import Mandate, ShadowNote, Standing
+from positions_mcp.domain.operation.operation import Lease, Operation
+from positions_mcp.ports import Rationing
+from positions_mcp.ports.mandates import Permit
+from positions_mcp.store import mandates, shadows, standings
+from positions_mcp.store.transaction import Transaction
+
+_MOST_SHOWN = 500
+
+
+class StoredMandates:
+    """What `SqlOperationStore` does about mandates."""
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        raise NotImplementedError
+
+    def _writing(self) -> AbstractContextManager[Transaction]:
+        raise NotImplementedError
+
+    def mandate(self, mandate_id: str) -> Standing | None:
+        """A mandate and its uses as they stand in the tables, or None."""
+        with self._reading() as connection:
+            try:
+                return standings.known(connection, mandate_id)
+            except InvalidInput:
+                return None
+
+    def standing(self, mandate_id: str) -> Standing:
+        """A mandate and its uses, which are as the journal says."""
+        with self._writing() as transaction:
+            return transaction.standing(mandate_id)
+
+    def mandates(self, *, ending_after: datetime | None = None, limit: int = _MOST_SHOWN) -> tuple[Standing, ...]:
+        """Mandates and drafts as they stand in the tables, newest first; only those that may still matter then."""
+        with self._reading() as connection:
+            return standings.select_all(connection, ending_after=ending_after, limit=limit)
+
+    def draft_mandate(self, mandate: Mandate, now: datetime) -> None:
+        """Keep a draft."""
+        with self._writing() as transaction:
+            mandates.draft(transaction, mandate, now)
+
+    def sign_mandate(self, signed: Mandate, now: datetime) -> None:
+        """Keep the signature of a draft."""
+        with self._writing() as transaction:
+            mandates.sign(transaction, signed, now)
+
+    def revoke_mandate(self, mandate_id: str, by: str, now: datetime) -> Mandate:
+        """Take a mandate back."""
+        with self._writing() as transaction:
+            return mandates.revoke(transaction, mandate_id, by, now)
+
+    def claim_under(
+        self,
+        operation_id: str,
+        mandate_id: str,
+        lease: Lease,
+        now: datetime,
+        *,
+        permit: Permit,
+        ration: Rationing | None = None,
+    ) -> Operation:
+        """Take an operation for sending under a mandate, and count that, in one transaction."""
+        with self._writing() as transaction:
+            return mandates.claim_under(transaction, operation_id, mandate_id, lease, now, permit=permit, ration=ration)
+
+    def note_shadows(self, notes: Sequence[ShadowNote]) -> None:
+        """Keep what drafts say of plans."""
+        with self._writing() as transaction:
+            shadows.note(transaction.connection, notes)
+
+    def shadows(self, mandate_id: str) -> tuple[ShadowNote, ...]:
+        """What a draft noted, oldest first."""
+        with self._reading() as connection:
+            return shadows.of(connection, mandate_id)

@@ -1,0 +1,124 @@
+"""How mandates stand in the tables, and whether that is what the journal says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row, select
+
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.money import ZERO, exact_sum
+from positions_mcp.domain.operation.mandate import Mandate, MandateUse, Standing
+from positions_mcp.domain.text import quoted
+from positions_mcp.store import journal, records
+from positions_mcp.store.schema import as_text, mandate_uses, mandates, operations, rows
+from positions_mcp.store.tallies import Tallies, next_digest
+
+
+def checked(connection: Connection, tallies: Tallies, mandate_id: str) -> Standing:
+    """A mandate and its uses, which are as the journal says, to the last of them.
+
+    Raises:
+        InvalidInput: there is none of that id.
+        StoreUnavailable: it, or a use of it, was altered outside of the program.
+    """
+    found = known(connection, mandate_id)
+    check(found, tallies)
+    _check_operations(connection, [use.operation_id for use in found.uses])
+    return found
+
+
+def check(found: Standing, tallies: Tallies) -> None:
+    """Raise StoreUnavailable unless a mandate and its uses are as the journal says."""
+    mandate_id = found.mandate.mandate_id
+    tally, digest = tallies.of(mandate_id), ""
+    for use in found.uses:
+        digest = next_digest(digest, use.model_dump(mode="json"))
+    if tally is None or tally.is_broken or tally.mandate != found.mandate:
+        raise journal.broken(f"mandate {mandate_id} is not as it was written")
+    if (len(found.uses), digest) != (tally.uses, tally.digest):
+        raise journal.broken(f"the uses of mandate {mandate_id} are not as they were written")
+
+
+def compare(connection: Connection, tallies: Tallies) -> None:
+    """All mandates and uses against the journal, for who verifies. Raises StoreUnavailable."""
+    stored = frozenset(connection.execute(select(mandates.c.id)).scalars())
+    if differing := sorted(stored ^ tallies.ids):
+        raise journal.broken(f"journal and mandates disagree about {differing[0]}")
+    if stray := sorted(set(connection.execute(select(mandate_uses.c.mandate_id)).scalars()) - stored):
+        raise journal.broken(f"mandate_uses holds {stray[0]}, of which the journal knows nothing")
+    for mandate_id in sorted(stored):
+        check(known(connection, mandate_id), tallies)
+
+
+def known(connection: Connection, mandate_id: str) -> Standing:
+    """A mandate and its uses as they stand in the tables. Raises InvalidInput where there is none of that id."""
+    content = _stored(connection, mandate_id)
+    if content is None:
+        raise InvalidInput(f"There is no mandate {quoted(mandate_id, 40)}.", hint="positions-mcp mandate list")
+    return next(_with_uses(connection, [_read(content)]))
+
+
+def select_all(connection: Connection, *, ending_after: datetime | None = None, limit: int) -> tuple[Standing, ...]:
+    """Mandates and drafts as they stand in the tables, newest first; only those that may still matter then."""
+    wanted = select(mandates.c.content).order_by(mandates.c.drafted_at.desc(), mandates.c.id).limit(limit)
+    if ending_after is not None:
+        wanted = wanted.where(mandates.c.ends > as_text(ending_after))
+    found = [_read(content) for content in connection.execute(wanted).scalars()]
+    return tuple(_with_uses(connection, found))
+
+
+def _stored(connection: Connection, mandate_id: str) -> str | None:
+    return connection.execute(select(mandates.c.content).where(mandates.c.id == mandate_id)).scalar_one_or_none()
+
+
+def _read(content: str) -> Mandate:
+    try:
+        return Mandate.model_validate_json(content)
+    except ValidationError as error:
+        raise journal.broken("a mandate cannot be read") from error
+
+
+def _read_use(row: Row[Any]) -> MandateUse:
+    try:
+        use = MandateUse.model_validate_json(row.content)
+    except ValidationError as error:
+        raise journal.broken("a use of a mandate cannot be read") from error
+    if (use.mandate_id, use.number, use.operation_id) != (row.mandate_id, row.number, row.operation_id):
+        raise journal.broken(f"the uses of mandate {row.mandate_id} are not as they were written")
+    return use
+
+
+def _with_uses(connection: Connection, found: Sequence[Mandate]) -> Iterator[Standing]:
+    ids = [each.mandate_id for each in found]
+    uses: dict[str, list[MandateUse]] = defaultdict(list)
+    reserved: dict[str, list[Decimal]] = defaultdict(list)
+    by_number = select(mandate_uses).where(mandate_uses.c.mandate_id.in_(ids)).order_by(mandate_uses.c.number)
+    for row in connection.execute(by_number):
+        uses[row.mandate_id].append(_read_use(row))
+    sent = select(rows.c.operation_id, rows.c.reserved).join(
+        mandate_uses, mandate_uses.c.operation_id == rows.c.operation_id
+    )
+    for row in connection.execute(sent.where(mandate_uses.c.mandate_id.in_(ids))):
+        reserved[row.operation_id].append(Decimal(row.reserved))
+    for mandate in found:
+        of_it = uses[mandate.mandate_id]
+        over = {use.operation_id: exact_sum(reserved[use.operation_id]) - use.measure for use in of_it}
+        yield Standing(mandate, tuple(of_it), {key: more for key, more in over.items() if more > ZERO})
+
+
+def _check_operations(connection: Connection, ids: Sequence[str]) -> None:
+    """What was sent under it counts by what was reserved for it, so that has to be as it was written too."""
+    if not ids:
+        return
+    stored = connection.execute(select(operations).where(operations.c.id.in_(ids))).mappings().all()
+    digests = {each.operation_id: each.digest for each in records.with_rows(connection, stored)}
+    noted = journal.last_state_digests(connection, ids)
+    for operation_id in ids:
+        if digests.get(operation_id) is None or digests[operation_id] != noted.get(operation_id):
+            raise journal.broken(f"operation {operation_id} is not as it was written")
