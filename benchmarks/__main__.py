@@ -63,8 +63,8 @@ Written by `make bench` on {day}. Everything runs on one machine over loopback.
   floor does, which stands in the column of the floor. The 1.2 is this benchmark's own allowance.
 - A load average above the number of processors means that other work took turns with what was measured. The sides of
   a comparison share that, but not equally: an answer that passes through more processes waits more often.
-- The rows of **callers** are calls over HTTP, each caller with a token, a session and a connection of its own; the floor
-  is the SDK's own HTTP server with one tool that fetches the page and answers twenty rows of it.
+- The rows of **callers** are calls over HTTP, each caller with a token, a session and a connection of its own; the
+  floor is the SDK's own HTTP server with one tool that fetches the page and answers twenty rows of it.
 - The rows of the **client** are the library's own, called from a thread: typed positions of one page and of all pages
   beside the floor, and one close beside the same request on a new connection. Its import is the time of a Python that
   imports it less that of one that does nothing.

@@ -86,7 +86,7 @@ async def _take_turns(sides: Sequence[_Side], callers: int) -> list[list[float]]
         await side.all_at_once("list_positions", callers)
     for _ in range(_TURNS):
         for side, seconds in zip(sides, taken, strict=True):
-            seconds += await side.all_at_once("list_positions", callers, max(1, _CALLS // _TURNS // callers))
+            seconds.extend(await side.all_at_once("list_positions", callers, max(1, _CALLS // _TURNS // callers)))
     return taken
 
 

@@ -22,7 +22,7 @@ from unittest import mock
 import anyio
 
 from cli.person import ACCOUNT, PASSPHRASE, furnish
-from positions_mcp.cli import _parser
+from positions_mcp.cli import parser_of
 from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.domain.errors import PositionsError
@@ -245,4 +245,4 @@ def _closes(data_dir: Path) -> int:
 
 
 def _arguments(command: str, *words: str) -> argparse.Namespace:
-    return _parser(command).parse_args([command, *words])
+    return parser_of(command).parse_args([command, *words])

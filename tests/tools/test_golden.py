@@ -39,6 +39,7 @@ _RANDOM = [
     (re.compile(r"--data-dir [^` ]+"), "--data-dir DATA_DIR"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
     (re.compile(r"\b[0-9a-f]{12}-(?=[0-9]+\b)"), "LISTING-"),
+    (re.compile(r"""(policy"?:? "?)[0-9a-f]{12}\b"""), r"\1FINGERPRINT"),
 ]
 
 

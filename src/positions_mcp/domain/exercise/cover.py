@@ -40,22 +40,31 @@ class Related:
         held = {position.instrument_id: self._counted(position) for position in self.book.positions}
         return exposed(self.book, held)
 
-    def lacking_after(self, options: Sequence[Settling], flow: Flow, *, as_expected: bool = False) -> Lacking:
-        """The short options that lack cover once `options` have settled and `flow` has moved.
+    def lacking_after(
+        self, options: Sequence[Settling], flows: Iterable[Flow], *, as_expected: bool = False
+    ) -> tuple[Lacking, ...]:
+        """The short options that lack cover once `options` have settled, for each of the ways shares may have moved.
 
         Shares count as far as they are certain, not those that an open order or an instruction may still take; where
         instructions end `as_expected`, only open orders take any.
         """
-        held = {position.instrument_id: self._counted(position) for position in self.book.positions}
+        left = {position.instrument_id: self._counted(position) for position in self.book.positions}
         for option in options:
-            key, exercised = option.position.instrument_id, option.exercised(in_the_money=False)
-            gone = exercised.expected if as_expected else exercised.most
-            held[key] = ZERO if option.expires else max(min(held[key], option.position.quantity - gone), ZERO)
-        if self.shares is not None:
-            moved = (flow.shares.expected,) if as_expected else (flow.shares.least, flow.shares.most)
-            counts = self._counted(self.shares), self.shares.quantity
-            held[self.shares.instrument_id] = nearest_zero(exact_sum((c, m)) for c in counts for m in moved)
-        return exposed(self.book, held)
+            key = option.position.instrument_id
+            left[key] = ZERO if option.expires else self._left_of(option, left[key], as_expected=as_expected)
+        return tuple(exposed(self.book, self._with_shares(left, flow, as_expected=as_expected)) for flow in flows)
+
+    def _left_of(self, option: Settling, counted: Decimal, *, as_expected: bool) -> Decimal:
+        exercised = option.exercised(in_the_money=False)
+        gone = exercised.expected if as_expected else exercised.most
+        return max(min(counted, option.position.quantity - gone), ZERO)
+
+    def _with_shares(self, left: Quantities, flow: Flow, *, as_expected: bool) -> Quantities:
+        if self.shares is None:
+            return left
+        moved = (flow.shares.expected,) if as_expected else (flow.shares.least, flow.shares.most)
+        counts = self._counted(self.shares), self.shares.quantity
+        return {**left, self.shares.instrument_id: nearest_zero(exact_sum((c, m)) for c in counts for m in moved)}
 
     def _counted(self, position: Position) -> Decimal:
         return self.counted.get(position.instrument_id, position.quantity)

@@ -47,10 +47,12 @@ def _side(options: Sequence[ProjectedOption], part: Related, strike: Decimal, st
     flows = [each.settling.flow(price) for each, price in zip(options, prices, strict=True)]
     flow = sum_of(flows)
     settling = [each.settling for each in options]
+    (lacking,) = part.lacking_after(settling, [flow])
+    (expected,) = part.lacking_after(settling, [flow], as_expected=True)
     return PinSide(
         flow,
-        lacking=part.lacking_after(settling, flow),
-        lacking_expected=part.lacking_after(settling, flow, as_expected=True),
+        lacking=lacking,
+        lacking_expected=expected,
         assigns_call=any(each.is_assigned_call_at(price) for each, price in zip(options, prices, strict=True)),
         is_still=all(each == Flow() for each in flows),
     )

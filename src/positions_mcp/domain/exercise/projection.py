@@ -142,15 +142,15 @@ def _underlying(
     priced = [each for each in options if each.flow is not None]
     open_ended = [each for each in options if each.flow is None and each.is_stated and not each.settling.terms.in_cash]
     outcomes = _outcomes(priced, open_ended)
-    part = _related(facts, name, settling[0].position)
+    part, flows = _related(facts, name, settling[0].position), [each.flow for each in outcomes]
     return ProjectedUnderlying(
         name=name,
         options=options,
         shares_before=part.shares_held,
         outcomes=outcomes,
         lacking_before=part.lacking_now(),
-        lacking_after=tuple(part.lacking_after(settling, each.flow) for each in outcomes),
-        lacking_expected=tuple(part.lacking_after(settling, each.flow, as_expected=True) for each in outcomes),
+        lacking_after=part.lacking_after(settling, flows),
+        lacking_expected=part.lacking_after(settling, flows, as_expected=True),
         pins=tuple(pins_of(priced, part, too_near, is_decided=facts.now >= facts.deadline.on(session))),
         not_stated=tuple(each for each in options if each not in priced and each not in open_ended),
         doubts=tuple(_doubts(facts, settling)),
