@@ -44,12 +44,13 @@ desk: $(VENV)/.runtime ## decide what a demo agent asks for, on the supervisor's
 test: $(VENV)/.dev ## run every test, on all processors (needs node and npm)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
-e2e: $(VENV)/.e2e ## drive the supervisor's page with a real browser (installs Debian's Chromium where it is missing)
+e2e: $(VENV)/.e2e ## drive the supervisor's page and the views with a real browser (needs npm; installs Debian's Chromium where it is missing)
 	@$(BIN)/python -m pytest -q -n $(BROWSERS) tests/e2e --ignore tests/e2e/measured
 	@$(BIN)/python -m pytest -q -s tests/e2e/measured
 
 screenshots: $(VENV)/.e2e ## the same pages and measures, written into docs
 	@$(BIN)/python -m pytest -q -s tests/e2e/measured tests/e2e/test_pages.py --write
+	@$(BIN)/python -m pytest -q -k 'manual_shows or desks_page' tests/e2e/test_views.py --write
 
 check: $(VENV)/.dev ## lint, format, types and the direction of imports
 	@$(BIN)/ruff check .

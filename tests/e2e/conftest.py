@@ -20,6 +20,8 @@ from positions_mcp.signing.keys import Hardness
 
 __all__ = ["postgres_url"]
 
+PICTURES = Path(__file__).parents[2] / "docs" / "images"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--write` keeps pictures and measures in docs."""
@@ -92,3 +94,15 @@ def ana(somebody: Callable[..., AbstractContextManager[Person]]) -> Iterator[Per
     """The supervisor."""
     with somebody() as ana:
         yield ana
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[[Person, str], None]:
+    """Keeps what is shown for the manual, with `--write`."""
+
+    def keep(person: Person, name: str) -> None:
+        if request.config.getoption("--write"):
+            PICTURES.mkdir(exist_ok=True)
+            person.page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
+
+    return keep

@@ -78,6 +78,12 @@ class Host:
         self.person.page.set_viewport_size({"width": pixels, "height": 800})
         expect(self.person.page.locator("iframe")).to_have_js_property("clientWidth", pixels)
 
+    def is_whole(self) -> None:
+        """Wait until the view has all the room that it asked for."""
+        frame = self.person.page.locator("iframe")
+        expect(self.person.page.locator("iframe[style]")).to_be_visible()
+        expect(frame).to_have_js_property("clientHeight", self.view.evaluate("document.documentElement.scrollHeight"))
+
     # --- what is seen
 
     @property

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
@@ -14,20 +12,7 @@ from e2e.agents import agent
 from e2e.installation import Installation
 from e2e.people import PHONE, Person
 
-DOCS = Path(__file__).parents[2] / "docs" / "images"
 Someone = Callable[..., AbstractContextManager[Person]]
-
-
-@pytest.fixture
-def picture(request: pytest.FixtureRequest) -> Callable[[Person, str], None]:
-    """Keeps what is shown for the manual, with `--write`."""
-
-    def keep(person: Person, name: str) -> None:
-        if request.config.getoption("--write"):
-            DOCS.mkdir(exist_ok=True)
-            person.page.screenshot(path=DOCS / f"{name}.png", animations="disabled")
-
-    return keep
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from anyio.from_thread import BlockingPortal
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from e2e.agents import agent
 from e2e.hosts import Host, host
@@ -42,6 +42,7 @@ ANSWERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "positions in full": ("demo", "list_positions", {"detail": "full"}),
     "rough positions": ("rough", "list_positions", {"detail": "full"}),
     "many positions": ("large", "list_positions", {"detail": "full", "limit": 200}),
+    "positions that expire": ("expiry", "list_positions", {"detail": "full"}),
     "no positions": ("empty", "list_positions", {}),
     "a summary": ("demo", "summarize_positions", {}),
     "a summary by expiry": ("demo", "summarize_positions", {"group_by": "expiry"}),
@@ -121,6 +122,16 @@ def test_everybody_can_read_every_picture_in_light_in_dark_and_on_320_pixels(
     expect(claude.view.locator("#said")).to_be_hidden()
 
 
+def test_an_expiration_day_as_the_manual_shows_it(
+    claude: Host, answer: Answer, picture: Callable[[Person, str], None]
+) -> None:
+    claude.person.page.set_viewport_size({"width": 900, "height": 1240})
+    claude.shows(answer("positions that expire"))
+    claude.view.get_by_role("combobox").select_option("TSLA 2026-11-20")
+    claude.is_whole()
+    picture(claude.person, "view-positions")
+
+
 def test_where_a_host_says_no_theme_the_systems_is_taken(claude: Host, answer: Answer) -> None:
     colours = []
     for scheme in ("light", "dark"):
@@ -153,9 +164,7 @@ def test_the_keyboard_reaches_what_there_is_to_use(claude: Host, answer: Answer)
 
 def test_the_host_is_told_a_size_in_which_nothing_is_hidden(claude: Host, answer: Answer) -> None:
     claude.shows(answer("positions"))
-    expect(claude.person.page.locator("iframe[style]")).to_be_visible()
-    whole = claude.view.evaluate("document.documentElement.scrollHeight")
-    expect(claude.person.page.locator("iframe")).to_have_js_property("clientHeight", whole)
+    claude.is_whole()
 
 
 # --- what the pictures say
@@ -389,15 +398,17 @@ def test_instructions_show_consequences_and_refused_ones_their_problems(claude: 
 
 @pytest.mark.parametrize("opens", [True, False])
 def test_the_desks_page_is_opened_by_the_host_on_a_click_and_not_before(
-    claude: Host, installation: Installation, *, opens: bool
+    claude: Host, installation: Installation, picture: Callable[[Person, str], None], *, opens: bool
 ) -> None:
+    claude.person.page.set_viewport_size({"width": 900, "height": 520})
     with installation.desk() as desk, agent(installation, name="Claude") as assistant:
-        result = assistant.calls("preview_close", instruments=["KO"]).result()
+        result = assistant.calls("preview_close", instruments=["KO", "TSLA"]).result()
     data = data_of(result)
     page = f"{desk.url}/op/{data['plan_id']}"
     claude.shows(result, opens=opens)
     claude.sees(page)
     claude.axe_finds_nothing()
+    picture(claude.person, "view-plan")
     button = claude.view.get_by_role("button", name="Open the supervisor's page")
     claude.person.page.locator("iframe").focus()
     claude.person.tabs_to(button, "Tab")
@@ -464,6 +475,26 @@ def test_values_of_another_kind_than_text_are_no_attributes_and_no_elements(
     assert claude.view.evaluate("document.querySelectorAll('[onclick], b, #said ~ #said').length") == 0
     assert claude.view.evaluate("document.body.textContent.length") < 50_000
     claude.nothing_is_cut()
+
+
+def test_no_markup_gets_in_from_inside_either(browser: Browser, view: str, answer: Answer) -> None:
+    page = browser.new_page()  # what is stopped is said on the console, which nobody else's page may say
+    claude = Host(Person(page), view)
+    claude.shows(answer("positions"))
+    caught = claude.view.evaluate(
+        """() => {
+          const names = [];
+          for (const attempt of [
+            () => document.body.insertAdjacentHTML("beforeend", "<b>in</b>"),
+            () => { document.body.innerHTML = "<b>in</b>"; },
+            () => document.write("<b>in</b>"),
+            () => { document.createElement("script").text = "alert(1)"; },
+          ]) try { attempt(); } catch (error) { names.push(error.name); }
+          return names;
+        }"""
+    )
+    assert caught == ["TypeError"] * 4
+    page.close()
 
 
 def test_an_answer_without_anything_to_draw_says_where_everything_is(claude: Host) -> None:

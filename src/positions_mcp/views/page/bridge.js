@@ -1,6 +1,9 @@
 // What is said to the host and heard from it. The page asks for two things only: to begin, and to open the desk's page
 // when somebody clicks. It calls no tool, and there is no other way out of it.
 const waiting = new Map();
+
+// A host that puts its own head before the page's leaves the policy in the body, where it would not count.
+document.head.append(document.querySelector("#policy"));
 let asked = 0;
 let size = "";
 
