@@ -264,7 +264,7 @@ def test_the_page_and_http_are_served_on_windows_until_they_are_told_to_stop(
     process = started(*words)
     found = re.search(r"http://[^\s,]+", process.stderr.readline())
     assert found
-    assert httpx.get(f"{found[0]}{path}".replace("localhost", "127.0.0.1")).status_code == status
+    assert httpx.get(f"{found[0]}{path}".replace("localhost", "127.0.0.1"), timeout=60).status_code == status
     process.send_signal(number)
     assert process.wait(60) == 0
     assert "Traceback" not in process.stderr.read()
