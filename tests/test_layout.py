@@ -55,6 +55,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"planner", "changes", "asking"},
     {"mandating", "delegating"},
     {"guard", "supervisor"},
+    {"withdrawing"},
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "mcp": {"server", "http_sessions", "tools", "resources", "prompts", "views", "cli.demo"},

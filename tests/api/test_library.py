@@ -67,6 +67,7 @@ OPERATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "cancel_position_instruction": ("positions.cancel_position_instruction", {}),
     "get_orders": ("orders.get_orders", {"status": "statuses", "from_": "since", "to": "until"}),
     "get_order": ("orders.get_order_by_id", {}),
+    "cancel_order": ("orders.cancel_open_order", {}),
     "get_option_contracts": ("instruments.get_option_contracts", {}),
     "get_snapshots": ("instrument_data.market_data.get_snapshots", {}),
     "get_account_balances": ("accounts.get_account_balances", {}),

@@ -14,6 +14,7 @@ from api.loopback import (
     ACCOUNT,
     CALL,
     INSTRUCTION,
+    ORDER,
     Loopback,
     Reply,
     answer,
@@ -50,6 +51,7 @@ WRITES: dict[str, Callable[[PositionsClient], Awaitable[Any]]] = {
     "close_positions": lambda client: client.close_positions(ACCOUNT, cancel_orders=False),
     "submit": lambda client: client.submit_position_instructions(ACCOUNT, [ROW]),
     "cancel": lambda client: client.cancel_position_instruction(ACCOUNT, INSTRUCTION),
+    "cancel_order": lambda client: client.cancel_order(ACCOUNT, ORDER),
 }
 FLAT = {"code": 409, "message": "already so", "details": [{"reason": "DUPLICATE"}]}
 ENVELOPED = {"error": FLAT, "metadata": {"request_id": "request-9"}}

@@ -145,3 +145,47 @@ def test_resume_ends_one_halt_or_all_of_them(bare: Place) -> None:
         assert person.ends()[0] == 0
     with bare.store() as store:
         assert store.halts() == ()
+
+
+PROMPT = "Passphrase to CANCEL now:"
+
+
+@pytest.mark.requirement("G-24", "G-11")
+def test_after_the_halt_the_passphrase_withdraws_what_has_not_filled_and_tells_each_order(place: Place) -> None:
+    assert place.without_terminal("paper", "market", "halt", "JPM").returncode == 0
+    with place.asking("JPM") as call, place.at_terminal("approve", call.operation_id) as person:
+        person.answers("Passphrase to APPROVE", PASSPHRASE)
+        person.ends()
+        call.report()
+    with place.at_terminal("halt", "--withdraw", "news") as person:
+        person.sees("HALTED by", "*** CANCEL own unfilled closes in PAPER (no real money), account 19816 ***")
+        person.answers(PROMPT, PASSPHRASE)
+        code, shown = person.ends()
+    assert "JPM" in shown
+    assert "cancelled" in shown or "cancel asked for" in shown
+    assert code == (0 if " cancelled" in shown else 1)
+    assert place.effects() == {"close_position": 1, "cancel_order": 1}
+    with place.store() as store:
+        assert store.halts()
+        assert store.verify().intact
+
+
+@pytest.mark.requirement("G-24", "G-11")
+def test_it_is_halted_whatever_comes_of_the_withdrawal(place: Place) -> None:
+    with place.at_terminal("halt", "--withdraw") as person:
+        person.answers(PROMPT, "not the passphrase")
+        code, shown = person.ends()
+    assert code == 1
+    assert "It IS halted" in shown
+    done = place.without_terminal("halt", "--withdraw", "again")
+    assert done.returncode == 1
+    assert "HALTED by" in done.stdout
+    assert "It IS halted" in done.stderr
+    with place.at_terminal("halt", "--withdraw") as person:
+        person.answers(PROMPT, PASSPHRASE)
+        code, shown = person.ends()
+    assert code == 0
+    assert "nothing was cancelled" in shown
+    with place.store() as store:
+        assert store.halts()
+    assert place.effects() == {}

@@ -128,6 +128,7 @@ async def desk(
             "positions": exchange,
             "orders": exchange,
             "order_writer": exchange,
+            "order_canceller": exchange,
             "instructions": exchange,
             "clock": clock,
             "market_clock": clock,

@@ -16,7 +16,7 @@ from domain.books import POSITIONS
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType, SecurityType, TimeInForce
-from positions_mcp.domain.errors import ReadFailed
+from positions_mcp.domain.errors import ReadFailed, RequestRejected
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId
 from positions_mcp.domain.instruments import parse_option_symbol
@@ -166,6 +166,20 @@ class Exchange:
 
     async def close_positions(self, account_id: AccountId, cancel_orders: bool | None = None) -> Response[list[Order]]:
         return await self._write(f"close all cancel_orders={cancel_orders}", list(self.positions))
+
+    async def cancel_order(self, account_id: AccountId, order_id: OrderId) -> Response[Order]:
+        self.requests.append(f"cancel {order_id}")
+        if self.before:
+            await self.before.pop(0)()
+        order = self.orders[order_id]
+        if not order.is_open:
+            raise RequestRejected(f"the order cannot be cancelled: it is {order.status}", status=409)
+        self.orders[order_id] = order.model_copy(update={"status": OrderStatus.CANCELED})
+        if self.on_write:
+            self.on_write(f"cancel {order_id}")
+        if self.after:
+            await self.after.pop(0)()
+        return Response[Order](data=order.model_copy(update={"status": OrderStatus.PENDING_CANCEL}))
 
     def _something_happens(self) -> None:
         if self.between_reads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.policy.findings import Rule
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.guard.withdrawing import Withdrawal, withdraw
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperExchange
 from positions_mcp.store import open_store
@@ -45,6 +47,7 @@ async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, Supervisor, PaperE
             positions=paper.client,
             orders=paper.client,
             order_writer=paper.client,
+            order_canceller=paper.client,
             instructions=paper.client,
             clock=SystemClock(),
             market_clock=paper.exchange.clock,
@@ -136,3 +139,47 @@ async def test_the_covers_of_the_demo_scenario_are_not_sold_away(tmp_path: Path)
             request = CloseRequest(account_id=ACCOUNT, instruments=(cover,))
             planned = await guard.plan(request, caller=CALLER)
             assert [finding.rule for finding in planned.verdict.refusals] == [Rule.UNCOVERED]
+
+
+CANCELS = {
+    "drop_before_effect": (Withdrawal.UNKNOWN, 0),
+    "drop_after_effect": (Withdrawal.UNKNOWN, 1),
+    "truncated_body": (Withdrawal.UNKNOWN, 1),
+    "non_json_body": (Withdrawal.UNKNOWN, 1),
+    "status_301": (Withdrawal.UNKNOWN, 0),
+    "status_403": (Withdrawal.REFUSED, 0),
+    "status_409": (Withdrawal.REFUSED, 0),
+    "status_500": (Withdrawal.UNKNOWN, 0),
+    "status_503": (Withdrawal.UNKNOWN, 0),
+}
+
+
+@pytest.mark.requirement("G-24")
+@pytest.mark.parametrize("fault", CANCELS)
+async def test_no_failure_of_the_exchange_cancels_an_order_twice_or_is_misreported(tmp_path: Path, fault: str) -> None:
+    outcome, effects = CANCELS[fault]
+    async with guarded(tmp_path) as (guard, supervisor, exchange):
+        await close(guard, supervisor, "XOM")
+        halt = await supervisor.halt("news", by="Ana")
+        exchange.arm(fault, "cancel_order")
+        (row,) = await withdraw(supervisor._deps, [halt], PASSPHRASE, by="Ana")
+        assert row.outcome is outcome
+        exchange.clock.advance(timedelta(minutes=1))
+        (row,) = await withdraw(supervisor._deps, [halt], PASSPHRASE, by="Ana")
+        # What reached the exchange has taken effect; the rest has filled meanwhile. Nothing is sent again for either.
+        assert row.outcome in ((Withdrawal.ENDED, Withdrawal.FILLED) if effects else (Withdrawal.FILLED,))
+        assert exchange.effect_counts().get("cancel_order", 0) == effects
+
+
+@pytest.mark.requirement("G-24")
+async def test_a_withdrawal_is_followed_until_the_order_has_ended(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as (guard, supervisor, exchange):
+        await close(guard, supervisor, "XOM")
+        halt = await supervisor.halt("news", by="Ana")
+
+        async def passes(_seconds: float) -> None:
+            exchange.clock.advance(timedelta(seconds=5))
+
+        (row,) = await withdraw(replace(supervisor._deps, sleep=passes), [halt], PASSPHRASE, by="Ana")
+        assert row.outcome in (Withdrawal.CANCELLED, Withdrawal.PARTLY_FILLED)
+        assert exchange.effect_counts()["cancel_order"] == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import clearstreet
@@ -105,6 +106,15 @@ def test_a_cancelled_order_ends_a_moment_later_and_only_once(served: Served, sdk
         sdk.v1.orders.cancel_open_order("00000000-0000-0000-0000-000000000001", account_id=ACCOUNT)
     held = {row.symbol: row for row in sdk.v1.positions.get_positions(ACCOUNT).data}
     assert held["KO"].available_quantity == held["KO"].quantity
+
+
+def test_the_first_contract_cancels_no_order(tmp_path: Path):
+    with serving(tmp_path, "demo", contract="seed") as seed, seed.client() as client:
+        paths = client.get("/openapi.json").json()["paths"]
+        assert "delete" not in paths["/v1/accounts/{account_id}/orders/{order_id}"]
+        placed = client.request("DELETE", f"/v1/accounts/{ACCOUNT}/positions/KO", json={"cancel_orders": True}).json()
+        refused = client.delete(f"/v1/accounts/{ACCOUNT}/orders/{placed['data'][0]['id']}")
+        assert refused.status_code == 404
 
 
 def test_what_fills_while_its_cancel_is_under_way_stays_filled(served: Served, sdk: ClearStreet):

@@ -1,4 +1,4 @@
-"""Reads of orders."""
+"""Orders: reading them, and cancelling one."""
 
 from __future__ import annotations
 
@@ -72,6 +72,18 @@ class OrderOperations(Operations):
         answer = await self._calls.read_one(request, Order, timeout_s=timeout_s)
         if (answer.data.id, answer.data.account_id) != (request.path.rsplit("/", 1)[-1], account_id):
             raise _failures.another("order", answer.metadata.request_id)
+        return answer
+
+    async def cancel_order(self, account_id: int, order_id: str, *, timeout_s: float | None = None) -> Response[Order]:
+        """Ask for one order to be cancelled: DELETE `/v1/accounts/{account_id}/orders/{order_id}`, sent once.
+
+        Answers the order as it then is, often PENDING_CANCEL: what fills before the cancel arrives stays filled. An
+        order that has ended is refused. Outside of the first contract of the API.
+        """
+        request = _requests.cancel_order(account_id, order_id)
+        answer = await self._calls.write_one(request, Order, timeout_s=timeout_s)
+        if answer.data.account_id != account_id:
+            raise _failures.answered_another(answer.data.account_id, answer.metadata.request_id)
         return answer
 
     async def find_order(self, account_id: int, order_id: str, *, timeout_s: float | None = None) -> Order | None:

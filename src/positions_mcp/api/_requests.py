@@ -99,6 +99,11 @@ def order(account_id: int, order_id: str) -> Request:
     return Request("GET", f"{account_path(account_id)}/orders/{ids.order_id(order_id)}")
 
 
+def cancel_order(account_id: int, order_id: str) -> Request:
+    """DELETE one order."""
+    return Request("DELETE", f"{account_path(account_id)}/orders/{ids.order_id(order_id)}")
+
+
 def instructions(account_id: int, instrument_id: str | None, underlying_instrument_id: str | None) -> Request:
     """GET the instructions of an account, or of one contract (UUID or OSI symbol), or on one underlying."""
     query = {

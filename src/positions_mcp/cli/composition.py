@@ -242,6 +242,7 @@ def guard_dependencies(
         positions=client,
         orders=client,
         order_writer=client,
+        order_canceller=client,
         instructions=client,
         instruction_writer=client,
         neighbours=_neighbours(client),

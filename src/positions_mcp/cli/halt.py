@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from positions_mcp.cli import withdraw
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import paragraph, say
 from positions_mcp.cli.record import Record, open_record, os_user
@@ -19,6 +20,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.supervision import Halt, Trade, is_called
 
 _NOT_HALTED = "It is NOT halted. Stop the servers themselves."
+_INTERRUPTED = 130
 _LATEST = 500
 """Operations that are looked at for callers of a name."""
 
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("reason", metavar="WHY", nargs="*", help="for whoever finds it halted; needs no quotes")
     add_scope(parser)
+    withdraw.add_arguments(parser)
     add_settings_options(parser)
 
 
@@ -78,7 +81,20 @@ def run(arguments: argparse.Namespace) -> int:
         say(paragraph(doubt))
     say("Running servers send nothing more of it; a request already in flight finishes and is recorded.")
     say(f"`{command('resume')}` ends it. `{command('flatten ACCOUNT')}` works meanwhile.")
-    return 0
+    return _withdraw(arguments, halts) if arguments.withdraw else 0
+
+
+def _withdraw(arguments: argparse.Namespace, halts: Sequence[Halt]) -> int:
+    """It is halted, whatever comes of this."""
+    try:
+        with open_record(arguments) as record:
+            return withdraw.run(arguments, record, halts)
+    except PositionsError as error:
+        error.hint = f"{error.hint} It IS halted; nothing was cancelled.".lstrip()
+        raise
+    except KeyboardInterrupt:
+        say("It IS halted. The withdrawal was broken off: run it again for what is left.")
+        return _INTERRUPTED
 
 
 async def _halt(

@@ -27,6 +27,7 @@ from positions_mcp.ports import (
     MarketCalendar,
     Neighbours,
     OperationStore,
+    OrderCanceller,
     OrdersReader,
     OrderWriter,
     PositionsReader,
@@ -96,6 +97,8 @@ class Dependencies:
     orders: OrdersReader | None
     """None where a deployment refuses them: the guard says so and carries on with the book."""
     order_writer: OrderWriter
+    order_canceller: OrderCanceller | None = None
+    """None where orders cannot be cancelled."""
     instructions: InstructionsReader | None
     instruction_writer: InstructionWriter | None = None
     """None where instructions are only read."""

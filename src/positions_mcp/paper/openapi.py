@@ -37,7 +37,10 @@ def specification(dialect: Dialect) -> Schema:
             f"{account}/positions/instructions/{{instruction_id}}": {"delete": _cancel()},
             f"{account}/positions/{{instrument_id}}": {"delete": _close("close_position")},
             f"{account}/orders": {"get": _get_orders(dialect), "post": _submit_orders()},
-            f"{account}/orders/{{order_id}}": {"get": _get_order(), "delete": _cancel_order()},
+            f"{account}/orders/{{order_id}}": {
+                "get": _get_order(),
+                **({} if dialect.is_seed else {"delete": _cancel_order()}),
+            },
             **neighbours.paths(dialect),
         },
         "components": {

@@ -20,14 +20,15 @@ from positions_mcp.ports.neighbours import EventsReader as EventsReader
 from positions_mcp.ports.neighbours import MarketDataReader as MarketDataReader
 from positions_mcp.ports.neighbours import Neighbours as Neighbours
 from positions_mcp.ports.neighbours import OptionContractsReader as OptionContractsReader
+from positions_mcp.ports.orders import OrderCanceller as OrderCanceller
+from positions_mcp.ports.orders import OrdersReader as OrdersReader
+from positions_mcp.ports.orders import OrderWriter as OrderWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from positions_mcp.domain.account.orders import Order
     from positions_mcp.domain.account.positions import Book, Holding, Reading
-    from positions_mcp.domain.enums import OrderStatus
     from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
@@ -81,49 +82,6 @@ class PositionsReader(Protocol):
         Returns that, and how the listing was read. `begin` is called once more where it is read again. Otherwise as
         `read_book`.
         """
-        ...
-
-
-class OrdersReader(Protocol):
-    """Reads orders. An account or a deployment may refuse this: callers carry on without."""
-
-    async def read_orders(
-        self,
-        account_id: AccountId,
-        *,
-        order_ids: Sequence[OrderId] = (),
-        statuses: Sequence[OrderStatus] = (),
-        instrument_ids: Sequence[InstrumentId] = (),
-        underlying_instrument_ids: Sequence[InstrumentId] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> tuple[Order, ...]:
-        """The account's orders over every page, filtered by whatever is given. Raises UpstreamError.
-
-        A new or a finished order may be missing: `find_order` may still know it.
-        """
-        ...
-
-    async def find_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
-        """One order by its id; None where the API knows no such order. Raises UpstreamError."""
-        ...
-
-
-class OrderWriter(Protocol):
-    """Sends closes. Each call is at most one request and is never repeated by the implementation.
-
-    Raises, by what is known of the effect: NothingSent (nothing left), RequestRejected (sent, no effect),
-    OutcomeUnknown (sent, effect not known).
-    """
-
-    async def close_position(
-        self, account_id: AccountId, instrument_id: InstrumentId, cancel_orders: bool | None = None
-    ) -> Response[list[Order]]:
-        """Close one position. Answers the orders generated: a list even for one."""
-        ...
-
-    async def close_positions(self, account_id: AccountId, cancel_orders: bool | None = None) -> Response[list[Order]]:
-        """Close every position of the account. Answers the orders generated."""
         ...
 
 
@@ -318,6 +276,17 @@ class OperationStore(Ledger, MandateStore, Protocol):
 
     def withdraw(self, process: str) -> None:
         """Forget a server that ends."""
+        ...
+
+    def begin_withdrawal(self, operation_id: str, order_id: OrderId, by: str, now: datetime) -> None:
+        """Journal that the cancel of one of an operation's own orders is about to leave: once for each order.
+
+        Raises Refused where it is none of its orders, Overtaken where a cancel of it may have left before.
+        """
+        ...
+
+    def end_withdrawal(self, operation_id: str, order_id: OrderId, outcome: str, *, sent: bool, now: datetime) -> None:
+        """Journal what came of it. Where provably nothing was `sent` it may be tried again."""
         ...
 
     def set_halt(self, halt: Halt) -> Halt:

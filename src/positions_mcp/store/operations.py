@@ -28,9 +28,10 @@ from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
 from positions_mcp.store.tallies import Tallies
 from positions_mcp.store.transaction import Transaction
+from positions_mcp.store.withdrawals import Withdrawals
 
 
-class SqlOperationStore(StoredMandates):
+class SqlOperationStore(StoredMandates, Withdrawals):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
     def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -186,7 +186,9 @@ class Neighbours:
             return Answer([compact(snapshot_row(instrument, moment)) for instrument in found])
 
     def cancel_order(self, call: Call) -> Answer:
-        """DELETE one order: 200 with the order, PENDING_CANCEL."""
+        """DELETE one order: 200 with the order, PENDING_CANCEL. The first contract has no such operation."""
+        if self._exchange.dialect.is_seed:
+            raise Refusal(404, "no such resource: this contract cancels no order by its id")
         call.query.only(frozenset())
         with self._exchange.changing() as moment:
             act = Act(moment, self._exchange.ids_of(moment.ledger), call.account, call.request_id)
