@@ -11,7 +11,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1,
 BROWSERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo desk test e2e screenshots check faults bench conversations questions format clean definitions bundle release versions
+.PHONY: help demo desk test e2e toolkits screenshots check faults bench conversations questions format clean definitions bundle release versions
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,13 @@ $(VENV)/.runtime: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "Installing the development tools into $(VENV) …"
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+# Toolkits of their own versions of the SDK, apart from the development tools.
+$(VENV)-toolkits/.installed: tests/toolkits/requirements.txt tests/toolkits/package-lock.json
+	@$(PYTHON) -m venv $(VENV)-toolkits
+	@$(VENV)-toolkits/bin/python -m pip install -qq --disable-pip-version-check --requirement tests/toolkits/requirements.txt
+	@npm ci --prefix tests/toolkits --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 $(VENV)/.e2e: $(VENV)/.dev tests/e2e/install-chromium
@@ -47,6 +54,9 @@ test: $(VENV)/.dev ## run every test, on all processors (needs node and npm)
 e2e: $(VENV)/.e2e ## drive the supervisor's page and the views with a real browser (needs npm; installs Debian's Chromium where it is missing)
 	@$(BIN)/python -m pytest -q -n $(BROWSERS) tests/e2e --ignore tests/e2e/measured
 	@$(BIN)/python -m pytest -q -s tests/e2e/measured
+
+toolkits: $(VENV)/.dev $(VENV)-toolkits/.installed ## give the tools to toolkits that convert their schemas (needs node and npm)
+	@$(BIN)/python -m pytest -q tests/toolkits
 
 screenshots: $(VENV)/.e2e ## the same pages and measures, written into docs
 	@$(BIN)/python -m pytest -q -s tests/e2e/measured tests/e2e/test_pages.py --write

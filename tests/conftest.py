@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-collect_ignore = ["e2e"]
+collect_ignore = ["e2e", "toolkits"]
 """They need a browser: `make e2e` names them."""
 
 

@@ -252,6 +252,33 @@ async def test_null_leaves_out_an_argument_of_a_tool_that_reads_and_is_refused_b
     assert "null was given" in message
 
 
+NAMED = {"limit": None, "side": None, "names": None, "day": None, "cancel_orders": None}
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("rows", [[{"symbol": "A", "note": None}], '[{"symbol": "A", "note": null}]'])
+async def test_null_leaves_out_an_argument_of_any_tool_where_every_argument_is_named(
+    era: str, effect: Effect, rows: Any
+) -> None:
+    assert data_of(await call(server(effect), "close_rows", {"rows": rows, **NAMED}, era=era))["given"] == A
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"rows": None, **NAMED}, "rows"),
+        ({"rows": [{"symbol": None, "note": None}], **NAMED}, "rows.0.symbol"),
+        ({"rows": [{"symbol": "A", "note": None}], **NAMED, "names": ["A", None]}, "names.1"),
+        ({"rows": [{"symbol": "A", "note": None}], **NAMED, "confirm": None}, "limit"),
+        ({"rows": [{"symbol": "A", "note": None}, {"symbol": "B"}], **NAMED}, "limit"),
+    ],
+)
+async def test_other_nulls_of_a_tool_that_sends_are_refused(era: str, arguments: Any, argument: str) -> None:
+    message = error_of(await call(server(Effect.DESTROYS), "close_rows", arguments, era=era))
+    assert argument in message
+    assert message.endswith("Nothing was sent.")
+
+
 class Open(BaseModel):
     """An argument whose author forgot to close it."""
 

@@ -1,8 +1,9 @@
 """The arguments of tools: closed and strict, but for the ways in which hosts are known to write the same value.
 
 A list may come as JSON text, a number as digits, and an integer as `5.0`. A tool that only reads takes null for
-an argument that may be left out, and a choice in other letters or by the name of its column. A number of contracts may
-be a number. Everything else has to be what the published schema says: above all no text and no
+an argument that may be left out, and a choice in other letters or by the name of its column. A tool that sends takes
+null only where every argument is named, which is how a toolkit with strict schemas leaves one out. A number of
+contracts may be a number. Everything else has to be what the published schema says: above all no text and no
 number stands for a boolean, and nothing widens what a destructive tool was asked for.
 """
 
@@ -51,27 +52,39 @@ PurposeArgument = Annotated[str | None, Field(max_length=200, description="Why")
 CursorArgument = Annotated[str | None, Field(min_length=1, description="next_cursor, alone")]
 
 
-def as_published(given: Mapping[str, Any], schema: Mapping[str, Any], *, drop_nulls: bool) -> dict[str, Any]:
+def as_published(given: Mapping[str, Any], schema: Mapping[str, Any], *, reads: bool) -> dict[str, Any]:
     """What a host gave, in the types of the published schema where it plainly means them.
 
     Text such as "null" or "true" stays the text that it is: parsed, it would widen a filter or decide something.
     """
     whole = {name: _from_json_text(value, _property(schema, name)) for name, value in given.items()}
-    return _object(whole, schema, drop_nulls=drop_nulls)
+    return _object(whole, schema, reads=reads, drop_nulls=reads or _names_everything(whole, schema))
 
 
-def _object(given: Mapping[str, Any], schema: Mapping[str, Any], *, drop_nulls: bool) -> dict[str, Any]:
+def _names_everything(given: Any, schema: Mapping[str, Any]) -> bool:
+    match schema.get("type"), given:
+        case "object", dict():
+            properties = schema["properties"]
+            return given.keys() == properties.keys() and all(
+                _names_everything(value, properties[name]) for name, value in given.items()
+            )
+        case "array", list():
+            return all(_names_everything(each, schema["items"]) for each in given)
+    return True
+
+
+def _object(given: Mapping[str, Any], schema: Mapping[str, Any], *, reads: bool, drop_nulls: bool) -> dict[str, Any]:
     required = schema.get("required", ())
     return {
-        name: _value(value, _property(schema, name), drop_nulls=drop_nulls)
+        name: _value(value, _property(schema, name), reads=reads, drop_nulls=drop_nulls)
         for name, value in given.items()
         if not (drop_nulls and value is None and name in schema["properties"] and name not in required)
     }
 
 
-def _value(given: Any, schema: Mapping[str, Any], *, drop_nulls: bool) -> Any:
+def _value(given: Any, schema: Mapping[str, Any], *, reads: bool, drop_nulls: bool) -> Any:
     match schema.get("type"), given:
-        case "string", str() if drop_nulls and "enum" in schema:
+        case "string", str() if reads and "enum" in schema:
             return _choice(given, schema["enum"])
         case "string", int() | float() if schema.get("pattern") == CONTRACTS and not isinstance(given, bool):
             return _contracts(given)
@@ -80,9 +93,9 @@ def _value(given: Any, schema: Mapping[str, Any], *, drop_nulls: bool) -> Any:
         case "integer", str() | float():
             return _integer(given)
         case "array", list():
-            return [_value(each, schema["items"], drop_nulls=drop_nulls) for each in given]
+            return [_value(each, schema["items"], reads=reads, drop_nulls=drop_nulls) for each in given]
         case "object", dict():
-            return _object(given, schema, drop_nulls=drop_nulls)
+            return _object(given, schema, reads=reads, drop_nulls=drop_nulls)
     return given
 
 

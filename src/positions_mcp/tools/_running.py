@@ -60,7 +60,7 @@ async def _answered(
 def _validated(
     definition: ToolDefinition[ArgumentsT], schema: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> ArgumentsT:
-    given = as_published(arguments, schema, drop_nulls=definition.reads)
+    given = as_published(arguments, schema, reads=definition.reads)
     if not definition.reads and (nulls := nulls_text(given, schema)):
         raise ToolError(nulls)
     try:
