@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from positions_mcp.cli.composition import warm_up
 
-COMMANDS = ("approve", "approver", "flatten", "halt", "operations", "reject", "resume")
+COMMANDS = ("approve", "approver", "flatten", "halt", "mandate", "operations", "reject", "resume")
 READY = (
     *(f"positions_mcp.cli.{name}" for name in COMMANDS),
     "positions_mcp.store.operations",

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approver": ("positions_mcp.cli.approver", "choose the passphrase that approves, at a terminal"),
     "approve": ("positions_mcp.cli.approve", "show a plan and approve it with the passphrase, at a terminal"),
     "reject": ("positions_mcp.cli.reject", "say no to a plan"),
+    "mandate": ("positions_mcp.cli.mandate", "sign in advance what is sent without a question; list, show, revoke"),
     "operations": ("positions_mcp.cli.operations", "list, show and settle operations, and verify their journal"),
     "flatten": ("positions_mcp.cli.flatten", "close what an account holds, yourself, at a terminal"),
     "token": ("positions_mcp.cli.tokens", "make, list and revoke the tokens of callers over HTTP"),
@@ -38,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("positions_mcp.cli.completion", "print what makes a shell complete these commands"),
 }
 """Command → its module and one line of help."""
-GROUPS = (["approver"], ["operations"], ["paper"], ["token"])
+GROUPS = (["approver"], ["mandate"], ["operations"], ["paper"], ["token"])
 """What only has subcommands: alone it prints its help."""
 
 

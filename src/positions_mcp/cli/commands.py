@@ -29,6 +29,7 @@ _WITH_OPTIONS = {
     "doctor": (),
     "flatten": (),
     "halt": (),
+    "mandate": ("draft", "sign", "list", "show", "revoke"),
     "operations": ("list", "show", "settle", "verify"),
     "reject": (),
     "resume": (),
@@ -36,7 +37,7 @@ _WITH_OPTIONS = {
 }
 """Command → its subcommands, which take the options of `cli.options`."""
 
-_OPERAND = r"(?:op-[0-9a-z]+|ACCOUNT|NAME|OPERATION|SYMBOL)\b"
+_OPERAND = r"(?:(?:op|ma)-[0-9a-z]+|ACCOUNT|MANDATE|NAME|OPERATION|SYMBOL)\b"
 _COMMANDS = (
     r"paper (?:reset|status|effects|clock(?: (?:show|set|advance|real))?|fault)\b",
     *(rf"{name}(?: (?:{'|'.join(under)}))?\b" if under else rf"{name}\b" for name, under in _WITH_OPTIONS.items()),

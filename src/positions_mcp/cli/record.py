@@ -71,13 +71,14 @@ class Record:
 
     def supervisor(self, mode: Mode = Mode.PAPER) -> Supervisor:
         """A person's means over the store alone. The mode matters to what is about an operation."""
-        return Supervisor(self._parts(mode))
+        return Supervisor(self.dependencies(mode))
 
     def heading(self, operation: Operation) -> str:
         """Mode, account and place: the first line of what is said of an operation."""
         return f"{operation.plan.mode.shown} account {operation.account_id}, {self.place}"
 
-    def _parts(self, mode: Mode) -> Dependencies:
+    def dependencies(self, mode: Mode) -> Dependencies:
+        """What the guard's parts work with over the store alone."""
         clock, nowhere = SystemClock(), _Unconnected()
         return Dependencies(
             mode=mode,

@@ -1,0 +1,249 @@
+"""`positions-mcp mandate …`: what an approver signs in advance, so that small repeated operations need no question."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from typing import Any
+
+import anyio
+from pydantic import ValidationError
+
+from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.output import paragraph, say, table
+from positions_mcp.cli.record import Record, on_error, open_record, os_user
+from positions_mcp.cli.terminal import controlling_terminal, uninterrupted
+from positions_mcp.cli.words import money_at_stake
+from positions_mcp.domain.account.sessions import moment
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.mandate import Standing
+from positions_mcp.domain.operation.mandate_words import left_of, lines_of, said_of
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.terms import MandateTerms
+from positions_mcp.guard.delegating import Delegation, Shadow
+
+_MOST_SHADOWS = 40
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the subcommands of `positions-mcp mandate`."""
+    commands = parser.add_subparsers(dest="mandate_command", required=True, metavar="COMMAND")
+    told = {
+        "draft": "write one that lets nothing through, and notes what it would have",
+        "sign": "sign a draft for one trading day, at a terminal",
+        "list": "every mandate and draft, newest first",
+        "show": "one of them: what it says, what is left, what it was used for",
+        "revoke": "take one back at once, or throw a draft away",
+    }
+    made = {
+        name: commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        for name, what in told.items()
+    }
+    for command in made.values():
+        add_settings_options(command)
+    for name in ("sign", "show", "revoke"):
+        made[name].add_argument("mandate", metavar="MANDATE", help="its id, such as ma-0w11ty5hmz")
+    made["sign"].add_argument("--day", metavar="YYYY-MM-DD", help="today, or the next trading day")
+    made["sign"].add_argument("--as", metavar="NAME", dest="approver", default="", help="which approver signs")
+    made["sign"].add_argument("--note", metavar="WHY", default="", help="kept with the signature")
+    _describe_draft(made["draft"])
+
+
+def _describe_draft(draft: argparse.ArgumentParser) -> None:
+    many: dict[str, Any] = {"action": "append", "default": []}
+    draft.add_argument("--kind", metavar="KIND", **many, help="close, exercise or cancel; may be repeated")
+    draft.add_argument("--instrument", metavar="SYMBOL", **many, help="this one alone; may be repeated")
+    draft.add_argument("--underlying", metavar="SYMBOL", **many, help="the share and its standard options")
+    draft.add_argument("--caller", metavar="NAME", **many, help="only this client's name or token's subject")
+    draft.add_argument("--per-operation", metavar="DOLLARS", required=True, help="notional of one operation")
+    draft.add_argument("--in-all", metavar="DOLLARS", required=True, help="notional of all of them together")
+    draft.add_argument("--operations", metavar="N", required=True, help="how many")
+    draft.add_argument("--cancel-orders", action="store_true", help="closes may cancel open orders first")
+    draft.add_argument("--price", metavar="SYMBOL:FROM:TO", **many, help="only at such a price; one may be empty")
+    draft.add_argument("--loss-at-most", metavar="DOLLARS", help="only while what it closes has lost no more")
+    draft.add_argument("--until", metavar="HH:MM", help="New York time of day; otherwise the end of the day")
+    draft.add_argument("--shadow-days", metavar="N", default="7", help="how long it notes plans (default 7)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a subcommand. Returns the exit code."""
+    commands = {"draft": _draft, "sign": _sign, "list": _list, "show": _show, "revoke": _revoke}
+    with on_error("This command sent nothing."):
+        return commands[arguments.mandate_command](arguments)
+
+
+def _draft(arguments: argparse.Namespace) -> int:
+    with open_record(arguments) as record:
+        terms, shadow = _terms(arguments, record), timedelta(days=_whole(arguments.shadow_days, "--shadow-days"))
+        draft = anyio.run(partial(_delegation(record).draft, terms, by=os_user(), shadow=shadow))
+        say(f"Draft {draft.mandate_id}, {record.place}")
+        say("\n".join(paragraph(line, indent="  ") for line in lines_of(draft)))
+        say(paragraph(f"It lets nothing through. Until {moment(draft.shadow_until)} it notes what it would have."))
+        say(f"`{record.command(f'mandate show {draft.mandate_id}')}` shows that, and `mandate sign` signs it.")
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    with controlling_terminal() as terminal, open_record(arguments) as record:
+        delegation = _delegation(record)
+        standing = anyio.run(delegation.show, arguments.mandate)
+        draft = standing.mandate
+        window = delegation.window(draft.terms, _day(arguments.day))
+        terminal.show(f"\n*** {money_at_stake(draft.terms.mode)} ***\n")
+        terminal.show("\n".join(paragraph(line, indent="  ") for line in lines_of(draft)))
+        terminal.show(paragraph(f"It would hold from {moment(window.begins)} until {moment(window.ends)}."))
+        terminal.show(_shadows_said(anyio.run(delegation.shadows, standing)))
+        terminal.show("What it covers is then sent WITHOUT A QUESTION. It can be revoked at any time.")
+        passphrase = terminal.ask_secret(f"\nPassphrase to SIGN in {draft.terms.mode.shown}: ")
+        sign = partial(delegation.sign, draft.mandate_id, passphrase, digest=draft.digest, day=window.day)
+        with uninterrupted():
+            signed = anyio.run(partial(sign, name=arguments.approver, note=arguments.note))
+        terminal.show(f"SIGNED by {signed.mandate.signed_by}: {draft.mandate_id} until {moment(window.ends)}.")
+        terminal.show(f"`{record.command(f'mandate revoke {draft.mandate_id}')}` ends it at once.")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    with open_record(arguments) as record:
+        say(f"Mandates in {record.place}")
+        rows = anyio.run(_rows, _delegation(record))
+        head = ("MANDATE", "STATE", "ACCOUNT", "OPERATIONS LEFT", "DOLLARS LEFT", "UNTIL (NEW YORK)", "WHAT")
+        say("\n".join(table(head, rows)) if rows else "None.")
+    return 0
+
+
+async def _rows(delegation: Delegation) -> list[Sequence[str]]:
+    return [
+        (
+            each.mandate.mandate_id,
+            await delegation.state(each),
+            f"{each.mandate.terms.mode.shown} {each.mandate.terms.account_id}",
+            f"{each.operations_left}/{each.mandate.terms.operations}",
+            f"{each.notional_left:,f}",
+            moment(each.mandate.window.ends).removesuffix(" New York") if each.mandate.window else "-",
+            said_of(each.mandate.terms).partition(";")[0],
+        )
+        for each in await delegation.list()
+    ]
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with open_record(arguments) as record:
+        delegation = _delegation(record)
+        standing = anyio.run(delegation.show, arguments.mandate)
+        mandate = standing.mandate
+        say(f"Mandate {mandate.mandate_id}, {anyio.run(delegation.state, standing)}, {record.place}")
+        say("\n".join(paragraph(line, indent="  ") for line in lines_of(mandate)))
+        if mandate.window is not None:
+            held = f"signed by {mandate.signed_by}, from {moment(mandate.window.begins)} until "
+            say(paragraph(f"{held.capitalize()}{moment(mandate.window.ends)}; {left_of(standing)}."))
+        if mandate.revoked is not None:
+            say(f"Revoked by {mandate.revoked.by} at {moment(mandate.revoked.at)}.")
+        say(_uses_said(standing))
+        say(_shadows_said(anyio.run(delegation.shadows, standing)))
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    with open_record(arguments) as record:
+        revoked = anyio.run(partial(_delegation(record).revoke, arguments.mandate, by=os_user()))
+        say(f"{revoked.mandate_id} is revoked: nothing more is sent under it. A request in flight finishes.")
+    return 0
+
+
+def _delegation(record: Record) -> Delegation:
+    return Delegation(record.dependencies(Mode.PAPER))
+
+
+def _uses_said(standing: Standing) -> str:
+    rows = [
+        (str(use.number), moment(use.at), use.operation_id, f"{use.measure:,f}", str(use.operations_left))
+        for use in standing.uses
+    ]
+    head = ("USE", "AT", "OPERATION", "DOLLARS", "LEFT")
+    return "\n".join(table(head, rows)) if rows else "Not used."
+
+
+def _shadows_said(shadows: Sequence[Shadow]) -> str:
+    """What a draft would have done: how many, and the latest of them."""
+    if not shadows:
+        return "No plan was made while it was a draft that notes plans."
+    passed = [each for each in shadows if not each.why_not]
+    said = [f"As a draft it would have sent {len(passed)} of {len(shadows)} plans without a question."]
+    for each in shadows[-_MOST_SHADOWS:]:
+        what = f"{moment(each.note.at)} {', '.join(each.note.symbols)} ${each.note.measure:,f}"
+        said.append(paragraph(f"{what}: {'asked: ' + ' '.join(each.why_not) if each.why_not else 'SENT'}", indent="  "))
+    return "\n".join(said)
+
+
+def _terms(arguments: argparse.Namespace, record: Record) -> MandateTerms:
+    """What the options say. Raises InvalidInput."""
+    accounts = arguments.accounts or [str(account) for account in record.settings.accounts]
+    if len(accounts) != 1 or not accounts[0].isdigit():
+        raise InvalidInput("A mandate is for one account.", hint="Say --account NUMBER.")
+    said: dict[str, Any] = {
+        "mode": arguments.mode or record.settings.mode,
+        "account_id": AccountId(int(accounts[0])),
+        "kinds": tuple(arguments.kind or ["close"]),
+        "instruments": tuple(arguments.instrument),
+        "underlyings": tuple(arguments.underlying),
+        "callers": tuple(arguments.caller),
+        "per_operation": _dollars(arguments.per_operation, "--per-operation"),
+        "in_all": _dollars(arguments.in_all, "--in-all"),
+        "operations": _whole(arguments.operations, "--operations"),
+        "cancel_orders": arguments.cancel_orders,
+        "prices": tuple(map(_bound, arguments.price)),
+        "loss_at_most": _dollars(arguments.loss_at_most, "--loss-at-most") if arguments.loss_at_most else None,
+        "until": _time(arguments.until) if arguments.until else None,
+    }
+    return terms_of(said)
+
+
+def terms_of(said: dict[str, Any]) -> MandateTerms:
+    """Terms that hold together. Raises InvalidInput in words of a person."""
+    try:
+        return MandateTerms.model_validate(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = f"{first['loc'][0]}: " if first["loc"] else ""
+        raise InvalidInput(f"{where}{first['msg'].removeprefix('Value error, ')}.", hint="Nothing was kept.") from None
+
+
+def _bound(text: str) -> dict[str, Any]:
+    symbol, _, bounds = text.partition(":")
+    least, colon, most = bounds.partition(":")
+    if not symbol or not colon:
+        raise InvalidInput(f"--price {text!r:.60} is not SYMBOL:FROM:TO.", hint="As in --price KO:55: or KO:55:60.")
+    at = {"at_least": least, "at_most": most}
+    return {"instrument": symbol, **{name: _dollars(said, "--price") for name, said in at.items() if said}}
+
+
+def _dollars(text: str, option: str) -> Decimal:
+    try:
+        return Decimal(text.replace(",", "").removeprefix("$"))
+    except InvalidOperation:
+        raise InvalidInput(f"{option} {text!r:.40} is no amount of dollars.") from None
+
+
+def _whole(text: str, option: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise InvalidInput(f"{option} {text!r:.40} is no number.")
+    return int(text)
+
+
+def _time(text: str) -> object:
+    try:
+        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 — a time of day in New York, of no date
+    except ValueError:
+        raise InvalidInput(f"--until {text!r:.40} is no time of day.", hint="As in --until 15:30.") from None
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise InvalidInput(f"--day {text!r:.40} is no day.", hint="As in --day 2026-11-27.") from None
