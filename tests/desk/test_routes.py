@@ -188,3 +188,13 @@ async def test_limits_of_the_other_mode_are_not_made_up(desk: Desk) -> None:
     async with page_over(desk, mode=Mode.LIVE) as page:
         await page.sign_in()
         assert (await page.read(f"/api/operations/{operation.operation_id}"))["limits"] is None
+
+
+@pytest.mark.requirement("G-10")
+@on_a_desk
+async def test_the_state_sums_what_each_caller_asked_for_today(desk: Desk) -> None:
+    operation = await desk.asked("AAPL")
+    async with page_over(desk) as page:
+        await page.sign_in()
+        (line,) = (await page.read("/api/state"))["callers"]
+    assert (line["caller"], line["operations"], line["rows_sent"]) == (operation.plan.caller, 1, 0)

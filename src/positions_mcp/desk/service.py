@@ -10,6 +10,7 @@ from typing import Any
 
 from positions_mcp.desk import accounts
 from positions_mcp.desk.answers import account_of
+from positions_mcp.desk.callers import callers_today
 from positions_mcp.desk.following import Following, is_moving
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.account.sessions import new_york_day
@@ -265,6 +266,7 @@ class Desk:
                 }
                 for use in status.use
             ],
+            "callers": await in_thread(callers_today, self._deps),
             "servers": [
                 {
                     "process": server.process,

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from positions_mcp.domain.account.positions import Book, Holding, Reading
     from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
+    from positions_mcp.domain.operation.doings import Doings
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
-    from positions_mcp.domain.operation.plan import Plan
+    from positions_mcp.domain.operation.plan import Mode, Plan
     from positions_mcp.domain.operation.records import Response
     from positions_mcp.domain.operation.search import Found, Search
     from positions_mcp.domain.operation.servers import Server
@@ -120,6 +121,10 @@ class OperationStore(Ledger, MandateStore, Protocol):
     Raises StoreUnavailable: reading failed, or writing is not possible (disk full, read-only, a newer schema, a broken
     journal). A failed write has changed nothing.
     """
+
+    def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
+        """What each caller has asked for in an account after an instant, in sums."""
+        ...
 
     def status(self) -> StoreStatus:
         """Whether it can be written."""

@@ -7,9 +7,11 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.ports import Ledger, Rationing
+from positions_mcp.store import records
 from positions_mcp.store.schema import as_text, operations
 
 
@@ -43,3 +45,16 @@ def begin(
     if ration is not None:
         ration(ledger, operation)
     return now
+
+
+def by_caller(connection: Connection, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
+    """What each caller has asked for in an account after `since`, and what came of it; by an index, by caller."""
+    counted = (
+        operations.c.mode == mode.value,
+        operations.c.account_id == account_id,
+        operations.c.counted_at > as_text(since),
+    )
+    found: dict[str, list[Operation]] = {}
+    for operation in records.select_operations(connection, *counted):
+        found.setdefault(operation.plan.caller, []).append(operation)
+    return tuple(Doings.of(account_id, caller, found[caller]) for caller in sorted(found))

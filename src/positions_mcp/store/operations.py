@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.search import Found, Search
@@ -20,7 +21,7 @@ from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
 from positions_mcp.ports import Rationing, Refusing
-from positions_mcp.store import changes, journal, keeping, records, searching, servers, verifying
+from positions_mcp.store import changes, counting, journal, keeping, records, searching, servers, verifying
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.mandating import StoredMandates
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
@@ -176,6 +177,11 @@ class SqlOperationStore(StoredMandates, Withdrawals):
         """Store a plan, or answer the open one of the same arguments and caller."""
         with self._writing() as transaction:
             return changes.add_plan(transaction, plan, request_key, now, supersede=supersede, check=check)
+
+    def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
+        """What each caller has asked for in an account after an instant, in sums."""
+        with self._reading() as connection:
+            return counting.by_caller(connection, mode, account_id, since)
 
     def counted_since(
         self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int

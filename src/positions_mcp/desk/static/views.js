@@ -145,6 +145,9 @@ export function state(data) {
     table("Accounts", ["Account", "Notional used today", "At most", "In doubt", "Submitted, not closed"], data.accounts.map((use) =>
       h("tr", {}, h("th", { scope: "row" }, use.account), h("td", { class: "number" }, `$${use.used_today}`), h("td", { class: "number" }, use.most_today ? `$${use.most_today}` : "no limit"),
         h("td", {}, links(use.in_doubt)), h("td", {}, links(use.following))))),
+    data.callers.length ? table("Asked for today", ["Account", "Agent or caller", "Operations", "Rows sent", "Notional", "Declined", "In doubt"], data.callers.map((each) =>
+      h("tr", {}, h("th", { scope: "row" }, each.account), h("td", {}, foreign(each.caller)),
+        ...[each.operations, each.rows_sent, `$${each.notional}`, each.declined, each.in_doubt].map((value) => h("td", { class: "number" }, String(value)))))) : null,
     h("h2", {}, "Servers on this store"),
     data.servers.length ? h("ul", {}, data.servers.map((server) => h("li", {}, foreign(server.process),
       ` ${server.mode}, accounts ${server.accounts.join(", ")}: ${server.sends ? "sends what is approved" : "sends nothing"}`,
