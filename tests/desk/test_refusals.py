@@ -13,6 +13,7 @@ import pytest
 from starlette.routing import Route
 
 from desk.pages import ORIGIN, Page, on_a_desk, page_over
+from guard.delegated import terms
 from guard.desk import CALLER, PASSPHRASE, Desk
 from guard.exchange import raising
 from positions_mcp.desk.app import desk_app
@@ -20,6 +21,7 @@ from positions_mcp.desk.service import Desk as DeskService
 from positions_mcp.desk.sessions import MOST_WRONG
 from positions_mcp.domain.errors import OutcomeUnknown
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.supervisor import digest_of_halt, digest_of_row
 
 
@@ -62,6 +64,16 @@ async def to_resume(desk: Desk) -> Prepared:
     return Prepared("/api/resume", {"passphrase": PASSPHRASE, "digest": digest_of_halt(halt)})
 
 
+async def to_sign_a_mandate(desk: Desk) -> Prepared:
+    draft = await Delegation(desk.parts).draft(terms(), by="ana", shadow=timedelta(days=1))
+    return Prepared(f"/api/mandates/{draft.mandate_id}/sign", {"digest": draft.digest, "passphrase": PASSPHRASE})
+
+
+async def to_revoke_a_mandate(desk: Desk) -> Prepared:
+    draft = await Delegation(desk.parts).draft(terms(), by="ana", shadow=timedelta(days=1))
+    return Prepared(f"/api/mandates/{draft.mandate_id}/revoke", {})
+
+
 async def to_sign_in(_: Desk) -> Prepared:
     return Prepared("/api/session", {"passphrase": PASSPHRASE})
 
@@ -74,6 +86,8 @@ ROUTES: dict[tuple[str, str], Callable[[Desk], Awaitable[Prepared]]] = {
     ("POST", "/api/operations/{operation_id}/approve"): to_approve,
     ("POST", "/api/operations/{operation_id}/reject"): to_reject,
     ("POST", "/api/operations/{operation_id}/settle"): to_settle,
+    ("POST", "/api/mandates/{mandate_id}/sign"): to_sign_a_mandate,
+    ("POST", "/api/mandates/{mandate_id}/revoke"): to_revoke_a_mandate,
     ("POST", "/api/halt"): to_halt,
     ("POST", "/api/resume"): to_resume,
     ("POST", "/api/session"): to_sign_in,
@@ -81,8 +95,10 @@ ROUTES: dict[tuple[str, str], Callable[[Desk], Awaitable[Prepared]]] = {
 }
 DOOR = ("POST", "/api/session")
 INSIDE = [each for each in ROUTES if each != DOOR]
-BY_DIGEST = [each for each in ROUTES if ROUTES[each] in (to_approve, to_reject, to_settle, to_resume)]
-BY_PASSPHRASE = [each for each in ROUTES if ROUTES[each] in (to_approve, to_settle, to_resume)]
+BY_DIGEST = [
+    each for each in ROUTES if ROUTES[each] in (to_approve, to_reject, to_settle, to_resume, to_sign_a_mandate)
+]
+BY_PASSPHRASE = [each for each in ROUTES if ROUTES[each] in (to_approve, to_settle, to_resume, to_sign_a_mandate)]
 OF_A_PLAN = [each for each in ROUTES if "operation_id" in each[1]]
 FOREIGN = [
     {"origin": "http://evil.example"},
@@ -107,7 +123,7 @@ async def send(page: Page, route: tuple[str, str], prepared: Prepared, body: Any
 
 def everything(desk: Desk) -> tuple[Any, ...]:
     """What a decision would have changed."""
-    return desk.store.operations(limit=50), desk.store.halts(), desk.store.approver()
+    return desk.store.operations(limit=50), desk.store.halts(), desk.store.approver(), desk.store.mandates()
 
 
 def refusals(desk: Desk) -> list[tuple[str, str | None]]:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from positions_mcp.desk.deciding import Deciding
 from positions_mcp.desk.door import Door
 from positions_mcp.desk.events import Changes
+from positions_mcp.desk.mandates import MandateRoutes
 from positions_mcp.desk.protection import Protection
 from positions_mcp.desk.routes import Routes
 from positions_mcp.desk.service import Desk
@@ -25,14 +26,25 @@ from positions_mcp.desk.sessions import Sessions
 
 _STATIC = {
     **dict.fromkeys(
-        ("desk.js", "dom.js", "drafts.js", "forms.js", "keys.js", "notice.js", "requests.js", "session.js", "views.js"),
+        (
+            "desk.js",
+            "dom.js",
+            "drafts.js",
+            "forms.js",
+            "keys.js",
+            "mandates.js",
+            "notice.js",
+            "requests.js",
+            "session.js",
+            "views.js",
+        ),
         "text/javascript",
     ),
     "desk.css": "text/css",
     "icon.svg": "image/svg+xml",
 }
 _DECIDED = re.compile(r"/api/operations/(?P<operation_id>[^/]+)/[a-z]+")
-_PAGES = ("/", "/op/{operation_id}", "/history", "/book", "/book/{account}", "/state")
+_PAGES = ("/", "/op/{operation_id}", "/history", "/book", "/book/{account}", "/mandates", "/state")
 
 
 def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
@@ -42,7 +54,7 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
     sessions = Sessions(desk.clock)
     door = Door(desk, sessions, changes, cookie=f"positions_desk_{port}")
     routes, deciding = Routes(desk, sessions, changes), Deciding(desk, door)
-    inside = door.signed_in
+    delegated, inside = MandateRoutes(desk.delegation, door), door.signed_in
 
     async def foreign(path: str) -> None:
         if named := _DECIDED.fullmatch(path):
@@ -76,6 +88,9 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
             Route("/api/accounts/{account}/book", inside(routes.book), methods=["GET"]),
             Route("/api/accounts/{account}/pictures", inside(routes.pictures), methods=["GET"]),
             Route("/api/state", inside(routes.state), methods=["GET"]),
+            Route("/api/mandates", inside(delegated.list), methods=["GET"]),
+            Route("/api/mandates/{mandate_id}/sign", inside(delegated.sign), methods=["POST"]),
+            Route("/api/mandates/{mandate_id}/revoke", inside(delegated.revoke), methods=["POST"]),
             Route("/api/halt", inside(deciding.halt), methods=["POST"]),
             Route("/api/resume", inside(deciding.resume), methods=["POST"]),
         ],

@@ -24,6 +24,7 @@ from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import WORDS
 from positions_mcp.guard.overview import overview
@@ -46,6 +47,7 @@ class Desk:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
         self._supervisors = {mode: Supervisor(replace(deps, mode=mode)) for mode in Mode}
+        self.delegation = Delegation(deps)
         self._following = Following(deps, self.supervisor)
         self.presence = Presence(deps, sends=False)
         """Lets the servers of the store find a page that runs alone."""
@@ -113,6 +115,7 @@ class Desk:
             "symbols": [target.symbol for target in plan.targets[:_FIRST_ORDERS]],
             "notional": f"{plan.measure:,f}",
             "headline": said.headline,
+            "mandate": operation.decision.mandate if operation.decision else "",
             "created_at": plan.created_at.isoformat(),
             "expires_at": plan.expires_at.isoformat(),
             "updated_at": operation.updated_at.isoformat(),

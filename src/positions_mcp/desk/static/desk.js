@@ -3,6 +3,7 @@
 import { h, tick } from "./dom.js";
 import { changed, decision, end, halting, resumption, settlement } from "./forms.js";
 import { isSelected, keepingFocus, listenToKeys } from "./keys.js";
+import { mandates } from "./mandates.js";
 import { isSaid, noticed, options, question, say } from "./notice.js";
 import { on, pause, read } from "./requests.js";
 import { signedOut, start } from "./session.js";
@@ -79,6 +80,10 @@ async function prepared(waiting, isNew) {
   if (location.pathname === "/state") {
     const data = await read("/api/state");
     return { data, draw: () => drawState(data, isNew) };
+  }
+  if (location.pathname === "/mandates") {
+    const data = await read("/api/mandates");
+    return { data, draw: () => put(content, mandates(data, show)) };
   }
   if (location.pathname.startsWith("/book")) return preparedBook(isNew);
   return { data: waiting, draw: () => put(content, [question(), ...views.queue(waiting, isSelected)]) };

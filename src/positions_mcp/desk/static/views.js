@@ -20,7 +20,7 @@ function card(plan, selected) {
     h("p", { class: "orders" }, plan.orders.map((order) => h("span", { class: "order" }, foreign(order))),
       plan.more ? h("span", { class: "order" }, `and ${plan.more} more`) : null),
     h("p", { class: "facts" },
-      h("span", {}, stateWords(plan.state)), h("span", {}, `notional $${plan.notional}`),
+      h("span", {}, stateWords(plan.state), plan.mandate ? ` under mandate ${plan.mandate}` : ""), h("span", {}, `notional $${plan.notional}`),
       h("span", {}, "asked for by ", foreign(plan.caller)), countdown(plan.expires_at)));
 }
 
@@ -125,7 +125,7 @@ export function filters(data, given, go) {
 export function history(data, search) {
   const rows = data.operations.map((plan) => h("tr", { class: plan.in_doubt ? "doubt" : null, "data-id": plan.id },
     h("td", {}, link(plan.id)), h("td", {}, mark(plan.mode), " ", plan.account),
-    h("td", {}, foreign(plan.heading)), h("td", {}, plan.in_doubt ? "IN DOUBT: settle it" : stateWords(plan.state)),
+    h("td", {}, foreign(plan.heading)), h("td", {}, plan.in_doubt ? "IN DOUBT: settle it" : stateWords(plan.state), plan.mandate ? ` under mandate ${plan.mandate}` : null),
     h("td", {}, foreign(plan.caller)), h("td", { class: "number" }, `$${plan.notional}`), h("td", {}, instant(plan.updated_at))));
   const older = new URLSearchParams(search);
   if (data.after) older.set("after", data.after);
