@@ -48,6 +48,8 @@ _COMMAND = re.compile(
     rf"(?<![\w/.-]){NAME} (?!(?:{'|'.join(_COMMANDS)})(?: {_OPERAND})*{_HAS_OPTIONS})"
     rf"(?P<words>(?:{'|'.join(_COMMANDS)})(?: {_OPERAND})*)"
 )
+_NOWHERE = Path(os.devnull)
+"""Nobody keeps data there: every command names the folder."""
 _STORE_URL, _BASE_URL = "POSITIONS_MCP_STORE__URL", "CLEAR_STREET_BASE_URL"
 
 
@@ -77,14 +79,18 @@ class Commands:
         if words == "--help":
             return f"{program()} {words}"
         if words.startswith("paper "):
-            return " ".join([program(), words, *self._data_dir_unless(default_data_dir())])
+            return " ".join([program(), words, *self._data_dir_unless(_usual_data_dir())])
         options = [each for each in self._options if not (_is_narrowed(words) and each.startswith("--account"))]
         return " ".join([*self._variables, program(), words, *options])
 
     @cached_property
     def _usual(self) -> Settings:
         """What the person's shell gives with the configuration file alone. Paper stands for either mode."""
-        return load({"mode": Mode.PAPER}, config=self.settings.config_file, environment={})
+        chosen: dict[str, object] = {"mode": Mode.PAPER}
+        try:
+            return load(chosen, config=self.settings.config_file, environment={})
+        except ConfigurationError:  # without a home folder no place is usual
+            return load(chosen | {"data_dir": _NOWHERE}, config=self.settings.config_file, environment={})
 
     def _data_dir_unless(self, usual: Path) -> list[str]:
         folder = self.settings.data_dir.expanduser().absolute()
@@ -112,6 +118,13 @@ class Commands:
         if address and Mode.LIVE in (self.mode, self.settings.mode):
             said.append(this_platform().with_variable(_BASE_URL, address))
         return said
+
+
+def _usual_data_dir() -> Path:
+    try:
+        return default_data_dir()
+    except ConfigurationError:
+        return _NOWHERE
 
 
 def program() -> str:

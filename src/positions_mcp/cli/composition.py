@@ -18,7 +18,7 @@ from positions_mcp.cli.paper_transport import paper_transport
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.platforms import this_platform
+from positions_mcp.platforms import home_folder, this_platform
 from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def prepare_data_dir(settings: Settings) -> Path:
     try:
         this_platform().make_folder(folder)
         if this_platform().is_open(folder.resolve()):
-            if folder in (Path.home(), Path(folder.anchor)):
+            if folder in (home_folder(), Path(folder.anchor)):
                 raise ConfigurationError(f"data_dir = {folder} would be closed to others.", hint="Name a folder in it.")
             this_platform().close(folder.resolve())
     except OSError as error:

@@ -115,9 +115,9 @@ def default_data_dir() -> Path:
     """`POSITIONS_MCP_DATA_DIR`, or the platform's folder for user data."""
     if configured := os.environ.get("POSITIONS_MCP_DATA_DIR"):
         return Path(configured)
-    from platformdirs import user_data_path
+    from positions_mcp.settings import default_data_dir as usual
 
-    return user_data_path("positions-mcp", appauthor=False)
+    return usual()
 
 
 def _serve(args: argparse.Namespace, directory: Path) -> int:

@@ -7,8 +7,17 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from pathlib import Path
 
 from positions_mcp.platforms.interface import Platform
+
+
+def home_folder() -> Path | None:
+    """The user's own folder; None for one who has none, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 @cache

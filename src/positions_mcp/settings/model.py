@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
 
-from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.errors import ConfigurationError, InvalidInput
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.ids import AccountId, account_id
 from positions_mcp.domain.operation.plan import Mode
@@ -222,10 +222,16 @@ class HttpSettings(_Section):
 
 
 def default_data_dir() -> Path:
-    """The platform's user data folder for this program."""
+    """The platform's user data folder for this program. Raises ConfigurationError where the user has no home folder."""
     from platformdirs import user_data_path
 
-    return user_data_path("positions-mcp", appauthor=False)
+    try:
+        return user_data_path("positions-mcp", appauthor=False)
+    except RuntimeError:
+        raise ConfigurationError(
+            "This user has no home folder, so there is no usual place for data.",
+            hint="Name a folder: --data-dir FOLDER, or POSITIONS_MCP_DATA_DIR.",
+        ) from None
 
 
 class Settings(_Section):

@@ -14,6 +14,8 @@ from typing import Any
 
 from positions_mcp.cli.install import jsonc, toml_text, yaml_text
 from positions_mcp.cli.install.command import Launch
+from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.platforms import home_folder
 
 NAME = "positions"
 _SECONDS_FOR_A_PERSON = 600
@@ -31,8 +33,11 @@ class Machine:
 
     @classmethod
     def this(cls, environment: Mapping[str, str]) -> Machine:
-        """The machine that this runs on, for the person who runs it."""
-        return cls(sys.platform, Path.home(), environment)
+        """The machine that this runs on. Raises ConfigurationError for a user without a home folder."""
+        home = home_folder()
+        if home is None:
+            raise ConfigurationError("This user has no home folder, and hosts keep their configuration there.")
+        return cls(sys.platform, home, environment)
 
     def variable(self, name: str, otherwise: Path) -> Path:
         """The folder that a variable names, or another one where it is not set."""
