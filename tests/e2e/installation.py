@@ -213,6 +213,15 @@ class Installation:
 
         self.portal.call(approve)
 
+    def drafts_a_mandate(self) -> str:
+        """A draft that names KO, written in a terminal."""
+        terms = "--account 19816 --underlying KO --per-operation 50000 --in-all 60000 --operations 3"
+        command = [*PROGRAM, "mandate", "draft", *terms.split()]
+        said = subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
+        found = re.search(r"ma-[0-9a-z]{10}", said)
+        assert found, said
+        return found[0]
+
     # --- the exchange
 
     @contextmanager

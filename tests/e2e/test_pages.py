@@ -29,6 +29,7 @@ def busy_morning(installation: Installation) -> Iterator[dict[str, str]]:
             claude.follows(pages[name])
             assert call.result()
         claude.calls("preview_close", instruments=["AMZN"]).answer()
+        installation.drafts_a_mandate()
         waiting, *_ = installation.planned("JPM,MSFT,PLTR", "TSLA", "GME", caller="root through Claude")
         yield {
             "queue": desk.url,
@@ -36,6 +37,7 @@ def busy_morning(installation: Installation) -> Iterator[dict[str, str]]:
             "history": f"{desk.url}/history",
             "book": f"{desk.url}/book",
             "state": f"{desk.url}/state",
+            "mandates": f"{desk.url}/mandates",
             **{name: f"{desk.url}/op/{operation_id}" for name, operation_id in pages.items()},
         }
 
