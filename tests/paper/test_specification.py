@@ -37,7 +37,7 @@ enabled = false
 """
 """No schema can say which tokens this service has signed, or what of a position is free: there 400 is right as well."""
 CONTRACTS = ("seed", "summer", "current", "auto")
-OPERATIONS = 21
+OPERATIONS = {"seed": 20, "summer": 21, "current": 21, "auto": 21}
 DECIDED_BY_STATE = (
     "GET /v1/accounts/{account_id}/positions",
     "GET /v1/accounts/{account_id}/orders",
@@ -86,7 +86,7 @@ def _run(directory: Path, url: str) -> subprocess.Popen[str]:
 def test_schemathesis_finds_nothing(schemathesis: dict[str, subprocess.Popen[str]], contract: str):
     said, _ = schemathesis[contract].communicate()
     assert schemathesis[contract].returncode == 0, said[-6000:]
-    assert f"{OPERATIONS} selected / {OPERATIONS} total" in said
+    assert f"{OPERATIONS[contract]} selected / {OPERATIONS[contract]} total" in said
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)

@@ -34,6 +34,7 @@ _PATHS: Mapping[str, Mapping[str, str]] = {
     "/orders/{target}": {"GET": "get_order", "DELETE": "cancel_order"},
     **ACCOUNT_PATHS,
 }
+_SINCE_SUMMER = "cancel_order"
 _MESSAGES = {404: "no such resource", 405: "method not allowed for this resource"}
 _log = logging.getLogger(__name__)
 
@@ -54,8 +55,19 @@ class PaperApp:
         paths = {_ACCOUNT + path: by for path, by in _PATHS.items()} | {
             f"/v1{path}": by for path, by in COMMON_PATHS.items()
         }
-        routes = [Route(path, self._endpoint(by), methods=list(by)) for path, by in paths.items()]
+        routes = [
+            Route(path, self._endpoint(each), methods=list(each))
+            for path, by in paths.items()
+            for each in self._advertised_first(by)
+        ]
         self._router = Router(routes=[*routes, *control.routes(exchange)], redirect_slashes=False)
+
+    def _advertised_first(self, by_method: Mapping[str, str]) -> list[dict[str, str]]:
+        """The methods of a path; apart from them those that its contract does not know, which no `Allow` names."""
+        unknown = {_SINCE_SUMMER} if self._dialect.is_seed else set()
+        known = {method: operation for method, operation in by_method.items() if operation not in unknown}
+        rest = {method: operation for method, operation in by_method.items() if operation in unknown}
+        return [each for each in (known, rest) if each]
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one request. Raises `TransportFault` where the connection is to fail."""
