@@ -34,9 +34,21 @@ ALLOWED: dict[str, set[str]] = {
     "resources": {"domain", "ports", "guard", "tools"},
     "prompts": {"domain", "ports", "packaged"},
     "http_sessions": set(),
+    "stdio": set(),
     "identity": set(),
     "views": {"tools._uris"},
-    "server": {"domain", "ports", "guard", "tools", "resources", "prompts", "http_sessions", "identity", "views"},
+    "server": {
+        "domain",
+        "ports",
+        "guard",
+        "tools",
+        "resources",
+        "prompts",
+        "http_sessions",
+        "stdio",
+        "identity",
+        "views",
+    },
 }
 # The layers of the guard, lowest first. A part imports itself and lower layers: nothing climbs, and no kind of
 # operation knows another one.
@@ -58,10 +70,11 @@ GUARD_LAYERS: list[set[str]] = [
     {"withdrawing"},
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {
-    "mcp": {"server", "http_sessions", "tools", "resources", "prompts", "views", "cli.demo"},
+    "mcp": {"server", "http_sessions", "stdio", "tools", "resources", "prompts", "views", "cli.demo"},
     "mcp_types": {
         "server",
         "http_sessions",
+        "stdio",
         "tools",
         "resources",
         "prompts",

@@ -46,6 +46,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
 from positions_mcp.http_sessions import App, CallerSessions
 from positions_mcp.prompts import Kind, Prompts
+from positions_mcp.stdio import serve_stdio
 from positions_mcp.tools._uris import VIEW
 from positions_mcp.tools.catalogue import published_tools
 from positions_mcp.tools.lazy_context import LazyContext, OpenContext
@@ -156,6 +157,10 @@ class PositionsServer(MCPServer[LazyContext]):
         handle("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
         handle("resources/subscribe", SubscribeRequestParams, self._subscribe)
         handle("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
+
+    async def run_stdio_async(self) -> None:
+        """Serve over standard input and output, for a client of either era that may ask for discovery first."""
+        await serve_stdio(self._lowlevel_server)
 
     def http_app(self, port: int, *, sessions_per_caller: int, around: Callable[[App], App]) -> App:
         """The server as an ASGI application at `/mcp`, in both eras, for requests that address this machine and `port`.
