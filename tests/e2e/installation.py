@@ -92,6 +92,7 @@ class Installation:
             **_CLEAN,
             "POSITIONS_MCP_DATA_DIR": str(self.data_dir),
             "POSITIONS_MCP_DESK__PORT": "0",
+            "POSITIONS_MCP_TRADING__MAX_OPERATIONS_PER_MINUTE": "none",
             **store,
             **self.said,
         }
@@ -100,7 +101,8 @@ class Installation:
     def settings(self) -> Settings:
         """The same for what runs in this process, always in paper."""
         store = {"store": {"url": self.store_url}} if self.store_url else {}
-        return load({"mode": "paper", "data_dir": self.data_dir, **store})
+        trading = {"max_operations_per_minute": "none"}
+        return load({"mode": "paper", "data_dir": self.data_dir, "trading": trading, **store})
 
     # --- processes
 
