@@ -5,7 +5,6 @@ Its exchange is its own, but every effect is one line in a file that all of them
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import anyio
 
 from guard.delegated import sent_without_question
 from guard.desk import Desk, desk
-from guard.exchange import CountingIds, Exchange, StandingClock, held
+from guard.exchange import CountingIds, Exchange, StandingClock, held, noted_in
 from positions_mcp.domain.errors import Refused
 
 EACH = 4
@@ -30,12 +29,7 @@ async def main(folder: Path, place: str, number: int) -> None:
     exchange = Exchange(clock)
     exchange.hold(*positions())
 
-    def note(request: str) -> None:
-        descriptor = os.open(folder / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, f"{number} {request}\n".encode())
-        os.close(descriptor)
-
-    exchange.on_write = note
+    exchange.on_write = noted_in(folder / "effects", number)
     where = Path(place) if "://" not in place else place
     ids = CountingIds(number * 1_000_000)
     async with desk(folder, place=where, clock=clock, exchange=exchange, ids=ids, sleep=anyio.sleep) as it:

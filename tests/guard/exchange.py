@@ -6,10 +6,12 @@ It counts its own effects, so that "once" is proved from its side.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from domain.books import POSITIONS
@@ -253,3 +255,14 @@ def raising(error: Exception) -> Fault:
         raise error
 
     return fail
+
+
+def noted_in(file: Path, number: int) -> Callable[[str], None]:
+    """What an exchange does about each write where several processes share one list of them."""
+
+    def note(request: str) -> None:
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, f"{number} {request}\n".encode())
+        os.close(descriptor)
+
+    return note

@@ -5,14 +5,13 @@ Its exchange is its own, but every effect is one line in a file that all of them
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import anyio
 
 from guard.desk import CALLER, desk, usual_positions
-from guard.exchange import CountingIds, Exchange, StandingClock
+from guard.exchange import CountingIds, Exchange, StandingClock, noted_in
 from positions_mcp.domain.errors import Refused
 
 
@@ -21,12 +20,7 @@ async def main(folder: Path, operation_id: str, number: int, place: str | None =
     exchange = Exchange(clock)
     exchange.hold(*usual_positions())
 
-    def note(request: str) -> None:
-        descriptor = os.open(folder / "effects", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, f"{number} {request}\n".encode())
-        os.close(descriptor)
-
-    exchange.on_write = note
+    exchange.on_write = noted_in(folder / "effects", number)
     ids = CountingIds(number * 1_000_000)
     where = Path(place) if place and "://" not in place else place
     async with desk(folder, place=where, clock=clock, exchange=exchange, ids=ids, sleep=anyio.sleep) as it:

@@ -133,7 +133,9 @@ async def stage(name: str, data_dir: Path) -> AsyncIterator[Stage]:
                 Client(server, mode="auto", elicitation_callback=cast("Any", person)) as client,
             ):
                 listed = await client.list_tools()
-                tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools]
+                # No model is told of `_meta`: it is for hosts that draw.
+                model_sees = {"mode": "json", "by_alias": True, "exclude_none": True, "exclude": {"meta"}}
+                tools = [tool.model_dump(**model_sees) for tool in listed.tools]
                 told = client.instructions or ""
                 yield Stage(client, exchange, clock, person, told, tools, plain)
     finally:
