@@ -26,13 +26,13 @@ from positions_mcp.cli.composition import guard_dependencies, open_operations, o
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.guard.approval.statements import new_approver
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.guard import Guard
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import Settings, load
 from positions_mcp.signing.keys import Hardness
 from positions_mcp.store.operations import SqlOperationStore
+from signing.people import new_approver
 
 ACCOUNT = AccountId(19816)
 PASSPHRASE = "correct horse battery staple"

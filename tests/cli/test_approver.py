@@ -48,7 +48,7 @@ def test_a_passphrase_that_will_not_do_changes_nothing(bare: Place, typed: list[
 @pytest.mark.requirement("G-02")
 def test_another_passphrase_takes_the_old_one(place: Place) -> None:
     with place.store() as store:
-        first = store.approver()
+        first = store.rosters().roster
     with place.at_terminal("approver", "init") as person:
         code, shown = person.ends()
     assert code == 1
@@ -57,7 +57,7 @@ def test_another_passphrase_takes_the_old_one(place: Place) -> None:
         person.answers("Old passphrase", "not the passphrase")
         assert person.ends()[0] == 1
     with place.store() as store:
-        assert store.approver() == first
+        assert store.rosters().roster == first
     with place.at_terminal("approver", "replace") as person:
         person.answers("Old passphrase", PASSPHRASE)
         person.answers("New passphrase:", NEW)

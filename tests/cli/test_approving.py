@@ -34,10 +34,10 @@ def test_a_yes_at_the_terminal_is_sent_by_the_call_that_waits_and_followed_to_it
     assert report["state"] == "SUBMITTED"
     decision = place.operation(call.operation_id).decision
     with place.store() as store:
-        approver = store.approver()
+        approver = store.rosters().roster
     assert decision is not None
     assert approver is not None
-    assert decision.by == f"approver {approver.fingerprint}"
+    assert decision.by == f"approver {approver.members[0].credentials[0].fingerprint}"
     assert decision.signature
     assert place.effects() == {"close_position": 2}
 

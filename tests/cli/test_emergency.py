@@ -6,14 +6,11 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cli.person import PASSPHRASE, Place, Typing
-from positions_mcp.guard.approval.statements import new_approver
-from positions_mcp.signing.keys import Hardness
 from positions_mcp.store import open_store
 
 NEW_PASSPHRASE = "a completely new one"
@@ -90,11 +87,11 @@ def test_a_data_directory_that_cannot_be_made_leads_to_a_record_elsewhere(place:
 
 @pytest.mark.requirement("G-17")
 def test_an_approver_who_replaced_another_decides_in_the_record_elsewhere_too(place: Place) -> None:
-    with place.store() as store:
-        old, now = store.approver(), datetime.now(UTC)
-        assert old is not None
-        new = new_approver(NEW_PASSPHRASE, now, hardness=Hardness(n=2**4), replacing=old, old_passphrase=PASSPHRASE)
-        store.set_approver(new, replacing=old.public_key, now=now)
+    with place.at_terminal("approver", "replace") as person:
+        person.answers("Old passphrase", PASSPHRASE)
+        person.answers("New passphrase:", NEW_PASSPHRASE)
+        person.answers("The same again:", NEW_PASSPHRASE)
+        assert person.ends()[0] == 0
     disagree(place.data_dir / "operations.sqlite")
     with place.at_terminal("flatten", "19816", "KO", "--follow", "0") as person:
         person.answers("Type the account number to flatten it", "19816")

@@ -32,7 +32,7 @@ def terms(**fields: Any) -> MandateTerms:
 
 async def signed(it: Desk, **fields: Any) -> Mandate:
     """A mandate of the only approver, in force from now on."""
-    if it.store.approver() is None:
+    if it.store.rosters().roster is None:
         await it.supervisor.set_up_approver(PASSPHRASE)
     delegation = Delegation(it.parts)
     draft = await delegation.draft(terms(**fields), by="ana", shadow=timedelta(days=1))

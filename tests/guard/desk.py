@@ -82,7 +82,7 @@ class Desk:
 
     async def approved_at_desk(self, *instruments: str, **options: Any) -> Operation:
         """Plan, ask, and a signed yes at the desk."""
-        if self.store.approver() is None:
+        if self.store.rosters().roster is None:
             await self.supervisor.set_up_approver(PASSPHRASE)
         operation = await self.asked(*instruments, **options)
         await self.supervisor.approve(operation.operation_id, PASSPHRASE)

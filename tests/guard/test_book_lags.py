@@ -197,7 +197,7 @@ async def test_a_person_may_settle_that_one_in_flight_is_over(tmp_path: Path) ->
         report = await it.close("AAPL")
         trade(it, OrderStatus.FILLED, 100)
         await followed(it, report)
-        settle = partial(it.supervisor.settle, report.operation_id, "AAPL", by="Ana", evidence="the broker's page")
+        settle = partial(it.supervisor.settle, report.operation_id, "AAPL", evidence="the broker's page")
         with pytest.raises(Refused):
             await settle(Conclusion.DID_NOT, PASSPHRASE)
         with pytest.raises(Refused):

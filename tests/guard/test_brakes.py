@@ -109,7 +109,7 @@ async def test_settling_that_it_had_no_effect_gives_the_dollars_back_and_that_it
         day = it.clock.now().date()
         reserved = it.store.used(Mode.PAPER, ACCOUNT, day)
         assert reserved > 0
-        await it.supervisor.settle(lost.operation_id, "AAPL", conclusion, PASSPHRASE, by="Ana", evidence="a call")
+        await it.supervisor.settle(lost.operation_id, "AAPL", conclusion, PASSPHRASE, evidence="a call")
         left = it.store.used(Mode.PAPER, ACCOUNT, day)
         assert left == (Decimal(0) if conclusion is Conclusion.DID_NOT else reserved)
         assert it.store.verify().intact
@@ -132,11 +132,11 @@ async def test_a_passphrase_replaced_several_times_while_a_server_runs_is_no_fal
     async with desk(tmp_path) as it:
         server = ApprovalCheck(it.parts)
         await it.supervisor.set_up_approver(PASSPHRASE)
-        assert await server.approver() is not None
+        assert (await server.rosters()).roster is not None
         words = [PASSPHRASE, *(f"{PASSPHRASE} {number}" for number in range(times))]
         for old, new in pairwise(words):
             await it.supervisor.replace_approver(old, new)
-        assert await server.approver() == it.store.approver()
+        assert await server.rosters() == it.store.rosters()
         operation = await it.asked("AAPL")
         await it.supervisor.approve(operation.operation_id, words[-1])
         assert (await it.guard.send_approved(operation.operation_id, caller=CALLER)).anything_sent is True

@@ -13,17 +13,19 @@ import pytest
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
 from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Decision
+from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.roster import whole_member
+from positions_mcp.domain.operation.statements import KeySignature
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.domain.operation.supervision import Approver
-from positions_mcp.guard.approval import statements
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.route import Rung
-from positions_mcp.guard.approval.statements import new_approver
+from positions_mcp.guard.approval.statements import expect_approved
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.waiting import Wait
-from positions_mcp.signing.keys import Hardness
-from positions_mcp.signing.release_1 import succeeds
+from positions_mcp.signing.keys import Hardness, Unlocked, new_key
+from positions_mcp.signing.rosters import RosterChain
+from signing.people import FIRST, link
 
 LIFETIME = timedelta(seconds=60)
 DESK_ONLY = Policy(**{**POLICY.model_dump(), "channel": Channel.DESK})
@@ -158,28 +160,37 @@ async def test_a_wrong_passphrase_approves_nothing(tmp_path: Path, passphrase: s
         assert await state_of(it, operation.operation_id) is OperationState.AWAITING_APPROVAL
 
 
-@pytest.mark.requirement("G-02")
-async def test_a_signature_is_good_for_one_plan_one_time_and_one_key(tmp_path: Path) -> None:
+@pytest.mark.requirement("G-02", "D-04")
+async def test_a_decision_is_good_for_one_plan_one_time_one_channel_and_as_it_was_signed(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        approver = new_approver(PASSPHRASE, it.clock.now(), hardness=QUICK)
-        other = new_approver(PASSPHRASE, it.clock.now(), hardness=QUICK)
-        one, two = (await it.plan("AAPL")).operation.plan, (await it.plan("TSLA")).operation.plan
-        until = it.clock.now() + LIFETIME
-        decision = statements.sign(approver, PASSPHRASE, one, channel=Channel.DESK, clock=it.clock, lifetime=LIFETIME)
-        statements.verify(approver, one, decision)
-        wrong: list[tuple[Any, Any, Any]] = [
-            (approver, two, decision),
-            (approver, one.changed(account_id=7), decision),
-            (approver, one.changed(caller="another"), decision),
-            (approver, one, decision.changed(expires_at=until + timedelta(seconds=1))),
-            (approver, one, decision.changed(signature="00" * 64)),
-            (approver, one, decision.changed(signature="not hexadecimal")),
-            (other, one, decision),
-            (None, one, decision),
+        operation = await it.approved_at_desk("AAPL")
+        one, two = operation.plan, (await it.plan("TSLA")).operation.plan
+        decision = it.store.operation(operation.operation_id).decision
+        chain, today = it.store.rosters(), it.clock.now().date()
+
+        def check(plan: Plan, given: Decision, whose: RosterChain = chain) -> None:
+            expect_approved(it.parts.policy, plan, given, whose, it.store, today=today)
+
+        check(one, decision)
+        signed = decision.signed
+        wrong = [
+            (two, decision),
+            (one.changed(account_id=7), decision),
+            (one.changed(caller="another"), decision),
+            (one, decision.changed(expires_at=decision.expires_at + timedelta(seconds=1))),
+            (one, decision.changed(note="another note")),
+            (one, decision.changed(origin="elsewhere")),
+            (one, decision.changed(by="Ben")),
+            (one, decision.changed(signed=None, signature=signed.signature.signature)),
+            (one, decision.changed(signed=signed.changed(signature=KeySignature(signature="00" * 64)))),
+            (one, decision.changed(first=signed)),
         ]
-        for key, plan, signed in wrong:
+        for plan, given in wrong:
             with pytest.raises(Refused):
-                statements.verify(key, plan, signed)
+                check(plan, given)
+        for other in (RosterChain(), FIRST):
+            with pytest.raises(Refused):
+                check(one, decision, other)
 
 
 @pytest.mark.requirement("G-01", "G-02")
@@ -191,7 +202,7 @@ async def test_a_decision_row_that_nobody_signed_sends_nothing(tmp_path: Path) -
             operation_id=second.operation_id, digest=second.plan.digest
         )
         it.store.decide(copied, it.clock.now())
-        with pytest.raises(Refused, match="not signed"):
+        with pytest.raises(Refused, match="not an approval of"):
             await it.guard.send_approved(second.operation_id, caller=CALLER)
         assert it.exchange.requests == []
 
@@ -295,14 +306,15 @@ async def test_a_call_cancelled_between_yes_and_sending_lapses_at_once(tmp_path:
 @pytest.mark.requirement("G-02")
 async def test_replacing_the_approver_needs_the_old_passphrase(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
-        first = await it.supervisor.set_up_approver(PASSPHRASE)
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        first = it.store.rosters()
         with pytest.raises(Refused):
             await it.supervisor.set_up_approver("a completely new one")
         with pytest.raises(Refused):
             await it.supervisor.replace_approver("not the old one at all", "a completely new one")
-        assert it.store.approver() == first
-        second = await it.supervisor.replace_approver(PASSPHRASE, "a completely new one")
-        assert succeeds(second, first)
+        assert it.store.rosters() == first
+        await it.supervisor.replace_approver(PASSPHRASE, "a completely new one")
+        assert first.head in it.store.rosters().heads
         operation = await it.asked("AAPL")
         with pytest.raises(Refused):
             await it.supervisor.approve(operation.operation_id, PASSPHRASE)
@@ -311,19 +323,17 @@ async def test_replacing_the_approver_needs_the_old_passphrase(tmp_path: Path) -
         assert report.state is OperationState.SUBMITTED
 
 
-def forge_approver(it: Desk) -> Approver:
+def forge_approver(it: Desk) -> Unlocked:
     """What somebody writes who may write the store, and does not know the passphrase."""
-    before = it.store.approver()
-    assert before is not None
-    forged = new_approver("the thief's passphrase", it.clock.now(), hardness=QUICK).changed(
-        previous_public_key=before.public_key
-    )
-    with pytest.raises(Refused, match="did not endorse"):
-        it.store.set_approver(forged, replacing=before.public_key, now=it.clock.now())
-    content = {"approver": forged.model_dump(mode="json"), "fingerprint": forged.fingerprint}
+    thief = new_key("the thief's passphrase", it.clock.now(), hardness=QUICK)
+    forged = link(it.store.rosters(), thief, "approver", whole_member("approver", thief.key))
+    with pytest.raises(Refused, match="is not signed by an approver"):
+        it.store.set_roster(forged, it.clock.now())
     with it.store._writing() as transaction:
-        transaction.note("approver set", "approver", forged.model_dump_json(), it.clock.now(), content)
-    return forged
+        transaction.note(
+            "roster set", "roster", forged.model_dump_json(), it.clock.now(), {"link": forged.model_dump(mode="json")}
+        )
+    return thief
 
 
 @pytest.mark.requirement("G-02")
@@ -333,18 +343,14 @@ async def test_neither_a_running_nor_a_new_server_accepts_an_approver_that_the_o
     async with desk(tmp_path) as it:
         await it.approved_at_desk("AAPL")
         await it.guard.send_approved((await it.plan("AAPL", create=False)).operation.operation_id, caller=CALLER)
-        forged = forge_approver(it)
-        operation = await it.asked("TSLA")
-        stolen = statements.sign(
-            forged, "the thief's passphrase", operation.plan, channel=Channel.DESK, clock=it.clock, lifetime=LIFETIME
-        )
-        it.store.decide(stolen, it.clock.now())
+        operation = await it.approved_at_desk("TSLA")
+        forge_approver(it)
         new_server = Guard(it.parts)
         async with new_server:
             for server in (it.guard, new_server):
-                with pytest.raises(StoreUnavailable, match="replaced without"):
+                with pytest.raises(StoreUnavailable, match="not signed by an approver"):
                     await server.send_approved(operation.operation_id, caller=CALLER)
-        assert "replaced without" in (await it.supervisor.verify()).problem
+        assert "not signed by an approver" in (await it.supervisor.verify()).problem
         assert len(it.exchange.requests) == 1
 
 
@@ -353,18 +359,18 @@ async def test_a_running_server_remembers_its_approver_although_the_whole_store_
     async with desk(tmp_path / "own") as it, desk(tmp_path / "thief") as thief:
         check = ApprovalCheck(it.parts)
         await it.supervisor.set_up_approver(PASSPHRASE)
-        assert await check.approver() == it.store.approver()
+        assert await check.rosters() == it.store.rosters()
         await thief.supervisor.set_up_approver("the thief's passphrase")
         check._deps = thief.parts
-        with pytest.raises(Refused, match="replaced without"):
-            await check.approver()
+        with pytest.raises(Refused, match="without a signature"):
+            await check.rosters()
 
 
 def test_a_short_passphrase_is_refused_and_the_default_cost_is_high() -> None:
     from guard.exchange import FRIDAY
 
     with pytest.raises(InvalidInput):
-        new_approver("eleven char", FRIDAY)
+        new_key("eleven char", FRIDAY)
     assert 128 * Hardness().r * Hardness().n >= 128 * 2**20
 
 

@@ -109,7 +109,7 @@ async def test_an_unknown_outcome_of_it_holds_the_account_until_a_person_settles
         assert Rule.IN_DOUBT in {finding.rule for finding in planned.verdict.refusals}
         assert (await it.guard.operation(report.operation_id)).rows[0].state is RowState.UNKNOWN
         settled = await it.supervisor.settle(
-            report.operation_id, "everything", Conclusion.DID_NOT, PASSPHRASE, by="root", evidence="no orders"
+            report.operation_id, "everything", Conclusion.DID_NOT, PASSPHRASE, evidence="no orders"
         )
         assert settled.state is OperationState.RECONCILED
 

@@ -121,14 +121,14 @@ async def test_what_is_not_listed_stays_unknown_and_a_person_settles_each_row(tm
         await it.desk.supervisor.set_up_approver(PASSPHRASE)
         for _ in range(2):  # one contract, two rows: each is settled
             report = await it.desk.supervisor.settle(
-                report.operation_id, CALL_220, Conclusion.DID_NOT, PASSPHRASE, by="me", evidence="called the broker"
+                report.operation_id, CALL_220, Conclusion.DID_NOT, PASSPHRASE, evidence="called the broker"
             )
         assert report.state is OperationState.RECONCILED
         assert report.batch is not None
         assert {each.next_step for each in report.batch.rows} == {NextStep.SAME_KEY}
         with pytest.raises(Refused):
             await it.desk.supervisor.settle(
-                report.operation_id, CALL_220, Conclusion.DID_NOT, PASSPHRASE, by="me", evidence="again"
+                report.operation_id, CALL_220, Conclusion.DID_NOT, PASSPHRASE, evidence="again"
             )
 
 

@@ -29,7 +29,7 @@ async def sleeping_desk(folder: Path, at: str, slept: timedelta, *, settled: boo
         if settled:
             assert (await it.guard.operation(operation_id)).state is OperationState.UNKNOWN
             other = Supervisor(it.parts, hardness=QUICK)
-            await other.settle(operation_id, "AAPL", Conclusion.DID_NOT, PASSPHRASE, by="root", evidence="no order")
+            await other.settle(operation_id, "AAPL", Conclusion.DID_NOT, PASSPHRASE, evidence="no order")
 
     async with desk(folder, checkpoint=sleep) as it:
         await it.supervisor.set_up_approver(PASSPHRASE)

@@ -33,7 +33,7 @@ async def halted(it: Desk, **scope: object) -> tuple[Halt, ...]:
 
 
 async def withdrawn(it: Desk, halts: Sequence[Halt] | None = None, passphrase: str = PASSPHRASE) -> list[Withdrawn]:
-    if it.store.approver() is None:
+    if it.store.rosters().roster is None:
         await it.supervisor.set_up_approver(PASSPHRASE)
     return list(await withdraw(it.parts, halts or await halted(it), passphrase, by="Ana"))
 

@@ -22,7 +22,7 @@ KO = {"instruments": ["KO"]}
 async def awaiting(floor: Floor, era: str) -> str:
     """A plan that waits for the desk, asked for by a client that cannot ask."""
     async with floor.desk() as desk:
-        if desk.store.approver() is None:
+        if desk.store.rosters().roster is None:
             await desk.set_up()
     return str(data_of(await floor.call("close_positions", KO, era=era))["operation_id"])
 
@@ -65,11 +65,11 @@ async def test_a_signature_copied_from_another_decision_sends_nothing(era: str, 
             genuine = desk.store.operation(first)
             assert genuine is not None
             assert genuine.decision is not None
-            signature = genuine.decision.signature
+            signed = genuine.decision.signed
             floor.later(minutes=2)  # it lapses unused
             second = await awaiting(floor, era)
             assert second != first
-            copied = decision(floor, desk, second, signature=signature, by=genuine.decision.by)
+            copied = decision(floor, desk, second, signature=None, signed=signed, by=genuine.decision.by)
             desk.store.decide(copied, floor.clock.now())
         error_of(await floor.call("close_positions", {"plan_id": second}, era=era, person=yes()))
         assert floor.effects == {}

@@ -62,6 +62,11 @@ def approver_of(key: Unlocked, after: Unlocked | None = None) -> Approver:
     return approver.changed(previous_public_key=after.key.public_key, endorsement=endorsement)
 
 
+def new_approver(passphrase: str, now: datetime, *, hardness: Hardness = QUICK) -> Approver:
+    """The approver of a store of 0.1.0."""
+    return approver_of(new_key(passphrase, now, hardness=hardness))
+
+
 def yes(name: str, key: Unlocked, **changes: Any) -> Statement:
     """A yes to some plan."""
     said = Statement(

@@ -108,5 +108,5 @@ def finished(store: SqlOperationStore, plan: Plan | None = None, *, state: RowSt
     return store.finish(operation.operation_id, "claim-1", stage=Stage.FINISHED, reason="", rows=[], now=NOW)
 
 
-def allow(_: object) -> None:
+def allow(*_: object) -> None:
     """A check that prevents nothing."""

@@ -15,9 +15,9 @@ import pytest
 
 from cli.person import PASSPHRASE, Forks, Place, furnish
 from positions_mcp.cli.composition import open_operations
-from positions_mcp.guard.approval.statements import new_approver
 from positions_mcp.settings import load
 from positions_mcp.signing.keys import Hardness
+from signing.people import new_approver
 from store.conftest import new_database
 from store.test_waiting import IDLE, LONGEST_S
 

@@ -121,9 +121,10 @@ def test_it_opens_verifies_and_shows_what_became_of_everything(kept: Kept) -> No
             "waiting exercise": OperationState.EXPIRED,
             "left behind": OperationState.UNKNOWN,
         }
-        approver, halts = store.approver(), store.halts()
-        assert approver is not None
-        assert approver.previous_public_key is not None
+        chain, halts = store.rosters(), store.halts()
+        assert chain.roster is not None
+        assert chain.roster.only is not None
+        assert len(chain.approvers) == 2
         assert [halt.by for halt in halts] == ["Ana"]
 
 
@@ -178,7 +179,7 @@ async def test_what_a_process_left_behind_becomes_unknown_and_a_person_settles_i
         world.clock.pass_by(2)
         assert (await world.guard.operation(left)).state is OperationState.UNKNOWN
         settle = world.supervisor.settle
-        done = await settle(left, "MSFT", Conclusion.DID_NOT, PASSPHRASE, by="Ana", evidence="no order at the broker")
+        done = await settle(left, "MSFT", Conclusion.DID_NOT, PASSPHRASE, evidence="no order at the broker")
         assert done.state is OperationState.RECONCILED
         assert world.store.operation(left).rows[0].state is RowState.UNKNOWN
         assert world.store.verify().intact

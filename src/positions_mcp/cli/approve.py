@@ -7,6 +7,7 @@ from functools import partial
 
 import anyio
 
+from positions_mcp.cli.identity import add_name, person, roster_of, whose
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, on_error, open_record
@@ -17,9 +18,10 @@ from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.operation.supervision import covering
-from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.reports import OperationReport, report, said_of_first
 from positions_mcp.guard.supervisor import Supervisor
 
 POLL_S = 0.2
@@ -36,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "operation", metavar="OPERATION", nargs="?", help="its id; without one the only plan that waits, or a list"
     )
+    add_name(parser)
+    parser.add_argument("--note", metavar="TEXT", default="", help="told to who asked, and to who decides after you")
     add_settings_options(parser)
 
 
@@ -45,15 +49,18 @@ def run(arguments: argparse.Namespace) -> int:
         with on_error("This command decided nothing."):
             operation = chosen(record, arguments.operation, arguments.mode, _WAITING)
             supervisor = record.supervisor(operation.plan.mode)
-            shown, passphrase = _ask(terminal, record, supervisor, operation)
+            member, passphrase = _ask(terminal, record, supervisor, operation, arguments.name)
             if passphrase is None:
                 return _left_alone(terminal, record, operation)
         try:
             with on_error("This command decided nothing."), uninterrupted():
-                approve = partial(supervisor.approve, operation.operation_id, passphrase, digest=shown)
-                anyio.run(approve)
+                who = {"name": member.name, "digest": operation.plan.digest, "note": arguments.note}
+                anyio.run(partial(supervisor.approve, operation.operation_id, passphrase, **who))
             signed = record.operation(operation.operation_id)
-            if signed.decision is not None and signed.decision.of_preview:
+            if signed.decision is None:
+                terminal.show(paragraph(f"FIRST YES by {member.name}. Nothing is sent before another person approves."))
+                return 0
+            if signed.decision.of_preview:
                 terminal.show(paragraph(_under_way(signed, OperationState.APPROVED)))
                 return 0
             done = anyio.run(_follow, terminal, supervisor, operation.operation_id)
@@ -63,23 +70,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if done.anything_sent and done.state is not OperationState.REJECTED else 1
 
 
-def _ask(terminal: Terminal, record: Record, supervisor: Supervisor, operation: Operation) -> tuple[str, str | None]:
-    """The digest of what was shown, and the passphrase: None where the person interrupted. Raises Refused."""
-    operation, question = anyio.run(supervisor.question, operation.operation_id)
+def _ask(
+    terminal: Terminal, record: Record, supervisor: Supervisor, operation: Operation, name: str
+) -> tuple[Member, str | None]:
+    """Who it is, and their passphrase: None where the person interrupted. Raises Refused."""
+    _, question = anyio.run(supervisor.question, operation.operation_id)
     terminal.show(record.heading(operation))
     terminal.show(f"\n*** {money_at_stake(operation.plan.mode)} ***\n")
     terminal.show(paragraph(question))
     _check_open(record, operation)
-    if record.store.approver() is None:
-        raise Refused("No approver is set up.", hint=f"Run: `{record.command('approver init')}`")
+    roster = roster_of(record)
+    if (first := record.store.first_yes(operation.operation_id)) is not None:
+        terminal.show(paragraph(said_of_first(first)))
     for halt in covering(record.store.halts(), operation.plan):
         terminal.show(paragraph(f"{halted(halt)}. While it is, an approval is not sent."))
     terminal.show(paragraph(_what_comes_of_a_yes(record, operation)))
+    member = person(record, terminal, name)
     try:
-        prompt = f"\nPassphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "
-        return operation.plan.digest, terminal.ask_secret(prompt)
+        prompt = (
+            f"\n{whose(roster, member)}Passphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "
+        )
+        return member, terminal.ask_secret(prompt)
     except KeyboardInterrupt:
-        return operation.plan.digest, None
+        return member, None
 
 
 def _check_open(record: Record, operation: Operation) -> None:

@@ -1,19 +1,27 @@
-"""`positions-mcp approver …`: whose passphrase decides as a supervisor. It is read from the terminal device only."""
+"""`positions-mcp approver …`: who decides as a supervisor, and how much. Passphrases are typed at a terminal."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from typing import Literal
 
 import anyio
+from pydantic import ValidationError
 
-from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.identity import add_name, person, roster_of
+from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput, Refused
-from positions_mcp.domain.operation.supervision import Approver
-from positions_mcp.guard.approval.statements import check_passphrase
-from positions_mcp.signing.keys import SHORTEST_PASSPHRASE
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.roster import ANYTHING, FIRST_NAME, Member, Rights
+from positions_mcp.domain.operation.statements import TERMINAL
+from positions_mcp.guard.enrolling import Change, adding_member, changing_member, removing_member
+from positions_mcp.signing.keys import SHORTEST_PASSPHRASE, new_key
 
 _ADVICE = (
     f"At least {SHORTEST_PASSPHRASE} characters; four random words are good. Whoever knows it decides what is sent:\n"
@@ -24,71 +32,205 @@ _ADVICE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommands of `positions-mcp approver`."""
     commands = parser.add_subparsers(dest="approver_command", required=True, metavar="COMMAND")
-    for name, what in (
-        ("init", "choose the passphrase that approves on the supervisor's page"),
-        ("replace", "choose another one; takes the old one"),
-        ("show", "whether there is an approver, and since when"),
-    ):
-        add_settings_options(commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}."))
+
+    def command(name: str, what: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        add_settings_options(made)
+        return made
+
+    first = command("init", "choose the passphrase that approves on the supervisor's page; of the first approver")
+    first.add_argument("name", metavar="NAME", nargs="?", default=FIRST_NAME, help="what the approver is called")
+    add_name(command("replace", "choose another passphrase of your own; takes the old one"))
+    command("list", "who may decide, what and how much")
+    command("show", "the same as list")
+    adding = command("add", "add a person, who types a passphrase of their own; an approver who may signs it")
+    removing = command("remove", "remove a person; an approver who may signs it")
+    changing = command("role", "change what a person may decide; an approver who may signs it")
+    for each in (adding, removing, changing):
+        each.add_argument("name", metavar="NAME")
+        each.add_argument("--as", dest="by", metavar="NAME", default="", help="who you are, who signs the change")
+    for each in (adding, changing):
+        _add_rights(each)
+
+
+def _add_rights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--up-to", metavar="DOLLARS", type=_amount, help="approves up to so much a day; 0 only sees; anything is no end"
+    )
+    parser.add_argument(
+        "--in", dest="there", metavar="ACCOUNT", type=whole_number, action="append", help="only there; may be repeated"
+    )
+    parser.add_argument(
+        "--settles", action=argparse.BooleanOptionalAction, default=None, help="may end halts and settle outcomes"
+    )
+    parser.add_argument(
+        "--manages", action=argparse.BooleanOptionalAction, default=None, help="may change who approves"
+    )
+    parser.add_argument(
+        "--caller", metavar="NAME", action="append", help="a token's subject or system user by which this person asks"
+    )
+
+
+def _amount(text: str) -> Decimal | Literal["anything"]:
+    if text == ANYTHING:
+        return ANYTHING
+    try:
+        amount = Decimal(text.replace(",", "").removeprefix("$"))
+        return Rights.model_validate({"approves": amount}).approves
+    except (InvalidOperation, ValidationError) as error:
+        raise argparse.ArgumentTypeError("dollars, 0 or more, or anything") from error
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a subcommand. Returns the exit code."""
-    command = {"init": _init, "replace": _replace, "show": _show}[arguments.approver_command]
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+        "init": _init,
+        "replace": _replace,
+        "list": _list,
+        "show": _list,
+        "add": _add,
+        "remove": _remove,
+        "role": _role,
+    }
     with on_error("Nothing was changed."):
-        return command(arguments)
+        return commands[arguments.approver_command](arguments)
 
 
 def _init(arguments: argparse.Namespace) -> int:
     with controlling_terminal() as terminal, open_record(arguments) as record:
-        if there := record.store.approver():
+        if (there := record.store.rosters().roster) is not None:
+            names = ", ".join(f"{member.name} {member.credentials[0].fingerprint}" for member in there.members)
             raise Refused(
-                f"There is an approver already, {there.fingerprint}, in {record.place}.",
-                hint=f"`{record.command('approver replace')}` changes its passphrase.",
+                f"There is an approver already, {names}, in {record.place}.",
+                hint=f"`{record.command('approver replace')}` changes a passphrase, `{record.command('approver add')} "
+                "NAME` adds a person.",
             )
         terminal.show(_heading(record))
         terminal.show(_ADVICE)
-        approver = anyio.run(record.supervisor().set_up_approver, new_passphrase(terminal))
-        terminal.show(
-            f"Approver {approver.fingerprint} is set up: `{record.command('approve OPERATION')}` decides from now on."
-        )
+        set_up = partial(record.supervisor().set_up_approver, name=arguments.name)
+        member = anyio.run(set_up, new_passphrase(terminal))
+        terminal.show(f"{_named(member)} is set up: `{record.command('approve OPERATION')}` decides from now on.")
     return 0
 
 
 def _replace(arguments: argparse.Namespace) -> int:
     with controlling_terminal() as terminal, open_record(arguments) as record:
-        held = _held(record)
         terminal.show(_heading(record))
-        old = terminal.ask_secret(f"Old passphrase of approver {held.fingerprint}: ")
-        check_passphrase(held, old)
+        member = person(record, terminal, arguments.name)
+        supervisor = record.supervisor()
+        old = terminal.ask_secret(f"Old passphrase of {_named(member, capital=False)}: ")
+        anyio.run(supervisor.check_passphrase, old, member.name)
         terminal.show(_ADVICE)
-        approver = anyio.run(record.supervisor().replace_approver, old, new_passphrase(terminal))
-        terminal.show(f"Approver {approver.fingerprint} replaces {held.fingerprint}.")
+        replace = partial(supervisor.replace_approver, name=member.name)
+        now = anyio.run(replace, old, new_passphrase(terminal))
+        terminal.show(f"{_named(now)} replaces {member.credentials[0].fingerprint}.")
     return 0
 
 
-def _show(arguments: argparse.Namespace) -> int:
+def _list(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
         print(_heading(record))
-        held = record.store.approver()
-        if held is None:
+        chain = record.store.rosters()
+        if chain.roster is None:
             print(f"No approver is set up. Run: `{record.command('approver init')}`")
             return 1
-        replaced = "" if held.previous_public_key is None else ", endorsed by the one it replaced"
-        print(f"Approver {held.fingerprint}, since {moment(held.created_at)}{replaced}")
-        print(f"Ed25519 public key {held.public_key}")
+        for member in chain.roster.members:
+            print(f"{member.name}{', may change who approves' if member.manages else ''}")
+            for credential in member.credentials:
+                print(f"  {credential.kind} {credential.fingerprint}, since {moment(credential.created_at)}")
+            for rights in member.rights:
+                print(f"  {said_of(rights)}")
+            if member.callers:
+                print(f"  asks as {', '.join(member.callers)}")
+        if chain.links:
+            signed = chain.links[-1].signed
+            at = moment(signed.statement.decided_at)
+            print(f"Roster {chain.roster.version}, signed by {signed.by} at {at}")
     return 0
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    def change(terminal: Terminal, record: Record) -> Change:
+        if roster_of(record).member(arguments.name) is not None:
+            raise Refused(f"There is an approver called {arguments.name} already.")
+        terminal.show(f"{arguments.name} chooses a passphrase now, and nobody else sees it.\n{_ADVICE}")
+        key = new_key(new_passphrase(terminal), record.now()).key
+        member = Member(
+            name=arguments.name,
+            credentials=(key,),
+            rights=tuple(_rights(arguments, ())),
+            manages=bool(arguments.manages),
+            callers=tuple(arguments.caller or ()),
+        )
+        return adding_member(member)
+
+    return _changed(arguments, change)
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    return _changed(arguments, lambda _, __: removing_member(arguments.name))
+
+
+def _role(arguments: argparse.Namespace) -> int:
+    def change(_: Terminal, record: Record) -> Change:
+        member = roster_of(record).member(arguments.name)
+        if member is None:
+            raise Refused(f"There is no approver called {arguments.name}.")
+        changes: dict[str, object] = {"rights": tuple(_rights(arguments, member.rights))}
+        if arguments.manages is not None:
+            changes["manages"] = arguments.manages
+        if arguments.caller is not None:
+            changes["callers"] = tuple(filter(None, arguments.caller))
+        return changing_member(arguments.name, **changes)
+
+    return _changed(arguments, change)
+
+
+def _rights(arguments: argparse.Namespace, held: Sequence[Rights]) -> Sequence[Rights]:
+    """The rights that are held, with those for the accounts that were named, or for every account."""
+    of_each = {rights.account_id: rights for rights in held}
+    named: list[AccountId | None] = [AccountId(number) for number in arguments.there or ()]
+    for account in named or [None]:
+        before = of_each.get(account, Rights(account_id=account))
+        said = {"approves": arguments.up_to, "resumes_and_settles": arguments.settles}
+        if held and all(value is None for value in said.values()):
+            continue
+        of_each[account] = before.changed(**{name: value for name, value in said.items() if value is not None})
+    return list(of_each.values())
+
+
+def _changed(arguments: argparse.Namespace, change: Callable[[Terminal, Record], Change]) -> int:
+    """Make a change of the roster, signed by who may."""
+    with controlling_terminal() as terminal, open_record(arguments) as record:
+        terminal.show(_heading(record))
+        manager = person(record, terminal, arguments.by)
+        if not manager.manages:
+            raise Refused(f"{manager.name} may not change who approves.")
+        made = change(terminal, record)
+        passphrase = terminal.ask_secret(f"Passphrase of {manager.name}, to sign the change: ")
+        sign = partial(record.supervisor().enrolling.with_passphrase, origin=TERMINAL)
+        roster = anyio.run(sign, made, manager.name, passphrase)
+        terminal.show(f"Roster {roster.version}: {', '.join(member.name for member in roster.members)}.")
+    return 0
+
+
+def said_of(rights: Rights) -> str:
+    """One line on what somebody may do where."""
+    where = "every account" if rights.account_id is None else f"account {rights.account_id}"
+    if rights.approves == ANYTHING:
+        what = "approves anything"
+    else:
+        what = f"approves up to ${rights.approves:,f} a day" if rights.approves else "sees"
+    return f"{where}: {what}{', ends halts and settles' if rights.resumes_and_settles else ''}"
 
 
 def _heading(record: Record) -> str:
     return f"PAPER and LIVE, every account, {record.place}"
 
 
-def _held(record: Record) -> Approver:
-    held = record.store.approver()
-    if held is None:
-        raise Refused("No approver is set up.", hint=f"Run: `{record.command('approver init')}`")
-    return held
+def _named(member: Member, *, capital: bool = True) -> str:
+    name = FIRST_NAME.capitalize() if member.name == FIRST_NAME and capital else member.name
+    return f"{name} {member.credentials[0].fingerprint}"
 
 
 def new_passphrase(terminal: Terminal) -> str:

@@ -28,6 +28,7 @@ from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.text import quoted
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.packaged import config_dir, prompts_dir
@@ -167,7 +168,7 @@ def _operations(found: Findings, settings: Settings) -> None:
         try:
             with found.waiting("Walking the journal"):
                 status, verified = store.status(), store.verify()
-            approver, halts = store.approver(), store.halts()
+            roster, halts = store.rosters().roster, store.halts()
             unfinished = [
                 each for account in settings.allowed_accounts for each in store.unfinished(settings.mode, account)
             ]
@@ -179,8 +180,8 @@ def _operations(found: Findings, settings: Settings) -> None:
             found.fail("store", f"the journal is broken: {verified.problem}. Keep it as evidence.")
         else:
             found.ok("store", f"writable, schema {status.schema_version}, {verified.entries} journal entries, intact")
-        if approver is not None:
-            found.ok("approver", f"{approver.fingerprint}, since {moment(approver.created_at)}")
+        if roster is not None:
+            found.ok("approver", "; ".join(_named(member) for member in roster.members))
         elif settings.policy.channel is Channel.DESK and settings.trading_enabled:
             found.fail("approver", f"none, and only the supervisor may decide. Run: `{command('approver init')}`")
         else:
@@ -247,3 +248,8 @@ def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime
 
 def _folder(settings: Settings) -> Path:
     return settings.data_dir.expanduser().absolute()
+
+
+def _named(member: Member) -> str:
+    credential = member.credentials[0]
+    return f"{member.name} {credential.fingerprint}, since {moment(credential.created_at)}"

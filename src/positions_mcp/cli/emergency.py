@@ -21,9 +21,9 @@ from positions_mcp.cli.terminal import Terminal
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import load
+from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.store import DEFAULT_FILE, open_store
 from positions_mcp.store.operations import SqlOperationStore
 
@@ -47,7 +47,7 @@ def flatten_on_record(
         try:
             _expect_not_emptied(arguments)
             record = stack.enter_context(open_record(arguments))
-            approver = _approver_of(record.store)
+            approver = _rosters_of(record.store)
             why = record.store.status().reason
         except PositionsError as error:
             why = error.message
@@ -71,16 +71,16 @@ def _expect_not_emptied(arguments: argparse.Namespace) -> None:
         raise StoreUnavailable(f"{file} is empty: what it held is lost.")
 
 
-def _approver_of(store: SqlOperationStore) -> Approver | None:
+def _rosters_of(store: SqlOperationStore) -> RosterChain | None:
     try:
-        return store.approver()
+        return store.rosters()
     except (PositionsError, ValueError):
         return None
 
 
 @contextmanager
 def _emergency_record(
-    arguments: argparse.Namespace, terminal: Terminal, why: str, approver: Approver | None
+    arguments: argparse.Namespace, terminal: Terminal, why: str, chain: RosterChain | None
 ) -> Iterator[Record]:
     settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
     terminal.show(paragraph(f"THE OPERATION STORE CANNOT BE USED: {why}"))
@@ -89,15 +89,24 @@ def _emergency_record(
         record = Record(settings, store, commands_of(arguments, settings))
         terminal.show(paragraph(f"What is sent now is journalled in {store.status().place}: keep it."))
         terminal.show(paragraph("Requests of other processes and unknown outcomes cannot be seen from here."))
-        if approver is not None:
-            first = approver.changed(previous_public_key=None, endorsement=None)
-            store.set_approver(first, replacing=None, now=SystemClock().now())
+        if chain is not None and chain.roster is not None:
+            _take_over(store, chain)
         else:
             terminal.show(paragraph("The approver cannot be relied on either. Choose a passphrase for this once."))
             anyio.run(record.supervisor().set_up_approver, new_passphrase(terminal))
         yield record
     finally:
         store.close()
+
+
+def _take_over(store: SqlOperationStore, chain: RosterChain) -> None:
+    """Keep everybody who may decide, with every signature that says so."""
+    now, before = SystemClock().now(), None
+    for approver in chain.approvers:
+        store.set_approver(approver, replacing=before, now=now)
+        before = approver.public_key
+    for link in chain.links:
+        store.set_roster(link, now)
 
 
 def _emergency_store() -> SqlOperationStore:

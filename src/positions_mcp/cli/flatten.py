@@ -15,6 +15,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.emergency import NotJournalled, flatten_on_record
+from positions_mcp.cli.identity import add_name, person, roster_of, whose
 from positions_mcp.cli.options import add_settings_options, seconds, whole_number
 from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, account_dependencies, on_error, os_user, settings_for
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--follow", metavar="SECONDS", type=seconds, default=60.0, help="how long to follow what was sent (default 60)"
     )
+    add_name(parser)
     add_settings_options(parser)
 
 
@@ -67,17 +69,16 @@ def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) 
     with on_error("Nothing was sent."):
         settings = settings_for(arguments, account_id(arguments.account), mode=arguments.mode)
         with _nothing_was_sent():
-            if record.store.approver() is None:
-                raise Refused("No approver is set up.", hint=f"Once, run: `{record.command('approver init')}`")
+            roster_of(record)
             with progress(f"Reading account {arguments.account}"):
                 flattening = anyio.run(_plan, record, settings, arguments)
-        answers = _ask(terminal, record, settings, flattening)
+        answers = _ask(terminal, record, settings, flattening, arguments.name)
         if answers is None:
             return _INTERRUPTED
     operation_id = flattening.operation.operation_id
     try:
         with on_error("Nothing was sent."), _nothing_was_sent(), progress("Sending"):
-            done = anyio.run(_send, record, settings, flattening, *answers)
+            done = anyio.run(_send, record, settings, flattening, answers)
         if done.anything_sent is False and (why := record.store.status().reason):
             raise NotJournalled(why, hint="Nothing was sent.")
         terminal.show(operation_text(done, record.command))
@@ -105,8 +106,10 @@ async def _plan(record: Record, settings: Settings, arguments: argparse.Namespac
         return await plan(account_id(arguments.account), arguments.symbols or None)
 
 
-def _ask(terminal: Terminal, record: Record, settings: Settings, flattening: Flattening) -> tuple[str, str] | None:
-    """The passphrase and the account as typed, after the whole question; None where the person interrupted."""
+def _ask(
+    terminal: Terminal, record: Record, settings: Settings, flattening: Flattening, name: str
+) -> tuple[str, str, str] | None:
+    """Passphrase, account as typed and who it is, after the whole question; None where the person interrupted."""
     terminal.show(record.heading(flattening.operation))
     terminal.show(f"\n*** FLATTEN in {money_at_stake(settings.mode)} ***\n")
     terminal.show(paragraph(flattening.question))
@@ -117,18 +120,20 @@ def _ask(terminal: Terminal, record: Record, settings: Settings, flattening: Fla
         account = terminal.ask("\nType the account number to flatten it (Ctrl-C sends nothing): ")
         if not flattening.operation.plan.is_of_account(account):
             raise Refused(f"The account typed is not {flattening.operation.account_id}.", hint="Nothing was sent.")
-        passphrase = terminal.ask_secret("Passphrase to SEND now: ")
+        member = person(record, terminal, name)
+        passphrase = terminal.ask_secret(f"{whose(roster_of(record), member)}Passphrase to SEND now: ")
     except KeyboardInterrupt:
         terminal.show("\nNothing was sent.")
         return None
-    return passphrase, account
+    return passphrase, account, member.name
 
 
 async def _send(
-    record: Record, settings: Settings, flattening: Flattening, passphrase: str, typed_account: str
+    record: Record, settings: Settings, flattening: Flattening, answers: tuple[str, str, str]
 ) -> OperationReport:
     async with account_dependencies(settings, record.store) as parts:
-        return await Supervisor(parts).flatten(flattening, passphrase, typed_account=typed_account)
+        passphrase, typed_account, name = answers
+        return await Supervisor(parts).flatten(flattening, passphrase, typed_account=typed_account, name=name)
 
 
 async def _follow(

@@ -8,6 +8,7 @@ import anyio
 
 from positions_mcp.cli import settle
 from positions_mcp.cli.account_view import followed
+from positions_mcp.cli.identity import add_name
 from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, progress, say, table
 from positions_mcp.cli.record import on_error, open_record
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     settling.add_argument("operation", metavar="OPERATION")
     settling.add_argument("symbol", metavar="SYMBOL", nargs="?", help="only this row; otherwise each that is unknown")
+    add_name(settling)
     for command in (listing, showing, verifying, settling):
         add_settings_options(command)
         if command is not settling:

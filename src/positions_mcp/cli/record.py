@@ -10,6 +10,7 @@ import argparse
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from positions_mcp.cli.commands import Commands
@@ -68,6 +69,10 @@ class Record:
                 hint="This command decided nothing.",
             )
         return operation
+
+    def now(self) -> datetime:
+        """The time by the system's clock."""
+        return SystemClock().now()
 
     def supervisor(self, mode: Mode = Mode.PAPER) -> Supervisor:
         """A person's means over the store alone. The mode matters to what is about an operation."""

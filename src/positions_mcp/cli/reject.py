@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "operation", metavar="OPERATION", nargs="?", help="its id; without one the only plan that waits, or a list"
     )
+    parser.add_argument("--reason", metavar="TEXT", default="", help="told to who asked")
     add_settings_options(parser)
 
 
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     with on_error("This command decided nothing."), open_record(arguments) as record:
         operation = chosen(record, arguments.operation, arguments.mode, _WAITING)
         supervisor = record.supervisor(operation.plan.mode)
-        report = anyio.run(partial(supervisor.reject, operation.operation_id, by=os_user()))
+        report = anyio.run(partial(supervisor.reject, operation.operation_id, by=os_user(), note=arguments.reason))
         say(record.heading(operation))
         say(operation_text(report, record.command))
     return 0

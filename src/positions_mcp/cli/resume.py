@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.halt import add_scope, scopes_of
+from positions_mcp.cli.identity import add_name, person, whose
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import on_error, open_record, os_user
@@ -15,7 +16,7 @@ from positions_mcp.cli.terminal import controlling_terminal
 from positions_mcp.cli.words import halted
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput, Refused
-from positions_mcp.guard.supervisor import digest_of_halt, digest_of_halts
+from positions_mcp.guard.deciding import digest_of_halt, digest_of_halts
 
 _WORD = "resume"
 
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "person at a terminal, and the approver's passphrase where an approver is set up."
     )
     add_scope(parser)
+    add_name(parser)
     add_settings_options(parser)
 
 
@@ -47,12 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
                 raise InvalidInput("No halt that stands was set with these options.")
             shown = digest_of_halt(meant)
             terminal.show(paragraph(f"To be ended: {meant.scope}. The others stay."))
-        passphrase = None
-        if record.store.approver() is not None:
-            passphrase = terminal.ask_secret("Passphrase to resume: ")
+        passphrase, name = None, ""
+        if (roster := record.store.rosters().roster) is not None:
+            member = person(record, terminal, arguments.name)
+            name = member.name
+            passphrase = terminal.ask_secret(f"{whose(roster, member)}Passphrase to resume: ")
         elif terminal.ask(f"No approver is set up. Type {_WORD} to resume: ").strip() != _WORD:
             raise Refused("It stays halted.", hint=f"Only the word {_WORD} ends the halt.")
-        anyio.run(partial(record.supervisor().resume, passphrase, by=os_user(), shown=shown))
+        anyio.run(partial(record.supervisor().resume, passphrase, by=os_user(), shown=shown, name=name))
         terminal.show("RESUMED. Servers may send again what a person approves.")
     return 0
 

@@ -11,13 +11,14 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.account_view import evidence, followed
+from positions_mcp.cli.identity import person, roster_of, whose
 from positions_mcp.cli.output import paragraph
-from positions_mcp.cli.record import open_record, os_user
+from positions_mcp.cli.record import open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.cli.words import money_at_stake, operation_text
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Row
-from positions_mcp.guard.supervisor import digest_of_row
+from positions_mcp.guard.deciding import digest_of_row
 
 _INTERRUPTED = 130
 
@@ -32,19 +33,19 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.show(f"\n*** {money_at_stake(operation.plan.mode)} ***\n")
         terminal.show(operation_text(known, record.command))
         rows = _to_settle(operation, arguments.symbol)
-        if record.store.approver() is None:
-            raise Refused("No approver is set up.", hint=f"Run: `{record.command('approver init')}`")
+        roster = roster_of(record)
         try:
             concluded = _ask(terminal, operation, rows, anyio.run(evidence, record, arguments, operation, rows))
             why = terminal.ask("\nHow do you know (the broker's own page, a call, a statement)? ").strip()
             if not why:
                 raise InvalidInput("No reason was given.", hint="Nothing was settled.")
-            passphrase = terminal.ask_secret("Passphrase to settle (Ctrl-C settles nothing): ")
+            member = person(record, terminal, arguments.name)
+            passphrase = terminal.ask_secret(f"{whose(roster, member)}Passphrase to settle (Ctrl-C settles nothing): ")
         except KeyboardInterrupt:
             terminal.show("\nNothing was settled.")
             return _INTERRUPTED
         supervisor = record.supervisor(operation.plan.mode)
-        settle = partial(supervisor.settle, by=os_user(), evidence=why)
+        settle = partial(supervisor.settle, name=member.name, evidence=why)
         for row, conclusion in concluded:
             target = operation.plan.targets[row.position]
             settling = partial(settle, shown=digest_of_row(operation, row))

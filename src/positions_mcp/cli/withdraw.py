@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, record: Record, halts: Sequence[Halt]) ->
         },
         config=arguments.config,
     )
-    if record.store.approver() is None:
+    if record.store.rosters().roster is None:
         raise Refused("No approver is set up.", hint=f"Once, run: `{record.command('approver init')}`")
     accounts = ", ".join(map(str, settings.allowed_accounts))
     with controlling_terminal() as terminal:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from positions_mcp.desk.approvers import Approvers
 from positions_mcp.desk.deciding import Deciding
 from positions_mcp.desk.door import Door
 from positions_mcp.desk.events import Changes
@@ -27,16 +28,8 @@ from positions_mcp.desk.sessions import Sessions
 _STATIC = {
     **dict.fromkeys(
         (
-            "desk.js",
-            "dom.js",
-            "drafts.js",
-            "forms.js",
-            "keys.js",
-            "mandates.js",
-            "notice.js",
-            "requests.js",
-            "session.js",
-            "views.js",
+            *("approvers.js", "desk.js", "dom.js", "drafts.js", "forms.js", "keys.js", "mandates.js"),
+            *("notice.js", "passkeys.js", "requests.js", "session.js", "views.js"),
         ),
         "text/javascript",
     ),
@@ -54,7 +47,8 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
     sessions = Sessions(desk.clock)
     door = Door(desk, sessions, changes, cookie=f"positions_desk_{port}")
     routes, deciding = Routes(desk, sessions, changes), Deciding(desk, door)
-    delegated, inside = MandateRoutes(desk.delegation, door), door.signed_in
+    approvers, delegated = Approvers(desk, door), MandateRoutes(desk.delegation, door)
+    inside = door.signed_in
 
     async def foreign(path: str) -> None:
         if named := _DECIDED.fullmatch(path):
@@ -93,6 +87,10 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
             Route("/api/mandates/{mandate_id}/revoke", inside(delegated.revoke), methods=["POST"]),
             Route("/api/halt", inside(deciding.halt), methods=["POST"]),
             Route("/api/resume", inside(deciding.resume), methods=["POST"]),
+            Route("/api/approvers", inside(approvers.listed), methods=["GET"]),
+            Route("/api/approvers/passkeys", inside(approvers.make), methods=["POST"]),
+            Route("/api/approvers/passkeys/add", inside(approvers.add), methods=["POST"]),
+            Route("/api/approvers/passkeys/remove", inside(approvers.remove), methods=["POST"]),
         ],
         middleware=[Middleware(Protection, origins=origins, foreign=foreign)],
         lifespan=lifespan,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from positions_mcp.desk.answers import body_of, text_of
+from positions_mcp.desk.answers import body_of, page_of, text_of
 from positions_mcp.desk.door import BY, Door
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
+from positions_mcp.desk.touching import person_at, signed_either_way
 from positions_mcp.domain.errors import InvalidInput, PositionsError
 from positions_mcp.domain.operation.operation import Conclusion, Operation
+from positions_mcp.guard.touches import Touch
 
 Act = Callable[[Operation, dict[str, Any]], Awaitable[object]]
+ToTouch = Callable[[Operation, dict[str, Any]], Awaitable[Touch]]
 
 
 @dataclass(eq=False)
@@ -27,18 +31,23 @@ class Deciding:
     door: Door
 
     async def approve(self, request: Request, session: Session) -> Response:
-        """`{digest, passphrase, note}`: a signed yes to the plan that was shown."""
+        """`{digest, passphrase, note}`: a signed yes to the plan that was shown; or with `passkey`, in two steps."""
 
         def act(operation: Operation, body: dict[str, Any]) -> Awaitable[object]:
             return self.desk.supervisor_of(operation).approve(
                 operation.operation_id,
                 text_of(body, "passphrase"),
+                name=session.name,
                 digest=text_of(body, "digest"),
                 note=text_of(body, "note", ""),
-                origin=_origin(request),
+                origin=page_of(request),
             )
 
-        return await self._about(request, session, act)
+        def to_touch(operation: Operation, body: dict[str, Any]) -> Awaitable[Touch]:
+            who, digest, note = person_at(request, session, body), text_of(body, "digest"), text_of(body, "note", "")
+            return self.desk.touches_of(operation).approval(operation.operation_id, who, digest=digest, note=note)
+
+        return await self._about(request, session, act, to_touch)
 
     async def reject(self, request: Request, session: Session) -> Response:
         """`{digest, reason}`: a no. It takes no passphrase."""
@@ -47,35 +56,42 @@ class Deciding:
             body = await body_of(request)
             await self.desk.supervisor_of(operation).reject(
                 operation.operation_id,
-                by=BY,
+                by=session.name,
                 digest=text_of(body, "digest"),
                 note=text_of(body, "reason", ""),
-                origin=_origin(request),
+                origin=page_of(request),
             )
         except PositionsError as error:
             await self.door.note(operation, error.message)
             raise
-        del session
         return JSONResponse({})
 
     async def settle(self, request: Request, session: Session) -> Response:
-        """`{row, digest, took_effect, evidence, passphrase}`: what became of an unknown outcome, as it was shown."""
+        """`{row, digest, took_effect, evidence, passphrase}`: what became of an unknown outcome, as it was shown.
+
+        With `passkey` for the passphrase in two steps.
+        """
 
         def act(operation: Operation, body: dict[str, Any]) -> Awaitable[object]:
-            row, took_effect = body.get("row"), body.get("took_effect")
-            if isinstance(row, bool) or not isinstance(row, int) or not isinstance(took_effect, bool):
-                raise InvalidInput("row is a number, and took_effect true or false.", hint="Nothing was settled.")
+            row, conclusion = _concluded(body)
             return self.desk.supervisor_of(operation).settle(
                 operation.operation_id,
                 row,
-                Conclusion.TOOK_EFFECT if took_effect else Conclusion.DID_NOT,
+                conclusion,
                 text_of(body, "passphrase"),
-                by=BY,
+                name=session.name,
+                origin=page_of(request),
                 evidence=text_of(body, "evidence"),
                 shown=text_of(body, "digest"),
             )
 
-        return await self._about(request, session, act)
+        def to_touch(operation: Operation, body: dict[str, Any]) -> Awaitable[Touch]:
+            (row, conclusion), who = _concluded(body), person_at(request, session, body)
+            seen, shown = text_of(body, "evidence"), text_of(body, "digest")
+            touches = self.desk.touches_of(operation)
+            return touches.settlement(operation.operation_id, row, conclusion, who, evidence=seen, shown=shown)
+
+        return await self._about(request, session, act, to_touch)
 
     async def halt(self, request: Request, session: Session) -> Response:
         """`{reason}`: stop everything destructive. It takes no passphrase."""
@@ -85,23 +101,28 @@ class Deciding:
         return JSONResponse({})
 
     async def resume(self, request: Request, session: Session) -> Response:
-        """`{digest, passphrase}`: end the halt that was shown; without a digest all that stand."""
+        """`{digest, passphrase}`: end the halt that was shown; without a digest all that stand. Or with `passkey`."""
 
-        async def act() -> None:
-            body = await body_of(request)
+        async def act(body: dict[str, Any]) -> None:
             passphrase, shown = text_of(body, "passphrase"), text_of(body, "digest", "")
-            await self.desk.supervisor.resume(passphrase, by=BY, shown=shown or None)
+            await self.desk.supervisor.resume(
+                passphrase, by=BY, shown=shown or None, name=session.name, origin=page_of(request)
+            )
 
-        return await self.door.with_passphrase(session, act, None)
+        def to_touch(body: dict[str, Any]) -> Awaitable[Touch]:
+            who = person_at(request, session, body)
+            return self.desk.touches_of(None).resumption(who, shown=text_of(body, "digest", ""))
 
-    async def _about(self, request: Request, session: Session, act: Act) -> Response:
-        operation = await self.desk.operation(request.path_params["operation_id"])
+        return await signed_either_way(self.door, request, session, act, to_touch)
 
-        async def attempt() -> None:
-            await act(operation, await body_of(request))
+    async def _about(self, request: Request, session: Session, act: Act, to_touch: ToTouch) -> Response:
+        about = await self.desk.operation(request.path_params["operation_id"])
+        ways = partial(act, about), partial(to_touch, about)
+        return await signed_either_way(self.door, request, session, *ways, about=about)
 
-        return await self.door.with_passphrase(session, attempt, operation)
 
-
-def _origin(request: Request) -> str:
-    return f"{request.url.scheme}://{request.headers['host']}"
+def _concluded(body: dict[str, Any]) -> tuple[int, Conclusion]:
+    row, took_effect = body.get("row"), body.get("took_effect")
+    if isinstance(row, bool) or not isinstance(row, int) or not isinstance(took_effect, bool):
+        raise InvalidInput("row is a number, and took_effect true or false.", hint="Nothing was settled.")
+    return row, Conclusion.TOOK_EFFECT if took_effect else Conclusion.DID_NOT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import LONGEST, Session, Sessions
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.roster import Member
 from positions_mcp.signing.keys import WrongPassphrase
 
 SESSION_HEADER = "x-desk-token"
@@ -51,19 +53,20 @@ class Door:
     async def sign_in(self, request: Request) -> Response:
         """`{passphrase}` → `{token, seconds}` and a cookie. The session that the browser had before ends."""
         try:
-            passphrase = text_of(await body_of(request), "passphrase")
+            body = await body_of(request)
+            passphrase, name = text_of(body, "passphrase"), text_of(body, "name", "")
         except PositionsError as error:
             return failed(error)
         if self._signing_in.statistics().tasks_waiting >= _MOST_SIGNING_IN:
             return said(429, "Too many are signing in at once. Try again in some seconds.")
         try:
             async with self._signing_in:
-                await self._check(passphrase)
+                member = await self._check(passphrase, name)
         except PositionsError as error:
             return failed(error)
         self.sessions.end_of(request.cookies.get(self.cookie, ""))
         self.changes.look_again()
-        session = self.sessions.open()
+        session = self.sessions.open(member.name)
         answer = JSONResponse({"token": session.token, "seconds": int(LONGEST.total_seconds())})
         answer.set_cookie(
             self.cookie,
@@ -123,6 +126,14 @@ class Door:
             session.wrong = 0
         return JSONResponse({})
 
+    async def with_touch(self, act: Callable[[], Awaitable[dict[str, Any]]], operation: Operation | None) -> Response:
+        """What a passkey signs takes no guesses; a refusal is written down all the same."""
+        try:
+            return JSONResponse(await act())
+        except PositionsError as error:
+            await self.note(operation, error.message)
+            return failed(error)
+
     async def note(self, operation: Operation | None, why: str) -> None:
         """Write down a refused attempt: to decide an operation, or else to resume."""
         if operation is None:
@@ -139,9 +150,9 @@ class Door:
         except PositionsError:
             return
 
-    async def _check(self, passphrase: str) -> None:
+    async def _check(self, passphrase: str, name: str) -> Member:
         try:
-            await self.desk.supervisor.check_passphrase(passphrase)
+            return await self.desk.supervisor.check_passphrase(passphrase, name)
         except WrongPassphrase:
             await self.note(None, "a wrong passphrase, to sign in")
             raise

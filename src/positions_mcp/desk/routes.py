@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from positions_mcp.desk import accounts, pictures
-from positions_mcp.desk.answers import account_of, said
+from positions_mcp.desk.answers import account_of, page_of, said
 from positions_mcp.desk.events import Changes
 from positions_mcp.desk.service import Desk, closed_share
 from positions_mcp.desk.sessions import Session, Sessions
@@ -26,8 +26,8 @@ class Routes:
 
     async def queue(self, request: Request, session: Session) -> Response:
         """What waits for a person."""
-        del request, session
-        return JSONResponse(await self.desk.queue())
+        mine = await self.desk.passkeys_of(session.name, page_of(request))
+        return JSONResponse(await self.desk.queue() | {"passkeys": mine})
 
     async def history(self, request: Request, session: Session) -> Response:
         """Operations, filtered by `state`, `account`, `kind`, `caller` and `in_doubt`; `after` goes on."""

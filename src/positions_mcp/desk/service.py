@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from positions_mcp.desk import accounts
-from positions_mcp.desk.answers import account_of
+from positions_mcp.desk.answers import search_of
 from positions_mcp.desk.callers import callers_today
 from positions_mcp.desk.following import Following, is_moving
 from positions_mcp.domain.account.positions import Book
@@ -17,6 +17,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, UpstreamError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import ZERO, exact_sum
+from positions_mcp.domain.operation.credentials import Passkey
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
 from positions_mcp.domain.operation.search import Search
@@ -24,13 +25,16 @@ from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.deciding import digest_of_halt, digest_of_row
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.kinds import WORDS
 from positions_mcp.guard.overview import overview
 from positions_mcp.guard.reports import report
 from positions_mcp.guard.sending.presence import Presence
-from positions_mcp.guard.supervisor import Supervisor, digest_of_halt, digest_of_row
+from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.guard.touches import Touches
 from positions_mcp.ports import Clock
 
 _MOST_SHOWN = 500
@@ -48,6 +52,9 @@ class Desk:
         self._deps = deps
         self._supervisors = {mode: Supervisor(replace(deps, mode=mode)) for mode in Mode}
         self.delegation = Delegation(deps)
+        self._touches = {mode: Touches(replace(deps, mode=mode)) for mode in Mode}
+        self.enrolling = Enrolling(deps, self._touches[deps.mode])
+        """Who may decide with which passkeys: that is the same in both modes."""
         self._following = Following(deps, self.supervisor)
         self.presence = Presence(deps, sends=False)
         """Lets the servers of the store find a page that runs alone."""
@@ -70,6 +77,17 @@ class Desk:
     def supervisor_of(self, operation: Operation) -> Supervisor:
         """Who decides an operation, by its mode."""
         return self._supervisors[operation.plan.mode]
+
+    def touches_of(self, operation: Operation | None) -> Touches:
+        """What is signed with a passkey: about an operation, by its mode, or about what is the same in both."""
+        return self._touches[operation.plan.mode if operation else self.mode]
+
+    async def passkeys_of(self, name: str, page: str) -> list[dict[str, str]]:
+        """A member's passkeys that count at a page."""
+        roster = (await self.enrolling.rosters()).roster
+        member = roster.member(name) if roster else None
+        held = [each for each in (member.credentials if member else ()) if isinstance(each, Passkey)]
+        return [{"fingerprint": each.fingerprint, "label": each.label} for each in held if each.origin == page]
 
     def words_of(self, operation: Operation) -> Sequence[str]:
         """The lines of the question."""
@@ -202,7 +220,7 @@ class Desk:
 
     async def history(self, wanted: Mapping[str, str]) -> dict[str, Any]:
         """Operations newest first, filtered by what is wanted, and above them everything that is in doubt."""
-        search = _search(wanted)
+        search = search_of(wanted)
         await self.supervisor.note_time()
         now, after = self._deps.clock.now(), wanted.get("after", "")
         found = await in_thread(self._deps.store.search, search, now, after=after, limit=_PAGE)
@@ -312,20 +330,6 @@ def _not_known(plan: Plan) -> list[str]:
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _search(wanted: Mapping[str, str]) -> Search:
-    """What a page asks for. Raises InvalidInput for a state, kind or account that there is not."""
-    state, kind, account = (wanted.get(name, "") for name in ("state", "kind", "account"))
-    if state not in ("", *OperationState) or kind not in ("", *Kind):
-        raise InvalidInput("There is no such state or kind.")
-    return Search(
-        account_id=account_of(account) if account else None,
-        state=OperationState(state) if state else None,
-        kind=Kind(kind) if kind else None,
-        caller=wanted.get("caller", ""),
-        in_doubt=wanted.get("in_doubt", "") == "1",
-    )
 
 
 def _halt(halt: Halt) -> dict[str, str]:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import anyio
 
+from positions_mcp.desk.offers import Offers
 from positions_mcp.ports import Clock
 
 LONGEST = timedelta(hours=12)
@@ -30,7 +31,10 @@ class Session:
     token: str
     opened_at: datetime
     seen_at: datetime
+    name: str
+    """Whose passphrase it was, as the roster has them."""
     wrong: int = 0
+    offers: Offers = field(default_factory=Offers)
     guessing: anyio.Lock = field(default_factory=anyio.Lock)
 
     def is_over(self, now: datetime) -> bool:
@@ -45,10 +49,10 @@ class Sessions:
         self._clock = clock
         self._open: dict[str, Session] = {}
 
-    def open(self) -> Session:
-        """A new session. Of too many the one that was not used for longest ends."""
+    def open(self, name: str) -> Session:
+        """A new session of somebody. Of too many the one that was not used for longest ends."""
         now = self._clock.now()
-        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), opened_at=now, seen_at=now)
+        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), opened_at=now, seen_at=now, name=name)
         if len(self._open) >= _MOST_SESSIONS:
             self.end(min(self._open.values(), key=lambda each: each.seen_at))
         self._open[session.cookie] = session

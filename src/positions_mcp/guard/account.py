@@ -25,6 +25,7 @@ from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind
+from positions_mcp.domain.operation.roster import Roster
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.portfolio.resolve import Holdings
@@ -49,6 +50,8 @@ class AccountRecord:
     used_today: Decimal
     halts: tuple[Halt, ...]
     unfinished: tuple[Operation, ...]
+    roster: Roster | None = None
+    """Who may decide; None where nobody is set up."""
     recent: tuple[Operation, ...] = ()
     """While an outcome is not known: other operations that may have been sent about when its request was, or since."""
 
@@ -186,6 +189,7 @@ class AccountReader:
             used_today=ledger.used(mode, account_id, today),
             halts=ledger.halts(),
             unfinished=ledger.unfinished(mode, account_id),
+            roster=ledger.rosters().roster,
         )
 
     async def _beside(self, account: Account, names: Sequence[str]) -> Beside:

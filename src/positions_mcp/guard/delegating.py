@@ -84,7 +84,7 @@ class Delegation:
             raise Refused(f"Mandate {mandate_id} is not the draft that was shown.", hint="Nothing was signed.")
         roster = await self._approvals.roster()
         member = _who(roster, name)
-        if why := next(iter(why_may_not_sign(member, draft.terms)), ""):
+        if why := next(iter(why_may_not_sign(member, draft.terms, self._deps.policy.two_persons_above)), ""):
             raise Refused(why, hint="Nothing was signed.")
         window = self.window(draft.terms, day)
         key = next((each for each in member.credentials if isinstance(each, PassphraseKey)), None)

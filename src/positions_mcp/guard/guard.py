@@ -135,7 +135,7 @@ class Guard(Asking, Halting, Mandating):
             # The rules that need the account are asked right before sending.
             record = await in_thread(self._accounts.record, deps.store, plan.account_id)
             verdict = judge_unread(deps.policy_of(plan), plan, record)
-        approver_set = await in_thread(deps.store.approver) is not None
+        approver_set = (await in_thread(deps.store.rosters)).roster is not None
         step = rung_for(
             verdict,
             deps.policy,
@@ -156,7 +156,7 @@ class Guard(Asking, Halting, Mandating):
     async def way_to_decide(self, operation_id: str) -> tuple[str, str]:
         """How a person decides outside of the client, in one sentence, and the page's address where there is one."""
         deps = self._deps
-        if await in_thread(deps.store.approver) is None:
+        if (await in_thread(deps.store.rosters)).roster is None:
             return f"Once, the supervisor runs in a terminal: {deps.command('approver init')}", ""
         url = await deps.desk.open() if deps.desk is not None else None
         if url is None:
@@ -208,7 +208,7 @@ class Guard(Asking, Halting, Mandating):
 
     async def send_approved(self, operation_id: str, *, caller: str) -> OperationReport:
         """Send what the desk approved. Its signature is verified against the approver's key first. Raises as above."""
-        check = await self._approvals.of_desk(caller)
+        check = self._approvals.of_desk(caller)
         done = await self._executor.run(operation_id, check, belongs_to_call=False)
         return report(done, self._deps.clock.now())
 

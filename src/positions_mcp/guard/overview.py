@@ -44,7 +44,7 @@ def overview(deps: Dependencies, caller: str | None = None) -> GuardStatus:
         policy=deps.policy,
         use=tuple(_use(deps, account_id, caller) for account_id in sorted(deps.policy.accounts)),
         halts=store.halts(),
-        approver_set=store.approver() is not None,
+        approver_set=store.rosters().roster is not None,
         store=store.status(),
         mandates=tuple(_held(deps)),
     )

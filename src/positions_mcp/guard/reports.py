@@ -12,8 +12,9 @@ from positions_mcp.domain.batch.rows import BatchReport
 from positions_mcp.domain.ids import AccountId, InstructionId
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import Frozen, Kind, Mode
+from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
-from positions_mcp.domain.text import quoted
+from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.closing.answer import DEVIATED_BY
 from positions_mcp.guard.exercising.follow import batch_of
 from positions_mcp.guard.kind import RowWords
@@ -182,8 +183,17 @@ def _decision(operation: Operation) -> str:
         under = f"mandate {decision.mandate} signed by {decision.by}: {decision.left}"
         return f"sent without a question at {at}, under {under}"
     verb = "approved" if decision.approved else "declined"
+    origin = f" at {clean(decision.origin, 120)}" if decision.origin not in ("", decision.channel) else ""
     note = f", who wrote {quoted(decision.note, 300)}" if decision.note else ""
-    return f"{verb} at {at}, {decision.channel}, {decision.by}{note}"
+    first = f"; {said_of_first(decision.first)}" if decision.first else ""
+    return f"{verb} at {at}, {decision.channel}, {decision.by}{origin}{note}{first}"
+
+
+def said_of_first(signed: SignedStatement) -> str:
+    """Who said yes first, where it takes two people."""
+    said = signed.statement
+    note = f", who wrote {quoted(said.note, 300)}" if said.note else ""
+    return f"first yes by {signed.by} at {moment(said.decided_at)}, {clean(said.origin, 120)}{note}"
 
 
 def _anything_sent(operation: Operation) -> bool | None:

@@ -7,32 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 
-from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.operation import Conclusion, Decision, Operation, Resolution, Row
-from positions_mcp.domain.operation.plan import Plan, key_of
+from positions_mcp.domain.operation.operation import Conclusion, Decision, Operation
+from positions_mcp.domain.operation.plan import key_of
 from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.roster import FIRST_NAME, Member
+from positions_mcp.domain.operation.statements import TERMINAL
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, Trade, Verification
-from positions_mcp.domain.text import clean, quoted
+from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Trade, Verification
+from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
-from positions_mcp.guard.approval import statements
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.question import question
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.closing.draft import draft_flatten
 from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.deciding import check_digest, to_approve, to_resume, to_settle
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.planner import Planner
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.executor import Executor
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.guard.touches import Person, Touches
+from positions_mcp.signing.keys import Hardness, Unlocked, new_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,20 @@ class Supervisor:
         self._hardness = hardness
         self._reconciler = Reconciler(deps)
         self._approvals = ApprovalCheck(deps)
+        self._touches = Touches(deps)
+        self.enrolling = Enrolling(deps, self._touches)
+        """Who may decide, and changes to that."""
 
-    async def set_up_approver(self, passphrase: str) -> Approver:
-        """The first approver. Raises Refused where there is one: replacing it needs its passphrase."""
-        if await in_thread(self._deps.store.approver) is not None:
-            raise Refused("There is an approver already.", hint="Replacing it needs its passphrase.")
-        return await self._keep_approver(passphrase, None, "")
+    async def set_up_approver(self, passphrase: str, name: str = FIRST_NAME) -> Member:
+        """The first approver, who has every right. Raises Refused where there is one."""
+        key = await in_thread(partial(new_key, passphrase, self._deps.clock.now(), hardness=self._hardness))
+        return await self.enrolling.begin(name, key)
 
-    async def replace_approver(self, old_passphrase: str, new_passphrase: str) -> Approver:
-        """Another passphrase. Raises Refused where the old one is wrong."""
-        return await self._keep_approver(new_passphrase, await self._approver(), old_passphrase)
+    async def replace_approver(self, old_passphrase: str, new_passphrase: str, *, name: str = "") -> Member:
+        """Another passphrase of one's own. Raises Refused where the old one is wrong."""
+        key = await in_thread(partial(new_key, new_passphrase, self._deps.clock.now(), hardness=self._hardness))
+        member = await self.enrolling.member(name)
+        return await self.enrolling.replace_own_key(member.name, old_passphrase, key.key)
 
     async def note_time(self) -> None:
         """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""
@@ -84,11 +91,12 @@ class Supervisor:
 
     async def has_approver(self) -> bool:
         """Whether anybody can approve here."""
-        return await in_thread(self._deps.store.approver) is not None
+        return (await in_thread(self._deps.store.rosters)).roster is not None
 
-    async def check_passphrase(self, passphrase: str) -> None:
-        """Raise WrongPassphrase unless it is the approver's; Refused where there is none."""
-        await in_thread(statements.check_passphrase, await self._approver(), passphrase)
+    async def check_passphrase(self, passphrase: str, name: str = "") -> Member:
+        """The approver whose passphrase it is. Raises WrongPassphrase; Refused where there is none of that name."""
+        member, _ = await self.enrolling.unlocked(name, passphrase)
+        return member
 
     async def note_refusal(self, operation_id: str | None, why: str, *, by: str) -> None:
         """Write down that somebody tried to decide an operation, or to sign in or resume, and was refused."""
@@ -98,35 +106,37 @@ class Supervisor:
         await in_thread(self._deps.store.note, event, operation_id, content, now)
 
     async def approve(
-        self, operation_id: str, passphrase: str, *, digest: str | None = None, note: str = "", origin: str = "terminal"
+        self,
+        operation_id: str,
+        passphrase: str,
+        *,
+        name: str = "",
+        digest: str | None = None,
+        note: str = "",
+        origin: str = TERMINAL,
     ) -> OperationReport:
         """Sign a yes to a plan. A server of the store sends what was asked for; a preview waits for its call.
 
         It lapses unless it is sent in time; that of a preview with the plan itself. `digest` is that of the plan as it
-        was shown: another one that is stored by now is not signed. `note` is told to who asked, as quoted data.
+        was shown: another one that is stored by now is not signed. `note` is told to who asked, as quoted data. `name`
+        may be left out where one person approves alone.
 
         Raises:
-            Refused: wrong passphrase, or nobody asked to send it, or it is decided or expired, or not what was shown.
+            Refused: wrong passphrase, or nobody asked to send it, or it is decided or expired, or not what was shown;
+                or that person may not approve it.
         """
-        operation, _ = await self.question(operation_id)
-        _check_digest(operation, digest)
-        approver = await self._approver()
-        if operation.plan.flatten:
-            raise Refused(f"Operation {operation_id} is a person's own: only who planned it sends it.")
-        if not operation.stage.is_open or operation.plan.is_expired(self._deps.clock.now()):
-            raise Refused(f"Operation {operation_id} is {operation.state(self._deps.clock.now())}: nothing to approve.")
-        previewed = operation.stage is Stage.PLANNED
-        lifetime = None if previewed else self._deps.policy.approval_lifetime
-        decision = await self._signed(operation.plan, passphrase, approver, Channel.DESK, lifetime)
-        decision = decision.changed(note=clean(note, 300), origin=clean(origin, 120), of_preview=previewed)
-        return await self._decided(decision)
+        await to_approve(self._deps, operation_id, digest)
+        who, key = await self._who(name, passphrase, origin)
+        touch = await self._touches.approval(operation_id, who, digest=digest, note=note)
+        await touch.sign(key)
+        return report(await self._deps.operation(operation_id), self._deps.clock.now())
 
     async def reject(
         self, operation_id: str, *, by: str, digest: str | None = None, note: str = "", origin: str = "terminal"
     ) -> OperationReport:
         """Say no. It also stops what was approved and not yet taken for sending. Raises Refused as `approve`."""
         operation, _ = await self.question(operation_id)
-        _check_digest(operation, digest)
+        check_digest(operation, digest)
         now = self._deps.clock.now()
         decision = Decision(
             operation_id=operation_id,
@@ -152,24 +162,24 @@ class Supervisor:
         halt = Halt(reason=why, by=clean(by, 60), at=now, account_id=account_id, caller=clean(caller, 200), kind=kind)
         return await in_thread(self._deps.store.set_halt, halt)
 
-    async def resume(self, passphrase: str | None, *, by: str, shown: str | None = None) -> None:
-        """End one halt or all. Where there is an approver it takes the passphrase.
+    async def resume(
+        self, passphrase: str | None, *, by: str, shown: str | None = None, name: str = "", origin: str = TERMINAL
+    ) -> None:
+        """End one halt or all. Where there are approvers one of them signs it; otherwise `by` is a label.
 
         `shown` is what was seen: `digest_of_halt` of one, `digest_of_halts` of all that stand; None ends all.
 
         Raises:
-            Refused: the passphrase is wrong or missing, nothing is halted, or it is another halt than was shown.
+            Refused: the passphrase is wrong or missing, that person may not, nothing is halted, or it is another halt
+                than was shown.
         """
-        standing = await in_thread(self._deps.store.halts)
-        if not standing:
-            raise Refused("Nothing is halted.")
-        meant = standing if shown in (None, digest_of_halts(standing)) else ()
-        meant = meant or tuple(halt for halt in standing if digest_of_halt(halt) == shown)
-        if not meant:
-            raise Refused("The halt is another one than was shown.", hint="It stands. Look at it again.")
-        if passphrase is not None or await self._approvals.approver() is not None:
-            await self.check_passphrase(passphrase or "")
-        await in_thread(self._deps.store.clear_halts, clean(by, 60), self._deps.clock.now(), expected=meant)
+        meant = to_resume(await in_thread(self._deps.store.halts), shown)
+        if passphrase is None and (await self.enrolling.rosters()).roster is None:
+            clear = partial(self._deps.store.clear_halts, expected=meant)
+            return await in_thread(clear, clean(by, 60), self._deps.clock.now())
+        who, key = await self._who(name, passphrase or "", origin)
+        touch = await self._touches.resumption(who, shown=shown)
+        return await touch.sign(key)
 
     async def settle(
         self,
@@ -178,9 +188,10 @@ class Supervisor:
         conclusion: Conclusion,
         passphrase: str,
         *,
-        by: str,
         evidence: str,
         shown: str | None = None,
+        name: str = "",
+        origin: str = TERMINAL,
     ) -> OperationReport:
         """Say what became of an unknown outcome, after having looked elsewhere, or that one in flight is over.
 
@@ -189,34 +200,16 @@ class Supervisor:
 
         Raises:
             InvalidInput: no such row.
-            Refused: there is nothing to settle, it is not what was shown, or the passphrase is wrong.
+            Refused: there is nothing to settle, it is not what was shown, the passphrase is wrong, or that person may
+                not.
         """
         await self._reconciler.note_time()
-        operation = await self._deps.operation(operation_id)
-        row = _row_called(operation, row_of)
-        symbol = operation.plan.targets[row.position].symbol
-        if shown not in (None, digest_of_row(operation, row)):
-            raise Refused(
-                f"What is known of {symbol} in {operation_id} has changed since it was shown.",
-                hint="Nothing was settled. Look at it again.",
-            )
-        in_flight = row.has_effect and not row.ended and conclusion is Conclusion.TOOK_EFFECT
-        if not row.is_in_doubt and not in_flight:
-            raise Refused(
-                f"{symbol} in {operation_id} is {row.state}: there is nothing to settle.", hint="Nothing was settled."
-            )
-        await self.check_passphrase(passphrase)
-        now = self._deps.clock.now()
-        if in_flight:
-            settled = row.changed(
-                ended=True, detail=f"{row.detail} Settled by {clean(by, 60)}: {quoted(evidence, 300)}".strip()
-            )
-        else:
-            resolution = Resolution(
-                conclusion=conclusion, by=clean(by, 60), evidence=clean(evidence, 300), at=now, by_person=True
-            )
-            settled = row.changed(resolution=resolution, ended=conclusion is Conclusion.DID_NOT)
-        return report(await in_thread(self._deps.store.observe, operation, [settled], now, event="settled"), now)
+        to_settle(await self._deps.operation(operation_id), row_of, conclusion, shown)
+        who, key = await self._who(name, passphrase, origin)
+        touches = self._touches
+        touch = await touches.settlement(operation_id, row_of, conclusion, who, evidence=evidence, shown=shown)
+        await touch.sign(key)
+        return report(await self._deps.operation(operation_id), self._deps.clock.now())
 
     async def verify(self) -> Verification:
         """Walk the whole journal and compare what it describes."""
@@ -258,92 +251,32 @@ class Supervisor:
         ]
         return Flattening(operation, question(plan), tuple(overrides))
 
-    async def flatten(self, flattening: Flattening, passphrase: str, *, typed_account: str) -> OperationReport:
+    async def flatten(
+        self, flattening: Flattening, passphrase: str, *, typed_account: str, name: str = ""
+    ) -> OperationReport:
         """Send it: under a halt, limits and unknown outcomes too. The account is typed as it stands in the question.
 
         Raises:
             InvalidInput: another account was typed.
-            Refused: wrong passphrase, or no approver is set up.
+            Refused: wrong passphrase, or no approver is set up, or that one approves nothing in this account.
         """
         plan, deps = flattening.operation.plan, self._deps
         if not plan.is_of_account(typed_account):
             raise InvalidInput(f"The account typed is not {plan.account_id}.", hint="Nothing was sent.")
-        approver = await self._approver()
-        lifetime = deps.policy.approval_lifetime
-        decision = await self._signed(plan, passphrase, approver, Channel.TERMINAL, lifetime)
-        await self._decided(decision)
+        who, key = await self._who(name, passphrase, TERMINAL)
+        touch = await self._touches.flattening(flattening.operation, who)
+        await touch.sign(key)
         async with Executor(deps) as executor:
-            done = await executor.run(plan.plan_id, await self._approvals.of_terminal(), belongs_to_call=False)
+            done = await executor.run(plan.plan_id, self._approvals.of_terminal(), belongs_to_call=False)
         return report(done, deps.clock.now())
 
-    async def _approver(self) -> Approver:
-        approver = await self._approvals.approver()
-        if approver is None:
-            raise Refused("No approver is set up.", hint="Run: positions-mcp approver init")
-        return approver
-
-    async def _signed(
-        self, plan: Plan, passphrase: str, approver: Approver, channel: Channel, lifetime: timedelta | None
-    ) -> Decision:
-        sign = partial(statements.sign, approver, passphrase, plan, channel=channel, lifetime=lifetime)
-        return await in_thread(sign, clock=self._deps.clock)
+    async def _who(self, name: str, passphrase: str, origin: str) -> tuple[Person, Unlocked]:
+        member, key = await self.enrolling.unlocked(name, passphrase)
+        return Person(member.name, key.key.fingerprint, clean(origin, 120)), key
 
     async def _decided(self, decision: Decision) -> OperationReport:
-        """Store a decision at the moment it is written: signing took a while."""
+        """Store a decision at the moment it is written."""
         now = self._deps.clock.now()
         decided = await in_thread(self._deps.store.decide, decision, now)
         self._deps.decided.tell()
         return report(decided, now)
-
-    async def _keep_approver(self, passphrase: str, replacing: Approver | None, old_passphrase: str) -> Approver:
-        now = self._deps.clock.now()
-        approver = await in_thread(
-            statements.new_approver,
-            passphrase,
-            now,
-            hardness=self._hardness,
-            replacing=replacing,
-            old_passphrase=old_passphrase,
-        )
-        replaced = replacing.public_key if replacing else None
-        await in_thread(self._deps.store.set_approver, approver, replacing=replaced, now=now)
-        return approver
-
-
-def _check_digest(operation: Operation, shown: str | None) -> None:
-    if shown not in (None, operation.plan.digest):
-        raise Refused(
-            f"Operation {operation.operation_id} is not the plan that was shown.",
-            hint="Nothing was decided. The store was altered: run positions-mcp operations verify.",
-        )
-
-
-def digest_of_row(operation: Operation, row: Row) -> str:
-    """The same as long as what is known of a row says the same; when it was last looked at does not count."""
-    return key_of("row", operation.plan.digest, row.model_dump(mode="json", exclude={"observed_at"}))
-
-
-def digest_of_halt(halt: Halt) -> str:
-    """Tells one halt from another."""
-    return key_of("halt", halt.model_dump(mode="json"))
-
-
-def digest_of_halts(halts: Sequence[Halt]) -> str:
-    """Tells what is halted, all in all, from what was before."""
-    return key_of("halts", *(halt.model_dump(mode="json") for halt in halts))
-
-
-def _row_called(operation: Operation, name: str | int) -> Row:
-    if isinstance(name, int):
-        if 0 <= name < len(operation.rows):
-            return operation.rows[name]
-        raise InvalidInput(f"Operation {operation.operation_id} has no row {name + 1}.", hint="Nothing was settled.")
-    named = [
-        row
-        for target, row in zip(operation.plan.targets, operation.rows, strict=True)
-        if name.strip().upper() in (target.symbol.upper(), target.instrument_id.upper())
-    ]
-    # A batch may instruct one contract twice: by name, the row meant is one that is not settled yet.
-    for row in sorted(named, key=lambda row: not row.is_in_doubt):
-        return row
-    raise InvalidInput(f"Operation {operation.operation_id} has no row of that name.", hint="Name its symbol.")

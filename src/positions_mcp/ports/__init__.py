@@ -12,6 +12,7 @@ from positions_mcp.ports.clocks import Clock as Clock
 from positions_mcp.ports.clocks import Ids as Ids
 from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
 from positions_mcp.ports.ledger import Ledger as Ledger
+from positions_mcp.ports.ledger import Permitting as Permitting
 from positions_mcp.ports.ledger import Rationing as Rationing
 from positions_mcp.ports.ledger import Refusing as Refusing
 from positions_mcp.ports.mandates import MandateStore
@@ -23,6 +24,7 @@ from positions_mcp.ports.neighbours import OptionContractsReader as OptionContra
 from positions_mcp.ports.orders import OrderCanceller as OrderCanceller
 from positions_mcp.ports.orders import OrdersReader as OrdersReader
 from positions_mcp.ports.orders import OrderWriter as OrderWriter
+from positions_mcp.ports.rosters import RosterStore as RosterStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
     from positions_mcp.domain.operation.records import Response
     from positions_mcp.domain.operation.search import Found, Search
     from positions_mcp.domain.operation.servers import Server
+    from positions_mcp.domain.operation.statements import SignedStatement
     from positions_mcp.domain.operation.states import Stage
-    from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
+    from positions_mcp.domain.operation.supervision import Halt, JournalEntry, StoreStatus, Verification
 
 OnPage = Callable[[int, int | None], Awaitable[None]]
 """Told (rows read so far, total rows or None) after each page of a listing."""
@@ -112,7 +115,7 @@ class InstructionWriter(Protocol):
         ...
 
 
-class OperationStore(Ledger, MandateStore, Protocol):
+class OperationStore(Ledger, MandateStore, RosterStore, Protocol):
     """Durable operations. Blocking: call it in a worker thread.
 
     Every write is one transaction, exclusive among all processes on the store, that also appends to the journal.
@@ -170,14 +173,6 @@ class OperationStore(Ledger, MandateStore, Protocol):
         """When this set of targets was last declined, or None."""
         ...
 
-    def approver(self) -> Approver | None:
-        """The key that desk decisions are verified against. Raises StoreUnavailable where its chain is broken."""
-        ...
-
-    def approvers(self) -> tuple[Approver, ...]:
-        """Every approver there was, oldest first; the last one is `approver`. Raises as it does."""
-        ...
-
     def add_plan(
         self,
         plan: Plan,
@@ -221,7 +216,7 @@ class OperationStore(Ledger, MandateStore, Protocol):
         lease: Lease,
         now: datetime,
         *,
-        check: Callable[[Operation], None],
+        check: Permitting,
         ration: Rationing | None = None,
     ) -> Operation:
         """Take an approved operation for sending: one process, once. `check` may raise Refused to prevent it.
@@ -260,7 +255,9 @@ class OperationStore(Ledger, MandateStore, Protocol):
         """End a claim; `rows` say why what was not sent was not."""
         ...
 
-    def observe(self, before: Operation, rows: Sequence[Row], now: datetime, *, event: str) -> Operation:
+    def observe(
+        self, before: Operation, rows: Sequence[Row], now: datetime, *, event: str, signed: SignedStatement | None = ...
+    ) -> Operation:
         """Write what following has seen, unless the rows have changed since `before` was read."""
         ...
 
@@ -298,16 +295,11 @@ class OperationStore(Ledger, MandateStore, Protocol):
         """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""
         ...
 
-    def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt]) -> None:
+    def clear_halts(
+        self, by: str, now: datetime, *, expected: Sequence[Halt], signed: SignedStatement | None = None
+    ) -> None:
         """Let a person resume from these halts. Raises Overtaken unless each of them stands.
 
         From everything, it also forgets the outcomes counted in a row.
-        """
-        ...
-
-    def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
-        """Keep the approver's key. `replacing` is the public key it replaces; None where there is none yet.
-
-        Raises Refused where the one to be replaced did not endorse it.
         """
         ...

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from positions_mcp.domain.operation.mandate import Standing
     from positions_mcp.domain.operation.operation import Operation
     from positions_mcp.domain.operation.plan import Mode
+    from positions_mcp.domain.operation.statements import SignedStatement
     from positions_mcp.domain.operation.supervision import Halt
+    from positions_mcp.signing.rosters import RosterChain
 
 
 class Ledger(Protocol):
@@ -22,6 +24,18 @@ class Ledger(Protocol):
 
     def halts(self) -> tuple[Halt, ...]:
         """The halts that stand, oldest first."""
+        ...
+
+    def rosters(self) -> RosterChain:
+        """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
+        ...
+
+    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
+        """Dollars that were sent on somebody's word on a New York day, or are being sent."""
+        ...
+
+    def first_yes(self, operation_id: str) -> SignedStatement | None:
+        """What the first of two people has signed of an operation; None where nobody has."""
         ...
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
@@ -56,6 +70,9 @@ class Ledger(Protocol):
 
 Refusing = Callable[[Ledger], None]
 """Looks at what is stored, inside the transaction that is about to write; raises Refused to prevent the write."""
+
+Permitting = Callable[["Operation", Ledger], None]
+"""The same for one approved operation that is about to be taken for sending."""
 
 Rationing = Callable[[Ledger, "Operation"], None]
 """The same for one operation that is about to count for its caller."""

@@ -177,6 +177,8 @@ class ApprovalSettings(_Section):
     channel: Literal["elicitation", "desk"] = Field("elicitation", description="elicitation or desk")
     desk_above: Dollars | None = Field(None, description=_DOLLARS)
     give_up_above: Dollars = Field(Decimal(100), description=_DOLLARS)
+    two_persons_above: Dollars | NoLimit = Field("none", description=f"{_DOLLARS}, or none")
+    two_persons_for_close_all: YesOrNo = Field(default=False, description=_YES_OR_NO)
     wait_s: Seconds = Field(45.0, description=f"0 or more {_SECONDS}")
 
 
@@ -287,7 +289,7 @@ class Settings(_Section):
         """The limits, as the guard takes them."""
         written = self.trading.model_dump(exclude={"enabled"})
         limits = {name: None if value == NO_LIMIT else value for name, value in written.items()}
-        desk_above = self.approval.desk_above
+        desk_above, two_above = self.approval.desk_above, self.approval.two_persons_above
         if desk_above is None and self.mode is Mode.LIVE:
             desk_above = LIVE_DESK_ABOVE
         return Policy(
@@ -300,6 +302,8 @@ class Settings(_Section):
             give_up_above=self.approval.give_up_above,
             for_accounts={AccountId(each): _narrower(limits) for each, limits in self.limits.accounts.items()},
             for_callers={name: _narrower(limits) for name, limits in self.limits.callers.items()},
+            two_persons_above=None if two_above == NO_LIMIT else two_above,
+            two_persons_for_close_all=self.approval.two_persons_for_close_all,
         )
 
 

@@ -5,7 +5,7 @@ Every function here runs within a `Transaction` that no other writer can interru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,11 +15,11 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import RowState, Stage
-from positions_mcp.domain.operation.supervision import Approver, Halt
-from positions_mcp.ports import Rationing, Refusing
-from positions_mcp.signing.release_1 import succeeds
-from positions_mcp.store import counting, keeping, records
+from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.ports import Permitting, Rationing, Refusing
+from positions_mcp.store import counting, keeping, passkeys, records
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.transaction import SENDING, Transaction, expect
 
@@ -92,6 +92,7 @@ def decide(transaction: Transaction, decision: Decision, now: datetime) -> Opera
         raise Refused("The decision is about another plan than the one stored.", hint="Nothing was sent.")
     if decision.mandate:
         raise Refused("What a mandate allows is decided when it is taken for sending.", hint="Nothing was sent.")
+    passkeys.use(transaction, decision.signed, now)
     told = decision.model_dump(mode="json", exclude={"signature"})
     if not decision.approved:
         expect(operation, (*_OPEN, Stage.APPROVED))
@@ -121,7 +122,7 @@ def claim(
     lease: Lease,
     now: datetime,
     *,
-    check: Callable[[Operation], None],
+    check: Permitting,
     ration: Rationing | None,
 ) -> Operation:
     """Take an approved operation for sending: one process, once. `check` and `ration` may refuse by raising."""
@@ -134,8 +135,7 @@ def claim(
             f"The clock was set back since {operation_id} was approved, so nobody can say whether the approval lapsed.",
             hint="Plan again.",
         )
-    transaction.approver()
-    check(operation)
+    check(operation, transaction)
     counted_at = counting.begin(transaction.connection, transaction, operation, now, ration)
     told = {"process": lease.process, "until": as_text(lease.until)}
     return transaction.save(
@@ -227,14 +227,20 @@ def finish(
 
 
 def observe(
-    transaction: Transaction, before: Operation, rows: Sequence[Row], now: datetime, *, event: str
+    transaction: Transaction,
+    before: Operation,
+    rows: Sequence[Row],
+    now: datetime,
+    *,
+    event: str,
+    signed: SignedStatement | None = None,
 ) -> Operation:
     """Write what following has seen, unless it is about rows that have changed since."""
     operation = transaction.operation(before.operation_id)
     for row in rows:
         if operation.rows[row.position] != before.rows[row.position]:
             raise Overtaken(f"Row {row.position + 1} of {before.operation_id} changed meanwhile.")
-    return transaction.save(operation, event, now, rows=rows)
+    return transaction.save(operation, event, now, content=passkeys.told(transaction, signed, now), rows=rows)
 
 
 def due(now: datetime) -> Select[Any]:
@@ -265,7 +271,14 @@ def set_halt(transaction: Transaction, halt: Halt) -> Halt:
     return halt
 
 
-def clear_halts(transaction: Transaction, by: str, now: datetime, *, expected: Sequence[Halt]) -> None:
+def clear_halts(
+    transaction: Transaction,
+    by: str,
+    now: datetime,
+    *,
+    expected: Sequence[Halt],
+    signed: SignedStatement | None = None,
+) -> None:
     """Let a person resume from the halts that they saw; others stay."""
     standing = transaction.halts()
     if any(halt not in standing for halt in expected):
@@ -274,18 +287,8 @@ def clear_halts(transaction: Transaction, by: str, now: datetime, *, expected: S
     ended = [halt.model_dump(mode="json") for halt in expected if not halt.is_of_everything]
     if len(ended) < len(expected):
         keeping.remove_all(transaction.connection, _FAILURES)
-    transaction.keep_halts("resumed", left, now, {"by": by, **({"scopes": ended} if ended else {})})
-
-
-def set_approver(transaction: Transaction, approver: Approver, *, replacing: str | None, now: datetime) -> None:
-    """Keep the approver's key."""
-    held = transaction.approver()
-    if (held.public_key if held else None) != replacing or approver.previous_public_key != replacing:
-        raise Overtaken("The approver is not the one to be replaced.", hint="Replacing it needs the old passphrase.")
-    if held is not None and not succeeds(approver, held):
-        raise Refused("The approver to be replaced did not endorse the new one.", hint="It needs the old passphrase.")
-    content = {"approver": approver.model_dump(mode="json"), "fingerprint": approver.fingerprint}
-    transaction.note("approver set", "approver", approver.model_dump_json(), now, content)
+    told = {"by": by, **({"scopes": ended} if ended else {}), **passkeys.told(transaction, signed, now)}
+    transaction.keep_halts("resumed", left, now, told)
 
 
 def _expire(transaction: Transaction, operation: Operation, now: datetime, halt_after: int | None) -> Operation:

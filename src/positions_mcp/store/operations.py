@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,10 +18,12 @@ from positions_mcp.domain.operation.operation import Decision, Lease, Operation,
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.search import Found, Search
 from positions_mcp.domain.operation.servers import Server
+from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry, StoreStatus, Verification
-from positions_mcp.ports import Rationing, Refusing
+from positions_mcp.domain.operation.supervision import Halt, JournalEntry, StoreStatus, Verification
+from positions_mcp.ports import Permitting, Rationing, Refusing
 from positions_mcp.store import changes, counting, journal, keeping, records, searching, servers, verifying
+from positions_mcp.store.deciding import Deciders
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.mandating import StoredMandates
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
@@ -32,7 +34,7 @@ from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.withdrawals import Withdrawals
 
 
-class SqlOperationStore(StoredMandates, Withdrawals):
+class SqlOperationStore(StoredMandates, Withdrawals, Deciders):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
     def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
@@ -130,16 +132,6 @@ class SqlOperationStore(StoredMandates, Withdrawals):
             noted = connection.execute(declined).scalar_one()
         return datetime.fromisoformat(noted) if noted else None
 
-    def approver(self) -> Approver | None:
-        """The key that desk decisions are verified against, endorsed by each one before it."""
-        with self._reading() as connection:
-            return Transaction(connection).approver()
-
-    def approvers(self) -> tuple[Approver, ...]:
-        """Every approver there was, each endorsed by the one before it; the last one decides."""
-        with self._reading() as connection:
-            return Transaction(connection).approvers()
-
     def halts(self) -> tuple[Halt, ...]:
         """The halts that stand, oldest first."""
         with self._reading() as connection:
@@ -222,7 +214,7 @@ class SqlOperationStore(StoredMandates, Withdrawals):
         lease: Lease,
         now: datetime,
         *,
-        check: Callable[[Operation], None],
+        check: Permitting,
         ration: Rationing | None = None,
     ) -> Operation:
         """Take an approved operation for sending: one process, once."""
@@ -257,10 +249,18 @@ class SqlOperationStore(StoredMandates, Withdrawals):
         with self._writing() as transaction:
             return changes.finish(transaction, operation_id, token, stage=stage, reason=reason, rows=rows, now=now)
 
-    def observe(self, before: Operation, rows: Sequence[Row], now: datetime, *, event: str) -> Operation:
+    def observe(
+        self,
+        before: Operation,
+        rows: Sequence[Row],
+        now: datetime,
+        *,
+        event: str,
+        signed: SignedStatement | None = None,
+    ) -> Operation:
         """Write what following has seen, unless the rows have changed since `before` was read."""
         with self._writing() as transaction:
-            return changes.observe(transaction, before, rows, now, event=event)
+            return changes.observe(transaction, before, rows, now, event=event, signed=signed)
 
     def expire(self, now: datetime, *, halt_after: int | None = None) -> tuple[Operation, ...]:
         """Write down what time has decided: expired plans, lapsed approvals, leases that ran out.
@@ -294,15 +294,12 @@ class SqlOperationStore(StoredMandates, Withdrawals):
         with self._writing() as transaction:
             return changes.set_halt(transaction, halt)
 
-    def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt]) -> None:
+    def clear_halts(
+        self, by: str, now: datetime, *, expected: Sequence[Halt], signed: SignedStatement | None = None
+    ) -> None:
         """Let a person resume; from everything, it also forgets the outcomes counted in a row."""
         with self._writing() as transaction:
-            changes.clear_halts(transaction, by, now, expected=expected)
-
-    def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
-        """Keep the approver's key."""
-        with self._writing() as transaction:
-            changes.set_approver(transaction, approver, replacing=replacing, now=now)
+            changes.clear_halts(transaction, by, now, expected=expected, signed=signed)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

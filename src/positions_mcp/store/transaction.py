@@ -15,10 +15,11 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.domain.operation.supervision import Approver, Halt
-from positions_mcp.signing.release_1 import is_chain
-from positions_mcp.store import counting, journal, keeping, records, standings
+from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.signing.rosters import RosterChain
+from positions_mcp.store import counting, deciders, journal, keeping, records, standings
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.tallies import Tallies
@@ -26,7 +27,13 @@ from positions_mcp.store.tallies import Tallies
 SENDING = "sending"
 """The event that makes rows SENDING."""
 _HALTS = TypeAdapter(tuple[Halt, ...])
-VALUE_EVENTS = {"halt": ("halted", "resumed"), "approver": ("approver set",)}
+PASSKEYS = "passkeys"
+VALUE_EVENTS = {
+    "halt": ("halted", "resumed"),
+    "approver": ("approver set",),
+    "roster": ("roster set",),
+    PASSKEYS: ("passkey used",),
+}
 """The journal's events that set each single value."""
 
 
@@ -157,25 +164,17 @@ class Transaction:
             raise journal.broken(f"the {key} is not as it was written")
         return value
 
-    def approver(self) -> Approver | None:
-        """The approver, whom each one before it endorsed. Raises StoreUnavailable where it was replaced otherwise."""
-        approvers = self.approvers()
-        return approvers[-1] if approvers else None
+    def rosters(self) -> RosterChain:
+        """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
+        return deciders.read(self.connection, self.single("approver"), self.single("roster"))
 
-    def approvers(self) -> tuple[Approver, ...]:
-        """Every approver there was, oldest first. Raises StoreUnavailable as `approver`."""
-        stored = self.single("approver")
-        told = journal.contents(self.connection, VALUE_EVENTS["approver"])
-        try:
-            approvers = tuple(Approver.model_validate(content["approver"]) for content in told)
-            held = Approver.model_validate_json(stored) if stored else None
-        except (KeyError, TypeError, ValidationError) as error:
-            raise journal.broken("an approver cannot be read") from error
-        if held != (approvers[-1] if approvers else None):
-            raise journal.broken("the approver is not as it was written")
-        if not is_chain(approvers):
-            raise journal.broken("the approver was replaced without the old passphrase")
-        return approvers
+    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
+        """Dollars that were sent on somebody's word on a New York day, or are being sent."""
+        return deciders.approved_by(self.connection, name, mode, account_id, day)
+
+    def first_yes(self, operation_id: str) -> SignedStatement | None:
+        """What the first of two people has signed of an operation; None where nobody has."""
+        return deciders.first_yes(self.connection, operation_id)
 
     def note(self, event: str, key: str, value: str | None, now: datetime, content: dict[str, Any]) -> None:
         """Set a single value and say so in the journal."""

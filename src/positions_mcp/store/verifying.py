@@ -12,7 +12,7 @@ from positions_mcp.store import journal, records, standings
 from positions_mcp.store.schema import decisions, operations, rows
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.tallies import Tallies
-from positions_mcp.store.transaction import Transaction
+from positions_mcp.store.transaction import PASSKEYS, Transaction
 
 
 def verify(connection: Connection) -> Verification:
@@ -25,7 +25,8 @@ def verify(connection: Connection) -> Verification:
         standings.compare(connection, tallies)
         transaction = Transaction(connection)
         transaction.halts()
-        transaction.approver()
+        transaction.rosters()
+        transaction.single(PASSKEYS)
     except StoreUnavailable as error:
         return Verification(intact=False, entries=sequence, head=head, problem=error.message)
     return Verification(intact=True, entries=sequence, head=head)

@@ -15,8 +15,8 @@ from playwright.sync_api import expect
 from e2e.agents import agent
 from e2e.installation import PASSPHRASE, Installation
 from e2e.people import Person
-from positions_mcp.guard.approval.statements import new_approver
 from positions_mcp.signing.keys import Hardness
+from signing.people import new_approver
 
 MANUAL = Path(__file__).parents[3] / "docs" / "desk.md"
 BEGIN, END = "<!-- measures: begin -->\n", "<!-- measures: end -->\n"

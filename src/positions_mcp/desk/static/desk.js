@@ -1,10 +1,12 @@
 // The desk: shows the page of the address, draws it anew when the store changes, and takes decisions.
 
+import { approvers } from "./approvers.js";
 import { h, tick } from "./dom.js";
 import { changed, decision, end, halting, resumption, settlement } from "./forms.js";
 import { isSelected, keepingFocus, listenToKeys } from "./keys.js";
 import { mandates } from "./mandates.js";
 import { isSaid, noticed, options, question, say } from "./notice.js";
+import { know } from "./passkeys.js";
 import { on, pause, read } from "./requests.js";
 import { signedOut, start } from "./session.js";
 import * as views from "./views.js";
@@ -56,6 +58,7 @@ async function draw(byPerson) {
   const waiting = await read("/api/queue", byPerson);
   offset = new Date(waiting.now) - Date.now();
   noticed(waiting);
+  know(waiting.passkeys);
   const page = await prepared(waiting, isNew);
   if (address() !== at) return;
   const text = JSON.stringify({ ...page.data, now: null });
@@ -78,7 +81,7 @@ async function prepared(waiting, isNew) {
     return { data, draw: () => drawHistory(data, isNew) };
   }
   if (location.pathname === "/state") {
-    const data = await read("/api/state");
+    const data = { ...(await read("/api/state")), roster: await read("/api/approvers") };
     return { data, draw: () => drawState(data, isNew) };
   }
   if (location.pathname === "/mandates") {
@@ -156,10 +159,12 @@ function drawHistory(data, isNew) {
 }
 
 function drawState(data, isNew) {
-  if (isNew || !content.querySelector("#facts")) put(content, [h("div", { id: "facts" }), options(), h("div", { id: "resume" })]);
+  if (isNew || !content.querySelector("#facts")) put(content, [h("div", { id: "facts" }), options(), h("div", { id: "resume" }), h("div", { id: "roster" })]);
   put(content.querySelector("#facts"), views.state(data));
   const resume = content.querySelector("#resume");
   const shown = [...resume.children].map((form) => form.dataset.digest).join();
+  const roster = content.querySelector("#roster");
+  if (roster.firstChild?.dataset.digest !== data.roster.digest) roster.replaceChildren(approvers(data.roster, show));
   if (shown !== data.halts.map((halt) => halt.digest).join()) resume.replaceChildren(...data.halts.map((halt) => resumption(halt, show)));
 }
 

@@ -3,21 +3,25 @@
 import { foreign, h } from "./dom.js";
 import { drafted, drop } from "./drafts.js";
 import { haltWords } from "./notice.js";
+import { buttons, sendSigned } from "./passkeys.js";
 import { send } from "./requests.js";
 import { signedOut } from "./session.js";
 
 const about = (plan) => `/api/operations/${encodeURIComponent(plan.id)}`;
-const secret = (id) => h("input", { id, type: "password", autocomplete: "off" });
-const outcome = () => h("p", { class: "over", role: "status" });
+export const secret = (id) => h("input", { id, type: "password", autocomplete: "off" });
+const TOUCH = "Waiting for the passkey…";
+export const outcome = () => h("p", { class: "over", role: "status" });
 
-// Sends what the form says. What was typed stays, whatever comes back; after `done` the form is over.
-async function attempt(form, { busy, done, path, body, draft = null }) {
+// Sends what the form says, signed with a passkey where one is given, and what `make` makes first. What was typed stays, whatever comes back; after
+// `done` the form is over.
+export async function attempt(form, { busy, done, path, body, draft = null, passkey = null, make = null }) {
   const over = form.querySelector(".over");
   const buttons = [...form.querySelectorAll("button")];
   for (const button of buttons) button.disabled = true;
   over.textContent = busy;
   try {
-    await send("POST", path, body);
+    const whole = { ...body, ...(await make?.()) };
+    await (passkey ? sendSigned(path, whole, passkey) : send("POST", path, whole));
   } catch (error) {
     over.textContent = error.message;
     for (const button of buttons) button.disabled = false;
@@ -49,12 +53,14 @@ export function decision(plan, after) {
     if (!passphrase.value) return passphrase.focus();
     decide("approve", { busy: "Signing…", done: "Approved.", body: { passphrase: passphrase.value, note: note.value } });
   };
+  const touch = (passkey) => decide("approve", { busy: TOUCH, done: "Approved.", passkey, body: { note: note.value } });
   const reject = () => decide("reject", { busy: "Rejecting…", done: "Rejected.", body: { reason: note.value } });
   const form = h("form", { class: "decision", "data-digest": plan.digest, onsubmit: approve },
     h("h2", {}, "Your decision"),
     h("label", { for: "note" }, "Note or reason (the agent reads it)"), note,
     h("label", { for: "approve-passphrase" }, "Passphrase, to approve"), passphrase,
     h("div", { class: "buttons" }, h("button", { class: "approve" }, `APPROVE in ${plan.mode}`),
+      buttons(`APPROVE in ${plan.mode}`, touch, "approve"),
       h("button", { type: "button", class: "reject", onclick: reject }, "REJECT")), outcome());
   return form;
 }
@@ -63,14 +69,15 @@ export function settlement(plan, doubt, after) {
   const draft = `settle:${plan.id}:${doubt.row}`;
   const evidence = drafted(draft, h("textarea", { id: `evidence-${doubt.row}`, rows: "2" }));
   const passphrase = secret(`settle-${doubt.row}`);
-  const settle = async (tookEffect) => {
-    const missing = [evidence, passphrase].find((field) => !field.value.trim());
+  const settle = async (tookEffect, passkey = null) => {
+    const missing = (passkey ? [evidence] : [evidence, passphrase]).find((field) => !field.value.trim());
     if (missing) return missing.focus();
-    const body = { row: doubt.row, digest: form.dataset.digest, took_effect: tookEffect, evidence: evidence.value, passphrase: passphrase.value };
-    await attempt(form, { busy: "Checking the passphrase…", done: "Settled.", path: `${about(plan)}/settle`, body, draft });
+    const body = { row: doubt.row, digest: form.dataset.digest, took_effect: tookEffect, evidence: evidence.value, ...(passkey ? {} : { passphrase: passphrase.value }) };
+    await attempt(form, { busy: passkey ? TOUCH : "Checking the passphrase…", done: "Settled.", path: `${about(plan)}/settle`, body, draft, passkey });
     after();
   };
-  const button = (text, tookEffect) => h("button", { type: "button", onclick: () => settle(tookEffect) }, text);
+  const button = (text, tookEffect) => [h("button", { type: "button", onclick: () => settle(tookEffect) }, text),
+    ...buttons(text, (passkey) => settle(tookEffect, passkey))];
   const form = h("form", { class: "settlement", "data-row": String(doubt.row), "data-digest": doubt.digest, onsubmit: (event) => event.preventDefault() },
     h("h2", {}, `In doubt, row ${doubt.row + 1}: `, foreign(doubt.planned), " ", foreign(doubt.symbol)),
     h("p", { class: "known" }, foreign(doubt.detail)),
@@ -97,16 +104,20 @@ export function changed(form, doubt) {
 export function resumption(halt, after) {
   const name = `resume-passphrase-${halt.digest}`;
   const passphrase = secret(name);
-  const submit = async (event) => {
-    event.preventDefault();
-    if (!passphrase.value) return passphrase.focus();
-    const body = { digest: halt.digest, passphrase: passphrase.value };
-    await attempt(form, { busy: "Checking the passphrase…", done: "Resumed.", path: "/api/resume", body });
+  const resume = async (told) => {
+    await attempt(form, { done: "Resumed.", path: "/api/resume", ...told });
     after();
   };
+  const submit = (event) => {
+    event.preventDefault();
+    if (!passphrase.value) return passphrase.focus();
+    resume({ busy: "Checking the passphrase…", body: { digest: halt.digest, passphrase: passphrase.value } });
+  };
+  const touch = (passkey) => resume({ busy: TOUCH, body: { digest: halt.digest }, passkey });
   const form = h("form", { class: "decision", "data-digest": halt.digest, onsubmit: submit }, h("h2", {}, "End the halt"),
     h("p", {}, ...haltWords(halt)),
-    h("label", { for: name }, "Passphrase, to resume"), passphrase, h("button", {}, "Resume"), outcome());
+    h("label", { for: name }, "Passphrase, to resume"), passphrase,
+    h("div", { class: "buttons" }, h("button", {}, "Resume"), buttons("Resume", touch)), outcome());
   return form;
 }
 

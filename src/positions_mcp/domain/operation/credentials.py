@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field
 
@@ -11,6 +13,8 @@ from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.operation.supervision import Approver
 
 _BASE64URL = r"^[A-Za-z0-9_-]+$"
+_ORIGIN = r"^https?://[a-z0-9.-]*[a-z][a-z0-9.-]*(?::[0-9]{1,5})?$"
+"""With a name for a host: browsers make no passkeys for addresses that are numbers."""
 _HEX = r"^(?:[0-9a-f]{2})+$"
 
 
@@ -41,12 +45,17 @@ class Passkey(Frozen):
     """A WebAuthn credential: the private half never leaves the person's device."""
 
     kind: Literal["passkey"] = "passkey"
+    label: str = Field(min_length=1, max_length=40)
+    """What its owner calls the device."""
     credential_id: str = Field(pattern=_BASE64URL, max_length=1366)
     """As the authenticator named it, base64url without padding."""
     public_key: str = Field(pattern=_HEX, max_length=2048)
     """SubjectPublicKeyInfo (DER), hexadecimal; it says its algorithm itself."""
-    relying_party: str = Field(min_length=1, max_length=253)
-    """The host name it was made for: that of the desk."""
+    origin: str = Field(pattern=_ORIGIN, max_length=300)
+    """The page it was made at, and the only one where it counts: scheme, host and port, as browsers write them.
+
+    A browser lets every port of a host use its passkeys, so that another program on this machine could ask for one.
+    """
     sign_count: int = Field(ge=0)
     """As seen when it was enrolled; 0 from authenticators that do not count."""
     created_at: AwareDatetime
@@ -56,8 +65,18 @@ class Passkey(Frozen):
         """A short name for people, statements and records."""
         return _short(bytes.fromhex(self.public_key))
 
+    @staticmethod
+    def may_be_made_at(page: str) -> bool:
+        """Whether browsers make passkeys there: the host has a name, and is no number."""
+        return re.fullmatch(_ORIGIN, page) is not None
+
 
 Credential = Annotated[PassphraseKey | Passkey, Field(discriminator="kind")]
+
+
+def relying_party_of(origin: str) -> str:
+    """The host name that passkeys of a page are made for."""
+    return urlsplit(origin).hostname or ""
 
 
 def _short(public_key: bytes) -> str:

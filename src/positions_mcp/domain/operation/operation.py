@@ -206,6 +206,8 @@ class Decision(Frozen):
     """Whether nobody had asked to send it yet: the call that asks then sends it, and no other."""
     signed: SignedStatement | None = added("0.2.0", default=None)
     """What the person signed, with name, credential and note; `signature` is that of releases before it."""
+    first: SignedStatement | None = added("0.2.0", default=None)
+    """What another person had signed before, where it takes two."""
 
     mandate: str = added("0.2.0", default="")
     """The id of the mandate that it was sent under; its signature is the evidence, and this names it."""
@@ -265,6 +267,11 @@ class Operation(Frozen):
     def account_id(self) -> AccountId:
         """The account it is about."""
         return self.plan.account_id
+
+    @property
+    def is_previewed(self) -> bool:
+        """Whether nobody has asked to send it yet."""
+        return self.stage is Stage.PLANNED
 
     def state(self, now: datetime) -> OperationState:
         """What to call it at `now`."""

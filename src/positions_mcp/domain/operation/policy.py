@@ -92,6 +92,10 @@ class Policy(BaseModel):
     """The lowest rung allowed: elicitation (then the desk), or the desk only."""
     desk_above: Decimal | None = Field(default=None, ge=0)
     """Notional, cumulative for one account and day, above which only the supervisor's page or a terminal will do."""
+    two_persons_above: Decimal | None = Field(default=None, ge=0)
+    """Notional, cumulative as `desk_above`, above which two different people have to approve; None is never."""
+    two_persons_for_close_all: bool = False
+    """Whether closing a whole account takes two people."""
     halt_after: int | None = Field(default=3, ge=1)
     """Rejected or unknown outcomes in a row that trip the halt."""
     plan_lifetime: timedelta = timedelta(minutes=5)

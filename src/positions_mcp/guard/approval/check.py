@@ -5,36 +5,34 @@ The checks run within the transaction that claims the operation, on what is stor
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.operation.coverage import why_not_by_size, why_not_by_terms, why_not_by_time
 from positions_mcp.domain.operation.mandate import MandateUse, Standing
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.roster import Roster
-from positions_mcp.domain.operation.supervision import Approver
-from positions_mcp.guard.approval import statements
 from positions_mcp.guard.approval.mandates import Under, decision_under, expect_covered, expect_signed
+from positions_mcp.guard.approval.statements import expect_approved
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.ports import Ledger, Permitting
+from positions_mcp.signing.rosters import RosterChain
 
-Check = Callable[[Operation], None]
-"""Raises Refused where the operation, as stored, may not be sent."""
 _NOT_HERE = "Nothing was sent by this call."
 
 
 class ApprovalCheck:
-    """Makes the check for each channel. Remembers the approver it has seen, so that another needs its passphrase."""
+    """Makes the check for each channel. Remembers the roster it has seen, so that another has to follow it."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
-        self._known: Approver | None = None
+        self._known = ""
 
-    def of_call(self, decision: Decision, caller: str) -> Check:
+    def of_call(self, decision: Decision, caller: str) -> Permitting:
         """An elicited yes counts only as this process recorded it for this call: a copied row approves nothing."""
 
-        def check(operation: Operation) -> None:
+        def check(operation: Operation, _: Ledger) -> None:
             self._check_plan(operation, caller)
             if operation.decision != decision:
                 raise Refused("The stored decision is not the one given to this call.", hint=_NOT_HERE)
@@ -42,24 +40,22 @@ class ApprovalCheck:
 
         return check
 
-    async def of_desk(self, caller: str) -> Check:
-        """A desk's yes counts if the approver's key signed it."""
-        approver = await self.approver()
+    def of_desk(self, caller: str) -> Permitting:
+        """A desk's yes counts if members of the roster signed it who may."""
 
-        def check(operation: Operation) -> None:
+        def check(operation: Operation, ledger: Ledger) -> None:
             self._check_plan(operation, caller)
-            self._check_signed(operation, approver, Channel.DESK)
+            self._check_signed(operation, ledger, Channel.DESK)
 
         return check
 
-    async def of_terminal(self) -> Check:
+    def of_terminal(self) -> Permitting:
         """A person flattening: signed like the desk's, and only for a plan made to flatten."""
-        approver = await self.approver()
 
-        def check(operation: Operation) -> None:
+        def check(operation: Operation, ledger: Ledger) -> None:
             if not operation.plan.flatten or operation.plan.mode is not self._deps.mode:
                 raise Refused("This is not a plan to flatten.", hint="Nothing was sent.")
-            self._check_signed(operation, approver, Channel.TERMINAL)
+            self._check_signed(operation, ledger, Channel.TERMINAL)
 
         return check
 
@@ -83,32 +79,33 @@ class ApprovalCheck:
                 standing.mandate,
             )
             use = standing.next_use(plan.plan_id, plan.caller, plan.measure, now)
-            lifetime = self._deps.policy.approval_lifetime
+            lifetime = self._deps.policy_of(plan).approval_lifetime
             return decision_under(standing.mandate, plan, use, now, now + lifetime), use
 
         return Under(mandate_id, roster, permit)
 
     async def roster(self) -> Roster | None:
-        """Who may decide, as `approver` has it."""
-        approver = await self.approver()
-        return None if approver is None else Roster.of(approver)
+        """Who may decide now. Raises as `rosters`."""
+        return (await self.rosters()).roster
 
-    async def approver(self) -> Approver | None:
-        """The approver, who must be the one seen first or follow it, each endorsed by the one before.
+    async def rosters(self) -> RosterChain:
+        """Who may decide, who must be the ones seen first or follow them, each change signed by who might make it.
 
         Raises:
-            Refused: it was replaced otherwise since this process first saw it.
-            StoreUnavailable: the store itself shows that it was replaced without the old passphrase.
+            Refused: they were replaced otherwise since this process first saw them.
+            StoreUnavailable: the store itself shows it.
         """
-        approvers = await in_thread(self._deps.store.approvers)
-        if self._known is not None and self._known.public_key not in {each.public_key for each in approvers}:
+        return self._followed(await in_thread(self._deps.store.rosters))
+
+    def _followed(self, chain: RosterChain) -> RosterChain:
+        if self._known and self._known not in chain.heads:
             raise Refused(
-                "The approver was replaced without the old passphrase.",
+                "The approvers were replaced without a signature of theirs.",
                 hint="Nothing was sent by this server. A person must look: run positions-mcp operations verify, then "
                 "restart.",
             )
-        self._known = approvers[-1] if approvers else None
-        return self._known
+        self._known = chain.head
+        return chain
 
     def _check_plan(self, operation: Operation, caller: str) -> None:
         plan = operation.plan
@@ -123,9 +120,10 @@ class ApprovalCheck:
         if operation.decision is None or self._deps.clock.now() >= operation.decision.expires_at:
             raise Overtaken(f"The approval of {operation.operation_id} lapsed before it was used.", hint="Plan again.")
 
-    def _check_signed(self, operation: Operation, approver: Approver | None, channel: Channel) -> None:
-        decision = operation.decision
+    def _check_signed(self, operation: Operation, ledger: Ledger, channel: Channel) -> None:
+        decision, deps = operation.decision, self._deps
         if decision is None or decision.channel is not channel:
             raise Refused(f"Plan {operation.operation_id} was not approved at the {channel}.", hint="Nothing was sent.")
-        statements.verify(approver, operation.plan, decision)
+        chain, today = self._followed(ledger.rosters()), new_york_day(deps.market_clock.now())
+        expect_approved(deps.policy_of(operation.plan), operation.plan, decision, chain, ledger, today=today)
         self._check_in_time(operation)

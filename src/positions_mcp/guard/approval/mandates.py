@@ -38,6 +38,7 @@ NEVER = frozenset(
         Rule.MISSING_PRICE,
         Rule.NOT_READ,
         Rule.OFF_HOURS,
+        Rule.TWO_PERSONS,
     }
 )
 """What no mandate covers even where policy only calls it out."""
@@ -110,8 +111,13 @@ def why_not_signed(mandate: Mandate, roster: Roster | None, plan: Plan | None = 
     return next(iter(why_may_not_sign(member, mandate.terms)), "")
 
 
-def why_may_not_sign(member: Member, terms: MandateTerms) -> Iterator[str]:
+def why_may_not_sign(member: Member, terms: MandateTerms, two_persons_above: Decimal | None = None) -> Iterator[str]:
     """What an approver could not approve alone, they may not give away either."""
+    if two_persons_above is not None and terms.per_operation > two_persons_above:
+        yield (
+            f"It takes two people above ${two_persons_above:,f}, and the mandate is for ${terms.per_operation:,f} an "
+            "operation: draft one for less."
+        )
     rights = member.rights_in(terms.account_id)
     most = rights.approves if rights is not None else Decimal(0)
     if most != ANYTHING and terms.in_all > Decimal(most):

@@ -1,74 +1,76 @@
-"""Desk decisions as release 0.1.0 signs them: Ed25519 signatures with a key of the approver's passphrase."""
+"""Whether what a decision carries was signed: exactly this yes, to exactly this plan, by who may (D-04, D-05)."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.credentials import PassphraseKey
 from positions_mcp.domain.operation.operation import Decision
+from positions_mcp.domain.operation.permission import persons_needed, why_not_approve
 from positions_mcp.domain.operation.plan import Plan
-from positions_mcp.domain.operation.policy import Channel
-from positions_mcp.domain.operation.supervision import Approver
-from positions_mcp.ports import Clock
-from positions_mcp.signing.keys import Hardness, new_key, unlock
-from positions_mcp.signing.release_1 import Approval, Endorsement, is_approved_by
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.roster import Member, Roster
+from positions_mcp.domain.operation.statements import Purpose, SignedStatement
+from positions_mcp.ports import Ledger
+from positions_mcp.signing.release_1 import is_approved_by
+from positions_mcp.signing.rosters import RosterChain
+from positions_mcp.signing.statements import signer
+
+APPROVE = "approve"
+"""The decision of a statement that says yes."""
+_LOOK = "Nothing was sent. The store may have been altered: run positions-mcp operations verify."
 
 
-def new_approver(
-    passphrase: str,
-    now: datetime,
-    *,
-    hardness: Hardness | None = None,
-    replacing: Approver | None = None,
-    old_passphrase: str = "",
-) -> Approver:
-    """A new approver. Replacing one needs its passphrase, which endorses the new key.
-
-    Raises:
-        InvalidInput: the passphrase is too short.
-        Refused: the old passphrase is wrong.
-    """
-    key = new_key(passphrase, now, hardness=hardness).key
-    approver = Approver.model_validate(key.model_dump(exclude={"kind"}))
-    if replacing is None:
-        return approver
-    endorsement = Endorsement(public_key=key.public_key).canonical
-    old = unlock(PassphraseKey.of(replacing), old_passphrase)
-    return approver.changed(previous_public_key=replacing.public_key, endorsement=old.sign(endorsement))
-
-
-def sign(
-    approver: Approver, passphrase: str, plan: Plan, *, channel: Channel, clock: Clock, lifetime: timedelta | None
-) -> Decision:
-    """A signed yes to one plan, good for `lifetime`, or without one as long as the plan. Raises WrongPassphrase.
-
-    The time is taken once the key is derived, which is slow on purpose.
-    """
-    key = unlock(PassphraseKey.of(approver), passphrase)
-    now = clock.now()
-    decision = Decision(
-        operation_id=plan.plan_id,
-        digest=plan.digest,
-        channel=channel,
-        approved=True,
-        by=f"approver {approver.fingerprint}",
-        decided_at=now,
-        expires_at=plan.expires_at if lifetime is None else now + lifetime,
-        signature="unsigned",
-    )
-    return decision.changed(signature=key.sign(Approval.of(plan, decision).canonical))
-
-
-def verify(approver: Approver | None, plan: Plan, decision: Decision) -> None:
-    """Raise Refused unless the approver signed exactly this plan until exactly this time."""
-    if approver is None or not is_approved_by(approver, plan, decision):
+def expect_approved(
+    policy: Policy, plan: Plan, decision: Decision, chain: RosterChain, ledger: Ledger, *, today: date
+) -> None:
+    """Raise Refused unless as many people as it takes signed exactly this plan, and each of them may approve it."""
+    roster = chain.roster
+    if roster is None:
+        raise Refused("No approver is set up.", hint="Nothing was sent.")
+    members = _signers(roster, chain, plan, decision)
+    needed = persons_needed(policy, plan, ledger.used(plan.mode, plan.account_id, today))
+    if len(members) < needed:
         raise Refused(
-            f"The approval of {plan.plan_id} is not signed by the approver.",
-            hint="Nothing was sent. The store may have been altered: run positions-mcp operations verify.",
+            f"It takes {needed} people to approve {plan.plan_id}, and {members[0].name} alone did.",
+            hint="Nothing was sent.",
         )
+    for member in members:
+        approved = ledger.approved_by(member.name, plan.mode, plan.account_id, today)
+        if why := why_not_approve(roster, member, plan, approved):
+            raise Refused(why, hint="Nothing was sent.")
 
 
-def check_passphrase(approver: Approver, passphrase: str) -> None:
-    """Raise Refused unless it is the approver's passphrase."""
-    unlock(PassphraseKey.of(approver), passphrase)
+def _signers(roster: Roster, chain: RosterChain, plan: Plan, decision: Decision) -> list[Member]:
+    """Who signed a decision: one person, or two. Raises Refused where a signature is not what it has to be."""
+    if decision.signed is None:
+        return [_signer_in_release_1(roster, chain, plan, decision)]
+    said = decision.signed.statement
+    told = decision.by, decision.decided_at, decision.expires_at, decision.note, decision.origin
+    beside = decision.first.digest if decision.first else ""
+    if told != (decision.signed.by, said.decided_at, said.expires_at, said.note, said.origin) or said.beside != beside:
+        raise Refused(f"What was signed is not the decision about {plan.plan_id}.", hint=_LOOK)
+    members = [_signer_of_yes(roster, plan, decision.signed)]
+    if decision.first is not None:
+        members.insert(0, _signer_of_yes(roster, plan, decision.first))
+        if decision.first.statement.beside or members[0].name == members[1].name:
+            raise Refused(f"Two different people have to approve {plan.plan_id}.", hint="Nothing was sent.")
+    return members
+
+
+def _signer_of_yes(roster: Roster, plan: Plan, signed: SignedStatement) -> Member:
+    said = signed.statement
+    about = said.purpose, said.decision, said.mode, said.account, said.operation, said.digest
+    if about != (Purpose.APPROVAL, APPROVE, plan.mode, plan.account_id, plan.plan_id, plan.digest):
+        raise Refused(f"What was signed is not an approval of {plan.plan_id}.", hint=_LOOK)
+    if said.expires_at is None or said.expires_at < said.decided_at:
+        raise Refused(f"The approval of {plan.plan_id} has no end.", hint=_LOOK)
+    return signer(roster, signed)
+
+
+def _signer_in_release_1(roster: Roster, chain: RosterChain, plan: Plan, decision: Decision) -> Member:
+    """Release 0.1.0's signature says neither who nor where, so it is none once a roster was signed."""
+    unsigned = f"The approval of {plan.plan_id} is not signed by the approver."
+    if chain.links or not chain.approvers or not is_approved_by(chain.approvers[-1], plan, decision):
+        raise Refused(unsigned, hint=_LOOK)
+    return roster.members[0]

@@ -34,6 +34,7 @@ class Rule(StrEnum):
     MISSING_PRICE = "missing price"
     DESK_THRESHOLD = "supervisor above"
     DESK_ONLY = "supervisor only"
+    TWO_PERSONS = "two people"
     NOT_READ = "not read"
 
 

@@ -20,6 +20,7 @@ from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.policy import conflicts
 from positions_mcp.guard.policy.cover import has_short_options
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity, Verdict
+from positions_mcp.guard.policy.persons import findings_on_persons
 
 _NAMED = 8
 """Symbols that a finding names at most."""
@@ -225,6 +226,7 @@ def _named(targets: Sequence[Target]) -> str:
 
 def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
     yield from desk_threshold(policy, record.used_today, notional)
+    yield from findings_on_persons(policy, plan, record.roster, record.used_today)
     if policy.channel is not Channel.ELICITATION:
         yield _desk(
             "every decision on the supervisor's page",

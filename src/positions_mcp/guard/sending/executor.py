@@ -20,13 +20,13 @@ from anyio.abc import TaskGroup
 from positions_mcp.domain.errors import OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.guard.account import AccountReader
-from positions_mcp.guard.approval.check import Check
 from positions_mcp.guard.approval.mandates import Under
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.policy.rates import check_rates
 from positions_mcp.guard.sending.run import Run
+from positions_mcp.ports import Permitting
 
 CLAIM_LEASE = timedelta(seconds=120)
 """How long reading the account again may take before another process may call the claim dead."""
@@ -35,7 +35,7 @@ CLAIM_LEASE = timedelta(seconds=120)
 @dataclass(eq=False, slots=True)
 class _Job:
     operation_id: str
-    check: Check | Under
+    check: Permitting | Under
     belongs_to_call: bool
     abandoned: bool = False
     operation: Operation | None = None
@@ -81,7 +81,7 @@ class Executor:
         self._tasks.start_soon(work, *arguments)
         return True
 
-    async def run(self, operation_id: str, check: Check | Under, *, belongs_to_call: bool) -> Operation:
+    async def run(self, operation_id: str, check: Permitting | Under, *, belongs_to_call: bool) -> Operation:
         """Send an operation, approved or under a mandate, and wait for what becomes of it.
 
         A caller that is cancelled stops nothing once a request has left; before that it does where the approval

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
+from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.coverage import why_not_covered
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
@@ -59,6 +60,9 @@ def by_record(policy: Policy, operation: Operation, record: AccountRecord, notio
     if _was_elicited(operation):
         for finding in desk_threshold(policy, record.used_today, notional):
             return finding.message
+    above, together = policy.two_persons_above, exact_sum([record.used_today, notional])
+    if above is not None and together > above and _nobody_signed(operation):
+        return f"With ${record.used_today:,f} used today it comes to ${together:,f}: it takes two different people now."
     return ""
 
 
@@ -115,6 +119,11 @@ def rows_sent(operations: Iterable[Operation]) -> SentRows:
         for row in operation.rows
         if row.state not in (RowState.NOT_SENT, RowState.REJECTED)
     )
+
+
+def _nobody_signed(operation: Operation) -> bool:
+    """Whether it goes by a form or a mandate: then nobody counted at the claim how many people it takes."""
+    return operation.decision is not None and operation.decision.channel in (Channel.ELICITATION, Channel.MANDATE)
 
 
 def _was_elicited(operation: Operation) -> bool:

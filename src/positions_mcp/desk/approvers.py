@@ -1,0 +1,132 @@
+"""The routes by which passkeys are added and removed: each is a change of the roster that somebody there signs."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from positions_mcp.desk.answers import body_of, mapping_of, page_of, text_of
+from positions_mcp.desk.door import Door
+from positions_mcp.desk.passkeys import to_make
+from positions_mcp.desk.service import Desk
+from positions_mcp.desk.sessions import Session
+from positions_mcp.desk.touching import is_touched, offered, person_at, signed_either_way
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.operation.credentials import Credential, Passkey
+from positions_mcp.domain.operation.roster import Member
+from positions_mcp.domain.text import clean
+from positions_mcp.guard.enrolling import Change, adding, removing
+from positions_mcp.guard.touches import Touch
+from positions_mcp.signing.passkeys import enrolled
+
+_LONGEST_LABEL = 40
+
+
+@dataclass(eq=False)
+class Approvers:
+    """Who may decide, and with which passkeys."""
+
+    desk: Desk
+    door: Door
+
+    async def listed(self, request: Request, session: Session) -> Response:
+        """The members with their credentials, and whether who is signed in may change them."""
+        chain = await self.desk.enrolling.rosters()
+        members = chain.roster.members if chain.roster else ()
+        return JSONResponse(
+            {
+                "digest": chain.head,
+                "you": session.name,
+                "can_change": any(member.manages for member in members if member.name == session.name),
+                "page_is_named": Passkey.may_be_made_at(page_of(request)),
+                "members": [_member(member) for member in members],
+            }
+        )
+
+    async def make(self, request: Request, session: Session) -> Response:
+        """`{name, label}` → what the browser is to make. It counts once `add` has a signature for it."""
+        body, page, now = await body_of(request), page_of(request), self.desk.clock.now()
+        label = clean(text_of(body, "label"), _LONGEST_LABEL)
+        roster = (await self.desk.enrolling.rosters()).roster
+        member = roster.member(text_of(body, "name")) if roster else None
+        if member is None or not label or not Passkey.may_be_made_at(page):
+            raise InvalidInput(
+                "A passkey is an approver's, has a name, and belongs to a page at localhost.",
+                hint="Nothing was enrolled.",
+            )
+        name, challenge = member.name, secrets.token_bytes(32)
+
+        async def add(answer: dict[str, Any]) -> Touch | None:
+            made = mapping_of(answer, "made")
+            passkey = enrolled(made, challenge=challenge, origin=page, label=label, now=self.desk.clock.now())
+            change = adding(name, passkey)
+            if "passphrase" not in answer:
+                return await self.desk.enrolling.with_touch(change, person_at(request, session, answer))
+            await self._with_passphrase(request, session, change, answer)
+            return None
+
+        held = [each for each in member.credentials if isinstance(each, Passkey) and each.origin == page]
+        offer = session.offers.make(f"{request.url.path}/add", add, now)
+        return JSONResponse({"offer": offer, "create": to_make(challenge, name, page, held)})
+
+    async def add(self, request: Request, session: Session) -> Response:
+        """`{offer, made}` with `passphrase`; or with `passkey`, and then `{offer, assertion}`.
+
+        What was made is not made again where the passphrase was wrong.
+        """
+
+        async def finished(body: dict[str, Any]) -> Touch | None:
+            name = text_of(body, "offer")
+            touch = await session.offers.find(name, request.url.path, self.desk.clock.now())(body)
+            session.offers.drop(name)
+            return touch
+
+        async def with_touch() -> dict[str, Any]:
+            touch = await finished(await body_of(request))
+            return offered(self.door, request, session, touch) if touch else {}
+
+        async def with_passphrase() -> None:
+            await finished(await body_of(request))
+
+        if await is_touched(request):
+            return await self.door.with_touch(with_touch, None)
+        return await self.door.with_passphrase(session, with_passphrase, None)
+
+    async def remove(self, request: Request, session: Session) -> Response:
+        """`{fingerprint, digest}` with `passphrase`; or with `passkey`, and then `{offer, assertion}`."""
+
+        async def act(body: dict[str, Any]) -> None:
+            await self._with_passphrase(request, session, _removal(body), body)
+
+        async def to_touch(body: dict[str, Any]) -> Touch:
+            return await self.desk.enrolling.with_touch(_removal(body), person_at(request, session, body))
+
+        return await signed_either_way(self.door, request, session, act, to_touch)
+
+    async def _with_passphrase(self, request: Request, session: Session, change: Change, body: dict[str, Any]) -> None:
+        passphrase = text_of(body, "passphrase")
+        await self.desk.enrolling.with_passphrase(change, session.name, passphrase, origin=page_of(request))
+
+
+def _removal(body: dict[str, Any]) -> Change:
+    return removing(text_of(body, "fingerprint"), text_of(body, "digest"))
+
+
+def _member(member: Member) -> dict[str, Any]:
+    credentials = [_credential(each) for each in member.credentials]
+    return {"name": member.name, "manages": member.manages, "credentials": credentials}
+
+
+def _credential(credential: Credential) -> dict[str, str]:
+    said = {
+        "kind": credential.kind,
+        "fingerprint": credential.fingerprint,
+        "created_at": credential.created_at.isoformat(),
+    }
+    if isinstance(credential, Passkey):
+        return {**said, "label": credential.label, "origin": credential.origin}
+    return said

@@ -1,0 +1,69 @@
+"""Whether a member may approve a plan, and how many people it takes (D-05)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.roster import ANYTHING, Member, Roster
+
+TWO = 2
+
+
+def persons_needed(policy: Policy, plan: Plan, used_today: Decimal) -> int:
+    """How many different people have to approve a plan: one, or two.
+
+    The threshold is cumulative over the account's day, so that splitting a plan gains nothing. A plan whose size is not
+    fully known counts as one above it. A person who flattens decides alone.
+    """
+    if plan.flatten:
+        return 1
+    if policy.two_persons_for_close_all and plan.kind.is_account_wide:
+        return TWO
+    above = policy.two_persons_above
+    if above is None or (_is_priced(plan) and exact_sum([used_today, plan.measure]) <= above):
+        return 1
+    return TWO
+
+
+def why_not_approve(roster: Roster, member: Member, plan: Plan, approved_today: Decimal) -> str:
+    """Why a member may not approve a plan, in a sentence; empty where they may.
+
+    `approved_today` is what was sent, or is being sent, on their word in its account today. Somebody who flattens needs
+    to be allowed to approve there at all: no amount stands in the way out.
+    """
+    rights = member.rights_in(plan.account_id)
+    if rights is None or rights.approves == 0:
+        return f"{member.name} may not approve in account {plan.account_id}."
+    if plan.flatten:
+        return ""
+    if len(roster.members) > 1 and asks_as(member, plan.caller):
+        return f"{member.name} asked for it (as {plan.caller}), and nobody approves what they asked for."
+    if rights.approves == ANYTHING:
+        return ""
+    if not _is_priced(plan):
+        return f"{member.name} may approve up to ${rights.approves:,f} a day, and a price is missing: it may be more."
+    if exact_sum([approved_today, plan.measure]) > rights.approves:
+        return (
+            f"{member.name} may approve up to ${rights.approves:,f} a day in account {plan.account_id}: "
+            f"${approved_today:,f} is used, and this is ${plan.measure:,f}."
+        )
+    return ""
+
+
+def asks_as(member: Member, caller: str) -> bool:
+    """Whether a caller is this person: a token's subject or a user of the system that is one of their names."""
+    said = caller.casefold()
+    names = [name.casefold() for name in (member.name, *member.callers)]
+    return any(said in (name, f"token of {name}") or said.startswith(f"{name} through ") for name in names)
+
+
+def able(roster: Roster, plan: Plan) -> tuple[Member, ...]:
+    """Those who could approve a plan, whatever else they have approved today."""
+    return tuple(member for member in roster.members if not why_not_approve(roster, member, plan, Decimal(0)))
+
+
+def _is_priced(plan: Plan) -> bool:
+    return all(target.priced for target in plan.targets)

@@ -1,0 +1,116 @@
+"""What may be decided as it was shown, whatever it is signed with: a plan, a halt, the outcome of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
+from positions_mcp.domain.operation.plan import key_of
+from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.domain.text import clean, quoted
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.reconcile import Reconciler
+
+
+async def to_approve(deps: Dependencies, operation_id: str, shown: str | None) -> Operation:
+    """The plan that was shown, where it can still be approved. Raises Refused."""
+    await Reconciler(deps).note_time()
+    operation, now = await deps.operation(operation_id), deps.clock.now()
+    check_digest(operation, shown)
+    if operation.plan.flatten:
+        raise Refused(f"Operation {operation_id} is a person's own: only who planned it sends it.")
+    if not operation.stage.is_open or operation.plan.is_expired(now):
+        raise Refused(f"Operation {operation_id} is {operation.state(now)}: nothing to approve.")
+    return operation
+
+
+def to_resume(standing: Sequence[Halt], shown: str | None) -> tuple[Halt, ...]:
+    """The halts that were shown: by `digest_of_halt`, by `digest_of_halts`, or all. Raises Refused."""
+    if not standing:
+        raise Refused("Nothing is halted.")
+    if shown in (None, digest_of_halts(standing)):
+        return tuple(standing)
+    meant = tuple(halt for halt in standing if digest_of_halt(halt) == shown)
+    if not meant:
+        raise Refused("The halt is another one than was shown.", hint="It stands. Look at it again.")
+    return meant
+
+
+def to_settle(operation: Operation, row_of: str | int, conclusion: Conclusion, shown: str | None) -> Row:
+    """The row that was shown, where there is something to settle.
+
+    Raises:
+        InvalidInput: no such row.
+        Refused: there is nothing to settle, or it is not what was shown.
+    """
+    row = _row_called(operation, row_of)
+    symbol = operation.plan.targets[row.position].symbol
+    if shown not in (None, digest_of_row(operation, row)):
+        raise Refused(
+            f"What is known of {symbol} in {operation.operation_id} has changed since it was shown.",
+            hint="Nothing was settled. Look at it again.",
+        )
+    if not row.is_in_doubt and not _is_in_flight(row, conclusion):
+        raise Refused(
+            f"{symbol} in {operation.operation_id} is {row.state}: there is nothing to settle.",
+            hint="Nothing was settled.",
+        )
+    return row
+
+
+def settled(row: Row, conclusion: Conclusion, *, by: str, evidence: str, now: datetime) -> Row:
+    """The row as a person has settled it."""
+    if _is_in_flight(row, conclusion):
+        return row.changed(
+            ended=True, detail=f"{row.detail} Settled by {clean(by, 60)}: {quoted(evidence, 300)}".strip()
+        )
+    resolution = Resolution(
+        conclusion=conclusion, by=clean(by, 60), evidence=clean(evidence, 300), at=now, by_person=True
+    )
+    return row.changed(resolution=resolution, ended=conclusion is Conclusion.DID_NOT)
+
+
+def check_digest(operation: Operation, shown: str | None) -> None:
+    """Raise Refused unless it is the plan that was shown."""
+    if shown not in (None, operation.plan.digest):
+        raise Refused(
+            f"Operation {operation.operation_id} is not the plan that was shown.",
+            hint="Nothing was decided. The store was altered: run positions-mcp operations verify.",
+        )
+
+
+def digest_of_row(operation: Operation, row: Row) -> str:
+    """The same as long as what is known of a row says the same; when it was last looked at does not count."""
+    return key_of("row", operation.plan.digest, row.model_dump(mode="json", exclude={"observed_at"}))
+
+
+def digest_of_halt(halt: Halt) -> str:
+    """Tells one halt from another."""
+    return key_of("halt", halt.model_dump(mode="json"))
+
+
+def digest_of_halts(halts: Sequence[Halt]) -> str:
+    """Tells what is halted, all in all, from what was before."""
+    return key_of("halts", *(halt.model_dump(mode="json") for halt in halts))
+
+
+def _is_in_flight(row: Row, conclusion: Conclusion) -> bool:
+    return row.has_effect and not row.ended and conclusion is Conclusion.TOOK_EFFECT
+
+
+def _row_called(operation: Operation, name: str | int) -> Row:
+    if isinstance(name, int):
+        if 0 <= name < len(operation.rows):
+            return operation.rows[name]
+        raise InvalidInput(f"Operation {operation.operation_id} has no row {name + 1}.", hint="Nothing was settled.")
+    named = [
+        row
+        for target, row in zip(operation.plan.targets, operation.rows, strict=True)
+        if name.strip().upper() in (target.symbol.upper(), target.instrument_id.upper())
+    ]
+    # A batch may instruct one contract twice: by name, the row meant is one that is not settled yet.
+    for row in sorted(named, key=lambda row: not row.is_in_doubt):
+        return row
+    raise InvalidInput(f"Operation {operation.operation_id} has no row of that name.", hint="Name its symbol.")

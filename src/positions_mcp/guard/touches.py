@@ -1,0 +1,219 @@
+"""What a person decides: frozen as a statement first, signed with a passphrase or by one touch, and then used.
+
+A passkey signs on the person's device, so the statement goes there and its signature comes back. Nothing that is
+decided comes from the browser: it is what was frozen, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operation.credentials import Credential, Passkey
+from positions_mcp.domain.operation.operation import Conclusion, Decision, Operation, Row
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.roster import Member, Roster, RosterLink
+from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
+from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.domain.text import clean
+from positions_mcp.guard.approval.check import ApprovalCheck
+from positions_mcp.guard.approval.rights import may_resume, may_say_yes, may_settle
+from positions_mcp.guard.approval.statements import APPROVE
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.deciding import (
+    digest_of_halts,
+    digest_of_row,
+    settled,
+    to_approve,
+    to_resume,
+    to_settle,
+)
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.signing.keys import Unlocked
+from positions_mcp.signing.passkeys import signed_by
+from positions_mcp.signing.statements import sign
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is about to sign with which credential, at which page or terminal."""
+
+    name: str
+    fingerprint: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What is signed once, and what is done with the signature."""
+
+    statement: Statement
+    credential: Credential
+    use: Callable[[SignedStatement], Awaitable[object]]
+
+    @property
+    def passkey(self) -> Passkey:
+        """The passkey that is to sign. Raises Refused where it is a passphrase's key."""
+        if isinstance(self.credential, Passkey):
+            return self.credential
+        raise Refused(f"{self.credential.fingerprint} is no passkey.", hint="Nothing was decided.")
+
+    async def sign(self, key: Unlocked) -> None:
+        """Do it, signed with a passphrase's key."""
+        await self.use(sign(self.statement, key))
+
+    async def finish(self, answer: Mapping[str, Any]) -> None:
+        """Do it, if a browser's answer is the signature. Raises Refused."""
+        await self.use(await in_thread(signed_by, self.passkey, self.statement, answer))
+
+
+class Touches:
+    """Each decision of a person as something to sign."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+        self._approvals = ApprovalCheck(deps)
+
+    async def approval(self, operation_id: str, who: Person, *, digest: str | None, note: str) -> Touch:
+        """A yes to the plan that was shown. It lapses as any other: its time begins when it is frozen.
+
+        Where it takes two people, the first one's lapses with the plan, and the second one's names it.
+        """
+        operation = await to_approve(self._deps, operation_id, digest)
+        return await self._yes(operation, who, note, Channel.DESK)
+
+    async def flattening(self, operation: Operation, who: Person) -> Touch:
+        """A person's own yes to what they flatten."""
+        return await self._yes(operation, who, "", Channel.TERMINAL)
+
+    async def _yes(self, operation: Operation, who: Person, note: str, channel: Channel) -> Touch:
+        deps, plan = self._deps, operation.plan
+        credential = await self._credential(who)
+        alone, first = await in_thread(partial(may_say_yes, deps, operation, who.name))
+        now = deps.clock.now()
+        waits = operation.is_previewed or not (alone or first)
+        statement = Statement(
+            purpose=Purpose.APPROVAL,
+            mode=plan.mode,
+            account=plan.account_id,
+            operation=plan.plan_id,
+            digest=plan.digest,
+            beside=first.digest if first else "",
+            decision=APPROVE,
+            name=who.name,
+            credential=who.fingerprint,
+            origin=who.origin,
+            note=clean(note, 300),
+            decided_at=now,
+            expires_at=plan.expires_at if waits else now + deps.policy.approval_lifetime,
+        )
+        use = partial(self._approve, operation, channel, first) if alone or first else partial(self._first, operation)
+        return Touch(statement, credential, use)
+
+    async def resumption(self, who: Person, *, shown: str | None) -> Touch:
+        """The end of the halts that were shown; all that stand where none is named."""
+        meant = to_resume(await in_thread(self._deps.store.halts), shown or None)
+        may_resume(await self.member(who.name), meant)
+        said = Statement(
+            purpose=Purpose.RESUME,
+            digest=digest_of_halts(meant),
+            decision="resume",
+            name=who.name,
+            credential=who.fingerprint,
+            origin=who.origin,
+            decided_at=self._deps.clock.now(),
+        )
+        return Touch(said, await self._credential(who), partial(self._resume, meant))
+
+    async def settlement(
+        self,
+        operation_id: str,
+        row_of: int | str,
+        conclusion: Conclusion,
+        who: Person,
+        *,
+        evidence: str,
+        shown: str | None,
+    ) -> Touch:
+        """What became of an unknown outcome, as it was shown."""
+        operation = await self._deps.operation(operation_id)
+        row = to_settle(operation, row_of, conclusion, shown)
+        plan = operation.plan
+        may_settle(await self.member(who.name), plan.account_id)
+        said = Statement(
+            purpose=Purpose.SETTLEMENT,
+            mode=plan.mode,
+            account=plan.account_id,
+            operation=operation_id,
+            digest=digest_of_row(operation, row),
+            decision=conclusion.value,
+            name=who.name,
+            credential=who.fingerprint,
+            origin=who.origin,
+            note=clean(evidence, 300),
+            decided_at=self._deps.clock.now(),
+        )
+        return Touch(said, await self._credential(who), partial(self._settle, operation, row, conclusion))
+
+    async def change(self, roster: Roster, statement: Statement, who: Person) -> Touch:
+        """Another roster in place of the one that stands."""
+        return Touch(statement, await self._credential(who), partial(self._change, roster))
+
+    async def _first(self, operation: Operation, signed: SignedStatement) -> None:
+        await in_thread(self._deps.store.say_yes_first, operation.operation_id, signed, self._deps.clock.now())
+        self._deps.decided.tell()
+
+    async def _approve(
+        self, operation: Operation, channel: Channel, first: SignedStatement | None, signed: SignedStatement
+    ) -> None:
+        said = signed.statement
+        if said.expires_at is None:
+            raise Refused("An approval that never lapses is none.")
+        decision = Decision(
+            operation_id=operation.operation_id,
+            digest=said.digest,
+            channel=channel,
+            approved=True,
+            by=signed.by,
+            decided_at=said.decided_at,
+            expires_at=said.expires_at,
+            note=said.note,
+            origin=said.origin,
+            of_preview=operation.is_previewed,
+            signed=signed,
+            first=first,
+        )
+        await in_thread(self._deps.store.decide, decision, self._deps.clock.now())
+        self._deps.decided.tell()
+
+    async def _resume(self, meant: tuple[Halt, ...], signed: SignedStatement) -> None:
+        clear = partial(self._deps.store.clear_halts, expected=meant, signed=signed)
+        await in_thread(clear, signed.by, self._deps.clock.now())
+
+    async def _settle(self, operation: Operation, row: Row, conclusion: Conclusion, signed: SignedStatement) -> None:
+        now = self._deps.clock.now()
+        known = settled(row, conclusion, by=signed.by, evidence=signed.statement.note, now=now)
+        observe = partial(self._deps.store.observe, event="settled", signed=signed)
+        await in_thread(observe, operation, [known], now)
+
+    async def _change(self, roster: Roster, signed: SignedStatement) -> None:
+        link = RosterLink(roster=roster, signed=signed)
+        await in_thread(self._deps.store.set_roster, link, self._deps.clock.now())
+
+    async def _credential(self, who: Person) -> Credential:
+        member = await self.member(who.name)
+        for each in member.credentials:
+            if each.fingerprint == who.fingerprint:
+                return each
+        raise Refused(f"Credential {who.fingerprint:.12} is none of {member.name}'s.", hint="Nothing was decided.")
+
+    async def member(self, name: str) -> Member:
+        """Who is signed in, as the roster has them now. Raises Refused where it has them no more."""
+        roster = (await self._approvals.rosters()).roster
+        member = roster.member(name) if roster else None
+        if member is None:
+            raise Refused(f"{name} is no approver any more.", hint="Nothing was decided.")
+        return member

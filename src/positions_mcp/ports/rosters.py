@@ -1,0 +1,24 @@
+"""Who may decide, as a store keeps it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from positions_mcp.domain.operation.operation import Operation
+    from positions_mcp.domain.operation.roster import RosterLink
+    from positions_mcp.domain.operation.statements import SignedStatement
+
+
+class RosterStore(Protocol):
+    """The rosters, each signed by who could change the one before it, and yeses that wait for a second person."""
+
+    def set_roster(self, link: RosterLink, now: datetime) -> None:
+        """Keep who may decide. Raises Refused where it does not follow, or was not signed by who may change it."""
+        ...
+
+    def say_yes_first(self, operation_id: str, signed: SignedStatement, now: datetime) -> Operation:
+        """Keep the yes of the first of two people. Raises Overtaken where another one is there, or it is decided."""
+        ...

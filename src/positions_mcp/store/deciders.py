@@ -1,0 +1,94 @@
+"""Who may decide, as the journal has it, and what they have said yes to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, select
+
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.roster import RosterLink
+from positions_mcp.domain.operation.statements import SignedStatement
+from positions_mcp.domain.operation.states import RowState, Stage
+from positions_mcp.domain.operation.supervision import Approver
+from positions_mcp.signing.rosters import RosterChain
+from positions_mcp.store import journal, records
+from positions_mcp.store.schema import decisions, operations, rows
+from positions_mcp.store.schema import journal as journal_table
+
+APPROVER_SET, ROSTER_SET = "approver set", "roster set"
+FIRST_YES = "first yes"
+
+
+def read(connection: Connection, approver: str | None, roster: str | None) -> RosterChain:
+    """Everybody who ever could decide; the last of each is the value that is stored.
+
+    Raises StoreUnavailable where a roster was not signed by who may.
+    """
+    told = journal.contents(connection, (APPROVER_SET,)), journal.contents(connection, (ROSTER_SET,))
+    try:
+        approvers = tuple(Approver.model_validate(content["approver"]) for content in told[0])
+        links = tuple(RosterLink.model_validate(content["link"]) for content in told[1])
+        held = Approver.model_validate_json(approver) if approver else None
+        link = RosterLink.model_validate_json(roster) if roster else None
+    except (KeyError, TypeError, ValidationError) as error:
+        raise journal.broken("an approver cannot be read") from error
+    if held != (approvers[-1] if approvers else None) or link != (links[-1] if links else None):
+        raise journal.broken("the approver is not as it was written")
+    chain = RosterChain(approvers, links)
+    if why := chain.why_broken():
+        raise journal.broken(why)
+    return chain
+
+
+def first_yes(connection: Connection, operation_id: str) -> SignedStatement | None:
+    """What the first of two people has signed of an operation; None where nobody has."""
+    latest = (
+        select(journal_table.c.content)
+        .where(journal_table.c.operation_id == operation_id, journal_table.c.event == FIRST_YES)
+        .order_by(journal_table.c.sequence.desc())
+        .limit(1)
+    )
+    stored = connection.execute(latest).scalar_one_or_none()
+    try:
+        return None if stored is None else SignedStatement.model_validate(json.loads(stored)["signed"])
+    except (ValueError, KeyError) as error:
+        raise journal.broken(f"the first yes to {operation_id} cannot be read") from error
+
+
+def approved_by(connection: Connection, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
+    """Dollars that were sent on somebody's word on a day; of what is being sent, all that is to be."""
+    sent = select(rows.c.reserved, decisions.c.content).join(decisions, decisions.c.operation_id == rows.c.operation_id)
+    that_day = rows.c.mode == mode, rows.c.account_id == account_id, rows.c.reserved_on == day.isoformat()
+    reserved = (Decimal(row.reserved) for row in connection.execute(sent.where(*that_day)) if _is_by(name, row.content))
+    claimed = operations.c.stage == Stage.CLAIMED.value
+    under_way = records.select_operations(
+        connection, claimed, operations.c.mode == mode.value, operations.c.account_id == account_id
+    )
+    return exact_sum([*reserved, *(_left_of(each) for each in under_way if name in _names_of(each))])
+
+
+def _left_of(operation: Operation) -> Decimal:
+    unsent = (row.position for row in operation.rows if row.state is RowState.NOT_SENT)
+    return exact_sum(operation.plan.targets[position].measure for position in unsent)
+
+
+def _names_of(operation: Operation) -> Iterator[str]:
+    decision = operation.decision
+    for signed in (decision.first, decision.signed) if decision else ():
+        if signed is not None:
+            yield signed.statement.name
+
+
+def _is_by(name: str, content: str) -> bool:
+    decision: Mapping[str, Any] = json.loads(content)
+    signed = (decision.get(which) for which in ("first", "signed"))
+    return any(each["statement"]["name"] == name for each in signed if each)

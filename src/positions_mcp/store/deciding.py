@@ -1,0 +1,95 @@
+"""The part of the operation store about who decides."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from positions_mcp.domain.errors import Overtaken, Refused
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.roster import RosterLink
+from positions_mcp.domain.operation.statements import SignedStatement
+from positions_mcp.domain.operation.supervision import Approver
+from positions_mcp.signing.release_1 import succeeds
+from positions_mcp.signing.rosters import RosterChain, why_not_next
+from positions_mcp.store import passkeys
+from positions_mcp.store.deciders import APPROVER_SET, FIRST_YES, ROSTER_SET
+from positions_mcp.store.transaction import Transaction
+
+
+def keep_approver(transaction: Transaction, approver: Approver, *, replacing: str | None, now: datetime) -> None:
+    """Keep the approver's key of 0.1.0, before there is any roster: for a store that takes over an older one's."""
+    chain = transaction.rosters()
+    held = chain.approvers[-1] if chain.approvers else None
+    if chain.links or (held.public_key if held else None) != replacing or approver.previous_public_key != replacing:
+        raise Overtaken("The approver is not the one to be replaced.", hint="Replacing it needs the old passphrase.")
+    if held is not None and not succeeds(approver, held):
+        raise Refused("The approver to be replaced did not endorse the new one.", hint="It needs the old passphrase.")
+    content = {"approver": approver.model_dump(mode="json"), "fingerprint": approver.fingerprint}
+    transaction.note(APPROVER_SET, "approver", approver.model_dump_json(), now, content)
+
+
+def keep_roster(transaction: Transaction, link: RosterLink, now: datetime) -> None:
+    """Keep who may decide, as who may change it has signed. Raises Refused."""
+    if why := why_not_next(transaction.rosters(), link):
+        raise Refused(f"The roster was not changed: {why}.", hint="Look at it again.")
+    passkeys.use(transaction, link.signed, now)
+    content = {"link": link.model_dump(mode="json"), "by": link.signed.by}
+    transaction.note(ROSTER_SET, "roster", link.model_dump_json(), now, content)
+
+
+def keep_first_yes(transaction: Transaction, operation_id: str, signed: SignedStatement, now: datetime) -> Operation:
+    """Keep the yes of the first of two people; the journal is where it stands."""
+    operation = transaction.operation(operation_id)
+    if not operation.stage.is_open or operation.plan.is_expired(now):
+        raise Overtaken(f"Operation {operation_id} is {operation.state(now)}: nothing to approve.")
+    if (said := transaction.first_yes(operation_id)) is not None:
+        raise Overtaken(f"{said.statement.name} has said yes meanwhile.", hint="Look at it again.")
+    passkeys.use(transaction, signed, now)
+    transaction.append(operation, FIRST_YES, {"signed": signed.model_dump(mode="json"), "by": signed.by}, now)
+    return operation
+
+
+class Deciders:
+    """Implements `positions_mcp.ports.RosterStore`, over what the whole store reads and writes with."""
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        raise NotImplementedError
+
+    def _writing(self) -> AbstractContextManager[Transaction]:
+        raise NotImplementedError
+
+    def rosters(self) -> RosterChain:
+        """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
+        with self._reading() as connection:
+            return Transaction(connection).rosters()
+
+    def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
+        """Keep the approver's key of 0.1.0, before there is any roster."""
+        with self._writing() as transaction:
+            keep_approver(transaction, approver, replacing=replacing, now=now)
+
+    def set_roster(self, link: RosterLink, now: datetime) -> None:
+        """Keep who may decide. Raises Refused where it does not follow, or was not signed by who may change it."""
+        with self._writing() as transaction:
+            keep_roster(transaction, link, now)
+
+    def first_yes(self, operation_id: str) -> SignedStatement | None:
+        """What the first of two people has signed of an operation; None where nobody has."""
+        with self._reading() as connection:
+            return Transaction(connection).first_yes(operation_id)
+
+    def say_yes_first(self, operation_id: str, signed: SignedStatement, now: datetime) -> Operation:
+        """Keep the yes of the first of two people."""
+        with self._writing() as transaction:
+            return keep_first_yes(transaction, operation_id, signed, now)
+
+    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
+        """Dollars that were sent on somebody's word on a New York day, or are being sent."""
+        with self._reading() as connection:
+            return Transaction(connection).approved_by(name, mode, account_id, day)

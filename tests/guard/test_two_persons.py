@@ -1,0 +1,168 @@
+"""Who may approve how much, and where it takes two people (D-05)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
+from positions_mcp.domain.errors import PositionsError, Refused
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.roster import ANYTHING, Member, Rights
+from positions_mcp.domain.operation.statements import TERMINAL
+from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.enrolling import adding_member, changing_member, removing_member
+from positions_mcp.signing.keys import new_key
+
+pytestmark = pytest.mark.requirement("D-05")
+
+BEN = "the passphrase of Ben"
+TWO = POLICY.model_copy(update={"two_persons_above": Decimal(0)})
+
+
+@asynccontextmanager
+async def two_people(folder: Path, policy: Policy = TWO, **of_ben: Any) -> AsyncIterator[Desk]:
+    """Ana, who may do anything, and Ben, who approves anything unless it is said otherwise."""
+    async with desk(folder, policy=policy) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE, "Ana")
+        key = new_key(BEN, it.clock.now(), hardness=QUICK).key
+        rights = (Rights(approves=of_ben.pop("approves", ANYTHING)),)
+        ben = Member(name="Ben", credentials=(key,), rights=rights, **of_ben)
+        await change(it, adding_member(ben))
+        yield it
+
+
+async def change(it: Desk, made: Any, name: str = "Ana", passphrase: str = PASSPHRASE) -> None:
+    await it.supervisor.enrolling.with_passphrase(made, name, passphrase, origin=TERMINAL)
+
+
+async def sent(it: Desk, operation: Operation) -> bool:
+    """Whether a server sends it now."""
+    before = len(it.exchange.requests)
+    try:
+        await it.guard.send_approved(operation.operation_id, caller=CALLER)
+    except PositionsError:
+        return len(it.exchange.requests) > before
+    return len(it.exchange.requests) > before
+
+
+async def test_the_second_sees_the_firsts_yes_and_it_is_sent_when_both_have_signed(tmp_path: Path) -> None:
+    async with two_people(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        approve = partial(it.supervisor.approve, operation.operation_id)
+        first = await approve(PASSPHRASE, name="Ana", note="as discussed")
+        assert first.state is OperationState.AWAITING_APPROVAL
+        assert not await sent(it, operation)
+        seen = it.store.first_yes(operation.operation_id)
+        assert (seen.statement.name, seen.statement.note) == ("Ana", "as discussed")
+        second = await approve(BEN, name="Ben", note="agreed")
+        assert "Ben" in second.decision
+        assert "first yes by Ana" in second.decision
+        assert '"as discussed"' in second.decision
+        assert await sent(it, operation)
+
+
+async def test_one_person_is_one_however_often_and_with_whatever_passphrase_they_say_yes(tmp_path: Path) -> None:
+    async with two_people(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        await it.supervisor.approve(operation.operation_id, PASSPHRASE, name="Ana")
+        with pytest.raises(Refused, match="has said yes already"):
+            await it.supervisor.approve(operation.operation_id, PASSPHRASE, name="ana")
+        await it.supervisor.replace_approver(PASSPHRASE, "another passphrase", name="Ana")
+        with pytest.raises(Refused, match="has said yes already"):
+            await it.supervisor.approve(operation.operation_id, "another passphrase", name="Ana")
+        with pytest.raises(Refused, match="passphrase"):
+            await it.supervisor.approve(operation.operation_id, PASSPHRASE, name="Ben")
+        assert not await sent(it, operation)
+
+
+@pytest.mark.parametrize("how", ["left out", "edited", "of another plan", "doubled"])
+async def test_a_first_yes_that_was_written_into_the_store_is_none(tmp_path: Path, how: str) -> None:
+    async with two_people(tmp_path) as it:
+        operation, other = await it.asked("AAPL"), await it.asked("TSLA")
+        for each in (operation, other):
+            await it.supervisor.approve(each.operation_id, PASSPHRASE, name="Ana")
+            await it.supervisor.approve(each.operation_id, BEN, name="Ben")
+        decision = it.store.operation(operation.operation_id).decision
+        forged = {
+            "left out": None,
+            "edited": decision.first.changed(statement=decision.first.statement.changed(note="another")),
+            "of another plan": it.store.operation(other.operation_id).decision.first,
+            "doubled": decision.signed,
+        }[how]
+        stored = it.store.operation(operation.operation_id)
+        with it.store._writing() as transaction:
+            transaction.save(stored, "approved", it.clock.now(), decision=decision.changed(first=forged))
+        assert not await sent(it, operation)
+        assert await sent(it, other)
+
+
+async def test_who_was_removed_between_yes_and_sending_approved_nothing(tmp_path: Path) -> None:
+    async with two_people(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        await it.supervisor.approve(operation.operation_id, BEN, name="Ben")
+        await it.supervisor.approve(operation.operation_id, PASSPHRASE, name="Ana")
+        await change(it, removing_member("Ben"))
+        assert not await sent(it, operation)
+
+
+async def test_no_form_will_do_and_a_roster_with_too_few_people_is_said_at_once(tmp_path: Path) -> None:
+    async with two_people(tmp_path) as it:
+        assert (await it.guard.step(await it.plan("AAPL"), can_elicit=True)).rung is Rung.DESK
+        await change(it, changing_member("Ben", rights=(Rights(),)))
+        step = await it.guard.step(await it.plan("TSLA"), can_elicit=True)
+        assert step.rung is Rung.REFUSE
+        assert "1 could: Ana." in step.reason
+
+
+async def test_each_may_approve_up_to_their_own_amount_of_a_day_and_splitting_gains_nothing(tmp_path: Path) -> None:
+    async with two_people(tmp_path, POLICY) as it:
+        first, second = await it.asked("AAPL"), await it.asked("TSLA")
+        enough = max(first.plan.measure, second.plan.measure)
+        await change(it, changing_member("Ben", rights=(Rights(approves=enough),)))
+        for each in (first, second):
+            await it.supervisor.approve(each.operation_id, BEN, name="Ben")
+        assert await sent(it, first)
+        assert not await sent(it, second)
+        again = await it.asked("TSLA")
+        assert again.operation_id == second.operation_id
+
+
+@pytest.mark.parametrize(("approves", "said"), [(Decimal(0), "may not approve"), (Decimal(1), "up to $1 a day")])
+async def test_who_may_not_says_no_yes(tmp_path: Path, approves: Decimal, said: str) -> None:
+    async with two_people(tmp_path, POLICY, approves=approves) as it:
+        operation = await it.asked("AAPL")
+        with pytest.raises(Refused) as refused:
+            await it.supervisor.approve(operation.operation_id, BEN, name="Ben")
+        assert said in refused.value.message
+        for made in (changing_member("Ben", manages=True), removing_member("Ana")):
+            with pytest.raises(Refused, match="may not change"):
+                await change(it, made, "Ben", BEN)
+
+
+async def test_nobody_approves_what_they_asked_for(tmp_path: Path) -> None:
+    async with two_people(tmp_path, POLICY) as it:
+        await change(it, changing_member("Ben", callers=(CALLER,)))
+        operation = await it.asked("AAPL")
+        with pytest.raises(Refused, match="nobody approves what they asked for"):
+            await it.supervisor.approve(operation.operation_id, BEN, name="Ben")
+        await it.supervisor.approve(operation.operation_id, PASSPHRASE, name="Ana")
+        assert await sent(it, operation)
+
+
+async def test_where_several_approve_a_name_is_asked_for_and_alone_none_is(tmp_path: Path) -> None:
+    async with two_people(tmp_path, POLICY) as it:
+        operation = await it.asked("AAPL")
+        with pytest.raises(Refused, match="Several people"):
+            await it.supervisor.approve(operation.operation_id, PASSPHRASE)
+        await change(it, removing_member("Ben"))
+        await it.supervisor.approve(operation.operation_id, PASSPHRASE)
+        assert it.store.operation(operation.operation_id).decision.channel is Channel.DESK
