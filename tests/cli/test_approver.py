@@ -69,4 +69,4 @@ def test_another_passphrase_takes_the_old_one(place: Place) -> None:
         code, shown = person.ends()
     assert code == 1
     assert "not the approver's" in shown
-    assert "endorsed by the one it replaced" in place.without_terminal("approver", "show").stdout
+    assert "Roster 2, signed by approver" in place.without_terminal("approver", "show").stdout

@@ -38,7 +38,7 @@ def test_a_yes_at_the_terminal_is_sent_by_the_call_that_waits_and_followed_to_it
     assert decision is not None
     assert approver is not None
     assert decision.by == f"approver {approver.members[0].credentials[0].fingerprint}"
-    assert decision.signature
+    assert decision.signed
     assert place.effects() == {"close_position": 2}
 
 

@@ -204,7 +204,7 @@ async def test_a_person_may_settle_that_one_in_flight_is_over(tmp_path: Path) ->
             await settle(Conclusion.TOOK_EFFECT, "not the passphrase")
         await settle(Conclusion.TOOK_EFFECT, PASSPHRASE)
         assert not [each for each in (await it.plan("AAPL")).verdict.findings if each.rule is Rule.IN_FLIGHT]
-        assert "Settled by Ana" in (await followed(it, report)).rows[0].detail
+        assert "Settled by approver" in (await followed(it, report)).rows[0].detail
 
 
 @pytest.mark.requirement("G-17", "G-18")

@@ -151,7 +151,7 @@ async def test_what_was_never_asked_for_counts_and_is_refused_when_it_is_taken(
         await it.supervisor.set_up_approver(PASSPHRASE)
         await it.supervisor.approve(second.operation_id, PASSPHRASE)
         with pytest.raises(Refused, match="too many"):
-            it.store.claim(second.operation_id, lease(it), FRIDAY, check=lambda _: None, ration=ration)
+            it.store.claim(second.operation_id, lease(it), FRIDAY, check=lambda *_: None, ration=ration)
         assert told == [FRIDAY]
         assert (await it.parts.operation(second.operation_id)).state(FRIDAY) is OperationState.APPROVED
 

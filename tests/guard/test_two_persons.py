@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -11,16 +13,20 @@ from typing import Any
 
 import pytest
 
+from guard.delegated import sent_without_question, signed, terms
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
 from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
-from positions_mcp.domain.operation.roster import ANYTHING, Member, Rights
+from positions_mcp.domain.operation.roster import ANYTHING, FIRST_NAME, Member, Rights, whole_member
 from positions_mcp.domain.operation.statements import TERMINAL
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.enrolling import adding_member, changing_member, removing_member
-from positions_mcp.signing.keys import new_key
+from positions_mcp.guard.guard import Guard
+from positions_mcp.signing.keys import WrongPassphrase, new_key
+from signing.people import new_approver
 
 pytestmark = pytest.mark.requirement("D-05")
 
@@ -166,3 +172,48 @@ async def test_where_several_approve_a_name_is_asked_for_and_alone_none_is(tmp_p
         await change(it, removing_member("Ben"))
         await it.supervisor.approve(operation.operation_id, PASSPHRASE)
         assert it.store.operation(operation.operation_id).decision.channel is Channel.DESK
+
+
+async def test_no_mandate_covers_what_needs_two_people(tmp_path: Path) -> None:
+    async with desk(tmp_path, policy=TWO) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        draft = await Delegation(it.parts).draft(terms(), by="ana", shadow=timedelta(days=1))
+        with pytest.raises(Refused, match="It takes two people above"):
+            await Delegation(it.parts).sign(draft.mandate_id, PASSPHRASE, digest=draft.digest)
+    earlier = POLICY.model_copy(update={"two_persons_above": Decimal(2_000_000)})
+    async with desk(tmp_path / "lowered", policy=earlier) as it:
+        await signed(it)
+        narrower = replace(it.parts, policy=TWO)
+        assert await sent_without_question(replace(it, guard=Guard(narrower), parts=narrower), "AAPL") is None
+        assert not it.exchange.requests
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"callers": ("ana",)}, {"rights": (Rights(approves=Decimal(5)),)}],
+    ids=["callers", "rights"],
+)
+async def test_the_approver_of_an_older_release_is_changed_as_any_other(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    async with desk(tmp_path) as it:
+        it.store.set_approver(
+            new_approver(PASSPHRASE, it.clock.now(), hardness=QUICK), replacing=None, now=it.clock.now()
+        )
+        await change(it, changing_member(FIRST_NAME, **changes), FIRST_NAME)
+        (member,) = it.store.rosters().roster.members
+        assert {name: getattr(member, name) for name in changes} == changes
+
+
+async def test_the_approver_of_an_older_release_gets_another_passphrase_and_can_be_removed(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.store.set_approver(
+            new_approver(PASSPHRASE, it.clock.now(), hardness=QUICK), replacing=None, now=it.clock.now()
+        )
+        ben = whole_member("Ben", new_key(BEN, it.clock.now(), hardness=QUICK).key)
+        await it.supervisor.replace_approver(PASSPHRASE, "another passphrase")
+        with pytest.raises(WrongPassphrase):
+            await it.supervisor.check_passphrase(PASSPHRASE)
+        await change(it, adding_member(ben), FIRST_NAME, "another passphrase")
+        await change(it, removing_member(FIRST_NAME), "Ben", BEN)
+        assert it.store.rosters().roster.members == (ben,)

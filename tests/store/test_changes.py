@@ -99,7 +99,7 @@ def test_a_no_stops_what_was_approved_and_not_yet_taken(store: SqlOperationStore
     assert declined.stage is Stage.DECLINED
     assert store.declined_at(operation.plan.target_key) == NOW
     with pytest.raises(Overtaken):
-        store.claim("op-1", lease_until(), NOW, check=lambda _: None)
+        store.claim("op-1", lease_until(), NOW, check=lambda *_: None)
 
 
 @pytest.mark.requirement("G-06")
@@ -110,7 +110,7 @@ def test_an_approved_operation_is_claimed_once(opened: Callable[[], SqlOperation
 
     def claim(store: SqlOperationStore, token: str) -> None:
         try:
-            store.claim("op-1", lease_until(token=token), NOW, check=lambda _: None)
+            store.claim("op-1", lease_until(token=token), NOW, check=lambda *_: None)
             outcomes.append("claimed")
         except Overtaken:
             outcomes.append("overtaken")
@@ -129,7 +129,7 @@ def test_an_approved_operation_is_claimed_once(opened: Callable[[], SqlOperation
 def test_a_lapsed_approval_cannot_be_claimed(store: SqlOperationStore) -> None:
     approved(store)
     with pytest.raises(Overtaken):
-        store.claim("op-1", lease_until(NOW + 5 * MINUTE), NOW + MINUTE, check=lambda _: None)
+        store.claim("op-1", lease_until(NOW + 5 * MINUTE), NOW + MINUTE, check=lambda *_: None)
 
 
 @pytest.mark.requirement("G-02")

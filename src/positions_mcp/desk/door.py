@@ -42,16 +42,17 @@ class Door:
         self._signing_in = anyio.Lock()
 
     async def look(self, request: Request) -> Response:
-        """What a page may know before anybody is signed in: the mode, and whether there is an approver at all."""
+        """What a page may know before anybody is signed in: the mode, and whether one or several may sign in at all."""
         del request
         try:
-            approver = await self.desk.supervisor.has_approver()
+            roster = (await self.desk.enrolling.rosters()).roster
         except PositionsError as error:
             return failed(error)
-        return JSONResponse({"mode": self.desk.mode.shown, "approver": approver})
+        several = roster is not None and roster.only is None
+        return JSONResponse({"mode": self.desk.mode.shown, "approver": roster is not None, "several": several})
 
     async def sign_in(self, request: Request) -> Response:
-        """`{passphrase}` → `{token, seconds}` and a cookie. The session that the browser had before ends."""
+        """`{passphrase}`, `name` where several approve → `{token, seconds}` and a cookie. An earlier session ends."""
         try:
             body = await body_of(request)
             passphrase, name = text_of(body, "passphrase"), text_of(body, "name", "")

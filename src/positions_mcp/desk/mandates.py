@@ -32,7 +32,7 @@ class MandateRoutes:
         return JSONResponse({"mandates": found})
 
     async def sign(self, request: Request, session: Session) -> Response:
-        """`{digest, passphrase, name, note}`: sign the draft that was shown for the next trading day it can hold on."""
+        """`{digest, passphrase, note}`: sign the draft that was shown for the next trading day it can hold on."""
 
         async def act() -> None:
             body = await body_of(request)
@@ -40,7 +40,7 @@ class MandateRoutes:
                 request.path_params["mandate_id"],
                 text_of(body, "passphrase"),
                 digest=text_of(body, "digest"),
-                name=text_of(body, "name", ""),
+                name=session.name,
                 note=text_of(body, "note", ""),
                 origin=f"{request.url.scheme}://{request.headers['host']}",
             )

@@ -66,17 +66,17 @@ def removing_member(name: str) -> Change:
 
     def change(chain: RosterChain) -> Sequence[Member]:
         meant = _called(chain, name)
-        return [member for member in _members(chain) if member is not meant]
+        return [member for member in _members(chain) if member != meant]
 
     return change
 
 
-def changing_member(name: str, **changes: object) -> Change:
+def changing_member(name: str, /, **changes: object) -> Change:
     """A person with other rights, or another name."""
 
     def change(chain: RosterChain) -> Sequence[Member]:
         meant = _called(chain, name)
-        return [member.changed(**changes) if member is meant else member for member in _members(chain)]
+        return [member.changed(**changes) if member == meant else member for member in _members(chain)]
 
     return change
 
@@ -206,6 +206,6 @@ def _with_credentials(
 ) -> Sequence[Member]:
     meant = _called(chain, name)
     return [
-        member.changed(credentials=changed(member.credentials)) if member is meant else member
+        member.changed(credentials=changed(member.credentials)) if member == meant else member
         for member in _members(chain)
     ]

@@ -89,10 +89,6 @@ class Supervisor:
         """What is to be decided about an operation, as the terminal and the page show it."""
         return question(operation.plan)
 
-    async def has_approver(self) -> bool:
-        """Whether anybody can approve here."""
-        return (await in_thread(self._deps.store.rosters)).roster is not None
-
     async def check_passphrase(self, passphrase: str, name: str = "") -> Member:
         """The approver whose passphrase it is. Raises WrongPassphrase; Refused where there is none of that name."""
         member, _ = await self.enrolling.unlocked(name, passphrase)

@@ -49,19 +49,21 @@ async function lock(why) {
   chrome(false);
   for (const field of content.querySelectorAll("input[type=password]")) field.value = "";
   if (door.firstChild) return;
-  let approver = true;
+  let [approver, several] = [true, false];
   try {
-    ({ approver } = await read("/api/door"));
+    ({ approver, several } = await read("/api/door"));
   } catch { /* the desk is away: signing in says so */ }
   if (token() || door.firstChild) return;
-  door.replaceChildren(...(approver ? [form(why)] : [
+  door.replaceChildren(...(approver ? [form(why, several)] : [
     h("h1", {}, "Nobody can sign in yet"),
     h("p", {}, "Choose the passphrase once, in a terminal: ", h("code", {}, "positions-mcp approver init")),
   ]));
   door.querySelector("input")?.focus();
 }
 
-function form(why) {
+// Where one person approves alone, nobody is asked for a name.
+function form(why, several) {
+  const name = several ? h("input", { id: "name", autocomplete: "username", required: true }) : null;
   const passphrase = h("input", { id: "passphrase", type: "password", autocomplete: "current-password", required: true });
   const button = h("button", {}, "Sign in");
   const said = h("p", { class: "over", role: "status" });
@@ -70,7 +72,7 @@ function form(why) {
     button.disabled = true;
     said.textContent = "Checking the passphrase…";
     try {
-      keep((await answered(passphrase.value)).token);
+      keep((await answered({ passphrase: passphrase.value, ...(name && { name: name.value }) })).token);
       unlock();
     } catch (error) {
       said.textContent = error.status === 0 ? "The desk does not answer. Is it still running?" : error.message;
@@ -80,14 +82,15 @@ function form(why) {
   }
   return h("form", { onsubmit: submit }, h("h1", {}, "Sign in to the desk"), why ? h("p", {}, why) : null,
     h("p", {}, "A session reads, rejects and halts. Every approval asks for the passphrase again."),
+    ...(name ? [h("label", { for: "name" }, "Your name"), name] : []),
     h("label", { for: "passphrase" }, "Passphrase"), passphrase, button, said);
 }
 
 // While others are trying, this one waits for its turn: nobody can keep a person out by guessing.
-async function answered(passphrase) {
+async function answered(who) {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await send("POST", "/api/session", { passphrase });
+      return await send("POST", "/api/session", who);
     } catch (error) {
       if (error.status !== 429 || tries === TRIES_WHEN_CROWDED) throw error;
       await pause(1000);
