@@ -269,14 +269,15 @@ async def test_only_a_person_with_the_passphrase_concludes_that_it_did_not(tmp_p
     async with desk(tmp_path) as it:
         await it.supervisor.set_up_approver(PASSPHRASE)
         sent = await unknown(it, "AAPL", effect=False)
-        settle = {"by": "root", "evidence": "called the desk: no order"}
+        settle = {"evidence": "called the desk: no order"}
         with pytest.raises(Refused):
             await it.supervisor.settle(sent.operation_id, "AAPL", Conclusion.DID_NOT, "wrong passphrase", **settle)
         with pytest.raises(InvalidInput):
             await it.supervisor.settle(sent.operation_id, "NVDA", Conclusion.DID_NOT, PASSPHRASE, **settle)
         report = await it.supervisor.settle(sent.operation_id, "aapl", Conclusion.DID_NOT, PASSPHRASE, **settle)
         assert report.state is OperationState.RECONCILED
-        assert "did not take effect (root): called the desk" in report.rows[0].resolution
+        assert report.rows[0].resolution.startswith("did not take effect (approver ")
+        assert "called the desk: no order" in report.rows[0].resolution
         assert used(it) == 0
         with pytest.raises(Refused, match="nothing to settle"):
             await it.supervisor.settle(sent.operation_id, "AAPL", Conclusion.TOOK_EFFECT, PASSPHRASE, **settle)
@@ -295,7 +296,7 @@ async def test_what_took_effect_or_is_not_known_still_counts_against_the_limit(t
         await it.supervisor.set_up_approver(PASSPHRASE)
         sent = await unknown(it, "AAPL", effect=False)
         assert used(it) == Decimal("15050.00")
-        settle = {"by": "root", "evidence": "called the desk"}
+        settle = {"evidence": "called the desk"}
         await it.supervisor.settle(sent.operation_id, "AAPL", Conclusion.TOOK_EFFECT, PASSPHRASE, **settle)
         assert used(it) == Decimal("15050.00")
 

@@ -36,6 +36,8 @@ OTHERS: dict[str, Any] = {
     "tolerance": Decimal("0.2"),
     "option_tolerance": Decimal("0.2"),
     "give_up_above": None,
+    "two_persons_above": Decimal(1),
+    "two_persons_for_close_all": True,
     "channel": Channel.DESK,
     "desk_above": Decimal(1),
     "halt_after": None,

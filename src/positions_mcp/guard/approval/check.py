@@ -32,7 +32,8 @@ class ApprovalCheck:
     def of_call(self, decision: Decision, caller: str) -> Permitting:
         """An elicited yes counts only as this process recorded it for this call: a copied row approves nothing."""
 
-        def check(operation: Operation, _: Ledger) -> None:
+        def check(operation: Operation, ledger: Ledger) -> None:
+            self._followed(ledger.rosters())
             self._check_plan(operation, caller)
             if operation.decision != decision:
                 raise Refused("The stored decision is not the one given to this call.", hint=_NOT_HERE)
