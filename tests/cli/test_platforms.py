@@ -136,7 +136,7 @@ def test_no_command_ends_in_a_traceback_or_needs_what_only_posix_has(windows: Ma
         ("token new", 0, "pmcp_"),
         ("token list", 0, '"laptop"'),
         ("token revoke", 0, "The token of laptop opens nothing any more."),
-        ("approver show", 0, "Approver "),
+        ("approver show", 0, "approver, may change who approves"),
         ("reject", 0, "PAPER DECLINED"),
         ("halt", 0, "HALTED by ana: lunch"),
         ("resume", 0, "RESUMED."),

@@ -92,11 +92,11 @@ def test_a_halt_in_the_middle_stops_what_has_not_left_and_only_the_passphrase_en
         assert installation.effects == {"close_position": 1}
         assert "wrong account" in claude.closes("KO").error()
         ana.goes_to("State")
-        ana.page.get_by_label("Passphrase").fill("some other words")
+        ana.page.get_by_label("Passphrase, to resume").fill("some other words")
         ana.page.get_by_role("button", name="Resume").click()
         expect(ana.page.get_by_text("wrong", exact=False).first).to_be_visible()
         expect(ana.page.get_by_role("alert")).to_contain_text("wrong account")
-        ana.page.get_by_label("Passphrase").fill(PASSPHRASE)
+        ana.page.get_by_label("Passphrase, to resume").fill(PASSPHRASE)
         ana.page.get_by_role("button", name="Resume").click()
         expect(ana.page.get_by_role("alert")).to_be_hidden()
         link = claude.closes("KO").link()
