@@ -17,7 +17,7 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.store import changes, engine, journal, records
+from positions_mcp.store import changes, engine, journal, postgres, records
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import MINUTE, NOW, finished, plan_of, planned, sending
 
@@ -36,7 +36,7 @@ def locked(place: Path | str, *, forever: bool) -> Iterator[Any]:
         return
     with psycopg.connect(place) as other:
         if not forever:
-            other.execute(f"SET idle_in_transaction_session_timeout = '{engine._POSTGRES[IDLE]}'")
+            other.execute(f"SET idle_in_transaction_session_timeout = '{postgres.SESSION[IDLE]}'")
         other.execute("SELECT value FROM meta FOR UPDATE").fetchall()
         yield other
         other.close()
@@ -50,7 +50,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same waits, twenty times shorter."""
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.4)
     monkeypatch.setattr(engine, "_PROBE_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(engine, "_POSTGRES", {**engine._POSTGRES, IDLE: "200ms", "lock_timeout": "400ms"})
+    monkeypatch.setattr(postgres, "SESSION", {**postgres.SESSION, IDLE: "200ms", "lock_timeout": "400ms"})
 
 
 @pytest.mark.requirement("G-21")
@@ -59,15 +59,15 @@ def test_every_wait_of_every_connection_has_an_end_that_leaves_time_to_answer(pl
     store = SqlOperationStore(place)
     for opening in (store._database.reading, store._database.writing):
         with opening() as connection:
-            told = {name: connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in engine._POSTGRES}
-            assert told == engine._POSTGRES | {"tcp_user_timeout": told["tcp_user_timeout"]}  # none for a socket
+            told = {name: connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in postgres.SESSION}
+            assert told == postgres.SESSION | {"tcp_user_timeout": told["tcp_user_timeout"]}  # none for a socket
             pid, url = connection.connection.dbapi_connection.info.backend_pid, connection.connection.dbapi_connection
             assert pid
             assert url.info.get_parameters()["connect_timeout"] == "4"
     store.close()
-    seconds = {name: int(value.removesuffix("s")) for name, value in engine._POSTGRES.items()}
+    seconds = {name: int(value.removesuffix("s")) for name, value in postgres.SESSION.items()}
     assert seconds[IDLE] < seconds["lock_timeout"]  # the frozen one is gone before the waiting one gives up
-    assert engine._LIBPQ["connect_timeout"] + seconds["lock_timeout"] < LONGEST_S
+    assert postgres.LIBPQ["connect_timeout"] + seconds["lock_timeout"] < LONGEST_S
     assert engine._PROBE_TIMEOUT_S + engine.BUSY_TIMEOUT_S < LONGEST_S
 
 

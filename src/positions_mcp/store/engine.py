@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -16,29 +17,24 @@ from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.text import clean
 from positions_mcp.platforms import this_platform
 
+if TYPE_CHECKING:
+    from positions_mcp.store.postgres import SharedTime
+
 BUSY_TIMEOUT_S = 8
 """How long a write waits for another one."""
 _PROBE_TIMEOUT_S = 1
 _WRITING = "positions_mcp_writing"
-_POSTGRES = {
-    # Who is frozen or cut off in the middle of a transaction loses it before others have waited too long for it.
-    "idle_in_transaction_session_timeout": "4s",
-    "lock_timeout": "6s",
-    "statement_timeout": "8s",
-    "tcp_user_timeout": "4s",
-}
-_LIBPQ = {"connect_timeout": 4, "tcp_user_timeout": 4_000, "keepalives": 1, "keepalives_idle": 2}
-_LIBPQ |= {"keepalives_interval": 1, "keepalives_count": 2}
 
 
 class Database:
     """A reader and a writer over one database. SQLite writers take the write lock when they begin, not later."""
 
-    def __init__(self, engine: Engine, *, place: str, read_only: str = "") -> None:
+    def __init__(self, engine: Engine, *, place: str, read_only: str = "", time: SharedTime | None = None) -> None:
         self.place = place
         self.read_only = read_only
         """Why it can only be read; empty where it can be written."""
         self._engine = engine
+        self._time = time
         self.is_sqlite = engine.dialect.name == "sqlite"
         isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reader = engine.execution_options(**isolation)
@@ -60,9 +56,21 @@ class Database:
                 f"The operation store cannot be written: {self.read_only}.", hint="Nothing was recorded."
             )
         with speaking_of(self.place, "written"), self._writer.begin() as connection:
-            if not self.is_sqlite:
-                connection.exec_driver_sql("SET LOCAL synchronous_commit TO on")
+            if self._time is not None:
+                self._time.read(connection)
             yield connection
+
+    def take_time(self, connection: Connection) -> None:
+        """Let the rest of a transaction take as long as it takes: copying a large store does."""
+        if not self.is_sqlite:
+            from positions_mcp.store.postgres import take_time
+
+            take_time(connection)
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far its clock is ahead of this machine's; nothing for a file, which is on this machine."""
+        return self._time.ahead if self._time is not None else timedelta(0)
 
     def close(self) -> None:
         """Give up every connection."""
@@ -105,23 +113,10 @@ def open_database(place: Path | str) -> Database:
     # A password may also stand in the query, as may files and services with one: none of it is shown.
     shown = url.set(query={}).render_as_string(hide_password=True)
     with speaking_of(shown, "opened"):
-        engine = create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            connect_args=_LIBPQ,
-            pool_pre_ping=True,
-            pool_timeout=BUSY_TIMEOUT_S,
-        )
-        event.listen(engine, "connect", _bound_waiting)
-    return Database(engine, place=shown)
+        from positions_mcp.store import postgres
 
-
-def _bound_waiting(connection: DBAPIConnection, _record: object) -> None:
-    """No wait of a session is without end, whatever the server's own settings say."""
-    cursor = connection.cursor()
-    for name, value in _POSTGRES.items():
-        cursor.execute(f"SET {name} = '{value}'")
-    cursor.close()
-    connection.commit()
+        engine, time = postgres.engine_of(url, wait_s=BUSY_TIMEOUT_S)
+    return Database(engine, place=shown, time=time)
 
 
 def _open_file(path: Path) -> Database:

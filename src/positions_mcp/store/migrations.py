@@ -107,8 +107,7 @@ def _migrate(database: Database, migrations: Sequence[Migration]) -> int:
         version = int(keeping.lock(connection) or 0)
         if not 1 <= version <= len(migrations):
             return version
-        if not database.is_sqlite:  # copying a large store may take longer than anything else
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
+        database.take_time(connection)
         _back_up(database, connection, version)
         for migration in migrations[version - 1 :]:
             migration(connection)

@@ -1,0 +1,127 @@
+"""PostgreSQL: sessions whose every wait has an end, and the one clock that all machines of a store go by."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg.waiting import READY_NONE
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+
+SESSION = {
+    # Who is frozen or cut off in the middle of a transaction loses it before others have waited too long for it.
+    "idle_in_transaction_session_timeout": "4s",
+    "lock_timeout": "6s",
+    "statement_timeout": "8s",
+    "tcp_user_timeout": "4s",
+}
+LIBPQ = {"connect_timeout": 4, "tcp_user_timeout": 4_000, "keepalives": 1, "keepalives_idle": 2}
+LIBPQ |= {"keepalives_interval": 1, "keepalives_count": 2}
+ANSWER_S = 10.0
+"""After which a server that ends its statements sooner is taken to be out of reach."""
+_IS_THERE_S = 2.0
+"""The same for one that was left alone and is about to be used again."""
+_TOLD = "positions_mcp_told"
+
+
+class Session(psycopg.Connection[Any]):
+    """A session that ends where no answer comes, also where something between keeps the connection up."""
+
+    patience_s = ANSWER_S
+    """How long it waits for one answer."""
+
+    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
+        """Wait for an answer. Raises OperationalError, and the session is over, where none comes."""
+        return super().wait(self._bounded(gen), *arguments, **named)
+
+    def is_there(self) -> bool:
+        """Whether it still answers, found out before anything depends on it."""
+        self.patience_s, self.autocommit = _IS_THERE_S, True  # or it would take a transaction to ask
+        try:
+            self.execute(b"")
+        except psycopg.Error:
+            return False
+        self.patience_s, self.autocommit = ANSWER_S, False
+        return True
+
+    def _bounded(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        until, ready = monotonic() + self.patience_s, None
+        while True:
+            try:
+                wanted = gen.send(ready)
+            except StopIteration as done:
+                return done.value
+            ready = yield wanted
+            if ready == READY_NONE and monotonic() >= until:
+                self.pgconn.finish()
+                raise psycopg.OperationalError(f"no answer within {self.patience_s:g} s")
+
+
+class SharedTime:
+    """The database's clock, as it was read last."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+        """How far it is ahead of this machine's."""
+
+    def read(self, connection: Connection) -> None:
+        """Read it at the beginning of a transaction that is durable where it is committed: one statement for both."""
+        before, began = datetime.now(UTC), monotonic()
+        wanted = "SELECT clock_timestamp(), set_config('synchronous_commit', 'on', true)"
+        told: datetime = connection.exec_driver_sql(wanted).scalar_one().astimezone(UTC)
+        connection.info[_TOLD] = told, monotonic()
+        self._learn(told, before, began)
+
+    def take(self, session: Session) -> None:
+        """Read it in a session that has only just begun."""
+        before, began = datetime.now(UTC), monotonic()
+        limits = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SESSION.items())
+        row = session.execute(f"SELECT clock_timestamp(), {limits}".encode()).fetchone()
+        session.commit()
+        if row is not None:
+            self._learn(row[0].astimezone(UTC), before, began)
+
+    def _learn(self, told: datetime, before: datetime, began: float) -> None:
+        self.ahead = told - before - timedelta(seconds=monotonic() - began) / 2
+
+
+def time_in(connection: Connection) -> datetime | None:
+    """The database's time now, in a transaction that has read it; None in another one."""
+    told = connection.info.get(_TOLD)
+    return told and told[0] + timedelta(seconds=monotonic() - told[1])
+
+
+def take_time(connection: Connection) -> None:
+    """Let the rest of a transaction, as one that copies a large store, take as long as it takes."""
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    _session(connection.connection.driver_connection).patience_s = float("inf")
+
+
+def engine_of(url: URL, *, wait_s: float) -> tuple[Engine, SharedTime]:
+    """The sessions of a database, and its clock. `wait_s` is how long a transaction waits for one of them."""
+    engine, time = create_engine(url.set(drivername="postgresql+psycopg"), pool_timeout=wait_s), SharedTime()
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: object, _record: object, arguments: tuple[Any, ...], named: dict[str, Any]) -> Session:
+        session = Session.connect(*arguments, **(LIBPQ | named))
+        time.take(session)
+        return session
+
+    @event.listens_for(engine, "checkout")
+    def _is_there(connection: DBAPIConnection, record: Any, _proxy: object) -> None:
+        record.info.pop(_TOLD, None)
+        if not record.fresh and not _session(connection).is_there():
+            raise DisconnectionError("the session is over")
+
+    return engine, time
+
+
+def _session(connection: object) -> Session:
+    if not isinstance(connection, Session):
+        raise TypeError(f"a session was expected, and not {type(connection).__name__}")
+    return connection
