@@ -21,7 +21,8 @@ class Way:
         self._flows.set()
         port = self._listener.getsockname()[1]
         self.url = make_url(url).set(query={}, host="127.0.0.1", port=port).render_as_string(hide_password=False)
-        threading.Thread(target=self._take, daemon=True).start()
+        self._taking = threading.Thread(target=self._take, daemon=True)
+        self._taking.start()
 
     def cut(self) -> None:
         """From now on nothing gets through, and every connection stays up."""
@@ -36,7 +37,10 @@ class Way:
 
     def close(self) -> None:
         self.mend()
-        self._listener.close()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._taking.join()
+        for each in (*self._open, self._listener):
+            each.close()
 
     def _take(self) -> None:
         with suppress(OSError):

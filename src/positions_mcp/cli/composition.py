@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.lazy_store import LazyStore
+from positions_mcp.cli.lazy_store import LazyStore, SharedClock
 from positions_mcp.cli.paper_transport import paper_transport
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
@@ -150,7 +150,7 @@ async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[ToolConte
             approval_wait_s=settings.approval.wait_s,
             clock=venue.clock,
             follow_clock=venue.follow,
-            real_time=venue.real_time,
+            real_time=guard.clock,
             ids=RandomIds(),
             calendar=NewYorkCalendar(),
             trading_enabled=settings.trading_enabled,
@@ -171,7 +171,7 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
     await venue.follow()
     store = LazyStore(lambda: _open_store(settings))
     host = DeskHost(settings.desk.port) if settings.desk.enabled and settings.trading_enabled else None
-    deps = guard_dependencies(settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time)
+    deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
     deps = replace(deps, desk=host)
     try:
         async with Guard(deps) as guard:
@@ -200,9 +200,7 @@ async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
     await venue.follow()
     store = LazyStore(lambda: _open_store(settings))
     async with venue.connect() as client:
-        deps = guard_dependencies(
-            settings, client, venue.clock, cast("OperationStore", store), real_time=venue.real_time
-        )
+        deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
         try:
             yield Desk(deps)
         finally:
@@ -227,18 +225,25 @@ def guard_dependencies(
     settings: Settings,
     client: PositionsClient,
     market_clock: Clock,
-    store: OperationStore,
+    store: LazyStore | SqlOperationStore,
     *,
     real_time: Clock | None = None,
 ) -> Dependencies:
-    """What the guard is built of: the venue's client and clock, the store, the configured limits and real time."""
+    """What the guard is built of: the venue's client and clock, the store, the configured limits and real time.
+
+    Machines that share a store go by its clock: what a test puts in place of a machine's own is left as it is.
+    """
     from positions_mcp.guard.dependencies import Dependencies
     from positions_mcp.market_calendar import NewYorkCalendar
 
+    clock = real_time or SystemClock()
+    if settings.store.url is not None and isinstance(clock, SystemClock):
+        clock, machine = SharedClock(clock, store), clock
+        market_clock = clock if market_clock is machine else market_clock
     return Dependencies(
         mode=settings.mode,
         policy=settings.policy,
-        store=store,
+        store=cast("OperationStore", store),
         positions=client,
         orders=client,
         order_writer=client,
@@ -246,7 +251,7 @@ def guard_dependencies(
         instructions=client,
         instruction_writer=client,
         neighbours=_neighbours(client),
-        clock=real_time or SystemClock(),
+        clock=clock,
         market_clock=market_clock,
         calendar=NewYorkCalendar(),
         ids=RandomIds(),

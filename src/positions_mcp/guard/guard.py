@@ -43,6 +43,7 @@ from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.dispatcher import Dispatcher
 from positions_mcp.guard.sending.executor import Executor
 from positions_mcp.guard.waiting import Wait, Waiting
+from positions_mcp.ports import Clock
 
 DESK_POLL_S = 0.1
 DISPATCH_AFTER_S = 5.0
@@ -85,6 +86,11 @@ class Guard(Asking, Halting, Mandating):
     def policy(self) -> Policy:
         """The limits, as a person configured them."""
         return self._deps.policy
+
+    @property
+    def clock(self) -> Clock:
+        """What expiry and leases go by."""
+        return self._deps.clock
 
     def close(self) -> None:
         """Send nothing more: the request in flight finishes, the rest of its batch is NOT_SENT."""

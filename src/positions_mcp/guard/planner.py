@@ -57,9 +57,9 @@ class Planner:
     async def plan(self, request: PlanRequest, caller: str) -> Planned:
         """A plan as `Guard.plan` has it, with `create`."""
         key = self._key(request, caller)
+        found = await in_thread(self._deps.store.latest, key)  # first: the clock may be put right by the store's
         account = await self._read(account_of(request), request.kind, request.names)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
-        found = await in_thread(self._deps.store.latest, key)
         under_other_names = await self._of_the_same_targets(request, plan, account) if found is None else None
         supersede = self._outdated(found, plan, account)
         if (running_out := found or under_other_names) is not None and self._runs_out(running_out, plan.created_at):

@@ -87,7 +87,7 @@ class Deciders:
     def say_yes_first(self, operation_id: str, signed: SignedStatement, now: datetime) -> Operation:
         """Keep the yes of the first of two people."""
         with self._writing() as transaction:
-            return keep_first_yes(transaction, operation_id, signed, now)
+            return keep_first_yes(transaction, operation_id, signed, transaction.at(now))
 
     def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars that were sent on somebody's word on a New York day, or are being sent."""

@@ -73,6 +73,7 @@ class StoredMandates:
     ) -> Operation:
         """Take an operation for sending under a mandate, and count that, in one transaction."""
         with self._writing() as transaction:
+            now = transaction.at(now)
             return mandates.claim_under(transaction, operation_id, mandate_id, lease, now, permit=permit, ration=ration)
 
     def note_shadows(self, notes: Sequence[ShadowNote]) -> None:

@@ -17,24 +17,25 @@ from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.search import Found, Search
-from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry, StoreStatus, Verification
 from positions_mcp.ports import Permitting, Rationing, Refusing
-from positions_mcp.store import changes, counting, journal, keeping, records, searching, servers, verifying
+from positions_mcp.store import changes, counting, journal, keeping, records, searching, verifying
+from positions_mcp.store.clocked import Clocked
 from positions_mcp.store.deciding import Deciders
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.mandating import StoredMandates
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
+from positions_mcp.store.servers import Announced
 from positions_mcp.store.tallies import Tallies
 from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.withdrawals import Withdrawals
 
 
-class SqlOperationStore(StoredMandates, Withdrawals, Deciders):
+class SqlOperationStore(Clocked, Announced, StoredMandates, Withdrawals, Deciders):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
     def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
@@ -51,7 +52,7 @@ class SqlOperationStore(StoredMandates, Withdrawals, Deciders):
         except StoreUnavailable:
             database.close()
             raise
-        self._database = database
+        self._take(database)
         self._newer = newer_than(self._version, 1 + len(self._migrations))
 
     def close(self) -> None:
@@ -168,7 +169,9 @@ class SqlOperationStore(StoredMandates, Withdrawals, Deciders):
     ) -> Operation:
         """Store a plan, or answer the open one of the same arguments and caller."""
         with self._writing() as transaction:
-            return changes.add_plan(transaction, plan, request_key, now, supersede=supersede, check=check)
+            return changes.add_plan(
+                transaction, plan, request_key, transaction.at(now), supersede=supersede, check=check
+            )
 
     def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
         """What each caller has asked for in an account after an instant, in sums."""
@@ -201,7 +204,7 @@ class SqlOperationStore(StoredMandates, Withdrawals, Deciders):
     def decide(self, decision: Decision, now: datetime) -> Operation:
         """Record a person's decision about a plan that still awaits one."""
         with self._writing() as transaction:
-            return changes.decide(transaction, decision, now)
+            return changes.decide(transaction, decision, transaction.at(now))
 
     def note(self, event: str, operation_id: str | None, content: dict[str, str], now: datetime) -> None:
         """Write down what happened, about an operation or none, without changing it."""
@@ -219,7 +222,7 @@ class SqlOperationStore(StoredMandates, Withdrawals, Deciders):
     ) -> Operation:
         """Take an approved operation for sending: one process, once."""
         with self._writing() as transaction:
-            return changes.claim(transaction, operation_id, lease, now, check=check, ration=ration)
+            return changes.claim(transaction, operation_id, lease, transaction.at(now), check=check, ration=ration)
 
     def begin(
         self,
@@ -234,7 +237,13 @@ class SqlOperationStore(StoredMandates, Withdrawals, Deciders):
         """Make rows SENDING and reserve their notional, durably, before their request leaves."""
         with self._writing() as transaction:
             return changes.begin(
-                transaction, operation_id, lease, reserving=reserving, now=now, market_now=market_now, check=check
+                transaction,
+                operation_id,
+                lease,
+                reserving=reserving,
+                now=transaction.at(now),
+                market_now=market_now,
+                check=check,
             )
 
     def record(self, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None) -> Operation:
@@ -272,22 +281,7 @@ class SqlOperationStore(StoredMandates, Withdrawals, Deciders):
         if not due:
             return ()
         with self._writing() as transaction:
-            return changes.expire(transaction, now, halt_after=halt_after)
-
-    def announce(self, server: Server, now: datetime) -> None:
-        """Note that a server is alive on this store until it says."""
-        with self._writing() as transaction:
-            servers.announce(transaction.connection, server, now)
-
-    def servers(self, now: datetime) -> tuple[Server, ...]:
-        """The servers that are alive on this store."""
-        with self._database.reading() as connection:
-            return servers.alive(connection, now)
-
-    def withdraw(self, process: str) -> None:
-        """Forget a server that ends."""
-        with self._writing() as transaction:
-            servers.withdraw(transaction.connection, process)
+            return changes.expire(transaction, transaction.at(now), halt_after=halt_after)
 
     def set_halt(self, halt: Halt) -> Halt:
         """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""

@@ -13,6 +13,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 
+from positions_mcp.store.instants import TOLD
+
 SESSION = {
     # Who is frozen or cut off in the middle of a transaction loses it before others have waited too long for it.
     "idle_in_transaction_session_timeout": "4s",
@@ -26,7 +28,6 @@ ANSWER_S = 10.0
 """After which a server that ends its statements sooner is taken to be out of reach."""
 _IS_THERE_S = 2.0
 """The same for one that was left alone and is about to be used again."""
-_TOLD = "positions_mcp_told"
 
 
 class Session(psycopg.Connection[Any]):
@@ -66,6 +67,8 @@ class SharedTime:
     """The database's clock, as it was read last."""
 
     def __init__(self) -> None:
+        self.decides = False
+        """Whether it decides in transactions; else it is only read."""
         self.ahead = timedelta(0)
         """How far it is ahead of this machine's."""
 
@@ -74,8 +77,9 @@ class SharedTime:
         before, began = datetime.now(UTC), monotonic()
         wanted = "SELECT clock_timestamp(), set_config('synchronous_commit', 'on', true)"
         told: datetime = connection.exec_driver_sql(wanted).scalar_one().astimezone(UTC)
-        connection.info[_TOLD] = told, monotonic()
         self._learn(told, before, began)
+        if self.decides:
+            connection.info[TOLD] = told, monotonic()
 
     def take(self, session: Session) -> None:
         """Read it in a session that has only just begun."""
@@ -88,12 +92,6 @@ class SharedTime:
 
     def _learn(self, told: datetime, before: datetime, began: float) -> None:
         self.ahead = told - before - timedelta(seconds=monotonic() - began) / 2
-
-
-def time_in(connection: Connection) -> datetime | None:
-    """The database's time now, in a transaction that has read it; None in another one."""
-    told = connection.info.get(_TOLD)
-    return told and told[0] + timedelta(seconds=monotonic() - told[1])
 
 
 def take_time(connection: Connection) -> None:
@@ -114,7 +112,7 @@ def engine_of(url: URL, *, wait_s: float) -> tuple[Engine, SharedTime]:
 
     @event.listens_for(engine, "checkout")
     def _is_there(connection: DBAPIConnection, record: Any, _proxy: object) -> None:
-        record.info.pop(_TOLD, None)
+        record.info.pop(TOLD, None)
         if not record.fresh and not _session(connection).is_there():
             raise DisconnectionError("the session is over")
 

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
 from positions_mcp.domain.operation.servers import Server
 from positions_mcp.store.schema import as_text, servers
+from positions_mcp.store.transaction import Transaction
+
+
+class Announced:
+    """The part of the operation store that keeps them, over what the whole store reads and writes with."""
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        raise NotImplementedError
+
+    def _writing(self) -> AbstractContextManager[Transaction]:
+        raise NotImplementedError
+
+    def announce(self, server: Server, now: datetime) -> None:
+        """Note that a server is alive on this store until it says."""
+        with self._writing() as transaction:
+            announce(transaction.connection, server, now)
+
+    def servers(self, now: datetime) -> tuple[Server, ...]:
+        """The servers that are alive on this store."""
+        with self._reading() as connection:
+            return alive(connection, now)
+
+    def withdraw(self, process: str) -> None:
+        """Forget a server that ends."""
+        with self._writing() as transaction:
+            withdraw(transaction.connection, process)
 
 
 def announce(connection: Connection, server: Server, now: datetime) -> None:

@@ -20,6 +20,7 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.store import counting, deciders, journal, keeping, records, standings
+from positions_mcp.store.instants import instant
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.tallies import Tallies
@@ -44,6 +45,10 @@ class Transaction:
         self.connection = connection
         self.tallies = tallies or Tallies()
         """What the journal says of mandates, as far as it was walked."""
+
+    def at(self, now: datetime) -> datetime:
+        """What decides about leases and expiry: the clock that all machines share, else the caller's `now`."""
+        return instant(self.connection, now)
 
     def halts(self) -> tuple[Halt, ...]:
         """The halts that stand, oldest first. Raises StoreUnavailable where they cannot be read."""
