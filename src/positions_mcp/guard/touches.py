@@ -206,9 +206,11 @@ class Touches:
     async def _credential(self, who: Person) -> Credential:
         member = await self.member(who.name)
         for each in member.credentials:
-            if each.fingerprint == who.fingerprint:
+            if each.fingerprint == who.fingerprint and not _is_of_another_page(each, who.origin):
                 return each
-        raise Refused(f"Credential {who.fingerprint:.12} is none of {member.name}'s.", hint="Nothing was decided.")
+        raise Refused(
+            f"Credential {who.fingerprint:.12} is none of {member.name}'s at {who.origin}.", hint="Nothing was decided."
+        )
 
     async def member(self, name: str) -> Member:
         """Who is signed in, as the roster has them now. Raises Refused where it has them no more."""
@@ -217,3 +219,7 @@ class Touches:
         if member is None:
             raise Refused(f"{name} is no approver any more.", hint="Nothing was decided.")
         return member
+
+
+def _is_of_another_page(credential: Credential, page: str) -> bool:
+    return isinstance(credential, Passkey) and credential.origin != page

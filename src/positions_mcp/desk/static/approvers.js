@@ -6,6 +6,7 @@ import { buttons, canUse, made } from "./passkeys.js";
 import { send } from "./requests.js";
 
 const TOUCH = "Waiting for the passkey…";
+const A_MINUTE_MS = 60_000;
 const PATH = "/api/approvers/passkeys";
 
 export const approvers = (data, after) => h("section", { id: "approvers", "data-digest": data.digest },
@@ -25,7 +26,11 @@ function addition(data, member, after) {
   const label = h("input", { id: `label-${member.name}`, maxlength: "40" });
   // A wrong passphrase makes no second passkey.
   let answer = null;
-  const make = async () => { answer ??= await create(member.name, label.value); return answer; };
+  const make = async () => {
+    if (!answer) setTimeout(() => { answer = null; }, A_MINUTE_MS);
+    answer ??= await create(member.name, label.value);
+    return answer;
+  };
   const endorse = endorsement(`endorse-${member.name}`, "Add it", async (signature) => {
     if (!label.value.trim()) return label.focus();
     await attempt(form, { done: "Added.", ...signature, path: `${PATH}/add`, make });

@@ -7,24 +7,25 @@ const MAY_NOT = {
   NotAllowedError: "The passkey was not used: it was cancelled, took too long, or does not verify who you are.",
   InvalidStateError: "This device has a passkey for this page already.",
   SecurityError: "This page has no name that a passkey could belong to.",
+  TypeError: "This browser cannot read what was to be signed.",
 };
 
 export const canUse = () => Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON);
 
 // Waits for the person's device. What it answers is for the desk to judge.
-async function answered(asking) {
+async function answered(ask) {
   try {
-    return (await asking).toJSON();
+    return (await ask()).toJSON();
   } catch (error) {
     throw new Error(`${MAY_NOT[error.name] ?? error.message} Nothing was decided.`);
   }
 }
 
 export const signed = (options) =>
-  answered(navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }));
+  answered(() => navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }));
 
 export const made = (options) =>
-  answered(navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }));
+  answered(() => navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }));
 
 // Those of who is signed in that belong to this page.
 let mine = [];
