@@ -11,7 +11,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1,
 BROWSERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo desk test e2e toolkits screenshots check faults bench conversations questions format clean definitions bundle release versions
+.PHONY: help demo desk test e2e toolkits screenshots check faults bench scale conversations questions format clean definitions bundle release versions
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ check: $(VENV)/.dev ## lint, format, types and the direction of imports
 
 bench: $(VENV)/.runtime ## measure what answers cost (needs node and npm); writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
+
+scale: $(VENV)/.dev ## measure what must stay flat, on both databases; writes benchmarks/SCALE.md (ROWS="close start" for some)
+	@$(BIN)/python -m benchmarks scale $(ROWS)
 
 conversations: $(VENV)/.runtime ## play the demo and write the conversations of README and docs (needs node and npm)
 	@$(BIN)/python -m benchmarks.conversations

@@ -1,6 +1,7 @@
 """`make bench`: measures what an answer costs, prints the table and writes RESULTS.md beside this file.
 
 `python -m benchmarks PART…` measures parts and prints their rows; with `--write` it puts them into RESULTS.md.
+`python -m benchmarks scale [ROW…]` is `make scale`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from time import monotonic
 
-from benchmarks import callers, client, first_answer, machine, paper, peer, speed, staleness, start, tokens
+from benchmarks import client, first_answer, machine, paper, peer, speed, staleness, start, tokens
 from benchmarks.processes import HERE
 from benchmarks.report import Finding, markdown_table, text_table, with_rows
 
@@ -21,7 +22,6 @@ _PARTS: dict[str, Callable[[Path], Iterator[Finding]]] = {
     "tokens": tokens.findings,
     "page": speed.page_findings,
     "books": speed.book_findings,
-    "callers": callers.findings,
     "start": start.findings,
     "first": first_answer.findings,
     "client": client.findings,
@@ -63,8 +63,6 @@ Written by `make bench` on {day}. Everything runs on one machine over loopback.
   floor does, which stands in the column of the floor. The 1.2 is this benchmark's own allowance.
 - A load average above the number of processors means that other work took turns with what was measured. The sides of
   a comparison share that, but not equally: an answer that passes through more processes waits more often.
-- The rows of **callers** are calls over HTTP, each caller with a token, a session and a connection of its own; the
-  floor is the SDK's own HTTP server with one tool that fetches the page and answers twenty rows of it.
 - The rows of the **client** are the library's own, called from a thread: typed positions of one page and of all pages
   beside the floor, and one close beside the same request on a new connection. Its import is the time of a Python that
   imports it less that of one that does nothing.
@@ -122,4 +120,8 @@ def _dated(document: str, parts: list[str]) -> str:
     return "\n".join(lines)
 
 
+if sys.argv[1:2] == ["scale"]:
+    from benchmarks.scale.measure import main as scale
+
+    sys.exit(scale(sys.argv[2:]))
 sys.exit(main(sys.argv[1:]))

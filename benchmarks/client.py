@@ -54,7 +54,7 @@ class _Client:
         book = portal.call(self._client.read_book, ACCOUNT)
         held = iter([position.instrument_id for position in book.positions])
         self.close_next = timed(lambda: self._call(self._client.close_position, ACCOUNT, next(held), True))
-        self.close_next_plainly = timed(lambda: _close(api, next(held)))
+        self.close_next_plainly = timed(lambda: close_plainly(api, next(held)))
 
     def end(self) -> None:
         """Close its connections."""
@@ -85,7 +85,7 @@ def _pages(plain: httpx.Client, api: Upstream) -> None:
         token = _page(plain, api, token)
 
 
-def _close(api: Upstream, instrument_id: str) -> None:
+def close_plainly(api: Upstream, instrument_id: str) -> None:
     """The floor of a close: the same request on a connection of its own, and its answer parsed."""
     with _http() as fresh:
         answer = fresh.request("DELETE", f"{api.positions_url}/{instrument_id}", json={"cancel_orders": True})

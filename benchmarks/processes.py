@@ -98,6 +98,7 @@ class McpProcess:
     """An MCP server in a process of its own, spoken to line by line.
 
     There is no client library in between, so that what is measured is the server and the pipe, for every server alike.
+    One that `says_yes` shows forms in a session, and approves whatever it is asked.
     """
 
     def __init__(
@@ -105,8 +106,11 @@ class McpProcess:
         command: Sequence[str],
         env: Mapping[str, str] | None = None,
         conversation: Conversation = Conversation.SESSION,
+        *,
+        says_yes: bool = False,
     ) -> None:
         self._conversation = conversation
+        self._says_yes = says_yes
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -122,7 +126,8 @@ class McpProcess:
         if self._conversation is Conversation.STATELESS:
             result_of(self.request("server/discover"))
             return self
-        said = {"protocolVersion": self._conversation.value, "capabilities": {}, "clientInfo": _CLIENT}
+        able = {"elicitation": {"form": {}}} if self._says_yes else {}
+        said = {"protocolVersion": self._conversation.value, "capabilities": able, "clientInfo": _CLIENT}
         result_of(self.request("initialize", said))
         self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return self
@@ -148,9 +153,11 @@ class McpProcess:
         self._send({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": given})
         assert self._process.stdout
         while line := self._process.stdout.readline():
-            is_notification = b'"method"' in line[:60]
-            if not is_notification:
+            if b'"method"' not in line[:60]:
                 return line
+            if self._says_yes and b'"elicitation/create"' in line[:120]:
+                yes = {"action": "accept", "content": {"approve": True, "account_number": str(ACCOUNT)}}
+                self._send({"jsonrpc": "2.0", "id": json.loads(line)["id"], "result": yes})
         assert self._process.stderr
         said = self._process.stderr.read().decode(errors="replace")
         raise RuntimeError(f"the server ended while it was asked for {method}:\n{said[-2000:]}")
@@ -167,21 +174,40 @@ class McpProcess:
     @property
     def processor_s(self) -> float:
         """How long its threads have been on a processor, in seconds. Linux only."""
-        threads = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
-        return sum(int(thread.read_text(encoding="ascii").split()[0]) for thread in threads) / 1e9
+        return processor_s(self.pid)
+
+    @property
+    def pid(self) -> int:
+        """By which the operating system knows it."""
+        return self._process.pid
 
     @property
     def peak_memory_mb(self) -> float:
         """The most that has been resident, in 10⁶ bytes. Linux only."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        match = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert match
-        return int(match[1]) * 1024 / 1e6
+        return memory_mb(self.pid, "VmHWM")
+
+    @property
+    def memory_mb(self) -> float:
+        """What is resident now, in 10⁶ bytes. Linux only."""
+        return memory_mb(self.pid, "VmRSS")
 
     def _send(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
         self._process.stdin.flush()
+
+
+def processor_s(pid: int) -> float:
+    """How long the threads of a process have been on a processor, in seconds. Linux only."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text(encoding="ascii").split()[0]) for thread in threads) / 1e9
+
+
+def memory_mb(pid: int, which: str) -> float:
+    """A size of a process's memory, `VmRSS` as it is or `VmHWM` at its most, in 10⁶ bytes. Linux only."""
+    match = re.search(rf"{which}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
+    assert match
+    return int(match[1]) * 1024 / 1e6
 
 
 def result_of(line: bytes) -> dict[str, Any]:

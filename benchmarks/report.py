@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from benchmarks.timing import Times
 
-Unit = Literal["tokens", "ms", "s", "MB", "µs/position", "%"]
+Amount = Literal["requests", "writes", "readings"]
+Unit = Literal["tokens", "ms", "s", "MB", "µs/position", "%", "calls/s", "closes/s", "requests/min", Amount]
 Base = Literal["floor", "peer", "earlier"]
-HEADINGS = ("what", "measured", "floor", "peer", "earlier", "ratio", "target", "pass")
+COLUMNS = {name: name for name in ("what", "measured", "floor", "peer", "earlier", "ratio", "target", "pass")}
+"""The columns of a table, and the heading of each: a table may have fewer, under other headings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One measurement and its target: `limit` bounds the ratio where there is a `base`, otherwise what was measured."""
+    """One measurement and its target: `limit` bounds the ratio where there is a `base`, otherwise what was measured.
+
+    It bounds from above, or from below what is better the more there is of it.
+    """
 
     what: str
     measured: float | None
@@ -25,6 +30,9 @@ class Finding:
     """What it is divided by."""
     base_is: Base = "floor"
     note: str = ""
+    at_least: bool = False
+    absolute: bool = False
+    """The limit bounds what was measured, and the base is only told beside it."""
 
     @classmethod
     def of(cls, what: str, measured: Times, limit: float | None, base: Times, base_is: Base = "floor") -> Finding:
@@ -41,21 +49,20 @@ class Finding:
         """Whether the target is met; None where there is none."""
         if self.limit is None:
             return None
-        value = self.measured if self.base is None else self.ratio
-        return value is not None and value <= self.limit
+        value = self.measured if self._is_absolute else self.ratio
+        return value is not None and (value >= self.limit if self.at_least else value <= self.limit)
 
     @property
-    def cells(self) -> tuple[str, ...]:
-        """The row of the table."""
-        ratio = "" if self.ratio is None else f"{self.ratio:.3f}"
-        return (
-            self.what,
-            _shown(self.measured, self.unit) if self.measured is not None else f"not measured: {self.note}",
-            *(_shown(self.base, self.unit) if self.base_is == name else "" for name in get_args(Base)),
-            ratio,
-            self._target,
-            {True: "yes", False: "NO", None: ""}[self.passed],
-        )
+    def cells(self) -> dict[str, str]:
+        """The row of the table, by column."""
+        return {
+            "what": self.what,
+            "measured": _shown(self.measured, self.unit) if self.measured is not None else f"not measured: {self.note}",
+            **{name: _shown(self.base, self.unit) if self.base_is == name else "" for name in get_args(Base)},
+            "ratio": "" if self.ratio is None else f"{self.ratio:.3f}",
+            "target": self._target,
+            "pass": {True: "yes", False: "NO", None: ""}[self.passed],
+        }
 
     @property
     def base_column(self) -> str:
@@ -63,35 +70,39 @@ class Finding:
         return self.base_is if self.base else ""
 
     @property
+    def _is_absolute(self) -> bool:
+        return self.base is None or self.absolute
+
+    @property
     def _target(self) -> str:
         if self.limit is None:
             return ""
-        if self.base is None:
-            return f"≤ {_shown(self.limit, self.unit)}"
-        return f"≤ {self.limit:g} × {self.base_is}"
+        bound = "≥" if self.at_least else "≤"
+        return f"{bound} {_shown(self.limit, self.unit) if self._is_absolute else f'{self.limit:g} × {self.base_is}'}"
 
 
-def text_table(findings: Iterable[Finding]) -> str:
+def text_table(findings: Iterable[Finding], columns: Mapping[str, str] = COLUMNS) -> str:
     """The table in columns."""
-    rows = [HEADINGS, *(finding.cells for finding in findings)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    rows = [tuple(columns.values()), *(_row(finding, columns) for finding in findings)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
     lines = [_in_columns(row, widths) for row in rows]
     return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]])
 
 
-def markdown_table(findings: Iterable[Finding]) -> str:
+def markdown_table(findings: Iterable[Finding], columns: Mapping[str, str] = COLUMNS) -> str:
     """The same in Markdown."""
-    rows = [HEADINGS, ("---", *("---:",) * (len(HEADINGS) - 2), "---"), *(finding.cells for finding in findings)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    under = ("---", *("---:",) * (len(columns) - 2), "---")
+    rows = [tuple(columns.values()), under, *(_row(finding, columns) for finding in findings)]
+    return "\n".join(map(_line, rows))
 
 
-def with_rows(document: str, findings: Iterable[Finding]) -> str:
+def with_rows(document: str, findings: Iterable[Finding], columns: Mapping[str, str] = COLUMNS) -> str:
     """A file with such a table, with these rows instead of the ones of the same names, and new ones at its end."""
     lines = document.split("\n")
     for finding in findings:
-        table = [number for number, line in enumerate(lines) if _names(line) is not None]
-        same = [number for number in table if _names(lines[number]) == (finding.what, finding.base_column)]
-        row = f"| {' | '.join(finding.cells)} |"
+        table = [number for number, line in enumerate(lines) if _names(line, columns) is not None]
+        same = [number for number in table if _names(lines[number], columns) == (finding.what, finding.base_column)]
+        row = _line(_row(finding, columns))
         if same:
             lines[same[0]] = row
         else:
@@ -99,12 +110,20 @@ def with_rows(document: str, findings: Iterable[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _names(line: str) -> tuple[str, str] | None:
+def _row(finding: Finding, columns: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(finding.cells[column] for column in columns)
+
+
+def _line(row: Sequence[str]) -> str:
+    return f"| {' | '.join(row)} |"
+
+
+def _names(line: str, columns: Mapping[str, str]) -> tuple[str, str] | None:
     """What a row measures and what it is beside; None for a line that is no row."""
     cells = [cell.strip() for cell in line.strip("|").split("|")]
-    if not line.startswith("| ") or len(cells) != len(HEADINGS) or cells[0] in (HEADINGS[0], "---"):
+    if not line.startswith("| ") or len(cells) != len(columns) or cells[0] in (columns["what"], "---"):
         return None
-    filled = [name for name, cell in zip(HEADINGS, cells, strict=True) if name in get_args(Base) and cell]
+    filled = [name for name, cell in zip(columns, cells, strict=True) if name in get_args(Base) and cell]
     return cells[0], "".join(filled)
 
 
@@ -121,4 +140,6 @@ def _shown(value: float | None, unit: Unit) -> str:
         return ""
     if unit == "tokens":
         return f"{value:,.0f}"
+    if unit in get_args(Amount):
+        return f"{value:,.{0 if value == int(value) else 1}f}"
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"

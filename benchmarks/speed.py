@@ -25,12 +25,12 @@ def page_findings(folder: Path) -> Iterator[Finding]:
     with (
         upstream("thousand") as api,
         _server(api, folder) as ours,
-        _http() as client,
+        plain_http() as client,
         McpProcess(peer.command(api, folder)) as generated,
     ):
         measured, floor, theirs = taking_turns(
             _answer(ours, "list_positions"),
-            _all_pages(client, api),
+            all_pages(client, api),
             timed(lambda: peer.call_positions(generated)),
             rounds=_PAGE_ROUNDS,
         )
@@ -52,13 +52,13 @@ def page_findings(folder: Path) -> Iterator[Finding]:
 
 def book_findings(folder: Path) -> Iterator[Finding]:
     """`summarize_positions` over books of many pages."""
-    with upstream("ten_thousand") as api, _server(api, folder) as ours, _http() as client:
+    with upstream("ten_thousand") as api, _server(api, folder) as ours, plain_http() as client:
         small, small_floor = taking_turns(
-            _answer(ours, "summarize_positions"), _all_pages(client, api), rounds=_BOOK_ROUNDS
+            _answer(ours, "summarize_positions"), all_pages(client, api), rounds=_BOOK_ROUNDS
         )
     yield Finding.of("summarize_positions, 10,000 positions", small, 1.6, small_floor)
-    with upstream("hundred_thousand") as api, _server(api, folder) as ours, _http() as client:
-        measures = _answer(ours, "summarize_positions"), _all_pages(client, api)
+    with upstream("hundred_thousand") as api, _server(api, folder) as ours, plain_http() as client:
+        measures = _answer(ours, "summarize_positions"), all_pages(client, api)
         large, floor = taking_turns(*measures, rounds=_LARGE_ROUNDS, warm_up=1)
         peak = ours.peak_memory_mb
     what = "summarize_positions, 100,000 positions"
@@ -77,7 +77,8 @@ def _command(folder: Path) -> list[str]:
     return [*POSITIONS_MCP, "serve", "--data-dir", str(folder / "live")]
 
 
-def _http() -> httpx.Client:
+def plain_http() -> httpx.Client:
+    """A client that does nothing by itself."""
     return httpx.Client(headers={"Authorization": f"Bearer {KEY}"}, timeout=60, trust_env=False)
 
 
@@ -90,7 +91,7 @@ def _answer(server: McpProcess, tool: str) -> Callable[[], float]:
     return timed(ask)
 
 
-def _all_pages(client: httpx.Client, api: Upstream) -> Callable[[], float]:
+def all_pages(client: httpx.Client, api: Upstream) -> Callable[[], float]:
     """The floor: every page is fetched over a kept connection and parsed; nothing else."""
 
     def fetch() -> None:
