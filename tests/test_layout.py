@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "resources": {"domain", "ports", "guard", "tools"},
     "prompts": {"domain", "ports", "packaged"},
     "http_sessions": set(),
+    "request_states": {"domain"},
     "stdio": set(),
     "identity": set(),
     "views": {"tools._uris"},
@@ -45,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
         "resources",
         "prompts",
         "http_sessions",
+        "request_states",
         "stdio",
         "identity",
         "views",
@@ -73,7 +75,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"withdrawing"},
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {
-    "mcp": {"server", "http_sessions", "stdio", "tools", "resources", "prompts", "views", "cli.demo"},
+    "mcp": {"server", "http_sessions", "request_states", "stdio", "tools", "resources", "prompts", "views", "cli.demo"},
     "mcp_types": {
         "server",
         "http_sessions",

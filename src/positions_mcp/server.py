@@ -14,7 +14,7 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import MCPServer, RequestStateSecurity
 from mcp.server.mcpserver.context import Context
 from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
@@ -46,6 +46,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
 from positions_mcp.http_sessions import App, CallerSessions
 from positions_mcp.prompts import Kind, Prompts
+from positions_mcp.request_states import RequestStates
 from positions_mcp.stdio import serve_stdio
 from positions_mcp.tools._uris import VIEW
 from positions_mcp.tools.catalogue import published_tools
@@ -85,6 +86,7 @@ def build_server(
     accounts: Sequence[AccountId],
     warm_up: Callable[[], object] | None = None,
     whose_token: WhoseToken | None = None,
+    request_states: RequestStates | None = None,
     at_start: Callable[[], object] | None = None,
     at_end: Callable[[], object] | None = None,
 ) -> PositionsServer:
@@ -97,6 +99,7 @@ def build_server(
         warm_up: slow first-time work (imports, tables), run in a thread once a client has been told the tools, or two
             seconds after the start: earlier it would slow down what a client waits for first. It may fail.
         whose_token: who a caller over HTTP is; needed for `http_app` only.
+        request_states: what seals a question's state where another server may have to open it.
         at_start: called before anything is opened.
         at_end: called when everything is closed; only after `at_start`.
     """
@@ -111,6 +114,8 @@ def build_server(
             async with anyio.create_task_group() as holding:
                 holding.start_soon(lazy.hold)
                 async with anyio.create_task_group() as background:
+                    if request_states is not None:
+                        await background.start(request_states.follow)
                     if warm_up is not None:
                         background.start_soon(_run_after, tools_told, warm_up)
                     yield lazy
@@ -135,6 +140,7 @@ def build_server(
         lifespan=lifespan,
         log_level="WARNING",
         whose_token=whose_token,
+        request_state_security=None if request_states is None else RequestStateSecurity(codec=request_states),
     )
 
 

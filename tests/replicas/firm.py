@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +30,7 @@ from positions_mcp.store.operations import SqlOperationStore
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
 COMMAND = (sys.executable, "-m", "positions_mcp", "serve", "--transport", "http", "--port", "0")
+SYMBOLS = tuple(f"{first}{second}Q" for first in "ABCDEFGH" for second in "KLMNP")
 _SAYS = re.compile(r"MCP server at (http://\S+/mcp)")
 
 
@@ -49,12 +51,15 @@ class Firm:
     store_url: str
     paper: Served
     exchange: PaperExchange
+    _symbols: Iterator[str] = field(default_factory=lambda: iter(SYMBOLS))
+    tokens: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     """What all replicas are started with, beside the store and the exchange."""
 
     def token(self, name: str) -> str:
         """A new caller's token, known to the replicas that are started after it."""
-        return TokenFile(self.folder).issue(name, SystemClock().now())
+        self.tokens[name] = TokenFile(self.folder).issue(name, SystemClock().now())
+        return self.tokens[name]
 
     @contextmanager
     def replica(
@@ -85,6 +90,10 @@ class Firm:
             finally:
                 process.kill()
 
+    def symbol(self) -> str:
+        """One of the shares that no test has closed."""
+        return next(self._symbols)
+
     @contextmanager
     def store(self) -> Iterator[SqlOperationStore]:
         """What the replicas have in common, as the test looks at it."""
@@ -100,18 +109,53 @@ class Firm:
         return self.exchange.effect_counts()
 
 
+def _book(folder: Path) -> Path:
+    """A scenario with many shares that nothing hangs on."""
+    lines = ['title = "Shares to close"', "cash = 100_000"]
+    for number, symbol in enumerate(SYMBOLS):
+        lines += ["[[underlyings]]", f'symbol = "{symbol}"', f"price = {10 + number}"]
+        lines += ["[[positions]]", f'symbol = "{symbol}"', "quantity = 100", f"average_price = {9 + number}"]
+    path = folder / "shares.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 @contextmanager
 def firm_in(folder: Path, postgres_url: str) -> Iterator[Firm]:
     """A firm in the middle of a trading day."""
     book = folder / "paper"
-    exchange = PaperExchange.open(book, scenario="demo", clock=SystemClock())
+    exchange = PaperExchange.open(book, scenario=str(_book(folder)), clock=SystemClock())
     session = NewYorkCalendar().state_at(SystemClock().now()).next
     exchange.clock.set(session.opens + timedelta(hours=1), running=True)
     try:
-        with serving_paper(book) as paper:
+        with serving_paper(book, str(folder / "shares.toml")) as paper:
             yield Firm(folder, new_database(postgres_url), paper, exchange)
     finally:
         exchange.close()
+
+
+class Balancer(httpx2.AsyncHTTPTransport):
+    """Sends each request to the next replica, whatever the one before was about."""
+
+    def __init__(self, replicas: Sequence[Replica]) -> None:
+        super().__init__()
+        self._replicas = replicas
+        self._turns = itertools.count()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        to = httpx2.URL(self._replicas[next(self._turns) % len(self._replicas)].url)
+        request.url, request.headers["Host"] = to, f"{to.host}:{to.port}"
+        return await super().handle_async_request(request)
+
+
+@asynccontextmanager
+async def balanced(replicas: Sequence[Replica], token: str, person: Any = None, **said: Any) -> AsyncIterator[Client]:
+    """A client of the era of 2026 whose every request goes to another replica."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(headers=headers, timeout=60, transport=Balancer(replicas)) as http:
+        transport = streamable_http_client(replicas[0].url, http_client=http)
+        async with Client(transport, mode="2026-07-28", elicitation_callback=person, **said) as client:
+            yield client
 
 
 @asynccontextmanager

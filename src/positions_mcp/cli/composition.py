@@ -133,12 +133,12 @@ def _client(url: str, key: str, **said: Any) -> PositionsClient:
 
 
 @asynccontextmanager
-async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[ToolContext]:
-    """What the tools need, over an open venue, with connections of its own that end with it."""
+async def open_deps(settings: Settings, venue: Venue, store: LazyStore | None = None) -> AsyncIterator[ToolContext]:
+    """What the tools need, over an open venue, with connections of its own that end with it; so does the store."""
     from positions_mcp.market_calendar import NewYorkCalendar
     from positions_mcp.tools.context import ToolContext
 
-    async with venue.connect() as client, open_guard(settings, venue, client) as guard:
+    async with venue.connect() as client, open_guard(settings, venue, client, store) as guard:
         yield ToolContext(
             mode=settings.mode,
             accounts=settings.allowed_accounts,
@@ -160,7 +160,9 @@ async def open_deps(settings: Settings, venue: Venue) -> AsyncIterator[ToolConte
 
 
 @asynccontextmanager
-async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) -> AsyncIterator[Guard]:
+async def open_guard(
+    settings: Settings, venue: Venue, client: PositionsClient, store: LazyStore | None = None
+) -> AsyncIterator[Guard]:
     """The guard, ready to send. Its store is opened when it is first needed: a server starts and reads without it.
 
     At the end a request in flight finishes and is journalled, and the rest of its batch is not sent.
@@ -169,7 +171,7 @@ async def open_guard(settings: Settings, venue: Venue, client: PositionsClient) 
     from positions_mcp.guard.guard import Guard
 
     await venue.follow()
-    store = LazyStore(lambda: _open_store(settings))
+    store = store or lazy_store(settings)
     host = DeskHost(settings.desk.port) if settings.desk.enabled and settings.trading_enabled else None
     deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
     deps = replace(deps, desk=host)
@@ -198,7 +200,7 @@ async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
     from positions_mcp.desk.service import Desk
 
     await venue.follow()
-    store = LazyStore(lambda: _open_store(settings))
+    store = lazy_store(settings)
     async with venue.connect() as client:
         deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
         try:
@@ -301,6 +303,11 @@ def warm_up() -> None:
         definition_of(name)
     NewYorkCalendar().state_at(SystemClock().now())
     load_http_library()
+
+
+def lazy_store(settings: Settings) -> LazyStore:
+    """The operation store that the configuration names, opened when it is first needed."""
+    return LazyStore(lambda: _open_store(settings))
 
 
 def _open_store(settings: Settings) -> SqlOperationStore:

@@ -16,10 +16,12 @@ import anyio
 
 from positions_mcp.cli.callers import Callers
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.composition import Venue, open_deps, open_venue, prepare_data_dir, warm_up
+from positions_mcp.cli.composition import Venue, lazy_store, open_deps, open_venue, prepare_data_dir, warm_up
 from positions_mcp.cli.connections import Connections
+from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.cli.listening import Listening
 from positions_mcp.cli.token_file import TokenFile
+from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.text import label
 from positions_mcp.http_sessions import App
@@ -58,14 +60,19 @@ def serve_http(settings: Settings, *, host: str | None, port: int | None, record
 
 
 async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: socket.socket) -> None:
+    from positions_mcp.request_states import RequestStates
     from positions_mcp.server import build_server
 
+    store = lazy_store(settings)
+    clock = SharedClock(SystemClock(), store)
+    # A file is this process's alone; one database may serve many of them.
+    states = RequestStates(lambda: store.open().sealing_keys(clock.now())) if settings.store.url else None
     sending: list[Guard] = []
     told_to_stop = False
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
-        async with open_deps(settings, venue) as deps:
+        async with open_deps(settings, venue, store) as deps:
             sending.append(deps.guard)
             if told_to_stop:
                 deps.guard.close()
@@ -77,6 +84,7 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
         accounts=settings.allowed_accounts,
         warm_up=warm_up,
         whose_token=whose_token(file),
+        request_states=states,
     )
 
     def announce() -> None:
@@ -90,14 +98,17 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
         for guard in sending:
             guard.close()
 
-    await serve_over_http(
-        server,
-        listener,
-        announce=announce,
-        on_signal=send_nothing_more,
-        sessions_per_caller=settings.http.max_sessions_per_caller,
-        names=partial(names_in, file),
-    )
+    try:
+        await serve_over_http(
+            server,
+            listener,
+            announce=announce,
+            on_signal=send_nothing_more,
+            sessions_per_caller=settings.http.max_sessions_per_caller,
+            names=partial(names_in, file),
+        )
+    finally:
+        store.close()
 
 
 @contextmanager

@@ -29,13 +29,14 @@ from positions_mcp.store.mandating import StoredMandates
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
+from positions_mcp.store.sealing import Sealing
 from positions_mcp.store.servers import Announced
 from positions_mcp.store.tallies import Tallies
 from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.withdrawals import Withdrawals
 
 
-class SqlOperationStore(Clocked, Announced, StoredMandates, Withdrawals, Deciders):
+class SqlOperationStore(Clocked, Announced, Sealing, StoredMandates, Withdrawals, Deciders):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
     def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
