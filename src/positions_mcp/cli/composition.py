@@ -136,27 +136,31 @@ def _client(url: str, key: str, **said: Any) -> PositionsClient:
 async def open_deps(settings: Settings, venue: Venue, store: LazyStore | None = None) -> AsyncIterator[ToolContext]:
     """What the tools need, over an open venue, with connections of its own that end with it; so does the store."""
     from positions_mcp.market_calendar import NewYorkCalendar
+    from positions_mcp.tools._shared_positions import SharedPositions
+    from positions_mcp.tools._shared_reads import Freshly, SharedReader, SharedReads, Times
     from positions_mcp.tools.context import ToolContext
 
-    async with venue.connect() as client, open_guard(settings, venue, client, store) as guard:
-        yield ToolContext(
-            mode=settings.mode,
-            accounts=settings.allowed_accounts,
-            positions=client,
-            instructions=client,
-            neighbours=_neighbours(client),
-            orders=client,
-            guard=guard,
-            approval_wait_s=settings.approval.wait_s,
-            clock=venue.clock,
-            follow_clock=venue.follow,
-            real_time=guard.clock,
-            ids=RandomIds(),
-            calendar=NewYorkCalendar(),
-            trading_enabled=settings.trading_enabled,
-            contract=settings.api.contract,
-            venue=venue.name,
-        )
+    async with venue.connect() as client, SharedReads(Times(venue.clock)) as shared:
+        reader = cast("PositionsClient", SharedReader(client, shared))
+        async with open_guard(settings, venue, cast("PositionsClient", Freshly(client, shared)), store) as guard:
+            yield ToolContext(
+                mode=settings.mode,
+                accounts=settings.allowed_accounts,
+                positions=SharedPositions(client, shared),
+                instructions=reader,
+                neighbours=_neighbours(reader),
+                orders=reader,
+                guard=guard,
+                approval_wait_s=settings.approval.wait_s,
+                clock=venue.clock,
+                follow_clock=venue.follow,
+                real_time=guard.clock,
+                ids=RandomIds(),
+                calendar=NewYorkCalendar(),
+                trading_enabled=settings.trading_enabled,
+                contract=settings.api.contract,
+                venue=venue.name,
+            )
 
 
 @asynccontextmanager

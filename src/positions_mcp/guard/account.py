@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -35,6 +35,7 @@ from positions_mcp.guard.expiration import Beside, concerned, read_beside
 from positions_mcp.guard.option_facts import OptionFacts, read_option_facts
 from positions_mcp.ports import Ledger
 
+Names = Sequence[str] | Callable[[Book], Sequence[str]]
 _LATEST = 200
 """Operations that are looked at for what one in doubt may have done, apart from those sent after it was planned."""
 _MOST_IDS = 100
@@ -119,11 +120,10 @@ class AccountReader:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
 
-    async def to_decide(
-        self, account_id: AccountId, kind: Kind, names: Sequence[str] = (), *, recent: bool = False
-    ) -> Account:
+    async def to_decide(self, account_id: AccountId, kind: Kind, names: Names = (), *, recent: bool = False) -> Account:
         """For the rules: every order that may still fill, whatever its instrument and age, and every instruction.
 
+        `names` are what it is about; what is to be chosen from the book is chosen from the one that is read here.
         Of instructions also what lies beside the book: terms, prices and dividends of the options named, and balances.
         With `recent`, right before sending, also every order of the last days: the API may have statuses that this
         program does not know to ask for. Raises UpstreamError where the book itself cannot be read.
@@ -151,6 +151,7 @@ class AccountReader:
             side_by_side.start_soon(read_instructions)
             side_by_side.start_soon(read_balances)
         book = await self._deps.positions.read_book(account_id)
+        names = names(book) if callable(names) else names
         if kind.is_close and not any(position.is_option for position in book.positions):
             listed = listed._replace(rows=())
         account = await self._account(book, orders, listed)

@@ -36,7 +36,7 @@ from positions_mcp.guard.halting import Halting
 from positions_mcp.guard.kind import PlanRequest
 from positions_mcp.guard.mandating import Mandating
 from positions_mcp.guard.overview import GuardStatus, overview
-from positions_mcp.guard.planner import Planned, Planner
+from positions_mcp.guard.planner import Choosing, Planned, Planner
 from positions_mcp.guard.policy.rules import judge_unread
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
@@ -96,8 +96,10 @@ class Guard(Asking, Halting, Mandating):
         """Send nothing more: the request in flight finishes, the rest of its batch is NOT_SENT."""
         self._executor.close()
 
-    async def plan(self, request: PlanRequest, *, caller: str, create: bool = True) -> Planned:
-        """A frozen plan of what is asked for, of whatever kind.
+    async def plan(
+        self, request: PlanRequest, *, caller: str, create: bool = True, choose: Choosing | None = None
+    ) -> Planned:
+        """A frozen plan of what is asked for, of whatever kind. `choose` completes it from the book that is read.
 
         The same arguments from the same caller find the plan under way. With `create` False (the retry round of a
         question) the newest plan is answered whatever became of it, and none is ever made.
@@ -111,7 +113,7 @@ class Guard(Asking, Halting, Mandating):
         if not create:
             return await self._planner.find(request, caller)
         await self._reconciler.note_time()
-        planned = await self._planner.plan(request, caller)
+        planned = await self._planner.plan(request, caller, choose)
         self.note_shadows(planned)
         return planned
 

@@ -10,13 +10,14 @@ from functools import partial
 
 import anyio
 
+from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.coverage import Seen
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Plan
 from positions_mcp.domain.text import clean, quoted
-from positions_mcp.guard.account import Account, AccountReader
+from positions_mcp.guard.account import Account, AccountReader, Names
 from positions_mcp.guard.approval.mandates import seen_of
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -27,6 +28,8 @@ from positions_mcp.guard.policy.rules import judge
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.ports import Ledger
 
+Choosing = Callable[[Book], PlanRequest]
+"""What is asked for of the book as it was read for the plan: chosen from another one it might be another plan's."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter looks like a digit."""
 LONGEST_PURPOSE = 200
@@ -54,11 +57,16 @@ class Planner:
         self._reconciler = Reconciler(deps)
         self._is_asked = is_asked
 
-    async def plan(self, request: PlanRequest, caller: str) -> Planned:
+    async def plan(self, request: PlanRequest, caller: str, choose: Choosing | None = None) -> Planned:
         """A plan as `Guard.plan` has it, with `create`."""
+        self._check_asks(request, caller)
+        account = None
+        if choose is not None:
+            account = await self._read(account_of(request), request.kind, lambda book: choose(book).names)
+            request = choose(account.book)
         key = self._key(request, caller)
         found = await in_thread(self._deps.store.latest, key)  # first: the clock may be put right by the store's
-        account = await self._read(account_of(request), request.kind, request.names)
+        account = account or await self._read(account_of(request), request.kind, request.names)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
         under_other_names = await self._of_the_same_targets(request, plan, account) if found is None else None
         supersede = self._outdated(found, plan, account)
@@ -139,10 +147,13 @@ class Planner:
             hint="list_operations names the recent ones. Nothing was sent by this call.",
         )
 
-    def _key(self, request: PlanRequest, caller: str) -> str:
+    def _check_asks(self, request: PlanRequest, caller: str) -> None:
         if not caller:
             raise Refused("Caller not authenticated.", hint="Over HTTP, a caller needs a token to send anything.")
         self._deps.check_account(account_of(request))
+
+    def _key(self, request: PlanRequest, caller: str) -> str:
+        self._check_asks(request, caller)
         return self._kinds[request.kind].key(request, caller)
 
     def _check_room(self, plan: Plan, ledger: Ledger) -> None:
@@ -170,7 +181,7 @@ class Planner:
     def _judge(self, plan: Plan, account: Account) -> Verdict:
         return judge(self._deps.policy_of(plan), plan, account, self._kinds[plan.kind].findings(plan, account))
 
-    async def _read(self, account_id: AccountId, kind: Kind, names: Sequence[str]) -> Account:
+    async def _read(self, account_id: AccountId, kind: Kind, names: Names) -> Account:
         """The account; where orders of earlier closes are no longer open, once more after those were followed."""
         account = await self._accounts.to_decide(account_id, kind, names)
         open_ids = account.open_order_ids

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import anyio
@@ -64,7 +65,7 @@ async def over_accounts(context: ToolContext, read: Callable[[AccountId], Awaita
     )
 
 
-def heading_of_all(context: ToolContext) -> Heading:
-    """The heading of an answer about every account."""
-    whole = heading(context, context.accounts[0], context.clock.now())
+def heading_of_all(context: ToolContext, read_at: Iterable[datetime]) -> Heading:
+    """The heading of an answer about every account: as of the first of these."""
+    whole = heading(context, context.accounts[0], min(read_at))
     return whole.model_copy(update={"account_id": None})

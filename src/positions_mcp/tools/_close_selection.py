@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from positions_mcp.domain.account.positions import Position, Side
+from positions_mcp.domain.account.positions import Book, Position, Side
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.portfolio.select import Filter, select, without
 from positions_mcp.domain.text import label
 from positions_mcp.tools._format import counted, names_of
-from positions_mcp.tools.context import ToolContext
 
 MOST = 100
 """Instruments of one plan."""
@@ -46,17 +44,16 @@ class Selection:
         return ", ".join(f"{name} {value}" for name, value in said if value)
 
 
-async def instruments_of(context: ToolContext, account: AccountId, wanted: Selection) -> tuple[str, ...]:
-    """The instruments that a selection means, as the account is now: what can be closed at all.
+def instruments_of(book: Book, wanted: Selection) -> tuple[str, ...]:
+    """The instruments that a selection means, as the book has them: what can be closed at all.
 
     Raises:
         UnknownInstrument: something named, also under `except`, is not held: a misspelt one would widen the close.
         InvalidInput: nothing is meant, or more than one plan takes.
     """
-    book = await context.positions.read_book(account)
     if not book.is_complete:
         raise InvalidInput(
-            f"What account {account} holds is not fully known: {'; '.join(book.doubts)}. No plan was made.",
+            f"What account {book.account_id} holds is not fully known: {'; '.join(book.doubts)}. No plan was made.",
             hint="Name the instruments.",
         )
     asked = Filter(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
-from positions_mcp.guard.planner import Planned
+from positions_mcp.guard.planner import Choosing, Planned
 from positions_mcp.tools._approval import is_approved_at_the_desk
 from positions_mcp.tools._call import Call
 
@@ -26,15 +27,20 @@ async def plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
     return planned
 
 
-async def new_plan(call: Call, request: Request, *, create: bool = True) -> Planned:
-    """The plan that these arguments mean, whether it is new or under way. Identical calls at once share it."""
+async def new_plan(
+    call: Call, request: Request, *, create: bool = True, choose: Choosing | None = None, chosen_by: Hashable = None
+) -> Planned:
+    """The plan that these arguments mean, whether it is new or under way. Identical calls at once share it.
+
+    `choose` completes the request from the book; it does the same for whom `chosen_by` is the same.
+    """
     context, caller = call.context, call.caller.identity
     whole = replace(request, account_id=context.account(request.account_id))
 
     async def plan() -> Planned:
-        return await context.guard.plan(whole, caller=caller, create=create)
+        return await context.guard.plan(whole, caller=caller, create=create, choose=choose)
 
-    return await context.planning.run((caller, whole, create), plan)
+    return await context.planning.run((caller, whole, create, chosen_by), plan)
 
 
 async def _refuse_used(call: Call, planned: Planned) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from positions_mcp.domain.account.positions import Holding, Whole
+from positions_mcp.domain.account.positions import Holding, Reading, Whole
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import AccountId
@@ -30,17 +30,17 @@ async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
     wanted = filter_of(given, new_york_day(context.clock.now()))
     by_quantity = len(wanted.instruments) == 1
 
-    async def read(account: AccountId) -> tuple[int, Sequence[Holding], list[str]]:
+    async def read(account: AccountId) -> tuple[int, Sequence[Holding], list[str], Reading]:
         brief, reading = await context.positions.gather_positions(account, Whole[Holding])
         held = brief.positions
         doubts = [*reading.doubts, *without_percent(held, wanted)]
-        return len(held), select(held, wanted) if wanted.is_narrowing else held, doubts
+        return len(held), select(held, wanted) if wanted.is_narrowing else held, doubts, reading
 
     read_all = await over_accounts(context, read)
-    sums_of = {account: Totals.of(positions) for account, (_, positions, _) in read_all.answered}
+    sums_of = {account: Totals.of(positions) for account, (_, positions, *_) in read_all.answered}
     totals = Totals.merged(sums_of.values())
     rows = []
-    for account, (count, positions, _) in read_all.answered:
+    for account, (count, positions, *_) in read_all.answered:
         figures = sums(sums_of[account], *_ACCOUNT_FIGURES)
         quantity = [number(exact_sum(each.quantity for each in positions))] if by_quantity else []
         cells = [figures.get(name, MISSING if positions else "0") for name in _ACCOUNT_FIGURES]
@@ -50,10 +50,10 @@ async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
         for account in context.accounts:
             told = cash_of(await read_balances(context, account))
             cash |= {f"{account} {name}": value for name, value in told.items()}
-    doubts = [f"account {account}: {doubt}" for account, (*_, said) in read_all.answered for doubt in said]
+    doubts = [f"account {account}: {doubt}" for account, (_, _, said, _) in read_all.answered for doubt in said]
     data = Output(
-        **heading_of_all(context).model_dump(),
-        held=sum(count for _, (count, _, _) in read_all.answered),
+        **heading_of_all(context, (reading.as_of for _, (*_, reading) in read_all.answered)).model_dump(),
+        held=sum(count for _, (count, *_) in read_all.answered),
         matching=totals.positions,
         filter=filter_words(given) or None,
         order="account",

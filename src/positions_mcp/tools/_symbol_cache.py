@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.ports import PositionsReader
 
@@ -23,7 +24,7 @@ class SymbolCache:
         now = anyio.current_time()
         read_at, symbols = self._read.get(account, (now - KEPT_S, ()))
         if now - read_at >= KEPT_S:
-            book = await positions.read_book(account)
-            symbols = tuple(sorted(position.name for position in book.positions if position.symbol))
+            held, _ = await positions.gather_positions(account, Whole[Holding])
+            symbols = tuple(sorted(position.name for position in held.positions if position.symbol))
             self._read[account] = (now, symbols)
         return symbols

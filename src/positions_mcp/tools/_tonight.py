@@ -22,7 +22,7 @@ from positions_mcp.domain.money import plain, to_cents
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
 from positions_mcp.domain.portfolio.groups import GroupBy
 from positions_mcp.domain.portfolio.obligations import delta_adjusted
-from positions_mcp.domain.portfolio.summary import Summary
+from positions_mcp.domain.portfolio.summary import Summarizing, Summary
 from positions_mcp.guard.market_facts import MarketFacts, read_market_facts
 from positions_mcp.tools._cash import read_balances
 from positions_mcp.tools._evening import Evening, read_evening
@@ -148,9 +148,8 @@ async def tonight_in_all(context: ToolContext) -> dict[str, list[str]]:
 
 async def _tonight(context: ToolContext, account: AccountId, today: date) -> list[str]:
     try:
-        summary, reading = await context.positions.gather_positions(
-            account, lambda: Summary(GroupBy.SIDE, Week(today, today), 1)
-        )
+        begin = Summarizing(GroupBy.SIDE, Week(today, today), 1)
+        summary, reading = await context.positions.gather_positions(account, begin)
     except UpstreamError as error:
         return [f"not known: {error.message.rstrip('.')}"]
     soon = summary.expiring(reading)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from positions_mcp.domain.account.listings import Page, page_of
+from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.instructions import Instruction
@@ -109,7 +110,7 @@ async def _of_all(call: Call, given: dict[str, Any]) -> Answer:
         rows.append([str(account), str(asked.listed), str(len(found)), statuses])
         warnings += [f"account {account}: {each}" for each in _warnings(asked, found)]
     data = Output(
-        **heading_of_all(context).model_dump(),
+        **heading_of_all(context, (asked.as_of for _, (asked, _) in read_all.answered)).model_dump(),
         listed=sum(asked.listed for _, (asked, _) in read_all.answered),
         matching=sum(by_status.values()),
         by_status=dict(by_status),
@@ -126,22 +127,24 @@ async def _of_all(call: Call, given: dict[str, Any]) -> Answer:
 
 async def _read(call: Call, account: AccountId, given: dict[str, Any], limit: int) -> tuple[_Asked, list[Instruction]]:
     context, wanted = call.context, given.get("instrument")
-    as_of = context.clock.now()
+    asked_at = context.clock.now()
     answer = await context.instructions.get_position_instructions(account)
+    as_of = answer.read_at or asked_at
     if wanted is not None:
         shown = with_its_id(wanted)
         wanted = as_asked(wanted) if shown is None else shown[1]
     rows = answer.data if wanted is None else [row for row in answer.data if _is_on(row, wanted)]
     if wanted is not None and not rows:
         # No instruction on what is held is an answer; on what nobody holds it is more likely a misspelt symbol.
-        held = (await context.positions.read_book(account)).positions
+        brief, _ = await context.positions.gather_positions(account, Whole[Holding])
+        held = brief.positions
         if _is_underlying(wanted):
             find_underlying(wanted, held, Underlyings(held))
         else:
             Holdings(held).find(wanted)
     if "status" in given:
         rows = [row for row in rows if _status(row) in given["status"]]
-    rows.sort(key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
+    rows = sorted(rows, key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
     by_status = dict(Counter(label(row.status) for row in rows))
     return _Asked(account, given, limit, as_of, len(answer.data), answer.left_out, by_status), rows
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
+from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.targets import Traded, traded_value
 from positions_mcp.guard.closing.words import options_said
 from positions_mcp.guard.planner import Planned
@@ -85,17 +89,22 @@ class Arguments(ToolArguments):
 async def preview_close(call: Call, given: Arguments) -> Answer:
     """Freeze a plan. Raises as `Guard.plan` does."""
     wanted = _selection(given)
-    instruments, everything = given.instruments, bool(given.all)
-    if wanted.is_asked_for:
-        account = call.context.account(given.account_id)
-        instruments, everything = list(await instruments_of(call.context, account, wanted)), False
     request = close_request(
-        given.account_id, instruments, given.cancel_orders, everything=everything, purpose=given.purpose
+        call.context.account(given.account_id),
+        None if wanted.is_asked_for else given.instruments,
+        given.cancel_orders,
+        everything=bool(given.all) and not wanted.is_asked_for,
+        purpose=given.purpose,
     )
-    planned = await new_plan(call, request)
+    choose = partial(_chosen, request, wanted) if wanted.is_asked_for else None
+    planned = await new_plan(call, request, choose=choose, chosen_by=wanted)
     data = _data(call.context, planned, planned.verdict or Verdict(), *await standing(call, planned))
     data.filter = wanted.words if wanted.is_asked_for else None
     return Answer(_text(planned.operation.plan, data), data)
+
+
+def _chosen(request: CloseRequest, wanted: Selection, book: Book) -> CloseRequest:
+    return replace(request, instruments=instruments_of(book, wanted))
 
 
 def _selection(given: Arguments) -> Selection:

@@ -14,7 +14,7 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.portfolio.expiring import Week
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, GroupOrder, ordered, share, worst_of_day
-from positions_mcp.domain.portfolio.summary import Summary
+from positions_mcp.domain.portfolio.summary import Summarizing, Summary
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import clean
 from positions_mcp.ports import OnPage
@@ -125,7 +125,7 @@ async def _read(
     context: ToolContext, account: AccountId, given: Arguments, on_page: OnPage | None = None
 ) -> tuple[Summary, Reading]:
     by, week = GroupBy(given.group_by or "underlying"), Week.of(new_york_day(context.clock.now()))
-    return await context.positions.gather_positions(account, lambda: Summary(by, week, _FEW), on_page=on_page)
+    return await context.positions.gather_positions(account, Summarizing(by, week, _FEW), on_page=on_page)
 
 
 async def _of_all(call: Call, given: Arguments) -> Answer:
@@ -140,7 +140,7 @@ async def _of_all(call: Call, given: Arguments) -> Answer:
     totals = Totals.merged(totals_of.values())
     doubts = [f"account {account}: {doubt}" for account, (_, reading) in read_all.answered for doubt in reading.doubts]
     data = Output(
-        **heading_of_all(context).model_dump(),
+        **heading_of_all(context, (reading.as_of for _, (_, reading) in read_all.answered)).model_dump(),
         positions=totals.positions,
         totals=sums(totals, *_TOTALS, *FIGURES),
         today=day_of(context, totals),

@@ -85,6 +85,8 @@ class Response(BaseModel, Generic[DataT]):
     status: int = 200
     unreadable: tuple[UnreadableRow, ...] = ()
     """Rows of the answer that are left out of `data`."""
+    read_at: datetime | None = None
+    """When it was asked for, where several share the answer: before each of them came."""
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from operator import itemgetter
@@ -21,6 +22,19 @@ _first = itemgetter(0)
 _MOST_REALIZED = 5
 _SHORTEST_OPTION_SYMBOL = 16
 """One letter, the day, C or P, and the strike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summarizing:
+    """Begins a summary. Equal ones begin the same, so that who asks the same at the same time shares one."""
+
+    by: GroupBy
+    week: Week
+    count: int
+
+    def __call__(self) -> Summary:
+        """A summary of nothing yet."""
+        return Summary(self.by, self.week, self.count)
 
 
 class Summary:

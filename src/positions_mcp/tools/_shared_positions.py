@@ -1,0 +1,133 @@
+"""The positions of an account, read once for all who look at them within a second, whatever each makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from positions_mcp.domain.account import positions as domain
+from positions_mcp.domain.account.positions import Book, Holding
+from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.ports import Gathering, GatheringT, OnPage, PositionsReader
+from positions_mcp.tools._shared_reads import Reading, SharedReads, Times
+from positions_mcp.tools._turns import give_way
+
+MOST_ROWS = 20_000
+"""Pages of more rows are let go as soon as everybody there has them: who comes later, and makes something else of
+them, reads again."""
+
+
+class SharedPositions:
+    """Implements `ports.PositionsReader` over another one."""
+
+    def __init__(self, positions: PositionsReader, shared: SharedReads) -> None:
+        self._positions = positions
+        self._shared = shared
+
+    async def read_book(
+        self,
+        account_id: AccountId,
+        *,
+        instrument_ids: Sequence[InstrumentId] = (),
+        on_page: OnPage | None = None,
+    ) -> Book:
+        """As the port says, by a reading that others may have begun within the last second."""
+        wanted = tuple(instrument_ids)
+
+        async def read(tell: OnPage) -> Book:
+            return await self._positions.read_book(account_id, instrument_ids=wanted, on_page=tell)
+
+        reading = self._shared.joined(account_id, ("book", wanted), lambda times: Reading(read, times))
+        return await reading.wait(on_page)
+
+    async def gather_positions(
+        self, account_id: AccountId, begin: Callable[[], GatheringT], *, on_page: OnPage | None = None
+    ) -> tuple[GatheringT, domain.Reading]:
+        """As the port says, from pages that others may have begun to read within the last second.
+
+        Who gives an equal `begin` shares what it makes too: it is to be looked at, not changed.
+        """
+        pages = self._shared.joined(
+            account_id,
+            "positions",
+            lambda times: _Pages(self._positions, account_id, times),
+            may_join=lambda reading: reading.are_there_for(begin),
+        )
+
+        async def take(read: int, total: int | None) -> None:
+            await pages.taken_by(begin)
+            if on_page:
+                await on_page(read, total)
+
+        with pages.kept_for(begin):
+            how = await pages.wait(take)
+            return cast("GatheringT", await pages.taken_by(begin)), how
+
+
+@dataclass(slots=True)
+class _Gathered:
+    into: Gathering
+    pages: int = 0
+    """How many it has taken in."""
+    callers: int = 0
+    """How many wait for it."""
+
+
+class _Pages(Reading[domain.Reading]):
+    """The pages of one reading as they come, and what is made of them."""
+
+    def __init__(self, positions: PositionsReader, account_id: AccountId, times: Times) -> None:
+        async def read(tell: OnPage) -> domain.Reading:
+            _, how = await positions.gather_positions(account_id, self._again, on_page=tell)
+            return how
+
+        super().__init__(read, times)
+        self._begins: dict[Callable[[], Any], _Gathered] = {}
+        self._pages: list[Sequence[Holding]] = []
+        self._let_go = 0
+        self._rows = 0
+
+    def add(self, positions: Sequence[Holding]) -> None:
+        """Take in one more page, as the listing's `Gathering`."""
+        self._pages.append(positions)
+        self._rows += len(positions)
+
+    def are_there_for(self, begin: Callable[[], Any]) -> bool:
+        """Whether every page is still there for this, or has been taken in by it."""
+        return begin in self._begins or not self._let_go
+
+    @contextmanager
+    def kept_for(self, begin: Callable[[], Any]) -> Iterator[None]:
+        """Within, no page is let go before this has taken it in."""
+        self._begins.setdefault(begin, _Gathered(begin())).callers += 1
+        try:
+            yield
+        finally:
+            gathered = self._begins[begin]
+            gathered.callers -= 1
+            if not gathered.callers and not self.is_over:
+                del self._begins[begin]
+
+    async def taken_by(self, begin: Callable[[], Any]) -> Gathering:
+        """What this makes of the pages that have come, one after another; whoever comes first takes the next one in."""
+        while (gathered := self._begins[begin]).pages < self._let_go + len(self._pages):
+            page = self._pages[gathered.pages - self._let_go]
+            gathered.pages += 1
+            gathered.into.add(page)
+            self._let_go_what_all_have()
+            await give_way()
+        return gathered.into
+
+    def _let_go_what_all_have(self) -> None:
+        if self._rows > MOST_ROWS:
+            taken = min(each.pages for each in self._begins.values()) - self._let_go
+            del self._pages[:taken]
+            self._let_go += taken
+
+    def _again(self) -> _Pages:
+        """The listing begins, or begins once more because its pages contradicted each other."""
+        self._pages, self._let_go, self._rows = [], 0, 0
+        self._begins = {begin: _Gathered(begin(), callers=each.callers) for begin, each in self._begins.items()}
+        return self
