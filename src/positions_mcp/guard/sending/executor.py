@@ -25,6 +25,7 @@ from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.policy.rates import check_rates
+from positions_mcp.guard.sending.late import Ended, LateRecords
 from positions_mcp.guard.sending.run import Run
 from positions_mcp.ports import Permitting
 
@@ -41,6 +42,12 @@ class _Job:
     operation: Operation | None = None
     error: Exception | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
+    unrecorded: Ended | None = None
+    """What the store did not take when it happened."""
+
+    def keep(self, ended: Ended) -> None:
+        """Remember it beyond the call."""
+        self.unrecorded = ended
 
 
 class Executor:
@@ -52,6 +59,7 @@ class Executor:
         self._accounts = AccountReader(deps)
         self._tasks: TaskGroup | None = None
         self._closing = False
+        self._late = LateRecords(deps, lambda: self._closing)
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -118,6 +126,8 @@ class Executor:
                 job.error = error
             finally:
                 job.done.set()
+            if job.unrecorded is not None:
+                await self._late.keep(job.unrecorded)
 
     async def _execute(self, job: _Job) -> Operation:
         now = self._deps.clock.now()
@@ -131,7 +141,7 @@ class Executor:
         await self._deps.checkpoint("claimed", job.operation_id)
         stop = partial(self._why_stop, job)
         under = check if isinstance(check, Under) else None
-        return await Run(self._deps, self._kinds, self._accounts, operation, lease, stop, under).run()
+        return await Run(self._deps, self._kinds, self._accounts, operation, lease, stop, job.keep, under).run()
 
     def _why_stop(self, job: _Job, anything_sent: bool) -> str:
         if self._closing:

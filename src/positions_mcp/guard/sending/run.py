@@ -32,6 +32,7 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, OperationKind, Request, RowAnswer, as_planned
 from positions_mcp.guard.sending import last_checks
 from positions_mcp.guard.sending.last_checks import SentRows
+from positions_mcp.guard.sending.late import AGAIN, Ended
 from positions_mcp.ports import Ledger
 
 RETRY_NOTHING_SENT_FOR = timedelta(seconds=5)
@@ -61,6 +62,8 @@ class Run:
     lease: Lease
     must_stop: Callable[[bool], str]
     """Called with whether anything was sent yet."""
+    keep: Callable[[Ended], object]
+    """Takes what the store did not."""
     under: Under | None = None
     """The mandate that it goes under; None where it was approved itself."""
     last_seen: LastSeen | None = None
@@ -245,7 +248,7 @@ class Run:
                     continue
                 self.recorded = False
                 self._remember(rows)
-                raise _End(f"The outcome could not be journalled: {error.message}") from error
+                raise _End(f"The outcome could not be journalled: {error.message} {AGAIN}") from error
             return
 
     def _row(self, position: int, outcome: RowAnswer | None, comparison: Comparison) -> Row:
@@ -280,20 +283,25 @@ class Run:
         untouched = [self._untouched(row, why) for row in self.operation.rows if row.state is RowState.NOT_SENT]
         reason = " ".join(filter(None, [*self.notes, end.reason]))
         stage = Stage.FINISHED if self._anything_sent else end.stage
-        if not self.recorded:
-            return self._ended(stage, reason, untouched)
         try:
-            return await in_thread(
-                self.deps.store.finish,
-                self.operation.operation_id,
-                self.lease.token,
-                stage=stage,
-                reason=reason,
-                rows=untouched,
-                now=self.deps.clock.now(),
-            )
-        except (StoreUnavailable, Refused):
+            if self.recorded:
+                return await in_thread(
+                    self.deps.store.finish,
+                    self.operation.operation_id,
+                    self.lease.token,
+                    stage=stage,
+                    reason=reason,
+                    rows=untouched,
+                    now=self.deps.clock.now(),
+                )
+        except Refused:
             return self._ended(stage, reason, untouched)
+        except StoreUnavailable as error:
+            reason = f"{reason} {error.message} {AGAIN}".lstrip() if error.message not in reason else reason
+        ended = self._ended(stage, reason, untouched)
+        if self._anything_sent or not ended.plan.flatten:  # else a person goes on with another record
+            self.keep(Ended(ended, self.lease.token))
+        return ended
 
     def _ended(self, stage: Stage, reason: str, untouched: Sequence[Row]) -> Operation:
         """The operation as it is over, although the store could not note it: it is not approved any more."""

@@ -1,0 +1,140 @@
+"""What the store does not take when it happens is kept, and comes into it as long as the process lives."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from guard.desk import TSLA, Desk, desk
+from guard.exchange import instrument
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.operation.states import OperationState, RowState, Stage
+from positions_mcp.guard.reports import OperationReport
+from positions_mcp.guard.sending.late import LAST_OFFERS
+from positions_mcp.ports import OperationStore
+from positions_mcp.store import open_store
+from positions_mcp.store.operations import SqlOperationStore
+
+pytestmark = pytest.mark.requirement("G-04", "G-05")
+
+
+class Away:
+    """A store that is out of reach from one of its writes on: before that write is done, or before it is heard of."""
+
+    def __init__(self, store: SqlOperationStore, *, at: str, done: bool) -> None:
+        self._store = store
+        self._at, self._done = at, done
+        self.is_away = False
+        self.offers = 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        return (lambda *said, **named: self._call(name, method, *said, **named)) if callable(method) else method
+
+    def _call(self, name: str, method: Callable[..., Any], *said: Any, **named: Any) -> Any:
+        if self.is_away:
+            self.offers += name == "operation"
+            raise StoreUnavailable("The operation store cannot be reached.")
+        if name == self._at:
+            if self._done:
+                method(*said, **named)
+            self.is_away, self._at = True, ""
+            raise StoreUnavailable("The operation store cannot be reached.")
+        return method(*said, **named)
+
+
+@asynccontextmanager
+async def losing(folder: Path, at: str, *, done: bool) -> AsyncIterator[tuple[Desk, Away]]:
+    """A desk whose store goes away."""
+
+    async def soon(_: float) -> None:
+        await anyio.sleep(0.001)
+
+    store = open_store(folder / "operations.sqlite")
+    away = Away(store, at=at, done=done)
+    async with desk(folder, store=cast("OperationStore", away), sleep=soon) as it:
+        yield it, away
+    store.close()
+
+
+async def stored(it: Desk, report: OperationReport, condition: Callable[[Any], bool]) -> Any:
+    """The operation in the store once it is as expected."""
+    with anyio.fail_after(60):
+        while not condition(found := it.store.operation(report.operation_id)):  # noqa: ASYNC110 — nobody tells
+            await anyio.sleep(0.005)
+    return found
+
+
+def has_ended(operation: Any) -> bool:
+    return operation.stage not in (Stage.APPROVED, Stage.CLAIMED)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not written", "written, and nobody heard so"])
+@pytest.mark.parametrize("at", ["record", "finish"])
+async def test_an_outcome_comes_into_the_store_once_it_is_back(tmp_path: Path, at: str, done: bool) -> None:
+    async with losing(tmp_path, at, done=done) as (it, away):
+        report = await it.close("TSLA")
+        assert (report.state, report.rows[0].state) == (OperationState.SUBMITTED, RowState.SUBMITTED)
+        assert "It is tried again" in report.reason
+        away.is_away = False
+        operation = await stored(it, report, has_ended)
+        assert (operation.stage, operation.rows[0].state) == (Stage.FINISHED, RowState.SUBMITTED)
+        assert operation.rows[0].orders
+        assert it.exchange.effects == [instrument(TSLA)]
+        assert it.store.verify().intact
+        events = [entry.event for entry in it.store.journal(report.operation_id)]
+        assert (events.count("outcome"), events.count("ended")) == (1, 1)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not written", "written, and nobody heard so"])
+async def test_what_was_not_sent_because_its_intent_was_not_heard_of_is_not_in_doubt(
+    tmp_path: Path, done: bool
+) -> None:
+    async with losing(tmp_path, "begin", done=done) as (it, away):
+        report = await it.close("TSLA")
+        assert report.anything_sent is False
+        away.is_away = False
+        operation = await stored(it, report, has_ended)
+        assert operation.rows[0].state is RowState.NOT_SENT
+        assert it.exchange.effects == []
+        assert not it.store.used(operation.plan.mode, operation.account_id, it.clock.now().date())
+
+
+async def test_an_outcome_that_comes_after_its_lease_ran_out_still_tells_the_truth(tmp_path: Path) -> None:
+    async with losing(tmp_path, "record", done=False) as (it, away):
+        report = await it.close("TSLA")
+        it.store.expire(it.clock.now() + timedelta(hours=1))
+        assert it.store.operation(report.operation_id).rows[0].state is RowState.UNKNOWN
+        away.is_away = False
+        operation = await stored(it, report, lambda each: each.rows[0].state is RowState.SUBMITTED)
+        assert operation.rows[0].orders
+
+
+async def test_it_is_offered_for_as_long_as_the_process_lives(tmp_path: Path) -> None:
+    async with losing(tmp_path, "record", done=False) as (it, away):
+        report = await it.close("TSLA")
+        with anyio.fail_after(60):
+            while away.offers < 200:  # noqa: ASYNC110 — nobody tells
+                await anyio.sleep(0.005)
+        away.is_away = False
+        await stored(it, report, has_ended)
+
+
+async def test_a_process_that_ends_offers_it_a_last_time_and_logs_enough_to_settle_by_hand(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        async with losing(tmp_path, "record", done=False) as (it, away):
+            report = await it.close("TSLA")
+            before = away.offers
+    assert before < away.offers <= before + LAST_OFFERS + 1
+    (order,) = report.rows[0].orders
+    assert report.operation_id in caplog.text
+    assert f"row 1 SUBMITTED as {order.order_id}" in caplog.text
