@@ -6,24 +6,23 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 
 from pydantic import ValidationError
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.operation.credentials import PassphraseKey
 from positions_mcp.domain.operation.mandate import LONGEST_SHADOW, Mandate, ShadowNote, Standing
-from positions_mcp.domain.operation.roster import Member, Roster
-from positions_mcp.domain.operation.statements import TERMINAL
+from positions_mcp.domain.operation.statements import TERMINAL, SignedStatement
 from positions_mcp.domain.operation.terms import MandateTerms, Window
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.approval.mandates import why_may_not_sign, why_not_signed
+from positions_mcp.guard.approval.mandates import signer_of, why_may_not_sign
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.signing.keys import unlock
-from positions_mcp.signing.statements import sign
+from positions_mcp.guard.enrolling import Enrolling
+from positions_mcp.guard.touches import Person, Touch, Touches
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter looks like a digit."""
@@ -43,6 +42,8 @@ class Delegation:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
         self._approvals = ApprovalCheck(deps)
+        self._touches = Touches(deps)
+        self._enrolling = Enrolling(deps, self._touches)
 
     async def draft(self, terms: MandateTerms, *, by: str, shadow: timedelta) -> Mandate:
         """A draft, which notes for a while what it would have let through. It lets nothing through."""
@@ -68,41 +69,46 @@ class Delegation:
         note: str = "",
         origin: str = TERMINAL,
     ) -> Standing:
-        """Sign a draft for one New York trading day: today, or the next one.
+        """Sign a draft with a passphrase, as `signing` says. `name` says whose, where there are several approvers."""
+        member, key = await self._enrolling.unlocked(name, passphrase)
+        who = Person(member.name, key.key.fingerprint, clean(origin, 120))
+        touch = await self.signing(mandate_id, who, digest=digest, day=day, note=note)
+        await touch.sign(key)
+        return await self.show(mandate_id)
 
-        `digest` is that of the draft as it was shown: another one that is stored by now is not signed. `name` says who
-        signs, where there are several approvers.
+    async def signing(
+        self, mandate_id: str, who: Person, *, digest: str, day: date | None = None, note: str = ""
+    ) -> Touch:
+        """A draft as something to sign, for one New York trading day: today, or the next one.
+
+        `digest` is that of the draft as it was shown: another one that is stored by now is not signed.
 
         Raises:
             InvalidInput: no such draft, or no day that it can be signed for.
-            Refused: wrong passphrase, no right to sign it, no draft any more, or not what was shown.
+            Refused: no right to sign it, no draft any more, or not what was shown.
         """
         draft = (await in_thread(self._deps.store.standing, mandate_id)).mandate
         if not draft.is_draft:
             raise Refused(f"Mandate {mandate_id} is no draft any more.", hint="Nothing was signed.")
         if draft.digest != digest:
             raise Refused(f"Mandate {mandate_id} is not the draft that was shown.", hint="Nothing was signed.")
-        roster = await self._approvals.roster()
-        member = _who(roster, name)
-        if why := next(iter(why_may_not_sign(member, draft.terms, self._deps.policy.two_persons_above)), ""):
+        member = await self._touches.member(who.name)
+        for why in why_may_not_sign(member, draft.terms, self._deps.policy.two_persons_above):
             raise Refused(why, hint="Nothing was signed.")
-        window = self.window(draft.terms, day)
-        key = next((each for each in member.credentials if isinstance(each, PassphraseKey)), None)
-        if key is None:
-            raise Refused(f"{member.name} has no passphrase.", hint="Nothing was signed.")
-        unlocked = await in_thread(unlock, key, passphrase)
-        now = self._deps.clock.now()
+        window, now = self.window(draft.terms, day), self._deps.clock.now()
         statement = draft.statement(
             window,
             name=member.name,
-            credential=key.fingerprint,
-            origin=clean(origin, 120),
+            credential=who.fingerprint,
+            origin=who.origin,
             note=clean(note, 300),
             now=now,
         )
-        signed = draft.changed(window=window, signed=sign(statement, unlocked))
-        await in_thread(self._deps.store.sign_mandate, signed, now)
-        return Standing(signed)
+        return Touch(statement, await self._touches.credential(who), partial(self._sign, draft, window))
+
+    async def _sign(self, draft: Mandate, window: Window, signed: SignedStatement) -> None:
+        mandate = draft.changed(window=window, signed=signed)
+        await in_thread(self._deps.store.sign_mandate, mandate, self._deps.clock.now())
 
     def window(self, terms: MandateTerms, day: date | None = None) -> Window:
         """When a mandate would hold if it were signed now for a day. Raises InvalidInput where that cannot be."""
@@ -152,11 +158,21 @@ class Delegation:
             return "draft" if now >= mandate.shadow_until else "draft, noting plans"
         if now >= mandate.window.ends:
             return "ended"
-        if why_not_signed(mandate, await self._approvals.roster()):
-            return "NOT SIGNED by an approver"
+        if await self.why_not_signed(standing):
+            return "NOT SIGNED by who may"
         if now < mandate.window.begins:
             return "signed, not begun"
         return "used up" if not standing.operations_left else "in force"
+
+    async def why_not_signed(self, standing: Standing) -> str:
+        """Why a signature counts for nothing by the roster that stands now; empty where it counts, or there is none."""
+        if standing.mandate.signed is None:
+            return ""
+        try:
+            signer_of(standing.mandate, (await self._approvals.rosters()).roster)
+        except Refused as refused:
+            return refused.message
+        return ""
 
 
 def _replayed(terms: MandateTerms, notes: Iterable[ShadowNote]) -> Iterable[Shadow]:
@@ -173,15 +189,6 @@ def _replayed(terms: MandateTerms, notes: Iterable[ShadowNote]) -> Iterable[Shad
         if not why_not:
             sent[note.target_key] = note
         yield Shadow(note, tuple(why_not))
-
-
-def _who(roster: Roster | None, name: str) -> Member:
-    if roster is None:
-        raise Refused("No approver is set up.", hint="Run: positions-mcp approver init")
-    member = roster.member(name) if name else roster.only
-    if member is None:
-        raise InvalidInput(f"There is no approver {quoted(name, 40)}." if name else "Say which approver signs.")
-    return member
 
 
 def _short_id(new_id: str) -> str:

@@ -10,7 +10,7 @@ from positions_mcp.domain.operation.mandate import Mandate, ShadowNote
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.approval.mandates import covering, objections, why_not_signed
+from positions_mcp.guard.approval.mandates import covering, objections
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.planner import Planned
@@ -37,10 +37,7 @@ class Mandating:
             return None
         standing = await in_thread(self._deps.store.mandates, ending_after=now)
         held = [each for each in standing if each.mandate.holds_at(now)]
-        if not held:
-            return None
-        roster = await self._approvals.roster()
-        signed = [each for each in held if not why_not_signed(each.mandate, roster, operation.plan)]
+        signed = await self._approvals.on_word_of_signers(held, operation.plan)
         found = covering(signed, operation.plan, now, verdict, seen)
         return None if found is None else found.mandate
 
@@ -51,7 +48,7 @@ class Mandating:
             Refused: the mandate does not cover it, or not any more: it was used up, revoked, or ended.
             StoreUnavailable: the mandate or a use of it was altered, or nothing can be written. Nothing was sent.
         """
-        under = await self._approvals.of_mandate(mandate_id, caller)
+        under = self._approvals.of_mandate(mandate_id, caller)
         done = await self._executor.run(operation.operation_id, under, belongs_to_call=True)
         return report(done, self._deps.clock.now())
 

@@ -91,7 +91,7 @@ class Touches:
 
     async def _yes(self, operation: Operation, who: Person, note: str, channel: Channel) -> Touch:
         deps, plan = self._deps, operation.plan
-        credential = await self._credential(who)
+        credential = await self.credential(who)
         alone, first = await in_thread(partial(may_say_yes, deps, operation, who.name))
         now = deps.clock.now()
         waits = operation.is_previewed or not (alone or first)
@@ -126,7 +126,7 @@ class Touches:
             origin=who.origin,
             decided_at=self._deps.clock.now(),
         )
-        return Touch(said, await self._credential(who), partial(self._resume, meant))
+        return Touch(said, await self.credential(who), partial(self._resume, meant))
 
     async def settlement(
         self,
@@ -156,11 +156,11 @@ class Touches:
             note=clean(evidence, 300),
             decided_at=self._deps.clock.now(),
         )
-        return Touch(said, await self._credential(who), partial(self._settle, operation, row, conclusion))
+        return Touch(said, await self.credential(who), partial(self._settle, operation, row, conclusion))
 
     async def change(self, roster: Roster, statement: Statement, who: Person) -> Touch:
         """Another roster in place of the one that stands."""
-        return Touch(statement, await self._credential(who), partial(self._change, roster))
+        return Touch(statement, await self.credential(who), partial(self._change, roster))
 
     async def _first(self, operation: Operation, signed: SignedStatement) -> None:
         await in_thread(self._deps.store.say_yes_first, operation.operation_id, signed, self._deps.clock.now())
@@ -203,7 +203,8 @@ class Touches:
         link = RosterLink(roster=roster, signed=signed)
         await in_thread(self._deps.store.set_roster, link, self._deps.clock.now())
 
-    async def _credential(self, who: Person) -> Credential:
+    async def credential(self, who: Person) -> Credential:
+        """What they are about to sign with. Raises Refused where it is none of theirs."""
         member = await self.member(who.name)
         for each in member.credentials:
             if each.fingerprint == who.fingerprint and not _is_of_another_page(each, who.origin):

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from positions_mcp.domain.operation.mandate import Mandate, MandateUse, ShadowNote, Standing
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation
-    from positions_mcp.ports.ledger import Rationing
+    from positions_mcp.ports.ledger import Ledger, Rationing
 
-Permit = Callable[["Operation", "Standing"], "tuple[Decision, MandateUse]"]
-"""Looks at an operation and a mandate as they are stored, inside the transaction; raises Refused to prevent the use."""
+Permit = Callable[["Operation", "Ledger"], "tuple[Decision, MandateUse]"]
+"""Looks at an operation and its mandate as they are stored, inside the transaction; raises Refused to prevent that."""
 
 
 class MandateStore(Protocol):
@@ -52,8 +52,8 @@ class MandateStore(Protocol):
     ) -> Operation:
         """Take an open operation for sending under a mandate: decided, counted and claimed, in one transaction.
 
-        `permit` is given the operation and the mandate with its uses, which are as the journal says. `ration` may
-        refuse it where it was never asked for.
+        `permit` is given the operation, and looks at the mandate by the ledger. `ration` may refuse it where it was
+        never asked for.
         """
         ...
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.roster import RosterLink
 from positions_mcp.domain.operation.statements import SignedStatement
@@ -68,12 +66,16 @@ def approved_by(connection: Connection, name: str, mode: Mode, account_id: Accou
     """Dollars that were sent on somebody's word on a day; of what is being sent, all that is to be."""
     sent = select(rows.c.reserved, decisions.c.content).join(decisions, decisions.c.operation_id == rows.c.operation_id)
     that_day = rows.c.mode == mode, rows.c.account_id == account_id, rows.c.reserved_on == day.isoformat()
-    reserved = (Decimal(row.reserved) for row in connection.execute(sent.where(*that_day)) if _is_by(name, row.content))
+    found = connection.execute(sent.where(*that_day)).all()
+    theirs = {content for content in {row.content for row in found} if _is_on_word_of(name, content)}
+    reserved = (Decimal(row.reserved) for row in found if row.content in theirs)
     claimed = operations.c.stage == Stage.CLAIMED.value
     under_way = records.select_operations(
         connection, claimed, operations.c.mode == mode.value, operations.c.account_id == account_id
     )
-    return exact_sum([*reserved, *(_left_of(each) for each in under_way if name in _names_of(each))])
+    return exact_sum(
+        [*reserved, *(_left_of(each) for each in under_way if each.decision and name in each.decision.on_word_of)]
+    )
 
 
 def _left_of(operation: Operation) -> Decimal:
@@ -81,14 +83,5 @@ def _left_of(operation: Operation) -> Decimal:
     return exact_sum(operation.plan.targets[position].measure for position in unsent)
 
 
-def _names_of(operation: Operation) -> Iterator[str]:
-    decision = operation.decision
-    for signed in (decision.first, decision.signed) if decision else ():
-        if signed is not None:
-            yield signed.statement.name
-
-
-def _is_by(name: str, content: str) -> bool:
-    decision: Mapping[str, Any] = json.loads(content)
-    signed = (decision.get(which) for which in ("first", "signed"))
-    return any(each["statement"]["name"] == name for each in signed if each)
+def _is_on_word_of(name: str, content: str) -> bool:
+    return name in Decision.model_validate_json(content).on_word_of

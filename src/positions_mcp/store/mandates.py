@@ -17,7 +17,7 @@ from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Rationing
 from positions_mcp.ports.mandates import Permit
-from positions_mcp.store import counting, standings
+from positions_mcp.store import counting, passkeys, standings
 from positions_mcp.store.schema import as_text, mandate_uses, mandates
 from positions_mcp.store.tallies import DRAFTED, REVOKED, SIGNED, USED, follows
 from positions_mcp.store.transaction import Transaction, expect
@@ -43,6 +43,7 @@ def sign(transaction: Transaction, signed: Mandate, now: datetime) -> None:
     before = transaction.standing(signed.mandate_id).mandate
     if not follows(before, signed, SIGNED) or signed.window is None:
         raise Overtaken(f"Mandate {signed.mandate_id} was signed or revoked meanwhile.", hint="Look at it again.")
+    passkeys.use(transaction, signed.signed, now)
     _keep(transaction, signed, signed.window.ends)
     _note(transaction, SIGNED, signed, now)
 
@@ -73,7 +74,7 @@ def claim_under(
     expect(operation, _OPEN)
     if operation.plan.is_expired(now):
         raise Overtaken(f"Plan {operation_id} expired before it was sent.", hint="Plan again.")
-    decision, use = permit(operation, transaction.standing(mandate_id))
+    decision, use = permit(operation, transaction)
     counted_at = counting.begin(transaction.connection, transaction, operation, now, ration)
     transaction.connection.execute(
         insert(mandate_uses).values(

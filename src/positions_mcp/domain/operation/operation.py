@@ -223,6 +223,12 @@ class Decision(Frozen):
             raise ValueError(f"a yes from the {self.channel} is signed")
         return self
 
+    @property
+    def on_word_of(self) -> tuple[str, ...]:
+        """The approvers by name on whose word it is sent: who signed it, or the mandate that it goes under."""
+        signed = [each.statement.name for each in (self.first, self.signed) if each is not None]
+        return (self.by,) if self.mandate else tuple(signed)
+
 
 class Operation(Frozen):
     """A plan and its history. `rows` stand in the plan's order, one for each target."""

@@ -5,14 +5,23 @@ The checks run within the transaction that claims the operation, on what is stor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.operation.coverage import why_not_by_size, why_not_by_terms, why_not_by_time
 from positions_mcp.domain.operation.mandate import MandateUse, Standing
 from positions_mcp.domain.operation.operation import Decision, Operation
+from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Channel
-from positions_mcp.domain.operation.roster import Roster
-from positions_mcp.guard.approval.mandates import Under, decision_under, expect_covered, expect_signed
+from positions_mcp.guard.approval.mandates import (
+    ApprovedBy,
+    Under,
+    decision_under,
+    expect_covered,
+    expect_on_word_of_signer,
+    holds_for,
+)
 from positions_mcp.guard.approval.statements import expect_approved
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -60,17 +69,17 @@ class ApprovalCheck:
 
         return check
 
-    async def of_mandate(self, mandate_id: str, caller: str) -> Under:
+    def of_mandate(self, mandate_id: str, caller: str) -> Under:
         """What an approver signed in advance counts as far as it goes: what the plan alone says is looked at here.
 
         What the account and policy say is looked at before each request, within its transaction.
         """
-        roster = await self.roster()
 
-        def permit(operation: Operation, standing: Standing) -> tuple[Decision, MandateUse]:
+        def permit(operation: Operation, ledger: Ledger) -> tuple[Decision, MandateUse]:
             self._check_plan(operation, caller)
-            expect_signed(standing.mandate, roster, operation.plan)
-            plan, now = operation.plan, self._deps.clock.now()
+            plan, now, standing = operation.plan, self._deps.clock.now(), ledger.standing(mandate_id)
+            roster = self._followed(ledger.rosters()).roster
+            expect_on_word_of_signer(standing.mandate, roster, plan, self._approved(ledger, plan))
             expect_covered(
                 [
                     *why_not_by_time(standing.mandate, now),
@@ -83,11 +92,14 @@ class ApprovalCheck:
             lifetime = self._deps.policy_of(plan).approval_lifetime
             return decision_under(standing.mandate, plan, use, now, now + lifetime), use
 
-        return Under(mandate_id, roster, permit)
+        return Under(mandate_id, permit)
 
-    async def roster(self) -> Roster | None:
-        """Who may decide now. Raises as `rosters`."""
-        return (await self.rosters()).roster
+    async def on_word_of_signers(self, standings: Sequence[Standing], plan: Plan) -> list[Standing]:
+        """Those of the mandates that a plan may go by, as far as that is up to who signed them. Raises as `rosters`."""
+        if not standings:
+            return []
+        roster, approved = (await self.rosters()).roster, self._approved(self._deps.store, plan)
+        return await in_thread(lambda: [each for each in standings if holds_for(each.mandate, roster, plan, approved)])
 
     async def rosters(self) -> RosterChain:
         """Who may decide, who must be the ones seen first or follow them, each change signed by who might make it.
@@ -97,6 +109,10 @@ class ApprovalCheck:
             StoreUnavailable: the store itself shows it.
         """
         return self._followed(await in_thread(self._deps.store.rosters))
+
+    def _approved(self, ledger: Ledger, plan: Plan) -> ApprovedBy:
+        today = new_york_day(self._deps.market_clock.now())
+        return lambda name: ledger.approved_by(name, plan.mode, plan.account_id, today)
 
     def _followed(self, chain: RosterChain) -> RosterChain:
         if self._known and self._known not in chain.heads:

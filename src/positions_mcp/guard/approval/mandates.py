@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,10 +15,10 @@ from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.operation.coverage import Seen, SeenTarget, why_not_covered
 from positions_mcp.domain.operation.mandate import Mandate, MandateUse, Standing
 from positions_mcp.domain.operation.operation import Decision
+from positions_mcp.domain.operation.permission import why_not_approve
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.roster import ANYTHING, Member, Roster
-from positions_mcp.domain.operation.supervision import is_called
 from positions_mcp.domain.operation.terms import MandateTerms, roots_of
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
@@ -42,6 +42,9 @@ NEVER = frozenset(
     }
 )
 """What no mandate covers even where policy only calls it out."""
+ApprovedBy = Callable[[str], Decimal]
+"""Dollars that went on the word of an approver, by name, in the plan's account today."""
+_LOOK = "Nothing was sent. A person looks with positions-mcp mandate list."
 _SHARES = frozenset({SecurityType.COMMON_STOCK, SecurityType.PREFERRED_STOCK})
 
 
@@ -50,7 +53,6 @@ class Under:
     """How an operation is taken for sending under a mandate, in place of an approval of its own."""
 
     mandate_id: str
-    roster: Roster | None
     permit: Permit
 
 
@@ -58,7 +60,6 @@ class Under:
 class LastSeen:
     """What was known right before sending, for the mandate to be looked at once more before each request."""
 
-    roster: Roster | None
     verdict: Verdict
     seen: Seen
     notional: Decimal
@@ -98,17 +99,33 @@ def covering(standings: Iterable[Standing], plan: Plan, now: datetime, verdict: 
     return min(fit, key=_ends_first, default=None)
 
 
-def why_not_signed(mandate: Mandate, roster: Roster | None, plan: Plan | None = None) -> str:
-    """Why its signature is not that of somebody who may give it now, for a plan that is given; empty where it is."""
+def signer_of(mandate: Mandate, roster: Roster | None) -> Member:
+    """Who signed exactly this, and may by the roster that stands now. Raises Refused."""
     if mandate.signed is None or roster is None or not mandate.is_said_by_its_statement:
-        return f"Mandate {mandate.mandate_id} is not signed by an approver."
+        raise Refused(f"Mandate {mandate.mandate_id} is not signed by an approver.", hint=_LOOK)
     try:
         member = signer(roster, mandate.signed)
     except Refused as refused:
-        return f"Mandate {mandate.mandate_id}: {refused.message}"
-    if plan is not None and any(is_called(plan.caller, name) for name in (member.name, *member.callers)):
-        return f"{member.name} signed mandate {mandate.mandate_id}, and nobody approves what they ask for themselves."
-    return next(iter(why_may_not_sign(member, mandate.terms)), "")
+        raise Refused(f"Mandate {mandate.mandate_id}: {refused.message}", hint=_LOOK) from refused
+    for why in why_may_not_sign(member, mandate.terms):
+        raise Refused(why, hint=_LOOK)
+    return member
+
+
+def expect_on_word_of_signer(mandate: Mandate, roster: Roster | None, plan: Plan, approved_by: ApprovedBy) -> None:
+    """Raise Refused where who signed a mandate may not give it any more, or could not approve the plan either."""
+    member = signer_of(mandate, roster)
+    if roster is not None and (why := why_not_approve(roster, member, plan, approved_by(member.name))):
+        raise Refused(f"Mandate {mandate.mandate_id} does not cover it: {why}", hint="Nothing was sent.")
+
+
+def holds_for(mandate: Mandate, roster: Roster | None, plan: Plan, approved_by: ApprovedBy) -> bool:
+    """Whether it holds on the word of who signed it, for a plan."""
+    try:
+        expect_on_word_of_signer(mandate, roster, plan, approved_by)
+    except Refused:
+        return False
+    return True
 
 
 def why_may_not_sign(member: Member, terms: MandateTerms, two_persons_above: Decimal | None = None) -> Iterator[str]:
@@ -125,12 +142,6 @@ def why_may_not_sign(member: Member, terms: MandateTerms, two_persons_above: Dec
             f"{member.name} approves up to ${most:,f} a day in account {terms.account_id}, and the mandate is for "
             f"${terms.in_all:,f}."
         )
-
-
-def expect_signed(mandate: Mandate, roster: Roster | None, plan: Plan) -> None:
-    """Raise Refused unless somebody who may has signed exactly this."""
-    if why := why_not_signed(mandate, roster, plan):
-        raise Refused(why, hint="Nothing was sent. A person looks with positions-mcp mandate list.")
 
 
 def expect_covered(why_not: Sequence[str], mandate: Mandate) -> None:

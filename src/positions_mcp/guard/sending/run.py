@@ -115,7 +115,7 @@ class Run:
             if why := last_checks.by_account(self.operation, verdict):
                 raise _End(why, Stage.REFUSED)
             if self.under is not None:
-                self.last_seen = LastSeen(self.under.roster, verdict, seen_of(plan, account), notional)
+                self.last_seen = LastSeen(verdict, seen_of(plan, account), notional)
         for request in kind.requests(plan, comparison):
             if why := self.must_stop(self._anything_sent):
                 raise _End(why, Stage.FINISHED if self._anything_sent else Stage.LAPSED)
