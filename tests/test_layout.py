@@ -65,14 +65,14 @@ GUARD_LAYERS: list[set[str]] = [
     {"kinds"},
     {"approval"},
     {"sending"},
-    {"reports", "reconcile", "overview", "waiting", "halting"},
+    {"reports", "reconcile", "overview", "waiting", "halting", "cancelling"},
     {"planner", "changes", "asking"},
-    {"mandating", "delegating"},
+    {"mandating"},
     {"deciding"},
     {"touches"},
     {"enrolling"},
+    {"delegating", "withdrawing"},
     {"guard", "supervisor"},
-    {"withdrawing"},
 ]
 OUTSIDE_ONLY_IN: dict[str, set[str]] = {
     "mcp": {"server", "http_sessions", "request_states", "stdio", "tools", "resources", "prompts", "views", "cli.demo"},

@@ -69,7 +69,7 @@ WRONG = {
     "no account": (("--account", "x"), "for one account"),
     "no dollars": (("--in-all", "lots"), "no amount of dollars"),
     "more for one than for all": (("--in-all", "1"), "more than all of them"),
-    "close-all": (("--kind", "close_all_positions"), "kinds"),
+    "close-all": (("--kind", "close_all_positions"), "--kind"),
     "a price of another": (("--price", "JPM:1:"), "which it does not name"),
     "no price": (("--price", "KO"), "is not SYMBOL:FROM:TO"),
     "no time": (("--until", "noon"), "is no time of day"),

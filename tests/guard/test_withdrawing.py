@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
-from guard.desk import AAPL, CALLER, MSFT, PASSPHRASE, Desk, desk
+from guard.desk import AAPL, CALLER, MSFT, PASSPHRASE, POLICY, Desk, desk
 from guard.exchange import ACCOUNT, raising
+from guard.test_two_persons import BEN, change, two_people
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import (
     NothingSent,
@@ -21,8 +24,14 @@ from positions_mcp.domain.errors import (
     RequestRejected,
     StoreUnavailable,
 )
+from positions_mcp.domain.operation.roster import FIRST_NAME, Rights
+from positions_mcp.domain.operation.statements import TERMINAL, Purpose, SignedStatement
 from positions_mcp.domain.operation.supervision import Halt, Trade
-from positions_mcp.guard.withdrawing import Withdrawal, Withdrawn, withdraw
+from positions_mcp.guard.cancelling import Withdrawal, Withdrawn
+from positions_mcp.guard.enrolling import Enrolling, changing_member
+from positions_mcp.guard.touches import Person, Touches
+from positions_mcp.guard.withdrawing import Offer, Withdrawing, shown_of
+from positions_mcp.signing.statements import signer
 
 pytestmark = pytest.mark.requirement("G-24")
 
@@ -35,7 +44,22 @@ async def halted(it: Desk, **scope: object) -> tuple[Halt, ...]:
 async def withdrawn(it: Desk, halts: Sequence[Halt] | None = None, passphrase: str = PASSPHRASE) -> list[Withdrawn]:
     if it.store.rosters().roster is None:
         await it.supervisor.set_up_approver(PASSPHRASE)
-    return list(await withdraw(it.parts, halts or await halted(it), passphrase, by="Ana"))
+    halts = halts or await halted(it)
+    offer = await Withdrawing(it.parts, Touches(it.parts)).open_now(halts, FIRST_NAME)
+    return list(await withdraw(it, halts, offer, passphrase)) if offer.own else []
+
+
+async def withdraw(
+    it: Desk, halts: Sequence[Halt], offer: Offer, passphrase: str = PASSPHRASE, name: str = "", **parts: Any
+) -> Sequence[Withdrawn]:
+    """What a person does who has been shown it."""
+    deps = replace(it.parts, **parts)
+    touches = Touches(deps)
+    member, key = await Enrolling(deps, touches).unlocked(name, passphrase)
+    who = Person(member.name, key.key.fingerprint, TERMINAL)
+    act = await Withdrawing(deps, touches).signing(halts, [shown_of(own) for own in offer.own], who)
+    await act.sign(key)
+    return await act.run()
 
 
 def outcomes(report: Sequence[Withdrawn]) -> dict[str, Withdrawal]:
@@ -60,9 +84,9 @@ async def test_own_open_orders_are_cancelled_one_by_one_and_each_is_journalled_b
             *["order cancel sending"] * 2,
         ]
         assert it.store.verify().intact
-        assert await withdrawn(it) == [
-            row.changed(outcome=Withdrawal.ENDED, detail="The order is CANCELED.") for row in report
-        ]
+        (operation, _) = await it.supervisor.follow(report[0].operation_id)
+        assert not any(order.is_open for row in operation.rows for order in row.orders)
+        assert await withdrawn(it) == []
         assert len(cancels(it)) == 2
 
 
@@ -119,7 +143,7 @@ async def test_an_unknown_outcome_is_looked_for_written_down_and_never_sent_agai
         expected = Withdrawal.CANCELLED if arrived else Withdrawal.UNKNOWN
         assert outcomes(await withdrawn(it)) == {"AAPL": expected}
         again = await withdrawn(it)
-        assert outcomes(again) == {"AAPL": Withdrawal.ENDED if arrived else Withdrawal.UNKNOWN}
+        assert outcomes(again) == ({} if arrived else {"AAPL": Withdrawal.UNKNOWN})
         assert arrived or "not sent again" in again[0].detail
         assert len(cancels(it)) == 1
         (told,) = [entry for entry in it.store.journal() if entry.event == "order cancel outcome"]
@@ -203,11 +227,13 @@ async def test_without_an_approver_or_where_orders_cannot_be_cancelled_it_is_ref
     async with desk(tmp_path) as it:
         await it.close("AAPL")
         halts = await halted(it)
-        with pytest.raises(Refused, match="No approver"):
-            await withdraw(it.parts, halts, PASSPHRASE, by="Ana")
+        withdrawing = Withdrawing(it.parts, Touches(it.parts))
+        with pytest.raises(Refused, match="no approver"):
+            await withdrawing.open_now(halts, FIRST_NAME)
         await it.supervisor.set_up_approver(PASSPHRASE)
+        offer = await withdrawing.open_now(halts, FIRST_NAME)
         with pytest.raises(Refused, match="cannot be cancelled here"):
-            await withdraw(replace(it.parts, order_canceller=None), halts, PASSPHRASE, by="Ana")
+            await withdraw(it, halts, offer, order_canceller=None)
         assert cancels(it) == []
 
 
@@ -234,3 +260,71 @@ async def test_where_orders_cannot_be_read_it_is_cancelled_all_the_same_and_not_
         assert outcomes(await withdrawn(it)) == {"AAPL": Withdrawal.ASKED}
         it.exchange.orders_fail = False
         assert {order.status for order in it.exchange.orders.values()} == {OrderStatus.CANCELED}
+
+
+def offered(it: Desk, halts: Sequence[Halt], name: str) -> Awaitable[Offer]:
+    return Withdrawing(it.parts, Touches(it.parts)).open_now(halts, name)
+
+
+@pytest.mark.requirement("D-01", "D-02")
+async def test_only_what_was_shown_is_cancelled_and_only_while_it_is_halted(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        await it.close("AAPL")
+        halts = await halted(it, caller=CALLER)
+        shown = await offered(it, halts, FIRST_NAME)
+        await it.supervisor.resume(PASSPHRASE, by="Ana")
+        await it.close("MSFT")
+        with pytest.raises(Refused, match="No halt covers"):
+            await withdraw(it, (), shown)
+        halts = await halted(it)
+        assert outcomes(await withdraw(it, halts, shown)) == {"AAPL": Withdrawal.CANCELLED}
+        assert outcomes(await withdraw(it, halts, shown)) == {"AAPL": Withdrawal.ENDED}
+        assert len(cancels(it)) == 1
+        foreign = replace(shown.own[0], order=(await offered(it, halts, FIRST_NAME)).own[0].order)
+        with pytest.raises(Refused, match="none of operation"):
+            await withdraw(it, halts, replace(shown, own=(foreign,)))
+        assert len(cancels(it)) == 1
+
+
+@pytest.mark.requirement("D-05")
+async def test_who_may_not_approve_in_an_account_withdraws_nothing_there_and_the_signature_says_who_did(
+    tmp_path: Path,
+) -> None:
+    async with two_people(tmp_path, POLICY, approves=Decimal(0)) as it:
+        await it.close("AAPL")
+        halts = await halted(it)
+        assert (await offered(it, halts, "Ben")).own == ()
+        assert (await offered(it, halts, "Ben")).others == 1
+        shown = await offered(it, halts, "Ana")
+        with pytest.raises(Refused, match="Ben may not withdraw in account"):
+            await withdraw(it, halts, shown, BEN, "Ben")
+        with pytest.raises(Refused, match="passphrase"):
+            await withdraw(it, halts, shown, BEN, "Ana")
+        assert cancels(it) == []
+        await change(it, changing_member("Ben", rights=(Rights(approves=Decimal(1)),)))
+        assert outcomes(await withdraw(it, halts, shown, BEN, "Ben")) == {"AAPL": Withdrawal.CANCELLED}
+        (entry,) = [each for each in it.store.journal() if each.event == "withdrawal signed"]
+        signed = SignedStatement.model_validate(entry.content["signed"])
+        assert signer(it.store.rosters().roster, signed).name == "Ben"
+        assert (signed.statement.purpose, signed.statement.digest) == (Purpose.WITHDRAWAL, shown.digest)
+
+
+@pytest.mark.parametrize("by", ["nobody", "a store that cannot be written"])
+async def test_what_is_not_signed_in_the_journal_is_not_cancelled(
+    tmp_path: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        await it.close("AAPL")
+
+        def full(*_: object, **__: object) -> None:
+            raise StoreUnavailable("disk is full")
+
+        if by == "nobody":
+            with pytest.raises(Refused, match="no approver"):
+                await offered(it, await halted(it), FIRST_NAME)
+        else:
+            monkeypatch.setattr(it.store, "sign_withdrawal", full)
+            with pytest.raises(StoreUnavailable):
+                await withdrawn(it)
+        assert cancels(it) == []

@@ -17,12 +17,11 @@ from positions_mcp.cli.record import Record, open_record, os_user
 from positions_mcp.cli.words import halted
 from positions_mcp.domain.errors import InvalidInput, PositionsError, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.supervision import Halt, Trade, is_called
+from positions_mcp.domain.operation.supervision import Halt, Trade
+from positions_mcp.guard.halting import doubt_about
 
 _NOT_HALTED = "It is NOT halted. Stop the servers themselves."
 _INTERRUPTED = 130
-_LATEST = 500
-"""Operations that are looked at for callers of a name."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         scopes = scopes_of(arguments)
         with open_record(arguments) as record:
             halts = anyio.run(_halt, record, " ".join(arguments.reason), scopes)
-            doubt = _unknown_caller(record, halts)
+            doubt = doubt_about(record.store, halts)
             place, command = record.place, record.command
     except PositionsError as error:
         error.hint = f"{error.hint} {_NOT_HALTED}" if isinstance(error, InvalidInput) else _NOT_HALTED
@@ -105,18 +104,3 @@ async def _halt(
         await supervisor.halt(reason, by=os_user(), account_id=account_id, caller=caller, kind=kind)
         for account_id, caller, kind in scopes
     ]
-
-
-def _unknown_caller(record: Record, halts: Sequence[Halt]) -> str:
-    """A warning where the name fits nobody who has asked for anything yet; empty where it does."""
-    name = next((halt.caller for halt in halts if halt.caller), "")
-    if not name:
-        return ""
-    try:
-        callers = {operation.plan.caller for operation in record.store.operations(limit=_LATEST)}
-    except Exception:  # it is halted, whatever cannot be read beside
-        return ""
-    if any(is_called(caller, name) for caller in callers):
-        return ""
-    known = ", ".join(sorted(callers)) or "nobody"
-    return f"CHECK THE NAME: no caller {name} has asked for anything here yet. Who has: {known}."

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
 import anyio
-from pydantic import ValidationError
 
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import paragraph, say, table
@@ -20,6 +18,7 @@ from positions_mcp.cli.words import money_at_stake
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.drafting import NAMED, TYPED, terms_of, whole
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.mandate_words import left_of, lines_of, said_of
 from positions_mcp.domain.operation.plan import Mode
@@ -78,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _draft(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
-        terms, shadow = _terms(arguments, record), timedelta(days=_whole(arguments.shadow_days, "--shadow-days"))
+        terms, shadow = _terms(arguments, record), timedelta(days=whole(arguments.shadow_days, "--shadow-days"))
         draft = anyio.run(partial(_delegation(record).draft, terms, by=os_user(), shadow=shadow))
         say(f"Draft {draft.mandate_id}, {record.place}")
         say("\n".join(paragraph(line, indent="  ") for line in lines_of(draft)))
@@ -185,61 +184,19 @@ def _terms(arguments: argparse.Namespace, record: Record) -> MandateTerms:
     accounts = arguments.accounts or [str(account) for account in record.settings.accounts]
     if len(accounts) != 1 or not accounts[0].isdigit():
         raise InvalidInput("A mandate is for one account.", hint="Say --account NUMBER.")
-    said: dict[str, Any] = {
-        "mode": arguments.mode or record.settings.mode,
-        "account_id": AccountId(int(accounts[0])),
-        "kinds": tuple(arguments.kind or ["close"]),
-        "instruments": tuple(arguments.instrument),
-        "underlyings": tuple(arguments.underlying),
-        "callers": tuple(arguments.caller),
-        "per_operation": _dollars(arguments.per_operation, "--per-operation"),
-        "in_all": _dollars(arguments.in_all, "--in-all"),
-        "operations": _whole(arguments.operations, "--operations"),
-        "cancel_orders": arguments.cancel_orders,
-        "prices": tuple(map(_bound, arguments.price)),
-        "loss_at_most": _dollars(arguments.loss_at_most, "--loss-at-most") if arguments.loss_at_most else None,
-        "until": _time(arguments.until) if arguments.until else None,
-    }
-    return terms_of(said)
+    return terms_of(
+        Mode(arguments.mode or record.settings.mode),
+        AccountId(int(accounts[0])),
+        named={name: getattr(arguments, _option(name)) for name in NAMED},
+        typed={name: getattr(arguments, name) or "" for name in TYPED},
+        cancel_orders=arguments.cancel_orders,
+        called=lambda name: f"--{_option(name).replace('_', '-')}",
+    )
 
 
-def terms_of(said: dict[str, Any]) -> MandateTerms:
-    """Terms that hold together. Raises InvalidInput in words of a person."""
-    try:
-        return MandateTerms.model_validate(said)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = f"{first['loc'][0]}: " if first["loc"] else ""
-        raise InvalidInput(f"{where}{first['msg'].removeprefix('Value error, ')}.", hint="Nothing was kept.") from None
-
-
-def _bound(text: str) -> dict[str, Any]:
-    symbol, _, bounds = text.partition(":")
-    least, colon, most = bounds.partition(":")
-    if not symbol or not colon:
-        raise InvalidInput(f"--price {text!r:.60} is not SYMBOL:FROM:TO.", hint="As in --price KO:55: or KO:55:60.")
-    at = {"at_least": least, "at_most": most}
-    return {"instrument": symbol, **{name: _dollars(said, "--price") for name, said in at.items() if said}}
-
-
-def _dollars(text: str, option: str) -> Decimal:
-    try:
-        return Decimal(text.replace(",", "").removeprefix("$"))
-    except InvalidOperation:
-        raise InvalidInput(f"{option} {text!r:.40} is no amount of dollars.") from None
-
-
-def _whole(text: str, option: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise InvalidInput(f"{option} {text!r:.40} is no number.")
-    return int(text)
-
-
-def _time(text: str) -> object:
-    try:
-        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 — a time of day in New York, of no date
-    except ValueError:
-        raise InvalidInput(f"--until {text!r:.40} is no time of day.", hint="As in --until 15:30.") from None
+def _option(name: str) -> str:
+    """`--kind`, which may be said several times, for `kinds`."""
+    return name.removesuffix("s") if name in NAMED else name
 
 
 def _day(text: str | None) -> date | None:

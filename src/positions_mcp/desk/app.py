@@ -24,12 +24,13 @@ from positions_mcp.desk.protection import Protection
 from positions_mcp.desk.routes import Routes
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Sessions
+from positions_mcp.desk.withdrawing import WithdrawingRoutes
 
 _STATIC = {
     **dict.fromkeys(
         (
             *("approvers.js", "desk.js", "dom.js", "drafts.js", "forms.js", "keys.js", "mandates.js"),
-            *("notice.js", "passkeys.js", "requests.js", "session.js", "views.js"),
+            *("notice.js", "passkeys.js", "requests.js", "session.js", "views.js", "withdrawal.js"),
         ),
         "text/javascript",
     ),
@@ -47,7 +48,7 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
     sessions = Sessions(desk.clock)
     door = Door(desk, sessions, changes, cookie=f"positions_desk_{port}")
     routes, deciding = Routes(desk, sessions, changes), Deciding(desk, door)
-    approvers, delegated = Approvers(desk, door), MandateRoutes(desk.delegation, door)
+    approvers, delegated, withdrawing = Approvers(desk, door), MandateRoutes(desk, door), WithdrawingRoutes(desk, door)
     inside = door.signed_in
 
     async def foreign(path: str) -> None:
@@ -83,9 +84,12 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
             Route("/api/accounts/{account}/pictures", inside(routes.pictures), methods=["GET"]),
             Route("/api/state", inside(routes.state), methods=["GET"]),
             Route("/api/mandates", inside(delegated.list), methods=["GET"]),
+            Route("/api/mandates", inside(delegated.draft), methods=["POST"]),
             Route("/api/mandates/{mandate_id}/sign", inside(delegated.sign), methods=["POST"]),
             Route("/api/mandates/{mandate_id}/revoke", inside(delegated.revoke), methods=["POST"]),
             Route("/api/halt", inside(deciding.halt), methods=["POST"]),
+            Route("/api/withdrawal", inside(withdrawing.look), methods=["GET"]),
+            Route("/api/withdrawal", inside(withdrawing.withdraw), methods=["POST"]),
             Route("/api/resume", inside(deciding.resume), methods=["POST"]),
             Route("/api/approvers", inside(approvers.listed), methods=["GET"]),
             Route("/api/approvers/passkeys", inside(approvers.make), methods=["POST"]),

@@ -20,7 +20,7 @@ from positions_mcp.domain.operation.credentials import Credential, Passkey
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.enrolling import Change, adding, removing
-from positions_mcp.guard.touches import Touch
+from positions_mcp.guard.touches import Told, Touch
 from positions_mcp.signing.passkeys import enrolled
 
 _LONGEST_LABEL = 40
@@ -79,7 +79,7 @@ class Approvers:
         What was made is not made again where the passphrase was wrong.
         """
 
-        async def finished(body: dict[str, Any]) -> Touch | None:
+        async def finished(body: dict[str, Any]) -> Touch | Told | None:
             name = text_of(body, "offer")
             touch = await session.offers.find(name, request.url.path, self.desk.clock.now())(body)
             session.offers.drop(name)
@@ -87,7 +87,7 @@ class Approvers:
 
         async def with_touch() -> dict[str, Any]:
             touch = await finished(await body_of(request))
-            return offered(self.door, request, session, touch) if touch else {}
+            return offered(self.door, request, session, touch) if isinstance(touch, Touch) else {}
 
         async def with_passphrase() -> None:
             await finished(await body_of(request))

@@ -10,13 +10,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from positions_mcp.desk.answers import body_of, page_of, text_of
-from positions_mcp.desk.door import BY, Door
+from positions_mcp.desk.answers import account_of, body_of, page_of, text_of
+from positions_mcp.desk.door import BY, Door, by
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.touching import person_at, signed_either_way
 from positions_mcp.domain.errors import InvalidInput, PositionsError
 from positions_mcp.domain.operation.operation import Conclusion, Operation
+from positions_mcp.domain.operation.supervision import Trade
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.halting import doubt_about
 from positions_mcp.guard.touches import Touch
 
 Act = Callable[[Operation, dict[str, Any]], Awaitable[object]]
@@ -94,11 +97,19 @@ class Deciding:
         return await self._about(request, session, act, to_touch)
 
     async def halt(self, request: Request, session: Session) -> Response:
-        """`{reason}`: stop everything destructive. It takes no passphrase."""
-        del session
-        reason = text_of(await body_of(request), "reason", "")
-        await self.desk.supervisor.halt(reason, by=BY)
-        return JSONResponse({})
+        """`{reason}`, with `account`, `caller`, `kind` where it is of these alone: stop it. It takes no passphrase."""
+        body = await body_of(request)
+        account, kind = text_of(body, "account", "").strip(), text_of(body, "kind", "")
+        if kind not in ("", *Trade):
+            raise InvalidInput("There is no such kind.")
+        halt = await self.desk.supervisor.halt(
+            text_of(body, "reason", ""),
+            by=by(session),
+            account_id=account_of(account) if account else None,
+            caller=text_of(body, "caller", "").strip(),
+            kind=Trade(kind) if kind else None,
+        )
+        return JSONResponse({"doubt": await in_thread(doubt_about, self.desk.withdrawing.deps.store, [halt])})
 
     async def resume(self, request: Request, session: Session) -> Response:
         """`{digest, passphrase}`: end the halt that was shown; without a digest all that stand. Or with `passkey`."""

@@ -1,66 +1,105 @@
-"""The routes of mandates: what each says, what is left, what a draft would have let through; sign and revoke."""
+"""The routes of mandates: what each says, what is left, what a draft would have let through; draft, sign and revoke."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from positions_mcp.desk.answers import body_of, text_of
-from positions_mcp.desk.door import BY, Door
+from positions_mcp.desk.answers import account_of, body_of, page_of, text_of
+from positions_mcp.desk.door import Door, by
+from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
+from positions_mcp.desk.touching import person_at, signed_either_way
+from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.operation.drafting import NAMED, TYPED, terms_of, whole
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.mandate_words import left_of, lines_of, said_of
+from positions_mcp.domain.operation.terms import MandateKind
 from positions_mcp.guard.delegating import Delegation
+from positions_mcp.guard.touches import Touch
 
 _MOST_NOTES = 100
 
 
 @dataclass(eq=False)
 class MandateRoutes:
-    """Mandates for who is signed in. Signing takes the passphrase; revoking, which only lowers, does not."""
+    """Mandates for who is signed in. Signing takes a passphrase or passkey; drafting and revoking do not."""
 
-    delegation: Delegation
+    desk: Desk
     door: Door
 
+    @property
+    def _delegation(self) -> Delegation:
+        return self.desk.delegation
+
     async def list(self, request: Request, session: Session) -> Response:
-        """Every mandate and draft, newest first, with what a draft noted."""
+        """Every mandate and draft, newest first, with what a draft noted; and what a new draft may be about."""
         del request, session
-        found = [await self._shape(standing) for standing in await self.delegation.list()]
-        return JSONResponse({"mandates": found})
+        found = [await self._shape(standing) for standing in await self._delegation.list()]
+        accounts = [str(account) for account in sorted(self._delegation.accounts)]
+        kinds = [{"value": kind.value, "words": kind.shown} for kind in MandateKind]
+        return JSONResponse({"mandates": found, "mode": self.desk.mode.shown, "accounts": accounts, "kinds": kinds})
+
+    async def draft(self, request: Request, session: Session) -> Response:
+        """The terms as they were typed, and `shadow_days`: a draft in the mode of the page. It lets nothing through."""
+        body = await body_of(request)
+        account = account_of(text_of(body, "account"))
+        if account not in self._delegation.accounts:
+            raise InvalidInput(f"Account {account} is none of this page's.", hint="Nothing was kept.")
+        terms = terms_of(
+            self.desk.mode,
+            account,
+            named={name: _texts(body, name) for name in NAMED},
+            typed={name: text_of(body, name, "") for name in TYPED},
+            cancel_orders=body.get("cancel_orders") is True,
+            called=lambda name: name.replace("_", " "),
+        )
+        shadow = timedelta(days=whole(text_of(body, "shadow_days", "7"), "shadow days"))
+        made = await self._delegation.draft(terms, by=by(session), shadow=shadow)
+        return JSONResponse({"id": made.mandate_id})
 
     async def sign(self, request: Request, session: Session) -> Response:
-        """`{digest, passphrase, note}`: sign the draft that was shown for the next trading day it can hold on."""
+        """`{digest, passphrase, note}`: sign the draft that was shown for the next trading day it can hold on.
 
-        async def act() -> None:
-            body = await body_of(request)
-            await self.delegation.sign(
-                request.path_params["mandate_id"],
+        With `passkey` for the passphrase in two steps.
+        """
+        mandate_id = request.path_params["mandate_id"]
+
+        async def act(body: dict[str, Any]) -> None:
+            await self._delegation.sign(
+                mandate_id,
                 text_of(body, "passphrase"),
                 digest=text_of(body, "digest"),
                 name=session.name,
                 note=text_of(body, "note", ""),
-                origin=f"{request.url.scheme}://{request.headers['host']}",
+                origin=page_of(request),
             )
 
-        return await self.door.with_passphrase(session, act, None)
+        def to_touch(body: dict[str, Any]) -> Awaitable[Touch]:
+            who, digest, note = person_at(request, session, body), text_of(body, "digest"), text_of(body, "note", "")
+            return self._delegation.signing(mandate_id, who, digest=digest, note=note)
+
+        return await signed_either_way(self.door, request, session, act, to_touch)
 
     async def revoke(self, request: Request, session: Session) -> Response:
         """`{}`: take it back at once."""
-        del session
         await body_of(request)
-        await self.delegation.revoke(request.path_params["mandate_id"], by=BY)
+        await self._delegation.revoke(request.path_params["mandate_id"], by=by(session))
         return JSONResponse({})
 
     async def _shape(self, standing: Standing) -> dict[str, Any]:
         mandate = standing.mandate
-        shadows = await self.delegation.shadows(standing)
+        shadows = await self._delegation.shadows(standing)
         return {
             "id": mandate.mandate_id,
             "mode": mandate.terms.mode.shown,
-            "state": await self.delegation.state(standing),
+            "state": await self._delegation.state(standing),
+            "why_not_signed": await self._delegation.why_not_signed(standing),
             "heading": said_of(mandate.terms).partition(";")[0],
             "lines": lines_of(mandate),
             "left": left_of(standing),
@@ -85,3 +124,11 @@ class MandateRoutes:
                 for each in shadows[-_MOST_NOTES:]
             ],
         }
+
+
+def _texts(body: dict[str, Any], name: str) -> Sequence[str]:
+    """Several texts of the body; none where it is left out."""
+    value = body.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise InvalidInput(f"{name} is a list of texts.", hint="Nothing was kept.")
+    return [text for each in value if (text := each.strip())]

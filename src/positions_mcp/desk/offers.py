@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.guard.touches import Touch
+from positions_mcp.guard.touches import Told, Touch
 
 PATIENCE = timedelta(seconds=60)
 """How long a person may take for the touch; the browser is told the same."""
 _MOST = 20
 
-Finish = Callable[[dict[str, Any]], Awaitable[Touch | None]]
-"""Takes what the page sends back. Answers what is still to be signed, or None where it is done."""
+Finish = Callable[[dict[str, Any]], Awaitable[Touch | Told | None]]
+"""Takes what the page sends back. Answers what is still to be signed, or what the page is told of what was done."""
 
 
 @dataclass(frozen=True, slots=True)

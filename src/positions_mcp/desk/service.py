@@ -35,6 +35,7 @@ from positions_mcp.guard.reports import report, said_of_first
 from positions_mcp.guard.sending.presence import Presence
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.guard.touches import Touches
+from positions_mcp.guard.withdrawing import Withdrawing
 from positions_mcp.ports import Clock
 
 _MOST_SHOWN = 500
@@ -53,6 +54,8 @@ class Desk:
         self._supervisors = {mode: Supervisor(replace(deps, mode=mode)) for mode in Mode}
         self.delegation = Delegation(deps)
         self._touches = {mode: Touches(replace(deps, mode=mode)) for mode in Mode}
+        self.withdrawing = Withdrawing(deps, self._touches[deps.mode])
+        """What a person cancels, of the mode and the accounts that it reads."""
         self.enrolling = Enrolling(deps, self._touches[deps.mode])
         """Who may decide with which passkeys: that is the same in both modes."""
         self._following = Following(deps, self.supervisor)

@@ -14,7 +14,7 @@ from positions_mcp.desk.passkeys import to_sign
 from positions_mcp.desk.sessions import Session
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.guard.touches import Person, Touch
+from positions_mcp.guard.touches import Person, Told, Touch
 
 Act = Callable[[dict[str, Any]], Awaitable[object]]
 ToTouch = Callable[[dict[str, Any]], Awaitable[Touch]]
@@ -28,8 +28,8 @@ def person_at(request: Request, session: Session, body: dict[str, Any]) -> Perso
 def offered(door: Door, request: Request, session: Session, touch: Touch) -> dict[str, Any]:
     """What the browser is to have signed, and the name under which the signature comes back to the same route."""
 
-    async def finish(body: dict[str, Any]) -> None:
-        await touch.finish(mapping_of(body, "assertion"))
+    async def finish(body: dict[str, Any]) -> Told | None:
+        return await touch.finish(mapping_of(body, "assertion"))
 
     name = session.offers.make(request.url.path, finish, door.desk.clock.now())
     return {"offer": name, "sign": to_sign(touch.statement, touch.passkey)}
@@ -43,17 +43,25 @@ async def signed_either_way(
     async def with_passphrase() -> None:
         await act(await body_of(request))
 
+    if await is_touched(request):
+        return await signed_with_touch(door, request, session, to_touch, about=about)
+    return await door.with_passphrase(session, with_passphrase, about)
+
+
+async def signed_with_touch(
+    door: Door, request: Request, session: Session, to_touch: ToTouch, *, about: Operation | None = None
+) -> Response:
+    """What a passkey is to sign, and then what came of it."""
+
     async def with_touch() -> dict[str, Any]:
         body = await body_of(request)
         if "assertion" not in body:
             return offered(door, request, session, await to_touch(body))
         finish = session.offers.take(text_of(body, "offer"), request.url.path, door.desk.clock.now())
-        await finish(body)
-        return {}
+        told = await finish(body)
+        return told if isinstance(told, dict) else {}
 
-    if await is_touched(request):
-        return await door.with_touch(with_touch, about)
-    return await door.with_passphrase(session, with_passphrase, about)
+    return await door.with_touch(with_touch, about)
 
 
 async def is_touched(request: Request) -> bool:

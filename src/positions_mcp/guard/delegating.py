@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.mandate import LONGEST_SHADOW, Mandate, ShadowNote, Standing
 from positions_mcp.domain.operation.statements import TERMINAL, SignedStatement
@@ -44,6 +45,11 @@ class Delegation:
         self._approvals = ApprovalCheck(deps)
         self._touches = Touches(deps)
         self._enrolling = Enrolling(deps, self._touches)
+
+    @property
+    def accounts(self) -> frozenset[AccountId]:
+        """The accounts that may be used."""
+        return self._deps.policy.accounts
 
     async def draft(self, terms: MandateTerms, *, by: str, shadow: timedelta) -> Mandate:
         """A draft, which notes for a while what it would have let through. It lets nothing through."""

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from positions_mcp.domain.errors import Refused, StoreUnavailable
-from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.domain.operation.supervision import Halt, is_called
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.ports import OperationStore
+
+_LATEST = 500
+"""Operations that are looked at for callers of a name."""
+
+
+def doubt_about(store: OperationStore, halts: Sequence[Halt]) -> str:
+    """A warning where a halt names a caller that nobody is who has asked for anything yet; empty where it does not."""
+    name = next((halt.caller for halt in halts if halt.caller), "")
+    if not name:
+        return ""
+    try:
+        callers = {operation.plan.caller for operation in store.operations(limit=_LATEST)}
+    except Exception:  # it is halted, whatever cannot be read beside
+        return ""
+    if any(is_called(caller, name) for caller in callers):
+        return ""
+    known = ", ".join(sorted(callers)) or "nobody"
+    return f"CHECK THE NAME: no caller {name} has asked for anything here yet. Who has: {known}."
 
 
 class Halting:

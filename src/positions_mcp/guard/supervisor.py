@@ -175,7 +175,8 @@ class Supervisor:
             return await in_thread(clear, clean(by, 60), self._deps.clock.now())
         who, key = await self._who(name, passphrase or "", origin)
         touch = await self._touches.resumption(who, shown=shown)
-        return await touch.sign(key)
+        await touch.sign(key)
+        return None
 
     async def settle(
         self,

@@ -36,6 +36,8 @@ from positions_mcp.signing.keys import Unlocked
 from positions_mcp.signing.passkeys import signed_by
 from positions_mcp.signing.statements import sign
 
+Told = dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -52,7 +54,8 @@ class Touch:
 
     statement: Statement
     credential: Credential
-    use: Callable[[SignedStatement], Awaitable[object]]
+    use: Callable[[SignedStatement], Awaitable[Told | None]]
+    """Answers what the person is to be told of it, where there is something."""
 
     @property
     def passkey(self) -> Passkey:
@@ -61,13 +64,13 @@ class Touch:
             return self.credential
         raise Refused(f"{self.credential.fingerprint} is no passkey.", hint="Nothing was decided.")
 
-    async def sign(self, key: Unlocked) -> None:
+    async def sign(self, key: Unlocked) -> Told | None:
         """Do it, signed with a passphrase's key."""
-        await self.use(sign(self.statement, key))
+        return await self.use(sign(self.statement, key))
 
-    async def finish(self, answer: Mapping[str, Any]) -> None:
+    async def finish(self, answer: Mapping[str, Any]) -> Told | None:
         """Do it, if a browser's answer is the signature. Raises Refused."""
-        await self.use(await in_thread(signed_by, self.passkey, self.statement, answer))
+        return await self.use(await in_thread(signed_by, self.passkey, self.statement, answer))
 
 
 class Touches:

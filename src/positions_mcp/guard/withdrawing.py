@@ -1,227 +1,214 @@
-"""A person withdraws: what a halt covers of the program's own closes and is not filled is cancelled, order by order.
+"""A person withdraws: what the halts cover of the program's own closes and is not filled is cancelled, order by order.
 
-Cancelling leaves positions open that somebody wanted closed, and it is a request to the broker: it takes the approver's
-passphrase, which the halt before it does not. Each cancel is journalled before it leaves, and leaves once; what is not
-known of it is said so and not tried again. Orders of others, and those of a person who flattens, are never touched.
+Cancelling leaves positions open that somebody wanted closed, and it is a request to the broker: an approver signs it,
+which the halt before it does not take. What is cancelled is what was shown and nothing beside; orders of others, and
+those of a person who flattens, are never touched.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
+from functools import partial
 
 import anyio
 
-from positions_mcp.domain.account.orders import Order
-from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.errors import (
-    NothingSent,
-    Overtaken,
-    PositionsError,
-    Refused,
-    RequestRejected,
-    StoreUnavailable,
-    UpstreamError,
-)
-from positions_mcp.domain.ids import AccountId, OrderId
-from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
-from positions_mcp.domain.operation.plan import Frozen
+from positions_mcp.domain.errors import PositionsError, Refused
+from positions_mcp.domain.ids import OrderId
+from positions_mcp.domain.operation.credentials import Credential
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Frozen, key_of
+from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt, covering
-from positions_mcp.domain.text import clean
+from positions_mcp.guard.approval.rights import may_withdraw
 from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.cancelling import NO_MORE_AFTER, Own, Withdrawn, cancel_own
+from positions_mcp.guard.deciding import digest_of_halts
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.guard.reconcile import Reconciler
+from positions_mcp.guard.touches import Person, Told, Touch, Touches
+from positions_mcp.signing.keys import Unlocked
+from positions_mcp.signing.statements import sign
 
-GRACE = timedelta(seconds=1)
-"""What the writer gets beyond its own time-out: it knows whether anything had left by then."""
-NO_MORE_AFTER = timedelta(seconds=120)
-"""From then on no further cancel leaves: a person waits for the report."""
-_LOOK = timedelta(seconds=5)
-_LOOKS, _PAUSE_S = 4, 0.5
+WITHDRAW = "withdraw"
+"""The decision of the statement that signs a withdrawal."""
 _AT_ONCE = 4
 
 
-class Withdrawal(StrEnum):
-    """What became of one order."""
+class Shown(Frozen):
+    """One order as it was shown to the person who withdraws; None where a row has none that is known."""
 
-    CANCELLED = "cancelled"
-    PARTLY_FILLED = "cancelled, a part had filled"
-    FILLED = "already filled"
-    ENDED = "ended before"
-    ASKED = "cancel asked for, not confirmed yet"
-    REFUSED = "refused"
-    UNKNOWN = "not known whether the cancel arrived"
-    NOT_SENT = "not sent"
-    NO_ORDER = "no order of it is known yet"
-
-
-class Withdrawn(Frozen):
-    """One line of the report."""
-
-    account_id: AccountId
     operation_id: str
-    symbol: str
+    row: int
     order_id: OrderId | None
-    outcome: Withdrawal
-    detail: str = ""
+
+
+def digest_of(halts: Sequence[Halt], shown: Sequence[Shown]) -> str:
+    """Tells what is to be withdrawn from anything else: the halts that stand, and each order."""
+    return key_of(WITHDRAW, digest_of_halts(halts), *sorted(each.canonical.decode() for each in shown))
+
+
+def shown_of(own: Own) -> Shown:
+    """What names an order."""
+    order_id = own.order.order_id if own.order else None
+    return Shown(operation_id=own.operation.operation_id, row=own.row.position, order_id=order_id)
 
 
 @dataclass(frozen=True, slots=True)
-class _Own:
-    """An order of the program that may still fill; None where a row may have one that is not known."""
+class Offer:
+    """What somebody could withdraw now, and by what digest it was shown."""
 
-    operation: Operation
-    row: Row
-    order: SentOrder | None
+    digest: str
+    own: tuple[Own, ...]
+    others: int
+    """Orders in accounts in which that person may not."""
 
-    def told(self, outcome: Withdrawal, detail: str = "") -> Withdrawn:
-        return Withdrawn(
-            account_id=self.operation.account_id,
-            operation_id=self.operation.operation_id,
-            symbol=self.operation.plan.targets[self.row.position].symbol,
-            order_id=self.order.order_id if self.order else None,
-            outcome=outcome,
-            detail=clean(detail, 200),
+
+@dataclass(frozen=True, slots=True)
+class Withdrawing:
+    """The means of a person to withdraw, in one mode and its accounts."""
+
+    deps: Dependencies
+    touches: Touches
+
+    async def open_now(self, halts: Sequence[Halt], name: str) -> Offer:
+        """The program's own orders that the halts cover and that may still fill, as they were last seen.
+
+        Raises StoreUnavailable where that cannot be read, and Refused where nobody of that name approves.
+        """
+        member = await self.touches.member(name)
+        accounts = sorted(self.deps.policy.accounts)
+        unfinished = [await in_thread(self.deps.store.unfinished, self.deps.mode, account) for account in accounts]
+        covered = [each for of_account in unfinished for each in of_account if self._is_covered(each, halts)]
+        found = [own for operation in covered for own in _orders_of(operation)]
+        own = tuple(each for each in found if may_withdraw(member, each.operation.account_id))
+        return Offer(digest_of(halts, [shown_of(each) for each in own]), own, len(found) - len(own))
+
+    async def signing(self, halts: Sequence[Halt], shown: Sequence[Shown], who: Person) -> Act:
+        """What was shown as something to sign, and what is then done. The halts are those that stand.
+
+        Raises:
+            InvalidInput: what was shown is none of the program's.
+            Refused: nothing was shown, it is not the program's own or not halted, that person may not, or orders cannot
+                be cancelled here.
+        """
+        if self.deps.order_canceller is None:
+            raise Refused("Orders cannot be cancelled here.", hint="Nothing was cancelled.")
+        if not shown:
+            raise Refused("No order was shown that could be cancelled.", hint="Nothing was cancelled.")
+        own = await self._meant(halts, shown)
+        member = await self.touches.member(who.name)
+        for each in own:
+            if not may_withdraw(member, each.operation.account_id):
+                raise Refused(
+                    f"{member.name} may not withdraw in account {each.operation.account_id}: that takes the right to "
+                    "approve there.",
+                    hint="Nothing was cancelled.",
+                )
+        said = Statement(
+            purpose=Purpose.WITHDRAWAL,
+            mode=self.deps.mode,
+            digest=digest_of(halts, shown),
+            decision=WITHDRAW,
+            name=who.name,
+            credential=who.fingerprint,
+            origin=who.origin,
+            decided_at=self.deps.clock.now(),
         )
+        return Act(self.deps, own, said, await self.touches.credential(who))
+
+    async def _meant(self, halts: Sequence[Halt], shown: Sequence[Shown]) -> tuple[Own, ...]:
+        orders: dict[str, list[Shown]] = defaultdict(list)
+        for each in shown:
+            orders[each.operation_id].append(each)
+        found: list[Own] = []
+        for operation_id, of_it in orders.items():
+            operation = await self.deps.usable_operation(operation_id)
+            if not self._is_covered(operation, halts):
+                raise Refused(f"No halt covers operation {operation_id}.", hint="Nothing was cancelled. Look again.")
+            found += [_named(operation, each) for each in of_it]
+        return tuple(found)
+
+    @staticmethod
+    def _is_covered(operation: Operation, halts: Sequence[Halt]) -> bool:
+        plan = operation.plan
+        return plan.kind.is_close and not plan.flatten and bool(covering(halts, plan))
 
 
-async def withdraw(deps: Dependencies, halts: Sequence[Halt], passphrase: str, *, by: str) -> tuple[Withdrawn, ...]:
-    """Cancel the program's own orders that the halts cover, of this mode and its accounts. The halts stand already.
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a person is about to withdraw: once it is signed, the orders are cancelled."""
 
-    Raises:
-        Refused: no approver is set up, the passphrase is wrong, or orders cannot be cancelled here.
-        StoreUnavailable: what there is to cancel cannot be read; nothing was cancelled.
-    """
-    supervisor = Supervisor(deps)
-    await supervisor.check_passphrase(passphrase)
-    if deps.order_canceller is None:
-        raise Refused("Orders cannot be cancelled here.", hint="Nothing was cancelled.")
-    own = [each for account in sorted(deps.policy.accounts) for each in await in_thread(_own, deps, account, halts)]
-    reports: dict[int, Withdrawn] = {}
-    room, last_start = anyio.CapacityLimiter(_AT_ONCE), anyio.current_time() + NO_MORE_AFTER.total_seconds()
+    deps: Dependencies
+    own: tuple[Own, ...]
+    statement: Statement
+    credential: Credential
 
-    async def one(number: int, each: _Own) -> None:
-        async with room:
-            reports[number] = await _withdraw_one(deps, each, by, in_time=anyio.current_time() < last_start)
+    @property
+    def touch(self) -> Touch:
+        """All of it, for who signs with a passkey."""
+        return Touch(self.statement, self.credential, self._sign_and_run)
 
-    async with anyio.create_task_group() as tasks:
-        for number, each in enumerate(own):
-            tasks.start_soon(one, number, each)
-    return tuple(reports[number] for number in sorted(reports))
+    async def sign(self, key: Unlocked) -> None:
+        """Write down that it is signed with a passphrase's key. Raises StoreUnavailable."""
+        await self._authorise(sign(self.statement, key))
+
+    async def run(self) -> tuple[Withdrawn, ...]:
+        """Cancel what is signed, each once. What became of each stands in the order in which they were shown."""
+        by, reports = f"{self.statement.name} {self.statement.credential}", dict[int, Withdrawn]()
+        room, last_start = anyio.CapacityLimiter(_AT_ONCE), anyio.current_time() + NO_MORE_AFTER.total_seconds()
+
+        async def one(number: int, each: Own) -> None:
+            async with room:
+                reports[number] = await cancel_own(self.deps, each, by, in_time=anyio.current_time() < last_start)
+
+        async with anyio.create_task_group() as tasks:
+            for number, each in enumerate(self.own):
+                tasks.start_soon(partial(one, number, each))
+        await self._follow()
+        return tuple(reports[number] for number in sorted(reports))
+
+    async def _sign_and_run(self, signed: SignedStatement) -> Told:
+        await self._authorise(signed)
+        return told(await self.run())
+
+    async def _authorise(self, signed: SignedStatement) -> None:
+        orders = [shown_of(each).model_dump(mode="json") for each in self.own]
+        await in_thread(self.deps.store.sign_withdrawal, signed, {"orders": orders}, self.deps.clock.now())
+
+    async def _follow(self) -> None:
+        """What is shown from now on is what the account shows, as far as it can be read soon."""
+        reconciler = Reconciler(self.deps)
+        with anyio.move_on_after(self.deps.reading.total_seconds()):
+            for operation_id in dict.fromkeys(each.operation.operation_id for each in self.own):
+                with suppress(PositionsError):
+                    await reconciler.follow(await self.deps.operation(operation_id))
 
 
-def _own(deps: Dependencies, account: AccountId, halts: Sequence[Halt]) -> list[_Own]:
-    """Blocking."""
-    closes = [each for each in deps.store.unfinished(deps.mode, account) if each.plan.kind.is_close]
-    meant = [each for each in closes if covering(halts, each.plan) and not each.plan.flatten]
-    return [each for operation in meant for each in _orders_of(operation)]
+def told(report: Sequence[Withdrawn]) -> Told:
+    """The report as a page is told it."""
+    return {"report": [each.model_dump(mode="json") | {"is_over": each.outcome.is_over} for each in report]}
 
 
-def _orders_of(operation: Operation) -> Iterator[_Own]:
+def _orders_of(operation: Operation) -> Iterator[Own]:
     for row in operation.rows:
         if not row.is_unfinished:
             continue
-        yield from (_Own(operation, row, order) for order in row.orders if order.is_open)
+        yield from (Own(operation, row, order) for order in row.orders if order.is_open)
         if not row.orders and (row.state is RowState.SENDING or row.is_in_doubt):
-            yield _Own(operation, row, None)
+            yield Own(operation, row, None)
 
 
-async def _withdraw_one(deps: Dependencies, own: _Own, by: str, *, in_time: bool) -> Withdrawn:
-    if own.order is None:
-        return own.told(Withdrawal.NO_ORDER, f"Its request is {own.row.state}: look at the broker's own record.")
-    order_id, account = own.order.order_id, own.operation.account_id
-    now = await _look(deps, account, order_id)
-    if now is not None and not now.is_open:
-        return own.told(*_ended(now, asked=False))
-    if not in_time:
-        return own.told(Withdrawal.NOT_SENT, f"{NO_MORE_AFTER.total_seconds():g} s were over. Withdraw again.")
-    try:
-        with anyio.CancelScope(shield=True):
-            outcome, detail = await _send(deps, own, order_id, by)
-    except Overtaken as refused:
-        seen = await _look(deps, account, order_id)
-        ended = seen is not None and not seen.is_open
-        return own.told(*(_ended(seen, asked=True) if ended and seen else (Withdrawal.UNKNOWN, refused.message)))
-    except (Refused, StoreUnavailable) as error:
-        return own.told(Withdrawal.NOT_SENT, error.message)
-    if outcome is Withdrawal.NOT_SENT:
-        return own.told(outcome, detail)
-    seen = await _follow(deps, account, order_id)
-    if seen is not None and not seen.is_open:
-        return own.told(*_ended(seen, asked=True))
-    return own.told(outcome, detail)
-
-
-async def _send(deps: Dependencies, own: _Own, order_id: OrderId, by: str) -> tuple[Withdrawal, str]:
-    """Journal, send once, journal. Raises Overtaken, Refused or StoreUnavailable where nothing was sent."""
-    operation_id, store = own.operation.operation_id, deps.store
-    await in_thread(store.begin_withdrawal, operation_id, order_id, clean(by, 60), deps.clock.now())
-    await deps.checkpoint("cancel journalled", operation_id)
-    outcome, detail = await _ask(deps, own.operation.account_id, order_id)
-    try:
-        await in_thread(
-            store.end_withdrawal,
-            operation_id,
-            order_id,
-            f"{outcome}: {detail}" if detail else outcome.value,
-            sent=outcome is not Withdrawal.NOT_SENT,
-            now=deps.clock.now(),
-        )
-    except PositionsError as error:  # the entry that it left stands, and keeps it from being sent again
-        detail = f"{detail} The outcome could not be journalled: {error.message}".lstrip()
-    return outcome, detail
-
-
-async def _ask(deps: Dependencies, account: AccountId, order_id: OrderId) -> tuple[Withdrawal, str]:
-    if deps.order_canceller is None:
-        return Withdrawal.NOT_SENT, "Orders cannot be cancelled here."
-    with anyio.move_on_after((deps.write_timeout + GRACE).total_seconds()):
-        try:
-            answer = await deps.order_canceller.cancel_order(account, order_id)
-        except NothingSent as error:
-            return Withdrawal.NOT_SENT, error.message
-        except RequestRejected as error:
-            return Withdrawal.REFUSED, error.message
-        except Exception as error:  # it may have left, whatever happened
-            return Withdrawal.UNKNOWN, error.message if isinstance(error, PositionsError) else type(error).__name__
-        if answer.data.id != order_id:
-            return Withdrawal.UNKNOWN, "The API answered with another order."
-        return Withdrawal.ASKED, f"The order is {clean(answer.data.status, 40)}."
-    return Withdrawal.UNKNOWN, f"No answer within {deps.write_timeout.total_seconds():g} seconds."
-
-
-async def _follow(deps: Dependencies, account: AccountId, order_id: OrderId) -> Order | None:
-    """The order as it is once it has ended, or as last seen."""
-    seen = None
-    for look in range(_LOOKS):
-        if look:
-            await deps.sleep(_PAUSE_S)
-        seen = await _look(deps, account, order_id) or seen
-        if seen is not None and not seen.is_open:
-            break
-    return seen
-
-
-async def _look(deps: Dependencies, account: AccountId, order_id: OrderId) -> Order | None:
-    """The order as it is now; None where that cannot be read."""
-    if deps.orders is None:
-        return None
-    with anyio.move_on_after(_LOOK.total_seconds()):
-        try:
-            return await deps.orders.find_order(account, order_id)
-        except UpstreamError:
-            return None
-    return None
-
-
-def _ended(order: Order, *, asked: bool) -> tuple[Withdrawal, str]:
-    filled = order.filled_quantity or 0
-    if order.status is OrderStatus.FILLED:
-        return Withdrawal.FILLED, ""
-    part = f"{filled:f} of {order.quantity:f} had filled." if filled and order.quantity is not None else ""
-    if asked and order.status is OrderStatus.CANCELED:
-        return (Withdrawal.PARTLY_FILLED, part) if filled else (Withdrawal.CANCELLED, "")
-    return Withdrawal.ENDED, f"The order is {clean(order.status, 40)}. {part}".strip()
+def _named(operation: Operation, shown: Shown) -> Own:
+    """An order of the operation that was shown. Raises Refused where it is none of it."""
+    if 0 <= shown.row < len(operation.rows):
+        row = operation.rows[shown.row]
+        if shown.order_id is None:
+            return Own(operation, row, None)
+        for order in row.orders:
+            if order.order_id == shown.order_id:
+                return Own(operation, row, order)
+    raise Refused(f"That order is none of operation {operation.operation_id}.", hint="Nothing was cancelled.")

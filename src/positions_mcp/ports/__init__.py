@@ -280,6 +280,10 @@ class OperationStore(Ledger, MandateStore, RosterStore, Protocol):
         """Forget a server that ends."""
         ...
 
+    def sign_withdrawal(self, signed: SignedStatement, content: dict[str, object], now: datetime) -> None:
+        """Journal who signed that orders are cancelled, and which. Raises Refused where that was signed before."""
+        ...
+
     def begin_withdrawal(self, operation_id: str, order_id: OrderId, by: str, now: datetime) -> None:
         """Journal that the cancel of one of an operation's own orders is about to leave: once for each order.
 

@@ -10,6 +10,7 @@ import { know } from "./passkeys.js";
 import { on, pause, read } from "./requests.js";
 import { signedOut, start } from "./session.js";
 import * as views from "./views.js";
+import { withdrawals } from "./withdrawal.js";
 
 const AWAY = "The desk or its store does not answer. What is shown may be out of date.";
 const content = document.getElementById("content");
@@ -82,11 +83,12 @@ async function prepared(waiting, isNew) {
   }
   if (location.pathname === "/state") {
     const data = { ...(await read("/api/state")), roster: await read("/api/approvers") };
+    data.withdrawal = data.halts.length ? await read("/api/withdrawal") : null;
     return { data, draw: () => drawState(data, isNew) };
   }
   if (location.pathname === "/mandates") {
     const data = await read("/api/mandates");
-    return { data, draw: () => put(content, mandates(data, show)) };
+    return { data, draw: () => mandates(content, data, show) };
   }
   if (location.pathname.startsWith("/book")) return preparedBook(isNew);
   return { data: waiting, draw: () => put(content, [question(), ...views.queue(waiting, isSelected)]) };
@@ -159,8 +161,9 @@ function drawHistory(data, isNew) {
 }
 
 function drawState(data, isNew) {
-  if (isNew || !content.querySelector("#facts")) put(content, [h("div", { id: "facts" }), options(), h("div", { id: "resume" }), h("div", { id: "roster" })]);
+  if (isNew || !content.querySelector("#facts")) put(content, [h("div", { id: "withdrawal" }), h("div", { id: "facts" }), options(), h("div", { id: "resume" }), h("div", { id: "roster" })]);
   put(content.querySelector("#facts"), views.state(data));
+  withdrawals(content.querySelector("#withdrawal"), data.withdrawal, show);
   const resume = content.querySelector("#resume");
   const shown = [...resume.children].map((form) => form.dataset.digest).join();
   const roster = content.querySelector("#roster");
@@ -200,7 +203,7 @@ document.addEventListener("click", (event) => {
 });
 window.addEventListener("popstate", () => show(true));
 document.addEventListener("visibilitychange", () => { if (!document.hidden && !content.hidden) show(); });
-document.getElementById("halt").addEventListener("click", () => halting(show));
+document.getElementById("halt").addEventListener("click", () => halting(show, () => go("/state")));
 listenToKeys(go);
 
 on("number", (number) => {

@@ -2,26 +2,27 @@
 
 import { foreign, h } from "./dom.js";
 import { drafted, drop } from "./drafts.js";
-import { haltWords } from "./notice.js";
+import { haltWords, say } from "./notice.js";
 import { buttons, sendSigned } from "./passkeys.js";
 import { send } from "./requests.js";
 import { signedOut } from "./session.js";
 
 const about = (plan) => `/api/operations/${encodeURIComponent(plan.id)}`;
 export const secret = (id) => h("input", { id, type: "password", autocomplete: "off" });
-const TOUCH = "Waiting for the passkey…";
+export const TOUCH = "Waiting for the passkey…";
 export const outcome = () => h("p", { class: "over", role: "status" });
 
 // Sends what the form says, signed with a passkey where one is given, and what `make` makes first. What was typed stays, whatever comes back; after
-// `done` the form is over.
+// `done`, words or what is done with the answer, the form is over.
 export async function attempt(form, { busy, done, path, body, draft = null, passkey = null, make = null }) {
   const over = form.querySelector(".over");
   const buttons = [...form.querySelectorAll("button")];
   for (const button of buttons) button.disabled = true;
   over.textContent = busy;
+  let answer;
   try {
     const whole = { ...body, ...(await make?.()) };
-    await (passkey ? sendSigned(path, whole, passkey) : send("POST", path, whole));
+    answer = await (passkey ? sendSigned(path, whole, passkey) : send("POST", path, whole));
   } catch (error) {
     over.textContent = error.message;
     for (const button of buttons) button.disabled = false;
@@ -30,7 +31,8 @@ export async function attempt(form, { busy, done, path, body, draft = null, pass
     return false;
   }
   if (draft) drop(draft);
-  end(form, done);
+  if (typeof done === "function") done(answer);
+  else end(form, done);
   return true;
 }
 
@@ -121,20 +123,40 @@ export function resumption(halt, after) {
   return form;
 }
 
-export function halting(after) {
+// What narrows a halt: nothing, unless somebody says so.
+function scope() {
+  const account = h("input", { id: "halt-account", inputmode: "numeric" });
+  const caller = h("input", { id: "halt-caller" });
+  const kind = h("select", { id: "halt-kind" }, h("option", { value: "" }, "every kind"), h("option", { value: "close" }, "closing positions"),
+    h("option", { value: "exercise" }, "exercise instructions"));
+  return {
+    said: () => ({ account: account.value, caller: caller.value, kind: kind.value }),
+    fields: h("details", {}, h("summary", {}, "Only a part of it"),
+      h("label", { for: account.id }, "One account's number"), account,
+      h("label", { for: caller.id }, "One caller: a client's name or a token's subject"), caller,
+      h("label", { for: kind.id }, "One kind"), kind),
+  };
+}
+
+// `withdraw` leads to what may then be cancelled: that is shown first, and takes a signature.
+export function halting(after, withdraw) {
   const reason = drafted("halt", h("input", { id: "halt-reason", maxlength: "200" }));
+  const part = scope();
   const submit = async (event) => {
     event.preventDefault();
-    const told = { busy: "Halting…", done: "Halted.", path: "/api/halt", body: { reason: reason.value }, draft: "halt" };
+    const done = ({ doubt }) => say(doubt);
+    const told = { busy: "Halting…", done, path: "/api/halt", body: { reason: reason.value, ...part.said() }, draft: "halt" };
     // Where the session has ended the door is shown, and the reason is still here afterwards.
-    if (await attempt(form, told) || document.getElementById("content").hidden) dialog.close();
+    const isHalted = await attempt(form, told);
+    if (isHalted || document.getElementById("content").hidden) dialog.close();
     else form.querySelector(".over").prepend("It is NOT halted: ");
-    after();
+    if (isHalted && event.submitter?.value === "withdraw") withdraw();
+    else after();
   };
   const form = h("form", { onsubmit: submit }, h("h2", { id: "halt-title" }, "Halt everything destructive"),
-    h("label", { for: "halt-reason" }, "Reason (may be left out)"), reason,
-    h("div", { class: "buttons" }, h("button", { class: "reject" }, "HALT"),
-      h("button", { type: "button", onclick: () => dialog.close() }, "Leave it running")), outcome());
+    h("label", { for: "halt-reason" }, "Reason (may be left out)"), reason, part.fields,
+    h("div", { class: "buttons" }, h("button", { class: "reject" }, "HALT"), h("button", { class: "reject", value: "withdraw" }, "HALT AND WITHDRAW…"),
+      h("button", { type: "button", onclick: () => dialog.close() }, "Leave")), outcome());
   const dialog = h("dialog", { "aria-labelledby": "halt-title", onclose: () => dialog.remove() }, form);
   document.body.append(dialog);
   dialog.showModal();

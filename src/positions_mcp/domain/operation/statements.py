@@ -26,6 +26,7 @@ class Purpose(StrEnum):
     ROSTER = "roster"
     RESUME = "resume"
     SETTLEMENT = "settlement"
+    WITHDRAWAL = "withdrawal"
 
 
 class Statement(Frozen):

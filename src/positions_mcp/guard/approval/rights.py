@@ -45,6 +45,12 @@ def may_resume(member: Member, halts: Sequence[Halt]) -> None:
             _expect_right(member, halt.account_id, "end a halt", "It stays halted.")
 
 
+def may_withdraw(member: Member, account_id: AccountId) -> bool:
+    """Whether a member may cancel the program's own closes in an account: as to flatten, who approves there at all."""
+    rights = member.rights_in(account_id)
+    return rights is not None and rights.approves != 0
+
+
 def may_settle(member: Member, account_id: AccountId) -> None:
     """Raise Refused unless a member may settle what became of a request in an account."""
     _expect_right(member, account_id, "settle", "Nothing was settled.")
