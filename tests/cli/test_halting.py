@@ -147,7 +147,7 @@ def test_resume_ends_one_halt_or_all_of_them(bare: Place) -> None:
         assert store.halts() == ()
 
 
-PROMPT = "Passphrase to CANCEL now:"
+PROMPT = "Passphrase to CANCEL this order now:"
 
 
 @pytest.mark.requirement("G-24", "G-11")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -87,3 +88,20 @@ def test_a_draft_that_means_nothing_is_refused_in_words(name: str, place: Place)
     assert "Traceback" not in done.stderr
     with place.store() as store:
         assert store.mandates() == ()
+
+
+def test_json_says_the_terms_what_is_left_and_who_signed_with_amounts_as_strings(place: Place) -> None:
+    mandate = drafted(place, "--caller", "Claude", "--price", "KO:55:", "--until", "23:59")
+    with place.at_terminal("mandate", "sign", mandate) as person:
+        person.answers("Passphrase to SIGN in PAPER", PASSPHRASE)
+        person.ends()
+    (row,) = json.loads(place.without_terminal("mandate", "list", "--json").stdout)["mandates"]
+    shown = json.loads(place.without_terminal("mandate", "show", mandate, "--json").stdout)["mandate"]
+    assert {name: shown[name] for name in row} == row
+    assert (row["mandate_id"], row["mode"], row["account_id"]) == (mandate, "paper", 19816)
+    assert (row["signed_by"], row["state"] in ("in force", "signed, not begun")) == ("approver", True)
+    assert (row["per_operation"], row["in_all"], row["operations"]) == ("5000", "20000", 4)
+    assert (row["notional_left"], row["operations_left"], row["until"]) == ("20000", 4, "23:59")
+    assert row["prices"] == [{"instrument": "KO", "at_least": "55", "at_most": None}]
+    assert (row["revoked_at"], row["why_not_signed"], shown["uses"], shown["noted"]) == (None, None, [], [])
+    assert row["ends"].endswith("Z")

@@ -27,6 +27,7 @@ AMOUNT = re.compile(r"-?\d+(\.\d+)?")
 EVERY_READING_COMMAND = (
     ("operations", "list"),
     ("operations", "verify"),
+    ("mandate", "list"),
     ("doctor",),
     ("token", "list"),
     ("paper", "status"),

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from authenticator import Authenticator
 from desk.pages import ORIGIN, on_a_desk, page_over
 from guard.delegated import sent_without_question, terms
 from guard.desk import PASSPHRASE, Desk
@@ -39,3 +40,71 @@ async def test_a_mandate_is_signed_used_and_revoked_at_the_page(desk: Desk) -> N
         assert answer.status_code == 200
         assert (await only())["state"] == "revoked"
         assert await sent_without_question(desk, "MSFT") is None
+
+
+TYPED = {
+    "account": "19816",
+    "kinds": ["close"],
+    "instruments": ["aapl", " msft ", ""],
+    "per_operation": "$16,000",
+    "in_all": "20000",
+    "operations": "3",
+    "prices": ["AAPL:100:"],
+    "until": "23:59",
+    "callers": [],
+}
+
+
+@pytest.mark.requirement("G-16", "D-01")
+@on_a_desk
+async def test_what_is_typed_at_the_page_is_a_draft_with_those_terms_which_a_passkey_signs(desk: Desk) -> None:
+    async with page_over(desk) as page:
+        await page.sign_in()
+        made = await page.post("/api/mandates", TYPED)
+        assert made.status_code == 200, made.text
+        (shown,) = (await page.read("/api/mandates"))["mandates"]
+        assert (shown["id"], shown["state"]) == (made.json()["id"], "draft, noting plans")
+        assert "Close positions: AAPL, MSFT" in shown["lines"]
+        assert "Only while AAPL costs at least $100" in shown["lines"]
+        assert await sent_without_question(desk, "AAPL") is None
+        device = Authenticator()
+        passkey, path = await page.enrols(device), f"/api/mandates/{shown['id']}/sign"
+        answer = await page.signs(path, device, passkey, {"digest": shown["digest"]})
+        assert answer.status_code == 200, answer.text
+        (shown,) = (await page.read("/api/mandates"))["mandates"]
+        assert (shown["state"], shown["signed_by"], shown["why_not_signed"]) == ("in force", "approver", "")
+        assert await sent_without_question(desk, "AAPL") is not None
+        roster = await page.read("/api/approvers")
+        away = {"fingerprint": passkey, "digest": roster["digest"], "passphrase": PASSPHRASE}
+        assert (await page.post("/api/approvers/passkeys/remove", away)).status_code == 200
+        assert await sent_without_question(desk, "MSFT") is None
+        (shown,) = (await page.read("/api/mandates"))["mandates"]
+        assert shown["state"] == "NOT SIGNED by who may"
+        assert "is not signed by an approver of the roster" in shown["why_not_signed"]
+
+
+WRONG: dict[str, tuple[dict[str, object], str]] = {
+    "another account": ({"account": "2"}, "none of this page's"),
+    "no account": ({"account": ""}, "account is missing"),
+    "no instruments": ({"instruments": []}, "names instruments or underlyings"),
+    "instruments that are no list": ({"instruments": "KO"}, "instruments is a list"),
+    "no amount": ({"in_all": ""}, "in all '' is no amount"),
+    "not a number": ({"operations": "many"}, "operations 'many' is no number"),
+    "no end": ({"operations": "0"}, "operations"),
+    "a close of all": ({"kinds": ["close_all_positions"]}, "kinds"),
+    "a price of another": ({"prices": ["JPM:1:2"]}, "which it does not name"),
+    "no time": ({"until": "noon"}, "until 'noon' is no time of day"),
+    "nothing": ({"in_all": "NaN"}, "in all"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@on_a_desk
+async def test_what_means_nothing_is_said_in_words_and_not_kept(desk: Desk, name: str) -> None:
+    changes, why = WRONG[name]
+    async with page_over(desk) as page:
+        await page.sign_in()
+        answer = await page.post("/api/mandates", TYPED | changes)
+        assert answer.status_code == 400
+        assert why in answer.json()["error"]
+    assert desk.store.mandates() == ()

@@ -22,9 +22,12 @@ from positions_mcp.desk.service import Desk as DeskService
 from positions_mcp.desk.sessions import MOST_WRONG
 from positions_mcp.domain.errors import OutcomeUnknown
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.roster import FIRST_NAME
+from positions_mcp.domain.operation.supervision import Trade
 from positions_mcp.guard.deciding import digest_of_halt, digest_of_row
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.enrolling import adding
+from positions_mcp.guard.withdrawing import shown_of
 from positions_mcp.signing.passkeys import enrolled
 
 
@@ -77,6 +80,20 @@ async def to_revoke_a_mandate(desk: Desk) -> Prepared:
     return Prepared(f"/api/mandates/{draft.mandate_id}/revoke", {})
 
 
+async def to_draft_a_mandate(_: Desk) -> Prepared:
+    said = {"account": "19816", "instruments": ["KO"], "per_operation": "100", "in_all": "200", "operations": "2"}
+    return Prepared("/api/mandates", said)
+
+
+async def to_withdraw(desk: Desk) -> Prepared:
+    """The orders as the page shows them; closes are halted."""
+    await desk.close("MSFT")
+    halts = [await desk.supervisor.halt("a storm", by="root", kind=Trade.CLOSE)]
+    offer = await DeskService(desk.parts).withdrawing.open_now(halts, FIRST_NAME)
+    orders = [shown_of(own).model_dump(mode="json") for own in offer.own]
+    return Prepared("/api/withdrawal", {"digest": offer.digest, "orders": orders, "passphrase": PASSPHRASE})
+
+
 async def to_make_a_passkey(_: Desk) -> Prepared:
     return Prepared("/api/approvers/passkeys", {"name": "approver", "label": "phone"})
 
@@ -108,9 +125,11 @@ ROUTES: dict[tuple[str, str], Callable[[Desk], Awaitable[Prepared]]] = {
     ("POST", "/api/operations/{operation_id}/approve"): to_approve,
     ("POST", "/api/operations/{operation_id}/reject"): to_reject,
     ("POST", "/api/operations/{operation_id}/settle"): to_settle,
+    ("POST", "/api/mandates"): to_draft_a_mandate,
     ("POST", "/api/mandates/{mandate_id}/sign"): to_sign_a_mandate,
     ("POST", "/api/mandates/{mandate_id}/revoke"): to_revoke_a_mandate,
     ("POST", "/api/halt"): to_halt,
+    ("POST", "/api/withdrawal"): to_withdraw,
     ("POST", "/api/resume"): to_resume,
     ("POST", "/api/approvers/passkeys"): to_make_a_passkey,
     ("POST", "/api/approvers/passkeys/add"): to_add_a_passkey,
@@ -120,7 +139,7 @@ ROUTES: dict[tuple[str, str], Callable[[Desk], Awaitable[Prepared]]] = {
 }
 DOOR = ("POST", "/api/session")
 INSIDE = [each for each in ROUTES if each != DOOR]
-SIGNED = (to_approve, to_settle, to_resume, to_remove_a_passkey, to_sign_a_mandate)
+SIGNED = (to_approve, to_settle, to_resume, to_remove_a_passkey, to_sign_a_mandate, to_withdraw)
 BY_PASSPHRASE = [each for each in ROUTES if ROUTES[each] in SIGNED]
 BY_DIGEST = [each for each in ROUTES if ROUTES[each] in (*SIGNED, to_reject)]
 OF_A_PLAN = [each for each in ROUTES if "operation_id" in each[1]]
@@ -147,7 +166,9 @@ async def send(page: Page, route: tuple[str, str], prepared: Prepared, body: Any
 
 def everything(desk: Desk) -> tuple[Any, ...]:
     """What a decision would have changed."""
-    return desk.store.operations(limit=50), desk.store.halts(), desk.store.rosters().roster, desk.store.mandates()
+    store = desk.store
+    decided = store.operations(limit=50), store.halts(), store.rosters().roster, store.mandates()
+    return *decided, tuple(desk.exchange.requests)
 
 
 def refusals(desk: Desk) -> list[tuple[str, str | None]]:

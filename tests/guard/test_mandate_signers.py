@@ -91,6 +91,7 @@ async def test_it_ends_with_the_right_of_who_signed_it_also_between_the_plan_and
             await it.guard.send_under(planned.operation, mandate.mandate_id, caller=CALLER)
         assert await sent_without_question(it, "MSFT") is None
         assert it.exchange.effects == []
+        assert (await it.guard.status()).mandates == ()
         assert (await Delegation(it.parts).state(it.store.standing(mandate.mandate_id))) == "NOT SIGNED by who may"
 
     async with two_people(tmp_path / "between", POLICY) as it:

@@ -17,8 +17,10 @@ from pydantic.fields import FieldInfo
 from sqlalchemy import Table
 
 from positions_mcp.domain.operation.growth import Added
+from positions_mcp.domain.operation.mandate import Mandate, MandateUse
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import RosterLink
+from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.supervision import Approver, Halt, JournalEntry
 from positions_mcp.signing.release_1 import Approval, Endorsement
 from positions_mcp.store.schema import operations
@@ -32,6 +34,9 @@ STORED: Records = {
     "endorsement": Endorsement,
     "approval": Approval,
     "roster": RosterLink,
+    "mandate": Mandate,
+    "use": MandateUse,
+    "statement": SignedStatement,
 }
 """Everything that digests, signatures and the journal's chain cover. What stands in them is found from here."""
 

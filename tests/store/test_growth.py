@@ -133,7 +133,7 @@ def test_a_column_that_came_later_says_so_too() -> None:
 
 def test_a_record_of_a_new_kind_may_stand_beside_the_others() -> None:
     shape = Shape.of()
-    shape.values.update({"mandate.count": [], "operation.plan.targets[transfer].symbol": []})
+    shape.values.update({"newcomer.count": [], "operation.plan.targets[transfer].symbol": []})
     assert shape.complaints(Shape.of(), "0.1.0") == []
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import anyio
 
 from positions_mcp.cli.options import add_settings_options
-from positions_mcp.cli.output import paragraph, say, table
+from positions_mcp.cli.output import add_json_option, paragraph, print_json, say, table
 from positions_mcp.cli.record import Record, on_error, open_record, os_user
+from positions_mcp.cli.shapes import Shape, mandate_shape, uses_shape
 from positions_mcp.cli.terminal import controlling_terminal, uninterrupted
 from positions_mcp.cli.words import money_at_stake
 from positions_mcp.domain.account.sessions import moment
@@ -44,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     }
     for command in made.values():
         add_settings_options(command)
+    for name in ("list", "show"):
+        add_json_option(made[name])
     for name in ("sign", "show", "revoke"):
         made[name].add_argument("mandate", metavar="MANDATE", help="its id, such as ma-0w11ty5hmz")
     made["sign"].add_argument("--day", metavar="YYYY-MM-DD", help="today, or the next trading day")
@@ -108,11 +111,23 @@ def _sign(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
+        delegation = _delegation(record)
+        if arguments.json:
+            print_json({"place": record.place, "mandates": anyio.run(_shapes, delegation)})
+            return 0
         say(f"Mandates in {record.place}")
-        rows = anyio.run(_rows, _delegation(record))
+        rows = anyio.run(_rows, delegation)
         head = ("MANDATE", "STATE", "ACCOUNT", "OPERATIONS LEFT", "DOLLARS LEFT", "UNTIL (NEW YORK)", "WHAT")
         say("\n".join(table(head, rows)) if rows else "None.")
     return 0
+
+
+async def _shapes(delegation: Delegation) -> list[Shape]:
+    return [await _shape(delegation, each) for each in await delegation.list()]
+
+
+async def _shape(delegation: Delegation, standing: Standing) -> Shape:
+    return mandate_shape(standing, await delegation.state(standing), await delegation.why_not_signed(standing))
 
 
 async def _rows(delegation: Delegation) -> list[Sequence[str]]:
@@ -134,7 +149,11 @@ def _show(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
         delegation = _delegation(record)
         standing = anyio.run(delegation.show, arguments.mandate)
-        mandate = standing.mandate
+        mandate, shadows = standing.mandate, anyio.run(delegation.shadows, standing)
+        if arguments.json:
+            shape = anyio.run(_shape, delegation, standing) | uses_shape(standing, shadows)
+            print_json({"place": record.place, "mandate": shape})
+            return 0
         say(f"Mandate {mandate.mandate_id}, {anyio.run(delegation.state, standing)}, {record.place}")
         say("\n".join(paragraph(line, indent="  ") for line in lines_of(mandate)))
         if mandate.window is not None:
@@ -142,8 +161,10 @@ def _show(arguments: argparse.Namespace) -> int:
             say(paragraph(f"{held.capitalize()}{moment(mandate.window.ends)}; {left_of(standing)}."))
         if mandate.revoked is not None:
             say(f"Revoked by {mandate.revoked.by} at {moment(mandate.revoked.at)}.")
+        if why := anyio.run(delegation.why_not_signed, standing):
+            say(paragraph(f"It lets nothing through: {why}"))
         say(_uses_said(standing))
-        say(_shadows_said(anyio.run(delegation.shadows, standing)))
+        say(_shadows_said(shadows))
     return 0
 
 

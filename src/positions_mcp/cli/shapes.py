@@ -1,16 +1,18 @@
-"""What `--json` prints of operations, halts and the journal. Programs rely on these shapes: docs/commands.md has them.
+"""What `--json` prints of operations, halts, mandates and the journal. Programs rely on it: docs/commands.md has it.
 
 A name is never taken away or given another meaning; names may be added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Operation, SentOrder
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry
+from positions_mcp.guard.delegating import Shadow
 from positions_mcp.guard.reports import OperationReport, TargetReport
 
 Shape = dict[str, Any]
@@ -96,3 +98,38 @@ def _entry(entry: JournalEntry) -> Shape:
     content: Mapping[str, Any] = entry.content
     told = {name: content[name] for name in ("channel", "by", "process", "reason") if content.get(name)}
     return {"sequence": entry.sequence, "at": entry.at, "event": entry.event, "hash": entry.hash} | told
+
+
+def mandate_shape(standing: Standing, state: str, why_not_signed: str) -> Shape:
+    """A mandate or draft as one row of a list."""
+    mandate, terms = standing.mandate, standing.mandate.terms
+    window, revoked = mandate.window, mandate.revoked
+    return {
+        "mandate_id": mandate.mandate_id,
+        "state": state,
+        **terms.model_dump(),
+        "until": None if terms.until is None else f"{terms.until:%H:%M}",
+        "drafted_by": mandate.drafted_by,
+        "drafted_at": mandate.drafted_at,
+        "shadow_until": mandate.shadow_until,
+        "signed_by": mandate.signed_by or None,
+        "why_not_signed": why_not_signed or None,
+        "begins": window.begins if window else None,
+        "ends": window.ends if window else None,
+        "revoked_by": revoked.by if revoked else None,
+        "revoked_at": revoked.at if revoked else None,
+        "operations_left": standing.operations_left,
+        "notional_left": standing.notional_left,
+    }
+
+
+def uses_shape(standing: Standing, shadows: Sequence[Shadow]) -> Shape:
+    """What `mandate show` says beyond that row."""
+    return {
+        "uses": [use.model_dump(exclude={"mandate_id"}) for use in standing.uses],
+        "would_send": sum(not each.why_not for each in shadows),
+        "noted": [
+            each.note.model_dump(include={"plan_id", "symbols", "measure", "at"}) | {"why_not": each.why_not}
+            for each in shadows
+        ],
+    }

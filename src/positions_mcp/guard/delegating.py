@@ -19,7 +19,7 @@ from positions_mcp.domain.operation.statements import TERMINAL, SignedStatement
 from positions_mcp.domain.operation.terms import MandateTerms, Window
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.approval.mandates import signer_of, why_may_not_sign
+from positions_mcp.guard.approval.mandates import why_may_not_sign, why_not_signed
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
@@ -174,11 +174,7 @@ class Delegation:
         """Why a signature counts for nothing by the roster that stands now; empty where it counts, or there is none."""
         if standing.mandate.signed is None:
             return ""
-        try:
-            signer_of(standing.mandate, (await self._approvals.rosters()).roster)
-        except Refused as refused:
-            return refused.message
-        return ""
+        return why_not_signed(standing.mandate, (await self._approvals.rosters()).roster)
 
 
 def _replayed(terms: MandateTerms, notes: Iterable[ShadowNote]) -> Iterable[Shadow]:

@@ -10,7 +10,9 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.roster import Roster
 from positions_mcp.domain.operation.supervision import Halt, StoreStatus
+from positions_mcp.guard.approval.mandates import why_not_signed
 from positions_mcp.guard.dependencies import Dependencies
 
 
@@ -34,27 +36,29 @@ class GuardStatus(Frozen):
     approver_set: bool
     store: StoreStatus
     mandates: tuple[Standing, ...] = ()
-    """Those that hold now, of the accounts that may be used."""
+    """Those that hold now on the word of who signed them, of the accounts that may be used."""
 
 
 def overview(deps: Dependencies, caller: str | None = None) -> GuardStatus:
     """The status now; with `caller`, only that caller's operations are named. Blocking."""
     store = deps.store
+    roster = store.rosters().roster
     return GuardStatus(
         policy=deps.policy,
         use=tuple(_use(deps, account_id, caller) for account_id in sorted(deps.policy.accounts)),
         halts=store.halts(),
-        approver_set=store.rosters().roster is not None,
+        approver_set=roster is not None,
         store=store.status(),
-        mandates=tuple(_held(deps)),
+        mandates=tuple(_held(deps, roster)),
     )
 
 
-def _held(deps: Dependencies) -> Iterator[Standing]:
+def _held(deps: Dependencies, roster: Roster | None) -> Iterator[Standing]:
     now = deps.clock.now()
     for standing in deps.store.mandates(ending_after=now):
-        terms = standing.mandate.terms
-        if standing.mandate.holds_at(now) and terms.mode is deps.mode and terms.account_id in deps.policy.accounts:
+        mandate, terms = standing.mandate, standing.mandate.terms
+        of_this = terms.mode is deps.mode and terms.account_id in deps.policy.accounts
+        if of_this and mandate.holds_at(now) and not why_not_signed(mandate, roster):
             yield standing
 
 

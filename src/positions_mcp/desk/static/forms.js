@@ -144,7 +144,8 @@ export function halting(after, withdraw) {
   const part = scope();
   const submit = async (event) => {
     event.preventDefault();
-    const done = ({ doubt }) => say(doubt);
+    let doubt = "";
+    const done = (answer) => { doubt = answer.doubt; };
     const told = { busy: "Halting…", done, path: "/api/halt", body: { reason: reason.value, ...part.said() }, draft: "halt" };
     // Where the session has ended the door is shown, and the reason is still here afterwards.
     const isHalted = await attempt(form, told);
@@ -152,11 +153,12 @@ export function halting(after, withdraw) {
     else form.querySelector(".over").prepend("It is NOT halted: ");
     if (isHalted && event.submitter?.value === "withdraw") withdraw();
     else after();
+    if (doubt) say(doubt);
   };
   const form = h("form", { onsubmit: submit }, h("h2", { id: "halt-title" }, "Halt everything destructive"),
     h("label", { for: "halt-reason" }, "Reason (may be left out)"), reason, part.fields,
     h("div", { class: "buttons" }, h("button", { class: "reject" }, "HALT"), h("button", { class: "reject", value: "withdraw" }, "HALT AND WITHDRAW…"),
-      h("button", { type: "button", onclick: () => dialog.close() }, "Leave")), outcome());
+      h("button", { type: "button", onclick: () => dialog.close() }, "Leave it running")), outcome());
   const dialog = h("dialog", { "aria-labelledby": "halt-title", onclose: () => dialog.remove() }, form);
   document.body.append(dialog);
   dialog.showModal();

@@ -111,7 +111,7 @@ function drafting(data, after) {
   const form = h("form", { id: "draft", class: "decision", onsubmit: submit }, h("h2", {}, `Draft one in ${data.mode}`),
     h("label", { for: account.id }, "Account"), account,
     h("fieldset", {}, h("legend", {}, "What it may do"), kinds.map(([kind, field]) => box(kind.words, field)), box("cancel open orders before closing", cancels)),
-    fields.map(([, words, field]) => [h("label", { for: field.id }, words), field]),
+    fields.flatMap(([, words, field]) => [h("label", { for: field.id }, words), field]),
     h("button", {}, "Keep as a draft"), outcome());
   return form;
 }

@@ -112,6 +112,15 @@ def signer_of(mandate: Mandate, roster: Roster | None) -> Member:
     return member
 
 
+def why_not_signed(mandate: Mandate, roster: Roster | None) -> str:
+    """Why the signature of a mandate counts for nothing by a roster; empty where it counts."""
+    try:
+        signer_of(mandate, roster)
+    except Refused as refused:
+        return refused.message
+    return ""
+
+
 def expect_on_word_of_signer(mandate: Mandate, roster: Roster | None, plan: Plan, approved_by: ApprovedBy) -> None:
     """Raise Refused where who signed a mandate may not give it any more, or could not approve the plan either."""
     member = signer_of(mandate, roster)

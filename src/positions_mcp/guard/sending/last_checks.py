@@ -7,14 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
-from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.coverage import why_not_covered
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.account import Account, AccountRecord
-from positions_mcp.guard.approval.mandates import LastSeen, objections, signer_of
+from positions_mcp.guard.approval.mandates import LastSeen, objections, why_not_signed
 from positions_mcp.guard.policy import conflicts
 from positions_mcp.guard.policy.cover import has_short_options
 from positions_mcp.guard.policy.findings import Finding, Verdict
@@ -93,10 +92,8 @@ def by_mandate(ledger: Ledger, operation: Operation, found: LastSeen | None, now
     if found is None:
         return f"Nothing is known of the account that mandate {mandate_id} asks for."
     standing = ledger.standing(mandate_id).without(operation.operation_id)
-    try:
-        signer_of(standing.mandate, ledger.rosters().roster)
-    except Refused as refused:
-        return refused.message
+    if why := why_not_signed(standing.mandate, ledger.rosters().roster):
+        return why
     why_not = why_not_covered(
         standing, operation.plan, now, seen=found.seen, objections=objections(found.verdict), notional=found.notional
     )
