@@ -12,14 +12,12 @@ from typing import Any
 
 import httpx
 
-from authenticator import Authenticator
 from guard.desk import PASSPHRASE
 from guard.desk import Desk as GuardedDesk
 from guard.desk import desk as guarded
 from positions_mcp.desk.app import desk_app
 from positions_mcp.desk.service import Desk
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.roster import FIRST_NAME
 
 ORIGIN = "http://localhost:8421"
 
@@ -49,22 +47,6 @@ class Page:
         answer = await self.post("/api/session", {"passphrase": passphrase})
         self.token = answer.json().get("token", "")
         return answer
-
-    async def signs(self, path: str, device: Authenticator, passkey: str, body: dict[str, Any]) -> httpx.Response:
-        """The same request signed by a touch of a passkey, named by its fingerprint: asked for, and answered."""
-        asked = await self.post(path, {**body, "passkey": passkey})
-        assert asked.status_code == 200, asked.text
-        offer = asked.json()
-        assertion = device.signs(offer["sign"]["challenge"], ORIGIN)
-        return await self.post(path, {"offer": offer["offer"], "assertion": assertion})
-
-    async def enrols(self, device: Authenticator, name: str = FIRST_NAME) -> str:
-        """A passkey of somebody's, signed with the passphrase. Returns its fingerprint."""
-        made = (await self.post("/api/approvers/passkeys", {"name": name, "label": "phone"})).json()
-        answer = {"offer": made["offer"], "made": device.makes(made["create"]["challenge"], ORIGIN)}
-        added = await self.post("/api/approvers/passkeys/add", {**answer, "passphrase": PASSPHRASE})
-        assert added.status_code == 200, added.text
-        return str((await self.read("/api/queue"))["passkeys"][0]["fingerprint"])
 
     async def decide(self, what: str, operation: Operation, **body: Any) -> httpx.Response:
         """Approve or reject what was shown."""

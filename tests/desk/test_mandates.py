@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from authenticator import Authenticator
 from desk.pages import ORIGIN, on_a_desk, page_over
+from desk.test_passkeys import Ana
 from guard.delegated import sent_without_question, terms
 from guard.desk import PASSPHRASE, Desk
 from positions_mcp.guard.delegating import Delegation
@@ -67,15 +67,15 @@ async def test_what_is_typed_at_the_page_is_a_draft_with_those_terms_which_a_pas
         assert "Close positions: AAPL, MSFT" in shown["lines"]
         assert "Only while AAPL costs at least $100" in shown["lines"]
         assert await sent_without_question(desk, "AAPL") is None
-        device = Authenticator()
-        passkey, path = await page.enrols(device), f"/api/mandates/{shown['id']}/sign"
-        answer = await page.signs(path, device, passkey, {"digest": shown["digest"]})
+        ana = Ana(desk, page)
+        await ana.adds()
+        answer = await ana.touches(f"/api/mandates/{shown['id']}/sign", {"digest": shown["digest"]})
         assert answer.status_code == 200, answer.text
         (shown,) = (await page.read("/api/mandates"))["mandates"]
         assert (shown["state"], shown["signed_by"], shown["why_not_signed"]) == ("in force", "approver", "")
         assert await sent_without_question(desk, "AAPL") is not None
         roster = await page.read("/api/approvers")
-        away = {"fingerprint": passkey, "digest": roster["digest"], "passphrase": PASSPHRASE}
+        away = {"fingerprint": ana.passkeys[0], "digest": roster["digest"], "passphrase": PASSPHRASE}
         assert (await page.post("/api/approvers/passkeys/remove", away)).status_code == 200
         assert await sent_without_question(desk, "MSFT") is None
         (shown,) = (await page.read("/api/mandates"))["mandates"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from authenticator import Authenticator
 from desk.pages import on_a_desk, page_over
+from desk.test_passkeys import Ana
 from guard.desk import PASSPHRASE, Desk
 
 pytestmark = pytest.mark.requirement("G-24", "D-01")
@@ -31,8 +31,9 @@ async def test_what_is_halted_is_shown_signed_cancelled_and_told(desk: Desk, wit
         body = {"digest": shown["digest"], "orders": [each["shown"] for each in shown["orders"]]}
         assert await cancels(desk) == 0
         if with_passkey:
-            device = Authenticator()
-            answer = await page.signs("/api/withdrawal", device, await page.enrols(device), body)
+            ana = Ana(desk, page)
+            await ana.adds()
+            answer = await ana.touches("/api/withdrawal", body)
         else:
             answer = await page.post("/api/withdrawal", {**body, "passphrase": PASSPHRASE})
         assert answer.status_code == 200, answer.text
