@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "prompts": {"domain", "ports", "packaged"},
     "http_sessions": set(),
     "request_states": {"domain"},
+    "operating": {"http_sessions"},
     "stdio": set(),
     "identity": set(),
     "views": {"tools._uris"},

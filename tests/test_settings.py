@@ -123,6 +123,10 @@ FORMS = {
     "DESK__ENABLED": "true or false",
     "DESK__PORT": "a port from 1 to 65535, or 0 for any",
     "HTTP__MAX_SESSIONS_PER_CALLER": "a whole number, 1 or more, such as 20",
+    "HTTP__MAX_REQUESTS_AT_ONCE": "a whole number, 1 or more, such as 20",
+    "HTTP__MAX_REQUESTS_PER_MINUTE": "a whole number, 1 or more, such as 20, or none",
+    "HTTP__GRACE_S": "0 or more seconds, at most 600, such as 30",
+    "LOG__FORMAT": "text or json",
 }
 """Every setting, and the form that a message about it must name."""
 

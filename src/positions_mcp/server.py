@@ -168,11 +168,18 @@ class PositionsServer(MCPServer[LazyContext]):
         """Serve over standard input and output, for a client of either era that may ask for discovery first."""
         await serve_stdio(self._lowlevel_server)
 
-    def http_app(self, port: int, *, sessions_per_caller: int, around: Callable[[App], App]) -> App:
+    def http_app(
+        self,
+        port: int,
+        *,
+        sessions_per_caller: int,
+        around: Callable[[App], App],
+        around_whole: Callable[[App], App] = lambda app: app,
+    ) -> App:
         """The server as an ASGI application at `/mcp`, in both eras, for requests that address this machine and `port`.
 
         A request without a caller's token is answered 401, another Host 421, another Origin 403. What has a token goes
-        through `around`, which is given what answers it.
+        through `around`, which is given what answers it; and through `around_whole` once its body is there as a whole.
         """
         if self._token_verifier is None:
             raise ValueError("over HTTP a caller is known by a token: build the server with whose_token")
@@ -186,7 +193,7 @@ class PositionsServer(MCPServer[LazyContext]):
         )
         manager = self.session_manager
         whole = manager.asgi_app
-        whole.app = CallerSessions(whole.app, per_caller=sessions_per_caller)
+        whole.app = around_whole(CallerSessions(whole.app, per_caller=sessions_per_caller))
         manager.asgi_app = cast("RequestBodyLimitMiddleware", around(whole))  # any application will do
         return app
 

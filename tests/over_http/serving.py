@@ -18,6 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.connections import Connections
+from positions_mcp.cli.replica import Replica, replica_of
 from positions_mcp.cli.serve_http import loopback_socket, names_in, serve_over_http, url_of, whose_token
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.server import build_server
@@ -33,6 +34,7 @@ class Served:
     url: str
     tokens: TokenFile
     clock: StandingClock
+    replica: Replica
 
     def token(self, name: str) -> str:
         """A new caller's token."""
@@ -78,13 +80,17 @@ async def calling(url: str, token: str, era: str, person: Any = None, **said: An
 
 
 @asynccontextmanager
-async def http_server(data_dir: Path, connections: Connections | None = None) -> AsyncIterator[Served]:
+async def http_server(data_dir: Path, connections: Connections | None = None, **http: Any) -> AsyncIterator[Served]:
     """The server as `serve --transport http` composes it, on a paper exchange whose clock stands."""
     clock = StandingClock()
-    settings = load({"data_dir": data_dir, "paper": {"scenario": "demo"}, "approval": {"wait_s": 0}})
+    settings = load({"data_dir": data_dir, "paper": {"scenario": "demo"}, "approval": {"wait_s": 0}, "http": http})
     tokens = TokenFile(data_dir)
     listening = anyio.Event()
-    with open_venue(settings, real_time=clock) as venue, loopback_socket("localhost", 0) as listener:
+    with (
+        open_venue(settings, real_time=clock) as venue,
+        loopback_socket("localhost", 0) as listener,
+        replica_of(settings) as replica,
+    ):
 
         @asynccontextmanager
         async def parts() -> AsyncIterator[ToolContext]:
@@ -105,10 +111,11 @@ async def http_server(data_dir: Path, connections: Connections | None = None) ->
             on_signal=lambda: None,
             sessions_per_caller=settings.http.max_sessions_per_caller,
             names=partial(names_in, tokens),
+            replica=replica,
             connections=connections,
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve)
             await listening.wait()
-            yield Served(url_of(listener), tokens, clock)
+            yield Served(url_of(listener), tokens, clock, replica)
             os.kill(os.getpid(), signal.SIGTERM)  # received by the server, which has said that it listens

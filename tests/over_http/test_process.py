@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -43,10 +44,11 @@ def trading_exchange(data_dir: Path) -> Iterator[PaperExchange]:
 
 
 @contextmanager
-def serving(data_dir: Path, descriptors: int | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(data_dir: Path, descriptors: int | None = None, **said: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process, begun with so many descriptors, and the address that it says it has."""
     few = ["sh", "-c", f'ulimit -Sn {descriptors} && exec "$0" "$@"'] if descriptors else []
-    with subprocess.Popen([*few, *COMMAND, str(data_dir)], env=CLEAN, stderr=subprocess.PIPE, text=True) as process:
+    command, variables = [*few, *COMMAND, str(data_dir)], {**CLEAN, **said}
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
             said = process.stderr.readline()
@@ -87,6 +89,40 @@ async def test_it_serves_both_eras_and_told_to_stop_finishes_the_request_in_flig
     store.close()
     assert [row.state for row in operation.rows] == [RowState.SUBMITTED, RowState.NOT_SENT, RowState.NOT_SENT]
     assert "1 submitted, 2 not sent" in answers[0], "the caller still hears what became of it"
+
+
+@pytest.mark.requirement("G-04", "G-07")
+async def test_with_a_grace_a_close_of_several_goes_to_its_end_before_the_process_does(tmp_path: Path) -> None:
+    alice = TokenFile(tmp_path).issue("alice", SystemClock().now())
+    answers: list[str] = []
+    variables = {"POSITIONS_MCP_HTTP__GRACE_S": "0.2", "POSITIONS_MCP_LOG__FORMAT": "json"}
+    with anyio.fail_after(60), trading_exchange(tmp_path) as exchange, serving(tmp_path, **variables) as (process, url):
+        exchange.arm("delay", "close_position", seconds=0.5)
+        async with calling(url, alice, ERAS[1], yes()) as client:
+            await client.list_tools()
+
+            async def close_three() -> None:
+                answers.append(text_of(await client.call_tool("close_positions", {"instruments": list(HOLDINGS)})))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(close_three)
+                while not exchange.effects():  # noqa: ASYNC110 — another process cannot be waited for otherwise
+                    await anyio.sleep(0.02)
+                process.terminate()
+        assert await anyio.to_thread.run_sync(process.wait) == 0
+        assert exchange.effect_counts() == {"close_position": 3}
+        assert process.stderr is not None
+        lines = [json.loads(line) for line in process.stderr.read().splitlines()]
+    assert "3 submitted" in answers[0]
+    said = [line["event"] for line in lines if line["event"].startswith("draining")]
+    assert said == [
+        "draining: not ready from now on, answering for [amount] s",
+        "draining: nothing new; 1 calls under way",
+        "draining: over with 0 calls under way",
+    ]
+    [called] = [line for line in lines if line.get("tool") == "close_positions"][-1:]
+    assert called["status"] == 200
+    assert "alice" not in json.dumps(lines)
 
 
 @pytest.mark.requirement("G-23")

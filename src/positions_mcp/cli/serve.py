@@ -20,6 +20,7 @@ from positions_mcp.cli.first_answer import importing_what_answers_first
 from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.cli.options import add_settings_options, settings_from, whole_number
 from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.operating.logs import log_to_stderr
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
@@ -30,13 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transport", choices=("stdio", "http"), default="stdio", help="stdio is the default")
     parser.add_argument("--host", metavar="ADDRESS", help="with http: this machine's own address (127.0.0.1)")
     parser.add_argument("--port", metavar="N", type=whole_number, help="with http: 8420 if omitted, 0 for a free one")
+    parser.add_argument("--log-format", choices=("text", "json"), help="json: one line an event (log.format)")
     parser.add_argument("--record", metavar="FILE", type=Path, help="keep what the API answers, for `paper replay`")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until the client ends the conversation or the process is told to stop. Returns the exit code."""
     settings = settings_from(arguments)
-    log_to_stderr()
+    log_to_stderr(arguments.log_format or settings.log.format)
     if arguments.transport == "http":
         from positions_mcp.cli.serve_http import serve_http
 
@@ -56,13 +58,6 @@ def _tell_a_person(settings: Settings) -> None:
     complain(
         f"{settings.mode.shown} MCP server: it waits for an MCP client's messages, not for typing. Ctrl-C ends it.\n"
         f"Hosts start it themselves: `{program()} install` sets one up. `{program()} demo` shows what it does."
-    )
-
-
-def log_to_stderr() -> None:
-    """Warnings to standard error, and no line for every request."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
 
 

@@ -20,6 +20,7 @@ from positions_mcp.cli.composition import Venue, lazy_store, open_deps, open_ven
 from positions_mcp.cli.connections import Connections
 from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.cli.listening import Listening
+from positions_mcp.cli.replica import Replica, replica_of
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
@@ -54,12 +55,13 @@ def serve_http(settings: Settings, *, host: str | None, port: int | None, record
     with (
         loopback_socket(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port) as listener,
         open_venue(settings, record=record) as venue,
+        replica_of(settings) as replica,
     ):
-        anyio.run(_serve, settings, venue, file, listener)
+        anyio.run(_serve, settings, venue, file, listener, replica)
     return 0
 
 
-async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: socket.socket) -> None:
+async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: socket.socket, replica: Replica) -> None:
     from positions_mcp.request_states import RequestStates
     from positions_mcp.server import build_server
 
@@ -67,15 +69,13 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
     clock = SharedClock(SystemClock(), store)
     # A file is this process's alone; one database may serve many of them.
     states = RequestStates(lambda: store.open().sealing_keys(clock.now())) if settings.store.url else None
-    sending: list[Guard] = []
-    told_to_stop = False
+    senders = _Senders()
+    replica.drain.leave, replica.drain.settled = senders.leave, senders.settled
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
         async with open_deps(settings, venue, store) as deps:
-            sending.append(deps.guard)
-            if told_to_stop:
-                deps.guard.close()
+            senders.add(deps.guard)
             yield deps
 
     server = build_server(
@@ -92,23 +92,44 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
         if not file.tokens():
             _say(f"Nobody has a token yet: `{Commands(settings)('token new NAME')}`")
 
-    def send_nothing_more() -> None:
-        nonlocal told_to_stop
-        told_to_stop = True
-        for guard in sending:
-            guard.close()
-
     try:
         await serve_over_http(
             server,
             listener,
             announce=announce,
-            on_signal=send_nothing_more,
+            on_signal=senders.close,
             sessions_per_caller=settings.http.max_sessions_per_caller,
             names=partial(names_in, file),
+            replica=replica,
         )
     finally:
         store.close()
+
+
+class _Senders:
+    """What sends in this process: the guard of each life of the server, and what the end of the process is to them."""
+
+    def __init__(self) -> None:
+        self._guards: list[Guard] = []
+        self._is_over = False
+
+    def add(self, guard: Guard) -> None:
+        self._guards.append(guard)
+        if self._is_over:
+            guard.close()
+
+    def leave(self) -> None:
+        for guard in self._guards:
+            guard.leave()
+
+    async def settled(self) -> None:
+        for guard in self._guards:
+            await guard.settled()
+
+    def close(self) -> None:
+        self._is_over = True
+        for guard in self._guards:
+            guard.close()
 
 
 @contextmanager
@@ -171,26 +192,38 @@ async def serve_over_http(
     on_signal: Callable[[], None],
     sessions_per_caller: int,
     names: Callable[[], Collection[str]],
+    replica: Replica,
     connections: Connections | None = None,
 ) -> None:
-    """Serve until the process is told to stop. `on_signal` is called at once, before anything is waited for.
+    """Serve until the process is told to stop. `on_signal` is called when nothing more is waited for.
 
     `names` are those with a token: once a second, the connections of others end, streams too.
     """
     connections = connections or Connections()
     callers = Callers(connections)
     port = listener.getsockname()[1]
-    app = server.http_app(port, sessions_per_caller=sessions_per_caller, around=callers.inside)
-    http = _Announced(callers.outside(app), connections, announce, names)
+    app = server.http_app(
+        port,
+        sessions_per_caller=sessions_per_caller,
+        around=lambda inner: callers.inside(replica.known(inner)),
+        around_whole=replica.whole,
+    )
+    http = _Announced(replica.outside(callers.outside(app)), connections, announce, names)
     async with anyio.create_task_group() as tasks:
+
+        def end() -> None:
+            on_signal()
+            # It would complain of every stream that a client still listens on.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            http.should_exit = True
 
         async def stop_when_told() -> None:
             with this_platform().stop_signals() as signals:
                 async for _ in signals:
-                    on_signal()
-                    # It would complain of every stream that a client still listens on.
-                    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-                    http.should_exit = True
+                    if replica.drain.is_draining:
+                        replica.drain.hurry()
+                    else:
+                        tasks.start_soon(replica.drain.out, end)
 
         tasks.start_soon(stop_when_told)
         await http.serve(sockets=[listener])

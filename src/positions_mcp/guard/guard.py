@@ -96,6 +96,14 @@ class Guard(Asking, Halting, Mandating):
         """Send nothing more: the request in flight finishes, the rest of its batch is NOT_SENT."""
         self._executor.close()
 
+    def leave(self) -> None:
+        """Begin nothing by itself any more; calls go on."""
+        self._dispatcher.rest()
+
+    async def settled(self) -> None:
+        """Wait until nothing is being sent."""
+        await self._executor.until_idle()
+
     async def plan(
         self, request: PlanRequest, *, caller: str, create: bool = True, choose: Choosing | None = None
     ) -> Planned:

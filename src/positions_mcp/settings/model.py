@@ -221,6 +221,15 @@ class HttpSettings(_Section):
     """Callers over HTTP."""
 
     max_sessions_per_caller: Count = Field(20, description=_COUNT)
+    max_requests_at_once: Count = Field(32, description=_COUNT)
+    max_requests_per_minute: Count | NoLimit = Field(600, description=f"{_COUNT}, or none")
+    grace_s: Seconds = Field(0.0, description=f"0 or more {_SECONDS}")
+
+
+class LogSettings(_Section):
+    """What a server says of itself, on standard error."""
+
+    format: Literal["text", "json"] = Field("text", description="text or json")
 
 
 def default_data_dir() -> Path:
@@ -254,6 +263,7 @@ class Settings(_Section):
     approval: ApprovalSettings = ApprovalSettings()
     desk: DeskSettings = DeskSettings()
     http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
 
     _config_file: Path | None = PrivateAttr(None)
 

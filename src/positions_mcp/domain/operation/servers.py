@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, Field
@@ -26,6 +26,10 @@ class Server(Frozen):
     desk_url: str | None = None
     """The address of the page it serves, if it serves one."""
     until: AwareDatetime
+    policy: str = ""
+    """The fingerprint of the limits it goes by."""
+    since: AwareDatetime | None = None
+    """When it first said that it is there."""
 
     def can_send(self, plan: Plan) -> bool:
         """Whether it would send this plan once it is approved."""
@@ -35,6 +39,13 @@ class Server(Frozen):
         """Seconds since it was last heard of, where it should have said something by now; else 0."""
         silence = now - (self.until - ALIVE_FOR)
         return int(silence.total_seconds()) if silence > _QUIET else 0
+
+
+def of_another_policy(servers: Collection[Server], process: str, policy: str, mode: Mode) -> int:
+    """How many servers that send were there before `process` and go by other limits than it does."""
+    others = [each for each in servers if each.sends and each.mode is mode and each.policy not in ("", policy)]
+    mine = next((each.since for each in servers if each.process == process), None)
+    return sum(mine is None or (each.since is not None and each.since < mine) for each in others)
 
 
 def pages_of(servers: Iterable[Server], process: str) -> Iterator[str]:

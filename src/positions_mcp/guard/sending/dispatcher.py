@@ -44,11 +44,16 @@ class Dispatcher:
         self._send = send
         self._needed = anyio.Event()
         self._seen = -1
+        self._resting = False
         self._presence = Presence(deps, sends=deps.policy.trading_enabled)
 
     def wake(self) -> None:
         """From now on something may be approved."""
         self._needed.set()
+
+    def rest(self) -> None:
+        """Take nothing more: another server does."""
+        self._resting = True
 
     async def run(self, *, idle_start: Callable[[], Awaitable[None]]) -> None:
         """Look and send until cancelled. Begins when it is woken, or `idle_start` has passed."""
@@ -96,7 +101,7 @@ class Dispatcher:
     async def _approved(self) -> tuple[Operation, ...]:
         """What was approved since it was last looked for: of this mode, and of accounts that may be used here."""
         newest = await in_thread(self._deps.store.newest)
-        if newest == self._seen:
+        if newest == self._seen or self._resting:
             return ()
         found = await in_thread(self._deps.store.in_stages, (Stage.APPROVED,), _MOST_AT_ONCE)
         self._seen = newest

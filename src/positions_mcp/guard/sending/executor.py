@@ -60,6 +60,9 @@ class Executor:
         self._tasks: TaskGroup | None = None
         self._closing = False
         self._late = LateRecords(deps, lambda: self._closing)
+        self._under_way = 0
+        self._idle = anyio.Event()
+        self._idle.set()
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -81,6 +84,11 @@ class Executor:
     def close(self) -> None:
         """Let the request in flight finish and send no other."""
         self._closing = True
+
+    async def until_idle(self) -> None:
+        """Wait until no batch is under way."""
+        while self._under_way:
+            await self._idle.wait()
 
     def aside(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> bool:
         """Let something that never raises run beside what is sent. Returns whether it does."""
@@ -119,6 +127,7 @@ class Executor:
         return job.operation
 
     async def _run(self, job: _Job) -> None:
+        self._begin()
         with anyio.CancelScope(shield=True):
             try:
                 job.operation = await self._execute(job)
@@ -128,6 +137,17 @@ class Executor:
                 job.done.set()
             if job.unrecorded is not None:
                 await self._late.keep(job.unrecorded)
+        self._end()
+
+    def _begin(self) -> None:
+        if not self._under_way:
+            self._idle = anyio.Event()
+        self._under_way += 1
+
+    def _end(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._idle.set()
 
     async def _execute(self, job: _Job) -> Operation:
         now = self._deps.clock.now()

@@ -26,12 +26,14 @@ class Presence:
         self._sends = sends
         self._said_at: datetime | None = None
         self._said_url: str | None = None
+        self._since: datetime | None = None
 
     async def say(self, url: str | None) -> None:
         """That it is alive, with the page at `url`; nothing where that was said just now. Raises StoreUnavailable."""
         deps, now = self._deps, self._deps.clock.now()
         if self._said_at is not None and now < self._said_at + SAID_EVERY and url == self._said_url:
             return
+        self._since = self._since or now
         server = Server(
             process=deps.process,
             mode=deps.mode,
@@ -39,6 +41,8 @@ class Presence:
             sends=self._sends,
             desk_url=url,
             until=now + ALIVE_FOR,
+            policy=deps.policy.fingerprint,
+            since=self._since,
         )
         await in_thread(deps.store.announce, server, now)
         self._said_at, self._said_url = now, url

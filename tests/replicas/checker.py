@@ -1,0 +1,237 @@
+"""Whether a recorded history keeps the promises. Plain code that imports nothing of the program.
+
+    python checker.py HISTORY.json
+
+A history is what four witnesses saw, each apart from the others: the exchange (effects and orders), the wire in front
+of it (requests that closed something), the journal (as SQL gives it), and the clients (what they asked, what a person
+decided in front of them, what they were told). Exit code 1 if any promise was broken.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Record = Mapping[str, Any]
+Target = tuple[int, str]
+"""An account and the id of an instrument."""
+
+NEVER_LEFT = ("NOT_SENT", "REJECTED")
+"""States of a row that say: nothing was closed."""
+CLOSED = ("SUBMITTED", "QUEUED", "DEVIATED")
+"""States of a row that say: an order was made."""
+_PATH = re.compile(r"/v1/accounts/(\d+)/positions/([^/?]+)$")
+
+
+@dataclass
+class Intent:
+    """One row of one operation that the journal says was about to leave, each time it was."""
+
+    operation: str
+    target: Target
+    position: int
+    states: list[str] = field(default_factory=list)
+    """What the journal said of it, in its order."""
+    orders: set[str] = field(default_factory=set)
+
+    @property
+    def attempts(self) -> int:
+        return self.states.count("SENDING")
+
+    @property
+    def may_have_left(self) -> int:
+        """Attempts of which the journal does not say that nothing left."""
+        return sum(
+            state == "SENDING" and (self.states[number + 1 : number + 2] or ["?"])[0] != "NOT_SENT"
+            for number, state in enumerate(self.states)
+        )
+
+
+class History:
+    """What the witnesses saw, by target."""
+
+    def __init__(self, record: Record) -> None:
+        self.journal: Sequence[Record] = record["journal"]
+        self.clients: Sequence[Record] = record["clients"]
+        self.decisions: Sequence[Record] = record["decisions"]
+        self.verified: Record = record["verified"]
+        plans = {row["id"]: json.loads(row["plan"]) for row in record["operations"]}
+        self.targets = {
+            name: [(plan["account_id"], target["instrument_id"]) for target in plan["targets"]]
+            for name, plan in plans.items()
+        }
+        orders = {order["id"]: order for order in record["exchange"]["orders"]}
+        self.made: defaultdict[Target, list[set[str]]] = defaultdict(list)
+        """The orders of each effect, by what it closed."""
+        self.strange: list[Record] = []
+        """Effects that are no close of one position."""
+        for effect in record["exchange"]["effects"]:
+            made = [orders[order] for order in effect["made"] if order in orders]
+            if effect["operation"] != "close_position" or len(made) != 1:
+                self.strange.append(effect)
+                continue
+            self.made[effect["account"], made[0]["instrument_id"]].append(set(effect["made"]))
+        self.wire: defaultdict[Target, list[float]] = defaultdict(list)
+        for request in record["wire"]:
+            if found := _PATH.search(request["path"]):
+                self.wire[int(found[1]), found[2]].append(request["at"])
+        self.intents = self._intents()
+        self.approved = Counter(entry["operation_id"] for entry in self.journal if entry["event"] == "approved")
+
+    def of(self, target: Target) -> list[Intent]:
+        """The intents about one target."""
+        return [intent for intent in self.intents.values() if intent.target == target]
+
+    def _intents(self) -> dict[tuple[str, int], Intent]:
+        found: dict[tuple[str, int], Intent] = {}
+        for entry in self.journal:
+            for row in json.loads(entry["content"]).get("rows", ()) if entry["operation_id"] else ():
+                key = entry["operation_id"], row["position"]
+                state = row.get("state", "")
+                if key not in found:
+                    if state != "SENDING":
+                        continue
+                    found[key] = Intent(key[0], self.targets[key[0]][key[1]], key[1])
+                intent = found[key]
+                if not intent.states or intent.states[-1] != state or entry["event"] == "sending":
+                    intent.states.append(state)
+                intent.orders |= {order["order_id"] for order in row.get("orders", ())}
+        return found
+
+
+def broken(record: Record) -> list[str]:
+    """Every promise that the history breaks, in words."""
+    history = History(record)
+    return [words for rule in RULES for words in rule(history)]
+
+
+def at_most_one_request(history: History) -> Iterator[str]:
+    """Of one approval at most one request leaves, and it has at most one effect."""
+    for intent in history.intents.values():
+        if intent.may_have_left > 1:
+            yield f"{_row(intent)} may have left {intent.may_have_left} times under one approval"
+    for target in {*history.made, *history.wire}:
+        intents = history.of(target)
+        attempts, effects = sum(intent.attempts for intent in intents), history.made[target]
+        may = sum(min(intent.may_have_left, 1) for intent in intents)
+        if len(history.wire[target]) > attempts:
+            yield f"{_target(target)}: {len(history.wire[target])} requests passed, and {attempts} were journalled"
+        if len(effects) > may:
+            yield f"{_target(target)}: {len(effects)} effects, and at most {may} of the approved requests left"
+    for name, times in history.approved.items():
+        if times > 1:
+            yield f"{name} was approved {times} times"
+
+
+def every_effect_was_meant(history: History) -> Iterator[str]:
+    """Nothing happens at the exchange without an intent, nothing is meant without an approval before it."""
+    for effect in history.strange:
+        yield f"effect {effect['number']} is a {effect['operation']} that nobody asked for"
+    for target in history.made:
+        if not history.of(target):
+            yield f"{_target(target)} was closed without an intent in the journal"
+    approved: set[str] = set()
+    for entry in history.journal:
+        if entry["event"] == "approved":
+            approved.add(entry["operation_id"])
+        elif entry["event"] == "sending" and entry["operation_id"] not in approved:
+            yield f"{entry['operation_id']} was sent before it was approved"
+
+
+def every_approval_was_a_persons(history: History) -> Iterator[str]:
+    """What the journal calls approved, a person in front of a client or at the desk has approved."""
+    said = {decision["operation_id"] for decision in history.decisions if decision["approved"]}
+    for name in history.approved:
+        if name not in said:
+            yield f"{name} is approved in the journal, and no person said so"
+
+
+def no_intent_is_lost(history: History) -> Iterator[str]:
+    """What was about to leave comes to an end, and the end is true."""
+    of_row: dict[str, Intent] = {order: intent for intent in history.intents.values() for order in intent.orders}
+    for target, effects in history.made.items():
+        intents = history.of(target)
+        unknown = [intent for intent in intents if intent.states[-1] not in (*NEVER_LEFT, *CLOSED)]
+        unclaimed = [made for made in effects if not made & set(of_row)]
+        if len(unclaimed) > len(unknown):
+            yield f"{_target(target)}: {len(unclaimed)} effects that the journal does not know of"
+    happened = {order for effects in history.made.values() for made in effects for order in made}
+    for intent in history.intents.values():
+        last = intent.states[-1]
+        if last == "SENDING":
+            yield f"{_row(intent)} is still SENDING"
+        if last in NEVER_LEFT and intent.orders & happened:
+            yield f"{_row(intent)} says {last}, and it was closed"
+        if last in CLOSED and not intent.orders & happened:
+            yield f"{_row(intent)} says {last}, and it was not closed"
+
+
+def clients_are_told_the_truth(history: History) -> Iterator[str]:
+    """Who is told that nothing was sent had no request leave meanwhile; who is told that it was had one."""
+    for call in history.clients:
+        account, instrument = call["account"], call["instrument"]
+        passed = [at for at in history.wire[account, instrument] if call["began"] <= at <= call["ended"]]
+        told = call.get("told") or ""
+        if "othing was sent" in told and passed:
+            yield f"call {call['number']} about {account} {instrument} was told that nothing was sent, and it was"
+        if call.get("sent") == "yes" and not history.wire[account, instrument]:
+            yield f"call {call['number']} about {account} {instrument} was told that it was sent, and it was not"
+
+
+def the_journal_is_whole(history: History) -> Iterator[str]:
+    """Entries count on without a gap, and no two follow the same one."""
+    if not history.verified.get("intact"):
+        yield f"the journal does not verify: {history.verified.get('problem')}"
+    numbers = [entry["sequence"] for entry in history.journal]
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield "the journal's numbers have a gap"
+    hashes = {entry["hash"] for entry in history.journal}
+    followed = Counter(entry["previous"] for entry in history.journal if entry["previous"] in hashes)
+    for before, times in followed.items():
+        if times > 1:
+            yield f"{times} entries of the journal follow {before[:12]}"
+
+
+RULES = (
+    at_most_one_request,
+    every_effect_was_meant,
+    every_approval_was_a_persons,
+    no_intent_is_lost,
+    clients_are_told_the_truth,
+    the_journal_is_whole,
+)
+
+
+def counts(record: Record) -> dict[str, int]:
+    """What the history amounts to."""
+    history = History(record)
+    return {
+        "calls": len(history.clients),
+        "approvals": sum(history.approved.values()),
+        "intents": sum(intent.attempts for intent in history.intents.values()),
+        "requests": sum(map(len, history.wire.values())),
+        "effects": sum(map(len, history.made.values())),
+        "unknown": sum(intent.states[-1] == "UNKNOWN" for intent in history.intents.values()),
+        "entries": len(history.journal),
+    }
+
+
+def _row(intent: Intent) -> str:
+    return f"{intent.operation} row {intent.position} ({_target(intent.target)}: {', '.join(intent.states)})"
+
+
+def _target(target: Target) -> str:
+    return f"{target[0]} {target[1][:8]}"
+
+
+if __name__ == "__main__":
+    recorded = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    found = broken(recorded)
+    print("\n".join([", ".join(f"{number} {what}" for what, number in counts(recorded).items()), *found]))
+    sys.exit(1 if found else 0)
