@@ -1,10 +1,11 @@
-"""One of several processes on one store: closes its own positions under a mandate when it is told to.
+"""A process that closes its own positions under a mandate when it is told to, on one store after another.
 
-Its exchange is its own, but every effect is one line in a file that all of them share.
+Its exchange is its own, but every effect is one line in a file that all processes of a store share.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,17 @@ from positions_mcp.domain.errors import Refused
 
 EACH = 4
 """Positions that each process closes, one by one."""
+DONE = "done"
 
 
 def positions() -> list[Any]:
     return [held(f"S{number}", 10, number=number) for number in range(1, 2 * EACH + 1)]
 
 
-async def main(folder: Path, place: str, number: int) -> None:
+async def on_a_store(folder: Path, place: str, number: int) -> None:
     clock = StandingClock()
     exchange = Exchange(clock)
     exchange.hold(*positions())
-
     exchange.on_write = noted_in(folder / "effects", number)
     where = Path(place) if "://" not in place else place
     ids = CountingIds(number * 1_000_000)
@@ -37,6 +38,7 @@ async def main(folder: Path, place: str, number: int) -> None:
         await anyio.to_thread.run_sync(sys.stdin.readline)
         for symbol in range(1 + EACH * (number - 1), 1 + EACH * number):
             print(await _became(it, f"S{symbol}"), flush=True)
+    print(DONE, flush=True)
 
 
 async def _became(it: Desk, symbol: str) -> str:
@@ -47,5 +49,11 @@ async def _became(it: Desk, symbol: str) -> str:
     return "asked" if report is None else report.state
 
 
+async def main(number: int) -> None:
+    while line := await anyio.to_thread.run_sync(sys.stdin.readline):
+        folder, place = json.loads(line)
+        await on_a_store(Path(folder), place, number)
+
+
 if __name__ == "__main__":
-    anyio.run(main, Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    anyio.run(main, int(sys.argv[1]))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -177,24 +178,46 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     return new_database(request.getfixturevalue("postgres_url"))
 
 
-def start(folder: Path, place: Path | str, number: int) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "guard.delegate", str(folder), str(place), str(number)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=TESTS,
-    )
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    return process
+class Racer:
+    """Another process: started once, and told of one store after another."""
+
+    def __init__(self, number: int) -> None:
+        command = [sys.executable, "-m", "guard.delegate", str(number)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(command, **pipes, text=True, cwd=TESTS)
+
+    def say(self, words: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(f"{words}\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def hear_all(self) -> list[str]:
+        """Until it has closed its positions and let go of the store."""
+        return list(iter(self.hear, delegate.DONE))
+
+    def end(self) -> None:
+        self.process.communicate(timeout=60)
 
 
-def go(processes: Sequence[subprocess.Popen[str]]) -> None:
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
+@pytest.fixture(scope="module")
+def racers() -> Iterator[Sequence[Racer]]:
+    started = [Racer(number) for number in (1, 2)]
+    yield started
+    for racer in started:
+        racer.end()
+
+
+def go(racers: Sequence[Racer], folder: Path, place: Path | str) -> None:
+    """Both at once, as soon as both have the store open."""
+    for racer in racers:
+        racer.say(json.dumps([str(folder), str(place)]))
+    assert [racer.hear() for racer in racers] == ["ready", "ready"]
+    for racer in racers:
+        racer.say("go")
 
 
 def effects(folder: Path) -> list[str]:
@@ -204,13 +227,12 @@ def effects(folder: Path) -> list[str]:
 
 @pytest.mark.requirement("D-05")
 async def test_two_processes_send_under_a_mandate_as_often_as_it_says_and_not_once_more(
-    place: Path | str, tmp_path: Path
+    place: Path | str, tmp_path: Path, racers: Sequence[Racer]
 ) -> None:
     async with desk(tmp_path, place=place, positions=delegate.positions()) as it:
         mandate = await signed(it, instruments=tuple(f"S{number}" for number in range(1, 9)), operations=3)
-    racers = [start(tmp_path, place, number) for number in (1, 2)]
-    go(racers)
-    said = [line for process in racers for line in process.communicate(timeout=120)[0].split()]
+    go(racers, tmp_path, place)
+    said = [line for racer in racers for line in racer.hear_all()]
     assert said.count("SUBMITTED") == 3
     assert len(effects(tmp_path)) == 3
     async with desk(tmp_path, place=place) as it:
@@ -221,17 +243,15 @@ async def test_two_processes_send_under_a_mandate_as_often_as_it_says_and_not_on
 
 @pytest.mark.requirement("D-05", "G-16")
 async def test_nothing_is_sent_under_a_mandate_after_it_was_revoked_by_another_process(
-    place: Path | str, tmp_path: Path
+    place: Path | str, tmp_path: Path, racers: Sequence[Racer]
 ) -> None:
     async with desk(tmp_path, place=place, positions=delegate.positions()) as it:
         mandate = await signed(it, instruments=tuple(f"S{number}" for number in range(1, 9)))
-        racers = [start(tmp_path, place, number) for number in (1, 2)]
-        go(racers)
-        assert racers[0].stdout
-        racers[0].stdout.readline()
+        go(racers, tmp_path, place)
+        racers[0].hear()
         await Delegation(it.parts).revoke(mandate.mandate_id, by="ana")
-        for process in racers:
-            process.communicate(timeout=120)
+        for racer in racers:
+            racer.hear_all()
         journal = it.store.journal(limit=10_000)
         (revoked,) = [entry.sequence for entry in journal if entry.event == "mandate revoked"]
         sent = [entry.sequence for entry in journal if entry.event == "sending"]

@@ -13,17 +13,18 @@ import pytest
 from api.paper_book import ACCOUNT, paper_desk
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK
 from guard.exchange import CountingIds
+from guard.withdrawals import offered, withdraw
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.guard.cancelling import Withdrawal
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.policy.findings import Rule
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.supervisor import Supervisor
-from positions_mcp.guard.withdrawing import Withdrawal, withdraw
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperExchange
 from positions_mcp.store import open_store
@@ -162,10 +163,11 @@ async def test_no_failure_of_the_exchange_cancels_an_order_twice_or_is_misreport
         await close(guard, supervisor, "XOM")
         halt = await supervisor.halt("news", by="Ana")
         exchange.arm(fault, "cancel_order")
-        (row,) = await withdraw(supervisor._deps, [halt], PASSPHRASE, by="Ana")
+        shown = await offered(supervisor._deps, [halt])
+        (row,) = await withdraw(supervisor._deps, [halt], shown)
         assert row.outcome is outcome
         exchange.clock.advance(timedelta(minutes=1))
-        (row,) = await withdraw(supervisor._deps, [halt], PASSPHRASE, by="Ana")
+        (row,) = await withdraw(supervisor._deps, [halt], shown)
         # What reached the exchange has taken effect; the rest has filled meanwhile. Nothing is sent again for either.
         assert row.outcome in ((Withdrawal.ENDED, Withdrawal.FILLED) if effects else (Withdrawal.FILLED,))
         assert exchange.effect_counts().get("cancel_order", 0) == effects
@@ -180,6 +182,7 @@ async def test_a_withdrawal_is_followed_until_the_order_has_ended(tmp_path: Path
         async def passes(_seconds: float) -> None:
             exchange.clock.advance(timedelta(seconds=5))
 
-        (row,) = await withdraw(replace(supervisor._deps, sleep=passes), [halt], PASSPHRASE, by="Ana")
+        deps = replace(supervisor._deps, sleep=passes)
+        (row,) = await withdraw(deps, [halt], await offered(deps, [halt]))
         assert row.outcome in (Withdrawal.CANCELLED, Withdrawal.PARTLY_FILLED)
         assert exchange.effect_counts()["cancel_order"] == 1

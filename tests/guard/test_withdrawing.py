@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from guard.desk import AAPL, CALLER, MSFT, PASSPHRASE, POLICY, Desk, desk
 from guard.exchange import ACCOUNT, raising
 from guard.test_two_persons import BEN, change, two_people
+from guard.withdrawals import offered, withdraw
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import (
     NothingSent,
@@ -24,13 +24,11 @@ from positions_mcp.domain.errors import (
     RequestRejected,
     StoreUnavailable,
 )
-from positions_mcp.domain.operation.roster import FIRST_NAME, Rights
-from positions_mcp.domain.operation.statements import TERMINAL, Purpose, SignedStatement
+from positions_mcp.domain.operation.roster import Rights
+from positions_mcp.domain.operation.statements import Purpose, SignedStatement
 from positions_mcp.domain.operation.supervision import Halt, Trade
 from positions_mcp.guard.cancelling import Withdrawal, Withdrawn
-from positions_mcp.guard.enrolling import Enrolling, changing_member
-from positions_mcp.guard.touches import Person, Touches
-from positions_mcp.guard.withdrawing import Offer, Withdrawing, shown_of
+from positions_mcp.guard.enrolling import changing_member
 from positions_mcp.signing.statements import signer
 
 pytestmark = pytest.mark.requirement("G-24")
@@ -45,21 +43,8 @@ async def withdrawn(it: Desk, halts: Sequence[Halt] | None = None, passphrase: s
     if it.store.rosters().roster is None:
         await it.supervisor.set_up_approver(PASSPHRASE)
     halts = halts or await halted(it)
-    offer = await Withdrawing(it.parts, Touches(it.parts)).open_now(halts, FIRST_NAME)
-    return list(await withdraw(it, halts, offer, passphrase)) if offer.own else []
-
-
-async def withdraw(
-    it: Desk, halts: Sequence[Halt], offer: Offer, passphrase: str = PASSPHRASE, name: str = "", **parts: Any
-) -> Sequence[Withdrawn]:
-    """What a person does who has been shown it."""
-    deps = replace(it.parts, **parts)
-    touches = Touches(deps)
-    member, key = await Enrolling(deps, touches).unlocked(name, passphrase)
-    who = Person(member.name, key.key.fingerprint, TERMINAL)
-    act = await Withdrawing(deps, touches).signing(halts, [shown_of(own) for own in offer.own], who)
-    await act.sign(key)
-    return await act.run()
+    offer = await offered(it.parts, halts)
+    return list(await withdraw(it.parts, halts, offer, passphrase)) if offer.own else []
 
 
 def outcomes(report: Sequence[Withdrawn]) -> dict[str, Withdrawal]:
@@ -227,13 +212,12 @@ async def test_without_an_approver_or_where_orders_cannot_be_cancelled_it_is_ref
     async with desk(tmp_path) as it:
         await it.close("AAPL")
         halts = await halted(it)
-        withdrawing = Withdrawing(it.parts, Touches(it.parts))
         with pytest.raises(Refused, match="no approver"):
-            await withdrawing.open_now(halts, FIRST_NAME)
+            await offered(it.parts, halts)
         await it.supervisor.set_up_approver(PASSPHRASE)
-        offer = await withdrawing.open_now(halts, FIRST_NAME)
+        offer = await offered(it.parts, halts)
         with pytest.raises(Refused, match="cannot be cancelled here"):
-            await withdraw(it, halts, offer, order_canceller=None)
+            await withdraw(replace(it.parts, order_canceller=None), halts, offer)
         assert cancels(it) == []
 
 
@@ -262,28 +246,24 @@ async def test_where_orders_cannot_be_read_it_is_cancelled_all_the_same_and_not_
         assert {order.status for order in it.exchange.orders.values()} == {OrderStatus.CANCELED}
 
 
-def offered(it: Desk, halts: Sequence[Halt], name: str) -> Awaitable[Offer]:
-    return Withdrawing(it.parts, Touches(it.parts)).open_now(halts, name)
-
-
 @pytest.mark.requirement("D-01", "D-02")
 async def test_only_what_was_shown_is_cancelled_and_only_while_it_is_halted(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         await it.supervisor.set_up_approver(PASSPHRASE)
         await it.close("AAPL")
         halts = await halted(it, caller=CALLER)
-        shown = await offered(it, halts, FIRST_NAME)
+        shown = await offered(it.parts, halts)
         await it.supervisor.resume(PASSPHRASE, by="Ana")
         await it.close("MSFT")
         with pytest.raises(Refused, match="No halt covers"):
-            await withdraw(it, (), shown)
+            await withdraw(it.parts, (), shown)
         halts = await halted(it)
-        assert outcomes(await withdraw(it, halts, shown)) == {"AAPL": Withdrawal.CANCELLED}
-        assert outcomes(await withdraw(it, halts, shown)) == {"AAPL": Withdrawal.ENDED}
+        assert outcomes(await withdraw(it.parts, halts, shown)) == {"AAPL": Withdrawal.CANCELLED}
+        assert outcomes(await withdraw(it.parts, halts, shown)) == {"AAPL": Withdrawal.ENDED}
         assert len(cancels(it)) == 1
-        foreign = replace(shown.own[0], order=(await offered(it, halts, FIRST_NAME)).own[0].order)
+        foreign = replace(shown.own[0], order=(await offered(it.parts, halts)).own[0].order)
         with pytest.raises(Refused, match="none of operation"):
-            await withdraw(it, halts, replace(shown, own=(foreign,)))
+            await withdraw(it.parts, halts, replace(shown, own=(foreign,)))
         assert len(cancels(it)) == 1
 
 
@@ -294,16 +274,16 @@ async def test_who_may_not_approve_in_an_account_withdraws_nothing_there_and_the
     async with two_people(tmp_path, POLICY, approves=Decimal(0)) as it:
         await it.close("AAPL")
         halts = await halted(it)
-        assert (await offered(it, halts, "Ben")).own == ()
-        assert (await offered(it, halts, "Ben")).others == 1
-        shown = await offered(it, halts, "Ana")
+        assert (await offered(it.parts, halts, "Ben")).own == ()
+        assert (await offered(it.parts, halts, "Ben")).others == 1
+        shown = await offered(it.parts, halts, "Ana")
         with pytest.raises(Refused, match="Ben may not withdraw in account"):
-            await withdraw(it, halts, shown, BEN, "Ben")
+            await withdraw(it.parts, halts, shown, BEN, "Ben")
         with pytest.raises(Refused, match="passphrase"):
-            await withdraw(it, halts, shown, BEN, "Ana")
+            await withdraw(it.parts, halts, shown, BEN, "Ana")
         assert cancels(it) == []
         await change(it, changing_member("Ben", rights=(Rights(approves=Decimal(1)),)))
-        assert outcomes(await withdraw(it, halts, shown, BEN, "Ben")) == {"AAPL": Withdrawal.CANCELLED}
+        assert outcomes(await withdraw(it.parts, halts, shown, BEN, "Ben")) == {"AAPL": Withdrawal.CANCELLED}
         (entry,) = [each for each in it.store.journal() if each.event == "withdrawal signed"]
         signed = SignedStatement.model_validate(entry.content["signed"])
         assert signer(it.store.rosters().roster, signed).name == "Ben"
@@ -322,7 +302,7 @@ async def test_what_is_not_signed_in_the_journal_is_not_cancelled(
 
         if by == "nobody":
             with pytest.raises(Refused, match="no approver"):
-                await offered(it, await halted(it), FIRST_NAME)
+                await offered(it.parts, await halted(it))
         else:
             monkeypatch.setattr(it.store, "sign_withdrawal", full)
             with pytest.raises(StoreUnavailable):
