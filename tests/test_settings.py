@@ -127,6 +127,14 @@ FORMS = {
     "HTTP__MAX_REQUESTS_PER_MINUTE": "a whole number, 1 or more, such as 20, or none",
     "HTTP__GRACE_S": "0 or more seconds, at most 600, such as 30",
     "LOG__FORMAT": "text or json",
+    "HTTP__PUBLIC_URL": "the https:// address at which clients find the server",
+    "OAUTH__ISSUER": "an https:// address, such as https://login.example.com, exactly as tokens have it",
+    "OAUTH__AUDIENCE": "what tokens for this server have as audience; http.public_url if left out",
+    "OAUTH__JWKS_URL": "an https:// address, such as https://login.example.com/jwks",
+    "OAUTH__ALGORITHMS": "some of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA",
+    "OAUTH__LEEWAY_S": "0 to 120 seconds, such as 30",
+    "OAUTH__FIRST_CHALLENGE": "all or needed",
+    "OAUTH__RIGHTS": "tables in a --config file, such as [oauth.rights.traders]",
 }
 """Every setting, and the form that a message about it must name."""
 
@@ -164,6 +172,19 @@ WRONG = {
     "DESK__ENABLED": ["perhaps"],
     "DESK__PORT": ["-1", "65536", "8421.5", "http", "true"],
     "HTTP__MAX_SESSIONS_PER_CALLER": ["0", "-1", "2.5", "many", "true"],
+    "HTTP__PUBLIC_URL": [
+        "http://trading.example.com",
+        "trading.example.com",
+        "https://a@b.c",
+        "https://b.c/?x",
+        "ftp://x",
+    ],
+    "OAUTH__ISSUER": ["http://login.example.com", "login", "https://login.example.com/#x", "https:///x", "https://a b"],
+    "OAUTH__JWKS_URL": ["http://login.example.com/jwks", "file:///etc/passwd", "https://b.c:x/"],
+    "OAUTH__ALGORITHMS": ["none", "HS256", "RS256,HS256", "rs256", ","],
+    "OAUTH__LEEWAY_S": ["-1", "121", "nan", "soon", "true"],
+    "OAUTH__FIRST_CHALLENGE": ["ALL", "some"],
+    "OAUTH__RIGHTS": ["traders", "{}"],
 }
 PYTHON = ("Input should", "tuple", "Decimal", "EnvSettingsSource", "JSON", "pydantic", "None", "Path(", "['", "True")
 

@@ -86,6 +86,12 @@ class Prompts:
     def __init__(self, accounts: Sequence[AccountId]) -> None:
         self._accounts = tuple(accounts)
 
+    def within(self, accounts: Sequence[AccountId]) -> Prompts:
+        """The same for a caller who may use these accounts only."""
+        narrowed = Prompts(accounts)
+        narrowed.__dict__["_texts"] = self._texts
+        return narrowed
+
     def listed(self) -> list[Prompt]:
         """What a client offers its user."""
         return [

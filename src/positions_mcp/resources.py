@@ -100,7 +100,7 @@ async def may_watch(uri: str, sdk: Context[LazyContext, object]) -> bool:
         return int(account[1]) in call.context.accounts
     if operation := _OPERATION.fullmatch(uri):
         try:
-            return await call.context.guard.changes.may_see(operation[1], call.caller.sees)
+            return await call.context.guard.changes.may_see(operation[1], call.caller.viewer)
         except PositionsError:
             return False
     return False

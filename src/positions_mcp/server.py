@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import anyio
 import anyio.to_thread
+from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.connection import Connection
@@ -48,6 +49,7 @@ from positions_mcp.http_sessions import App, CallerSessions
 from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.request_states import RequestStates
 from positions_mcp.stdio import serve_stdio
+from positions_mcp.tools._caller import CallerToken
 from positions_mcp.tools._uris import VIEW
 from positions_mcp.tools.catalogue import published_tools
 from positions_mcp.tools.lazy_context import LazyContext, OpenContext
@@ -56,7 +58,6 @@ from positions_mcp.views import extension as views
 WhoseToken = Callable[[str], str | None]
 """Answers whose a bearer token is, or None for nobody's."""
 
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LONGEST_IDLE_S = 600
 """After this a session without a request under way and without a stream of updates ends."""
 _LONGEST_INTRODUCTION_S = 2.0
@@ -87,6 +88,7 @@ def build_server(
     warm_up: Callable[[], object] | None = None,
     whose_token: WhoseToken | None = None,
     request_states: RequestStates | None = None,
+    signs_in: bool = False,
     at_start: Callable[[], object] | None = None,
     at_end: Callable[[], object] | None = None,
 ) -> PositionsServer:
@@ -100,6 +102,8 @@ def build_server(
             seconds after the start: earlier it would slow down what a client waits for first. It may fail.
         whose_token: who a caller over HTTP is; needed for `http_app` only.
         request_states: what seals a question's state where another server may have to open it.
+        whose_token: who a caller over HTTP is by a token of this program's.
+        signs_in: whether callers over HTTP come through a door that knows them and their accounts.
         at_start: called before anything is opened.
         at_end: called when everything is closed; only after `at_start`.
     """
@@ -134,13 +138,14 @@ def build_server(
         website_url=identity.WEBSITE,
         icons=[Icon(src=identity.ICON, mime_type="image/svg+xml", sizes=["any"])],
         version=__version__,
-        instructions=instructions(mode, accounts),
+        instructions=instructions(mode, () if signs_in else accounts),
         tools=published_tools(),
         extensions=[views.Views()],
         lifespan=lifespan,
         log_level="WARNING",
         whose_token=whose_token,
         request_state_security=None if request_states is None else RequestStateSecurity(codec=request_states),
+        signs_in=signs_in,
     )
 
 
@@ -148,7 +153,13 @@ class PositionsServer(MCPServer[LazyContext]):
     """The server with prompts and resources of its own kind, completion, updates, and callers with tokens over HTTP."""
 
     def __init__(
-        self, accounts: Sequence[AccountId], tools_told: anyio.Event, *, whose_token: WhoseToken | None, **said: Any
+        self,
+        accounts: Sequence[AccountId],
+        tools_told: anyio.Event,
+        *,
+        whose_token: WhoseToken | None,
+        signs_in: bool,
+        **said: Any,
     ) -> None:
         if whose_token is not None:
             # No authorization server: the issuer is named because the settings want one, and nobody is sent there.
@@ -156,6 +167,7 @@ class PositionsServer(MCPServer[LazyContext]):
             said |= {"token_verifier": _Tokens(whose_token), "auth": nobody}
         super().__init__(**said)
         self._accounts = tuple(accounts)
+        self._knows_callers = signs_in or whose_token is not None
         self._tools_told = tools_told
         self._prompts = Prompts(accounts)
         handle = self._lowlevel_server.add_request_handler
@@ -170,25 +182,24 @@ class PositionsServer(MCPServer[LazyContext]):
 
     def http_app(
         self,
-        port: int,
+        addresses: Sequence[str],
         *,
         sessions_per_caller: int,
         around: Callable[[App], App],
         around_whole: Callable[[App], App] = lambda app: app,
     ) -> App:
-        """The server as an ASGI application at `/mcp`, in both eras, for requests that address this machine and `port`.
+        """The server as an ASGI application at `/mcp`, in both eras, for requests to these addresses: `https://host`.
 
-        A request without a caller's token is answered 401, another Host 421, another Origin 403. What has a token goes
-        through `around`, which is given what answers it; and through `around_whole` once its body is there as a whole.
+        Another Host is answered 421, another Origin 403, and no token 401, unless a door has made sure who calls.
+        What has one goes through `around`, and through `around_whole` once its body is there as a whole.
         """
-        if self._token_verifier is None:
-            raise ValueError("over HTTP a caller is known by a token: build the server with whose_token")
-        hosts = [f"{name}:{port}" for name in _LOOPBACK]
+        if not self._knows_callers:
+            raise ValueError("over HTTP a caller is known: build the server with whose_token or signs_in")
         app = self.streamable_http_app(
             session_idle_timeout=_LONGEST_IDLE_S,
             max_sessions=None,  # by caller instead
             transport_security=TransportSecuritySettings(
-                allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts]
+                allowed_hosts=[each.partition("://")[2] for each in addresses], allowed_origins=list(addresses)
             ),
         )
         manager = self.session_manager
@@ -196,6 +207,12 @@ class PositionsServer(MCPServer[LazyContext]):
         whole.app = around_whole(CallerSessions(whole.app, per_caller=sessions_per_caller))
         manager.asgi_app = cast("RequestBodyLimitMiddleware", around(whole))  # any application will do
         return app
+
+    @property
+    def _own_accounts(self) -> tuple[AccountId, ...]:
+        token = get_access_token()
+        theirs = token.accounts if isinstance(token, CallerToken) else self._accounts
+        return tuple(each for each in self._accounts if each in theirs)
 
     async def list_tools(self) -> list[Tool]:
         """Every tool there is."""
@@ -214,7 +231,7 @@ class PositionsServer(MCPServer[LazyContext]):
 
     async def list_prompts(self) -> list[Prompt]:
         """Every prompt there is."""
-        return self._prompts.listed()
+        return self._prompts.within(self._own_accounts).listed()
 
     async def get_prompt(
         self,
@@ -223,11 +240,11 @@ class PositionsServer(MCPServer[LazyContext]):
         context: Context[LazyContext, Any] | None = None,  # noqa: ARG002 — the SDK's signature
     ) -> GetPromptResult:
         """A prompt with its arguments in it. Raises MCPError (invalid params)."""
-        return self._prompts.get(name, arguments)
+        return self._prompts.within(self._own_accounts).get(name, arguments)
 
     async def list_resources(self) -> list[Resource]:
-        """The positions of every configured account, and the page that draws answers."""
-        return [*resources.listed(self._accounts), views.listed()]
+        """The positions of every account of the caller's, and the page that draws answers."""
+        return [*resources.listed(self._own_accounts), views.listed()]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """Positions by account, operations by id."""
@@ -316,7 +333,7 @@ class _Tokens:
 
 def instructions(mode: Mode, accounts: Sequence[AccountId]) -> str:
     """What a client tells its model about the server. The first 500 characters are enough."""
-    whose = ", ".join(map(str, accounts))
+    whose = ", ".join(map(str, accounts)) or "of yours (get_trading_status names them)"
     noun = "account" if len(accounts) == 1 else "accounts"
     where = "the embedded paper exchange, no real money" if mode is Mode.PAPER else "Clear Street, REAL MONEY"
     return _INSTRUCTIONS.format(what=f"{mode.shown} {noun} {whose} on {where}.")

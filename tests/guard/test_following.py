@@ -16,6 +16,7 @@ from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.waiting import Wait
 
@@ -308,7 +309,7 @@ async def test_operations_are_listed_newest_first_by_state_and_by_caller(tmp_pat
         await it.guard.decline(declined, client="Claude")
         await it.plan("TSLA", caller="another")
         assert len(await it.guard.operations()) == 3
-        assert len(await it.guard.operations(caller=CALLER)) == 2
+        assert len(await it.guard.operations(viewer=Viewer(CALLER))) == 2
         (found,) = await it.guard.operations(state=OperationState.DECLINED)
         assert found.operation_id == declined.operation_id
         assert len(await it.guard.operations(limit=1)) == 1

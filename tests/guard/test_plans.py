@@ -19,6 +19,7 @@ from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.errors import InvalidInput, Refused, UnknownInstrument, UnsafeIdentifier
 from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
 from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.guard.approval.question import question
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.planner import short_id
@@ -255,7 +256,7 @@ async def test_another_callers_plan_is_refused(tmp_path: Path) -> None:
         with pytest.raises(Refused):
             await it.guard.send_elicited(operation, caller="another", client="x")
         with pytest.raises(Refused):
-            await it.guard.operation(operation.operation_id, caller="another")
+            await it.guard.operation(operation.operation_id, viewer=Viewer("another"))
         assert it.exchange.requests == []
 
 

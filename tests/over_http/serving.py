@@ -18,8 +18,9 @@ from mcp.client.streamable_http import streamable_http_client
 
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.connections import Connections
+from positions_mcp.cli.entrance import Entrance, loopback_socket
 from positions_mcp.cli.replica import Replica, replica_of
-from positions_mcp.cli.serve_http import loopback_socket, names_in, serve_over_http, url_of, whose_token
+from positions_mcp.cli.serve_http import names_in, serve_over_http, whose_token
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
@@ -117,5 +118,5 @@ async def http_server(data_dir: Path, connections: Connections | None = None, **
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve)
             await listening.wait()
-            yield Served(url_of(listener), tokens, clock, replica)
+            yield Served(Entrance().url(listener), tokens, clock, replica)
             os.kill(os.getpid(), signal.SIGTERM)  # received by the server, which has said that it listens

@@ -151,6 +151,8 @@ async def test_connections_that_send_nothing_do_not_use_up_its_descriptors(tmp_p
         (["--transport", "http", "--port", "70000"], "Port 70000 on 127.0.0.1 cannot be used"),
         (["--port", "1"], "Add --transport http"),
         (["--host", "127.0.0.1"], "Add --transport http"),
+        (["--tls-cert", "a.pem"], "--tls-cert is for HTTP"),
+        (["--behind-proxy", "10.0.0.5"], "--behind-proxy is for HTTP"),
     ],
 )
 def test_it_refuses_to_listen_anywhere_but_on_this_machine(
@@ -164,7 +166,7 @@ def test_it_refuses_to_listen_anywhere_but_on_this_machine(
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from positions_mcp.cli import main
-    from positions_mcp.cli.serve_http import loopback_socket
+    from positions_mcp.cli.entrance import loopback_socket
 
     with loopback_socket("localhost", 0) as taken:
         taken.listen()

@@ -30,7 +30,7 @@ class Callers:
             async def send_unless_too_many(message: Message) -> None:
                 nonlocal refusing
                 if message["type"] == "http.response.start" and not scope["state"].get(_KNOWN):
-                    refusing = not self._connections.refused(_connection(scope))
+                    refusing = not self._connections.refused(_connection(scope), (scope.get("client") or ("", 0))[0])
                     if refusing:
                         await _refuse(send, _TOO_MANY_STRANGERS)
                 if not refusing:

@@ -23,6 +23,8 @@ from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings, default_data_dir, load
 
 NAME = "positions-mcp"
+NAMED = f"{NAME} {{}}".format
+"""A command as it is called: for whoever has nothing to do with the machine that it is for."""
 _WITH_OPTIONS = {
     "approve": (),
     "approver": ("init", "replace", "show"),

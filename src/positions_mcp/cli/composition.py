@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _PAPER_URL = "http://localhost"
 
+Command = Callable[[str], str]
+
 
 async def _goes_by_itself() -> str:
     return ""
@@ -133,8 +135,13 @@ def _client(url: str, key: str, **said: Any) -> PositionsClient:
 
 
 @asynccontextmanager
-async def open_deps(settings: Settings, venue: Venue, store: LazyStore | None = None) -> AsyncIterator[ToolContext]:
-    """What the tools need, over an open venue, with connections of its own that end with it; so does the store."""
+async def open_deps(
+    settings: Settings, venue: Venue, store: LazyStore | None = None, *, command: Command | None = None
+) -> AsyncIterator[ToolContext]:
+    """What the tools need, over an open venue, with connections of its own that end with it; so does the store.
+
+    `command` words a command for callers who must not read which accounts and folders the configuration has.
+    """
     from positions_mcp.market_calendar import NewYorkCalendar
     from positions_mcp.tools._shared_positions import SharedPositions
     from positions_mcp.tools._shared_reads import Freshly, SharedReader, SharedReads, Times
@@ -142,7 +149,9 @@ async def open_deps(settings: Settings, venue: Venue, store: LazyStore | None = 
 
     async with venue.connect() as client, SharedReads(Times(venue.clock)) as shared:
         reader = cast("PositionsClient", SharedReader(client, shared))
-        async with open_guard(settings, venue, cast("PositionsClient", Freshly(client, shared)), store) as guard:
+        async with open_guard(
+            settings, venue, cast("PositionsClient", Freshly(client, shared)), store, command
+        ) as guard:
             yield ToolContext(
                 mode=settings.mode,
                 accounts=settings.allowed_accounts,
@@ -165,7 +174,11 @@ async def open_deps(settings: Settings, venue: Venue, store: LazyStore | None = 
 
 @asynccontextmanager
 async def open_guard(
-    settings: Settings, venue: Venue, client: PositionsClient, store: LazyStore | None = None
+    settings: Settings,
+    venue: Venue,
+    client: PositionsClient,
+    store: LazyStore | None = None,
+    command: Command | None = None,
 ) -> AsyncIterator[Guard]:
     """The guard, ready to send. Its store is opened when it is first needed: a server starts and reads without it.
 
@@ -180,7 +193,7 @@ async def open_guard(
     deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
     deps = replace(deps, desk=host)
     try:
-        async with Guard(deps) as guard:
+        async with Guard(replace(deps, command=command or deps.command)) as guard:
             failure: Exception | None = None
             async with anyio.create_task_group() as tasks:
                 if host is not None:

@@ -87,6 +87,10 @@ class Limits:
     refused_of_all: int = 1_200
 
 
+BEHIND_A_PROXY = Limits(of_an_address=512, of_strangers=512)
+"""Its connections are everybody's."""
+
+
 @dataclass(slots=True)
 class _Silence:
     """Since when a connection has waited for the same thing."""
@@ -138,16 +142,20 @@ class Connections:
         self._move(connection, owner)
         return True
 
-    def refused(self, connection: Connected) -> bool:
-        """Its request has shown no token that is known. False where there have been too many of those this minute."""
+    def refused(self, connection: Connected, address: str = "") -> bool:
+        """Its request has shown no token that is known. False where there have been too many of those this minute.
+
+        They count for `address`, where that is not the connection's own: its proxy says who asks.
+        """
+        address = address or connection.address
         self._move(connection, Stranger(connection.address))
         if self._now() - self._refused_since >= _MINUTE_S:
             self._refused.clear()
             self._refused_since = self._now()
         if self._refused.total() >= self._limits.refused_of_all:
             return False
-        self._refused[connection.address] += 1
-        return self._refused[connection.address] <= self._limits.refused_of_an_address
+        self._refused[address] += 1
+        return self._refused[address] <= self._limits.refused_of_an_address
 
     def keep_callers(self, known: Collection[str]) -> None:
         """End at once what belongs to a caller who is not among `known`: a stream ends with its token."""

@@ -1,8 +1,9 @@
-"""HTTP on this machine's own interfaces, for callers and for the supervisor's page, with an end to every wait."""
+"""HTTP, with TLS or without, for callers and for the supervisor's page, with an end to every wait."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -26,7 +27,7 @@ _SECONDS_TO_ANSWER = 1
 class Listening(uvicorn.Server):
     """A server that leaves signals to the command that runs it, and keeps nobody waiting who keeps it waiting."""
 
-    def __init__(self, app: Any, connections: Connections) -> None:
+    def __init__(self, app: Any, connections: Connections, tls: ssl.SSLContext | None = None) -> None:
         config = _Config(
             app,
             http=_Watched,
@@ -42,6 +43,7 @@ class Listening(uvicorn.Server):
             timeout_graceful_shutdown=_SECONDS_TO_ANSWER,
         )
         config.connections = self._connections = connections
+        config.tls = tls
         super().__init__(config)
 
     async def on_tick(self, counter: int) -> bool:
@@ -57,6 +59,11 @@ class Listening(uvicorn.Server):
 
 class _Config(uvicorn.Config):
     connections: Connections
+    tls: ssl.SSLContext | None
+
+    def load(self) -> None:
+        super().load()
+        self.ssl = self.tls
 
 
 class _Watched(H11Protocol):

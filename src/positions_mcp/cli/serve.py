@@ -1,4 +1,4 @@
-"""`positions-mcp serve`: the MCP server over standard input and output, or over HTTP on this machine.
+"""`positions-mcp serve`: the MCP server over standard input and output, or over HTTP.
 
 Standard output belongs to the protocol; everything else goes to standard error.
 """
@@ -24,12 +24,23 @@ from positions_mcp.operating.logs import log_to_stderr
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
+_OF_HTTP = ("host", "port", "tls_cert", "tls_key", "behind_proxy")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp serve`."""
     add_settings_options(parser)
     parser.add_argument("--transport", choices=("stdio", "http"), default="stdio", help="stdio is the default")
     parser.add_argument("--host", metavar="ADDRESS", help="with http: this machine's own address (127.0.0.1)")
+    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="with http: a certificate and its chain, in PEM")
+    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="with http: the certificate's key, in PEM")
+    parser.add_argument(
+        "--behind-proxy",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="with http: a proxy with TLS before this server, by address or network; may be repeated",
+    )
     parser.add_argument("--port", metavar="N", type=whole_number, help="with http: 8420 if omitted, 0 for a free one")
     parser.add_argument("--log-format", choices=("text", "json"), help="json: one line an event (log.format)")
     parser.add_argument("--record", metavar="FILE", type=Path, help="keep what the API answers, for `paper replay`")
@@ -40,11 +51,20 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     log_to_stderr(arguments.log_format or settings.log.format)
     if arguments.transport == "http":
+        from positions_mcp.cli.entrance import Entrance
         from positions_mcp.cli.serve_http import serve_http
 
-        return serve_http(settings, host=arguments.host, port=arguments.port, record=arguments.record)
-    if arguments.host is not None or arguments.port is not None:
-        raise ConfigurationError("--host and --port are for HTTP.", hint="Add --transport http, or leave them out.")
+        entrance = Entrance.of(
+            settings,
+            arguments.host,
+            tls_cert=arguments.tls_cert,
+            tls_key=arguments.tls_key,
+            behind_proxy=arguments.behind_proxy,
+        )
+        return serve_http(settings, entrance, port=arguments.port, record=arguments.record)
+    if given := [option for option in _OF_HTTP if getattr(arguments, option) not in (None, [])]:
+        option = given[0].replace("_", "-")
+        raise ConfigurationError(f"--{option} is for HTTP.", hint="Add --transport http, or leave it out.")
     with open_venue(settings, record=arguments.record) as venue:
         anyio.run(_serve, settings, venue)
     return 0

@@ -1,13 +1,12 @@
-"""The MCP server over Streamable HTTP, on this machine only, for callers with a token."""
+"""The MCP server over Streamable HTTP: here for callers with a token, elsewhere for callers who sign in."""
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,26 +14,27 @@ from typing import TYPE_CHECKING
 import anyio
 
 from positions_mcp.cli.callers import Callers
-from positions_mcp.cli.commands import Commands
+from positions_mcp.cli.commands import NAMED, Commands
 from positions_mcp.cli.composition import Venue, lazy_store, open_deps, open_venue, prepare_data_dir, warm_up
-from positions_mcp.cli.connections import Connections
+from positions_mcp.cli.connections import BEHIND_A_PROXY, Connections, Limits
+from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
 from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.cli.listening import Listening
 from positions_mcp.cli.replica import Replica, replica_of
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
-from positions_mcp.domain.text import label
+from positions_mcp.door.proxies import Proxies
 from positions_mcp.http_sessions import App
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
 if TYPE_CHECKING:
+    from positions_mcp.cli.sign_in import SignIn
     from positions_mcp.guard.guard import Guard
     from positions_mcp.server import PositionsServer
     from positions_mcp.tools.context import ToolContext
 
-DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8420
 _TICKS_A_SECOND = 10
 _DESCRIPTORS = 2_048
@@ -43,25 +43,33 @@ _DESCRIPTORS = 2_048
 _log = logging.getLogger(__name__)
 
 
-def serve_http(settings: Settings, *, host: str | None, port: int | None, record: Path | None = None) -> int:
+def serve_http(settings: Settings, entrance: Entrance, *, port: int | None, record: Path | None = None) -> int:
     """Serve until the process is told to stop. Returns the exit code.
 
     Raises:
-        ConfigurationError: not an address of this machine, the port is taken, or the data directory cannot be used.
+        ConfigurationError: the port is taken, or the data directory cannot be used.
     """
     this_platform().allow_descriptors(_DESCRIPTORS)
     file = TokenFile(prepare_data_dir(settings))
     file.tokens()
     with (
-        loopback_socket(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port) as listener,
+        listening_socket(entrance.address, DEFAULT_PORT if port is None else port) as listener,
         open_venue(settings, record=record) as venue,
         replica_of(settings) as replica,
     ):
-        anyio.run(_serve, settings, venue, file, listener, replica)
+        anyio.run(partial(_serve, settings, venue, file, entrance=entrance, listener=listener, replica=replica))
     return 0
 
 
-async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: socket.socket, replica: Replica) -> None:
+async def _serve(
+    settings: Settings,
+    venue: Venue,
+    file: TokenFile,
+    *,
+    entrance: Entrance,
+    listener: socket.socket,
+    replica: Replica,
+) -> None:
     from positions_mcp.request_states import RequestStates
     from positions_mcp.server import build_server
 
@@ -74,7 +82,7 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
-        async with open_deps(settings, venue, store) as deps:
+        async with open_deps(settings, venue, store, command=NAMED if entrance.public_url else None) as deps:
             senders.add(deps.guard)
             yield deps
 
@@ -83,25 +91,38 @@ async def _serve(settings: Settings, venue: Venue, file: TokenFile, listener: so
         mode=settings.mode,
         accounts=settings.allowed_accounts,
         warm_up=warm_up,
-        whose_token=whose_token(file),
+        whose_token=None if entrance.public_url else whose_token(file),
+        signs_in=entrance.public_url is not None,
         request_states=states,
     )
 
     def announce() -> None:
-        _say(f"{settings.mode.shown} MCP server at {url_of(listener)}, on this machine only.")
+        if entrance.public_url:
+            where = f"{entrance.public_url}; callers sign in at {settings.oauth.issuer}"
+            _say(f"{settings.mode.shown} MCP server at {where}.")
+            return
+        _say(f"{settings.mode.shown} MCP server at {entrance.url(listener)}, on this machine only.")
         if not file.tokens():
             _say(f"Nobody has a token yet: `{Commands(settings)('token new NAME')}`")
 
+    serve = partial(
+        serve_over_http,
+        server,
+        listener,
+        announce=announce,
+        on_signal=senders.close,
+        sessions_per_caller=settings.http.max_sessions_per_caller,
+        entrance=entrance,
+        replica=replica,
+    )
     try:
-        await serve_over_http(
-            server,
-            listener,
-            announce=announce,
-            on_signal=senders.close,
-            sessions_per_caller=settings.http.max_sessions_per_caller,
-            names=partial(names_in, file),
-            replica=replica,
-        )
+        if entrance.public_url is None:
+            await serve(names=partial(names_in, file))
+            return
+        from positions_mcp.cli.sign_in import signing_in
+
+        async with signing_in(settings, entrance.public_url, venue.real_time) as sign_in:
+            await serve(sign_in=sign_in)
     finally:
         store.close()
 
@@ -130,32 +151,6 @@ class _Senders:
         self._is_over = True
         for guard in self._guards:
             guard.close()
-
-
-@contextmanager
-def loopback_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A bound socket on this machine's own interface; port 0 takes a free one.
-
-    Raises:
-        ConfigurationError: another interface, or the port is taken.
-    """
-    address = _loopback_address(host)
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    # asyncio sends small answers at once only where the socket names TCP.
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        this_platform().claim_port(listener)
-        try:
-            listener.bind((str(address), port))
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
-            raise ConfigurationError(f"Port {port} on {address} cannot be used: {reason}.") from None
-        yield listener
-
-
-def url_of(listener: socket.socket) -> str:
-    """Where clients find the server."""
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp"
 
 
 def whose_token(file: TokenFile) -> Callable[[str], str | None]:
@@ -191,24 +186,32 @@ async def serve_over_http(
     announce: Callable[[], None],
     on_signal: Callable[[], None],
     sessions_per_caller: int,
-    names: Callable[[], Collection[str]],
     replica: Replica,
+    entrance: Entrance = ON_THIS_MACHINE,
+    names: Callable[[], Collection[str]] | None = None,
+    sign_in: SignIn | None = None,
     connections: Connections | None = None,
 ) -> None:
     """Serve until the process is told to stop. `on_signal` is called when nothing more is waited for.
 
-    `names` are those with a token: once a second, the connections of others end, streams too.
+    `names` are those with a token: once a second, the connections of others end, streams too. Callers who `sign_in`
+    have streams that end with their tokens instead.
     """
-    connections = connections or Connections()
+    connections = connections or Connections(BEHIND_A_PROXY if entrance.proxies else Limits())
     callers = Callers(connections)
-    port = listener.getsockname()[1]
     app = server.http_app(
-        port,
+        entrance.addresses(listener.getsockname()[1]),
         sessions_per_caller=sessions_per_caller,
         around=lambda inner: callers.inside(replica.known(inner)),
         around_whole=replica.whole,
     )
-    http = _Announced(replica.outside(callers.outside(app)), connections, announce, names)
+    if sign_in is not None:
+        app = sign_in.door(app)
+    app = callers.outside(app)
+    if entrance.proxies:
+        app = Proxies(app, entrance.proxies)
+    app = replica.outside(app)
+    http = _Announced(app, connections, entrance, announce=announce, names=names, sign_in=sign_in)
     async with anyio.create_task_group() as tasks:
 
         def end() -> None:
@@ -235,36 +238,43 @@ def _say(words: str) -> None:
 
 
 class _Announced(Listening):
-    """Says when it can be reached, and ends what belongs to callers who have no token any more."""
+    """Says when it can be reached, and ends what belongs to callers whose token is good no more."""
 
     def __init__(
-        self, app: App, connections: Connections, announce: Callable[[], None], names: Callable[[], Collection[str]]
+        self,
+        app: App,
+        connections: Connections,
+        entrance: Entrance,
+        *,
+        announce: Callable[[], None],
+        names: Callable[[], Collection[str]] | None,
+        sign_in: SignIn | None,
     ) -> None:
-        super().__init__(app, connections)
+        self._certificate = entrance.certificate
+        super().__init__(app, connections, self._certificate.context if self._certificate else None)
         self._announce = announce
         self._known = connections
         self._names = names
+        self._sign_in = sign_in
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if not counter % _TICKS_A_SECOND:
-            self._known.keep_callers(self._names())
+            self._once_a_second()
         return await super().on_tick(counter)
+
+    def _once_a_second(self) -> None:
+        if self._names is not None:
+            self._known.keep_callers(self._names())
+        if self._sign_in is not None:
+            self._sign_in.streams.sweep()
+        if self._certificate is not None:
+            try:
+                self._certificate.renew()
+            except ConfigurationError as error:
+                _log.warning("%s The one before it stays in use.", error.message)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._announce()
-
-
-def _loopback_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    try:
-        address = ipaddress.ip_address(DEFAULT_HOST if host == "localhost" else host)
-    except ValueError:
-        address = None
-    if address is None or not address.is_loopback:
-        raise ConfigurationError(
-            f"This server listens on this machine only, and {label(host)} is not on it.",
-            hint="Leave --host out, or use 127.0.0.1, ::1 or localhost. For other machines, use a tunnel of your own.",
-        )
-    return address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.reconcile import Reconciler
@@ -38,9 +39,9 @@ class ChangeFeed:
         found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in changed]
         return newest, tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)
 
-    async def may_see(self, operation_id: str, caller: str | None) -> bool:
-        """Whether there is such an operation, and it is this caller's; None sees everybody's."""
+    async def may_see(self, operation_id: str, viewer: Viewer) -> bool:
+        """Whether there is such an operation for a viewer."""
         operation = await in_thread(self._deps.store.operation, operation_id)
         if operation is None or operation.plan.mode is not self._deps.mode:
             return False
-        return operation.plan.account_id in self._deps.policy.accounts and caller in (None, operation.plan.caller)
+        return operation.plan.account_id in self._deps.policy.accounts and viewer.sees(operation.plan)

@@ -23,6 +23,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.domain.operation.viewer import EVERYBODY, Viewer
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
@@ -260,21 +261,17 @@ class Guard(Asking, Halting, Mandating):
             raise
 
     async def operation(
-        self, operation_id: str, *, caller: str | None = None, wait: Wait | None = None
+        self, operation_id: str, *, viewer: Viewer = EVERYBODY, wait: Wait | None = None
     ) -> OperationReport:
         """One operation, followed: the account is read again, and unknown outcomes are reconciled where possible.
 
         With `wait` it is read until nothing more will happen by itself; that bounds the whole call, but for one
-        reading. With `caller`, only that caller's are seen.
+        reading. Only what `viewer` sees is found.
         """
         waiting = Waiting(self._deps, wait or Wait(0))
         while True:
             await self._reconciler.note_time()
-            operation = await (
-                self._planner.operation_of(operation_id, caller)
-                if caller is not None
-                else self._deps.usable_operation(operation_id)
-            )
+            operation = await self._planner.seen_by(viewer, operation_id)
             operation, not_followed = await self._reconciler.follow(operation, within_s=waiting.time_left)
             under_way = operation.stage in (Stage.AWAITING_APPROVAL, Stage.APPROVED, Stage.CLAIMED)
             moving = under_way or any(row.is_unfinished for row in operation.rows)
@@ -288,7 +285,7 @@ class Guard(Asking, Halting, Mandating):
         account_id: AccountId | None = None,
         state: OperationState | None = None,
         limit: int = 20,
-        caller: str | None = None,
+        viewer: Viewer = EVERYBODY,
     ) -> tuple[OperationReport, ...]:
         """Recent operations, newest first, as they were last seen."""
         if limit < 1:
@@ -296,17 +293,13 @@ class Guard(Asking, Halting, Mandating):
         await self._reconciler.note_time()
         found = await in_thread(self._deps.store.operations, account_id=account_id, limit=1000)
         now, mode, accounts = self._deps.clock.now(), self._deps.mode, self._deps.policy.accounts
-        mine = (
-            op
-            for op in found
-            if op.plan.mode is mode and op.plan.account_id in accounts and caller in (None, op.plan.caller)
-        )
+        mine = (op for op in found if op.plan.mode is mode and op.plan.account_id in accounts and viewer.sees(op.plan))
         return tuple(report(op, now) for op in mine if state in (None, op.state(now)))[:limit]
 
-    async def status(self, *, caller: str | None = None) -> GuardStatus:
-        """Limits and what is used of them, halt, approver, and what is in doubt; with `caller`, of that caller's."""
+    async def status(self, *, viewer: Viewer = EVERYBODY) -> GuardStatus:
+        """Limits and what is used of them, halts, approver, and what is in doubt, as far as `viewer` may know."""
         await self._reconciler.note_time()
-        return await in_thread(overview, self._deps, caller)
+        return await in_thread(overview, self._deps, viewer)
 
     async def _lapse(self, decision: Decision, reason: str) -> None:
         """End this call's own approval, which it did not use. Where that cannot be written, it expires by itself."""

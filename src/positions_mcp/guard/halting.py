@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from positions_mcp.domain.errors import Refused, StoreUnavailable
-from positions_mcp.domain.operation.supervision import Halt, is_called
+from positions_mcp.domain.operation.supervision import Halt, may_be_called
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -25,7 +25,7 @@ def doubt_about(store: OperationStore, halts: Sequence[Halt]) -> str:
         callers = {operation.plan.caller for operation in store.operations(limit=_LATEST)}
     except Exception:  # it is halted, whatever cannot be read beside
         return ""
-    if any(is_called(caller, name) for caller in callers):
+    if any(may_be_called(caller, name) for caller in callers):
         return ""
     known = ", ".join(sorted(callers)) or "nobody"
     return f"CHECK THE NAME: no caller {name} has asked for anything here yet. Who has: {known}."

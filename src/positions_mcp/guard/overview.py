@@ -12,6 +12,7 @@ from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.roster import Roster
 from positions_mcp.domain.operation.supervision import Halt, StoreStatus
+from positions_mcp.domain.operation.viewer import EVERYBODY, Viewer
 from positions_mcp.guard.approval.mandates import why_not_signed
 from positions_mcp.guard.dependencies import Dependencies
 
@@ -39,17 +40,17 @@ class GuardStatus(Frozen):
     """Those that hold now on the word of who signed them, of the accounts that may be used."""
 
 
-def overview(deps: Dependencies, caller: str | None = None) -> GuardStatus:
-    """The status now; with `caller`, only that caller's operations are named. Blocking."""
+def overview(deps: Dependencies, viewer: Viewer = EVERYBODY) -> GuardStatus:
+    """The status now, as far as `viewer` may know of it. Blocking."""
     store = deps.store
     roster = store.rosters().roster
     return GuardStatus(
         policy=deps.policy,
-        use=tuple(_use(deps, account_id, caller) for account_id in sorted(deps.policy.accounts)),
-        halts=store.halts(),
+        use=tuple(_use(deps, each, viewer) for each in sorted(deps.policy.accounts) if viewer.knows(each)),
+        halts=tuple(halt for halt in store.halts() if viewer.is_stopped_by(halt)),
         approver_set=roster is not None,
         store=store.status(),
-        mandates=tuple(_held(deps, roster)),
+        mandates=tuple(each for each in _held(deps, roster) if viewer.knows(each.mandate.terms.account_id)),
     )
 
 
@@ -62,8 +63,8 @@ def _held(deps: Dependencies, roster: Roster | None) -> Iterator[Standing]:
             yield standing
 
 
-def _use(deps: Dependencies, account_id: AccountId, caller: str | None) -> Use:
-    unfinished = [op for op in deps.store.unfinished(deps.mode, account_id) if caller in (None, op.plan.caller)]
+def _use(deps: Dependencies, account_id: AccountId, viewer: Viewer) -> Use:
+    unfinished = [op for op in deps.store.unfinished(deps.mode, account_id) if viewer.sees(op.plan)]
     doubtful = [op for op in unfinished if any(row.is_in_doubt or row.lease for row in op.rows)]
     return Use(
         account_id=account_id,

@@ -16,6 +16,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.coverage import Seen
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Plan
+from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import Account, AccountReader, Names
 from positions_mcp.guard.approval.mandates import seen_of
@@ -127,12 +128,19 @@ class Planner:
         return plan.changed(warnings=(*draft.warnings, *verdict.warnings)), verdict
 
     async def operation_of(self, operation_id: str, caller: str) -> Operation:
-        """An operation of this caller. Raises Refused otherwise: of another's it says no more than of none."""
+        """An operation of this caller. Raises Refused otherwise."""
+        return await self.seen_by(Viewer(caller), operation_id)
+
+    async def seen_by(self, viewer: Viewer, operation_id: str) -> Operation:
+        """An operation that a viewer sees. Raises Refused otherwise: of another's it says no more than of none."""
         try:
             operation = await self._deps.usable_operation(operation_id)
         except InvalidInput:
+            if viewer.caller is None:
+                raise
             raise self._not_of_caller(operation_id) from None
-        self.check_caller(operation, caller)
+        if not viewer.sees(operation.plan):
+            raise self._not_of_caller(operation_id)
         return operation
 
     def check_caller(self, operation: Operation, caller: str) -> None:

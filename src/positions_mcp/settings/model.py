@@ -16,6 +16,7 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.ids import AccountId, account_id
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Narrower, Policy
+from positions_mcp.settings.oauth import OAuthSettings, PublicUrl
 from positions_mcp.settings.values import listed, lower_case, not_a_number, not_a_yes_or_no, time_of_day
 
 PAPER_ACCOUNT = AccountId(19816)
@@ -220,6 +221,10 @@ class DeskSettings(_Section):
 class HttpSettings(_Section):
     """Callers over HTTP."""
 
+    public_url: PublicUrl | None = Field(
+        None,
+        description="the https:// address at which clients find the server, such as https://trading.example.com/mcp",
+    )
     max_sessions_per_caller: Count = Field(20, description=_COUNT)
     max_requests_at_once: Count = Field(32, description=_COUNT)
     max_requests_per_minute: Count | NoLimit = Field(600, description=f"{_COUNT}, or none")
@@ -264,6 +269,7 @@ class Settings(_Section):
     desk: DeskSettings = DeskSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    oauth: OAuthSettings = OAuthSettings()
 
     _config_file: Path | None = PrivateAttr(None)
 

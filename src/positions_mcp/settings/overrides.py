@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput
 from positions_mcp.domain.ids import account_id
 from positions_mcp.domain.operation.policy import Narrower
 from positions_mcp.settings.model import OverrideSettings, Settings
 from positions_mcp.settings.values import shown, tidy
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _KINDS = ("accounts", "callers")
 _OF_APPROVAL = ("desk_above", "give_up_above")
@@ -52,7 +54,7 @@ def _of_each(kind: str, tables: Mapping[str, Any], place: str) -> dict[Any, Over
         key = _name(kind, name, f"{dotted} in {place}")
         if key in found:
             raise ConfigurationError(f"{dotted} in {place} is there twice.")
-        found[key] = _limits(limits, dotted, place)
+        found[key] = table_of(OverrideSettings, limits, dotted, place)
     return found
 
 
@@ -67,20 +69,22 @@ def _name(kind: str, name: str, place: str) -> int | str:
         raise ConfigurationError(f"{place} is not the number of an account.") from None
 
 
-def _limits(values: Any, dotted: str, place: str) -> OverrideSettings:
-    fields = OverrideSettings.model_fields
+def table_of(model: type[ModelT], values: Any, dotted: str, place: str) -> ModelT:
+    """One table of a file. Raises ConfigurationError, which names what is wrong, where, and what it takes."""
+    fields = model.model_fields
     if not isinstance(values, Mapping):
-        raise ConfigurationError(f"{dotted} in {place} is not a table.", hint=f"Write [{dotted}], its limits below it.")
+        raise ConfigurationError(
+            f"{dotted} in {place} is not a table.", hint=f"Write [{dotted}], its settings below it."
+        )
     for name in values:
         if name not in fields:
             known = ", ".join(fields)
             raise ConfigurationError(f"{dotted}.{name} in {place} is not a setting.", hint=f"Known: {known}.")
     try:
-        return OverrideSettings.model_validate({name: tidy(value) for name, value in values.items()})
+        return model.model_validate({name: tidy(value) for name, value in values.items()})
     except ValidationError as error:
         wrong = str(error.errors(include_url=False)[0]["loc"][0])
     except ValueError as error:
         raise ConfigurationError(f"{dotted} in {place} {error}.") from None
-    raise ConfigurationError(
-        f"{dotted}.{wrong} = {shown(values[wrong])} in {place} is not allowed. It takes {fields[wrong].description}."
-    )
+    said = f" = {shown(values[wrong])} in {place} is not allowed" if wrong in values else f" in {place} is missing"
+    raise ConfigurationError(f"{dotted}.{wrong}{said}. It takes {fields[wrong].description}.")

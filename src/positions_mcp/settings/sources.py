@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.packaged import config_dir, read_text
-from positions_mcp.settings import overrides
+from positions_mcp.settings import overrides, rights
 from positions_mcp.settings.model import Settings
 from positions_mcp.settings.values import shown, tidy
 
@@ -63,6 +63,7 @@ def load(
     said |= {name: _Said(value, _option(name)) for name, value in _leaves(options or {}) if value is not None}
     settings = _checked(said).from_file(config)
     overrides.check(settings)
+    rights.check(settings)
     if settings.mode is Mode.LIVE and not settings.accounts:
         raise AccountsNotNamed(
             "Live mode needs the accounts that may be used.",
@@ -99,6 +100,8 @@ def _of_file(file: Path, place: str) -> dict[SettingName, _Said]:
         ("limits", kind): _Said(tables, f"limits.{kind} in {place}")
         for kind, tables in overrides.take(contents, place).items()
     }
+    if (tables := rights.take(contents, place)) is not None:
+        said["oauth", "rights"] = _Said(tables, f"oauth.rights in {place}")
     for name, value in _leaves(contents):
         dotted = ".".join(name)
         if name in _SECTIONS:

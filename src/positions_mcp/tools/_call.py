@@ -121,8 +121,10 @@ class Call:
 
 async def begin(sdk: Context[LazyContext, Any]) -> Call:
     """The call that a request is. Raises PositionsError where the context cannot be opened."""
-    context = await sdk.request_context.lifespan_context.get()
-    return Call(context, caller_of(sdk), sdk, await context.follow_clock())
+    context, caller = await sdk.request_context.lifespan_context.get(), caller_of(sdk)
+    if caller.token is not None:
+        context = context.within(caller.token.accounts)
+    return Call(context, caller, sdk, await context.follow_clock())
 
 
 @asynccontextmanager

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.auth.provider import AccessToken
 from mcp.server.mcpserver.context import Context
 
+from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.domain.text import clean
 from positions_mcp.platforms import this_platform
+from positions_mcp.tools._scopes import in_order, needed_for
 
 _UNNAMED = "unnamed client"
 _LONGEST_NAME = 60
 _LONGEST_BEGINNING = 40
+
+
+class CallerToken(AccessToken):
+    """Who has signed in elsewhere, as the door has made sure; the token itself stays there."""
+
+    accounts: frozenset[AccountId]
+    """Those that its rights give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +41,19 @@ class Caller:
     """What the client calls itself, for display."""
     sees_all: bool
     """Whether it may look at operations of others: where every caller is the same operating-system user."""
+    token: CallerToken | None = None
+    """Of one that has signed in elsewhere: what it may do, and in which accounts."""
 
     @property
-    def sees(self) -> str | None:
-        """The caller whose operations are shown; None for everybody's."""
-        return None if self.sees_all else self.identity
+    def viewer(self) -> Viewer:
+        """What it may look at."""
+        return Viewer(None if self.sees_all else self.identity, self.token.accounts if self.token else None)
+
+    def check_may(self, tool: str) -> None:
+        """Raise Refused where the token is not good for a tool. The door has asked before: this one has no spelling."""
+        needed = needed_for(tool)
+        if self.token is not None and not needed <= set(self.token.scopes):
+            raise Refused(f"This needs {in_order(needed)}.", hint="Sign in for them. Nothing was sent.")
 
 
 def caller_of(sdk: Context[Any, Any]) -> Caller:
@@ -43,6 +64,8 @@ def caller_of(sdk: Context[Any, Any]) -> Caller:
     if sdk.request_context.request is None:
         return Caller(f"{this_platform().user()} through {identity_of(name) or _UNNAMED}", client, sees_all=True)
     token = get_access_token()
+    if isinstance(token, CallerToken):
+        return Caller(f"token of {token.subject}", client, sees_all=False, token=token)
     subject = identity_of(token.subject or token.client_id) if token is not None else ""
     return Caller(f"token of {subject}" if subject else "", client, sees_all=False)
 
@@ -56,3 +79,12 @@ def identity_of(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{clean(name, _LONGEST_BEGINNING)} sha256:{digest}".lstrip()
+
+
+def signed_in_as(issuer: str, subject: str) -> str:
+    """What somebody is called who has signed in: the beginning of the subject for people, and a hash of all of both.
+
+    Two issuers may know different people by one subject, and two subjects may differ in what is not shown.
+    """
+    digest = hashlib.sha256(json.dumps([issuer, subject]).encode()).hexdigest()
+    return f"{clean(subject, _LONGEST_BEGINNING)} sha256:{digest}".lstrip()

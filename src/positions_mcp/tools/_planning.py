@@ -22,6 +22,7 @@ async def plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
     planned = await call.context.guard.continue_plan(
         plan_id, request, caller=call.caller.identity, judged=not call.is_retry
     )
+    call.context.account(planned.operation.plan.account_id)  # a caller may have lost it since
     if not call.is_retry:
         await _refuse_used(call, planned)
     return planned

@@ -43,6 +43,7 @@ async def _answered(
     try:
         given = _validated(definition, schema, arguments)
         call = await begin(sdk)
+        call.caller.check_may(definition.name)
         if definition.reads:
             answer = await definition.handler(call, given)
         else:

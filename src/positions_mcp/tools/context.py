@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import copy
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,6 +84,12 @@ class ToolContext:
     def __post_init__(self) -> None:
         object.__setattr__(self, "position_listings", Listings(self.clock.now, self.ids.new))
         object.__setattr__(self, "instruction_listings", Listings(self.clock.now, self.ids.new))
+
+    def within(self, accounts: Collection[AccountId]) -> ToolContext:
+        """The same for a caller who may use these accounts only."""
+        narrowed = copy.copy(self)
+        object.__setattr__(narrowed, "accounts", tuple(each for each in self.accounts if each in accounts))
+        return narrowed
 
     @property
     def clock_words(self) -> str:

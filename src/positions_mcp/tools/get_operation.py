@@ -24,7 +24,7 @@ async def get_operation(call: Call, given: Arguments) -> Answer:
     """Read the account again and say where the operation stands. Raises as `Guard.operation` does."""
     wait = Wait(given.wait_s or 0, call.wait_progress)
     operation_id = given.operation_id.strip()
-    report = await call.context.guard.operation(operation_id, caller=call.caller.sees, wait=wait)
+    report = await call.context.guard.operation(operation_id, viewer=call.caller.viewer, wait=wait)
     return answer_of(call.context, report)
 
 

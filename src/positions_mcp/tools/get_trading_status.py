@@ -57,7 +57,7 @@ async def get_trading_status(call: Call, _: Arguments) -> Answer:
     """Say where the server is, what may be sent, who decides, and what tonight does on a day with a session."""
     status, problem = None, ""
     try:
-        status = await call.context.guard.status(caller=call.caller.sees)
+        status = await call.context.guard.status(viewer=call.caller.viewer)
     except StoreUnavailable as error:
         problem = error.message
     data = _reading(call, status, problem).model_copy(update={"tonight": await tonight_in_all(call.context) or None})

@@ -78,6 +78,7 @@ async def list_instructions(call: Call, given: Arguments) -> Answer:
     chosen = given.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
     if given.cursor is not None:
         listing, start = call.context.instruction_listings.resume(given.cursor, owner=call.caller.identity)
+        call.context.account(listing.question.account)
         check_same(chosen, {"account_id": listing.question.account, **listing.question.given})
     elif asks_all(call.context, given.account_id):
         return await _of_all(call, chosen)

@@ -66,8 +66,10 @@ async def list_operations(call: Call, given: Arguments) -> Answer:
     account: AccountId | None = None if given.account_id is None else context.account(given.account_id)
     wanted = OperationState(given.state) if given.state is not None else None
     at_most = given.limit or _DEFAULT_LIMIT
-    found = await context.guard.operations(account_id=account, state=wanted, limit=at_most + 1, caller=call.caller.sees)
-    use = (await context.guard.status(caller=call.caller.sees)).use
+    found = await context.guard.operations(
+        account_id=account, state=wanted, limit=at_most + 1, viewer=call.caller.viewer
+    )
+    use = (await context.guard.status(viewer=call.caller.viewer)).use
     doubtful = [one for each in use if account in (None, each.account_id) for one in each.in_doubt]
     data = Output(
         mode=context.mode.shown,

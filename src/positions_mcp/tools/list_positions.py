@@ -124,6 +124,7 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
     if given.cursor is not None:
         listing, start = call.context.position_listings.resume(given.cursor, owner=call.caller.identity)
         listed = listing.question
+        call.context.account(listed.account)
         check_same(
             chosen | ({"detail": given.detail} if given.detail else {}),
             {"account_id": listed.account, "detail": listed.detail, **listed.given},

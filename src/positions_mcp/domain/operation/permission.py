@@ -8,6 +8,7 @@ from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.roster import ANYTHING, Member, Roster
+from positions_mcp.domain.operation.supervision import without_hash
 
 TWO = 2
 
@@ -55,9 +56,9 @@ def why_not_approve(roster: Roster, member: Member, plan: Plan, approved_today: 
 
 def asks_as(member: Member, caller: str) -> bool:
     """Whether a caller is this person: a token's subject or a user of the system that is one of their names."""
-    said = caller.casefold()
+    whole, said = caller.casefold(), without_hash(caller).casefold()
     names = [name.casefold() for name in (member.name, *member.callers)]
-    return any(said in (name, f"token of {name}") or said.startswith(f"{name} through ") for name in names)
+    return any({whole, said} & {name, f"token of {name}"} or said.startswith(f"{name} through ") for name in names)
 
 
 def able(roster: Roster, plan: Plan) -> tuple[Member, ...]:

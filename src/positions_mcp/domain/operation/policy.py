@@ -15,7 +15,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import EXACT, plain
 from positions_mcp.domain.operation.plan import canonical_json
-from positions_mcp.domain.operation.supervision import is_called
+from positions_mcp.domain.operation.supervision import may_be_called
 
 
 class Channel(StrEnum):
@@ -114,7 +114,7 @@ class Policy(BaseModel):
 
         It says of nobody else, so that its fingerprint is that of what is judged by.
         """
-        narrower = [each for name, each in self.for_callers.items() if is_called(caller, name)]
+        narrower = [each for name, each in self.for_callers.items() if may_be_called(caller, name)]
         if account_id in self.for_accounts:
             narrower.append(self.for_accounts[account_id])
         narrowed = {name: _narrowest(name, (self, *narrower)) for name in Narrower.model_fields}

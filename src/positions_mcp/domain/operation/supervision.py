@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -12,6 +13,8 @@ from pydantic import AwareDatetime, Field
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.growth import added
 from positions_mcp.domain.operation.plan import Frozen, Kind, Plan, canonical_json
+
+_HASH = re.compile(r" sha256:[0-9a-f]{64}$")
 
 
 class Trade(StrEnum):
@@ -47,13 +50,13 @@ class Halt(Frozen):
         """Whether a plan may not be sent while it stands."""
         return (
             self.account_id in (None, plan.account_id)
-            and (not self.caller or is_called(plan.caller, self.caller))
+            and (not self.caller or may_be_called(plan.caller, self.caller))
             and self.kind in (None, Trade.of(plan.kind))
         )
 
     def covers_all_of(self, caller: str) -> bool:
         """Whether nothing that a caller asks for may be sent while it stands."""
-        named = not self.caller or is_called(caller, self.caller)
+        named = not self.caller or may_be_called(caller, self.caller)
         return named and self.account_id is None and self.kind is None
 
     @property
@@ -83,6 +86,16 @@ def is_called(caller: str, name: str) -> bool:
     """Whether a person who says `name` means this caller: all of it, or its client's name or token's subject."""
     caller, name = caller.casefold(), name.casefold()
     return caller == name or caller.endswith((f" through {name}", f"token of {name}"))
+
+
+def may_be_called(caller: str, name: str) -> bool:
+    """The same, and also by what is shown of a name beside its hash: enough to stop somebody, not to let one pass."""
+    return is_called(caller, name) or is_called(without_hash(caller), name)
+
+
+def without_hash(caller: str) -> str:
+    """What is shown of a caller's name beside the hash that tells it from others."""
+    return _HASH.sub("", caller)
 
 
 class Approver(Frozen):

@@ -1,0 +1,185 @@
+"""Where the server over HTTP may be reached: on this machine, or elsewhere by TLS or behind a proxy."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.domain.text import label
+from positions_mcp.platforms import this_platform
+from positions_mcp.settings import Settings
+
+DEFAULT_HOST = "127.0.0.1"
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_ELSEWHERE = (
+    "Leave --host out, or use 127.0.0.1, ::1 or localhost. For callers on other machines: --tls-cert and --tls-key, or "
+    "--behind-proxy, and docs/sign-in.md."
+)
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Certificate:
+    """The certificate and key of the server's own TLS, which may be replaced while it runs."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._files = certificate, key
+        self._read_as = self._stamp()
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._load(self.context)
+
+    def renew(self) -> None:
+        """Use what the files hold from now on. Raises ConfigurationError, and then it stays as it is."""
+        if (stamp := self._stamp()) != self._read_as:
+            self._read_as = stamp
+            self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))  # half of a pair must not be taken
+            self._load(self.context)
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        certificate, key = self._files
+        try:
+            context.load_cert_chain(certificate, key, password=lambda: "")
+        except (OSError, ValueError) as error:
+            why = (
+                error.strerror if isinstance(error, FileNotFoundError | PermissionError) else "they are no pair in PEM"
+            )
+            raise ConfigurationError(
+                f"--tls-cert {certificate} and --tls-key {key} cannot be used: {why}.",
+                hint="They take a certificate with its chain and its key, which has no passphrase.",
+            ) from None
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            found = [file.stat() for file in self._files]
+            return tuple(number for each in found for number in (each.st_mtime_ns, each.st_ino))
+        except OSError:
+            return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """How clients come to the server, and what stands between."""
+
+    address: IpAddress = field(default_factory=lambda: ipaddress.IPv4Address(DEFAULT_HOST))
+    certificate: Certificate | None = None
+    proxies: tuple[Network, ...] = ()
+    """Those whose word about a request is taken; none where there is no proxy."""
+    public_url: str | None = None
+    """Where callers who sign in find the server; None where callers have tokens of this program's."""
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        host: str | None,
+        *,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
+        behind_proxy: Sequence[str] = (),
+    ) -> Entrance:
+        """What a command line and the settings ask for.
+
+        Raises:
+            ConfigurationError: other machines could reach the server in clear, or without anybody knowing who calls.
+        """
+        if (tls_cert is None) != (tls_key is None):
+            raise ConfigurationError("TLS takes two files.", hint="Give both --tls-cert FILE and --tls-key FILE.")
+        certificate = Certificate(tls_cert, tls_key) if tls_cert and tls_key else None
+        proxies = tuple(map(_network, behind_proxy))
+        is_guarded = certificate is not None or bool(proxies)
+        address = _address(host or DEFAULT_HOST, anywhere=is_guarded)
+        signs_in = settings.oauth.issuer is not None
+        if is_guarded and not signs_in:
+            raise ConfigurationError(
+                "Callers from other machines sign in, and no authorization server is set.",
+                hint="Set oauth.issuer, http.public_url and oauth.rights: docs/sign-in.md.",
+            )
+        return cls(address, certificate, proxies, _public_url(settings, is_guarded=is_guarded) if signs_in else None)
+
+    def addresses(self, port: int) -> tuple[str, ...]:
+        """What a request may name as its host, and a page as its origin."""
+        if self.public_url is None:
+            return tuple(f"http://{name}:{port}" for name in _LOOPBACK)
+        parts = urlsplit(self.public_url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        default = f":{443 if parts.scheme == 'https' else 80}"
+        return (origin,) if parts.port else (origin, f"{origin}{default}")
+
+    def url(self, listener: socket.socket) -> str:
+        """Where clients find the server."""
+        host, port = listener.getsockname()[:2]
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp"
+
+
+ON_THIS_MACHINE = Entrance()
+
+
+@contextmanager
+def listening_socket(address: IpAddress, port: int) -> Iterator[socket.socket]:
+    """A bound socket; port 0 takes a free one. Raises ConfigurationError where it cannot be bound."""
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    # asyncio sends small answers at once only where the socket names TCP.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        this_platform().claim_port(listener)
+        try:
+            listener.bind((str(address), port))
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
+            raise ConfigurationError(f"Port {port} on {address} cannot be used: {reason}.") from None
+        yield listener
+
+
+@contextmanager
+def loopback_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """A bound socket on this machine's own interface. Raises ConfigurationError for another one, or as above."""
+    with listening_socket(_address(host, anywhere=False), port) as listener:
+        yield listener
+
+
+def _address(host: str, *, anywhere: bool) -> IpAddress:
+    try:
+        address = ipaddress.ip_address(DEFAULT_HOST if host == "localhost" else host)
+    except ValueError:
+        if anywhere:
+            raise ConfigurationError(
+                f"--host {label(host)} is not an address.", hint="Use 0.0.0.0, :: or one of this machine's own."
+            ) from None
+        address = None
+    if address is None or not (anywhere or address.is_loopback):
+        raise ConfigurationError(
+            f"This server listens on this machine only, and {label(host)} is not on it.", hint=_ELSEWHERE
+        )
+    return address
+
+
+def _network(text: str) -> Network:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        network = None
+    if network is None or network.prefixlen == 0:
+        raise ConfigurationError(
+            f"--behind-proxy {label(text)} names no proxy.",
+            hint="It takes an address or a network, such as 10.0.0.5 or 10.0.0.0/28, and may be repeated.",
+        )
+    return network
+
+
+def _public_url(settings: Settings, *, is_guarded: bool) -> str:
+    url, hint = settings.http.public_url, "docs/sign-in.md has an example."
+    if url is None:
+        raise ConfigurationError("Callers who sign in need to know where: http.public_url is not set.", hint=hint)
+    if is_guarded and urlsplit(url).scheme != "https":
+        raise ConfigurationError(f"http.public_url = {url} is not https.", hint=hint)
+    if not settings.oauth.rights:
+        raise ConfigurationError("No right gives anybody an account: oauth.rights is empty.", hint=hint)
+    return url

@@ -1,0 +1,81 @@
+"""Putting the door together that the settings ask for: whose tokens are taken, and what their claims give."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import anyio
+
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.door.app import Door
+from positions_mcp.door.challenges import Challenges
+from positions_mcp.door.issuer import Issuer
+from positions_mcp.door.keys import Keys
+from positions_mcp.door.rights import Right
+from positions_mcp.door.streams import Streams
+from positions_mcp.door.tokens import TokenChecker
+from positions_mcp.http_sessions import App
+from positions_mcp.ports import Clock
+from positions_mcp.settings import Settings
+from positions_mcp.settings.oauth import RightSettings
+from positions_mcp.tools._scopes import READING, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Who may come in, as it is made sure of."""
+
+    tokens: TokenChecker
+    streams: Streams
+    challenges: Challenges
+    rights: tuple[Right, ...]
+    accounts: Collection[AccountId]
+
+    def door(self, app: App) -> App:
+        """The application behind the door."""
+        return Door(
+            app,
+            tokens=self.tokens,
+            rights=self.rights,
+            accounts=self.accounts,
+            challenges=self.challenges,
+            streams=self.streams,
+        )
+
+
+@asynccontextmanager
+async def signing_in(settings: Settings, public_url: str, clock: Clock) -> AsyncIterator[SignIn]:
+    """The door of one server, and the issuer's keys kept fresh behind it."""
+    oauth = settings.oauth
+    assert oauth.issuer is not None
+    issuer = Issuer(oauth.issuer, oauth.jwks_url)
+    keys = Keys(issuer.read_keys, oauth.algorithms)
+    first = frozenset(Scope) if oauth.first_challenge == "all" else READING
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keys.keep_fresh)
+        try:
+            yield SignIn(
+                TokenChecker(
+                    keys,
+                    issuer=oauth.issuer,
+                    audience=oauth.audience or public_url,
+                    algorithms=oauth.algorithms,
+                    leeway=timedelta(seconds=oauth.leeway_s),
+                    clock=clock,
+                ),
+                Streams(clock),
+                Challenges(public_url, oauth.issuer, first),
+                tuple(map(_right, oauth.rights.values())),
+                settings.allowed_accounts,
+            )
+        finally:
+            tasks.cancel_scope.cancel()
+            await issuer.aclose()
+
+
+def _right(written: RightSettings) -> Right:
+    accounts, scopes = map(AccountId, written.accounts), map(Scope, written.scopes)
+    return Right(written.claim, written.value, frozenset(accounts), frozenset(scopes))

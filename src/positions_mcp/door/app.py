@@ -1,0 +1,133 @@
+"""Who comes in, and for what: the application around the server's own, for callers who sign in elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from http import HTTPStatus
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE
+from starlette.authentication import AuthCredentials
+
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.door.challenges import Challenges, answer
+from positions_mcp.door.keys import KeysUnavailable
+from positions_mcp.door.rights import Right, granted
+from positions_mcp.door.scopes import listens, needed_by
+from positions_mcp.door.streams import Streams
+from positions_mcp.door.tokens import BadToken, Checked, TokenChecker
+from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
+from positions_mcp.tools._caller import CallerToken, signed_in_as
+
+SERVED_AT = "/mcp"
+
+
+class Door:
+    """Lets requests in whose token is good, for what it is good for. Nothing else reaches the application inside."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        tokens: TokenChecker,
+        rights: Sequence[Right],
+        accounts: Collection[AccountId],
+        challenges: Challenges,
+        streams: Streams,
+    ) -> None:
+        self._app: App = AuthContextMiddleware(app)
+        self._tokens = tokens
+        self._rights = rights
+        self._accounts = frozenset(accounts)
+        self._challenges = challenges
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"] in self._challenges.metadata_paths:
+            await self._challenges.metadata(scope["method"], send)
+        elif scope["path"] not in (SERVED_AT, self._challenges.path):
+            await answer(send, HTTPStatus.NOT_FOUND, {"error": "not_found"})
+        else:
+            await self._let_in({**scope, "path": SERVED_AT, "raw_path": SERVED_AT.encode()}, receive, send)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        checked = await self._checked(scope, send)
+        if checked is None:
+            return
+        given = granted(self._rights, checked.claims, checked.scopes)
+        accounts = given.accounts & self._accounts
+        if not accounts:
+            await self._challenges.no_rights(send)
+            return
+        body = await _whole(receive)
+        if body is None:
+            return
+        if len(body) > DEFAULT_MAX_REQUEST_BODY_SIZE:
+            await self._challenges.too_much(send)
+            return
+        needed = needed_by(body)
+        if not needed <= given.scopes:
+            await self._challenges.more_scopes(send, needed)
+            return
+        name = signed_in_as(checked.issuer, checked.subject)
+        caller = CallerToken(token="", client_id=name, subject=name, scopes=sorted(given.scopes), accounts=accounts)
+        inside = {**scope, "user": AuthenticatedUser(caller), "auth": AuthCredentials(caller.scopes)}
+        if scope["method"] == "GET" or listens(body):
+            await self._streams.serve(self._app, inside, _again(body, receive), send, ends_at=checked.expires_at)
+        else:
+            await self._app(inside, _again(body, receive), send)
+
+    async def _checked(self, scope: Scope, send: Send) -> Checked | None:
+        """What the token of a request says; None where it has none that is good, which is answered."""
+        try:
+            token = _bearer(scope)
+            if token is not None:
+                return await self._tokens.check(token)
+            await self._challenges.sign_in(send)
+        except BadToken as error:
+            await self._challenges.bad_token(send, str(error))
+        except KeysUnavailable:
+            await self._challenges.not_now(send)
+        return None
+
+
+def _bearer(scope: Scope) -> str | None:
+    """The token of a request; None where it has none. Raises BadToken where it is not clear which."""
+    said: list[bytes] = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+    if not said:
+        return None
+    kind, _, token = said[0].decode("latin-1").strip().partition(" ")
+    if len(said) > 1:
+        raise BadToken("There is more than one token.")
+    if kind.lower() != "bearer" or not token.strip():
+        return None
+    return token.strip()
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """The body, or more than is taken of one that is too large; None where the client went away before its end."""
+    body = b""
+    while len(body) <= DEFAULT_MAX_REQUEST_BODY_SIZE:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What the client has sent, as one message, and then what it sends."""
+    first: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+    async def heard() -> Message:
+        nonlocal first
+        message, first = first, None
+        return message or await receive()
+
+    return heard

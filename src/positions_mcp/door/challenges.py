@@ -1,0 +1,100 @@
+"""What a client is told that does not come in, and where it learns to sign in (RFC 6750, RFC 9728)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from positions_mcp.http_sessions import Message, Send
+from positions_mcp.tools._scopes import READING, Scope, in_order
+
+_WELL_KNOWN = "/.well-known/oauth-protected-resource"
+_TRY_AGAIN_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Challenges:
+    """The answers of the door of one server, `resource` to its clients, whose callers sign in with `issuer`."""
+
+    resource: str
+    issuer: str
+    first: frozenset[Scope] = frozenset(Scope)
+    """What the first challenge names, which answers a request without a token. Clients that register then may never
+    get more, so that it is everything unless somebody says otherwise."""
+    path: str = field(init=False)
+    """Where clients find the server."""
+    metadata_paths: frozenset[str] = field(init=False)
+    metadata_url: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.resource)
+        path = parts.path.rstrip("/")
+        object.__setattr__(self, "path", path or "/")
+        object.__setattr__(self, "metadata_paths", frozenset({_WELL_KNOWN, f"{_WELL_KNOWN}{path}"}))
+        object.__setattr__(self, "metadata_url", f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{path}")
+
+    async def metadata(self, method: str, send: Send) -> None:
+        """Where to sign in for this server, for everybody who asks."""
+        if method not in ("GET", "HEAD"):
+            await answer(send, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "invalid_request"}, ("allow", "GET, HEAD"))
+            return
+        about = {
+            "resource": self.resource,
+            "authorization_servers": [self.issuer],
+            "scopes_supported": list(Scope),
+            "bearer_methods_supported": ["header"],
+            "resource_name": "positions-mcp",
+        }
+        await answer(send, HTTPStatus.OK, about, ("cache-control", "max-age=300"), is_head=method == "HEAD")
+
+    async def sign_in(self, send: Send) -> None:
+        """There is no token."""
+        said = {"error": "invalid_token", "error_description": "Sign in first."}
+        await answer(send, HTTPStatus.UNAUTHORIZED, said, self._challenge(self.first))
+
+    async def bad_token(self, send: Send, why: str) -> None:
+        """There is one that opens nothing."""
+        said = {"error": "invalid_token", "error_description": why}
+        await answer(send, HTTPStatus.UNAUTHORIZED, said, self._challenge(self.first, **said))
+
+    async def more_scopes(self, send: Send, needed: frozenset[Scope]) -> None:
+        """The token is good for less than the request needs; `needed` is all of that, not what is missing."""
+        said = {"error": "insufficient_scope", "error_description": f"This needs {in_order(needed)}."}
+        await answer(send, HTTPStatus.FORBIDDEN, said, self._challenge(needed, **said))
+
+    async def no_rights(self, send: Send) -> None:
+        """The caller is known and may use nothing here: signing in again would not help."""
+        why = "You are signed in, and no account of this server is yours. Whoever runs it gives rights by a claim."
+        await answer(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
+
+    async def too_much(self, send: Send) -> None:
+        """The request is larger than any that is meant."""
+        said = {"error": "invalid_request", "error_description": "The request is larger than this server takes."}
+        await answer(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said, ("connection", "close"))
+
+    async def not_now(self, send: Send) -> None:
+        """Nobody can say whether the token is good."""
+        why = "The keys of the authorization server cannot be read. Nothing was done. Try again."
+        said = {"error": "temporarily_unavailable", "error_description": why}
+        await answer(send, HTTPStatus.SERVICE_UNAVAILABLE, said, ("retry-after", str(_TRY_AGAIN_S)))
+
+    def _challenge(self, scopes: frozenset[Scope], **said: str) -> tuple[str, str]:
+        parts = {**said, "scope": in_order(scopes or READING), "resource_metadata": self.metadata_url}
+        return "www-authenticate", "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items())
+
+
+async def answer(
+    send: Send, status: HTTPStatus, about: object, *headers: tuple[str, str], is_head: bool = False
+) -> None:
+    """A whole answer in JSON."""
+    body = json.dumps(about).encode()
+    said = (("content-type", "application/json"), ("content-length", str(len(body))), *headers)
+    start: Message = {
+        "type": "http.response.start",
+        "status": int(status),
+        "headers": [(name.encode(), value.encode()) for name, value in said],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": b"" if is_head else body})
