@@ -306,22 +306,6 @@ def prepare_data_dir(settings: Settings) -> Path:
     return folder
 
 
-def warm_up() -> None:
-    """Import and fill what the first answers need; run in a thread once a client knows the tools."""
-    import platformdirs  # noqa: F401 — used when the parts are opened
-
-    import positions_mcp.store.operations
-    import positions_mcp.tools._running  # noqa: F401 — what every call goes through
-    from positions_mcp.api.server_time import load_http_library
-    from positions_mcp.market_calendar import NewYorkCalendar
-    from positions_mcp.tools.catalogue import NAMES, definition_of
-
-    for name in NAMES:
-        definition_of(name)
-    NewYorkCalendar().state_at(SystemClock().now())
-    load_http_library()
-
-
 def lazy_store(settings: Settings) -> LazyStore:
     """The operation store that the configuration names, opened when it is first needed."""
     return LazyStore(lambda: _open_store(settings))

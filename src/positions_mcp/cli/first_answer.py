@@ -54,3 +54,20 @@ def _without(module: str) -> Iterator[None]:
         yield
     finally:
         del sys.modules[module]
+
+
+def warm_up() -> None:
+    """Import and fill what the first answers need; run in a thread once a client knows the tools."""
+    import platformdirs  # noqa: F401 — used when the parts are opened
+
+    import positions_mcp.store.operations
+    import positions_mcp.tools._running  # noqa: F401 — what every call goes through
+    from positions_mcp.api.server_time import load_http_library
+    from positions_mcp.clock import SystemClock
+    from positions_mcp.market_calendar import NewYorkCalendar
+    from positions_mcp.tools.catalogue import NAMES, definition_of
+
+    for name in NAMES:
+        definition_of(name)
+    NewYorkCalendar().state_at(SystemClock().now())
+    load_http_library()

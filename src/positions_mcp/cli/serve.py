@@ -15,8 +15,8 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from positions_mcp.cli.composition import Venue, open_deps, open_venue, warm_up
-from positions_mcp.cli.first_answer import importing_what_answers_first
+from positions_mcp.cli.composition import Venue, open_deps, open_venue
+from positions_mcp.cli.first_answer import importing_what_answers_first, warm_up
 from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.cli.options import add_settings_options, settings_from, whole_number
 from positions_mcp.domain.errors import ConfigurationError

@@ -15,9 +15,10 @@ import anyio
 
 from positions_mcp.cli.callers import Callers
 from positions_mcp.cli.commands import NAMED, Commands
-from positions_mcp.cli.composition import Venue, lazy_store, open_deps, open_venue, prepare_data_dir, warm_up
+from positions_mcp.cli.composition import Venue, lazy_store, open_deps, open_venue, prepare_data_dir
 from positions_mcp.cli.connections import BEHIND_A_PROXY, Connections, Limits
 from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
+from positions_mcp.cli.first_answer import warm_up
 from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.cli.listening import Listening
 from positions_mcp.cli.replica import Replica, replica_of
