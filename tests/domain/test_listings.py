@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from positions_mcp.domain.account import listings as domain
 from positions_mcp.domain.account.listings import MOST_KEPT, Listings, page_of
 from positions_mcp.domain.errors import CursorExpired, InvalidInput
 from tools.serving import CountingIds, StandingClock
@@ -77,6 +82,81 @@ def test_nobody_goes_on_with_the_listing_of_another_or_pushes_it_out() -> None:
     with pytest.raises(CursorExpired):
         kept.resume(mine, owner="you")
     assert kept.resume(mine, owner="me")[0].question == "mine"
+
+
+@dataclass
+class Few(Sequence[int]):
+    """Packs rows into a byte each."""
+
+    rows: Sequence[int]
+
+    @property
+    def size(self) -> int:
+        return len(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.rows[index]
+
+
+def weighed(rows: int, most: int, monkeypatch: pytest.MonkeyPatch, pack: Any = None) -> tuple[Any, Any]:
+    """Listings of so many rows, of which so many find room, and how to keep one more for somebody."""
+    monkeypatch.setattr(domain, "MOST_BYTES", most * rows * domain._ROW_BYTES)
+    kept: Listings[str, int] = Listings(StandingClock().now, CountingIds().new, pack)
+
+    def keep(owner: str) -> str:
+        return page_of(kept.keep("all", list(range(rows)), owner=owner, limit=1), 0, 1).next_cursor or ""
+
+    return kept, keep
+
+
+@pytest.mark.requirement("T-03")
+def test_rows_count_and_not_listings_and_who_has_most_gives_way_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, keep = weighed(100, 4, monkeypatch)
+    mine = keep("me")
+    theirs = [keep("you") for _ in range(6)]
+    assert kept.resume(mine, owner="me")
+    gone = 0
+    for cursor in theirs:
+        try:
+            kept.resume(cursor, owner="you")
+        except CursorExpired:
+            gone += 1
+    assert gone == 3
+    assert kept.resume(theirs[-1], owner="you")
+
+
+@pytest.mark.requirement("T-03")
+def test_what_is_too_much_is_packed_before_any_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, keep = weighed(100, 2, monkeypatch, Few)
+    cursors = [keep("me") for _ in range(MOST_KEPT)]
+    listings = [kept.resume(cursor, owner="me")[0] for cursor in cursors]
+    assert [isinstance(each.rows, Few) for each in listings] == [True] * (MOST_KEPT - 1) + [False]
+    assert [page_of(each, 1, 3).rows for each in listings] == [(1, 2, 3)] * MOST_KEPT
+
+
+@pytest.mark.requirement("T-03")
+def test_one_listing_that_is_too_much_by_itself_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, keep = weighed(100, 0, monkeypatch)
+    with pytest.raises(CursorExpired):
+        kept.resume(keep("me"), owner="me")
+
+
+@pytest.mark.requirement("T-03")
+def test_memory_is_given_back_where_nobody_lists_again() -> None:
+    clock, rows = StandingClock(), Few([1, 2])
+    kept = listings(clock)
+    kept.keep("all", rows, owner="me", limit=1)
+    there, _ = weakref.ref(rows), rows
+    del rows, _
+    clock.advance(timedelta(minutes=9))
+    kept.sweep()
+    assert there() is not None
+    clock.advance(timedelta(minutes=1))
+    kept.sweep()
+    assert there() is None
 
 
 @pytest.mark.requirement("T-03")

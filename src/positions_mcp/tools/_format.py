@@ -143,6 +143,7 @@ def names_of(positions: Iterable[Holding]) -> Callable[[Holding], str]:
 
 def names_where_held(counts: Mapping[str, int]) -> Callable[[Holding], str]:
     """`names_of` by how often each spelling is held."""
+    several = {spelling for spelling, count in counts.items() if count > 1}
 
     def name_of(position: Holding) -> str:
         name = position.contract.compact if position.contract else clean(position.symbol, _LONGEST_NAME)
@@ -150,7 +151,7 @@ def names_where_held(counts: Mapping[str, int]) -> Callable[[Holding], str]:
         if not name:
             return identifier
         (spelling,) = spellings([position])
-        is_alone = counts[spelling] == 1 and (position.contract is not None or name == position.symbol)
+        is_alone = spelling not in several and (position.contract is not None or name == position.symbol)
         return name if is_alone and not is_uuid(name) else f"{name} [{identifier}]"
 
     return name_of

@@ -77,7 +77,8 @@ def underlying_shares(positions: Sequence[Holding]) -> Mapping[InstrumentId, str
     tallies.add(by_name)
     totals = tallies.totals()
     whole = Totals.merged(totals.values())
-    return {p.instrument_id: number(share(totals[name], whole)) for name, part in by_name.items() for p in part}
+    shares = {name: number(share(part, whole)) for name, part in totals.items()}
+    return {position.instrument_id: shares[name] for name, part in by_name.items() for position in part}
 
 
 def _break_even(position: Position) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import anyio
 
@@ -26,6 +27,7 @@ from positions_mcp.domain.portfolio.summary import Summarizing, Summary
 from positions_mcp.guard.market_facts import MarketFacts, read_market_facts
 from positions_mcp.tools._cash import read_balances
 from positions_mcp.tools._evening import Evening, read_evening
+from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
 
 _MOST = 100
@@ -46,10 +48,16 @@ class Beside:
 
 
 async def read_beside(
-    context: ToolContext, account: AccountId, summary: Summary, reading: Reading, *, greeks: bool = True
+    context: ToolContext,
+    account: AccountId,
+    summary: Summary,
+    reading: Reading,
+    soon: Sequence[ExpiringOption],
+    *,
+    greeks: bool = True,
 ) -> Beside:
     """Instructions, balances, terms and market data, side by side. What is refused is not known."""
-    soon, neighbours = summary.expiring(reading), context.neighbours
+    neighbours = context.neighbours
     ending = [each.position.instrument_id for each in soon][:_MOST]
     options = summary.obligations.options if greeks else []
     on = [each.underlying_instrument_id for each in (*(each.position for each in soon), *options)]
@@ -152,8 +160,8 @@ async def _tonight(context: ToolContext, account: AccountId, today: date) -> lis
         summary, reading = await context.positions.gather_positions(account, begin)
     except UpstreamError as error:
         return [f"not known: {error.message.rstrip('.')}"]
-    soon = summary.expiring(reading)
+    soon = await beside_others(summary.count, partial(summary.expiring, reading))
     if not soon:
         return []
-    tonight = tonight_of(context, soon, await read_beside(context, account, summary, reading, greeks=False))
+    tonight = tonight_of(context, soon, await read_beside(context, account, summary, reading, soon, greeks=False))
     return tonight.lines if tonight and tonight.day == today else []

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import anyio
+
 from positions_mcp.domain.account.listings import Listings
+from positions_mcp.domain.account.packed import PackedPositions
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
@@ -27,10 +30,12 @@ from positions_mcp.ports import (
     PositionsReader,
 )
 from positions_mcp.tools._forms import Forms
+from positions_mcp.tools._listings import KeptListings, ListingsInMemory
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
 from positions_mcp.tools._updates import Updates
 
+_SWEPT_EVERY_S = 60
 _SAME_CLOCK = timedelta(seconds=5)
 """Clocks that differ by less are not set: they are read one after the other, or a server tells the time."""
 
@@ -78,12 +83,21 @@ class ToolContext:
     updates: Updates = field(default_factory=Updates)
     updates_every_s: float = 1.0
     """How often the store is looked at for those who want to hear of changes."""
-    position_listings: Listings[Any, Holding] = field(init=False)
-    instruction_listings: Listings[Any, Instruction] = field(init=False)
+    position_listings: KeptListings[Any, Holding] = field(init=False)
+    instruction_listings: KeptListings[Any, Instruction] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "position_listings", Listings(self.clock.now, self.ids.new))
-        object.__setattr__(self, "instruction_listings", Listings(self.clock.now, self.ids.new))
+        now, new = self.clock.now, self.ids.new
+        positions: KeptListings[Any, Holding] = ListingsInMemory(Listings(now, new, PackedPositions), PackedPositions)
+        object.__setattr__(self, "position_listings", positions)
+        object.__setattr__(self, "instruction_listings", ListingsInMemory(Listings(now, new), list))
+
+    async def give_memory_back(self) -> None:
+        """Give up listings that are kept no longer, also where nobody lists again. Belongs to the server's lifespan."""
+        while True:
+            await anyio.sleep(_SWEPT_EVERY_S)
+            self.position_listings.sweep()
+            self.instruction_listings.sweep()
 
     def within(self, accounts: Collection[AccountId]) -> ToolContext:
         """The same for a caller who may use these accounts only."""

@@ -63,6 +63,7 @@ class LazyContext:
     async def _hold_open(self) -> None:
         async with self._open() as context, anyio.create_task_group() as background:
             background.start_soon(context.updates.watch, context.guard, context.updates_every_s)
+            background.start_soon(context.give_memory_back)
             self._context = context
             self._answered.set()
             await self._closing.wait()

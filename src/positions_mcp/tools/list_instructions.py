@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from positions_mcp.domain.account.listings import Page, page_of
+from positions_mcp.domain.account.listings import Page
 from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.enums import InstructionStatus
@@ -77,20 +77,18 @@ async def list_instructions(call: Call, given: Arguments) -> Answer:
     """List exercise instructions. Raises InvalidInput, UnknownInstrument, CursorExpired and the reader's errors."""
     chosen = given.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
     if given.cursor is not None:
-        listing, start = call.context.instruction_listings.resume(given.cursor, owner=call.caller.identity)
-        call.context.account(listing.question.account)
-        check_same(chosen, {"account_id": listing.question.account, **listing.question.given})
+        listings = call.context.instruction_listings
+        asked, page = await listings.resume(
+            given.cursor, owner=call.caller.identity, limit=lambda asked: given.limit or asked.limit
+        )
+        call.context.account(asked.account)
+        check_same(chosen, {"account_id": asked.account, **asked.given})
     elif asks_all(call.context, given.account_id):
         return await _of_all(call, chosen)
     else:
         context = call.context
         asked, rows = await _read(call, context.account(given.account_id), chosen, given.limit or _DEFAULT_LIMIT)
-        listing, start = (
-            context.instruction_listings.keep(asked, rows, owner=call.caller.identity, limit=asked.limit),
-            0,
-        )
-    asked = listing.question
-    page = page_of(listing, start, given.limit or asked.limit)
+        page = await context.instruction_listings.keep(asked, rows, owner=call.caller.identity, limit=asked.limit)
     data = _data(call.context, heading(call.context, asked.account, asked.as_of), asked, page)
     return Answer(_text(data), data)
 

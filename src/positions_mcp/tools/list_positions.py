@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from positions_mcp.domain.account.listings import Listing, Page, page_of
+from positions_mcp.domain.account.listings import Page
 from positions_mcp.domain.account.positions import Holding, Reading, Whole
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.portfolio.expiring import expiring
+from positions_mcp.domain.portfolio.expiring import ExpiringOption, expiring
 from positions_mcp.domain.portfolio.select import (
+    Filter,
     SortKey,
     largest_first,
     natural_direction,
@@ -47,6 +50,7 @@ from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, col
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
 from positions_mcp.tools._positions_answer import Output, text_of
 from positions_mcp.tools._positions_of_all import positions_of_all
+from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = {"concise": 50, "full": 25}
@@ -82,12 +86,9 @@ class _Asked:
     today: dict[str, str] | None
     warnings: list[str]
     cash: dict[str, str] | None = None
-    shares: Mapping[InstrumentId, str] = field(default_factory=dict)
-    """Of full rows: what each position's underlying has of the account."""
-    locks: Mapping[InstrumentId, str] = field(default_factory=dict)
-    """Of full rows, or where what is locked was asked for: what locks each position."""
-    expiring: Mapping[InstrumentId, list[str]] = field(default_factory=dict)
-    """Where options that expire were asked for: the cells of each by its instrument."""
+    columns: Sequence[str] = ()
+    """What stands beside what a position says of itself, and of each row what stands there."""
+    beside: Sequence[Sequence[str]] = ()
     cutoff: str | None = None
 
 
@@ -122,12 +123,13 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
     """List what an account holds. Raises the errors of `select`, of the listings and of the reader."""
     chosen = given.model_dump(exclude={"limit", "cursor", "detail"}, exclude_none=True)
     if given.cursor is not None:
-        listing, start = call.context.position_listings.resume(given.cursor, owner=call.caller.identity)
-        listed = listing.question
-        call.context.account(listed.account)
+        asked, page = await call.context.position_listings.resume(
+            given.cursor, owner=call.caller.identity, limit=lambda asked: given.limit or asked.limit
+        )
+        call.context.account(asked.account)
         check_same(
             chosen | ({"detail": given.detail} if given.detail else {}),
-            {"account_id": listed.account, "detail": listed.detail, **listed.given},
+            {"account_id": asked.account, "detail": asked.detail, **asked.given},
         )
     else:
         if given.sort_direction and not given.sort_by:
@@ -135,17 +137,13 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
         if asks_all(call.context, given.account_id):
             return await positions_of_all(call, chosen)
         shown = given.detail or "concise"
-        listing = await _read(call, chosen, limit=given.limit or _DEFAULT_LIMIT[shown], detail=shown)
-        start = 0
-    asked = listing.question
-    page = page_of(listing, start, given.limit or asked.limit)
-    return _answer(call.context, heading(call.context, asked.account, asked.reading.as_of), listing, page)
+        asked, page = await _read(call, chosen, limit=given.limit or _DEFAULT_LIMIT[shown], detail=shown)
+    return _answer(call.context, heading(call.context, asked.account, asked.reading.as_of), asked, page)
 
 
-async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> Listing[_Asked, Holding]:
+async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> tuple[_Asked, Page[Holding]]:
     context, progress = call.context, call.page_progress()
     account, wanted = context.account(given.get("account_id")), filter_of(given, new_york_day(context.clock.now()))
-    key = SortKey(given["sort_by"]) if "sort_by" in given else None
     reading: Reading
     if detail == "full":
         reading = book = await context.positions.read_book(account, on_page=progress)
@@ -153,13 +151,7 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
     else:
         brief, reading = await context.positions.gather_positions(account, Whole[Holding], on_page=progress)
         held = brief.positions
-    positions = select(held, wanted) if wanted.is_narrowing else held
-    if key:
-        direction = given.get("sort_direction")
-        rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))
-    else:
-        rows = largest_first(positions)
-    totals = Totals.of(rows)
+    found = await beside_others(len(held), partial(_found, held, wanted, given, reading.as_of))
     asked = _Asked(
         account,
         given,
@@ -167,25 +159,70 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         detail,
         reading,
         len(held),
-        totals,
-        names_of(held),
-        day_of(context, totals),
+        found.totals,
+        found.name_of,
+        day_of(context, found.totals),
         [*reading.doubts, *without_percent(held, wanted)],
         cash=cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None,
-        shares=underlying_shares(held) if detail == "full" else {},
-        locks=await what_locks(context, account, rows) if detail == "full" or given.get("locked") else {},
     )
+    locks = await what_locks(context, account, found.rows) if detail == "full" or given.get("locked") else {}
+    evening = await read_evening(context, account, found.expiring, reading.as_of) if wanted.expires_by else None
+    if evening is not None:
+        cutoff = cutoffs_of(context, [each.contract.expiration for each in found.expiring]) or None
+        asked = replace(asked, cutoff=cutoff)
+
+    def whole() -> _Asked:
+        parts = []
+        if detail == "full":
+            parts.append(_Beside([UNDERLYING_SHARE], {key: [share] for key, share in underlying_shares(held).items()}))
+        if locks:
+            parts.append(_Beside([LOCKED_BY], {key: [lock] for key, lock in locks.items()}))
+        if evening is not None:
+            cells = {each.position.instrument_id: evening.cells(each) for each in found.expiring}
+            parts.append(_Beside(EVENING_COLUMNS, cells))
+        columns = [name for part in parts for name in part.columns]
+        beside = [[cell for part in parts for cell in part.of(each)] for each in found.rows] if parts else ()
+        return replace(asked, columns=columns, beside=beside)
+
+    asked = await beside_others(len(held), whole)
+    page = await context.position_listings.keep(asked, found.rows, owner=call.caller.identity, limit=limit)
+    return asked, page
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """Columns beside what positions say of themselves, with their cells by instrument."""
+
+    columns: Sequence[str]
+    cells: Mapping[InstrumentId, Sequence[str]]
+
+    def of(self, position: Holding) -> Sequence[str]:
+        return self.cells.get(position.instrument_id) or [""] * len(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What of a book was asked for, in order."""
+
+    rows: Sequence[Holding]
+    totals: Totals
+    name_of: Callable[[Holding], str]
+    expiring: Sequence[ExpiringOption]
+
+
+def _found(held: Sequence[Holding], wanted: Filter, given: dict[str, Any], as_of: datetime) -> _Found:
+    positions = select(held, wanted) if wanted.is_narrowing else held
+    soon: Sequence[ExpiringOption] = ()
     if wanted.expires_by:
-        others = [position for position in held if not position.is_option]
-        found = expiring(positions, others, reading.as_of)
-        evening = await read_evening(context, account, found, reading.as_of)
-        asked = replace(
-            asked,
-            expiring={each.position.instrument_id: evening.cells(each) for each in found},
-            cutoff=cutoffs_of(context, [each.contract.expiration for each in found]) or None,
-        )
-        rows = rows if key else [each.position for each in found]
-    return context.position_listings.keep(asked, rows, owner=call.caller.identity, limit=limit)
+        soon = expiring(positions, [position for position in held if not position.is_option], as_of)
+    if "sort_by" in given:
+        key, direction = SortKey(given["sort_by"]), given.get("sort_direction")
+        rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))
+    elif wanted.expires_by:
+        rows = [each.position for each in soon]
+    else:
+        rows = largest_first(positions)
+    return _Found(rows, Totals.of(positions), names_of(held), soon)
 
 
 def _order(given: dict[str, Any]) -> str:
@@ -195,23 +232,15 @@ def _order(given: dict[str, Any]) -> str:
     return f"{key} {given.get('sort_direction') or natural_direction(key)}"
 
 
-def _answer(context: ToolContext, head: Heading, listing: Listing[_Asked, Holding], page: Page[Holding]) -> Answer:
-    asked = listing.question
+def _answer(context: ToolContext, head: Heading, asked: _Asked, page: Page[Holding]) -> Answer:
     full, totals = asked.detail == "full", asked.totals
     key = SortKey(asked.given["sort_by"]) if "sort_by" in asked.given else None
     columns = columns_of(totals, key, full=full, ids=bool(asked.given.get("ids")))
     cells = [cell_of(name) for name in columns[1:]]
     rows = [[asked.name_of(position), *(cell(position) for cell in cells)] for position in page.rows]
-    if full:
-        columns.append(UNDERLYING_SHARE)
-    if asked.locks:
-        columns.append(LOCKED_BY)
-    if "expires_by" in asked.given:
-        columns += EVENING_COLUMNS
-    for row, position in zip(rows, page.rows, strict=True):
-        row.extend([asked.shares[position.instrument_id]] if full else [])
-        row.extend([asked.locks.get(position.instrument_id, "")] if asked.locks else [])
-        row.extend(asked.expiring.get(position.instrument_id, []))
+    columns.extend(asked.columns)
+    for row, beside in zip(rows, asked.beside[page.start : page.end], strict=False):
+        row.extend(beside)
     data = Output(
         **head.model_dump(),
         held=asked.held,

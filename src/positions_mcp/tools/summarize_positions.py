@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -39,6 +40,7 @@ from positions_mcp.tools._format import (
     table,
 )
 from positions_mcp.tools._tonight import exposure_of, read_beside
+from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_TOP = 5
@@ -106,19 +108,23 @@ async def summarize_positions(call: Call, given: Arguments) -> Answer:
         return await _of_all(call, given)
     account = context.account(given.account_id)
     summary, reading = await _read(context, account, given, call.page_progress())
-    data = _data(context, heading(context, account, reading.as_of), summary, given)
-    soon = summary.expiring(reading)
-    beside = await read_beside(context, account, summary, reading)
-    if data.today is not None:
-        data.today.update(closed_altogether(beside.balances, summary.totals))
-    data = data.model_copy(
-        update={
-            "warnings": [*reading.doubts, *contradictions(summary.totals)] or None,
-            "exposure": exposure_of(summary, reading, beside),
-            "expiring": expiring_of(context, summary, soon, beside),
-        }
-    )
-    return Answer(_text(context, data), data)
+    soon = await beside_others(summary.count, partial(summary.expiring, reading))
+    beside = await read_beside(context, account, summary, reading, soon)
+
+    def answer() -> Answer:
+        data = _data(context, heading(context, account, reading.as_of), summary, given)
+        if data.today is not None:
+            data.today.update(closed_altogether(beside.balances, summary.totals))
+        data = data.model_copy(
+            update={
+                "warnings": [*reading.doubts, *contradictions(summary.totals)] or None,
+                "exposure": exposure_of(summary, reading, beside),
+                "expiring": expiring_of(context, summary, soon, beside),
+            }
+        )
+        return Answer(_text(context, data), data)
+
+    return await beside_others(summary.count, answer)
 
 
 async def _read(

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from positions_mcp.domain.errors import CursorExpired, InvalidInput
 
 LIFETIME = timedelta(minutes=10)
 MOST_KEPT = 8
+MOST_BYTES = 150_000_000
+"""Of the rows of all listings together, more or less."""
+_ROW_BYTES = 1_500
+"""What a row takes that is not packed."""
 
 _CURSOR = re.compile(r"([0-9a-z]{12})-([1-9][0-9]{0,8})", re.ASCII)
 
 RowT = TypeVar("RowT")
 QuestionT = TypeVar("QuestionT")
+
+
+@runtime_checkable
+class Packed(Protocol):
+    """Rows in less memory."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that they take."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +41,15 @@ class Listing(Generic[QuestionT, RowT]):
     id: str
     question: QuestionT
     """What was asked, with the account: pages of a listing answer this and nothing else."""
-    rows: tuple[RowT, ...]
+    rows: Sequence[RowT]
     kept_until: datetime
     owner: str
     """Who asked: nobody else may go on with it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that its rows take, more or less."""
+        return self.rows.size if isinstance(self.rows, Packed) else _ROW_BYTES * len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +68,22 @@ class Page(Generic[RowT]):
 
 
 class Listings(Generic[QuestionT, RowT]):
-    """The latest listings of each caller: at most eight of each, each for ten minutes.
+    """The latest listings of each caller: at most eight of each, each for ten minutes, all in so much memory.
 
-    A cursor names a listing and a place in it, and says nothing about either to who holds it.
+    A cursor names a listing and a place in it, and says nothing about either to who holds it. Where there is too much,
+    the oldest of who has most is packed, and given up where it is packed already: nobody pushes out another's as long
+    as that one has less.
     """
 
-    def __init__(self, now: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        pack: Callable[[Sequence[RowT]], Sequence[RowT]] | None = None,
+    ) -> None:
         self._now = now
         self._new_id = new_id
+        self._pack = pack
         self._kept: OrderedDict[str, Listing[QuestionT, RowT]] = OrderedDict()
 
     def keep(self, question: QuestionT, rows: Sequence[RowT], *, owner: str, limit: int) -> Listing[QuestionT, RowT]:
@@ -66,15 +93,33 @@ class Listings(Generic[QuestionT, RowT]):
         """
         # The last group of a UUID is random in every form of it that is, and the whole of what a test's ids vary.
         name = self._new_id().rsplit("-", 1)[-1]
-        listing = Listing(name, question, tuple(rows), self._now() + LIFETIME, owner)
+        listing = Listing(name, question, rows, self._now() + LIFETIME, owner)
         if len(listing.rows) > limit:
-            for past in [each for each in self._kept.values() if each.kept_until <= self._now()]:
-                del self._kept[past.id]
+            self.sweep()
             self._kept[listing.id] = listing
             theirs = [each.id for each in self._kept.values() if each.owner == owner]
             for oldest in theirs[:-MOST_KEPT]:
                 del self._kept[oldest]
+            self._save_memory()
         return listing
+
+    def sweep(self) -> None:
+        """Give up what is kept no longer: called now and then, memory is given back also where nobody lists again."""
+        for past in [each for each in self._kept.values() if each.kept_until <= self._now()]:
+            del self._kept[past.id]
+
+    def _save_memory(self) -> None:
+        while sum(each.size for each in self._kept.values()) > MOST_BYTES:
+            sizes: Counter[str] = Counter()
+            for each in self._kept.values():
+                sizes[each.owner] += each.size
+            (heaviest, _), *_ = sizes.most_common(1)
+            theirs = [each for each in self._kept.values() if each.owner == heaviest]
+            plain = next((each for each in theirs if not isinstance(each.rows, Packed)), None)
+            if self._pack is not None and plain is not None:
+                self._kept[plain.id] = replace(plain, rows=self._pack(plain.rows))
+            else:
+                del self._kept[theirs[0].id]
 
     def resume(self, cursor: str, *, owner: str) -> tuple[Listing[QuestionT, RowT], int]:
         """The listing that `cursor` continues and the index of the row to go on with.
@@ -98,9 +143,11 @@ class Listings(Generic[QuestionT, RowT]):
         return listing, start
 
 
-def page_of(listing: Listing[QuestionT, RowT], start: int, limit: int) -> Page[RowT]:
-    """At most `limit` rows of `listing` from index `start` on."""
-    rows = listing.rows[start : start + limit]
+def page_of(
+    listing: Listing[QuestionT, RowT], start: int, limit: int, rows: Sequence[RowT] | None = None
+) -> Page[RowT]:
+    """At most `limit` rows of `listing` from index `start` on: `rows`, where they are at hand."""
+    rows = tuple(listing.rows[start : start + limit] if rows is None else rows)
     end = start + len(rows)
     more = end < len(listing.rows)
     return Page(rows, start, len(listing.rows), f"{listing.id}-{end}" if more else None)

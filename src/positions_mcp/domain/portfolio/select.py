@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from heapq import merge
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -136,8 +137,7 @@ def largest_first(positions: Iterable[HoldingT]) -> list[HoldingT]:
             valued.append((value.copy_abs(), position))
         else:
             (missing if position.value is None else worthless).append(position)
-    valued.sort(key=_first, reverse=True)
-    return [*(position for _, position in valued), *worthless, *missing]
+    return [*_in_order(valued, descending=True), *worthless, *missing]
 
 
 def sort(positions: Iterable[HoldingT], key: SortKey, direction: SortDirection) -> list[HoldingT]:
@@ -151,6 +151,7 @@ def natural_direction(key: SortKey) -> SortDirection:
 
 
 _first = itemgetter(0)
+_AT_A_TIME = 5_000
 _Value = Decimal | str | None
 _WORDS = frozenset({SortKey.SYMBOL, SortKey.INSTRUMENT_TYPE, SortKey.POSITION_TYPE})
 _KEYS: dict[SortKey, Callable[[Any], _Value]] = {
@@ -175,6 +176,16 @@ def _ordered(positions: Iterable[HoldingT], value: Callable[[HoldingT], _Value],
             missing.append(position)
         else:
             known.append((key, position))
-    # The sort is stable: ties stand in the order of the book whichever way the key runs.
-    known.sort(key=_first, reverse=descending)
-    return [*(position for _, position in known), *missing]
+    return [*_in_order(known, descending=descending), *missing]
+
+
+def _in_order(keyed: list[tuple[Any, HoldingT]], *, descending: bool) -> Iterator[HoldingT]:
+    """By the key. Ties stand in the order of the book whichever way it runs.
+
+    Of many, a few thousand at a time: nothing else in the process runs during one sort.
+    """
+    runs = [keyed[start : start + _AT_A_TIME] for start in range(0, len(keyed), _AT_A_TIME)]
+    for run in runs:
+        run.sort(key=_first, reverse=descending)
+    in_order = runs[0] if len(runs) == 1 else merge(*runs, key=_first, reverse=descending)
+    return (position for _, position in in_order)

@@ -55,6 +55,8 @@ class Summary:
         self._winners = _Extremes(count)
         self._losers = _Extremes(count)
         self._soon: list[Holding] = []
+        self.count = 0
+        """Positions that were added."""
         self.obligations = Obligations()
         self.symbols: Counter[str] = Counter()
         """How often each spelling of a symbol is held."""
@@ -63,6 +65,7 @@ class Summary:
 
     def add(self, positions: Sequence[Holding]) -> None:
         """Count some more positions."""
+        self.count += len(positions)
         self.symbols.update(spellings(positions))
         self.obligations.add(positions)
         self._of_underlyings.add(self._underlyings.add(positions))

@@ -91,11 +91,12 @@ class Underlyings:
     def _held_under(self, root: str) -> str | None:
         """The one instrument held that a root names: by its very symbol, or alone as it is written in roots."""
         if self._by_root is None:
-            self._by_root = {}
+            by_root: dict[str, str | None] = {}
             for symbol in sorted(set(self._held.values()), key=lambda symbol: (symbol == as_root(symbol), symbol)):
                 written = as_root(symbol)
-                is_alone = written not in self._by_root or symbol == written
-                self._by_root[written] = symbol if is_alone else None
+                is_alone = written not in by_root or symbol == written
+                by_root[written] = symbol if is_alone else None
+            self._by_root = by_root  # whole: several threads may ask at the same time
         return self._by_root.get(root) if root else None
 
     def name_of(self, position: Holding) -> str:
