@@ -30,7 +30,6 @@ from positions_mcp.door.rights import Right
 from positions_mcp.door.streams import Streams
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
-from positions_mcp.tools._scopes import Scope
 from positions_mcp.tools.context import ToolContext
 
 MODERN = {"MCP-Protocol-Version": "2026-07-28"}
@@ -74,7 +73,7 @@ async def behind_the_door(
     *,
     rights: Sequence[Right] = (EVERYBODY_OF_DESK,),
     accounts: Sequence[int] = (19816,),
-    first: frozenset[Scope] = frozenset(Scope),
+    first_is_all: bool = True,
     path: str = "/mcp",
 ) -> AsyncIterator[Behind]:
     """The server as `serve` composes it for callers who sign in, on a paper exchange whose clock stands."""
@@ -108,7 +107,11 @@ async def behind_the_door(
             entrance=Entrance(public_url=url),
             replica=replica,
             sign_in=SignIn(
-                checker, Streams(issuer.clock), Challenges(url, ISSUER, first), tuple(rights), settings.allowed_accounts
+                checker,
+                Streams(issuer.clock),
+                Challenges(url, ISSUER, first_is_all=first_is_all),
+                tuple(rights),
+                settings.allowed_accounts,
             ),
             connections=Connections(),
         )

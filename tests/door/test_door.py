@@ -16,7 +16,6 @@ import pytest
 from door.serving import MODERN, Behind, behind_the_door
 from door.signing import key_of
 from over_http.serving import INITIALIZE
-from positions_mcp.cli.sign_in import Scope
 from positions_mcp.store import DEFAULT_FILE, open_store
 from positions_mcp.tools._caller import signed_in_as
 from positions_mcp.tools.catalogue import NAMES
@@ -60,8 +59,11 @@ async def test_without_a_token_a_client_learns_where_to_sign_in_and_for_what(tmp
 
 
 async def test_the_first_challenge_may_be_narrow(tmp_path: Path) -> None:
-    async with behind_the_door(tmp_path, first=frozenset({Scope.READ})) as server:
-        assert challenge_of(await server.send())["scope"] == "positions:read"
+    async with behind_the_door(tmp_path, first_is_all=False) as server:
+        for tool in ("list_positions", "preview_close", "close_positions"):
+            assert challenge_of(await server.send(calls(tool)))["scope"] == needed(tool)
+        for body in (INITIALIZE, b"{", b" " * 200_000):
+            assert challenge_of(await server.send(body))["scope"] == "positions:read"
 
 
 @pytest.mark.requirement("O-01")

@@ -21,7 +21,7 @@ from positions_mcp.http_sessions import App
 from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings
 from positions_mcp.settings.oauth import RightSettings
-from positions_mcp.tools._scopes import READING, Scope
+from positions_mcp.tools._scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ async def signing_in(settings: Settings, public_url: str, clock: Clock) -> Async
     assert oauth.issuer is not None
     issuer = Issuer(oauth.issuer, oauth.jwks_url)
     keys = Keys(issuer.read_keys, oauth.algorithms)
-    first = frozenset(Scope) if oauth.first_challenge == "all" else READING
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(keys.keep_fresh)
         try:
@@ -67,7 +66,7 @@ async def signing_in(settings: Settings, public_url: str, clock: Clock) -> Async
                     clock=clock,
                 ),
                 Streams(clock),
-                Challenges(public_url, oauth.issuer, first),
+                Challenges(public_url, oauth.issuer, first_is_all=oauth.first_challenge == "all"),
                 tuple(map(_right, oauth.rights.values())),
                 settings.allowed_accounts,
             )

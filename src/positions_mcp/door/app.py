@@ -19,8 +19,11 @@ from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import BadToken, Checked, TokenChecker
 from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
 from positions_mcp.tools._caller import CallerToken, signed_in_as
+from positions_mcp.tools._scopes import ASKING
+from positions_mcp.tools._scopes import Scope as Needed
 
 SERVED_AT = "/mcp"
+_LARGEST_OF_A_STRANGER = 64 * 1024
 
 
 class Door:
@@ -55,7 +58,7 @@ class Door:
             await self._let_in({**scope, "path": SERVED_AT, "raw_path": SERVED_AT.encode()}, receive, send)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        checked = await self._checked(scope, send)
+        checked = await self._checked(scope, receive, send)
         if checked is None:
             return
         given = granted(self._rights, checked.claims, checked.scopes)
@@ -81,18 +84,25 @@ class Door:
         else:
             await self._app(inside, _again(body, receive), send)
 
-    async def _checked(self, scope: Scope, send: Send) -> Checked | None:
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> Checked | None:
         """What the token of a request says; None where it has none that is good, which is answered."""
         try:
             token = _bearer(scope)
             if token is not None:
                 return await self._tokens.check(token)
-            await self._challenges.sign_in(send)
+            await self._challenges.sign_in(send, await self._first_asked(receive))
         except BadToken as error:
             await self._challenges.bad_token(send, str(error))
         except KeysUnavailable:
             await self._challenges.not_now(send)
         return None
+
+    async def _first_asked(self, receive: Receive) -> frozenset[Needed]:
+        """What somebody without a token is told to sign in for. Of what strangers send, little is read."""
+        if self._challenges.first_is_all:
+            return ASKING
+        body = await _whole(receive, _LARGEST_OF_A_STRANGER)
+        return needed_by(body or b"")
 
 
 def _bearer(scope: Scope) -> str | None:
@@ -108,10 +118,10 @@ def _bearer(scope: Scope) -> str | None:
     return token.strip()
 
 
-async def _whole(receive: Receive) -> bytes | None:
+async def _whole(receive: Receive, limit: int = DEFAULT_MAX_REQUEST_BODY_SIZE) -> bytes | None:
     """The body, or more than is taken of one that is too large; None where the client went away before its end."""
     body = b""
-    while len(body) <= DEFAULT_MAX_REQUEST_BODY_SIZE:
+    while len(body) <= limit:
         message = await receive()
         if message["type"] != "http.request":
             return None

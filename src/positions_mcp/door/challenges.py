@@ -8,7 +8,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from positions_mcp.http_sessions import Message, Send
-from positions_mcp.tools._scopes import READING, Scope, in_order
+from positions_mcp.tools._scopes import ASKING, READING, Scope, in_order
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _TRY_AGAIN_S = 5
@@ -20,9 +20,9 @@ class Challenges:
 
     resource: str
     issuer: str
-    first: frozenset[Scope] = frozenset(Scope)
-    """What the first challenge names, which answers a request without a token. Clients that register then may never
-    get more, so that it is everything unless somebody says otherwise."""
+    first_is_all: bool = True
+    """Whether the first challenge, which answers a request without a token, names every scope, or those that the
+    request needs. Clients that register then may never get more."""
     path: str = field(init=False)
     """Where clients find the server."""
     metadata_paths: frozenset[str] = field(init=False)
@@ -49,15 +49,17 @@ class Challenges:
         }
         await answer(send, HTTPStatus.OK, about, ("cache-control", "max-age=300"), is_head=method == "HEAD")
 
-    async def sign_in(self, send: Send) -> None:
+    async def sign_in(self, send: Send, needed: frozenset[Scope]) -> None:
         """There is no token."""
         said = {"error": "invalid_token", "error_description": "Sign in first."}
-        await answer(send, HTTPStatus.UNAUTHORIZED, said, self._challenge(self.first))
+        await answer(send, HTTPStatus.UNAUTHORIZED, said, self._challenge(needed))
 
     async def bad_token(self, send: Send, why: str) -> None:
         """There is one that opens nothing."""
         said = {"error": "invalid_token", "error_description": why}
-        await answer(send, HTTPStatus.UNAUTHORIZED, said, self._challenge(self.first, **said))
+        await answer(
+            send, HTTPStatus.UNAUTHORIZED, said, self._challenge(ASKING if self.first_is_all else READING, **said)
+        )
 
     async def more_scopes(self, send: Send, needed: frozenset[Scope]) -> None:
         """The token is good for less than the request needs; `needed` is all of that, not what is missing."""
@@ -81,7 +83,7 @@ class Challenges:
         await answer(send, HTTPStatus.SERVICE_UNAVAILABLE, said, ("retry-after", str(_TRY_AGAIN_S)))
 
     def _challenge(self, scopes: frozenset[Scope], **said: str) -> tuple[str, str]:
-        parts = {**said, "scope": in_order(scopes or READING), "resource_metadata": self.metadata_url}
+        parts = {**said, "scope": in_order(scopes), "resource_metadata": self.metadata_url}
         return "www-authenticate", "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items())
 
 
