@@ -32,9 +32,10 @@ class Book:
     def __init__(self, account: int, positions: int, orders: int, order_days: float, *, fills: bool) -> None:
         self._account, self._fills = account, fills
         self.rows = {_id(number): _position(account, number, positions) for number in range(positions)}
-        self._orders = [
+        past = (
             _order(account, number, _NOW - timedelta(days=order_days * number / orders)) for number in range(orders)
-        ]
+        )
+        self._orders = [(order, _bytes(order)) for order in past]
         self._pages: dict[tuple[int, int], bytes] = {}
 
     def page(self, query: dict[str, str]) -> bytes:
@@ -49,8 +50,8 @@ class Book:
         ids, statuses = (set(filter(None, query.get(name, "").split(","))) for name in ("order_ids", "status"))
         since = datetime.fromisoformat(query["from"]).astimezone(UTC).isoformat() if "from" in query else ""
         found = [
-            _bytes(order)
-            for order in self._orders
+            ready
+            for order, ready in self._orders
             if (not ids or order["id"] in ids)
             and (not statuses or order["status"] in statuses)
             and order["created_at"] >= since
@@ -67,7 +68,8 @@ class Book:
             order |= {name: held[name] for name in ("symbol", "quantity", "instrument_id", "instrument_type")}
             order |= {"filled_quantity": order["quantity"]}
             unfilled = order | new | {"leaves_quantity": order["quantity"]}
-            self._orders.append(order if self._fills else unfilled | {"status": "NEW"})
+            kept = order if self._fills else unfilled | {"status": "NEW"}
+            self._orders.append((kept, _bytes(kept)))
             made.append(_bytes(unfilled))
         self._pages.clear()
         return _paged(made, 0, len(made))

@@ -13,8 +13,9 @@ One destructive call:
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import anyio
 
@@ -38,6 +39,7 @@ from positions_mcp.guard.kind import PlanRequest
 from positions_mcp.guard.mandating import Mandating
 from positions_mcp.guard.overview import GuardStatus, overview
 from positions_mcp.guard.planner import Choosing, Planned, Planner
+from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.guard.policy.rules import judge_unread
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
@@ -58,6 +60,15 @@ _UNDER_WAY = (
     OperationState.SENDING,
 )
 _log = logging.getLogger(__name__)
+
+
+class _Noted(NamedTuple):
+    """What decides, beside what the client can show, who is asked about a plan."""
+
+    verdict: Verdict
+    approver_set: bool
+    declined_at: datetime | None
+    why_no_form: str
 
 
 class Guard(Asking, Halting, Mandating):
@@ -147,28 +158,37 @@ class Guard(Asking, Halting, Mandating):
     ) -> Step:
         """Who decides: a mandate, the desk by its page, a form, or nobody until a person has done something."""
         plan, deps = planned.operation.plan, self._deps
-        verdict = planned.verdict
-        if verdict is None:
-            # The rules that need the account are asked right before sending.
-            record = await in_thread(self._accounts.record, deps.store, plan.account_id)
-            verdict = judge_unread(deps.policy_of(plan), plan, record)
-        approver_set = (await in_thread(deps.store.rosters)).roster is not None
+        noted = await in_thread(self._noted, planned)
         step = rung_for(
-            verdict,
+            noted.verdict,
             deps.policy,
             mode=deps.mode,
             can_elicit=can_elicit,
-            can_open_page=can_open_link and approver_set and deps.desk is not None,
-            approver_set=approver_set,
-            declined_at=await in_thread(deps.store.declined_at, plan.target_key),
-            why_no_form=await self._questions.why_not(planned.operation),
+            can_open_page=can_open_link and noted.approver_set and deps.desk is not None,
+            approver_set=noted.approver_set,
+            declined_at=noted.declined_at,
+            why_no_form=noted.why_no_form,
             now=deps.clock.now(),
             mandate=await self.mandate_for(planned) if mandates else None,
         )
-        if step.rung in (Rung.MANDATE, Rung.ELICITATION) or verdict.is_refused:
+        if step.rung in (Rung.MANDATE, Rung.ELICITATION) or noted.verdict.is_refused:
             return step
         sentence, link = await self.way_to_decide(plan.plan_id)
         return step.changed(for_the_person=sentence, link=link)
+
+    def _noted(self, planned: Planned) -> _Noted:
+        """What the store says about who decides a plan. Blocking."""
+        plan, deps = planned.operation.plan, self._deps
+        verdict = planned.verdict
+        if verdict is None:
+            # The rules that need the account are asked right before sending.
+            verdict = judge_unread(deps.policy_of(plan), plan, self._accounts.record(deps.store, plan.account_id))
+        return _Noted(
+            verdict=verdict,
+            approver_set=deps.store.rosters().roster is not None,
+            declined_at=deps.store.declined_at(plan.target_key),
+            why_no_form=self._questions.why_not(planned.operation),
+        )
 
     async def way_to_decide(self, operation_id: str) -> tuple[str, str]:
         """How a person decides outside of the client, in one sentence, and the page's address where there is one."""

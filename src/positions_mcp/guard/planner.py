@@ -203,11 +203,12 @@ class Planner:
 
     async def _of_the_same_targets(self, request: PlanRequest, fresh: Plan, account: Account) -> Operation | None:
         """The open plan of what was asked for under other names before: a symbol, then its UUID."""
-        for found in await self._asking_the_same(request, fresh.caller):
+        of_mine = fresh.mode, fresh.account_id, fresh.caller, fresh.created_at
+        for found in await in_thread(self._deps.store.open_plans_for, *of_mine):
             plan = found.plan
             same = plan.target_key == fresh.target_key and plan.cancel_orders == fresh.cancel_orders
-            is_open = found.stage.is_open and not plan.is_expired(fresh.created_at)
-            if same and is_open and self._kinds[plan.kind].compare(plan, account).is_unchanged:
+            agrees = same and self._agrees(request, plan)
+            if agrees and self._kinds[plan.kind].compare(plan, account).is_unchanged:
                 return found
         return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from positions_mcp.ports.callers import CallerStore
 from positions_mcp.ports.clocks import Clock as Clock
 from positions_mcp.ports.clocks import Ids as Ids
 from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
@@ -115,7 +116,7 @@ class InstructionWriter(Protocol):
         ...
 
 
-class OperationStore(Ledger, MandateStore, RosterStore, Protocol):
+class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, Protocol):
     """Durable operations. Blocking: call it in a worker thread.
 
     Every write is one transaction, exclusive among all processes on the store, that also appends to the journal.

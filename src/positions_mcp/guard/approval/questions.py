@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
-from positions_mcp.domain.operation.states import Stage
-from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 
 NOES = 3
 WITHIN = timedelta(minutes=10)
 REMEMBERED = timedelta(days=1)
-_MOST_LOOKED_AT = 200
-_DECIDED = (Stage.DECLINED, Stage.APPROVED, Stage.CLAIMED, Stage.FINISHED, Stage.LAPSED, Stage.STALE)
+_ASKED_WITHIN = REMEMBERED + timedelta(hours=1)
+"""What was decided within the time remembered was asked for within this one."""
 
 
 class Questions:
@@ -25,20 +24,25 @@ class Questions:
         self._deps = deps
         self._open: dict[str, Operation] = {}
 
-    async def why_not(self, operation: Operation) -> str:
-        """Why its caller may not ask by a form now; empty if it may."""
+    def why_not(self, operation: Operation) -> str:
+        """Why its caller may not ask by a form now; empty if it may. Blocking."""
         caller, now = operation.plan.caller, self._deps.clock.now()
         asked = self._open.get(caller)
         if asked is not None and asked.operation_id != operation.operation_id and not asked.plan.is_expired(now):
             return f"A question of this caller is still open with a person: plan {asked.operation_id}."
-        decided = await in_thread(self._deps.store.in_stages, _DECIDED, _MOST_LOOKED_AT)
-        mine = [o.decision for o in decided if o.plan.caller == caller and o.plan.mode is self._deps.mode]
-        if rests(filter(None, mine), now):
+        if self._rests(caller, now):
             return (
                 f"A person said no to this caller {NOES} times within {int(WITHIN.total_seconds() // 60)} minutes, so "
                 "it asks by a form no more until a supervisor approves one of its plans."
             )
         return ""
+
+    def _rests(self, caller: str, now: datetime) -> bool:
+        """Whether the caller has had its noes. Yeses are looked for only then."""
+        deps = self._deps
+        decided = partial(deps.store.decided_for, deps.mode, deps.policy.accounts, caller, now - _ASKED_WITHIN)
+        noes = decided(declined=True)
+        return rests(noes, now) and rests((*noes, *decided(declined=False)), now)
 
     def is_open(self, operation: Operation) -> bool:
         """Whether a form with its question is shown now."""

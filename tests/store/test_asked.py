@@ -1,0 +1,100 @@
+"""What one caller has asked for is found by an index, whatever else is stored and in both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import event
+
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode, Plan
+from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.states import Stage
+from positions_mcp.store.operations import SqlOperationStore
+from store.steps import ACCOUNT, MINUTE, NOW, approved, claimed, lease_until, plan_of, planned, yes_to
+
+OTHER = AccountId(19817)
+DAY = timedelta(days=1)
+
+
+def of(name: str, *, at: datetime = NOW, **changes: object) -> Plan:
+    return plan_of(name, at=at).changed(**changes)
+
+
+def declined(store: SqlOperationStore, plan: Plan) -> Operation:
+    operation = planned(store, plan)
+    at = plan.created_at
+    store.move(plan.plan_id, expected=(Stage.PLANNED,), to=Stage.AWAITING_APPROVAL, reason="", now=at)
+    return store.decide(yes_to(operation, at=at, approved=False), at)
+
+
+def preview_approved(store: SqlOperationStore, plan: Plan) -> Operation:
+    yes = yes_to(planned(store, plan)).changed(
+        channel=Channel.DESK, signature="00", of_preview=True, expires_at=plan.expires_at
+    )
+    return store.decide(yes, plan.created_at)
+
+
+def decided(store: SqlOperationStore, *, declined: bool, accounts: Sequence[AccountId] = (ACCOUNT, OTHER)) -> set[str]:
+    found = store.decided_for(Mode.PAPER, accounts, "tester", NOW - DAY, declined=declined)
+    return {each.operation_id for each in found}
+
+
+@pytest.mark.requirement("G-22")
+def test_noes_and_yeses_are_those_of_one_caller_in_its_accounts_since_then(store: SqlOperationStore) -> None:
+    declined(store, of("no"))
+    declined(store, of("no elsewhere", account_id=OTHER))
+    declined(store, of("no before", at=NOW - 2 * DAY))
+    declined(store, of("no to another", caller="another"))
+    approved(store, of("yes"))
+    claimed(store, of("yes, taken"), lease=lease_until(token="claim-2"))
+    preview_approved(store, of("yes to a preview"))
+    planned(store, of("undecided"))
+    assert decided(store, declined=True) == {"no", "no elsewhere"}
+    assert decided(store, declined=True, accounts=[OTHER]) == {"no elsewhere"}
+    assert decided(store, declined=False) == {"yes", "yes, taken", "yes to a preview"}
+
+
+@pytest.mark.requirement("G-06")
+def test_open_plans_are_those_of_one_caller_in_one_account_the_newest_first(store: SqlOperationStore) -> None:
+    for number in range(3):
+        planned(store, of(f"open {number}", at=NOW + number * MINUTE))
+    planned(store, of("elsewhere", account_id=OTHER))
+    planned(store, of("another's", caller="another"))
+    planned(store, of("live", mode=Mode.LIVE))
+    planned(store, of("over", at=NOW - 6 * MINUTE))
+    approved(store, of("decided"))
+    found = store.open_plans_for(Mode.PAPER, ACCOUNT, "tester", NOW + 2 * MINUTE)
+    assert [each.operation_id for each in found] == ["open 2", "open 1", "open 0"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.decided_for(Mode.PAPER, [ACCOUNT, OTHER], "tester", NOW, declined=True),
+        lambda store: store.decided_for(Mode.PAPER, [ACCOUNT, OTHER], "tester", NOW, declined=False),
+        lambda store: store.open_plans_for(Mode.PAPER, ACCOUNT, "tester", NOW),
+    ],
+    ids=["noes", "yeses", "open plans"],
+)
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_none_of_it_walks_through_all_operations(
+    store: SqlOperationStore, ask: Callable[[SqlOperationStore], object]
+) -> None:
+    asked: list[tuple[str, object]] = []
+    with store._database.reading() as connection:
+
+        @event.listens_for(connection.engine, "before_cursor_execute")
+        def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+            asked.append((statement, parameters))
+
+        ask(store)
+        event.remove(connection.engine, "before_cursor_execute", note)
+        statements = [each for each in asked if "FROM operations" in each[0] or "JOIN operations" in each[0]]
+        plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", said).all() for text, said in statements]
+    steps = [row[3] for plan in plans for row in plan]
+    assert steps
+    assert not [step for step in steps if step.startswith("SCAN")], steps
