@@ -28,7 +28,7 @@ _DIVIDED = re.compile(r'"?[A-Za-z0-9]+([./ -][A-Za-z0-9]+)*"?', re.ASCII)
 _ROOT_ALONE = re.compile(r"\s*[0-9]?([A-Z][A-Z./]{0,7})", re.ASCII)
 _LARGEST_STRIKE = Decimal("99999.999")
 _LONGEST_REMEMBERED = 40
-_MOST_REMEMBERED = 2**15
+_MOST_REMEMBERED = 2**17
 
 
 class OptionRight(StrEnum):

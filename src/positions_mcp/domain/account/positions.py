@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, parse_option_symbol
+from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, as_root, parse_option_symbol
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.records import Text, said_of_left_out
 
@@ -310,3 +310,30 @@ class Book(Reading):
     def by_id(self) -> dict[InstrumentId, Position]:
         """Positions by instrument id."""
         return {position.instrument_id: position for position in self.positions}
+
+    def namesakes(self, position: Position) -> list[Position]:
+        """Other positions that an answer would call the same, in whatever case: only their ids tell them apart."""
+        name = position.name.upper()
+        alike = self._by_letters.get(_letters(position.symbol), ())
+        return [each for each in alike if each.name.upper() == name and each.instrument_id != position.instrument_id]
+
+    @cached_property
+    def _by_letters(self) -> dict[str, list[Position]]:
+        """Positions by their symbols without spaces: what has one name has the same letters."""
+        found: dict[str, list[Position]] = {}
+        for position in self.positions:
+            found.setdefault(_letters(position.symbol), []).append(position)
+        return found
+
+    @cached_property
+    def by_root(self) -> dict[str, list[Position]]:
+        """What is neither an option nor cash, by its symbol as the roots of options write it."""
+        found: dict[str, list[Position]] = {}
+        for position in self.positions:
+            if not position.is_option and not position.is_cash:
+                found.setdefault(as_root(position.symbol), []).append(position)
+        return found
+
+
+def _letters(symbol: str) -> str:
+    return "".join(symbol.upper().split())

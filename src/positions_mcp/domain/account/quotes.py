@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.domain.instruments import OptionContract, OptionRight, as_root
+from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import CENT, ZERO, plain
 
 BY_EXCEPTION_THRESHOLD = CENT
@@ -86,8 +86,7 @@ def find_underlying(option: Holding, book: Book) -> Position | None:
         return None if found is None or found.is_option else found
     if option.contract is None or not option.contract.is_standard:
         return None
-    others = (p for p in book.positions if not p.is_option and not p.is_cash)
-    held = [p for p in others if as_root(p.symbol) == option.contract.underlying_root]
+    held = book.by_root.get(option.contract.underlying_root, ())
     return held[0] if len(held) == 1 else None
 
 

@@ -83,6 +83,11 @@ class Outstanding:
                     continue
             self._claims.setdefault(instruction.instrument_id, []).append(Claim(instruction, _claimed(instruction)))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is claimed."""
+        return not self._claims
+
     def on(self, instrument_id: InstrumentId) -> Claims:
         """What is claimed of one contract."""
         return Claims(tuple(self._claims.get(instrument_id, ())))

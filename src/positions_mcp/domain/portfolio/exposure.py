@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
@@ -110,7 +110,7 @@ def expected_quantities(
         taken = leaving[key, against]
         if open_orders is None and key in closing:
             taken = abs(quantity)
-        if outstanding is not None and position.is_option:
+        if outstanding is not None and not outstanding.is_empty and position.is_option:
             claims = outstanding.on(key)
             taken += abs(quantity) if claims.has_unknown_quantity else claims.quantity
         taken += sum(each.quantity for each in sent if each.instrument_id == key)
@@ -145,17 +145,49 @@ _Group: TypeAlias = tuple[str, OptionRight | None]
 
 def exposed(book: Book, quantities: Mapping[InstrumentId, Decimal]) -> dict[_Group, Exposed]:
     """Every group of short options with what of it lacks cover, if `quantities` were held."""
-    groups: dict[_Group, list[tuple[Position, Decimal]]] = defaultdict(list)
-    shares: dict[InstrumentId, Decimal] = {}
+    return _exposed(book, _groups_of(book), quantities)
+
+
+def worsened_by(book: Book, before: Quantities, after: Quantities) -> tuple[tuple[Exposed, Exposed], ...]:
+    """The groups in which more short contracts lack cover with `after` held than with `before`.
+
+    As `worsened` of everything `exposed`, but only what a changed quantity can touch is looked at: the groups of
+    changed options, those over changed shares, and those that share an underlying with one of these.
+    """
+    changed = {key for key, quantity in after.items() if quantity != before[key]}
+    groups = _groups_of(book)
+    underlyings = {group: _underlyings_of(book, options) for group, options in groups.items()}
+    touched = {group for group, options in groups.items() if any(each.instrument_id in changed for each in options)}
+    shared = changed.union(*(underlyings[group] for group in touched))
+    while more := {group for group in groups.keys() - touched if underlyings[group] & shared}:
+        touched |= more
+        shared |= {key for group in more for key in underlyings[group]}
+    some = {group: groups[group] for group in touched}
+    return worsened(_exposed(book, some, before), _exposed(book, some, after))
+
+
+def _groups_of(book: Book) -> dict[_Group, list[Position]]:
+    """Options by root and right."""
+    groups: dict[_Group, list[Position]] = defaultdict(list)
     for position in book.positions:
-        quantity = quantities.get(position.instrument_id, ZERO)
-        if not position.is_option:
-            shares[position.instrument_id] = quantity
-        elif quantity:
-            groups[_group_of(position)].append((position, quantity))
+        if position.is_option:
+            groups[_group_of(position)].append(position)
+    return groups
+
+
+def _underlyings_of(book: Book, options: Iterable[Position]) -> set[InstrumentId]:
+    """The shares held that may cover options: of a group there is one, unless the API says otherwise."""
+    held = (find_underlying(each, book) for each in options)
+    return {each.instrument_id for each in held if each is not None}
+
+
+def _exposed(
+    book: Book, groups: Mapping[_Group, Sequence[Position]], quantities: Mapping[InstrumentId, Decimal]
+) -> dict[_Group, Exposed]:
+    shares = dict(quantities)
     result: dict[_Group, Exposed] = {}
     for group in sorted(groups, key=str):
-        options = groups[group]
+        options = [(each, quantities.get(each.instrument_id, ZERO)) for each in groups[group]]
         shorts = [(p, -q) for p, q in options if q < 0]
         if not shorts:
             continue
@@ -263,6 +295,8 @@ def _deliver_exercised(
     for each in unlisted:
         if each.instruction_type in _EXERCISING:
             exercised[each.instrument_id] += each.quantity
+    if not exercised and (outstanding is None or outstanding.is_empty):
+        return
     for position in book.positions:
         key, contract = position.instrument_id, position.contract
         if not contract or (position.quantity <= 0 and not position.side_contradicts):

@@ -190,10 +190,7 @@ def _known(price: Decimal | None) -> Decimal | None:
 
 def _is_certain(held: Position, book: Book) -> bool:
     """Whether what it is, and what an option is on, is known, and nothing else held goes by its name."""
-    if held.side_contradicts or any(
-        other.name.upper() == held.name.upper() and other.instrument_id != held.instrument_id
-        for other in book.positions
-    ):
+    if held.side_contradicts or book.namesakes(held):
         return False
     if not held.is_option:
         return held.instrument_type in _SHARES

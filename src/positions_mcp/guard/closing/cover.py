@@ -12,7 +12,7 @@ from positions_mcp.domain.operation.operation import Operation, SentOrder
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, exposed, nearer_zero, worsened
+from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, nearer_zero, worsened_by
 from positions_mcp.domain.portfolio.uncertain import uncertain_cover
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
@@ -79,8 +79,13 @@ def _freed_by_cancelling(plan: Plan, account: Account) -> Quantities:
 
 def _expired(account: Account, hours: Hours) -> Quantities:
     """Options that expired on a day before, and are still listed: they oblige to nothing more, and cover nothing."""
-    lasts = ((each, hours.last_trade(each, account)) for each in account.book.positions if each.is_option)
-    return {each.instrument_id: Decimal(0) for each, last in lasts if last is not None and last.has_expired(hours.now)}
+    expirations = {
+        each.instrument_id: contract.expiration
+        for each in account.book.positions
+        if (contract := each.contract) is not None
+    }
+    over = {day for day in set(expirations.values()) if hours.are_over(day)}
+    return {key: Decimal(0) for key, day in expirations.items() if day in over}
 
 
 def _to_be_traded(plan: Plan, account: Account) -> dict[InstrumentId, Decimal]:
@@ -102,7 +107,7 @@ def _worsened(
     account: Account, quantities: Quantities, traded: Mapping[InstrumentId, Decimal]
 ) -> tuple[tuple[Exposed, Exposed], ...]:
     after = {key: nearer_zero(quantity, traded.get(key, Decimal(0))) for key, quantity in quantities.items()}
-    return worsened(exposed(account.book, quantities), exposed(account.book, after))
+    return worsened_by(account.book, quantities, after)
 
 
 def _said(was: Exposed, now: Exposed) -> str:

@@ -1,0 +1,64 @@
+"""What is found by an index in a large book is what a walk through all of it finds, in every book there may be."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.books import AS_OF, POSITIONS, book_of, books, identifier, positions
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.quotes import find_underlying
+from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.exercise.last_trade import last_trade
+from positions_mcp.domain.instruments import as_root
+from positions_mcp.domain.portfolio.exposure import exposed, nearer_zero, worsened, worsened_by
+from positions_mcp.guard.closing.hours import Hours
+from positions_mcp.market_calendar import NewYorkCalendar
+
+
+@st.composite
+def crowded(draw: st.DrawFn) -> Book:
+    """A book of many positions on few underlyings."""
+    return book_of(*(draw(positions(number)) for number in range(draw(st.integers(0, 16)))))
+
+
+@pytest.mark.requirement("G-12")
+@given(crowded(), st.data())
+def test_only_what_a_trade_touches_can_lose_its_cover(book: Book, data: st.DataObject) -> None:
+    before = {each.instrument_id: each.counted_quantity for each in book.positions}
+    traded = data.draw(st.dictionaries(st.sampled_from(list(before) or [identifier(0)]), st.integers(0, 1000)))
+    after = {key: nearer_zero(quantity, Decimal(traded.get(key, 0))) for key, quantity in before.items()}
+    assert worsened_by(book, before, after) == worsened(exposed(book, before), exposed(book, after))
+
+
+@given(books())
+def test_namesakes_are_all_others_that_an_answer_would_call_the_same(book: Book) -> None:
+    for each in book.positions:
+        same = [other for other in book.positions if other.name.upper() == each.name.upper() and other is not each]
+        assert book.namesakes(each) == same
+
+
+@given(crowded())
+def test_an_underlying_without_an_id_is_the_only_one_of_the_contracts_root(book: Book) -> None:
+    for option in book.positions:
+        if option.underlying_instrument_id is None and option.contract is not None and option.contract.is_standard:
+            root = option.contract.underlying_root
+            held = [p for p in book.positions if not p.is_option and not p.is_cash and as_root(p.symbol) == root]
+            assert find_underlying(option, book) == (held[0] if len(held) == 1 else None)
+
+
+@pytest.mark.parametrize("day", [date(2026, 11, 20), date(2026, 11, 26), date(2026, 11, 28), date(2027, 1, 1)])
+@pytest.mark.parametrize("days", range(-20, 21))
+def test_options_are_over_as_their_last_trade_says(day: date, days: int) -> None:
+    now = AS_OF.astimezone(NEW_YORK).replace(year=day.year, month=day.month, day=day.day)
+    calendar, deadline, expires = NewYorkCalendar(), DeadlineRule(), day + timedelta(days=days)
+    row = {"account_id": 19816, "instrument_id": identifier(1), "quantity": Decimal(1)}
+    option = POSITIONS.validate_python(row | {"symbol": f"AAPL{expires:%y%m%d}C00100000"})
+    last = last_trade(option, None, calendar, deadline)
+    assert last is not None
+    assert Hours(now, calendar, deadline).are_over(expires) == last.has_expired(now)
