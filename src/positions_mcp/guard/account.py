@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 
@@ -35,6 +35,7 @@ from positions_mcp.guard.expiration import Beside, concerned, read_beside
 from positions_mcp.guard.option_facts import OptionFacts, read_option_facts
 from positions_mcp.ports import Ledger
 
+T = TypeVar("T")
 Names = Sequence[str] | Callable[[Book], Sequence[str]]
 _LATEST = 200
 """Operations that are looked at for what one in doubt may have done, apart from those sent after it was planned."""
@@ -92,6 +93,15 @@ class Account:
     """What neighbours say, where instructions are what it is about."""
     options: OptionFacts = field(default_factory=OptionFacts)
     """What is known of options beside the book, where closes are what it is about."""
+
+    _worked_out: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def worked_out(self, name: str, work: Callable[[], T]) -> T:
+        """What is worked out of it under a name, once: it does not change while row after row is judged by it."""
+        if name not in self._worked_out:
+            self._worked_out[name] = work()
+        found: T = self._worked_out[name]
+        return found
 
     @property
     def open_orders(self) -> tuple[Order, ...] | None:

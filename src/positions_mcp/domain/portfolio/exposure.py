@@ -148,22 +148,37 @@ def exposed(book: Book, quantities: Mapping[InstrumentId, Decimal]) -> dict[_Gro
     return _exposed(book, _groups_of(book), quantities)
 
 
-def worsened_by(book: Book, before: Quantities, after: Quantities) -> tuple[tuple[Exposed, Exposed], ...]:
-    """The groups in which more short contracts lack cover with `after` held than with `before`.
+@dataclass(frozen=True, slots=True)
+class CoverGroups:
+    """A book's options by root and right, and the shares that may cover each group: found once for many looks."""
 
-    As `worsened` of everything `exposed`, but only what a changed quantity can touch is looked at: the groups of
-    changed options, those over changed shares, and those that share an underlying with one of these.
-    """
-    changed = {key for key, quantity in after.items() if quantity != before[key]}
-    groups = _groups_of(book)
-    underlyings = {group: _underlyings_of(book, options) for group, options in groups.items()}
-    touched = {group for group, options in groups.items() if any(each.instrument_id in changed for each in options)}
-    shared = changed.union(*(underlyings[group] for group in touched))
-    while more := {group for group in groups.keys() - touched if underlyings[group] & shared}:
-        touched |= more
-        shared |= {key for group in more for key in underlyings[group]}
-    some = {group: groups[group] for group in touched}
-    return worsened(_exposed(book, some, before), _exposed(book, some, after))
+    book: Book
+    options: Mapping[_Group, Sequence[Position]]
+    underlyings: Mapping[_Group, set[InstrumentId]]
+
+    @classmethod
+    def of(cls, book: Book) -> CoverGroups:
+        """Those of a book."""
+        groups = _groups_of(book)
+        return cls(book, groups, {group: _underlyings_of(book, options) for group, options in groups.items()})
+
+    def worsened(
+        self, before: Quantities, traded: Mapping[InstrumentId, Decimal]
+    ) -> tuple[tuple[Exposed, Exposed], ...]:
+        """The groups in which more short contracts lack cover once so much of `before` is traded away.
+
+        As `worsened` of everything `exposed`, but only what the trade can touch is looked at: the groups of options
+        traded, those over shares traded, and those that share an underlying with one of these.
+        """
+        changed = {key for key, quantity in traded.items() if quantity and key in before}
+        groups = {group for group, each in self.options.items() if any(one.instrument_id in changed for one in each)}
+        shared = changed.union(*(self.underlyings[group] for group in groups))
+        while more := {group for group in self.options.keys() - groups if self.underlyings[group] & shared}:
+            groups |= more
+            shared |= {key for group in more for key in self.underlyings[group]}
+        after = before | {key: nearer_zero(before[key], traded[key]) for key in changed}
+        some = {group: self.options[group] for group in groups}
+        return worsened(_exposed(self.book, some, before), _exposed(self.book, some, after))
 
 
 def _groups_of(book: Book) -> dict[_Group, list[Position]]:

@@ -12,7 +12,7 @@ from positions_mcp.domain.operation.operation import Operation, SentOrder
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, nearer_zero, worsened_by
+from positions_mcp.domain.portfolio.exposure import CoverGroups, Exposed, Quantities, nearer_zero
 from positions_mcp.domain.portfolio.uncertain import uncertain_cover
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
@@ -46,7 +46,10 @@ def uncovering(operation: Operation, position: int, account: Account, hours: Hou
     held = account.book.by_id.get(target.instrument_id)
     if held is None or is_short_option(held):
         return ""
-    quantities = {**counted_on(account, operation.operation_id), **_expired(account, hours)}
+    counted = account.worked_out(
+        operation.operation_id, lambda: {**counted_on(account, operation.operation_id), **_expired(account, hours)}
+    )
+    quantities = dict(counted)
     for done, row in zip(operation.plan.closes, operation.rows, strict=True):
         as_planned = row.state in (RowState.SUBMITTED, RowState.QUEUED)
         if row.position != position and as_planned and done.instrument_id in quantities:
@@ -106,8 +109,7 @@ def _counted(order: SentOrder) -> Decimal:
 def _worsened(
     account: Account, quantities: Quantities, traded: Mapping[InstrumentId, Decimal]
 ) -> tuple[tuple[Exposed, Exposed], ...]:
-    after = {key: nearer_zero(quantity, traded.get(key, Decimal(0))) for key, quantity in quantities.items()}
-    return worsened_by(account.book, quantities, after)
+    return account.worked_out("cover", lambda: CoverGroups.of(account.book)).worsened(quantities, traded)
 
 
 def _said(was: Exposed, now: Exposed) -> str:
