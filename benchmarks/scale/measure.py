@@ -60,7 +60,7 @@ def main(wanted: Sequence[str]) -> int:
     findings = list(measured(names, sizes))
     print(text_table(findings, COLUMNS))
     print(f"\n{monotonic() - begin:.0f} s")
-    if sizes is FULL and not names:
+    if sizes is FULL and (not names or ("--write" in wanted and not RESULTS.exists())):
         RESULTS.write_text(_document(findings), encoding="utf-8")
     elif sizes is FULL and "--write" in wanted:
         RESULTS.write_text(with_rows(RESULTS.read_text(encoding="utf-8"), findings, COLUMNS), encoding="utf-8")
