@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
 from guard.exchange import ACCOUNT, FRIDAY, held, instrument, raising
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
-from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused
+from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused, RequestRejected
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.domain.operation.viewer import Viewer
@@ -326,3 +327,95 @@ async def test_an_api_that_writes_ids_in_upper_case_is_sent_closes_and_followed_
         assert it.exchange.requests == [f"close {instrument(AAPL)} cancel_orders=False"]
         it.exchange.fill(AAPL)
         assert (await it.guard.operation(report.operation_id)).state is OperationState.CLOSED
+
+
+def asked_of(it: Desk, monkeypatch: pytest.MonkeyPatch, refusing: bool = False) -> list[str]:
+    """What the exchange is asked for from now on: `orders`, `book`, or a book `of` so many instruments."""
+    asked: list[str] = []
+    read_book, read_orders = it.exchange.read_book, it.exchange.read_orders
+
+    async def book(_: Any, account: Any, *, instrument_ids: Any = (), **more: Any) -> Any:
+        asked.append(f"of {len(instrument_ids)}" if instrument_ids else "book")
+        if refusing and instrument_ids:
+            raise RequestRejected("No such filter.", status=400)
+        return await read_book(account, instrument_ids=instrument_ids, **more)
+
+    async def orders(_: Any, account: Any, **more: Any) -> Any:
+        asked.append("orders")
+        return await read_orders(account, **more)
+
+    monkeypatch.setattr(type(it.exchange), "read_book", book)
+    monkeypatch.setattr(type(it.exchange), "read_orders", orders)
+    return asked
+
+
+@pytest.mark.requirement("G-14")
+async def test_what_waits_is_followed_by_its_own_instruments_and_an_end_is_believed_of_the_whole_book(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL")).operation_id
+        asked = asked_of(it, monkeypatch)
+        assert (await it.guard.operation(operation_id)).state is OperationState.SUBMITTED
+        assert asked == ["orders", "of 1"]
+        asked.clear()
+        it.exchange.fill(AAPL)
+        assert (await it.guard.operation(operation_id)).state is OperationState.CLOSED
+        assert asked == ["orders", "of 1", "book"]
+
+
+@pytest.mark.requirement("G-14")
+async def test_a_listing_by_instrument_that_leaves_out_what_is_held_makes_nothing_flat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL")).operation_id
+        read_book = it.exchange.read_book
+
+        async def book(_: Any, account: Any, *, instrument_ids: Any = (), **more: Any) -> Any:
+            found = await read_book(account, instrument_ids=instrument_ids, **more)
+            return replace(found, positions=()) if instrument_ids else found
+
+        monkeypatch.setattr(type(it.exchange), "read_book", book)
+        (row,) = (await it.guard.operation(operation_id)).rows
+        assert (row.state, row.residual) == (RowState.SUBMITTED, Decimal(100))
+
+
+@pytest.mark.requirement("G-14")
+async def test_where_positions_cannot_be_asked_for_by_instrument_all_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        operation_id = (await it.close("AAPL")).operation_id
+        asked = asked_of(it, monkeypatch, refusing=True)
+        assert (await it.guard.operation(operation_id)).rows[0].residual == Decimal(100)
+        assert asked == ["orders", "of 1", "book"]
+
+
+@pytest.mark.requirement("G-14")
+async def test_an_outcome_that_is_not_known_is_looked_for_in_the_whole_book(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        report = await unknown(it, "AAPL", effect=False)
+        asked = asked_of(it, monkeypatch)
+        await it.guard.operation(report.operation_id)
+        assert asked == ["orders", "book"]
+
+
+async def test_operations_that_are_watched_together_are_read_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        open_ones = [(await it.close(symbol)).operation_id for symbol in ("AAPL", "TSLA")]
+        asked = asked_of(it, monkeypatch)
+        assert await it.guard.changes.look_for_more([*open_ones, "op-0000000000"])
+        assert not await it.guard.changes.look_for_more(open_ones)
+        assert asked == ["orders", "of 2"] * 2
+        it.exchange.fill(TSLA)
+        assert await it.guard.changes.look_for_more(open_ones)
+        asked.clear()
+        assert not await it.guard.changes.look_for_more(open_ones[1:])
+        assert asked == []
+        assert not await it.guard.changes.look_for_more(open_ones)
+        assert asked == ["orders", "of 1"]

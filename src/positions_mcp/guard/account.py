@@ -172,17 +172,45 @@ class AccountReader:
         beside = await self._beside(account, names)
         return replace(account, beside=replace(beside, balances=None if isinstance(balances, NotKnown) else balances))
 
-    async def to_follow(self, operation: Operation) -> Account:
-        """For what became of an operation: the orders of its closes, or its instructions. Raises as `to_decide`."""
+    async def to_follow(self, operations: Sequence[Operation]) -> Account:
+        """For what became of operations of one account: the orders of closes, the instructions. Raises as `to_decide`.
+
+        Where only closes of single instruments are followed, the book is of those. That one of them is gone is believed
+        of the whole book alone.
+        """
+        account_id, closes = operations[0].account_id, [each for each in operations if each.plan.kind.is_close]
         orders, listed = None, _Listed(None)
         # A book alone still says what is left: whatever else is slow leaves it half of the time there is.
         with anyio.CancelScope(deadline=(anyio.current_time() + anyio.current_effective_deadline()) / 2):
-            if operation.plan.kind.is_close:
-                orders = await self._orders_of(operation)
-            else:
-                listed = await self._instructions(operation.account_id)
-        book = await self._deps.positions.read_book(operation.account_id)
+            if closes:
+                orders = await self._orders_of(account_id, closes)
+            if len(closes) < len(operations):
+                listed = await self._instructions(account_id)
+        book = await self._book_of(account_id, operations)
         return await self._account(book, orders, listed)
+
+    async def _book_of(self, account_id: AccountId, operations: Sequence[Operation]) -> Book:
+        read = self._deps.positions.read_book
+        wanted = {
+            target.instrument_id
+            for operation in operations
+            for target, row in zip(operation.plan.closes, operation.rows, strict=False)
+            if row.is_unfinished
+        }
+        is_of_these = all(
+            operation.plan.kind is Kind.CLOSE_POSITIONS
+            and len(operation.plan.closes) == len(operation.rows)
+            and not any(row.is_in_doubt for row in operation.rows)
+            for operation in operations
+        )
+        if is_of_these and len(wanted) <= _MOST_IDS:
+            try:
+                part = await read(account_id, instrument_ids=sorted(wanted))
+            except RequestRejected:
+                return await read(account_id)
+            if part.is_complete and all(key in part.by_id and part.by_id[key].quantity for key in wanted):
+                return part
+        return await read(account_id)
 
     async def to_flatten(self, account_id: AccountId) -> Account:
         """For a person's way out: where the book cannot be read, one that is empty and says that it is incomplete."""
@@ -245,13 +273,14 @@ class AccountReader:
         latest = await self._orders(account_id, since=self._deps.market_clock.now() - _RECENT)
         return None if latest is None else tuple({order.id: order for order in (*latest, *listed)}.values())
 
-    async def _orders_of(self, operation: Operation) -> tuple[Order, ...] | None:
-        """The orders that its rows are known to have made; while an outcome is unknown any order may explain it."""
-        ids = [order.order_id for row in operation.rows if row.is_unfinished for order in row.orders]
-        if len(ids) > _MOST_IDS or any(row.is_in_doubt for row in operation.rows):
-            return await self._orders(operation.account_id)
-        listed = await self._orders(operation.account_id, order_ids=ids) if ids else ()
-        return None if listed is None else await self._with_unlisted(operation.account_id, ids, listed)
+    async def _orders_of(self, account_id: AccountId, closes: Sequence[Operation]) -> tuple[Order, ...] | None:
+        """The orders that their rows are known to have made; while an outcome is unknown any order may explain it."""
+        rows = [row for operation in closes for row in operation.rows]
+        ids = [order.order_id for row in rows if row.is_unfinished for order in row.orders]
+        if len(ids) > _MOST_IDS or any(row.is_in_doubt for row in rows):
+            return await self._orders(account_id)
+        listed = await self._orders(account_id, order_ids=ids) if ids else ()
+        return None if listed is None else await self._with_unlisted(account_id, ids, listed)
 
     async def _with_unlisted(
         self, account_id: AccountId, ids: Sequence[OrderId], listed: tuple[Order, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.guard.blocking import in_thread
@@ -38,6 +40,17 @@ class ChangeFeed:
         changed = dict.fromkeys(entry.operation_id for entry in entries if entry.operation_id is not None)
         found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in changed]
         return newest, tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)
+
+    async def look_for_more(self, operation_ids: Sequence[str]) -> bool:
+        """Follow these operations as far as they may still move, with one reading of each account.
+
+        Returns whether anything new was seen. What cannot be read waits for the next time. Raises StoreUnavailable.
+        """
+        found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in operation_ids]
+        mode, accounts = self._deps.mode, self._deps.policy.accounts
+        return await self._reconciler.follow_together(
+            [each for each in found if each and each.plan.mode is mode and each.plan.account_id in accounts]
+        )
 
     async def may_see(self, operation_id: str, viewer: Viewer) -> bool:
         """Whether there is such an operation for a viewer."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
 import anyio
 
 from positions_mcp.domain.errors import Overtaken, StoreUnavailable, UpstreamError
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.blocking import in_thread
@@ -41,14 +44,32 @@ class Reconciler:
         rows: Sequence[Row] | None = None
         try:
             with anyio.move_on_after(within_s):
-                account = await self._accounts.to_follow(operation)
+                account = await self._accounts.to_follow([operation])
                 rows = await self._kinds[operation.plan.kind].follow(operation, account)
         except UpstreamError as error:
             return operation, f"The account could not be read now: {error.message}"
         if rows is None:
             return operation, f"The account could not be read now: it took longer than {within_s:.3g} s."
-        if not rows:
-            return operation, ""
+        return await self._noted(operation, rows) if rows else (operation, "")
+
+    async def follow_together(self, operations: Sequence[Operation]) -> bool:
+        """Follow these with one reading of each account. Returns whether anything new was seen."""
+        of_accounts: defaultdict[AccountId, list[Operation]] = defaultdict(list)
+        for operation in operations:
+            if any(row.is_unfinished for row in operation.rows):
+                of_accounts[operation.account_id].append(operation)
+        is_new = False
+        for followed in of_accounts.values():
+            with suppress(UpstreamError), anyio.move_on_after(self._deps.reading.total_seconds()):
+                account = await self._accounts.to_follow(followed)
+                for operation in followed:
+                    if rows := await self._kinds[operation.plan.kind].follow(operation, account):
+                        await self._noted(operation, rows)
+                        is_new = True
+        return is_new
+
+    async def _noted(self, operation: Operation, rows: Sequence[Row]) -> tuple[Operation, str]:
+        """The operation with what was seen of its rows, and why that is not recorded (empty where it is)."""
         event = "reconciled" if any(row.resolution for row in rows) else "followed"
         now = self._deps.clock.now()
         try:

@@ -18,14 +18,16 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
-from positions_mcp.domain.errors import PositionsError, StoreUnavailable
+from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.guard import Guard
 from positions_mcp.tools._uris import OPERATION, POSITIONS
 
 FOLLOWING_S = 5.0
-"""How often an operation that somebody watches, and that may still move, is read again at the broker."""
+"""How often operations that somebody watches, and that may still move, are read again at the broker."""
+_SLOWEST = 6
+"""How many times less often than that while nothing changes, neither there nor in the store."""
 _SLOWEST_CLIENT_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -73,35 +75,37 @@ class Updates:
 
     async def watch(self, guard: Guard, every_s: float) -> None:
         """Watch the store for as long as somebody listens, and tell them. Belongs to the server's lifespan."""
-        follow_at = 0.0
+        follow_at, pause = 0.0, FOLLOWING_S
         while True:
             await self._somebody.wait()
             await anyio.sleep(every_s)
             try:
                 if anyio.current_time() >= follow_at:
-                    await self._follow(guard)
-                    follow_at = anyio.current_time() + FOLLOWING_S
-                await self._look(guard)
+                    is_new = await self._follow(guard)
+                    pause = FOLLOWING_S if is_new else min(2 * pause, _SLOWEST * FOLLOWING_S)
+                    follow_at = anyio.current_time() + pause
+                if await self._look(guard):
+                    pause = FOLLOWING_S
+                    follow_at = min(follow_at, anyio.current_time() + pause)
             except StoreUnavailable:
                 continue
             except Exception:  # a defect here must not end a server that may be sending
                 _log.exception("Watching for updates failed")
 
-    async def _look(self, guard: Guard) -> None:
+    async def _look(self, guard: Guard) -> bool:
+        """Tell of what has changed in the store. Returns whether anything has."""
         if self._seen is None:
-            return
+            return False
         newest, changed = await guard.changes.since(self._seen)
         if self._seen is not None:
             self._seen = newest
             for uri in _uris_of(changed):
                 await self._tell(uri)
+        return bool(changed)
 
-    async def _follow(self, guard: Guard) -> None:
-        for uri in [uri for uri in self._wanted if uri.startswith(OPERATION)]:
-            try:
-                await guard.operation(uri.removeprefix(OPERATION))
-            except PositionsError:
-                continue
+    async def _follow(self, guard: Guard) -> bool:
+        watched = [uri.removeprefix(OPERATION) for uri in self._wanted if uri.startswith(OPERATION)]
+        return await guard.changes.look_for_more(watched)
 
     async def _tell(self, uri: str) -> None:
         if uri not in self._wanted:
