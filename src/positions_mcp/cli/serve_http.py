@@ -99,8 +99,9 @@ async def _serve(
 
     def announce() -> None:
         if entrance.public_url:
-            where = f"{entrance.public_url}; callers sign in at {settings.oauth.issuer}"
-            _say(f"{settings.mode.shown} MCP server at {where}.")
+            host, port = listener.getsockname()[:2]
+            where = f"{entrance.public_url}, listening at {host} port {port}"
+            _say(f"{settings.mode.shown} MCP server at {where}. Callers sign in at {settings.oauth.issuer}.")
             return
         _say(f"{settings.mode.shown} MCP server at {entrance.url(listener)}, on this machine only.")
         if not file.tokens():
