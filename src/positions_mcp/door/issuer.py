@@ -41,21 +41,21 @@ class Issuer:
             await self._http.aclose()
 
     async def _discovered(self) -> str:
-        problem = KeysUnavailable("it has no metadata")
+        problems = []
         for url in metadata_urls(self._issuer):
             try:
                 metadata = await self._read(url)
             except KeysUnavailable as error:
-                problem = error
-                continue
-            if metadata.get("issuer") != self._issuer:
-                problem = KeysUnavailable(f"the metadata at {url} is of another issuer")
+                problems.append(str(error))
                 continue
             found = metadata.get("jwks_uri")
-            if isinstance(found, str) and is_safe(found, beside=self._issuer):
+            if metadata.get("issuer") != self._issuer:
+                problems.append(f"the metadata at {url} is of another issuer")
+            elif isinstance(found, str) and is_safe(found, beside=self._issuer):
                 return found
-            problem = KeysUnavailable(f"the metadata at {url} has no https jwks_uri")
-        raise problem
+            else:
+                problems.append(f"the metadata at {url} has no https jwks_uri")
+        raise KeysUnavailable("; ".join(problems))
 
     async def _read(self, url: str) -> dict[str, Any]:
         import httpx

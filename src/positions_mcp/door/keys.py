@@ -87,7 +87,7 @@ class Keys:
             found = dict(_usable(await self._read(), self._algorithms))
             problem = "" if found else "it has no key for an algorithm that is allowed"
         except KeysUnavailable as error:
-            found, problem = {}, clean(str(error))
+            found, problem = {}, clean(str(error), 400)
         self._tried_at = self._now()
         if found:
             self._keys = found
