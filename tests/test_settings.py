@@ -87,6 +87,7 @@ FORMS = {
     "ACCOUNTS": "different account numbers, such as 19816 or 19816,19817",
     "DATA_DIR": "the path of a folder",
     "STORE__URL": "a PostgreSQL URL: postgresql://USER@HOST/DATABASE",
+    "STORE__ANCHOR_DIR": "the path of a folder",
     "API__CONTRACT": "auto, seed, summer or current",
     "API__WRITE_TIMEOUT_S": "more than 0 seconds, at most 600, such as 30",
     "API__HOSTS": "names of hosts, such as gateway.example.com",

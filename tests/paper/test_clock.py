@@ -69,8 +69,10 @@ def test_the_expiry_scenario_begins_at_half_past_two_on_the_next_trading_day(ope
 
 
 async def test_the_control_endpoint_shows_and_moves_it(opened: Opening):
-    async with http(opened("demo"), key=None) as client:
-        assert (await client.get("/paper/clock")).json() == {"now": "2026-11-23T16:00:00+00:00", "mode": "real"}
+    exchange = opened("demo")
+    async with http(exchange, key=None) as client:
+        shown = {"now": "2026-11-23T16:00:00+00:00", "mode": "real", "exchange": exchange.identity}
+        assert (await client.get("/paper/clock")).json() == shown
         await client.put("/paper/clock", json={"set": "2026-11-27T12:00:00-05:00"})
         answer = await client.put("/paper/clock", json={"advance_seconds": "90.5"})
         assert answer.json() == {"now": "2026-11-27T17:01:30.500000+00:00", "mode": "set"}

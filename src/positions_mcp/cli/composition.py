@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
+from positions_mcp.cli import stores
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.lazy_store import LazyStore, SharedClock
 from positions_mcp.cli.paper_transport import paper_transport
@@ -53,6 +54,8 @@ class Venue:
     """What expiry and leases go by; the market's clock may be set to another day."""
     follow: Callable[[], Awaitable[str]] = _goes_by_itself
     """Reads the market's clock, if it is elsewhere; says by what the time goes where it cannot be read."""
+    exchange: Callable[[], str] = str
+    """What tells a paper exchange from every other one; empty where nothing does."""
 
 
 @contextmanager
@@ -111,7 +114,9 @@ def _open_venue(settings: Settings, time: Clock, recording: Recording | None) ->
         connect = partial(client, settings.paper.url, key, clock=clock, plain_http=True)
         connect()
         try:
-            yield Venue(connect, clock, f"the paper exchange at {settings.paper.url}", time, clock.follow)
+            yield Venue(
+                connect, clock, f"the paper exchange at {settings.paper.url}", time, clock.follow, clock.exchange
+            )
         finally:
             clock.close()
         return
@@ -123,6 +128,7 @@ def _open_venue(settings: Settings, time: Clock, recording: Recording | None) ->
             exchange.clock,
             "the embedded paper exchange",
             time,
+            exchange=lambda: exchange.identity,
         )
     finally:
         exchange.close()
@@ -188,7 +194,7 @@ async def open_guard(
     from positions_mcp.guard.guard import Guard
 
     await venue.follow()
-    store = store or lazy_store(settings)
+    store = store or lazy_store(settings, venue)
     host = DeskHost(settings.desk.port) if settings.desk.enabled and settings.trading_enabled else None
     deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
     deps = replace(deps, desk=host)
@@ -217,7 +223,7 @@ async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
     from positions_mcp.desk.service import Desk
 
     await venue.follow()
-    store = lazy_store(settings)
+    store = lazy_store(settings, venue)
     async with venue.connect() as client:
         deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
         try:
@@ -233,7 +239,7 @@ def open_operations(settings: Settings) -> Iterator[SqlOperationStore]:
     Raises:
         ConfigurationError, StoreUnavailable: it cannot be opened at all.
     """
-    store = _open_store(settings)
+    store = stores.open_configured(settings.store, partial(prepare_data_dir, settings))
     try:
         yield store
     finally:
@@ -306,16 +312,9 @@ def prepare_data_dir(settings: Settings) -> Path:
     return folder
 
 
-def lazy_store(settings: Settings) -> LazyStore:
-    """The operation store that the configuration names, opened when it is first needed."""
-    return LazyStore(lambda: _open_store(settings))
-
-
-def _open_store(settings: Settings) -> SqlOperationStore:
-    from positions_mcp.store import DEFAULT_FILE, open_store
-
-    url = settings.store.url
-    return open_store(url.get_secret_value() if url else prepare_data_dir(settings) / DEFAULT_FILE)
+def lazy_store(settings: Settings, venue: Venue) -> LazyStore:
+    """The operation store that the configuration names, for this venue alone; opened when it is first needed."""
+    return stores.lazy_store(settings.store, venue.exchange, partial(prepare_data_dir, settings))
 
 
 def _open_exchange(settings: Settings, real_time: Clock) -> PaperExchange:

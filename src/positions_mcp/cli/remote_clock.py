@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anyio.to_thread import run_sync
 
 from positions_mcp.api._endpoint import Endpoint
+from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.text import clean
 from positions_mcp.ports import Clock
 
@@ -41,6 +42,7 @@ class RemoteClock:
         self._read = False
         self._asked_at = float("-inf")
         self._problem = ""
+        self._exchange, self._answered = "", False
 
     def now(self) -> datetime:
         """The present instant there, aware, in UTC."""
@@ -57,6 +59,20 @@ class RemoteClock:
             return ""
         instead = "it goes on as last read" if self._read else "real time is used"
         return f"its clock cannot be read ({self._problem}): {instead}"
+
+    def exchange(self) -> str:
+        """What tells that exchange from every other one; empty where it does not say: of 0.1.0, or a replay. Blocking.
+
+        Raises StoreUnavailable where it was never reached: nobody knows then whether a store is its own.
+        """
+        if not self._answered:
+            self.read()
+        if not self._answered:
+            raise StoreUnavailable(
+                f"The paper exchange cannot be asked which one it is ({self._problem}), so its store is not used.",
+                hint="Start it with `positions-mcp paper serve`, or set paper.url.",
+            )
+        return self._exchange
 
     def read(self) -> None:
         """Read the clock there, within seconds. Blocking."""
@@ -78,6 +94,7 @@ class RemoteClock:
                 self._client = httpx.Client(timeout=_TIMEOUT_S, trust_env=not self._endpoint.is_loopback)
             headers = {"Authorization": f"Bearer {self._endpoint.key.get_secret_value()}"}
             answer = self._client.get(f"{self._endpoint.base_url}/paper/clock", headers=headers)
+            self._answered = True
             if answer.status_code != HTTPStatus.OK:
                 return f"it answers {answer.status_code}"
             self._take(answer.json())
@@ -89,6 +106,7 @@ class RemoteClock:
 
     def _take(self, clock: dict[str, Any]) -> None:
         there = datetime.fromisoformat(clock["now"])
+        self._exchange = str(clock.get("exchange", ""))
         if there.tzinfo is None:
             raise ValueError("no zone")
         there = there.astimezone(UTC)

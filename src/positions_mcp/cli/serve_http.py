@@ -74,7 +74,7 @@ async def _serve(
     from positions_mcp.request_states import RequestStates
     from positions_mcp.server import build_server
 
-    store = lazy_store(settings)
+    store = lazy_store(settings, venue)
     clock = SharedClock(SystemClock(), store)
     # A file is this process's alone; one database may serve many of them.
     states = RequestStates(lambda: store.open().sealing_keys(clock.now())) if settings.store.url else None

@@ -49,6 +49,12 @@ class Book:
             self._connection.close()
 
     @property
+    def identity(self) -> str:
+        """What tells its file from every other one."""
+        with self._lock:
+            return database.identity(self._connection)
+
+    @property
     def revision(self) -> int:
         """A number that grows with every change of the ledger in memory."""
         return self._revision

@@ -57,12 +57,15 @@ def routes(exchange: Venue) -> list[Route]:
         exchange.disarm()
         return []
 
+    def clock(_: dict[str, Any]) -> object:
+        return clock_of(exchange) | {"exchange": exchange.identity}
+
     return [
         route("/paper/status", GET=lambda _: status_of(exchange)),
         route("/paper/effects", GET=lambda _: effects_of(exchange)),
         route("/paper/faults", GET=lambda _: [shown_fault(f) for f in exchange.faults()], POST=arm, DELETE=disarm),
         route("/paper/market", POST=lambda body: {"said": happen(exchange, body)}),
-        route("/paper/clock", GET=lambda _: clock_of(exchange), PUT=lambda body: move_clock(exchange, body)),
+        route("/paper/clock", GET=clock, PUT=lambda body: move_clock(exchange, body)),
         _specification(exchange),
     ]
 

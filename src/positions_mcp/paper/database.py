@@ -6,6 +6,7 @@ so a process killed at any moment leaves the book as its last commit had it.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -76,6 +77,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def identity(connection: sqlite3.Connection) -> str:
+    """What tells this file from every other one. It is no part of a book: to begin again and to restore leave it."""
+    (number,) = connection.execute("PRAGMA application_id").fetchone()
+    return f"{number:08x}"
+
+
 def state(connection: sqlite3.Connection, key: str) -> str | None:
     """One value of the book's own state, such as the revision."""
     row = connection.execute("SELECT body FROM state WHERE key = ?", (key,)).fetchone()
@@ -106,6 +113,8 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    if not connection.execute("PRAGMA application_id").fetchone()[0]:
+        connection.execute(f"PRAGMA application_id = {secrets.randbelow(2**31 - 1) + 1}")
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found > FORMAT:
         raise BookError(

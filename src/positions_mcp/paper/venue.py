@@ -63,6 +63,11 @@ class Venue:
         self._book.close()
 
     @property
+    def identity(self) -> str:
+        """What tells this exchange from every other one, however often its book begins again."""
+        return self._book.identity
+
+    @property
     def revision(self) -> int:
         """A number that grows with every change of the book."""
         return self._book.revision

@@ -97,6 +97,8 @@ class StoreSettings(_Section):
         None, description="a PostgreSQL URL: postgresql://USER@HOST/DATABASE"
     )
     """It may hold a password; None is SQLite in `data_dir`."""
+    anchor_dir: Annotated[Path, AfterValidator(_printable)] | None = Field(None, description="the path of a folder")
+    """Where servers note what they have seen of a journal in PostgreSQL; None is `data_dir`."""
 
 
 class ApiSettings(_Section):

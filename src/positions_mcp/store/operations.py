@@ -23,6 +23,7 @@ from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Store
 from positions_mcp.ports import Permitting, Rationing, Refusing
 from positions_mcp.store import changes, counting, journal, keeping, records, searching, verifying
 from positions_mcp.store.asked import StoredCallers
+from positions_mcp.store.bonds import Bonds
 from positions_mcp.store.clocked import Clocked
 from positions_mcp.store.deciding import Deciders
 from positions_mcp.store.engine import open_database
@@ -37,7 +38,7 @@ from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.withdrawals import Withdrawals
 
 
-class SqlOperationStore(Clocked, Announced, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers):
+class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
     def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:

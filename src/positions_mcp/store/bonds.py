@@ -1,0 +1,60 @@
+"""What a store is bound to outside of itself: its own name, its paper exchange, and what servers have seen of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection, select, tuple_
+
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.store import keeping
+from positions_mcp.store.schema import journal
+from positions_mcp.store.transaction import Transaction
+
+_NAME, _EXCHANGE = "store_name", "paper_exchange"
+
+
+class Bonds:
+    """The part of the operation store that keeps them. They stand beside the journal, which does not depend on them."""
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        raise NotImplementedError
+
+    def _writing(self) -> AbstractContextManager[Transaction]:
+        raise NotImplementedError
+
+    def name(self) -> str:
+        """What tells this store from every other one: a copy has the same, one that is made anew does not."""
+        return self._kept(_NAME, secrets.token_hex(8))
+
+    def bind(self, exchange: str) -> None:
+        """Serve this paper exchange from now on. Raises StoreUnavailable where it serves another one."""
+        if self._kept(_EXCHANGE, exchange) != exchange:
+            raise StoreUnavailable(
+                "This store belongs to another paper exchange: with two books, what is closed in one would be closed "
+                "in the other as well.",
+                hint="Let every server of the store use one `positions-mcp paper serve` (paper.url), or give this one "
+                "a store of its own.",
+            )
+
+    def missing(self, entries: Iterable[tuple[int, str]]) -> tuple[int, ...]:
+        """Which of these entries, by number and hash, do not stand in the journal."""
+        wanted = dict(entries)
+        with self._reading() as connection:
+            found = connection.execute(
+                select(journal.c.sequence).where(tuple_(journal.c.sequence, journal.c.hash).in_(list(wanted.items())))
+            ).scalars()
+            return tuple(sorted(set(wanted) - set(found)))
+
+    def _kept(self, key: str, value: str) -> str:
+        """What is kept under a name; `value` from now on where nothing is."""
+        with self._reading() as connection:
+            if (kept := keeping.get(connection, key)) is not None:
+                return kept
+        with self._writing() as transaction:
+            if (kept := keeping.get(transaction.connection, key)) is not None:
+                return kept
+            keeping.put(transaction.connection, key, value)
+        return value

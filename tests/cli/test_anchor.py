@@ -1,0 +1,142 @@
+"""A journal that lacks what its servers have seen halts everything: what a failover lost, or a backup never had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from databases import new_database, postgres_url
+from positions_mcp.cli.anchor import AnchoredStore
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.store.operations import SqlOperationStore
+from store.steps import NOW, approved, begin, claimed, finished, plan_of
+
+__all__ = ["postgres_url"]
+
+pytestmark = pytest.mark.requirement("G-04", "G-11")
+OTHER = Halt(reason="news", by="Ana", at=NOW)
+
+
+@pytest.fixture
+def url(postgres_url: str) -> str:
+    return new_database(postgres_url)
+
+
+@contextmanager
+def opened(url: str, folder: Path) -> Iterator[AnchoredStore]:
+    """The store as a server has it."""
+    store = AnchoredStore(lambda: SqlOperationStore(url), lambda: folder)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def standby(url: str) -> str:
+    """A database that is as this one is now, and receives nothing any more."""
+    server, _, name = url.partition("?")[0].rpartition("/")
+    copy = f"{name}_standby"
+    with psycopg.connect(url.replace(f"/{name}?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}")
+    return url.replace(f"{server}/{name}?", f"{server}/{copy}?")
+
+
+def send(store: AnchoredStore, operation: Operation) -> None:
+    begin(store, operation, 0)  # type: ignore[arg-type]  # by its methods it is one
+
+
+def another_halts(store: AnchoredStore, _: Operation) -> None:
+    """Another server halts, and this one looks for changes."""
+    store.open().set_halt(OTHER)
+    store.newest()
+
+
+@pytest.mark.parametrize("lost", [send, another_halts])
+def test_a_standby_that_lost_what_was_written_halts_when_a_server_starts(
+    url: str, tmp_path: Path, lost: Callable[[AnchoredStore, Operation], None]
+) -> None:
+    with opened(url, tmp_path) as store:
+        operation = claimed(store.open())
+        store.newest()
+    behind = standby(url)
+    with opened(url, tmp_path) as store:
+        lost(store, operation)
+    with opened(behind, tmp_path) as store:
+        assert store.open().verify().intact, "by itself nothing is wrong with it"
+        (halt,) = store.open().halts()
+        assert halt.is_of_everything
+        assert "lacks 1 entries" in halt.reason
+        assert "Compare each account's orders at the broker" in halt.reason
+        store.open().clear_halts("Ana", NOW, expected=[halt])
+    with opened(behind, tmp_path) as store:
+        assert store.open().halts() == (), "a person has looked, and it is not said again"
+    assert list(tmp_path.glob("*.lost"))
+
+
+def test_a_journal_that_lacks_nothing_halts_nobody(url: str, tmp_path: Path) -> None:
+    for number in range(3):
+        with opened(url, tmp_path) as store:
+            send(store, claimed(store.open(), plan_of(f"op-{number}")))
+            finished(store.open(), plan_of(f"op-other-{number}"))
+            store.newest()
+            assert store.open().halts() == ()
+
+
+def test_a_store_that_is_made_anew_owes_nothing_to_an_older_one(url: str, postgres_url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path) as store:
+        send(store, claimed(store.open()))
+    with opened(new_database(postgres_url), tmp_path) as store:
+        assert store.open().halts() == ()
+
+
+def test_what_was_noted_stays_little_and_private(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("positions_mcp.cli.anchor._MOST", 3)
+    with opened(url, tmp_path / "seen") as store:
+        for number in range(10):
+            approved(store.open(), plan_of(f"op-{number}"))
+            newest = store.newest()
+    (file,) = (tmp_path / "seen").glob("journal-*.seen")
+    noted = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(noted) <= 6
+    assert noted[-1][0] == newest
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_nothing_is_sent_where_it_cannot_be_noted(url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "seen"
+    with opened(url, folder) as store:
+        operation = claimed(store.open())
+        folder.write_text("a file where the folder should be")
+        with pytest.raises(StoreUnavailable, match=r"cannot be kept"):
+            send(store, operation)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"), [('[12, "never fini', ""), ("nonsense\n", "is damaged"), ("[12]\n", "is damaged")]
+)
+def test_a_line_that_was_not_finished_was_not_sent_after_and_another_one_is_damage(
+    url: str, tmp_path: Path, line: str, says: str
+) -> None:
+    with opened(url, tmp_path) as store:
+        send(store, claimed(store.open()))
+    (file,) = tmp_path.glob("journal-*.seen")
+    with file.open("a") as more:
+        more.write(line)
+    with opened(url, tmp_path) as store:
+        if says:
+            with pytest.raises(StoreUnavailable, match=says):
+                store.open()
+        else:
+            assert store.open().halts() == ()
+            finished(store.open(), plan_of("op-next"))
+            store.newest()
+    with opened(url, tmp_path) as store:
+        if not says:
+            assert store.open().halts() == ()
