@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,6 +17,8 @@ from positions_mcp.cli import main
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.remote_clock import RemoteClock
 from positions_mcp.clock import SystemClock
+from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.paper import PaperExchange
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
 from positions_mcp.tools.context import ToolContext
@@ -153,3 +155,16 @@ def test_doctor_asks_the_exchange_that_is_configured(
     monkeypatch.setenv("POSITIONS_MCP_PAPER__URL", NOBODY)
     assert main(["doctor", "--data-dir", str(tmp_path / "here")]) == 0
     assert "its clock cannot be read" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.requirement("G-15")
+def test_which_exchange_it_is_is_asked_and_where_nobody_answers_its_store_is_not_used(elsewhere: Served) -> None:
+    with answering(404, "") as older:
+        clocks = {url: RemoteClock(url, "paper.key", SystemClock()) for url in (elsewhere.url, older, NOBODY)}
+        with closing(PaperExchange.open(elsewhere.data_dir)) as exchange:
+            assert clocks[elsewhere.url].exchange() == exchange.identity
+        assert clocks[older].exchange() == "", "one of 0.1.0, or a replay, does not say"
+        with pytest.raises(StoreUnavailable, match="cannot be asked which one it is"):
+            clocks[NOBODY].exchange()
+        for clock in clocks.values():
+            clock.close()

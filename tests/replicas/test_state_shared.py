@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import anyio
 import anyio.to_thread
+import httpx2
 import pytest
 
 from databases import postgres_url
+from over_http.serving import INITIALIZE
+from positions_mcp.tools._uris import OPERATION
 from replicas.firm import Firm, Replica, balanced, calling, firm_in
+from test_resources import listening
 from tools.serving import ERAS, data_of
 from trading import no, yes
 
 __all__ = ["postgres_url"]
 
+pytestmark = pytest.mark.filterwarnings("ignore:resources/subscribe is removed")
+
 
 @pytest.fixture(scope="module")
 def firm(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Firm]:
     with firm_in(tmp_path_factory.mktemp("firm"), postgres_url) as opened:
-        for name in ("alice", "bob", "carol"):
+        for name in ("alice", "bob", "carol", "dave", "erin"):
             opened.token(name)
         yield opened
 
@@ -76,3 +83,64 @@ async def test_a_question_outlives_the_replica_that_asked_it(firm: Firm, replica
             done = data_of(await client.call_tool("close_positions", {"instruments": [firm.symbol()]}))
     assert (done["sent"], done["state"] == "DECLINED") == (("yes", False) if answer == "yes" else ("no", True))
     assert firm.sent.get("close_position", 0) == before + (answer == "yes")
+
+
+@pytest.mark.requirement("G-11")
+async def test_a_halt_at_one_replica_stops_the_other(firm: Firm, replicas: list[Replica]) -> None:
+    one, two = replicas
+    before = firm.sent.get("close_position", 0)
+    with anyio.fail_after(60):
+        async with calling(one, firm.tokens["dave"], ERAS[1]) as first:
+            await first.call_tool("halt_trading", {"reason": "news"})
+        async with calling(two, firm.tokens["dave"], ERAS[1], yes()) as second:
+            refused = await second.call_tool("close_positions", {"instruments": [firm.symbol()]})
+    assert refused.is_error
+    assert "halted" in str(refused.content).lower()
+    assert firm.sent.get("close_position", 0) == before
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_who_listens_at_one_replica_hears_what_is_sent_at_another(
+    firm: Firm, replicas: list[Replica], era: str
+) -> None:
+    one, two = replicas
+    with anyio.fail_after(60):
+        async with calling(two, firm.tokens["erin"], era, yes()) as asking:
+            plan = data_of(await asking.call_tool("preview_close", {"instruments": [firm.symbol()]}))
+            uri = f"{OPERATION}{plan['plan_id']}"
+            async with listening(era, partial(calling, one, firm.tokens["erin"], era), uri) as ear:
+                await asking.call_tool("close_positions", {"plan_id": plan["plan_id"]})
+                await ear.hears(uri)
+
+
+async def test_a_session_of_one_replica_is_refused_by_another_so_that_its_client_opens_a_new_one(
+    firm: Firm, replicas: list[Replica]
+) -> None:
+    one, two = replicas
+    headers = {
+        "Authorization": f"Bearer {firm.tokens['erin']}",
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+    }
+    listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}}
+    async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+        opened = await http.post(one.url, json=INITIALIZE)
+        session = {"Mcp-Session-Id": opened.headers["mcp-session-id"], "MCP-Protocol-Version": "2025-06-18"}
+        here = await http.post(one.url, json=listing, headers=session)
+        elsewhere = await http.post(two.url, json=listing, headers=session)
+    assert (here.status_code, elsewhere.status_code) == (200, 404)
+    assert "Session not found" in elsewhere.text
+
+
+@pytest.mark.requirement("G-06", "G-15")
+async def test_a_replica_with_a_book_of_its_own_is_refused_by_the_store(firm: Firm, replicas: list[Replica]) -> None:
+    before = firm.sent.get("close_position", 0)
+    embedded = {"POSITIONS_MCP_PAPER__URL": "", "POSITIONS_MCP_PAPER__SCENARIO": str(firm.folder / "shares.toml")}
+    with firm.replica("stray", embedded) as stray, anyio.fail_after(60):
+        async with calling(stray, firm.tokens["erin"], ERAS[1], yes()) as client:
+            held = data_of(await client.call_tool("list_positions", {}))
+            refused = await client.call_tool("close_positions", {"instruments": [firm.symbol()]})
+    assert held["rows"], "what only reads goes on"
+    assert refused.is_error
+    assert "belongs to another paper exchange" in str(refused.content)
+    assert firm.sent.get("close_position", 0) == before
