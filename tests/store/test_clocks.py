@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from positions_mcp.cli.commands import Commands
+from positions_mcp.cli.composition import open_operations
 from positions_mcp.cli.lazy_store import LazyStore, SharedClock
+from positions_mcp.cli.record import Record
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import Overtaken
 from positions_mcp.domain.operation.operation import Operation, Reservation
-from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.ports import Clock
+from positions_mcp.settings import load
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import MINUTE, allow, approved, lease_until, plan_of, planned, yes_to
 
@@ -146,3 +151,19 @@ def test_what_waited_for_a_lock_is_judged_by_the_time_after_the_wait(store: SqlO
 def test_an_injected_clock_is_left_as_it_is(store: SqlOperationStore) -> None:
     operation = approved(store)
     assert claim(store, operation, operation.plan.created_at).stage is Stage.CLAIMED
+
+
+@on_postgresql
+def test_a_person_at_a_terminal_decides_by_the_clock_of_the_store(store: SqlOperationStore, place: str) -> None:
+    settings = load({"mode": "paper", "store": {"url": place}})
+    record = Record(settings, store, Commands(settings))
+    store._database._time.ahead = AHEAD
+    for clock in (record, record.dependencies(Mode.PAPER).clock, record.dependencies(Mode.LIVE).market_clock):
+        assert abs(clock.now() - now() - AHEAD) < MINUTE
+
+
+def test_a_file_is_on_the_machine_whose_clock_counts(tmp_path: Path) -> None:
+    settings = load({"mode": "paper", "data_dir": tmp_path})
+    with open_operations(settings) as store:
+        assert isinstance(Record(settings, store, Commands(settings)).clock, SystemClock)
+        assert not store.ahead

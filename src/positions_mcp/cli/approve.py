@@ -14,7 +14,6 @@ from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal, uninterrupted
 from positions_mcp.cli.waiting import chosen
 from positions_mcp.cli.words import for_a_person, halted, money_at_stake, operation_text
-from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Operation
@@ -63,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             if signed.decision.of_preview:
                 terminal.show(paragraph(_under_way(signed, OperationState.APPROVED)))
                 return 0
-            done = anyio.run(_follow, terminal, supervisor, operation.operation_id)
+            done = anyio.run(_follow, terminal, record, supervisor, operation.operation_id)
         except KeyboardInterrupt:
             return _left_alone(terminal, record, operation)
         terminal.show(operation_text(done, record.command))
@@ -97,7 +96,7 @@ def _ask(
 
 def _check_open(record: Record, operation: Operation) -> None:
     """Raise Refused unless it waits for a decision that this command can give."""
-    said = report(operation, SystemClock().now())
+    said = report(operation, record.now())
     if operation.plan.flatten:
         raise Refused("It belongs to the terminal that runs `flatten`.", hint="Nothing was decided.")
     if said.state not in (OperationState.PLANNED, OperationState.AWAITING_APPROVAL):
@@ -106,7 +105,7 @@ def _check_open(record: Record, operation: Operation) -> None:
 
 def _what_comes_of_a_yes(record: Record, operation: Operation) -> str:
     """Said before the passphrase is typed: who would send it."""
-    plan, now = operation.plan, SystemClock().now()
+    plan, now = operation.plan, record.now()
     if operation.stage is Stage.PLANNED:
         return (
             "It was only previewed. A yes is used by the call that asks to send it, until "
@@ -120,13 +119,13 @@ def _what_comes_of_a_yes(record: Record, operation: Operation) -> str:
     )
 
 
-async def _follow(terminal: Terminal, supervisor: Supervisor, operation_id: str) -> OperationReport:
+async def _follow(terminal: Terminal, record: Record, supervisor: Supervisor, operation_id: str) -> OperationReport:
     """Say each state as it comes, until no more will be sent."""
     shown = ""
     with progress("Waiting for what becomes of it") as line:
         while True:
             operation, _ = await supervisor.question(operation_id)
-            now = SystemClock().now()
+            now = record.now()
             state = operation.state(now)
             if operation.stage not in (Stage.APPROVED, Stage.CLAIMED) or state is OperationState.LAPSED:
                 return report(operation, now)
@@ -153,7 +152,7 @@ def _under_way(operation: Operation, state: OperationState) -> str:
 def _left_alone(terminal: Terminal, record: Record, operation: Operation) -> int:
     """Interrupted: say what the store now holds, whoever decided."""
     now = record.operation(operation.operation_id)
-    said = report(now, SystemClock().now())
+    said = report(now, record.now())
     terminal.show(f"\nNo longer watching. {said.headline}.")
     if now.stage is Stage.APPROVED:
         terminal.show(_under_way(now, said.state))

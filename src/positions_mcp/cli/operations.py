@@ -15,7 +15,6 @@ from positions_mcp.cli.record import on_error, open_record
 from positions_mcp.cli.shapes import halt_shape, operation_shape, report_shape
 from positions_mcp.cli.waiting import notional, what
 from positions_mcp.cli.words import halted, operation_text
-from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import NEW_YORK, moment
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.supervision import JournalEntry, Verification
@@ -64,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
-        now = SystemClock().now()
+        now = record.now()
         found = [
             operation
             for operation in record.store.operations(limit=max(arguments.limit, 1))
@@ -103,14 +102,14 @@ def _show(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
         operation = record.operation(arguments.operation, arguments.mode)
         if arguments.offline:
-            found = report(operation, SystemClock().now())
+            found = report(operation, record.now())
         else:
             with progress(f"Reading account {operation.account_id}"):
                 found = anyio.run(followed, record, arguments, operation)
         journal = record.store.journal(operation.operation_id)
         if arguments.json:
             # What was read may have moved it on.
-            shape = operation_shape(record.operation(operation.operation_id), SystemClock().now())
+            shape = operation_shape(record.operation(operation.operation_id), record.now())
             shape |= report_shape(found, question(operation.plan), journal)
             print_json({"place": record.place, "operation": shape})
             return 0

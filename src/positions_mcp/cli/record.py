@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
+from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError
 from positions_mcp.domain.ids import AccountId
@@ -28,6 +29,7 @@ from positions_mcp.platforms import this_platform
 from positions_mcp.settings import AccountsNotNamed, Settings, load
 
 if TYPE_CHECKING:
+    from positions_mcp.ports import Clock
     from positions_mcp.store.operations import SqlOperationStore
 
 
@@ -70,9 +72,14 @@ class Record:
             )
         return operation
 
+    @property
+    def clock(self) -> Clock:
+        """The time by the clock that the store's machines share."""
+        return SharedClock(SystemClock(), self.store) if self.settings.store.url else SystemClock()
+
     def now(self) -> datetime:
-        """The time by the system's clock."""
-        return SystemClock().now()
+        """The time by that clock."""
+        return self.clock.now()
 
     def supervisor(self, mode: Mode = Mode.PAPER) -> Supervisor:
         """A person's means over the store alone. The mode matters to what is about an operation."""
@@ -84,7 +91,7 @@ class Record:
 
     def dependencies(self, mode: Mode) -> Dependencies:
         """What the guard's parts work with over the store alone."""
-        clock, nowhere = SystemClock(), _Unconnected()
+        clock, nowhere = self.clock, _Unconnected()
         return Dependencies(
             mode=mode,
             policy=self.settings.policy,

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from positions_mcp.cli.output import table
 from positions_mcp.cli.record import Record
-from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Operation
@@ -26,7 +25,7 @@ def chosen(record: Record, operation_id: str | None, mode: str | None, states: I
     """
     if operation_id is not None:
         return record.operation(operation_id, mode)
-    now = SystemClock().now()
+    now = record.now()
     approved = record.store.in_stages((Stage.APPROVED,), _MOST_LOOKED_AT)
     undecided = record.store.waiting(now, _MOST_LOOKED_AT)
     waiting = [
