@@ -78,6 +78,7 @@ async def test_a_halt_or_an_order_more_than_was_shown_is_not_withdrawn(desk: Des
     [
         ({}, ""),
         ({"account": "19816"}, "everything destructive in account 19816"),
+        ({"account": "19861"}, "everything destructive in account 19861"),
         ({"caller": "Claude", "kind": "exercise"}, "exercise instructions asked for by Claude"),
     ],
     ids=str,
@@ -88,7 +89,9 @@ async def test_a_halt_at_the_page_is_of_what_it_says_and_by_whom(desk: Desk, sai
         await page.sign_in()
         answer = await page.post("/api/halt", {"reason": "news", **said})
         assert answer.status_code == 200
-        assert ("CHECK THE NAME" in answer.json()["doubt"]) is ("caller" in said)
+        doubt = answer.json()["doubt"]
+        assert ("CHECK THE NAME" in doubt) is ("caller" in said)
+        assert ("CHECK THE ACCOUNT" in doubt) is (said.get("account") == "19861")
         (halt,) = (await page.read("/api/queue"))["halts"]
         assert (halt["scope"], halt["by"], halt["reason"]) == (scope, "approver at the page", "news")
 

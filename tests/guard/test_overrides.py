@@ -30,6 +30,7 @@ LIMITS: dict[str, st.SearchStrategy[Any]] = {
     "max_operations_per_minute": COUNTS,
     "max_operations_per_day": COUNTS,
     "desk_above": AMOUNTS,
+    "two_persons_above": AMOUNTS,
     "give_up_above": AMOUNTS,
     "allow_close_all": st.booleans(),
     "allow_uncovered": st.booleans(),
@@ -99,6 +100,7 @@ NARROW: list[tuple[dict[str, Any], Rule, Severity]] = [
     ({"max_daily_notional": 100}, Rule.NOTIONAL_PER_DAY, Severity.REFUSE),
     ({"max_positions": 1}, Rule.POSITIONS_PER_OPERATION, Severity.REFUSE),
     ({"desk_above": 100}, Rule.DESK_THRESHOLD, Severity.DESK),
+    ({"two_persons_above": 100}, Rule.TWO_PERSONS, Severity.REFUSE),
 ]
 
 

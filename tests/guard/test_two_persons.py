@@ -15,9 +15,10 @@ import pytest
 
 from guard.delegated import sent_without_question, signed, terms
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
+from guard.exchange import ACCOUNT
 from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.policy import Channel, Narrower, Policy
 from positions_mcp.domain.operation.roster import ANYTHING, FIRST_NAME, Member, Rights, whole_member
 from positions_mcp.domain.operation.statements import TERMINAL
 from positions_mcp.domain.operation.states import OperationState
@@ -180,6 +181,10 @@ async def test_no_mandate_covers_what_needs_two_people(tmp_path: Path) -> None:
         draft = await Delegation(it.parts).draft(terms(), by="ana", shadow=timedelta(days=1))
         with pytest.raises(Refused, match="It takes two people above"):
             await Delegation(it.parts).sign(draft.mandate_id, PASSPHRASE, digest=draft.digest)
+    of_account = POLICY.model_copy(update={"for_accounts": {ACCOUNT: Narrower(two_persons_above=Decimal(0))}})
+    async with desk(tmp_path / "one account", policy=of_account) as it:
+        with pytest.raises(Refused, match="It takes two people above"):
+            await signed(it)
     earlier = POLICY.model_copy(update={"two_persons_above": Decimal(2_000_000)})
     async with desk(tmp_path / "lowered", policy=earlier) as it:
         await signed(it)

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         scopes = scopes_of(arguments)
         with open_record(arguments) as record:
             halts = anyio.run(_halt, record, " ".join(arguments.reason), scopes)
-            doubt = doubt_about(record.store, halts)
+            doubt = doubt_about(record.store, halts, frozenset(record.settings.allowed_accounts))
             place, command = record.place, record.command
     except PositionsError as error:
         error.hint = f"{error.hint} {_NOT_HALTED}" if isinstance(error, InvalidInput) else _NOT_HALTED

@@ -109,7 +109,8 @@ class Deciding:
             caller=text_of(body, "caller", "").strip(),
             kind=Trade(kind) if kind else None,
         )
-        return JSONResponse({"doubt": await in_thread(doubt_about, self.desk.withdrawing.deps.store, [halt])})
+        deps = self.desk.withdrawing.deps
+        return JSONResponse({"doubt": await in_thread(doubt_about, deps.store, [halt], deps.policy.accounts)})
 
     async def resume(self, request: Request, session: Session) -> Response:
         """`{digest, passphrase}`: end the halt that was shown; without a digest all that stand. Or with `passkey`."""

@@ -99,7 +99,8 @@ class Delegation:
         if draft.digest != digest:
             raise Refused(f"Mandate {mandate_id} is not the draft that was shown.", hint="Nothing was signed.")
         member = await self._touches.member(who.name)
-        for why in why_may_not_sign(member, draft.terms, self._deps.policy.two_persons_above):
+        of_account = self._deps.policy.within(draft.terms.account_id, "")
+        for why in why_may_not_sign(member, draft.terms, of_account.two_persons_above):
             raise Refused(why, hint="Nothing was signed.")
         window, now = self.window(draft.terms, day), self._deps.clock.now()
         statement = draft.statement(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 from positions_mcp.domain.errors import Refused, StoreUnavailable
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.supervision import Halt, may_be_called
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.blocking import in_thread
@@ -16,19 +18,34 @@ _LATEST = 500
 """Operations that are looked at for callers of a name."""
 
 
-def doubt_about(store: OperationStore, halts: Sequence[Halt]) -> str:
-    """A warning where a halt names a caller that nobody is who has asked for anything yet; empty where it does not."""
-    name = next((halt.caller for halt in halts if halt.caller), "")
-    if not name:
+def doubt_about(store: OperationStore, halts: Sequence[Halt], known: frozenset[AccountId]) -> str:
+    """A warning where halts name a caller or an account of which nothing is known here; empty where they do not."""
+    names = {halt.caller for halt in halts if halt.caller}
+    accounts = {halt.account_id for halt in halts if halt.account_id is not None} - known
+    if not (names or accounts):
         return ""
     try:
-        callers = {operation.plan.caller for operation in store.operations(limit=_LATEST)}
+        seen = [operation.plan for operation in store.operations(limit=_LATEST)]
     except Exception:  # it is halted, whatever cannot be read beside
         return ""
-    if any(may_be_called(caller, name) for caller in callers):
-        return ""
-    known = ", ".join(sorted(callers)) or "nobody"
-    return f"CHECK THE NAME: no caller {name} has asked for anything here yet. Who has: {known}."
+    return " ".join([*_about_callers(names, seen), *_about_accounts(accounts, known, seen)])
+
+
+def _about_callers(names: Collection[str], seen: Sequence[Plan]) -> Iterator[str]:
+    callers = sorted({plan.caller for plan in seen})
+    for name in sorted(names):
+        if not any(may_be_called(caller, name) for caller in callers):
+            who = ", ".join(callers) or "nobody"
+            yield f"CHECK THE NAME: no caller {name} has asked for anything here yet. Who has: {who}."
+
+
+def _about_accounts(
+    accounts: Collection[AccountId], known: Collection[AccountId], seen: Sequence[Plan]
+) -> Iterator[str]:
+    those = {plan.account_id for plan in seen} | set(known)
+    for account in sorted(set(accounts) - those):
+        which = ", ".join(map(str, sorted(those))) or "none"
+        yield f"CHECK THE ACCOUNT: nothing is known here of account {account}. Known: {which}."
 
 
 class Halting:

@@ -195,6 +195,7 @@ class OverrideSettings(_Section):
     max_operations_per_minute: Count | None = Field(None, description=_COUNT)
     max_operations_per_day: Count | None = Field(None, description=_COUNT)
     desk_above: Dollars | None = Field(None, description=_DOLLARS)
+    two_persons_above: Dollars | None = Field(None, description=_DOLLARS)
     give_up_above: Dollars | None = Field(None, description=_DOLLARS)
     allow_close_all: YesOrNo | None = Field(None, description=_YES_OR_NO)
     allow_uncovered: YesOrNo | None = Field(None, description=_YES_OR_NO)

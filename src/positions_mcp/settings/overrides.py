@@ -16,7 +16,7 @@ from positions_mcp.settings.values import shown, tidy
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _KINDS = ("accounts", "callers")
-_OF_APPROVAL = ("desk_above", "give_up_above")
+_OF_APPROVAL = ("desk_above", "two_persons_above", "give_up_above")
 
 
 def take(contents: dict[str, Any], place: str) -> dict[str, dict[Any, OverrideSettings]]:

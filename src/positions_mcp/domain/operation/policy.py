@@ -44,6 +44,7 @@ class Narrower(BaseModel):
     max_operations_per_minute: int | None = Field(default=None, ge=1)
     max_operations_per_day: int | None = Field(default=None, ge=1)
     desk_above: Decimal | None = Field(default=None, ge=0)
+    two_persons_above: Decimal | None = Field(default=None, ge=0)
     give_up_above: Decimal | None = Field(default=None, ge=0)
     allow_close_all: bool | None = None
     allow_uncovered: bool | None = None
