@@ -19,7 +19,7 @@ from typing import Any, Literal
 import anyio
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from api.paper_book import PaperDesk, paper_desk
@@ -56,8 +56,15 @@ class Close:
     cancel_orders: bool = False
 
 
+@dataclass(frozen=True)
+class Declined:
+    """A person says no to a plan of these."""
+
+    names: tuple[str, ...]
+
+
 Event = Literal["halt", "revoke the first", "remove the signer", "midnight"]
-Step = Close | Event
+Step = Close | Declined | Event
 
 
 @dataclass
@@ -69,11 +76,12 @@ class Naive:
     mandates: list[dict[str, Any]]
     """In the order in which they are taken."""
     sent: set[str] = field(default_factory=set)
+    declined: set[str] = field(default_factory=set)
     stopped: bool = False
 
     def allows(self, close: Close) -> bool:
         """Whether it is sent; what it uses is then used."""
-        if self.stopped or not close.names or COVERS in close.names or self.sent & set(close.names):
+        if self.stopped or not close.names or COVERS in close.names or (self.sent | self.declined) & set(close.names):
             return False
         for mandate in self.mandates:
             if self._covers(mandate, close):
@@ -138,7 +146,8 @@ def some_steps() -> st.SearchStrategy[list[Step]]:
     caller = st.sampled_from([CLAUDE, CLAUDE, GEMINI])
     closes = st.builds(Close, names, caller, st.sampled_from([False, False, True]))
     events = st.sampled_from(["halt", "revoke the first", "remove the signer", "midnight"])
-    return st.lists(st.one_of(closes, closes, closes, closes, events), min_size=3, max_size=6)
+    noes = st.builds(Declined, names.filter(bool))
+    return st.lists(st.one_of(closes, closes, closes, closes, noes, events), min_size=3, max_size=6)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -165,12 +174,16 @@ async def _played(folder: Path, mandates: list[dict[str, Any]], steps: list[Step
         taken = sorted(zip(signed, mandates, strict=True), key=lambda each: each[0])
         checker = Naive(await _account(paper), [dict(said) for _, said in taken])
         for step in steps:
+            if isinstance(step, Declined):
+                checker.declined |= await _declines(it, step)
+                continue
             if not isinstance(step, Close):
                 await _happens(it, step, taken[0][0])
                 checker.mandates[0]["revoked"] = checker.mandates[0].get("revoked") or step == "revoke the first"
                 checker.stopped = checker.stopped or step != "revoke the first"
                 continue
             expected, before = checker.allows(step), len(paper.writes)
+            event("sent" if expected else "stopped" if checker.stopped else "asked about")
             report = await sent_without_question(it, *step.names, caller=step.caller, cancel_orders=step.cancel_orders)
             assert (report is not None) is expected, step
             assert len(paper.writes) - before == (len(step.names) if expected else 0)
@@ -195,6 +208,15 @@ async def _account(paper: PaperDesk) -> dict[str, dict[str, Any]]:
         key = {"Authorization": f"Bearer {DEFAULT_KEY}"}
         answer = (await http.get(f"/v1/accounts/{DEFAULT_ACCOUNT}/positions", headers=key)).json()
     return {str(row["symbol"]).replace(" ", ""): row for row in answer["data"]}
+
+
+async def _declines(it: Desk, step: Declined) -> set[str]:
+    """What was declined; what is sent already, or another's question, is not asked about."""
+    operation = (await it.plan(*step.names)).operation
+    if not operation.stage.is_open:
+        return set()
+    await it.supervisor.reject(operation.operation_id, by="Ana")
+    return set(step.names)
 
 
 async def _happens(it: Desk, event: Event, first: str) -> None:

@@ -148,6 +148,26 @@ async def test_what_a_person_has_just_declined_is_not_sent_under_a_mandate(tmp_p
         assert await sent_without_question(it, "AAPL") is not None
 
 
+@pytest.mark.parametrize("at", ["a form", "the page"])
+@pytest.mark.parametrize(
+    ("no", "then"), [(("AAPL",), ("AAPL", "MSFT")), (("AAPL", "MSFT"), ("MSFT",)), ((), ("TSLA",))]
+)
+async def test_what_was_declined_as_a_part_of_another_plan_is_not_sent_either(
+    no: tuple[str, ...], then: tuple[str, ...], at: str, tmp_path: Path
+) -> None:
+    async with desk(tmp_path) as it:
+        await signed(it)
+        asked = await it.asked(*no)
+        if at == "a form":
+            await it.guard.decline(asked, client="Claude")
+        else:
+            await it.supervisor.reject(asked.operation_id, by="Ana")
+        assert await sent_without_question(it, *then) is None
+        assert await sent_without_question(it, *then, caller="another agent") is None
+        it.clock.advance(POLICY.decline_rest)
+        assert await sent_without_question(it, *then) is not None
+
+
 async def test_operations_and_dollars_are_used_up(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         await signed(it, operations=1)

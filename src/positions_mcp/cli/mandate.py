@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from positions_mcp.cli.identity import add_name, person, roster_of, whose
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, say, table
 from positions_mcp.cli.record import Record, on_error, open_record, os_user
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("sign", "show", "revoke"):
         made[name].add_argument("mandate", metavar="MANDATE", help="its id, such as ma-0w11ty5hmz")
     made["sign"].add_argument("--day", metavar="YYYY-MM-DD", help="today, or the next trading day")
-    made["sign"].add_argument("--as", metavar="NAME", dest="approver", default="", help="which approver signs")
+    add_name(made["sign"])
     made["sign"].add_argument("--note", metavar="WHY", default="", help="kept with the signature")
     _describe_draft(made["draft"])
 
@@ -100,10 +101,12 @@ def _sign(arguments: argparse.Namespace) -> int:
         terminal.show(paragraph(f"It would hold from {moment(window.begins)} until {moment(window.ends)}."))
         terminal.show(_shadows_said(anyio.run(delegation.shadows, standing)))
         terminal.show("What it covers is then sent WITHOUT A QUESTION. It can be revoked at any time.")
-        passphrase = terminal.ask_secret(f"\nPassphrase to SIGN in {draft.terms.mode.shown}: ")
+        member = person(record, terminal, arguments.name)
+        who = whose(roster_of(record), member)
+        passphrase = terminal.ask_secret(f"\n{who}Passphrase to SIGN in {draft.terms.mode.shown}: ")
         sign = partial(delegation.sign, draft.mandate_id, passphrase, digest=draft.digest, day=window.day)
         with uninterrupted():
-            signed = anyio.run(partial(sign, name=arguments.approver, note=arguments.note))
+            signed = anyio.run(partial(sign, name=member.name, note=arguments.note))
         terminal.show(f"SIGNED by {signed.mandate.signed_by}: {draft.mandate_id} until {moment(window.ends)}.")
         terminal.show(f"`{record.command(f'mandate revoke {draft.mandate_id}')}` ends it at once.")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,10 +22,8 @@ from positions_mcp.guard.approval.mandates import why_may_not_sign, why_not_sign
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
+from positions_mcp.guard.planner import short_id
 from positions_mcp.guard.touches import Person, Touch, Touches
-
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: no letter looks like a digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Delegation:
         """A draft, which notes for a while what it would have let through. It lets nothing through."""
         now = self._deps.clock.now()
         mandate = Mandate(
-            mandate_id=_short_id(self._deps.ids.new()),
+            mandate_id=short_id(self._deps.ids.new(), of="ma"),
             terms=terms,
             drafted_by=clean(by, 60) or "unnamed",
             drafted_at=now,
@@ -192,9 +189,3 @@ def _replayed(terms: MandateTerms, notes: Iterable[ShadowNote]) -> Iterable[Shad
         if not why_not:
             sent[note.target_key] = note
         yield Shadow(note, tuple(why_not))
-
-
-def _short_id(new_id: str) -> str:
-    """`ma-` and ten letters and digits."""
-    number = int.from_bytes(hashlib.sha256(new_id.encode()).digest()[:8], "big")
-    return "ma-" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 50, 5))

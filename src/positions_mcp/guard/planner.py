@@ -248,7 +248,7 @@ def _is_past(operation: Operation, open_ids: frozenset[str]) -> bool:
     )
 
 
-def short_id(new_id: str) -> str:
-    """An operation's id, short enough to be typed at a terminal: `op-` and ten letters and digits (50 bits)."""
+def short_id(new_id: str, of: str = "op") -> str:
+    """An id that is short enough to be typed at a terminal: what it is `of`, and ten letters and digits (50 bits)."""
     number = int.from_bytes(hashlib.sha256(new_id.encode()).digest()[:8], "big")
-    return "op-" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 50, 5))
+    return f"{of}-" + "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 50, 5))
