@@ -19,7 +19,7 @@ from typing import Any, Literal
 import anyio
 import httpx
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from api.paper_book import PaperDesk, paper_desk
@@ -27,6 +27,7 @@ from guard.delegated import sent_without_question, terms
 from guard.desk import PASSPHRASE, QUICK, Desk, desk
 from guard.test_two_persons import BEN, change
 from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.roster import ANYTHING, Member, Rights
 from positions_mcp.domain.operation.terms import MandateKind
 from positions_mcp.guard.delegating import Delegation
@@ -38,7 +39,7 @@ from positions_mcp.signing.keys import new_key
 
 pytestmark = pytest.mark.requirement("G-16", "D-05", "D-04")
 
-EXAMPLES = int(os.environ.get("MANDATE_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("MANDATE_EXAMPLES", "10"))
 """Few wherever all tests run; `MANDATE_EXAMPLES=300` tries more of them."""
 MSFT_PUT, AMD_CALL = "MSFT261218P00450000", "AMD261218C00180000"
 ON = {MSFT_PUT: "MSFT", AMD_CALL: "AMD"}
@@ -119,19 +120,19 @@ class Naive:
 
 @st.composite
 def some_terms(draw: st.DrawFn) -> dict[str, Any]:
-    instruments = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=2, max_size=6))
+    instruments = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=4, max_size=8))
     underlyings = draw(st.lists(st.sampled_from(["MSFT", "AMD", "KO", COVERS]), unique=True, max_size=3))
-    per_operation = Decimal(draw(st.sampled_from([3_000, 27_272, 60_000, 100_000])))
+    per_operation = Decimal(draw(st.sampled_from([5_282, 27_272, 60_000, 100_000])))
     prices = [("KO", "at_least", "68.18"), ("KO", "at_most", "68.17"), ("MSFT", "at_most", "468.08")]
     bounds = draw(st.lists(st.sampled_from(prices), unique_by=lambda each: each[0], max_size=1))
     named = {*instruments, *underlyings}
-    kinds = draw(st.sampled_from([(MandateKind.CLOSE,)] * 9 + [(MandateKind.EXERCISE,)]))
+    kinds = draw(st.sampled_from([(MandateKind.CLOSE,)] * 19 + [(MandateKind.EXERCISE,)]))
     closes = MandateKind.CLOSE in kinds
     return {
         "kinds": kinds,
         "instruments": tuple(instruments),
         "underlyings": tuple(underlyings),
-        "callers": draw(st.sampled_from([(), (), ("Claude",)])),
+        "callers": draw(st.sampled_from([(), (), (), ("Claude",)])),
         "per_operation": per_operation,
         "in_all": per_operation + Decimal(draw(st.sampled_from([0, 5_282, 50_000]))),
         "operations": draw(st.integers(1, 3)),
@@ -142,16 +143,23 @@ def some_terms(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def some_steps() -> st.SearchStrategy[list[Step]]:
-    few = st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=2).map(tuple)
-    names = st.one_of(few, few, few, st.just(()))
+    one, two = (st.lists(st.sampled_from(NAMES), unique=True, min_size=n, max_size=n).map(tuple) for n in (1, 2))
+    few = st.one_of(one, one, two)
+    names = st.one_of(few, few, few, few, few, st.just(()))
     caller = st.sampled_from([CLAUDE, CLAUDE, GEMINI])
-    closes = st.builds(Close, names, caller, st.sampled_from([False, False, True]))
+    closes = st.builds(Close, names, caller, st.sampled_from([False, False, False, True]))
     events = st.sampled_from(["halt", "revoke the first", "remove the signer", "midnight"])
     noes = st.builds(Declined, few)
     return st.lists(st.one_of(closes, closes, closes, closes, noes, events), min_size=3, max_size=6)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 @given(st.lists(some_terms(), min_size=1, max_size=2), some_steps())
 def test_what_is_sent_without_a_question_is_exactly_what_a_naive_checker_allows(
     mandates: list[dict[str, Any]], steps: list[Step]
@@ -185,8 +193,7 @@ async def _played(folder: Path, mandates: list[dict[str, Any]], steps: list[Step
                 continue
             expected, before = checker.allows(step), len(paper.writes)
             event("sent" if expected else "stopped" if checker.stopped else "asked about")
-            report = await sent_without_question(it, *step.names, caller=step.caller, cancel_orders=step.cancel_orders)
-            assert (report is not None) is expected, step
+            assert await _is_sent(it, step) is expected, step
             assert len(paper.writes) - before == (len(step.names) if expected else 0)
         assert it.store.verify().intact
 
@@ -211,10 +218,20 @@ async def _account(paper: PaperDesk) -> dict[str, dict[str, Any]]:
     return {str(row["symbol"]).replace(" ", ""): row for row in answer["data"]}
 
 
+async def _is_sent(it: Desk, step: Close) -> bool:
+    """What a close of it is under way cannot even be planned."""
+    try:
+        report = await sent_without_question(it, *step.names, caller=step.caller, cancel_orders=step.cancel_orders)
+    except InvalidInput:
+        return False
+    return report is not None
+
+
 async def _declines(it: Desk, step: Declined) -> set[str]:
-    """What was declined; what is sent already, or another's question, is not asked about."""
-    operation = (await it.plan(*step.names)).operation
-    if not operation.stage.is_open:
+    """What was declined, where there was something to decline."""
+    try:
+        operation = (await it.plan(*step.names)).operation
+    except InvalidInput:
         return set()
     await it.supervisor.reject(operation.operation_id, by="Ana")
     return set(step.names)
