@@ -14,13 +14,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.scale.stores import Store
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from positions_mcp.store import journal as journals
-from positions_mcp.store import keeping, records
+from positions_mcp.store import records
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.operations import SqlOperationStore
-from positions_mcp.store.schema import decisions, journal, operations, rows
+from positions_mcp.store.schema import NUMBERS, chains, decisions, journal, operations, rows
 
 DAYS = 250
 """Over which they are spread: what counts for a day's limits is as much as on any other."""
@@ -32,15 +32,19 @@ def fill(store: Store, count: int, template: Template) -> None:
     SqlOperationStore(store.place).close()
     database = open_database(store.place)
     try:
-        head = 0, journals.GENESIS
+        head, chain = journals.Head(), template.entries[0]["chain"]
         for begin in range(0, count, _AT_ONCE):
             with database.writing() as connection:
+                last, each = head.sequence, len(template.entries)
                 copies = [
-                    template.copied(1 + number * DAYS // count, head[0] + len(template.entries) * (number - begin))
+                    template.copied(1 + number * DAYS // count, last + each * (number - begin))
                     for number in range(begin, min(begin + _AT_ONCE, count))
                 ]
                 head = _insert(connection, copies, head)
-                keeping.put(connection, "journal_head", f"{head[0]}:{head[1]}")
+                connection.execute(delete(chains).where(chains.c.chain == chain))
+                connection.execute(insert(chains).values(chain=chain, **head._asdict()))
+                if not database.is_sqlite:
+                    connection.execute(select(func.setval(NUMBERS.name, head.sequence)))
     finally:
         database.close()
 
@@ -86,24 +90,24 @@ class Template(_Copy):
         changes = {self.operation["id"]: name, **shifted}
         plan = _changed(self.operation["plan"], changes)
         changes[_sha256(self.operation["plan"])] = _sha256(plan)
-        shift = after + 1 - self.entries[0]["sequence"]
+        numbers = {each["sequence"]: after + place for place, each in enumerate(self.entries, 1)}
         operation = _row(self.operation, changes) | {"request_key": uuid.uuid4().hex}
         for number in ("planned_entry", "sent_entry"):
-            operation[number] += shift
+            operation[number] = numbers[operation[number]]
         decision = _row(self.decision, changes)
         those = [_row(each, changes) for each in self.rows]
-        entries = [_row(each, changes) | {"sequence": each["sequence"] + shift} for each in self.entries]
+        entries = [_row(each, changes) | {"sequence": numbers[each["sequence"]]} for each in self.entries]
         entries[-1]["state_digest"] = records.Stored(operation, those, decision["content"]).digest
         return _Copy(operation, those, decision, entries)
 
 
-def _insert(connection: Connection, copies: list[_Copy], head: tuple[int, str]) -> tuple[int, str]:
+def _insert(connection: Connection, copies: list[_Copy], head: journals.Head) -> journals.Head:
     """Write copies, their entries chained from the head on. Returns the new head."""
     entries = [entry for copy in copies for entry in copy.entries]
     for entry in entries:
-        entry["previous"] = head[1]
-        entry["hash"] = journals._hash_of(SimpleNamespace(**entry))  # noqa: SLF001  # the same as the journal's
-        head = entry["sequence"], entry["hash"]
+        entry["previous"] = head.hash
+        entry["hash"] = journals.hash_of(SimpleNamespace(**entry))
+        head = journals.Head(entry["sequence"], entry["hash"], head.entries + 1)
     connection.execute(insert(operations), [copy.operation for copy in copies])
     connection.execute(insert(rows), [row for copy in copies for row in copy.rows])
     connection.execute(insert(decisions), [copy.decision for copy in copies])

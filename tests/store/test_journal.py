@@ -131,17 +131,18 @@ def test_the_journal_names_the_mode_of_every_plan(store: SqlOperationStore) -> N
         st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.lists(st.text())
     ),
     digest=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
+    chain=st.sampled_from(["", "paper:19816", "live:1"]),
 )
 def test_the_hash_of_what_is_stored_is_that_of_the_entry(
-    micros: int, event: str, operation_id: str | None, content: dict[str, Any], digest: str | None
+    micros: int, event: str, operation_id: str | None, content: dict[str, Any], *, digest: str | None, chain: str
 ) -> None:
     at = datetime(2026, 11, 20, 15, 30, 7, micros, tzinfo=UTC)
     entry = JournalEntry(
         sequence=7, at=at, event=event, operation_id=operation_id, content=content, state_digest=digest,
-        previous="0" * 64, hash="",
+        previous="0" * 64, hash="", chain=chain,
     )  # fmt: skip
     stored = SimpleNamespace(
         sequence=7, at=as_text(at), event=event, operation_id=operation_id, state_digest=digest,
-        content=canonical_json(content).decode(), previous="0" * 64,
+        content=canonical_json(content).decode(), previous="0" * 64, chain=chain,
     )  # fmt: skip
-    assert journal._hash_of(stored) == entry.expected_hash()
+    assert journal.hash_of(stored) == entry.expected_hash()

@@ -17,7 +17,7 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.store import changes, engine, journal, postgres, records
+from positions_mcp.store import engine, expiring, journal, postgres, records
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import MINUTE, NOW, finished, plan_of, planned, sending
 
@@ -133,7 +133,7 @@ def test_what_could_not_be_written_when_it_was_opened_is_written_once_it_can_be(
 def test_so_many_expire_at_once_that_others_can_write_and_a_lost_request_goes_first(
     store: SqlOperationStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "EXPIRED_AT_ONCE", 3)
+    monkeypatch.setattr(expiring, "EXPIRED_AT_ONCE", 3)
     sending(store, plan_of("op-lost"))
     for number in range(5):
         planned(store, plan_of(f"op-{number}", at=NOW - 10 * MINUTE + timedelta(seconds=number)))

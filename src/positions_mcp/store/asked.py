@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import AbstractContextManager
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import and_, or_, select
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.store import records
+from positions_mcp.store.access import Access
 from positions_mcp.store.schema import as_text, decisions, operations
 
 _OPEN = [stage.value for stage in Stage if stage.is_open]
 
 
-class StoredCallers:
+class StoredCallers(Access):
     """Implements `positions_mcp.ports.callers.CallerStore`, over what the whole store reads with."""
-
-    def _reading(self) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
 
     def decided_for(
         self, mode: Mode, accounts: Collection[AccountId], caller: str, since: datetime, *, declined: bool

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import select, tuple_
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.store import keeping
+from positions_mcp.store.access import Access
 from positions_mcp.store.schema import journal
-from positions_mcp.store.transaction import Transaction
 
 _NAME, _EXCHANGE = "store_name", "paper_exchange"
 
 
-class Bonds:
+class Bonds(Access):
     """The part of the operation store that keeps them. They stand beside the journal, which does not depend on them."""
-
-    def _reading(self) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
-
-    def _writing(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def name(self) -> str:
         """What tells this store from every other one: a copy has the same, one that is made anew does not."""

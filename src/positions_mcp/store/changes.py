@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Select, case, or_, select
+from sqlalchemy import or_
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
@@ -30,8 +29,6 @@ _FAILURES = "failures:"
 _MOST_NOTES = 50
 """Of one event about one operation; of an event about none, within an hour."""
 _NOTES_WITHIN = timedelta(hours=1)
-EXPIRED_AT_ONCE = 100
-"""How many operations one transaction writes down as expired: others wait for it."""
 _CLOCK_SKEW = timedelta(seconds=5)
 """How far a clock may step back between a decision and its use."""
 
@@ -51,10 +48,10 @@ def add_plan(
     for found in records.select_operations(transaction.connection, mine, under_way, newest_first=True):
         due = records.due_at(found)
         if found.operation_id == supersede and found.stage in _OPEN:
-            transaction.check(found)
+            open_one = transaction.operation(found.operation_id)
             why = "it had less than a minute left" if plan.replaces else "the book no longer fits it"
             reason = f"{why}; a new plan was made, {plan.plan_id}"
-            transaction.save(found, "plan superseded", now, stage=Stage.EXPIRED, reason=reason)
+            transaction.save(open_one, "plan superseded", now, stage=Stage.EXPIRED, reason=reason)
         elif due is not None and now < due:
             return found
     if check is not None:
@@ -76,11 +73,7 @@ def move(
     """Change the stage before anything is sent. What is asked for counts for its caller; `ration` may refuse it."""
     operation = transaction.operation(operation_id)
     expect(operation, expected)
-    counted_at = (
-        counting.begin(transaction.connection, transaction, operation, now, ration)
-        if to is Stage.AWAITING_APPROVAL
-        else None
-    )
+    counted_at = counting.begin(transaction, operation, now, ration) if to is Stage.AWAITING_APPROVAL else None
     event = to.value.lower().replace("_", " ")
     return transaction.save(operation, event, now, stage=to, reason=reason, counted_at=counted_at)
 
@@ -136,7 +129,7 @@ def claim(
             hint="Plan again.",
         )
     check(operation, transaction)
-    counted_at = counting.begin(transaction.connection, transaction, operation, now, ration)
+    counted_at = counting.begin(transaction, operation, now, ration)
     told = {"process": lease.process, "until": as_text(lease.until)}
     return transaction.save(
         operation, "claimed", now, content=told, stage=Stage.CLAIMED, lease=lease, counted_at=counted_at
@@ -156,11 +149,7 @@ def begin(
     """Make rows SENDING and reserve their notional, before their request leaves."""
     operation = transaction.operation(operation_id)
     _expect_lease(operation, lease.token, now)
-    for other in (
-        *transaction.unfinished(operation.plan.mode, operation.account_id),
-        *transaction.sent_after_planning(operation_id),
-    ):
-        transaction.check(other)
+    transaction.expect_others(operation)
     check(transaction)
     rows = []
     for position, reservation in reserving.items():
@@ -205,7 +194,7 @@ def record(
         return operation
     event, content = ("settlement overridden by the answer", {"settled": overridden}) if overridden else ("outcome", {})
     saved = transaction.save(operation, event, now, content=content, rows=told)
-    _count_failures(transaction, saved, told, now, halt_after, counted=not awaited)
+    count_failures(transaction, saved, told, now, halt_after, counted=not awaited)
     return saved
 
 
@@ -243,20 +232,6 @@ def observe(
     return transaction.save(operation, event, now, content=passkeys.told(transaction, signed, now), rows=rows)
 
 
-def due(now: datetime) -> Select[Any]:
-    """The ids of operations that time has changed: first those whose process ended while it sent, then the oldest."""
-    claimed = case((operations.c.stage == Stage.CLAIMED.value, 0), else_=1)
-    return select(operations.c.id).where(operations.c.due_at <= as_text(now)).order_by(claimed, operations.c.due_at)
-
-
-def expire(transaction: Transaction, now: datetime, *, halt_after: int | None) -> tuple[Operation, ...]:
-    """Write down what time has decided, of as many as one transaction may take."""
-    return tuple(
-        _expire(transaction, transaction.operation(operation_id), now, halt_after)
-        for operation_id in transaction.connection.execute(due(now).limit(EXPIRED_AT_ONCE)).scalars().all()
-    )
-
-
 def set_halt(transaction: Transaction, halt: Halt) -> Halt:
     """Stop what it covers, beside what is halted already; one of the same scope takes the place of the earlier one.
 
@@ -291,34 +266,12 @@ def clear_halts(
     transaction.keep_halts("resumed", left, now, told)
 
 
-def _expire(transaction: Transaction, operation: Operation, now: datetime, halt_after: int | None) -> Operation:
-    if operation.stage in _OPEN:
-        reason = "nobody decided in time"
-        return transaction.save(operation, "expired", now, stage=Stage.EXPIRED, reason=reason)
-    if operation.stage is Stage.APPROVED:
-        reason = "approved, but no call sent it in time"
-        return transaction.save(operation, "lapsed", now, stage=Stage.LAPSED, reason=reason)
-    lost = [
-        row.changed(
-            state=RowState.UNKNOWN, lease=None, detail="the process that sent it ended before the answer was recorded"
-        )
-        for row in operation.rows
-        if row.state is RowState.SENDING
-    ]
-    reason = "the process that was sending ended"
-    saved = transaction.save(
-        operation, "lease ran out", now, rows=lost, stage=Stage.FINISHED, reason=reason, lease=None
-    )
-    _count_failures(transaction, saved, lost, now, halt_after)
-    return saved
-
-
 def _expect_lease(operation: Operation, token: str, now: datetime) -> None:
     if operation.lease is None or operation.lease.token != token or now >= operation.lease.until:
         raise Overtaken(f"Operation {operation.operation_id} is no longer held by this process.")
 
 
-def _count_failures(
+def count_failures(
     transaction: Transaction,
     operation: Operation,
     rows: Sequence[Row],

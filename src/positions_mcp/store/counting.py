@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type_coerce
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Ledger, Rationing
 from positions_mcp.store import records
 from positions_mcp.store.schema import as_text, operations
+
+_OPEN = [stage.value for stage in Stage if stage.is_open]
 
 
 def nth_latest(
@@ -35,12 +39,17 @@ def nth_latest(
     return None if found is None else datetime.fromisoformat(found)
 
 
-def begin(
-    connection: Connection, ledger: Ledger, operation: Operation, now: datetime, ration: Rationing | None
-) -> datetime | None:
+class Counting(Ledger, Protocol):
+    """What a transaction knows of an operation that it has read."""
+
+    def counts_already(self, operation: Operation) -> bool:
+        """Whether it counts for its caller."""
+        ...
+
+
+def begin(ledger: Counting, operation: Operation, now: datetime, ration: Rationing | None) -> datetime | None:
     """From when an operation counts for its caller, which `ration` may refuse; None where it does already."""
-    counted_at = select(operations.c.counted_at).where(operations.c.id == operation.operation_id)
-    if connection.execute(counted_at).scalar_one() is not None:
+    if ledger.counts_already(operation):
         return None
     if ration is not None:
         ration(ledger, operation)
@@ -58,3 +67,22 @@ def by_caller(connection: Connection, mode: Mode, account_id: AccountId, since: 
     for operation in records.select_operations(connection, *counted):
         found.setdefault(operation.plan.caller, []).append(operation)
     return tuple(Doings.of(account_id, caller, found[caller]) for caller in sorted(found))
+
+
+def of_plan(connection: Connection, name: str) -> ColumnElement[str]:
+    """A text in the stored plan, by its name, for a statement."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    document = type_coerce(operations.c.plan, JSON) if is_sqlite else cast(operations.c.plan, JSON)
+    text: ColumnElement[str] = document[name].as_string()
+    return text
+
+
+def open_plans(connection: Connection, mode: Mode, now: datetime) -> dict[str, int]:
+    """How many plans nobody has decided yet, by caller."""
+    open_ones = (
+        select(of_plan(connection, "caller").label("caller"))
+        .where(operations.c.due_at > as_text(now), operations.c.mode == mode.value, operations.c.stage.in_(_OPEN))
+        .subquery()
+    )
+    counted = select(open_ones.c.caller, func.count().label("plans")).group_by(open_ones.c.caller)
+    return {found.caller: found.plans for found in connection.execute(counted)}

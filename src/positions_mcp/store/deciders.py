@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
 from positions_mcp.domain.ids import AccountId
@@ -22,22 +23,23 @@ from positions_mcp.store import journal, records
 from positions_mcp.store.schema import decisions, operations, rows
 from positions_mcp.store.schema import journal as journal_table
 
-APPROVER_SET, ROSTER_SET = "approver set", "roster set"
 FIRST_YES = "first yes"
 
 
-def read(connection: Connection, approver: str | None, roster: str | None) -> RosterChain:
-    """Everybody who ever could decide; the last of each is the value that is stored.
+@lru_cache(maxsize=8)
+def chain_of(
+    approvers_told: Sequence[str], links_told: Sequence[str], approver: str | None, roster: str | None
+) -> RosterChain:
+    """Everybody who ever could decide, of what the journal says; the last of each is the value that is stored.
 
     Raises StoreUnavailable where a roster was not signed by who may.
     """
-    told = journal.contents(connection, (APPROVER_SET,)), journal.contents(connection, (ROSTER_SET,))
     try:
-        approvers = tuple(Approver.model_validate(content["approver"]) for content in told[0])
-        links = tuple(RosterLink.model_validate(content["link"]) for content in told[1])
+        approvers = tuple(Approver.model_validate(json.loads(text)["approver"]) for text in approvers_told)
+        links = tuple(RosterLink.model_validate(json.loads(text)["link"]) for text in links_told)
         held = Approver.model_validate_json(approver) if approver else None
         link = RosterLink.model_validate_json(roster) if roster else None
-    except (KeyError, TypeError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise journal.broken("an approver cannot be read") from error
     if held != (approvers[-1] if approvers else None) or link != (links[-1] if links else None):
         raise journal.broken("the approver is not as it was written")

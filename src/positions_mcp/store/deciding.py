@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from datetime import date, datetime
 from decimal import Decimal
-
-from sqlalchemy import Connection
 
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.ids import AccountId
@@ -18,7 +15,9 @@ from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.signing.release_1 import succeeds
 from positions_mcp.signing.rosters import RosterChain, why_not_next
 from positions_mcp.store import passkeys
-from positions_mcp.store.deciders import APPROVER_SET, FIRST_YES, ROSTER_SET
+from positions_mcp.store.access import Access
+from positions_mcp.store.deciders import FIRST_YES
+from positions_mcp.store.known import APPROVER_SET, ROSTER_SET
 from positions_mcp.store.transaction import Transaction
 
 
@@ -55,19 +54,13 @@ def keep_first_yes(transaction: Transaction, operation_id: str, signed: SignedSt
     return operation
 
 
-class Deciders:
+class Deciders(Access):
     """Implements `positions_mcp.ports.RosterStore`, over what the whole store reads and writes with."""
-
-    def _reading(self) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
-
-    def _writing(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def rosters(self) -> RosterChain:
         """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
-        with self._reading() as connection:
-            return Transaction(connection).rosters()
+        with self._viewing() as view:
+            return view.rosters()
 
     def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
         """Keep the approver's key of 0.1.0, before there is any roster."""
@@ -86,8 +79,9 @@ class Deciders:
 
     def say_yes_first(self, operation_id: str, signed: SignedStatement, now: datetime) -> Operation:
         """Keep the yes of the first of two people."""
-        with self._writing() as transaction:
-            return keep_first_yes(transaction, operation_id, signed, transaction.at(now))
+        return self._change(
+            operation_id, lambda transaction: keep_first_yes(transaction, operation_id, signed, transaction.at(now))
+        )
 
     def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars that were sent on somebody's word on a New York day, or are being sent."""

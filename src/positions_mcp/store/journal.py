@@ -1,28 +1,98 @@
-"""The journal: a hash chain over everything that happened, and over the state it left behind.
+"""The journal: hash chains over everything that happened, and over the state it left behind.
 
-Each entry's hash covers its content and the hash before it; its `state_digest` covers its subject (an operation with
-rows and decision, the halt, the approver) as it was left. So an edit of an entry breaks the chain, and an edit of
-anything else disagrees with the last entry about it.
+Each entry's hash covers its content and the hash before it in its chain; its `state_digest` covers its subject (an
+operation with rows and decision, the halt, the approver) as it was left. So an edit of an entry breaks its chain, and
+an edit of anything else disagrees with the last entry about it. Every account has a chain; what is about none stands in
+the common chain, which also holds everything of 0.1.0 and anchors the others (`store.anchors`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Row, func, insert, select
 
 from positions_mcp.domain.errors import StoreUnavailable
-from positions_mcp.domain.operation.plan import canonical_json
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.plan import Mode, canonical_json
 from positions_mcp.domain.operation.supervision import JournalEntry
-from positions_mcp.store import keeping
-from positions_mcp.store.schema import as_text, journal
+from positions_mcp.store.schema import NUMBERS, as_text, journal
 
+COMMON = ""
+"""The chain of what is about no account."""
 GENESIS = "0" * 64
 _CHUNK = 1_000
+_WHOLE_SECOND, _UTC = ".000000+00:00", "+00:00"
+_AS_TEXT = len("2026-11-20T15:30:00.000000+00:00")
+_quoted = json.encoder.encode_basestring
+
+
+class Entry(Protocol):
+    """An entry as it stands in the table."""
+
+    sequence: int
+    at: str
+    event: str
+    operation_id: str | None
+    content: str
+    state_digest: str | None
+    previous: str
+    hash: str
+    chain: str
+
+
+class Head(NamedTuple):
+    """Where a chain ends."""
+
+    sequence: int = 0
+    hash: str = GENESIS
+    entries: int = 0
+
+    @property
+    def told(self) -> str:
+        """As it is noted beside the journal."""
+        return f"{self.sequence}:{self.hash}:{self.entries}"
+
+    @classmethod
+    def read(cls, noted: str | None) -> Head:
+        """From what is noted. 0.1.0 did not say how many entries there are: as many as the last one's number."""
+        if noted is None:
+            return cls()
+        sequence, digest, entries = (*noted.split(":"), "")[:3]
+        return cls(int(sequence), digest, int(entries or sequence))
+
+    def then(self, entry: Entry) -> Head:
+        """The head with one entry more. Raises StoreUnavailable where that does not follow, or was altered."""
+        if entry.previous != self.hash or entry.sequence <= self.sequence:
+            raise broken(f"entry {entry.sequence} does not follow entry {self.sequence}")
+        if hash_of(entry) != entry.hash:
+            raise broken(f"entry {entry.sequence} was altered")
+        return Head(entry.sequence, entry.hash, self.entries + 1)
+
+
+@dataclass(slots=True)
+class Written:
+    """An entry that a transaction adds."""
+
+    sequence: int
+    at: str
+    event: str
+    operation_id: str | None
+    content: str
+    state_digest: str | None
+    previous: str
+    hash: str
+    chain: str
+
+
+def chain_of(mode: Mode, account_id: AccountId | int) -> str:
+    """The name of an account's chain."""
+    return f"{mode.value}:{account_id}"
 
 
 def digest_of(value: Any) -> str:
@@ -30,67 +100,42 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def append(
-    connection: Connection,
+def next_number(connection: Connection) -> int:
+    """The number of the next entry. Whoever asks has locked the chain that it goes to."""
+    if connection.dialect.name == "postgresql":
+        return int(connection.execute(select(NUMBERS.next_value())).scalar_one())
+    return (connection.execute(select(func.max(journal.c.sequence))).scalar_one() or 0) + 1
+
+
+def written(
+    chain: str,
+    head: Head,
+    number: int,
     *,
     at: datetime,
     event: str,
     operation_id: str | None,
     content: dict[str, Any],
     state_digest: str | None,
-) -> JournalEntry:
-    """Add an entry at the head. The caller's transaction is the only writer."""
-    head = head_of(connection)
-    entry = JournalEntry(
-        sequence=head[0] + 1,
-        at=at.astimezone(UTC),
+) -> Written:
+    """The entry that follows a chain's head."""
+    entry = Written(
+        sequence=number,
+        at=as_text(at),
         event=event,
         operation_id=operation_id,
-        content=content,
+        content=canonical_json(content).decode(),
         state_digest=state_digest,
-        previous=head[1],
+        previous=head.hash,
         hash="",
+        chain=chain,
     )
-    entry = entry.model_copy(update={"hash": entry.expected_hash()})
-    connection.execute(
-        insert(journal).values(
-            sequence=entry.sequence,
-            at=as_text(entry.at),
-            event=entry.event,
-            operation_id=operation_id,
-            content=canonical_json(content).decode(),
-            state_digest=state_digest,
-            previous=entry.previous,
-            hash=entry.hash,
-        )
-    )
-    keeping.put(connection, "journal_head", f"{entry.sequence}:{entry.hash}")
-    return entry
+    return replace(entry, hash=hash_of(entry))
 
 
-def head_of(connection: Connection) -> tuple[int, str]:
-    """Sequence and hash of the last entry, as noted beside the journal."""
-    noted = keeping.get(connection, "journal_head")
-    if noted is None:
-        return 0, GENESIS
-    sequence, _, digest = noted.partition(":")
-    return int(sequence), digest
-
-
-def next_sequence(connection: Connection) -> int:
-    """The sequence that the entry of this transaction's next change will have."""
-    return head_of(connection)[0] + 1
-
-
-def last_state_digest(connection: Connection, operation_id: str) -> str | None:
-    """What the last entry about an operation says it looked like."""
-    newest = (
-        select(journal.c.state_digest)
-        .where(journal.c.operation_id == operation_id)
-        .order_by(journal.c.sequence.desc())
-        .limit(1)
-    )
-    return connection.execute(newest).scalar_one_or_none()
+def insert_entries(connection: Connection, entries: Sequence[Written]) -> None:
+    """Add entries to the table."""
+    connection.execute(insert(journal), [asdict(entry) for entry in entries])
 
 
 def last_digest_of_value(connection: Connection, events: Sequence[str]) -> str | None:
@@ -104,39 +149,62 @@ def last_digest_of_value(connection: Connection, events: Sequence[str]) -> str |
     return connection.execute(newest).scalar_one_or_none()
 
 
-def contents(connection: Connection, events: Sequence[str]) -> list[dict[str, Any]]:
-    """What the entries with one of these events say, oldest first, of no operation."""
+def contents(connection: Connection, events: Sequence[str], up_to: int | None = None) -> dict[str, list[str]]:
+    """What the entries of no operation with these events say, by event, oldest first."""
     wanted = (
-        select(journal.c.content)
+        select(journal.c.event, journal.c.content)
         .where(journal.c.operation_id.is_(None), journal.c.event.in_(events))
         .order_by(journal.c.sequence)
     )
-    try:
-        return [json.loads(text) for text in connection.execute(wanted).scalars()]
-    except ValueError as error:
-        raise broken(f"an entry about {events[0]!r} cannot be read") from error
+    if up_to is not None:
+        wanted = wanted.where(journal.c.sequence <= up_to)
+    found: dict[str, list[str]] = {event: [] for event in events}
+    for event, content in connection.execute(wanted):
+        found[event].append(content)
+    return found
 
 
-def last_state_digests(connection: Connection, operation_ids: Sequence[str]) -> dict[str, str | None]:
-    """What the last entry about each of some operations says it looked like."""
-    last = (
-        select(func.max(journal.c.sequence))
-        .where(journal.c.operation_id.in_(operation_ids))
-        .group_by(journal.c.operation_id)
-    )
-    wanted = select(journal.c.operation_id, journal.c.state_digest).where(journal.c.sequence.in_(last))
-    return {row.operation_id: row.state_digest for row in connection.execute(wanted)}
-
-
-def _rows(connection: Connection, *, after: int) -> Iterator[Row[Any]]:
-    """What is stored of the entries after a sequence, in order. However many there are, only some are in memory."""
+def rows_after(connection: Connection, sequence: int, chain: str | None = None) -> Iterator[Row[Any]]:
+    """What is stored of the entries after a number, in order. However many there are, only some are in memory."""
+    of_it = () if chain is None else (journal.c.chain == chain,)
     while True:
-        wanted = select(journal).where(journal.c.sequence > after).order_by(journal.c.sequence).limit(_CHUNK)
-        found = connection.execute(wanted).all()
+        wanted = select(journal).where(*of_it, journal.c.sequence > sequence).order_by(journal.c.sequence)
+        found = connection.execute(wanted.limit(_CHUNK)).all()
         yield from found
         if len(found) < _CHUNK:
             return
-        after = found[-1].sequence
+        sequence = found[-1].sequence
+
+
+def entry_at(connection: Connection, sequence: int) -> Row[Any] | None:
+    """What is stored under a number."""
+    return connection.execute(select(journal).where(journal.c.sequence == sequence)).one_or_none()
+
+
+def expect_entry(connection: Connection, sequence: int) -> None:
+    """Raise StoreUnavailable unless an entry is unaltered and the next one of its chain follows it.
+
+    For one that this process has not walked past: it began at a later checkpoint.
+    """
+    row = entry_at(connection, sequence)
+    if row is None or hash_of(row) != row.hash:
+        raise broken(f"entry {sequence} was altered")
+    after = (
+        select(journal.c.previous)
+        .where(journal.c.chain == row.chain, journal.c.sequence > sequence)
+        .order_by(journal.c.sequence)
+        .limit(1)
+    )
+    if connection.execute(after).scalar_one_or_none() not in (None, row.hash):
+        raise broken(f"the entry after entry {sequence} does not follow it")
+
+
+def expect_entries(connection: Connection, hashes: Mapping[int, str]) -> None:
+    """Raise StoreUnavailable unless the entries of these numbers stand, unaltered, with these hashes."""
+    wanted = select(journal).where(journal.c.sequence.in_(hashes))
+    stand = {row.sequence: hash_of(row) for row in connection.execute(wanted)} if hashes else {}
+    if altered := [sequence for sequence, digest in hashes.items() if stand.get(sequence) != digest]:
+        raise broken(f"entry {altered[0]} was altered")
 
 
 def read(row: Row[Any]) -> JournalEntry:
@@ -151,50 +219,33 @@ def read(row: Row[Any]) -> JournalEntry:
             state_digest=row.state_digest,
             previous=row.previous,
             hash=row.hash,
+            chain=row.chain,
         )
     except (ValueError, TypeError) as error:
         raise broken(f"entry {row.sequence} cannot be read") from error
 
 
-def _hash_of(row: Row[Any]) -> str:
+def hash_of(row: Entry) -> str:
     """`JournalEntry.expected_hash` of what is stored, taken of its text: a long journal is walked many times faster."""
+    operation, state, chain = row.operation_id, row.state_digest, row.chain
     try:
-        at = datetime.fromisoformat(row.at).astimezone(UTC).replace(tzinfo=None).isoformat()
         # The order is that of the names, as in canonical JSON; content is stored as canonical JSON.
         body = (
-            f'{{"at":"{at}Z","content":{row.content},"event":{_quoted(row.event)},'
-            f'"operation_id":{_quoted(row.operation_id)},"previous":{_quoted(row.previous)},'
-            f'"sequence":{row.sequence},"state_digest":{_quoted(row.state_digest)}}}'
+            f'{{"at":"{_json_time(row.at)}",{f""""chain":{_quoted(chain)},""" if chain else ""}"content":{row.content},'
+            f'"event":{_quoted(row.event)},"operation_id":{"null" if operation is None else _quoted(operation)},'
+            f'"previous":{_quoted(row.previous)},"sequence":{row.sequence},'
+            f'"state_digest":{"null" if state is None else _quoted(state)}}}'
         )
         return hashlib.sha256(body.encode()).hexdigest()
     except (ValueError, TypeError, AttributeError) as error:
         raise broken(f"entry {row.sequence} cannot be read") from error
 
 
-def _quoted(text: str | None) -> str:
-    return "null" if text is None else json.dumps(text, ensure_ascii=False)
-
-
-def follow_chain(
-    connection: Connection, start: tuple[int, str], take: Callable[[Row[Any]], None] = lambda _: None
-) -> tuple[int, str]:
-    """Check the chain from a place known to be good to the head, and hand every entry that holds to `take`.
-
-    Returns the head; raises StoreUnavailable.
-    """
-    sequence, digest = start
-    if sequence and not _stands(connection, sequence, digest):
-        raise broken(f"entry {sequence} was altered")
-    for row in _rows(connection, after=sequence):
-        if row.sequence != sequence + 1 or row.previous != digest:
-            raise broken(f"entry {row.sequence} does not follow entry {sequence}")
-        if _hash_of(row) != row.hash:
-            raise broken(f"entry {row.sequence} was altered")
-        take(row)
-        sequence, digest = row.sequence, row.hash
-    if head_of(connection) != (sequence, digest):
-        raise broken(f"it ends at entry {sequence}, not where it was left")
-    return sequence, digest
+def _json_time(at: str) -> str:
+    """An instant as it stands in canonical JSON."""
+    if len(at) == _AS_TEXT and at.endswith(_UTC):  # as `as_text` writes it
+        return f"{at[: -len(_WHOLE_SECOND)] if at.endswith(_WHOLE_SECOND) else at[: -len(_UTC)]}Z"
+    return f"{datetime.fromisoformat(at).astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
 
 
 def broken(what: str) -> StoreUnavailable:
@@ -203,8 +254,3 @@ def broken(what: str) -> StoreUnavailable:
         f"The journal is broken: {what}.",
         hint="Nothing is sent until a person has looked. Run: positions-mcp operations verify.",
     )
-
-
-def _stands(connection: Connection, sequence: int, digest: str) -> bool:
-    count = select(func.count()).where(journal.c.sequence == sequence, journal.c.hash == digest)
-    return connection.execute(count).scalar_one() == 1

@@ -6,6 +6,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from positions_mcp.store.schema import meta
 
+JOURNAL_HEAD, VERSION = "journal_head", "schema_version"
+
 
 def get(connection: Connection, key: str) -> str | None:
     """The value, or None."""
@@ -23,9 +25,3 @@ def put(connection: Connection, key: str, value: str | None) -> None:
 def remove_all(connection: Connection, prefix: str) -> None:
     """Remove every value whose name begins so."""
     connection.execute(delete(meta).where(meta.c.key.startswith(prefix, autoescape=True)))
-
-
-def lock(connection: Connection) -> str | None:
-    """Wait until no other transaction writes; returns the schema version. SQLite has the lock since BEGIN."""
-    version = select(meta.c.value).where(meta.c.key == "schema_version").with_for_update()
-    return connection.execute(version).scalar_one_or_none()

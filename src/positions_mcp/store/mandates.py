@@ -75,7 +75,7 @@ def claim_under(
     if operation.plan.is_expired(now):
         raise Overtaken(f"Plan {operation_id} expired before it was sent.", hint="Plan again.")
     decision, use = permit(operation, transaction)
-    counted_at = counting.begin(transaction.connection, transaction, operation, now, ration)
+    counted_at = counting.begin(transaction, operation, now, ration)
     transaction.connection.execute(
         insert(mandate_uses).values(
             mandate_id=mandate_id, number=use.number, operation_id=operation_id, content=use.model_dump_json()

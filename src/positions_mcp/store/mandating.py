@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
-
-from sqlalchemy import Connection
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.mandate import Mandate, ShadowNote, Standing
@@ -14,19 +11,13 @@ from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.ports import Rationing
 from positions_mcp.ports.mandates import Permit
 from positions_mcp.store import mandates, shadows, standings
-from positions_mcp.store.transaction import Transaction
+from positions_mcp.store.access import Access
 
 _MOST_SHOWN = 500
 
 
-class StoredMandates:
+class StoredMandates(Access):
     """What `SqlOperationStore` does about mandates."""
-
-    def _reading(self) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
-
-    def _writing(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def mandate(self, mandate_id: str) -> Standing | None:
         """A mandate and its uses as they stand in the tables, or None."""
@@ -78,8 +69,8 @@ class StoredMandates:
 
     def note_shadows(self, notes: Sequence[ShadowNote]) -> None:
         """Keep what drafts say of plans."""
-        with self._writing() as transaction:
-            shadows.note(transaction.connection, notes)
+        with self._writing_beside() as connection:
+            shadows.note(connection, notes)
 
     def shadows(self, mandate_id: str) -> tuple[ShadowNote, ...]:
         """What a draft noted, oldest first."""

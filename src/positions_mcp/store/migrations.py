@@ -13,9 +13,9 @@ from sqlalchemy import Connection, inspect, text
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.platforms import this_platform
-from positions_mcp.store import keeping
+from positions_mcp.store import keeping, locks
 from positions_mcp.store.engine import Database
-from positions_mcp.store.schema import TABLES, mandate_shadows, mandate_uses, mandates, servers
+from positions_mcp.store.schema import TABLES, chains, mandate_shadows, mandate_uses, mandates, servers
 
 Migration = Callable[[Connection], None]
 """Moves the tables one version forward, within the transaction that also notes the version."""
@@ -36,7 +36,8 @@ def _find_by_account(connection: Connection) -> None:
 def _count_and_delegate(connection: Connection) -> None:
     """From 2 to 3: who asked for an operation, and when it began to count; of earlier operations neither is known.
 
-    Mandates, their uses, and what drafts would have let through.
+    Mandates, their uses, and what drafts would have let through. A chain for each account: what the journal says until
+    now stays the beginning of the common one.
     """
     for name in ("caller", "counted_at"):
         connection.execute(text(f"ALTER TABLE operations ADD COLUMN {name} TEXT"))
@@ -44,6 +45,16 @@ def _count_and_delegate(connection: Connection) -> None:
     connection.execute(text(f"CREATE INDEX IF NOT EXISTS operations_counted {counted}"))
     for table in (mandates, mandate_uses, mandate_shadows):
         table.create(connection, checkfirst=True)
+    connection.execute(text("ALTER TABLE journal ADD COLUMN chain TEXT NOT NULL DEFAULT ''"))
+    connection.execute(text("CREATE INDEX IF NOT EXISTS journal_by_chain ON journal (chain, sequence)"))
+    of_none = "ON journal (event, sequence) WHERE operation_id IS NULL"
+    connection.execute(text(f"CREATE INDEX IF NOT EXISTS journal_of_none {of_none}"))
+    by_stage = "ON operations (stage, mode, account_id)"
+    connection.execute(text(f"CREATE INDEX IF NOT EXISTS operations_by_stage {by_stage}"))
+    chains.create(connection, checkfirst=True)
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("CREATE SEQUENCE IF NOT EXISTS journal_numbers"))
+        connection.execute(text("SELECT setval('journal_numbers', max(sequence)) FROM journal HAVING count(*) > 0"))
 
 
 MIGRATIONS: tuple[Migration, ...] = (_find_by_account, _count_and_delegate)
@@ -85,7 +96,7 @@ def _version_of(database: Database) -> int:
     with database.reading() as connection:
         if not inspect(connection).has_table("meta"):
             return 0
-        noted = keeping.get(connection, "schema_version")
+        noted = keeping.get(connection, keeping.VERSION)
     if noted is None or not noted.isdecimal() or int(noted) == 0:
         raise StoreUnavailable(f"{database.place} is not an operation store.", hint="It has no schema version.")
     return int(noted)
@@ -98,13 +109,14 @@ def _create(database: Database, version: int) -> None:
         if inspect(connection).has_table("meta"):
             return
         TABLES.create_all(connection)
-        keeping.put(connection, "schema_version", str(version))
+        keeping.put(connection, keeping.VERSION, str(version))
 
 
 def _migrate(database: Database, migrations: Sequence[Migration]) -> int:
     """Back up and migrate under one lock: a process that had to wait for it finds nothing left to do."""
     with database.writing() as connection:
-        version = int(keeping.lock(connection) or 0)
+        locks.lock_all(connection)
+        version = int(keeping.get(connection, keeping.VERSION) or 0)
         if not 1 <= version <= len(migrations):
             return version
         database.take_time(connection)
@@ -112,7 +124,7 @@ def _migrate(database: Database, migrations: Sequence[Migration]) -> int:
         for migration in migrations[version - 1 :]:
             migration(connection)
             version += 1
-        keeping.put(connection, "schema_version", str(version))
+        keeping.put(connection, keeping.VERSION, str(version))
     return version
 
 

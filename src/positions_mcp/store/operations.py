@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
+from functools import partial
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
-from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
@@ -19,59 +16,25 @@ from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.search import Found, Search
 from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.domain.operation.supervision import Halt, JournalEntry, StoreStatus, Verification
+from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Verification
 from positions_mcp.ports import Permitting, Rationing, Refusing
-from positions_mcp.store import changes, counting, journal, keeping, records, searching, verifying
+from positions_mcp.store import changes, counting, expiring, journal, records, searching, verifying
 from positions_mcp.store.asked import StoredCallers
 from positions_mcp.store.bonds import Bonds
-from positions_mcp.store.clocked import Clocked
 from positions_mcp.store.deciding import Deciders
-from positions_mcp.store.engine import open_database
+from positions_mcp.store.journal import COMMON
 from positions_mcp.store.mandating import StoredMandates
-from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
 from positions_mcp.store.sealing import Sealing
 from positions_mcp.store.servers import Announced
-from positions_mcp.store.tallies import Tallies
 from positions_mcp.store.transaction import Transaction
+from positions_mcp.store.walk import heads
 from positions_mcp.store.withdrawals import Withdrawals
 
 
-class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers):
+class SqlOperationStore(Announced, Bonds, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
-
-    def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-        self._place, self._migrations = place, migrations
-        self._lock = threading.Lock()
-        self._verified = (0, journal.GENESIS)
-        self._tallies = Tallies()
-        self._open()
-
-    def _open(self) -> None:
-        database = open_database(self._place)
-        try:
-            self._version, self._read_only = bring_up(database, self._migrations)
-        except StoreUnavailable:
-            database.close()
-            raise
-        self._take(database)
-        self._newer = newer_than(self._version, 1 + len(self._migrations))
-
-    def close(self) -> None:
-        """Give up every connection."""
-        self._database.close()
-
-    def status(self) -> StoreStatus:
-        """Whether it can be written: something is, and is taken back, because a full disk refuses only that."""
-        reason = ""
-        try:
-            for probe in ("something to write" * 200, None):
-                with self._writing() as transaction:
-                    keeping.put(transaction.connection, "probe", probe)
-        except StoreUnavailable as error:
-            reason = self._read_only or error.message
-        return StoreStatus(writable=not reason, reason=reason, schema_version=self._version, place=self._database.place)
 
     def verify(self) -> Verification:
         """Walk the whole journal and compare what it describes. Raises StoreUnavailable for what is newer than this."""
@@ -89,9 +52,9 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
             return tuple(journal.read(row) for row in reversed(connection.execute(wanted).all()))
 
     def newest(self) -> int:
-        """The number of the journal's last entry, 0 where there is none: cheap, for who looks for changes."""
+        """How many entries the journal has: cheap, for who looks for changes."""
         with self._reading() as connection:
-            return connection.execute(select(func.max(journal_table.c.sequence))).scalar_one() or 0
+            return sum(head.entries for head in heads(connection).values())
 
     def operation(self, operation_id: str) -> Operation | None:
         """One operation, or None."""
@@ -138,8 +101,8 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
 
     def halts(self) -> tuple[Halt, ...]:
         """The halts that stand, oldest first."""
-        with self._reading() as connection:
-            return Transaction(connection).halts()
+        with self._viewing() as view:
+            return view.halts()
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars reserved for what was sent, or may have been, on a New York day."""
@@ -171,7 +134,7 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
         check: Refusing | None = None,
     ) -> Operation:
         """Store a plan, or answer the open one of the same arguments and caller."""
-        with self._writing() as transaction:
+        with self._writing(journal.chain_of(plan.mode, plan.account_id)) as transaction:
             return changes.add_plan(
                 transaction, plan, request_key, transaction.at(now), supersede=supersede, check=check
             )
@@ -199,20 +162,29 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
         ration: Rationing | None = None,
     ) -> Operation:
         """Change the stage before anything is sent; what is asked for counts for its caller."""
-        with self._writing() as transaction:
-            return changes.move(
-                transaction, operation_id, expected=expected, to=to, reason=reason, now=now, ration=ration
-            )
+        return self._change(
+            operation_id,
+            lambda change: changes.move(
+                change, operation_id, expected=expected, to=to, reason=reason, now=now, ration=ration
+            ),
+        )
 
     def decide(self, decision: Decision, now: datetime) -> Operation:
         """Record a person's decision about a plan that still awaits one."""
-        with self._writing() as transaction:
-            return changes.decide(transaction, decision, transaction.at(now))
+        return self._change(
+            decision.operation_id, lambda transaction: changes.decide(transaction, decision, transaction.at(now))
+        )
 
     def note(self, event: str, operation_id: str | None, content: dict[str, str], now: datetime) -> None:
         """Write down what happened, about an operation or none, without changing it."""
-        with self._writing() as transaction:
+
+        def write(transaction: Transaction) -> None:
             changes.note(transaction, event, operation_id, content, now)
+
+        if operation_id is None:
+            self._change_in(COMMON, write)
+        else:
+            self._change(operation_id, write)
 
     def claim(
         self,
@@ -224,8 +196,10 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
         ration: Rationing | None = None,
     ) -> Operation:
         """Take an approved operation for sending: one process, once."""
-        with self._writing() as transaction:
-            return changes.claim(transaction, operation_id, lease, transaction.at(now), check=check, ration=ration)
+        return self._change(
+            operation_id,
+            lambda change: changes.claim(change, operation_id, lease, change.at(now), check=check, ration=ration),
+        )
 
     def begin(
         self,
@@ -238,28 +212,34 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
         check: Refusing,
     ) -> Operation:
         """Make rows SENDING and reserve their notional, durably, before their request leaves."""
-        with self._writing() as transaction:
-            return changes.begin(
-                transaction,
+        return self._change(
+            operation_id,
+            lambda change: changes.begin(
+                change,
                 operation_id,
                 lease,
                 reserving=reserving,
-                now=transaction.at(now),
+                now=change.at(now),
                 market_now=market_now,
                 check=check,
-            )
+            ),
+        )
 
     def record(self, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None) -> Operation:
         """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out."""
-        with self._writing() as transaction:
-            return changes.record(transaction, operation_id, rows, now, halt_after=halt_after)
+        return self._change(
+            operation_id,
+            lambda change: changes.record(change, operation_id, rows, now, halt_after=halt_after),
+        )
 
     def finish(
         self, operation_id: str, token: str, *, stage: Stage, reason: str, rows: Sequence[Row], now: datetime
     ) -> Operation:
         """End a claim; `rows` say why what was not sent was not."""
-        with self._writing() as transaction:
-            return changes.finish(transaction, operation_id, token, stage=stage, reason=reason, rows=rows, now=now)
+        return self._change(
+            operation_id,
+            lambda change: changes.finish(change, operation_id, token, stage=stage, reason=reason, rows=rows, now=now),
+        )
 
     def observe(
         self,
@@ -271,8 +251,10 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
         signed: SignedStatement | None = None,
     ) -> Operation:
         """Write what following has seen, unless the rows have changed since `before` was read."""
-        with self._writing() as transaction:
-            return changes.observe(transaction, before, rows, now, event=event, signed=signed)
+        return self._change(
+            before.operation_id,
+            lambda change: changes.observe(change, before, rows, now, event=event, signed=signed),
+        )
 
     def expire(self, now: datetime, *, halt_after: int | None = None) -> tuple[Operation, ...]:
         """Write down what time has decided: expired plans, lapsed approvals, leases that ran out.
@@ -280,11 +262,15 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
         So many at once that a person who halts does not wait for it; what is left is written by the next calls.
         """
         with self._reading() as connection:
-            due = connection.execute(changes.due(now).limit(1)).scalars().all()
-        if not due:
-            return ()
-        with self._writing() as transaction:
-            return changes.expire(transaction, transaction.at(now), halt_after=halt_after)
+            due = connection.execute(expiring.due(now)).all()
+        by_account: dict[str, list[str]] = {}
+        for each in due:
+            by_account.setdefault(journal.chain_of(Mode(each.mode), each.account_id), []).append(each.id)
+        return tuple(
+            operation
+            for chain, ids in by_account.items()
+            for operation in self._change_in(chain, partial(expiring.expire, ids=ids, now=now, halt_after=halt_after))
+        )
 
     def set_halt(self, halt: Halt) -> Halt:
         """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""
@@ -297,47 +283,3 @@ class SqlOperationStore(Clocked, Announced, Bonds, Sealing, StoredMandates, With
         """Let a person resume; from everything, it also forgets the outcomes counted in a row."""
         with self._writing() as transaction:
             changes.clear_halts(transaction, by, now, expected=expected, signed=signed)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        """One consistent view. What a newer program wrote is read as far as it can be."""
-        try:
-            with self._database.reading() as connection:
-                yield connection
-        except StoreUnavailable as error:
-            if self._newer:
-                raise self._too_new() from error
-            raise
-
-    def _too_new(self) -> StoreUnavailable:
-        return StoreUnavailable(f"The operation store cannot be read: {self._newer}.", hint="Nothing was changed.")
-
-    @contextmanager
-    def _writing(self) -> Iterator[Transaction]:
-        """An exclusive transaction on a journal that holds up to this moment. One a process at a time."""
-        with self._lock:
-            self._expect_writable()
-            if not self._verified[0]:
-                # The long way from the beginning is gone once, and while others can write.
-                with self._reading() as connection:
-                    self._verified = journal.follow_chain(connection, self._verified, self._tallies.take)
-            with self._database.writing() as connection:
-                version = keeping.lock(connection)
-                if version != str(self._version):
-                    raise StoreUnavailable(
-                        f"The store's schema is now version {version}.",
-                        hint="Another program migrated it: restart this one.",
-                    )
-                self._verified = journal.follow_chain(connection, self._verified, self._tallies.take)
-                yield Transaction(connection, self._tallies)
-
-    def _expect_writable(self) -> None:
-        """What kept it from being written when it was opened may be over: it is opened again before that is said."""
-        if self._read_only:
-            old = self._database
-            self._open()
-            old.close()
-        if self._read_only:
-            raise StoreUnavailable(
-                f"The operation store cannot be written: {self._read_only}.", hint="Nothing was recorded."
-            )

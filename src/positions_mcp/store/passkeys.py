@@ -10,7 +10,8 @@ from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.credentials import Passkey
 from positions_mcp.domain.operation.statements import PasskeyAssertion, SignedStatement
 from positions_mcp.signing.passkeys import counted
-from positions_mcp.store.transaction import PASSKEYS, Transaction
+from positions_mcp.store.known import PASSKEYS
+from positions_mcp.store.transaction import Transaction
 
 
 def use(transaction: Transaction, signed: SignedStatement | None, now: datetime) -> None:

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    Table,
+    Text,
+)
 
 TABLES = MetaData()
 
 meta = Table("meta", TABLES, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
-"""Schema version, head of the journal, halt, approver, and outcomes counted in a row."""
+"""Schema version, head of the journal's common chain, halt, approver, and outcomes counted in a row."""
 
 operations = Table(
     "operations",
@@ -41,6 +52,7 @@ operations = Table(
     Index("operations_due", "due_at"),
     Index("operations_unfinished", "mode", "account_id", "unfinished"),
     Index("operations_sent", "mode", "account_id", "sent_entry"),
+    Index("operations_by_stage", "stage", "mode", "account_id"),
     Index("operations_counted", "mode", "account_id", "counted_at", "caller"),
 )
 
@@ -76,8 +88,25 @@ journal = Table(
     Column("state_digest", Text),
     Column("previous", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    Column("chain", Text, nullable=False, server_default="", info={"added": "0.2.0"}),
     Index("journal_by_operation", "operation_id", "sequence"),
+    Index("journal_by_chain", "chain", "sequence"),
 )
+_OF_NONE = journal.c.operation_id.is_(None)
+Index("journal_of_none", journal.c.event, journal.c.sequence, sqlite_where=_OF_NONE, postgresql_where=_OF_NONE)
+
+NUMBERS = Sequence("journal_numbers", metadata=TABLES)
+"""PostgreSQL's numbers of entries, for accounts that write at once. SQLite has one writer, who counts."""
+
+chains = Table(
+    "chains",
+    TABLES,
+    Column("chain", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+)
+"""The head of each account's chain: who writes about an account has locked its row."""
 
 servers = Table(
     "servers",

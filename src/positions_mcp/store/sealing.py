@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from positions_mcp.store import keeping
-from positions_mcp.store.transaction import Transaction
+from positions_mcp.store.access import Access
 
 KNOWN_AFTER = timedelta(minutes=2)
 """By when every server has read a new key: they read several times a minute."""
@@ -26,14 +25,8 @@ OPENS_FOR = timedelta(minutes=20)
 _KEYS = "request_state_keys"
 
 
-class Sealing:
+class Sealing(Access):
     """The part of the operation store that keeps them."""
-
-    def _reading(self) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
-
-    def _writing(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
 
     def sealing_keys(self, now: datetime) -> tuple[str, ...]:
         """The one that seals now, and then all others that open. Makes and forgets what is due."""

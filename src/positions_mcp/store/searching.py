@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.search import Found, Search
 from positions_mcp.store import records
+from positions_mcp.store.counting import of_plan
 from positions_mcp.store.schema import operations
 
 MOST_LOOKED_AT = 5_000
@@ -59,6 +60,6 @@ def _where(connection: Connection, wanted: Search) -> Iterator[ColumnElement[boo
     if wanted.in_doubt:
         yield operations.c.unfinished.is_(True)
     if wanted.kind is not None:
-        yield records.of_plan(connection, "kind") == wanted.kind.value
+        yield of_plan(connection, "kind") == wanted.kind.value
     if wanted.caller:
-        yield records.of_plan(connection, "caller").icontains(wanted.caller, autoescape=True)
+        yield of_plan(connection, "caller").icontains(wanted.caller, autoescape=True)

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
 from positions_mcp.domain.operation.servers import Server
+from positions_mcp.store.access import Access
 from positions_mcp.store.schema import as_text, servers
-from positions_mcp.store.transaction import Transaction
 
 
-class Announced:
-    """The part of the operation store that keeps them, over what the whole store reads and writes with."""
-
-    def _reading(self) -> AbstractContextManager[Connection]:
-        raise NotImplementedError
-
-    def _writing(self) -> AbstractContextManager[Transaction]:
-        raise NotImplementedError
+class Announced(Access):
+    """The part of the operation store that keeps them."""
 
     def announce(self, server: Server, now: datetime) -> None:
         """Note that a server is alive on this store until it says."""
-        with self._writing() as transaction:
-            announce(transaction.connection, server, now)
+        with self._writing_beside() as connection:
+            announce(connection, server, now)
+        self.anchor(now)
 
     def servers(self, now: datetime) -> tuple[Server, ...]:
         """The servers that are alive on this store."""
@@ -33,8 +27,8 @@ class Announced:
 
     def withdraw(self, process: str) -> None:
         """Forget a server that ends."""
-        with self._writing() as transaction:
-            withdraw(transaction.connection, process)
+        with self._writing_beside() as connection:
+            withdraw(connection, process)
 
 
 def announce(connection: Connection, server: Server, now: datetime) -> None:

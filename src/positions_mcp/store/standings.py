@@ -16,6 +16,7 @@ from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.operation.mandate import Mandate, MandateUse, Standing
 from positions_mcp.domain.text import quoted
 from positions_mcp.store import journal, records
+from positions_mcp.store.records import Stored
 from positions_mcp.store.schema import as_text, mandate_uses, mandates, operations, rows
 from positions_mcp.store.tallies import Tallies, next_digest
 
@@ -112,13 +113,27 @@ def _with_uses(connection: Connection, found: Sequence[Mandate]) -> Iterator[Sta
         yield Standing(mandate, tuple(of_it), {key: more for key, more in over.items() if more > ZERO})
 
 
+def expect_as_noted(connection: Connection, found: Stored, *, walked_from: int = 0) -> None:
+    """Raise StoreUnavailable unless an operation is as the last entry about it says.
+
+    The entry is looked at by itself where it is older than what this process has walked.
+    """
+    try:
+        is_so = found.noted == found.digest
+    except (ValueError, TypeError, KeyError) as error:
+        raise journal.broken(f"operation {found.operation_id} cannot be read") from error
+    if not is_so:
+        raise journal.broken(f"operation {found.operation_id} is not as it was written")
+    if found.noted_in <= walked_from:
+        journal.expect_entry(connection, found.noted_in)
+
+
 def _check_operations(connection: Connection, ids: Sequence[str]) -> None:
     """What was sent under it counts by what was reserved for it, so that has to be as it was written too."""
-    if not ids:
-        return
-    stored = connection.execute(select(operations).where(operations.c.id.in_(ids))).mappings().all()
-    digests = {each.operation_id: each.digest for each in records.with_rows(connection, stored)}
-    noted = journal.last_state_digests(connection, ids)
+    found = (
+        {each.operation_id: each for each in records.select_noted(connection, operations.c.id.in_(ids))} if ids else {}
+    )
     for operation_id in ids:
-        if digests.get(operation_id) is None or digests[operation_id] != noted.get(operation_id):
+        if operation_id not in found:
             raise journal.broken(f"operation {operation_id} is not as it was written")
+        expect_as_noted(connection, found[operation_id])

@@ -8,17 +8,20 @@ order of a mandate's life makes that mandate useless.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Row
 
 from positions_mcp.domain.operation.mandate import Mandate
-from positions_mcp.store.journal import digest_of
+from positions_mcp.store.journal import Entry, digest_of
 
 DRAFTED, SIGNED, REVOKED, USED = "mandate drafted", "mandate signed", "mandate revoked", "mandate used"
 _EVENTS = frozenset({DRAFTED, SIGNED, REVOKED, USED})
+_OVER_FOR = timedelta(days=30)
+"""A checkpoint leaves out mandates that have ended so long ago."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,18 @@ class Tally:
     is_broken: bool = False
     """Whether an entry about it cannot have followed those before it."""
 
+    def matters_at(self, now: datetime) -> bool:
+        """Whether something may still be signed, or sent, under it."""
+        window, revoked = self.mandate.window, self.mandate.revoked
+        ends = window.ends if window else revoked.at if revoked else None
+        return ends is None or ends > now - _OVER_FOR
+
+    @property
+    def dump(self) -> dict[str, Any]:
+        """As a checkpoint holds it."""
+        record = self.mandate.model_dump(mode="json")
+        return {"record": record, "uses": self.uses, "digest": self.digest, "broken": self.is_broken}
+
 
 class Tallies:
     """Every mandate of a store, by its id."""
@@ -39,6 +54,27 @@ class Tallies:
     def __init__(self) -> None:
         self._of: dict[str, Tally] = {}
         self._seen = 0
+
+    def copy(self) -> Tallies:
+        """Another one of the same, to be carried on."""
+        other = Tallies()
+        other._of = {key: replace(tally) for key, tally in self._of.items()}
+        other._seen = self._seen
+        return other
+
+    def dump(self, now: datetime) -> list[dict[str, Any]]:
+        """As a checkpoint holds it: the mandates that may still matter."""
+        return [tally.dump for _, tally in sorted(self._of.items()) if tally.matters_at(now)]
+
+    @classmethod
+    def load(cls, dumped: Sequence[dict[str, Any]], sequence: int) -> Tallies:
+        """From a checkpoint. Raises KeyError, TypeError or ValueError where it holds something else."""
+        tallies = cls()
+        tallies._seen = sequence
+        for each in dumped:
+            mandate = Mandate.model_validate(each["record"])
+            tallies._of[mandate.mandate_id] = Tally(mandate, each["uses"], each["digest"], each["broken"])
+        return tallies
 
     def of(self, mandate_id: str) -> Tally | None:
         """What the journal says of a mandate; None where it says nothing."""
@@ -49,7 +85,7 @@ class Tallies:
         """Every mandate that the journal knows."""
         return frozenset(self._of)
 
-    def take(self, entry: Row[Any]) -> None:
+    def take(self, entry: Entry) -> None:
         """Take in an entry whose place in the chain was checked. One that was taken in before changes nothing."""
         if entry.sequence <= self._seen:
             return

@@ -1,16 +1,16 @@
-"""One exclusive write: what it may rely on, and how a change and its journal entry become one."""
+"""One write: what it may rely on, and how a change and its journal entry become one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, union
 
-from positions_mcp.domain.errors import InvalidInput, Overtaken
+from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Operation, Row
@@ -19,8 +19,11 @@ from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.signing.rosters import RosterChain
-from positions_mcp.store import counting, deciders, journal, keeping, records, standings
+from positions_mcp.store import counting, deciders, journal, keeping, locks, records, standings
 from positions_mcp.store.instants import instant
+from positions_mcp.store.journal import COMMON, Head, Written, last_digest_of_value
+from positions_mcp.store.known import APPROVER_SET, ROSTER_SET, VALUE_EVENTS, Known
+from positions_mcp.store.records import Stored
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.tallies import Tallies
@@ -28,23 +31,36 @@ from positions_mcp.store.tallies import Tallies
 SENDING = "sending"
 """The event that makes rows SENDING."""
 _HALTS = TypeAdapter(tuple[Halt, ...])
-PASSKEYS = "passkeys"
-VALUE_EVENTS = {
-    "halt": ("halted", "resumed"),
-    "approver": ("approver set",),
-    "roster": ("roster set",),
-    PASSKEYS: ("passkey used",),
-}
-"""The journal's events that set each single value."""
 
 
 class Transaction:
-    """Implements `positions_mcp.ports.Ledger` within a transaction that nobody else can interrupt."""
+    """Implements `positions_mcp.ports.Ledger` on what one view shows.
 
-    def __init__(self, connection: Connection, tallies: Tallies | None = None) -> None:
+    Where it writes, nobody else writes about the same account meanwhile, and what it adds to the journal is written at
+    its end.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        known: Known | None = None,
+        stand: locks.Stand | None = None,
+        reach: Callable[[str], Head] | None = None,
+    ) -> None:
         self.connection = connection
-        self.tallies = tallies or Tallies()
-        """What the journal says of mandates, as far as it was walked."""
+        self._known = known
+        """What the common chain says; None where it was not walked, and is asked."""
+        self._values = stand.values if stand else None
+        self._reach = reach
+        self._heads: dict[str, Head] = {}
+        self.written: list[Written] = []
+        """The entries that it adds to the journal."""
+        self.refusal: PositionsError | None = None
+        """Why only the first part of it was done: raised once that is written."""
+        self._number: int | None = None
+        self._stored: dict[str, Stored] = {}
+        self._of_account: tuple[Any, Sequence[tuple[Stored, Operation]]] = (None, ())
 
     def at(self, now: datetime) -> datetime:
         """What decides about leases and expiry: the clock that all machines share, else the caller's `now`."""
@@ -72,22 +88,51 @@ class Transaction:
 
     def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
         """Operations of the account that may still change its book, oldest first."""
+        account, found = self._of_account
+        if account == (mode, account_id):
+            return tuple(operation for stored, operation in found if stored.columns["unfinished"])
         return records.select_operations(self.connection, *_of(mode, account_id), operations.c.unfinished.is_(True))
 
     def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
         """Other operations of the account that sent something after this one was planned, by the journal's order."""
-        mine = select(operations).where(operations.c.id == operation_id).subquery()
+        mine, (account, found) = self._stored.get(operation_id), self._of_account
+        if mine is not None and account == (mine.columns["mode"], mine.columns["account_id"]):
+            planned = mine.columns["planned_entry"]
+            after = (each for each in found if (each[0].columns["sent_entry"] or 0) > planned)
+            return tuple(operation for _, operation in after if operation.operation_id != operation_id)
+        of_it = select(operations).where(operations.c.id == operation_id).subquery()
         return records.select_operations(
             self.connection,
-            operations.c.mode == select(mine.c.mode).scalar_subquery(),
-            operations.c.account_id == select(mine.c.account_id).scalar_subquery(),
-            operations.c.sent_entry > select(mine.c.planned_entry).scalar_subquery(),
+            operations.c.mode == select(of_it.c.mode).scalar_subquery(),
+            operations.c.account_id == select(of_it.c.account_id).scalar_subquery(),
+            operations.c.sent_entry > select(of_it.c.planned_entry).scalar_subquery(),
             operations.c.id != operation_id,
         )
 
+    def expect_others(self, operation: Operation) -> None:
+        """Raise StoreUnavailable unless all that may bear on an operation is as it was written, and keep it at hand.
+
+        That is what may still change the account's book, and what was sent there since the operation was planned.
+        """
+        mode, account_id = operation.plan.mode, operation.account_id
+        planned = self.stored(operation).columns["planned_entry"]
+        of_account = select(operations.c.id).where(*_of(mode, account_id))
+        ids = union(
+            of_account.where(operations.c.unfinished.is_(True)), of_account.where(operations.c.sent_entry > planned)
+        )
+        found = [
+            (each, self._expected(each)) for each in records.select_noted(self.connection, operations.c.id.in_(ids))
+        ]
+        self._of_account = (mode, account_id), found
+
     def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
-        """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
-        return records.count_open_plans(self.connection, mode, now)
+        """How many plans nobody has decided yet, by caller; those that have expired by `now` are over.
+
+        Of all accounts: from here on until this transaction ends no other one adds a plan.
+        """
+        if self._reach is not None:
+            locks.lock_plans(self.connection)
+        return counting.open_plans(self.connection, mode, now)
 
     def counted_since(
         self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
@@ -102,7 +147,8 @@ class Transaction:
 
     def standing(self, mandate_id: str) -> Standing:
         """A mandate and its uses, which are as the journal says. Raises InvalidInput, StoreUnavailable."""
-        return standings.checked(self.connection, self.tallies, mandate_id)
+        tallies = self._known.tallies if self._known else Tallies()
+        return standings.checked(self.connection, tallies, mandate_id)
 
     def operation(self, operation_id: str) -> Operation:
         """An operation that is as its last journal entry left it.
@@ -111,24 +157,34 @@ class Transaction:
             InvalidInput: there is none of that id.
             StoreUnavailable: it was altered outside of the program.
         """
-        operation = records.select_operation(self.connection, operation_id)
-        if operation is None:
+        found = next(records.select_noted(self.connection, operations.c.id == operation_id), None)
+        if found is None:
             raise InvalidInput(
                 f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones."
             )
-        self.check(operation)
-        return operation
+        self._head(journal.chain_of(Mode(found.columns["mode"]), found.columns["account_id"]))
+        return self._expected(found)
 
-    def check(self, operation: Operation) -> None:
+    def stored(self, operation: Operation) -> Stored:
+        """How an operation stands in the tables, which is as its last journal entry left it."""
+        if operation.operation_id not in self._stored:
+            self.operation(operation.operation_id)
+        return self._stored[operation.operation_id]
+
+    def counts_already(self, operation: Operation) -> bool:
+        """Whether an operation counts for its caller."""
+        return self.stored(operation).columns["counted_at"] is not None
+
+    def _expected(self, found: Stored) -> Operation:
         """Raise StoreUnavailable unless the tables hold what the journal says was written."""
-        noted = journal.last_state_digest(self.connection, operation.operation_id)
-        if noted is None or noted != records.state_digest(self.connection, operation.operation_id):
-            raise journal.broken(f"operation {operation.operation_id} is not as it was written")
+        standings.expect_as_noted(self.connection, found, walked_from=self._known.floor if self._known else 0)
+        self._stored[found.operation_id] = found
+        return found.read()
 
     def add(self, operation: Operation, request_key: str, content: dict[str, Any]) -> Operation:
         """Store a new operation and say so in the journal."""
-        records.insert_operation(self.connection, operation, request_key, journal.next_sequence(self.connection))
-        return self._note(operation, "plan made", content)
+        stored = records.insert_operation(self.connection, operation, request_key, self._next_number())
+        return self._keep(operation, stored, "plan made", content)
 
     def save(
         self,
@@ -154,24 +210,32 @@ class Transaction:
             raise Overtaken(
                 f"Operation {operation.operation_id} is {operation.stage}: this can no longer happen to it."
             ) from error
-        sent_entry = journal.next_sequence(self.connection) if event == SENDING else None
-        records.update_operation(self.connection, changed, sent_entry=sent_entry, counted_at=counted_at)
+        stored = records.update_operation(
+            self.connection,
+            self.stored(operation),
+            changed,
+            rows,
+            sent_entry=self._next_number() if event == SENDING else None,
+            counted_at=counted_at,
+        )
         told = {**(content or {}), "stage": changed.stage.value}
         if rows:
             told["rows"] = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]
-        return self._note(changed, event, told)
+        return self._keep(changed, stored, event, told)
 
     def single(self, key: str) -> str | None:
         """A single value that is as its last journal entry left it. Raises StoreUnavailable where it was altered."""
-        value = keeping.get(self.connection, key)
-        noted = journal.last_digest_of_value(self.connection, VALUE_EVENTS[key])
+        value = keeping.get(self.connection, key) if self._values is None else self._values.get(key)
+        noted = self._known.digest(key) if self._known else last_digest_of_value(self.connection, VALUE_EVENTS[key])
         if noted != (None if value is None and noted is None else journal.digest_of(value)):
             raise journal.broken(f"the {key} is not as it was written")
         return value
 
     def rosters(self) -> RosterChain:
         """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
-        return deciders.read(self.connection, self.single("approver"), self.single("roster"))
+        told = self._known.told if self._known else journal.contents(self.connection, (APPROVER_SET, ROSTER_SET))
+        values = self.single("approver"), self.single("roster")
+        return deciders.chain_of(tuple(told[APPROVER_SET]), tuple(told[ROSTER_SET]), *values)
 
     def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars that were sent on somebody's word on a New York day, or are being sent."""
@@ -182,16 +246,9 @@ class Transaction:
         return deciders.first_yes(self.connection, operation_id)
 
     def note(self, event: str, key: str, value: str | None, now: datetime, content: dict[str, Any]) -> None:
-        """Set a single value and say so in the journal."""
+        """Set a single value and say so in the journal. It is set once a transaction."""
         keeping.put(self.connection, key, value)
-        journal.append(
-            self.connection,
-            at=now,
-            event=event,
-            operation_id=None,
-            content={**content, "key": key},
-            state_digest=journal.digest_of(value),
-        )
+        self._append(COMMON, event, {**content, "key": key}, now, digest=journal.digest_of(value))
 
     def count(self, event: str, operation_id: str) -> int:
         """How many entries with that event an operation has."""
@@ -206,29 +263,63 @@ class Transaction:
 
     def append_alone(self, event: str, content: dict[str, Any], now: datetime) -> None:
         """Add an entry that is about no operation and sets no value."""
-        journal.append(self.connection, at=now, event=event, operation_id=None, content=content, state_digest=None)
+        self._append(COMMON, event, content, now)
 
     def append(self, operation: Operation, event: str, content: dict[str, Any], now: datetime) -> None:
         """Add an entry about an operation that is as it was."""
-        journal.append(
-            self.connection,
-            at=now,
-            event=event,
-            operation_id=operation.operation_id,
-            content=content,
-            state_digest=records.state_digest(self.connection, operation.operation_id),
-        )
+        chain = journal.chain_of(operation.plan.mode, operation.account_id)
+        about = operation.operation_id
+        self._append(chain, event, content, now, about=about, digest=self.stored(operation).digest)
 
-    def _note(self, operation: Operation, event: str, content: dict[str, Any]) -> Operation:
-        journal.append(
-            self.connection,
-            at=operation.updated_at,
-            event=event,
-            operation_id=operation.operation_id,
-            content=content,
-            state_digest=records.state_digest(self.connection, operation.operation_id),
+    def _keep(self, operation: Operation, stored: Stored, event: str, content: dict[str, Any]) -> Operation:
+        """An operation as it now stands, and the entry that says so."""
+        digest = stored.digest
+        self._stored[operation.operation_id] = stored
+        self._of_account = (None, ())
+        chain = journal.chain_of(operation.plan.mode, operation.account_id)
+        self._append(chain, event, content, operation.updated_at, about=operation.operation_id, digest=digest)
+        return records.READ.keep(digest, operation)
+
+    def _append(
+        self,
+        chain: str,
+        event: str,
+        content: dict[str, Any],
+        at: datetime,
+        *,
+        about: str | None = None,
+        digest: str | None = None,
+    ) -> None:
+        head, number = self._head(chain), self._next_number()
+        self._number = None
+        entry = journal.written(
+            chain, head, number, at=at, event=event, operation_id=about, content=content, state_digest=digest
         )
-        return operation
+        self._heads[chain] = Head(number, entry.hash, head.entries + 1)
+        self.written.append(entry)
+
+    def _next_number(self) -> int:
+        """The number of the entry that comes next."""
+        if self._number is None:
+            last = self.written[-1].sequence if self.written else 0
+            self._number = max(journal.next_number(self.connection), last + 1)
+        return self._number
+
+    def _head(self, chain: str) -> Head:
+        """Where a chain ends, which is walked and nobody else adds to."""
+        if chain not in self._heads:
+            if self._reach is None:
+                raise RuntimeError("a view adds nothing to the journal")
+            self._heads[chain] = self._reach(chain)
+        return self._heads[chain]
+
+    def finish(self) -> None:
+        """Write what it adds to the journal, and where chains then end."""
+        if not self.written:
+            return
+        journal.insert_entries(self.connection, self.written)
+        for chain in {entry.chain for entry in self.written}:
+            locks.keep_head(self.connection, chain, self._heads[chain])
 
 
 def expect(operation: Operation, stages: Sequence[Stage]) -> None:

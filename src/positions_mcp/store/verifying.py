@@ -1,7 +1,8 @@
-"""Verification of everything: the chain itself, and the tables against what the chain says they hold."""
+"""Verification of everything: the chains themselves, and the tables against what they say that these hold."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Column, Connection, select
@@ -9,27 +10,55 @@ from sqlalchemy import Column, Connection, select
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.supervision import Verification
 from positions_mcp.store import journal, records, standings
+from positions_mcp.store.anchors import expect_right
+from positions_mcp.store.journal import COMMON, Head
+from positions_mcp.store.known import PASSKEYS, Known
 from positions_mcp.store.schema import decisions, operations, rows
 from positions_mcp.store.schema import journal as journal_table
-from positions_mcp.store.tallies import Tallies
-from positions_mcp.store.transaction import PASSKEYS, Transaction
+from positions_mcp.store.transaction import Transaction
+from positions_mcp.store.walk import heads
 
 
 def verify(connection: Connection) -> Verification:
     """Walk the whole journal and compare what it describes; the answer names the first thing that does not hold."""
-    sequence, head = journal.head_of(connection)
+    noted = heads(connection)
+    entries = sum(each.entries for each in noted.values())
     try:
-        tallies = Tallies()
-        journal.follow_chain(connection, (0, journal.GENESIS), tallies.take)
+        known = _walk(connection, noted)
         _compare_operations(connection)
-        standings.compare(connection, tallies)
-        transaction = Transaction(connection)
-        transaction.halts()
-        transaction.rosters()
-        transaction.single(PASSKEYS)
+        standings.compare(connection, known.tallies)
+        view = Transaction(connection, known=known)
+        view.halts()
+        view.rosters()
+        view.single(PASSKEYS)
     except StoreUnavailable as error:
-        return Verification(intact=False, entries=sequence, head=head, problem=error.message)
-    return Verification(intact=True, entries=sequence, head=head)
+        return Verification(intact=False, entries=entries, head=_head_of(noted, noted), problem=error.message)
+    return Verification(intact=True, entries=entries, head=_head_of(noted, known.moved(noted)))
+
+
+def _head_of(noted: Mapping[str, Head], moved: Mapping[str, Head]) -> str:
+    """What stands for the end of every chain: the last entry of the common one, with those that it does not anchor."""
+    ends = noted[COMMON].hash, *(f"{chain}:{head.hash}" for chain, head in sorted(moved.items()) if chain)
+    return ends[0] if len(ends) == 1 else journal.digest_of(ends)
+
+
+def _walk(connection: Connection, noted: Mapping[str, Head]) -> Known:
+    """Every entry in the order of its number, all chains side by side, to where they are noted to end."""
+    ends: dict[str, Head] = {COMMON: Head()}
+    known = Known()
+    for entry in journal.rows_after(connection, 0):
+        if entry.chain == COMMON:
+            expect_right(entry, ends, known)
+            known.take(entry)
+        ends[entry.chain] = ends.get(entry.chain, Head()).then(entry)
+    for chain in sorted({*ends, *noted}):
+        if (end := ends.get(chain, Head())) != noted.get(chain):
+            raise journal.broken(f"{_called(chain)} ends at entry {end.sequence}, not where it was left")
+    return known
+
+
+def _called(chain: str) -> str:
+    return f"the chain of {chain}" if chain else "it"
 
 
 def _compare_operations(connection: Connection) -> None:
@@ -41,24 +70,14 @@ def _compare_operations(connection: Connection) -> None:
         raise journal.broken(f"journal and operations disagree about {missing}")
     last = ""
     while True:
-        some = select(operations).where(operations.c.id > last).order_by(operations.c.id).limit(records.CHUNK)
-        found = connection.execute(some).mappings().all()
-        told = journal.last_state_digests(connection, [row["id"] for row in found])
-        for stored in records.with_rows(connection, found):
-            if stored.operation_id not in told:
+        found = records.select_noted_after(connection, last)
+        for stored in found:
+            if not stored.noted_in:
                 raise journal.broken(f"journal and operations disagree about {stored.operation_id}")
-            if _digest_of(stored) != told[stored.operation_id]:
-                raise journal.broken(f"operation {stored.operation_id} is not as it was written")
+            standings.expect_as_noted(connection, stored)
         if len(found) < records.CHUNK:
             return
-        last = found[-1]["id"]
-
-
-def _digest_of(stored: records.Stored) -> str:
-    try:
-        return stored.digest
-    except (ValueError, TypeError) as error:
-        raise journal.broken(f"operation {stored.operation_id} cannot be read") from error
+        last = found[-1].operation_id
 
 
 def _first_not_in(connection: Connection, column: Column[Any], other: Column[Any]) -> str | None:

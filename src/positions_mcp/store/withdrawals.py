@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 
 from sqlalchemy import select
@@ -12,6 +10,7 @@ from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.ids import OrderId
 from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.store import journal, passkeys
+from positions_mcp.store.access import Access
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.transaction import Transaction
 
@@ -19,10 +18,8 @@ _SIGNED = "withdrawal signed"
 _LEAVING, _OUTCOME = "order cancel sending", "order cancel outcome"
 
 
-class Withdrawals:
+class Withdrawals(Access):
     """The part of the store that keeps them."""
-
-    _writing: Callable[[], AbstractContextManager[Transaction]]
 
     def sign_withdrawal(self, signed: SignedStatement, content: dict[str, object], now: datetime) -> None:
         """Journal who signed that orders are cancelled, and which."""
@@ -32,14 +29,16 @@ class Withdrawals:
 
     def begin_withdrawal(self, operation_id: str, order_id: OrderId, by: str, now: datetime) -> None:
         """Journal that the cancel of an operation's own order is about to leave: once for each order."""
-        with self._writing() as transaction:
-            _begin(transaction, operation_id, order_id, by, now)
+        self._change(operation_id, lambda transaction: _begin(transaction, operation_id, order_id, by, now))
 
     def end_withdrawal(self, operation_id: str, order_id: OrderId, outcome: str, *, sent: bool, now: datetime) -> None:
         """Journal what came of it."""
-        with self._writing() as transaction:
-            operation = transaction.operation(operation_id)
-            transaction.append(operation, _OUTCOME, {"order": order_id, "outcome": outcome, "sent": sent}, now)
+
+        def end(transaction: Transaction) -> None:
+            told = {"order": order_id, "outcome": outcome, "sent": sent}
+            transaction.append(transaction.operation(operation_id), _OUTCOME, told, now)
+
+        self._change(operation_id, end)
 
 
 def _begin(transaction: Transaction, operation_id: str, order_id: OrderId, by: str, now: datetime) -> None:

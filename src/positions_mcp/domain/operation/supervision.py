@@ -119,9 +119,10 @@ class Approver(Frozen):
 
 
 class JournalEntry(Frozen):
-    """One line of the hash chain: what happened, to what, and the state it left behind."""
+    """One line of a hash chain: what happened, to what, and the state it left behind."""
 
     sequence: int = Field(ge=1)
+    """In the order in which an account's entries were written, and those of no account."""
     at: AwareDatetime
     event: str
     operation_id: str | None
@@ -129,7 +130,10 @@ class JournalEntry(Frozen):
     state_digest: str | None
     """SHA-256 of what the entry's subject looked like afterwards."""
     previous: str
+    """The hash of the entry before it in its chain."""
     hash: str
+    chain: str = added("0.2.0", default="")
+    """The account's, by mode and number; empty for what is about no account, and for all of 0.1.0."""
 
     def expected_hash(self) -> str:
         """What `hash` must be."""
@@ -143,7 +147,7 @@ class Verification(Frozen):
     intact: bool
     entries: int
     head: str
-    """Hash of the last entry: note it elsewhere, and a cut tail shows too."""
+    """Stands for the end of every chain: note it elsewhere, and a cut tail shows too."""
     problem: str = ""
 
 

@@ -1,0 +1,137 @@
+"""Who may write at the same time. SQLite has one writer for the whole file, who took the lock when it began.
+
+In PostgreSQL whoever writes about an account locks the head of its chain, and shares a lock with those of other
+accounts. What concerns all of them takes that lock alone: a halt waits for the requests that are being journalled at
+that moment, and no later one is journalled without having seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    String,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    union_all,
+    update,
+)
+
+from positions_mcp.store import keeping
+from positions_mcp.store.journal import COMMON, GENESIS, Head, broken
+from positions_mcp.store.known import VALUE_EVENTS
+from positions_mcp.store.schema import chains, journal, meta
+
+_ALL, _PLANS = 7_019_817, 7_019_818
+_KEYS = (keeping.JOURNAL_HEAD, keeping.VERSION, *VALUE_EVENTS)
+_LOCK_ACCOUNT = text(
+    "WITH shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(:all)) "
+    "SELECT 1 FROM shared, meta, chains WHERE key = :version AND chain = :chain "
+    "FOR KEY SHARE OF meta FOR UPDATE OF chains"
+)
+_NEW_CHAIN = text(
+    "INSERT INTO chains (chain, sequence, hash, entries) VALUES (:chain, 0, :hash, 0) ON CONFLICT DO NOTHING"
+)
+_VERSION = select(meta.c.value).where(meta.c.key == keeping.VERSION)
+_HEAD, _LAST, _LAST_COMMON = "chain", "last entry of the chain", "last entry of the common chain"
+_OF_CHAIN = bindparam("chain", type_=String)
+_VALUES = union_all(
+    select(meta.c.key, meta.c.value).where(meta.c.key.in_(_KEYS)),
+    select(literal(_LAST_COMMON), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == COMMON),
+)
+_VALUES_AND_CHAIN: CompoundSelect[tuple[str, str]] = union_all(
+    *_VALUES.selects,
+    select(literal(_LAST), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == _OF_CHAIN),
+    select(
+        literal(_HEAD), cast(chains.c.sequence, String) + ":" + chains.c.hash + ":" + cast(chains.c.entries, String)
+    ).where(chains.c.chain == _OF_CHAIN),
+)
+_KEEP_HEAD = (
+    update(chains)
+    .where(chains.c.chain == bindparam("of"))
+    .values(sequence=bindparam("sequence"), hash=bindparam("hash"), entries=bindparam("entries"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What a view, or a transaction whose turn it is, shows of the single values and of where chains end."""
+
+    values: Mapping[str, str]
+    heads: Mapping[str, Head]
+
+    @property
+    def version(self) -> str | None:
+        """The schema's."""
+        return self.values.get(keeping.VERSION)
+
+    @property
+    def common(self) -> Head:
+        """Where the common chain ends."""
+        return self.heads[COMMON]
+
+
+def lock(connection: Connection, chain: str) -> Stand:
+    """Wait for the turn to write about an account, or about everything where the chain is the common one.
+
+    Raises StoreUnavailable where a chain goes on behind its end.
+    """
+    if chain == COMMON:
+        lock_all(connection)
+    elif connection.dialect.name == "postgresql":
+        account = {"chain": chain, "all": _ALL, "version": keeping.VERSION}
+        if connection.execute(_LOCK_ACCOUNT, account).first() is None:
+            connection.execute(_NEW_CHAIN, {"chain": chain, "hash": GENESIS})
+            connection.execute(_LOCK_ACCOUNT, account)
+    return stand(connection, chain)
+
+
+def lock_all(connection: Connection) -> None:
+    """Wait until nobody else writes, whatever about.
+
+    Who waits is served in turn: a halt is not overtaken by requests that come after it. The row is what 0.1.0 locks.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_ALL)))
+        connection.execute(_VERSION.with_for_update())
+
+
+def lock_beside(connection: Connection) -> None:
+    """Wait until nobody changes what concerns all, for who writes what stands in no journal."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_VERSION.with_for_update(key_share=True, read=True))
+
+
+def lock_plans(connection: Connection) -> None:
+    """Wait until nobody else adds a plan: of how many wait for a decision all accounts count."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_PLANS)))
+
+
+def keep_head(connection: Connection, chain: str, head: Head) -> None:
+    """Note where a chain ends."""
+    if chain == COMMON:
+        keeping.put(connection, keeping.JOURNAL_HEAD, head.told)
+    elif not connection.execute(_KEEP_HEAD, {"of": chain, **head._asdict()}).rowcount:
+        connection.execute(insert(chains).values(chain=chain, **head._asdict()))
+
+
+def stand(connection: Connection, chain: str = COMMON) -> Stand:
+    """What a view shows, also of an account's chain. Raises StoreUnavailable where a chain goes on behind its end."""
+    wanted = _VALUES if chain == COMMON else _VALUES_AND_CHAIN
+    values = {row[0]: row[1] for row in connection.execute(wanted, {"chain": chain} if chain != COMMON else {})}
+    heads = {COMMON: Head.read(values.get(keeping.JOURNAL_HEAD))}
+    if chain != COMMON:
+        heads[chain] = Head.read(values.get(_HEAD))
+    for name, last in ((COMMON, _LAST_COMMON), (chain, _LAST)):
+        if last in values and int(values[last] or 0) > heads[name].sequence:
+            raise broken(f"it goes on to entry {values[last]}, behind where it was left")
+    return Stand(values, heads)
