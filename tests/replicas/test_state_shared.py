@@ -12,6 +12,7 @@ import pytest
 
 from databases import postgres_url
 from over_http.serving import INITIALIZE
+from positions_mcp.tools._forms import TOO_QUICK_S
 from positions_mcp.tools._uris import OPERATION
 from replicas.firm import Firm, Replica, balanced, calling, firm_in
 from test_resources import listening
@@ -76,6 +77,7 @@ async def test_a_question_outlives_the_replica_that_asked_it(firm: Firm, replica
             asking.process.kill()
             await anyio.to_thread.run_sync(asking.process.wait)
             turns.remove(asking)
+            await anyio.sleep(2 * TOO_QUICK_S)  # a no within a blink is not a person's
 
         person.meanwhile = meanwhile
         turns = [asking, replicas[1]]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tools.serving import data_of, error_of, text_of
-from trading import HOLDINGS, SATURDAY, Person, no, trading_floor, yes
+from trading import ERAS, HOLDINGS, SATURDAY, Person, no, trading_floor, yes
 
 
 @pytest.mark.requirement("G-01", "G-14", "T-02")
@@ -100,6 +101,21 @@ async def test_a_form_declined_within_a_blink_is_told_as_the_clients_own_doing(e
         floor.deps.forms.clock = iter([1.0, 9.0]).__next__
         answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=no())
         assert data_of(answer)["state"] == "DECLINED"
+
+
+@pytest.mark.requirement("G-20")
+async def test_so_is_one_that_another_server_of_the_store_showed(tmp_path: Path) -> None:
+    person, pauses = no(), iter([timedelta(seconds=0.1), timedelta(seconds=1)])
+    async with trading_floor(tmp_path) as floor:
+
+        async def is_shown_elsewhere() -> None:
+            floor.deps.forms._shown.clear()
+            floor.clock.advance(next(pauses))
+
+        person.meanwhile = is_shown_elsewhere
+        for state in ("AWAITING_APPROVAL", "DECLINED"):
+            answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=ERAS[1], person=person)
+            assert data_of(answer)["state"] == state
 
 
 @pytest.mark.requirement("G-22")

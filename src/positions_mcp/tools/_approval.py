@@ -179,6 +179,8 @@ async def _decided(call: Call, operation: Operation, outcome: ElicitationResult[
     """Send on a clear yes, record a clear no; whatever else came back decides nothing, and is told as what it is."""
     guard, caller = call.context.guard, call.caller
     seconds = call.context.forms.answered(operation.operation_id)
+    if seconds is None:  # another server of the store showed it, when the plan was put before a person
+        seconds = (call.context.real_time.now() - operation.updated_at).total_seconds()
     try:
         if isinstance(outcome, AcceptedElicitation) and outcome.data.is_yes(operation.plan):
             await call.say(f"Approved; sending {operation.operation_id}")
