@@ -81,8 +81,9 @@ conversations: $(VENV)/.runtime ## play the demo and write the conversations of 
 questions: $(VENV)/.dev ## put a catalogue of questions to the server, check the answers, write the sums into README (needs node and npm)
 	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m questions
 
-faults: $(VENV)/.dev ## a thousand runs with faults and crashes, and sixty killed processes; prints the table
+faults: $(VENV)/.dev ## a thousand runs with faults and crashes, sixty killed processes, then three replicas; prints the tables
 	@cd tests && ../$(BIN)/python -m faults
+	@cd tests && ../$(BIN)/python -m replicas
 
 format: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff check --fix .

@@ -122,6 +122,7 @@ FORMS = {
     "APPROVAL__TWO_PERSONS_FOR_CLOSE_ALL": "true or false",
     "APPROVAL__WAIT_S": "0 or more seconds, at most 600, such as 30",
     "DESK__ENABLED": "true or false",
+    "DESK__PUBLIC_URL": "the https:// address of a desk that others reach, such as https://desk.example.com",
     "DESK__PORT": "a port from 1 to 65535, or 0 for any",
     "HTTP__MAX_SESSIONS_PER_CALLER": "a whole number, 1 or more, such as 20",
     "HTTP__MAX_REQUESTS_AT_ONCE": "a whole number, 1 or more, such as 20",

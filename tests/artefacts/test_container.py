@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from mcp import Client, StdioServerParameters
 from release.places import ROOT
 from ruamel.yaml import YAML
 
+from door.test_entrance import certificate
 from positions_mcp import __version__
 from positions_mcp.cli import parser_of
+from positions_mcp.cli.entrance import Entrance
+from positions_mcp.operating.drain import LONGEST_CALL_S
 from positions_mcp.settings import load
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -67,18 +71,51 @@ def test_every_service_has_a_read_only_root_and_no_capability(name: str) -> None
     assert said["read_only"] is True
     assert said["cap_drop"] == ["ALL"]
     assert said["security_opt"] == ["no-new-privileges:true"]
-    assert "ports" not in said
-    assert {volume.split(":")[0] for volume in said["volumes"]} <= set(COMPOSE["volumes"])
+    assert ("ports" in said) is (name == "balancer")
+    for volume in said["volumes"]:
+        place, _, rest = volume.rpartition(":/")
+        assert place in COMPOSE["volumes"] or rest.endswith(":ro")
+        assert not place.startswith(".") or (ROOT / place).exists()
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_command_and_every_setting_of_a_service_is_one_of_the_program(name: str) -> None:
     command = OURS[name]["command"]
     assert parser_of(command[0]).parse_args(command).handler
+    given = {"OAUTH_ISSUER": "https://login.example.com"}
     environment = {
-        key: re.sub(r"\$\{\w+:\?[^}]*\}", "a.b", value) for key, value in OURS[name].get("environment", {}).items()
+        key: re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: given.get(found[1], "a.b"), value)
+        for key, value in OURS[name].get("environment", {}).items()
     }
-    assert load(environment=environment).mode == "paper"
+    settings = load(environment=environment, config=ROOT / "packaging" / "compose" / "replica.toml")
+    assert settings.mode == "paper"
+    arguments = vars(parser_of(command[0]).parse_args(command))
+    if "behind_proxy" in arguments:
+        entrance = Entrance.of_desk if command[0] == "desk" else Entrance.of
+        found = entrance(settings, arguments["host"], behind_proxy=arguments["behind_proxy"])
+        assert str(found.proxies[0]) == COMPOSE["networks"]["default"]["ipam"]["config"][0]["subnet"]
+
+
+def test_a_replica_is_waited_for_longer_than_its_grace_and_its_longest_call() -> None:
+    settings = load(config=ROOT / "packaging" / "compose" / "replica.toml", environment={})
+    assert settings.http.grace_s + LONGEST_CALL_S < 120
+    assert {SERVICES[name]["stop_grace_period"] for name in ("replica-1", "replica-2", "desk")} == {"2m"}
+
+
+@pytest.mark.parametrize("haproxy", [found for found in [shutil.which("haproxy")] if found])
+def test_the_balancers_configuration_is_one(haproxy: str, tmp_path: Path) -> None:
+    (tmp_path / "one.pem").write_bytes(b"".join(file.read_bytes() for file in certificate(tmp_path)))
+    text = (ROOT / "packaging" / "compose" / "haproxy.cfg").read_text(encoding="utf-8")
+    (tmp_path / "haproxy.cfg").write_text(text.replace("/certificates/", f"{tmp_path}/one.pem"), encoding="utf-8")
+    checked = subprocess.run(
+        [haproxy, "-c", "-f", str(tmp_path / "haproxy.cfg")],
+        env={"DESK_NAME": "desk.example.com"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert {name for name in SERVICES if f" {name}:" in text} == {"replica-1", "replica-2", "desk"}
 
 
 def test_no_service_has_a_secret_written_down() -> None:

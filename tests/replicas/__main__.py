@@ -18,10 +18,9 @@ import anyio
 
 from replicas import checker
 from replicas.campaign import Campaign, Case, campaigning, history, kept, matrix
-from replicas.cluster import cluster
+from replicas.cluster import SKEWS, cluster
 from trading import ERAS
 
-SKEWS = (0, 30, -30)
 LANES = 2
 """Callers who close something all the time, while things break."""
 
@@ -32,7 +31,7 @@ async def under_load(campaign: Campaign, cases: list[Case]) -> None:
         for lane in range(LANES):
             tasks.start_soon(close_on, campaign, lane)
         for number, case in enumerate(cases):
-            print(number, case, flush=True)
+            print(number, case, file=sys.stderr, flush=True)
             await campaign.run(case)
         await campaign.rolling_restart()
         tasks.cancel_scope.cancel()

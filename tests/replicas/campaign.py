@@ -83,6 +83,7 @@ class Campaign:
         self._desk = desk
         self._waiting = waiting
         self._free = self._pairs(instruments)
+        self._tokens = itertools.cycle(cluster.tokens)
         self.story = Story()
 
     @staticmethod
@@ -109,6 +110,19 @@ class Campaign:
             sprung = trap.sprung.is_set()
             self.story.faults.append({**vars(case), "sprung": sprung, "account": account, "symbol": symbol})
             await self.close(account, symbol, instrument, Case("none", era=case.era, first=case.first + 1))
+
+    def untouched(self) -> tuple[int, str, str]:
+        """Account, symbol and instrument of a position that nobody has touched."""
+        return next(self._free)
+
+    async def noted(self, client: Client, account: int, instrument: str, arguments: dict[str, Any]) -> CallToolResult:
+        """A close of a client that is written down as every other."""
+        call: dict[str, Any] = {"number": len(self.story.clients), "account": account, "instrument": instrument}
+        self.story.clients.append(call)
+        call["began"] = anyio.current_time()
+        answer = await client.call_tool("close_positions", arguments)
+        call |= {"told": _text(answer), **_data(answer), "ended": anyio.current_time()}
+        return answer
 
     async def close_next(self, case: Case) -> None:
         """Close a position that nobody has touched."""
@@ -154,23 +168,27 @@ class Campaign:
             await anyio.sleep(0.1)
 
     @asynccontextmanager
-    async def client(self, case: Case) -> AsyncIterator[Client]:
-        """A client whose every request goes to another replica; a session of the older era stays where it is."""
+    async def client(self, case: Case, *, token: int | None = None, says: bool = True) -> AsyncIterator[Client]:
+        """A client whose every request goes to another replica; a session of the older era stays where it is.
+
+        It is a caller that has not called for long, or the one of a `token`. Its person `says` yes or no.
+        """
 
         async def person(_: object, asked: Any) -> ElicitResult:
-            self._decided(_OPERATION.findall(asked.message)[0], "form")
-            return ElicitResult(action="accept", content={"approve": True})
+            self._decided(_OPERATION.findall(asked.message)[0], "form", approved=says)
+            return ElicitResult(action="accept", content={"approve": True}) if says else ElicitResult(action="decline")
 
         rotation = Rotation(self._cluster.ports, case.first, affinity=case.era == ERAS[0])
-        headers = {"Authorization": f"Bearer {self._cluster.token}"}
+        secret = next(self._tokens) if token is None else self._cluster.tokens[token]
+        headers = {"Authorization": f"Bearer {secret}"}
         async with httpx2.AsyncClient(transport=rotation, headers=headers, timeout=_LONGEST_CALL_S) as http:
             transport = streamable_http_client("http://127.0.0.1/mcp", http_client=http)
             asks = person if case.way == "form" else None
             async with Client(transport, mode=case.era, elicitation_callback=asks) as client:
                 yield client
 
-    def _decided(self, operation_id: str, how: str) -> None:
-        self.story.decisions.append({"operation_id": operation_id, "approved": True, "how": how})
+    def _decided(self, operation_id: str, how: str, *, approved: bool = True) -> None:
+        self.story.decisions.append({"operation_id": operation_id, "approved": approved, "how": how})
 
     def _breaking(self, fault: Fault) -> Callable[[int], Awaitable[object]]:
         async def broken(number: int) -> None:

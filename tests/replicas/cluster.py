@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -28,11 +29,12 @@ from replicas.links import Link
 KEY = "replicas.secret"
 ACCOUNTS = tuple(range(20_001, 20_006))
 SYMBOLS = tuple(f"{first}{second}Q" for first in "ABCDEFGHIJ" for second in "KLMNOPRSTU")
-CALLER = "proof"
+CALLERS = 40
+"""One caller is asked one question at a time: who closes beside another is somebody else."""
 WRITE_TIMEOUT_S = 3
-_SHORT_LEASE_S = WRITE_TIMEOUT_S + 10
-"""A lease of a request that is under way; after it, what a dead process had in flight is known to be unknown."""
-_LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+_LIBFAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+SKEWS = (0, 30, -30) if _LIBFAKETIME else (0, 0, 0)
+"""Seconds by which the clocks of the replicas' machines are ahead."""
 _CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
 _PATIENCE_S = 120
 
@@ -96,6 +98,8 @@ class Replica:
     skew_s: int = 0
     process: subprocess.Popen[str] | None = None
     port: int = 0
+    _changing: threading.Lock = field(default_factory=threading.Lock)
+    """What kills it and what starts it again come from different tasks."""
 
     @property
     def is_up(self) -> bool:
@@ -128,7 +132,12 @@ class Replica:
         return environment
 
     def start(self) -> None:
-        """Begin the process, and wait until it listens. Blocking."""
+        """Begin the process, and wait until it listens; nothing where it runs. Blocking."""
+        with self._changing:
+            if not self.is_up:
+                self._start()
+
+    def _start(self) -> None:
         command = [sys.executable, "-m", "positions_mcp", "serve", "--transport", "http", "--port", str(self.port)]
         log = (self.folder / "log").open("a+", encoding="utf-8")
         begins_at = log.seek(0, os.SEEK_END)
@@ -151,12 +160,13 @@ class Replica:
         return self._end(signal.SIGTERM)
 
     def _end(self, how: signal.Signals) -> int:
-        if self.process is None:
-            return 0
-        self.process.send_signal(how)
-        code = self.process.wait(_PATIENCE_S)
-        self.process = None
-        return code
+        with self._changing:
+            if self.process is None:
+                return 0
+            self.process.send_signal(how)
+            code = self.process.wait(_PATIENCE_S)
+            self.process = None
+            return code
 
     def _said(self, begins_at: int) -> str:
         with (self.folder / "log").open(encoding="utf-8") as log:
@@ -172,7 +182,7 @@ class Cluster:
     database: Database
     exchange_url: str
     replicas: Sequence[Replica]
-    token: str
+    tokens: Sequence[str]
     wire: list[dict[str, Any]] = field(default_factory=list)
     """Each closing request that was let through to the exchange."""
 
@@ -207,7 +217,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *, replicas: int = 3, skews: Sequence[int] = (0, 0, 0)) -> AsyncIterator[Cluster]:
+async def cluster(folder: Path, *, replicas: int = 3, skews: Sequence[int]) -> AsyncIterator[Cluster]:
     """Started, and ended whatever happens."""
     database = await anyio.to_thread.run_sync(Database, folder / "postgres")
     try:
@@ -224,14 +234,15 @@ async def cluster(folder: Path, *, replicas: int = 3, skews: Sequence[int] = (0,
                 for link in links:
                     await tasks.start(link.run)
                 made.append(Replica(number, own, *links, skew_s=skews[number]))
-            token = TokenFile(made[0].folder).issue(CALLER, datetime.now(UTC))
+            file, now = TokenFile(made[0].folder), datetime.now(UTC)
+            tokens = [file.issue(f"caller-{number}", now) for number in range(CALLERS)]
             for other in made[1:]:
                 (other.folder / "tokens.json").write_bytes((made[0].folder / "tokens.json").read_bytes())
                 (other.folder / "tokens.json").chmod(0o600)
             try:
                 for replica in made:
                     await anyio.to_thread.run_sync(replica.start)
-                yield Cluster(folder, database, url, made, token, wire)
+                yield Cluster(folder, database, url, made, tokens, wire)
             finally:
                 with anyio.CancelScope(shield=True):
                     for replica in made:

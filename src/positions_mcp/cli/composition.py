@@ -190,20 +190,20 @@ async def open_guard(
 
     At the end a request in flight finishes and is journalled, and the rest of its batch is not sent.
     """
-    from positions_mcp.cli.desk_host import DeskHost
+    from positions_mcp.cli.desk_host import DeskHost, desk_of
     from positions_mcp.guard.guard import Guard
 
     await venue.follow()
     store = store or lazy_store(settings, venue)
-    host = DeskHost(settings.desk.port) if settings.desk.enabled and settings.trading_enabled else None
+    desk = desk_of(settings)
     deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
-    deps = replace(deps, desk=host)
+    deps = replace(deps, desk=desk)
     try:
         async with Guard(replace(deps, command=command or deps.command)) as guard:
             failure: Exception | None = None
             async with anyio.create_task_group() as tasks:
-                if host is not None:
-                    host.attach(deps, tasks)
+                if isinstance(desk, DeskHost):
+                    desk.attach(deps, tasks)
                 if settings.trading_enabled:  # a server that only reads opens no store for it
                     tasks.start_soon(guard.send_what_is_approved)
                 try:

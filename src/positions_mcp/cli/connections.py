@@ -202,5 +202,10 @@ class Connections:
                 del self._of[owner]
 
 
+def connections_for(*, behind_a_proxy: bool) -> Connections:
+    """Those of a server that clients reach themselves, or of one that only a proxy does."""
+    return Connections(BEHIND_A_PROXY if behind_a_proxy else Limits())
+
+
 def _up_to_the_client(among: Iterable[Connected]) -> Iterator[Connected]:
     return (connection for connection in among if connection.phase.is_up_to_the_client)

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 import webbrowser
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
 
 import anyio
+from anyio.abc import TaskStatus
 
 from positions_mcp.cli.composition import open_desk, open_venue
+from positions_mcp.cli.connections import connections_for
 from positions_mcp.cli.desk_host import desk_origins
 from positions_mcp.cli.desk_server import desk_sockets, serve_page
-from positions_mcp.cli.options import add_settings_options, settings_from
+from positions_mcp.cli.entrance import Entrance, add_entrance_options, listening_socket
+from positions_mcp.cli.options import add_log_option, add_settings_options, settings_from
+from positions_mcp.cli.replica import replica_of
+from positions_mcp.door.proxies import Proxies
+from positions_mcp.http_sessions import App
+from positions_mcp.operating.logs import log_to_stderr
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp desk`."""
-    parser.description = "Serve the supervisor's page on this machine: what waits, decisions, halt, resume, settle."
+    parser.description = "Serve the supervisor's page: what waits, decisions, halt, resume, settle."
     add_settings_options(parser)
+    add_entrance_options(parser)
+    add_log_option(parser)
     parser.add_argument("--port", type=int, metavar="N", help="8421 if omitted, or the next free one")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
@@ -27,23 +40,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop. Returns the exit code."""
     settings = settings_from(arguments)
-    anyio.run(_serve, settings, settings.desk.port if arguments.port is None else arguments.port, arguments.open)
+    log_to_stderr(arguments.log_format or settings.log.format)
+    entrance = Entrance.of_desk(
+        settings,
+        arguments.host,
+        tls_cert=arguments.tls_cert,
+        tls_key=arguments.tls_key,
+        behind_proxy=arguments.behind_proxy,
+    )
+    port = settings.desk.port if arguments.port is None else arguments.port
+    anyio.run(_serve, settings, entrance, port, arguments.open)
     return 0
 
 
-async def _serve(settings: Settings, port: int, open_browser: bool) -> None:
+@contextmanager
+def _sockets(entrance: Entrance, port: int) -> Iterator[tuple[Sequence[socket.socket], Collection[str]]]:
+    """Where it listens, and by which addresses it goes; the first of them is the one to use."""
+    if entrance.public_url is None:
+        with desk_sockets(port) as (sockets, taken):
+            yield sockets, desk_origins(taken)
+        return
+    with listening_socket(entrance.address, port) as listener:
+        listener.listen()
+        yield [listener], [entrance.public_url]
+
+
+async def _serve(settings: Settings, entrance: Entrance, port: int, open_browser: bool) -> None:
     from positions_mcp.desk.app import desk_app
 
-    with open_venue(settings) as venue, desk_sockets(port) as (sockets, taken):
+    with (
+        open_venue(settings) as venue,
+        _sockets(entrance, port) as (sockets, origins),
+        replica_of(settings) as replica,
+    ):
         async with open_desk(settings, venue) as desk, anyio.create_task_group() as tasks:
 
-            async def stop_when_told() -> None:
+            async def stop_when_told(*, task_status: TaskStatus[None]) -> None:
                 with this_platform().stop_signals() as signals:
+                    task_status.started()
                     async for _ in signals:
-                        tasks.cancel_scope.cancel()
+                        if replica.drain.is_draining:
+                            replica.drain.hurry()
+                        else:
+                            tasks.start_soon(replica.drain.out, tasks.cancel_scope.cancel)
 
-            tasks.start_soon(stop_when_told)
-            origins = desk_origins(taken)
+            await tasks.start(stop_when_told)
             url = next(iter(origins))
             print(
                 f"{settings.mode.shown} desk at {url} (Ctrl-C ends it)",
@@ -53,4 +94,7 @@ async def _serve(settings: Settings, port: int, open_browser: bool) -> None:
             tasks.start_soon(desk.presence.keep_saying, url)
             if open_browser:
                 await anyio.to_thread.run_sync(webbrowser.open, url)
-            await serve_page(desk_app(desk, origins=origins), sockets)
+            page = cast("App", desk_app(desk, origins=origins))
+            app = replica.outside(Proxies(page, entrance.proxies) if entrance.proxies else page)
+            connections = connections_for(behind_a_proxy=bool(entrance.proxies))
+            await serve_page(app, sockets, connections, entrance.certificate)

@@ -13,6 +13,7 @@ from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.servers import pages_of
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.settings import Settings
 
 _PATIENCE_S = 1.0
 _log = logging.getLogger(__name__)
@@ -21,6 +22,19 @@ _log = logging.getLogger(__name__)
 def desk_origins(port: int) -> Collection[str]:
     """The addresses of a page on this machine; the first is the one to use, because passkeys work there."""
     return [f"http://localhost:{port}", f"http://127.0.0.1:{port}", f"http://[::1]:{port}"]
+
+
+class DeskElsewhere:
+    """Implements `guard.dependencies.DeskAddress` with a page that a person has set up at an address of its own."""
+
+    own_url = None
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def open(self) -> str | None:
+        """That address."""
+        return self._url
 
 
 class DeskHost:
@@ -68,6 +82,13 @@ class DeskHost:
             origins = desk_origins(port)
             task_status.started(next(iter(origins)))
             await serve_page(desk_app(Desk(deps), origins=origins), sockets)
+
+
+def desk_of(settings: Settings) -> DeskHost | DeskElsewhere | None:
+    """Where a server sends approvers: to a desk that is set up, to a page of its own, or nowhere."""
+    if settings.desk.public_url is not None:
+        return DeskElsewhere(settings.desk.public_url)
+    return DeskHost(settings.desk.port) if settings.desk.enabled and settings.trading_enabled else None
 
 
 async def _answers(url: str) -> bool:

@@ -12,8 +12,10 @@ import anyio
 from starlette.applications import Starlette
 
 from positions_mcp.cli.connections import Connections
+from positions_mcp.cli.entrance import Certificate
 from positions_mcp.cli.listening import Listening
 from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.http_sessions import App
 from positions_mcp.platforms import this_platform
 
 _MOST_TRIED = 20
@@ -40,9 +42,14 @@ def desk_sockets(port: int) -> Iterator[tuple[Sequence[socket.socket], int]]:
     raise ConfigurationError(f"Ports {port} to {port + _MOST_TRIED - 1} are in use.", hint="Name another with --port.")
 
 
-async def serve_page(app: Starlette, sockets: Sequence[socket.socket], connections: Connections | None = None) -> None:
+async def serve_page(
+    app: App | Starlette,
+    sockets: Sequence[socket.socket],
+    connections: Connections | None = None,
+    certificate: Certificate | None = None,
+) -> None:
     """Serve until cancelled."""
-    server, given = Listening(app, connections or Connections()), list(sockets)
+    server, given = Listening(app, connections or Connections(), certificate), list(sockets)
     try:
         await server.serve(sockets=given)
     except anyio.get_cancelled_exc_class():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 import socket
 import ssl
@@ -91,9 +92,7 @@ class Entrance:
         Raises:
             ConfigurationError: other machines could reach the server in clear, or without anybody knowing who calls.
         """
-        if (tls_cert is None) != (tls_key is None):
-            raise ConfigurationError("TLS takes two files.", hint="Give both --tls-cert FILE and --tls-key FILE.")
-        certificate = Certificate(tls_cert, tls_key) if tls_cert and tls_key else None
+        certificate = _certificate(tls_cert, tls_key)
         proxies = tuple(map(_network, behind_proxy))
         is_guarded = certificate is not None or bool(proxies)
         address = _address(host or DEFAULT_HOST, anywhere=is_guarded)
@@ -104,6 +103,31 @@ class Entrance:
                 hint="Set oauth.issuer, http.public_url and oauth.rights: docs/sign-in.md.",
             )
         return cls(address, certificate, proxies, _public_url(settings, is_guarded=is_guarded) if signs_in else None)
+
+    @classmethod
+    def of_desk(
+        cls,
+        settings: Settings,
+        host: str | None,
+        *,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
+        behind_proxy: Sequence[str] = (),
+    ) -> Entrance:
+        """The same for the supervisor's page, where people sign in with what the roster has of them.
+
+        Raises:
+            ConfigurationError: other machines could reach the page in clear, or under a name that it does not know.
+        """
+        certificate, proxies = _certificate(tls_cert, tls_key), tuple(map(_network, behind_proxy))
+        is_guarded = certificate is not None or bool(proxies)
+        address, url = _address(host or DEFAULT_HOST, anywhere=is_guarded), settings.desk.public_url
+        if is_guarded and (url is None or urlsplit(url).scheme != "https"):
+            raise ConfigurationError(
+                "A desk for other machines has an https address: desk.public_url is not set, or is none.",
+                hint='Set desk.public_url = "https://desk.example.com": docs/deployment.md.',
+            )
+        return cls(address, certificate, proxies, url if is_guarded else None)
 
     def addresses(self, port: int) -> tuple[str, ...]:
         """What a request may name as its host, and a page as its origin."""
@@ -121,6 +145,20 @@ class Entrance:
 
 
 ON_THIS_MACHINE = Entrance()
+
+
+def add_entrance_options(parser: argparse.ArgumentParser, what: str = "") -> None:
+    """The options that say where other machines come in."""
+    parser.add_argument("--host", metavar="ADDRESS", help=f"{what}this machine's own address (127.0.0.1)")
+    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help=f"{what}a certificate and its chain, in PEM")
+    parser.add_argument("--tls-key", metavar="FILE", type=Path, help=f"{what}the certificate's key, in PEM")
+    parser.add_argument(
+        "--behind-proxy",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help=f"{what}a proxy with TLS before this server, by address or network; may be repeated",
+    )
 
 
 @contextmanager
@@ -143,6 +181,12 @@ def loopback_socket(host: str, port: int) -> Iterator[socket.socket]:
     """A bound socket on this machine's own interface. Raises ConfigurationError for another one, or as above."""
     with listening_socket(_address(host, anywhere=False), port) as listener:
         yield listener
+
+
+def _certificate(certificate: Path | None, key: Path | None) -> Certificate | None:
+    if (certificate is None) != (key is None):
+        raise ConfigurationError("TLS takes two files.", hint="Give both --tls-cert FILE and --tls-key FILE.")
+    return Certificate(certificate, key) if certificate and key else None
 
 
 def _address(host: str, *, anywhere: bool) -> IpAddress:

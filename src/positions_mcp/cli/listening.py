@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,19 +16,24 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from positions_mcp.cli.connections import LONGEST_WITHOUT_A_REQUEST_S, Connections, Phase
+from positions_mcp.cli.entrance import Certificate
+from positions_mcp.domain.errors import ConfigurationError
 
 CONNECTION = "connection"
 """Where a request's state has its connection."""
+_TICKS_A_SECOND = 10
 _ACCEPTED_AT_ONCE = 32
 """Fewer than an address may have by far: what a client has sent is read before newer connections end its own."""
 _SECONDS_TO_ANSWER = 1
 """How long calls may take to answer after the end. A request in flight to the broker is waited for in any case."""
 
+_log = logging.getLogger(__name__)
+
 
 class Listening(uvicorn.Server):
     """A server that leaves signals to the command that runs it, and keeps nobody waiting who keeps it waiting."""
 
-    def __init__(self, app: Any, connections: Connections, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, app: Any, connections: Connections, certificate: Certificate | None = None) -> None:
         config = _Config(
             app,
             http=_Watched,
@@ -43,12 +49,18 @@ class Listening(uvicorn.Server):
             timeout_graceful_shutdown=_SECONDS_TO_ANSWER,
         )
         config.connections = self._connections = connections
-        config.tls = tls
+        self._certificate = certificate
+        config.tls = certificate.context if certificate else None
         super().__init__(config)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: look whom nobody waits for any longer."""
         self._connections.sweep()
+        if self._certificate is not None and not counter % _TICKS_A_SECOND:
+            try:
+                self._certificate.renew()
+            except ConfigurationError as error:
+                _log.warning("%s The one before it stays in use.", error.message)
         return await super().on_tick(counter)
 
     @contextmanager

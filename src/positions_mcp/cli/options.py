@@ -24,6 +24,11 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", metavar="NAME", help="what a new paper book begins with")
 
 
+def add_log_option(parser: argparse.ArgumentParser) -> None:
+    """How a server logs."""
+    parser.add_argument("--log-format", choices=("text", "json"), help="json: one line an event (log.format)")
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """The settings that the parsed command line, the environment and the files give. Raises ConfigurationError."""
     options = {

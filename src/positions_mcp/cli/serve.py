@@ -16,9 +16,10 @@ import anyio
 import anyio.abc
 
 from positions_mcp.cli.composition import Venue, open_deps, open_venue
+from positions_mcp.cli.entrance import add_entrance_options
 from positions_mcp.cli.first_answer import importing_what_answers_first, warm_up
 from positions_mcp.cli.garbage import without_collecting_garbage
-from positions_mcp.cli.options import add_settings_options, settings_from, whole_number
+from positions_mcp.cli.options import add_log_option, add_settings_options, settings_from, whole_number
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.operating.logs import log_to_stderr
 from positions_mcp.platforms import this_platform
@@ -31,18 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options of `positions-mcp serve`."""
     add_settings_options(parser)
     parser.add_argument("--transport", choices=("stdio", "http"), default="stdio", help="stdio is the default")
-    parser.add_argument("--host", metavar="ADDRESS", help="with http: this machine's own address (127.0.0.1)")
-    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="with http: a certificate and its chain, in PEM")
-    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="with http: the certificate's key, in PEM")
-    parser.add_argument(
-        "--behind-proxy",
-        metavar="ADDRESS",
-        action="append",
-        default=[],
-        help="with http: a proxy with TLS before this server, by address or network; may be repeated",
-    )
+    add_entrance_options(parser, "with http: ")
     parser.add_argument("--port", metavar="N", type=whole_number, help="with http: 8420 if omitted, 0 for a free one")
-    parser.add_argument("--log-format", choices=("text", "json"), help="json: one line an event (log.format)")
+    add_log_option(parser)
     parser.add_argument("--record", metavar="FILE", type=Path, help="keep what the API answers, for `paper replay`")
 
 

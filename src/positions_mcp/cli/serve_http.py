@@ -16,7 +16,7 @@ import anyio
 from positions_mcp.cli.callers import Callers
 from positions_mcp.cli.commands import NAMED, Commands
 from positions_mcp.cli.composition import Venue, lazy_store, open_deps, open_venue, prepare_data_dir
-from positions_mcp.cli.connections import BEHIND_A_PROXY, Connections, Limits
+from positions_mcp.cli.connections import Connections, connections_for
 from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
 from positions_mcp.cli.first_answer import warm_up
 from positions_mcp.cli.lazy_store import SharedClock
@@ -199,7 +199,7 @@ async def serve_over_http(
     `names` are those with a token: once a second, the connections of others end, streams too. Callers who `sign_in`
     have streams that end with their tokens instead.
     """
-    connections = connections or Connections(BEHIND_A_PROXY if entrance.proxies else Limits())
+    connections = connections or connections_for(behind_a_proxy=bool(entrance.proxies))
     callers = Callers(connections)
     app = server.http_app(
         entrance.addresses(listener.getsockname()[1]),
@@ -252,8 +252,7 @@ class _Announced(Listening):
         names: Callable[[], Collection[str]] | None,
         sign_in: SignIn | None,
     ) -> None:
-        self._certificate = entrance.certificate
-        super().__init__(app, connections, self._certificate.context if self._certificate else None)
+        super().__init__(app, connections, entrance.certificate)
         self._announce = announce
         self._known = connections
         self._names = names
@@ -270,11 +269,6 @@ class _Announced(Listening):
             self._known.keep_callers(self._names())
         if self._sign_in is not None:
             self._sign_in.streams.sweep()
-        if self._certificate is not None:
-            try:
-                self._certificate.renew()
-            except ConfigurationError as error:
-                _log.warning("%s The one before it stays in use.", error.message)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

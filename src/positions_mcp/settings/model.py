@@ -86,6 +86,12 @@ Seconds = Annotated[float, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=600)
 Symbols = Annotated[frozenset[str], BeforeValidator(_symbols), BeforeValidator(listed)]
 
 
+def _without_path(url: str) -> str:
+    if urlsplit(url).path:
+        raise ValueError("a path")
+    return url
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -218,6 +224,9 @@ class DeskSettings(_Section):
     enabled: YesOrNo = Field(default=True, description=_YES_OR_NO)
     port: Annotated[int, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=65535)] = Field(
         8421, description="a port from 1 to 65535, or 0 for any"
+    )
+    public_url: Annotated[PublicUrl, AfterValidator(_without_path)] | None = Field(
+        None, description="the https:// address of a desk that others reach, such as https://desk.example.com"
     )
 
 

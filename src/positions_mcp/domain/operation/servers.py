@@ -49,9 +49,10 @@ def of_another_policy(servers: Collection[Server], process: str, policy: str, mo
 
 
 def pages_of(servers: Iterable[Server], process: str) -> Iterator[str]:
-    """The addresses of pages on this store that `process` can reach: those of its own machine, which is localhost."""
+    """The addresses of pages on this store that `process` can send somebody to: https ones, and its own machine's."""
     machine = _machine(process)
-    return (server.desk_url for server in servers if server.desk_url and _machine(server.process) == machine)
+    pages = ((server.desk_url, _machine(server.process)) for server in servers if server.desk_url)
+    return (url for url, where in pages if where == machine or url.startswith("https://"))
 
 
 def _machine(process: str) -> tuple[str, str]:
