@@ -9,13 +9,37 @@ from __future__ import annotations
 from collections.abc import Container
 from datetime import date, datetime, time, timedelta
 from functools import cache
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from threading import Lock
 
+from positions_mcp.deferral import Deferral
 from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, Session, new_york_day
 
 _OPEN = time(9, 30)
 _CLOSE = time(16, 0)
 _EARLY_CLOSE = time(13, 0)
 _LONGEST_CLOSURE_DAYS = 14
+_OF_OTHERS = (
+    "countries",
+    *(
+        f"calendars.{name}"
+        for name in (
+            "australia_school",
+            "buddhist",
+            "chinese",
+            "germany_school",
+            "hebrew",
+            "hindu",
+            "islamic",
+            "mongolian",
+            "persian",
+            "sinhala",
+            "thai",
+        )
+    ),
+)
+_IMPORTING = Lock()
 
 
 class NewYorkCalendar:
@@ -59,13 +83,36 @@ class NewYorkCalendar:
 
 @cache
 def _holidays(year: int) -> Container[date]:
-    import holidays
-
-    return holidays.financial_holidays("NYSE", years=year)
+    return _nyse(year, "public")
 
 
 @cache
 def _early_closes(year: int) -> Container[date]:
-    import holidays
+    return _nyse(year, "half_day")
 
-    return holidays.financial_holidays("NYSE", years=year, categories=("half_day",))
+
+def _nyse(year: int, category: str) -> Container[date]:
+    """The days of a category. The library imports every country for its other exchanges: here only what this one needs.
+
+    A release of it that is arranged otherwise is imported whole, as the first caller then has to wait for.
+    """
+    with _IMPORTING:
+        try:
+            with Deferral(*_not_needed()):
+                import holidays
+
+                return holidays.financial_holidays("NYSE", years=year, categories=(category,))
+        except Exception:  # whatever a stand-in made of it
+            import holidays
+
+            return holidays.financial_holidays("NYSE", years=year, categories=(category,))
+
+
+@cache
+def _not_needed() -> tuple[str, ...]:
+    library = find_spec("holidays")
+    folders = library.submodule_search_locations if library else None
+    exchanges = (name for folder in folders or () for _, name, _ in iter_modules([f"{folder}/financial"]))
+    return tuple(f"holidays.{name}" for name in _OF_OTHERS) + tuple(
+        f"holidays.financial.{name}" for name in exchanges if name != "ny_stock_exchange"
+    )

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from positions_mcp.cli.deferral import Deferral, StandIn
+from positions_mcp.deferral import Deferral, StandIn
 
 _LIBRARY = """
 class Kind:
@@ -103,7 +103,7 @@ def test_a_name_that_is_not_there_is_said_when_it_is_used(library: Path) -> None
 
 _OF_THE_SDK = """
 import sys
-from positions_mcp.cli.deferral import StandIn
+from positions_mcp.deferral import StandIn
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.cli.first_answer import NOT_FOR_STANDARD_STREAMS, importing_what_answers_first
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
-from positions_mcp.cli.deferral import Deferral
+from positions_mcp.deferral import Deferral
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -57,17 +57,21 @@ def _without(module: str) -> Iterator[None]:
 
 
 def warm_up() -> None:
-    """Import and fill what the first answers need; run in a thread once a client knows the tools."""
-    import platformdirs  # noqa: F401 — used when the parts are opened
+    """Import and fill what the first answers need, in the order in which they need it; run in a thread.
 
-    import positions_mcp.store.operations
-    import positions_mcp.tools._running  # noqa: F401 — what every call goes through
+    What only reads needs no store and no desk: those come last.
+    """
     from positions_mcp.api.server_time import load_http_library
     from positions_mcp.clock import SystemClock
     from positions_mcp.market_calendar import NewYorkCalendar
     from positions_mcp.tools.catalogue import NAMES, definition_of
 
+    load_http_library()
+    import positions_mcp.tools._running  # what every call goes through
+
+    NewYorkCalendar().state_at(SystemClock().now())
     for name in NAMES:
         definition_of(name)
-    NewYorkCalendar().state_at(SystemClock().now())
-    load_http_library()
+    import platformdirs  # noqa: F401 — used when the parts are opened
+
+    import positions_mcp.store.operations  # noqa: F401
