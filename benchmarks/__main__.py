@@ -15,7 +15,7 @@ from time import monotonic
 
 from benchmarks import client, first_answer, machine, paper, peer, speed, staleness, start, tokens
 from benchmarks.processes import HERE
-from benchmarks.report import Finding, markdown_table, text_table, with_rows
+from benchmarks.report import Finding, dated, markdown_table, text_table, with_rows
 
 _RESULTS = HERE / "RESULTS.md"
 _PARTS: dict[str, Callable[[Path], Iterator[Finding]]] = {
@@ -106,18 +106,10 @@ def main(wanted: list[str]) -> int:
         )
         _RESULTS.write_text(text, encoding="utf-8")
     elif write:
-        _RESULTS.write_text(_dated(with_rows(_RESULTS.read_text(encoding="utf-8"), findings), wanted), encoding="utf-8")
+        _RESULTS.write_text(
+            dated(with_rows(_RESULTS.read_text(encoding="utf-8"), findings), wanted, machine.load()), encoding="utf-8"
+        )
     return 1 if any(finding.passed is False for finding in findings) else 0
-
-
-def _dated(document: str, parts: list[str]) -> str:
-    """The file, saying of these parts when and on how busy a machine they were measured by themselves."""
-    name = f"- rows of `python -m benchmarks {' '.join(parts)} --write`:"
-    day = date.today().isoformat()  # noqa: DTZ011  # the day of whoever measures
-    lines = [line for line in document.split("\n") if not line.startswith(name)]
-    table = next(number for number, line in enumerate(lines) if line.startswith("| "))
-    lines.insert(table - 1, f"{name} {day}, load average over 1, 5 and 15 minutes {machine.load()}")
-    return "\n".join(lines)
 
 
 if sys.argv[1:2] == ["scale"]:

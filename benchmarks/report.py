@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, get_args
 
 from benchmarks.timing import Times
@@ -107,6 +108,16 @@ def with_rows(document: str, findings: Iterable[Finding], columns: Mapping[str, 
             lines[same[0]] = row
         else:
             lines.insert(table[-1] + 1, row)
+    return "\n".join(lines)
+
+
+def dated(document: str, parts: Sequence[str], load: str) -> str:
+    """A file with such a table, saying of these parts when and on how busy a machine they were measured alone."""
+    name = f"- rows of `python -m benchmarks {' '.join(parts)} --write`:"
+    day = date.today().isoformat()  # noqa: DTZ011  # the day of whoever measures
+    lines = [line for line in document.split("\n") if not line.startswith(name)]
+    table = next(number for number, line in enumerate(lines) if line.startswith("| "))
+    lines.insert(table - 1, f"{name} {day}, load average over 1, 5 and 15 minutes {load}")
     return "\n".join(lines)
 
 

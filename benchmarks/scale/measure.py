@@ -11,7 +11,7 @@ from time import monotonic
 
 from benchmarks import machine
 from benchmarks.processes import HERE
-from benchmarks.report import Finding, markdown_table, text_table, with_rows
+from benchmarks.report import Finding, dated, markdown_table, text_table, with_rows
 from benchmarks.scale.many_operations import DAYS
 from benchmarks.scale.place import FULL, QUICK, Place, Sizes
 from benchmarks.scale.rows import ROWS
@@ -63,7 +63,8 @@ def main(wanted: Sequence[str]) -> int:
     if sizes is FULL and (not names or ("--write" in wanted and not RESULTS.exists())):
         RESULTS.write_text(_document(findings), encoding="utf-8")
     elif sizes is FULL and "--write" in wanted:
-        RESULTS.write_text(with_rows(RESULTS.read_text(encoding="utf-8"), findings, COLUMNS), encoding="utf-8")
+        written = with_rows(RESULTS.read_text(encoding="utf-8"), findings, COLUMNS)
+        RESULTS.write_text(dated(written, ["scale", *names], machine.load()), encoding="utf-8")
     return 1 if sizes is FULL and any(finding.passed is False for finding in findings) else 0
 
 
