@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -57,6 +58,7 @@ def main(wanted: Sequence[str]) -> int:
     if unknown := sorted(set(names) - {row.name for row in ROWS}):
         print(f"There is no row {unknown[0]!r}; there are {', '.join(row.name for row in ROWS)}.", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what it has started ends with it
     findings = list(measured(names, sizes))
     print(text_table(findings, COLUMNS))
     print(f"\n{monotonic() - begin:.0f} s")
