@@ -19,7 +19,7 @@ from typing import Any, Literal
 import anyio
 import httpx
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
 
 from api.paper_book import PaperDesk, paper_desk
@@ -120,11 +120,12 @@ class Naive:
 
 @st.composite
 def some_terms(draw: st.DrawFn) -> dict[str, Any]:
-    instruments = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=4, max_size=8))
+    some = st.lists(st.sampled_from(NAMES), unique=True, min_size=4, max_size=8)
+    instruments = draw(st.one_of(st.just(NAMES), st.just(NAMES), some))
     underlyings = draw(st.lists(st.sampled_from(["MSFT", "AMD", "KO", COVERS]), unique=True, max_size=3))
     per_operation = Decimal(draw(st.sampled_from([5_282, 27_272, 60_000, 100_000])))
     prices = [("KO", "at_least", "68.18"), ("KO", "at_most", "68.17"), ("MSFT", "at_most", "468.08")]
-    bounds = draw(st.lists(st.sampled_from(prices), unique_by=lambda each: each[0], max_size=1))
+    bounds = draw(st.sampled_from([[], [], *([each] for each in prices)]))
     named = {*instruments, *underlyings}
     kinds = draw(st.sampled_from([(MandateKind.CLOSE,)] * 19 + [(MandateKind.EXERCISE,)]))
     closes = MandateKind.CLOSE in kinds
@@ -134,11 +135,11 @@ def some_terms(draw: st.DrawFn) -> dict[str, Any]:
         "underlyings": tuple(underlyings),
         "callers": draw(st.sampled_from([(), (), (), ("Claude",)])),
         "per_operation": per_operation,
-        "in_all": per_operation + Decimal(draw(st.sampled_from([0, 5_282, 50_000]))),
+        "in_all": per_operation + Decimal(draw(st.sampled_from([0, 0, 5_282]))),
         "operations": draw(st.integers(1, 3)),
         "cancel_orders": closes and draw(st.booleans()),
         "prices": tuple({"instrument": name, which: Decimal(to)} for name, which, to in bounds if name in named),
-        "loss_at_most": draw(st.sampled_from([None, None, Decimal(500), Decimal(2_000)])) if closes else None,
+        "loss_at_most": draw(st.sampled_from([None, None, None, Decimal(500), Decimal(2_000)])) if closes else None,
     }
 
 
@@ -150,16 +151,34 @@ def some_steps() -> st.SearchStrategy[list[Step]]:
     closes = st.builds(Close, names, caller, st.sampled_from([False, False, False, True]))
     events = st.sampled_from(["halt", "revoke the first", "remove the signer", "midnight"])
     noes = st.builds(Declined, few)
-    return st.lists(st.one_of(closes, closes, closes, closes, noes, events), min_size=3, max_size=6)
+    return st.lists(st.one_of(*[closes] * 8, noes, events), min_size=5, max_size=8)
+
+
+WIDE: dict[str, Any] = {
+    "kinds": (MandateKind.CLOSE,),
+    "instruments": tuple(NAMES),
+    "underlyings": (),
+    "callers": (),
+    "per_operation": Decimal(27_272),
+    "in_all": Decimal(30_000),
+    "operations": 2,
+    "cancel_orders": False,
+    "prices": (),
+    "loss_at_most": None,
+}
+CLOSES: list[Step] = [Close((name,), CLAUDE) for name in ("MSFT", "KO", "GME", AMD_CALL, MSFT_PUT)]
+"""Too dear at once, sent, too dear together with that, sent, once too often."""
 
 
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
-    phases=[Phase.generate],
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+@example([WIDE], CLOSES)
+@example([WIDE | {"in_all": Decimal(100_000), "operations": 3}], [CLOSES[1], "revoke the first", CLOSES[2]])
 @given(st.lists(some_terms(), min_size=1, max_size=2), some_steps())
 def test_what_is_sent_without_a_question_is_exactly_what_a_naive_checker_allows(
     mandates: list[dict[str, Any]], steps: list[Step]
