@@ -25,3 +25,9 @@ def put(connection: Connection, key: str, value: str | None) -> None:
 def remove_all(connection: Connection, prefix: str) -> None:
     """Remove every value whose name begins so."""
     connection.execute(delete(meta).where(meta.c.key.startswith(prefix, autoescape=True)))
+
+
+def lock(connection: Connection) -> str | None:
+    """Wait until no other transaction holds the schema's version, which it returns. SQLite has the lock since BEGIN."""
+    version = select(meta.c.value).where(meta.c.key == VERSION).with_for_update()
+    return connection.execute(version).scalar_one_or_none()

@@ -101,7 +101,7 @@ def lock_all(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_ALL)))
-        connection.execute(_VERSION.with_for_update())
+        keeping.lock(connection)
 
 
 def lock_beside(connection: Connection) -> None:
