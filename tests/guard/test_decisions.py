@@ -169,7 +169,8 @@ async def test_a_decision_is_good_for_one_plan_one_time_one_channel_and_as_it_wa
         chain, today = it.store.rosters(), it.clock.now().date()
 
         def check(plan: Plan, given: Decision, whose: RosterChain = chain) -> None:
-            expect_approved(it.parts.policy, plan, given, whose, it.store, today=today)
+            approved = operation.changed(plan=plan, decision=given)
+            expect_approved(it.parts.policy, approved, whose, it.store, today=today)
 
         check(one, decision)
         signed = decision.signed

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from databases import postgres_url
 from guard.delegated import sent_without_question, signed, terms
-from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
+from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, desk
 from guard.exchange import ACCOUNT
-from positions_mcp.domain.errors import PositionsError, Refused
-from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.policy import Channel, Narrower, Policy
-from positions_mcp.domain.operation.roster import ANYTHING, FIRST_NAME, Member, Rights, whole_member
-from positions_mcp.domain.operation.statements import TERMINAL
+from guard.persons import BEN, TWO, Place, change, place, sent, two_people
+from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operation.policy import Channel, Narrower
+from positions_mcp.domain.operation.roster import FIRST_NAME, Rights, whole_member
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.approval.route import Rung
 from positions_mcp.guard.delegating import Delegation
@@ -29,40 +26,14 @@ from positions_mcp.guard.guard import Guard
 from positions_mcp.signing.keys import WrongPassphrase, new_key
 from signing.people import new_approver
 
+__all__ = ["place", "postgres_url"]
 pytestmark = pytest.mark.requirement("D-05")
 
-BEN = "the passphrase of Ben"
-TWO = POLICY.model_copy(update={"two_persons_above": Decimal(0)})
 
-
-@asynccontextmanager
-async def two_people(folder: Path, policy: Policy = TWO, **of_ben: Any) -> AsyncIterator[Desk]:
-    """Ana, who may do anything, and Ben, who approves anything unless it is said otherwise."""
-    async with desk(folder, policy=policy) as it:
-        await it.supervisor.set_up_approver(PASSPHRASE, "Ana")
-        key = new_key(BEN, it.clock.now(), hardness=QUICK).key
-        rights = (Rights(approves=of_ben.pop("approves", ANYTHING)),)
-        ben = Member(name="Ben", credentials=(key,), rights=rights, **of_ben)
-        await change(it, adding_member(ben))
-        yield it
-
-
-async def change(it: Desk, made: Any, name: str = "Ana", passphrase: str = PASSPHRASE) -> None:
-    await it.supervisor.enrolling.with_passphrase(made, name, passphrase, origin=TERMINAL)
-
-
-async def sent(it: Desk, operation: Operation) -> bool:
-    """Whether a server sends it now."""
-    before = len(it.exchange.requests)
-    try:
-        await it.guard.send_approved(operation.operation_id, caller=CALLER)
-    except PositionsError:
-        return len(it.exchange.requests) > before
-    return len(it.exchange.requests) > before
-
-
-async def test_the_second_sees_the_firsts_yes_and_it_is_sent_when_both_have_signed(tmp_path: Path) -> None:
-    async with two_people(tmp_path) as it:
+async def test_the_second_sees_the_firsts_yes_and_it_is_sent_when_both_have_signed(
+    place: Place, tmp_path: Path
+) -> None:
+    async with two_people(tmp_path, place=place) as it:
         operation = await it.asked("AAPL")
         approve = partial(it.supervisor.approve, operation.operation_id)
         first = await approve(PASSPHRASE, name="Ana", note="as discussed")
@@ -84,6 +55,8 @@ async def test_one_person_is_one_however_often_and_with_whatever_passphrase_they
         with pytest.raises(Refused, match="has said yes already"):
             await it.supervisor.approve(operation.operation_id, PASSPHRASE, name="ana")
         await it.supervisor.replace_approver(PASSPHRASE, "another passphrase", name="Ana")
+        again = await it.supervisor.approve(operation.operation_id, "another passphrase", name="Ana")
+        assert again.state is OperationState.AWAITING_APPROVAL
         with pytest.raises(Refused, match="has said yes already"):
             await it.supervisor.approve(operation.operation_id, "another passphrase", name="Ana")
         with pytest.raises(Refused, match="passphrase"):
@@ -92,8 +65,8 @@ async def test_one_person_is_one_however_often_and_with_whatever_passphrase_they
 
 
 @pytest.mark.parametrize("how", ["left out", "edited", "of another plan", "doubled"])
-async def test_a_first_yes_that_was_written_into_the_store_is_none(tmp_path: Path, how: str) -> None:
-    async with two_people(tmp_path) as it:
+async def test_a_first_yes_that_was_written_into_the_store_is_none(place: Place, tmp_path: Path, how: str) -> None:
+    async with two_people(tmp_path, place=place) as it:
         operation, other = await it.asked("AAPL"), await it.asked("TSLA")
         for each in (operation, other):
             await it.supervisor.approve(each.operation_id, PASSPHRASE, name="Ana")
@@ -112,8 +85,8 @@ async def test_a_first_yes_that_was_written_into_the_store_is_none(tmp_path: Pat
         assert await sent(it, other)
 
 
-async def test_who_was_removed_between_yes_and_sending_approved_nothing(tmp_path: Path) -> None:
-    async with two_people(tmp_path) as it:
+async def test_who_was_removed_between_yes_and_sending_approved_nothing(place: Place, tmp_path: Path) -> None:
+    async with two_people(tmp_path, place=place) as it:
         operation = await it.asked("AAPL")
         await it.supervisor.approve(operation.operation_id, BEN, name="Ben")
         await it.supervisor.approve(operation.operation_id, PASSPHRASE, name="Ana")
@@ -130,8 +103,10 @@ async def test_no_form_will_do_and_a_roster_with_too_few_people_is_said_at_once(
         assert "1 could: Ana." in step.reason
 
 
-async def test_each_may_approve_up_to_their_own_amount_of_a_day_and_splitting_gains_nothing(tmp_path: Path) -> None:
-    async with two_people(tmp_path, POLICY) as it:
+async def test_each_may_approve_up_to_their_own_amount_of_a_day_and_splitting_gains_nothing(
+    place: Place, tmp_path: Path
+) -> None:
+    async with two_people(tmp_path, POLICY, place=place) as it:
         first, second = await it.asked("AAPL"), await it.asked("TSLA")
         enough = max(first.plan.measure, second.plan.measure)
         await change(it, changing_member("Ben", rights=(Rights(approves=enough),)))

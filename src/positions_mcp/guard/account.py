@@ -25,7 +25,6 @@ from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind
-from positions_mcp.domain.operation.roster import Roster
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.portfolio.resolve import Holdings
@@ -34,6 +33,7 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.expiration import Beside, concerned, read_beside
 from positions_mcp.guard.option_facts import OptionFacts, read_option_facts
 from positions_mcp.ports import Ledger
+from positions_mcp.signing.rosters import RosterChain
 
 T = TypeVar("T")
 Names = Sequence[str] | Callable[[Book], Sequence[str]]
@@ -52,8 +52,8 @@ class AccountRecord:
     used_today: Decimal
     halts: tuple[Halt, ...]
     unfinished: tuple[Operation, ...]
-    roster: Roster | None = None
-    """Who may decide; None where nobody is set up."""
+    rosters: RosterChain = field(default_factory=RosterChain)
+    """Everybody who ever could decide."""
     recent: tuple[Operation, ...] = ()
     """While an outcome is not known: other operations that may have been sent about when its request was, or since."""
 
@@ -228,7 +228,7 @@ class AccountReader:
             used_today=ledger.used(mode, account_id, today),
             halts=ledger.halts(),
             unfinished=ledger.unfinished(mode, account_id),
-            roster=ledger.rosters().roster,
+            rosters=ledger.rosters(),
         )
 
     async def _beside(self, account: Account, names: Sequence[str]) -> Beside:

@@ -20,7 +20,7 @@ from positions_mcp.domain.operation.statements import Purpose, SignedStatement, 
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.approval.rights import may_resume, may_say_yes, may_settle
+from positions_mcp.guard.approval.rights import may_resume, may_say_yes, may_settle, signing
 from positions_mcp.guard.approval.statements import APPROVE
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.deciding import (
@@ -95,16 +95,16 @@ class Touches:
     async def _yes(self, operation: Operation, who: Person, note: str, channel: Channel) -> Touch:
         deps, plan = self._deps, operation.plan
         credential = await self.credential(who)
-        alone, first = await in_thread(partial(may_say_yes, deps, operation, who.name))
+        yes = await in_thread(partial(may_say_yes, deps, operation, who.name))
         now = deps.clock.now()
-        waits = operation.is_previewed or not (alone or first)
+        waits = operation.is_previewed or not yes.is_enough
         statement = Statement(
             purpose=Purpose.APPROVAL,
             mode=plan.mode,
             account=plan.account_id,
             operation=plan.plan_id,
             digest=plan.digest,
-            beside=first.digest if first else "",
+            beside=yes.first.digest if yes.first else "",
             decision=APPROVE,
             name=who.name,
             credential=who.fingerprint,
@@ -113,8 +113,9 @@ class Touches:
             decided_at=now,
             expires_at=plan.expires_at if waits else now + deps.policy.approval_lifetime,
         )
-        use = partial(self._approve, operation, channel, first) if alone or first else partial(self._first, operation)
-        return Touch(statement, credential, use)
+        if yes.is_enough:
+            return Touch(statement, credential, partial(self._approve, operation, channel, yes.first))
+        return Touch(statement, credential, partial(self._first, operation, yes.void))
 
     async def resumption(self, who: Person, *, shown: str | None) -> Touch:
         """The end of the halts that were shown; all that stand where none is named."""
@@ -165,8 +166,9 @@ class Touches:
         """Another roster in place of the one that stands."""
         return Touch(statement, await self.credential(who), partial(self._change, roster))
 
-    async def _first(self, operation: Operation, signed: SignedStatement) -> None:
-        await in_thread(self._deps.store.say_yes_first, operation.operation_id, signed, self._deps.clock.now())
+    async def _first(self, operation: Operation, void: SignedStatement | None, signed: SignedStatement) -> None:
+        say = partial(self._deps.store.say_yes_first, instead_of=void)
+        await in_thread(say, operation.operation_id, signed, self._deps.clock.now())
         self._deps.decided.tell()
 
     async def _approve(
@@ -193,13 +195,15 @@ class Touches:
         self._deps.decided.tell()
 
     async def _resume(self, meant: tuple[Halt, ...], signed: SignedStatement) -> None:
-        clear = partial(self._deps.store.clear_halts, expected=meant, signed=signed)
+        may = signing(signed, partial(may_resume, halts=meant))
+        clear = partial(self._deps.store.clear_halts, expected=meant, signed=may)
         await in_thread(clear, signed.by, self._deps.clock.now())
 
     async def _settle(self, operation: Operation, row: Row, conclusion: Conclusion, signed: SignedStatement) -> None:
         now = self._deps.clock.now()
         known = settled(row, conclusion, by=signed.by, evidence=signed.statement.note, now=now)
-        observe = partial(self._deps.store.observe, event="settled", signed=signed)
+        may = signing(signed, partial(may_settle, account_id=operation.account_id))
+        observe = partial(self._deps.store.observe, event="settled", signed=may)
         await in_thread(observe, operation, [known], now)
 
     async def _change(self, roster: Roster, signed: SignedStatement) -> None:

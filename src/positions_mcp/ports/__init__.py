@@ -16,6 +16,7 @@ from positions_mcp.ports.ledger import Ledger as Ledger
 from positions_mcp.ports.ledger import Permitting as Permitting
 from positions_mcp.ports.ledger import Rationing as Rationing
 from positions_mcp.ports.ledger import Refusing as Refusing
+from positions_mcp.ports.ledger import Signing as Signing
 from positions_mcp.ports.mandates import MandateStore
 from positions_mcp.ports.neighbours import BalancesReader as BalancesReader
 from positions_mcp.ports.neighbours import EventsReader as EventsReader
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from positions_mcp.domain.operation.records import Response
     from positions_mcp.domain.operation.search import Found, Search
     from positions_mcp.domain.operation.servers import Server
-    from positions_mcp.domain.operation.statements import SignedStatement
     from positions_mcp.domain.operation.states import Stage
     from positions_mcp.domain.operation.supervision import Halt, JournalEntry, StoreStatus, Verification
 
@@ -257,7 +257,7 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, Protocol):
         ...
 
     def observe(
-        self, before: Operation, rows: Sequence[Row], now: datetime, *, event: str, signed: SignedStatement | None = ...
+        self, before: Operation, rows: Sequence[Row], now: datetime, *, event: str, signed: Signing | None = ...
     ) -> Operation:
         """Write what following has seen, unless the rows have changed since `before` was read."""
         ...
@@ -300,9 +300,7 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, Protocol):
         """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""
         ...
 
-    def clear_halts(
-        self, by: str, now: datetime, *, expected: Sequence[Halt], signed: SignedStatement | None = None
-    ) -> None:
+    def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt], signed: Signing | None = None) -> None:
         """Let a person resume from these halts. Raises Overtaken unless each of them stands.
 
         From everything, it also forgets the outcomes counted in a row.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class Ledger(Protocol):
         """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
         ...
 
-    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
-        """Dollars that were sent on somebody's word on a New York day, or are being sent."""
+    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date, *, beside: str) -> Decimal:
+        """Dollars sent on somebody's word on a New York day, or being sent, beside those of one operation."""
         ...
 
     def first_yes(self, operation_id: str) -> SignedStatement | None:
@@ -76,3 +77,11 @@ Permitting = Callable[["Operation", Ledger], None]
 
 Rationing = Callable[[Ledger, "Operation"], None]
 """The same for one operation that is about to count for its caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What a person has signed, and what asks whether they may, inside the transaction that is about to use it."""
+
+    signed: SignedStatement
+    check: Refusing

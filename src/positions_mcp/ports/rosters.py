@@ -19,6 +19,11 @@ class RosterStore(Protocol):
         """Keep who may decide. Raises Refused where it does not follow, or was not signed by who may change it."""
         ...
 
-    def say_yes_first(self, operation_id: str, signed: SignedStatement, now: datetime) -> Operation:
-        """Keep the yes of the first of two people. Raises Overtaken where another one is there, or it is decided."""
+    def say_yes_first(
+        self, operation_id: str, signed: SignedStatement, now: datetime, *, instead_of: SignedStatement | None
+    ) -> Operation:
+        """Keep the yes of the first of two people, or one in place of a yes that counts no more.
+
+        Raises Overtaken where another one is there by now, or the operation is decided.
+        """
         ...

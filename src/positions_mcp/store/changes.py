@@ -14,10 +14,9 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Plan
-from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.ports import Permitting, Rationing, Refusing
+from positions_mcp.ports import Permitting, Rationing, Refusing, Signing
 from positions_mcp.store import counting, keeping, passkeys, records
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.transaction import SENDING, Transaction, expect
@@ -222,7 +221,7 @@ def observe(
     now: datetime,
     *,
     event: str,
-    signed: SignedStatement | None = None,
+    signed: Signing | None = None,
 ) -> Operation:
     """Write what following has seen, unless it is about rows that have changed since."""
     operation = transaction.operation(before.operation_id)
@@ -252,7 +251,7 @@ def clear_halts(
     now: datetime,
     *,
     expected: Sequence[Halt],
-    signed: SignedStatement | None = None,
+    signed: Signing | None = None,
 ) -> None:
     """Let a person resume from the halts that they saw; others stay."""
     standing = transaction.halts()

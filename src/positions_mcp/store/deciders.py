@@ -64,16 +64,21 @@ def first_yes(connection: Connection, operation_id: str) -> SignedStatement | No
         raise journal.broken(f"the first yes to {operation_id} cannot be read") from error
 
 
-def approved_by(connection: Connection, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
-    """Dollars that were sent on somebody's word on a day; of what is being sent, all that is to be."""
+def approved_by(
+    connection: Connection, name: str, mode: Mode, account_id: AccountId, day: date, *, beside: str
+) -> Decimal:
+    """Dollars sent on somebody's word on a day beside those of one operation; of what is being sent, all of it."""
     sent = select(rows.c.reserved, decisions.c.content).join(decisions, decisions.c.operation_id == rows.c.operation_id)
-    that_day = rows.c.mode == mode, rows.c.account_id == account_id, rows.c.reserved_on == day.isoformat()
-    found = connection.execute(sent.where(*that_day)).all()
+    others = sent.where(rows.c.mode == mode, rows.c.account_id == account_id, rows.c.operation_id != beside)
+    found = connection.execute(others.where(rows.c.reserved_on == day.isoformat())).all()
     theirs = {content for content in {row.content for row in found} if _is_on_word_of(name, content)}
     reserved = (Decimal(row.reserved) for row in found if row.content in theirs)
-    claimed = operations.c.stage == Stage.CLAIMED.value
     under_way = records.select_operations(
-        connection, claimed, operations.c.mode == mode.value, operations.c.account_id == account_id
+        connection,
+        operations.c.stage == Stage.CLAIMED.value,
+        operations.c.mode == mode.value,
+        operations.c.account_id == account_id,
+        operations.c.id != beside,
     )
     return exact_sum(
         [*reserved, *(_left_of(each) for each in under_way if each.decision and name in each.decision.on_word_of)]

@@ -42,12 +42,18 @@ def keep_roster(transaction: Transaction, link: RosterLink, now: datetime) -> No
     transaction.note(ROSTER_SET, "roster", link.model_dump_json(), now, content)
 
 
-def keep_first_yes(transaction: Transaction, operation_id: str, signed: SignedStatement, now: datetime) -> Operation:
+def keep_first_yes(
+    transaction: Transaction,
+    operation_id: str,
+    signed: SignedStatement,
+    now: datetime,
+    instead_of: SignedStatement | None,
+) -> Operation:
     """Keep the yes of the first of two people; the journal is where it stands."""
     operation = transaction.operation(operation_id)
     if not operation.stage.is_open or operation.plan.is_expired(now):
         raise Overtaken(f"Operation {operation_id} is {operation.state(now)}: nothing to approve.")
-    if (said := transaction.first_yes(operation_id)) is not None:
+    if (said := transaction.first_yes(operation_id)) is not None and said != instead_of:
         raise Overtaken(f"{said.statement.name} has said yes meanwhile.", hint="Look at it again.")
     passkeys.use(transaction, signed, now)
     transaction.append(operation, FIRST_YES, {"signed": signed.model_dump(mode="json"), "by": signed.by}, now)
@@ -77,13 +83,16 @@ class Deciders(Access):
         with self._reading() as connection:
             return Transaction(connection).first_yes(operation_id)
 
-    def say_yes_first(self, operation_id: str, signed: SignedStatement, now: datetime) -> Operation:
-        """Keep the yes of the first of two people."""
+    def say_yes_first(
+        self, operation_id: str, signed: SignedStatement, now: datetime, *, instead_of: SignedStatement | None
+    ) -> Operation:
+        """Keep the yes of the first of two people, or one in place of a yes that counts no more."""
         return self._change(
-            operation_id, lambda transaction: keep_first_yes(transaction, operation_id, signed, transaction.at(now))
+            operation_id,
+            lambda change: keep_first_yes(change, operation_id, signed, change.at(now), instead_of),
         )
 
-    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
-        """Dollars that were sent on somebody's word on a New York day, or are being sent."""
+    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date, *, beside: str) -> Decimal:
+        """Dollars sent on somebody's word on a New York day, or being sent, beside those of one operation."""
         with self._reading() as connection:
-            return Transaction(connection).approved_by(name, mode, account_id, day)
+            return Transaction(connection).approved_by(name, mode, account_id, day, beside=beside)

@@ -14,10 +14,9 @@ from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.search import Found, Search
-from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Verification
-from positions_mcp.ports import Permitting, Rationing, Refusing
+from positions_mcp.ports import Permitting, Rationing, Refusing, Signing
 from positions_mcp.store import changes, counting, expiring, journal, records, searching, verifying
 from positions_mcp.store.asked import StoredCallers
 from positions_mcp.store.bonds import Bonds
@@ -248,7 +247,7 @@ class SqlOperationStore(Announced, Bonds, Sealing, StoredMandates, Withdrawals, 
         now: datetime,
         *,
         event: str,
-        signed: SignedStatement | None = None,
+        signed: Signing | None = None,
     ) -> Operation:
         """Write what following has seen, unless the rows have changed since `before` was read."""
         return self._change(
@@ -277,9 +276,7 @@ class SqlOperationStore(Announced, Bonds, Sealing, StoredMandates, Withdrawals, 
         with self._writing() as transaction:
             return changes.set_halt(transaction, halt)
 
-    def clear_halts(
-        self, by: str, now: datetime, *, expected: Sequence[Halt], signed: SignedStatement | None = None
-    ) -> None:
+    def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt], signed: Signing | None = None) -> None:
         """Let a person resume; from everything, it also forgets the outcomes counted in a row."""
         with self._writing() as transaction:
             changes.clear_halts(transaction, by, now, expected=expected, signed=signed)

@@ -9,6 +9,7 @@ from typing import Any
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.credentials import Passkey
 from positions_mcp.domain.operation.statements import PasskeyAssertion, SignedStatement
+from positions_mcp.ports import Signing
 from positions_mcp.signing.passkeys import counted
 from positions_mcp.store.known import PASSKEYS
 from positions_mcp.store.transaction import Transaction
@@ -30,10 +31,13 @@ def use(transaction: Transaction, signed: SignedStatement | None, now: datetime)
     _count(transaction, passkey, signed.signature, now)
 
 
-def told(transaction: Transaction, signed: SignedStatement | None, now: datetime) -> dict[str, Any]:
-    """What the journal says of a signature that is used now, whatever it was made with. Raises as `use`."""
-    use(transaction, signed, now)
-    return {"signed": signed.model_dump(mode="json")} if signed else {}
+def told(transaction: Transaction, signing: Signing | None, now: datetime) -> dict[str, Any]:
+    """What the journal says of a signature that is used now, by who may. Raises as `use`, and what its check raises."""
+    if signing is None:
+        return {}
+    signing.check(transaction)
+    use(transaction, signing.signed, now)
+    return {"signed": signing.signed.model_dump(mode="json")}
 
 
 def _count(transaction: Transaction, passkey: Passkey, assertion: PasskeyAssertion, now: datetime) -> None:

@@ -237,9 +237,9 @@ class Transaction:
         values = self.single("approver"), self.single("roster")
         return deciders.chain_of(tuple(told[APPROVER_SET]), tuple(told[ROSTER_SET]), *values)
 
-    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date) -> Decimal:
-        """Dollars that were sent on somebody's word on a New York day, or are being sent."""
-        return deciders.approved_by(self.connection, name, mode, account_id, day)
+    def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date, *, beside: str) -> Decimal:
+        """Dollars sent on somebody's word on a New York day, or being sent, beside those of one operation."""
+        return deciders.approved_by(self.connection, name, mode, account_id, day, beside=beside)
 
     def first_yes(self, operation_id: str) -> SignedStatement | None:
         """What the first of two people has signed of an operation; None where nobody has."""

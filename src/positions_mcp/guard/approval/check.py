@@ -112,7 +112,7 @@ class ApprovalCheck:
 
     def _approved(self, ledger: Ledger, plan: Plan) -> ApprovedBy:
         today = new_york_day(self._deps.market_clock.now())
-        return lambda name: ledger.approved_by(name, plan.mode, plan.account_id, today)
+        return lambda name: ledger.approved_by(name, plan.mode, plan.account_id, today, beside=plan.plan_id)
 
     def _followed(self, chain: RosterChain) -> RosterChain:
         if self._known and self._known not in chain.heads:
@@ -142,5 +142,5 @@ class ApprovalCheck:
         if decision is None or decision.channel is not channel:
             raise Refused(f"Plan {operation.operation_id} was not approved at the {channel}.", hint="Nothing was sent.")
         chain, today = self._followed(ledger.rosters()), new_york_day(deps.market_clock.now())
-        expect_approved(deps.policy_of(operation.plan), operation.plan, decision, chain, ledger, today=today)
+        expect_approved(deps.policy_of(operation.plan), operation, chain, ledger, today=today)
         self._check_in_time(operation)

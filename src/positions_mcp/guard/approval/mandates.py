@@ -43,7 +43,7 @@ NEVER = frozenset(
 )
 """What no mandate covers even where policy only calls it out."""
 ApprovedBy = Callable[[str], Decimal]
-"""Dollars that went on the word of an approver, by name, in the plan's account today."""
+"""Dollars of other plans that went on the word of an approver, by name, in the plan's account today."""
 _LOOK = "Nothing was sent. A person looks with positions-mcp mandate list."
 _SHARES = frozenset({SecurityType.COMMON_STOCK, SecurityType.PREFERRED_STOCK})
 
@@ -121,10 +121,15 @@ def why_not_signed(mandate: Mandate, roster: Roster | None) -> str:
     return ""
 
 
-def expect_on_word_of_signer(mandate: Mandate, roster: Roster | None, plan: Plan, approved_by: ApprovedBy) -> None:
-    """Raise Refused where who signed a mandate may not give it any more, or could not approve the plan either."""
+def expect_on_word_of_signer(
+    mandate: Mandate, roster: Roster | None, plan: Plan, approved_by: ApprovedBy, size: Decimal | None = None
+) -> None:
+    """Raise Refused where who signed a mandate may not give it any more, or could not approve the plan either.
+
+    `size` is what the plan comes to by now; as it was planned where that is not said.
+    """
     member = signer_of(mandate, roster)
-    if roster is not None and (why := why_not_approve(roster, member, plan, approved_by(member.name))):
+    if roster is not None and (why := why_not_approve(roster, member, plan, approved_by(member.name), size)):
         raise Refused(f"Mandate {mandate.mandate_id} does not cover it: {why}", hint="Nothing was sent.")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Refused
@@ -12,27 +13,54 @@ from positions_mcp.domain.operation.permission import persons_needed, why_not_ap
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.guard.approval.statements import first_of_two
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.ports import Ledger, Signing
+from positions_mcp.signing.statements import signer
 
 
-def may_say_yes(deps: Dependencies, operation: Operation, name: str) -> tuple[bool, SignedStatement | None]:
-    """Whether this yes is enough alone, and the first person's where it is the second. Blocking.
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """What a yes would be."""
 
-    Raises Refused where it may not be said.
-    """
+    is_enough: bool
+    """Whether it takes no other person's, or theirs is there."""
+    first: SignedStatement | None = None
+    """The first person's, where this one is the second."""
+    void: SignedStatement | None = None
+    """A first one that counts no more: who said it was removed, or changed credentials."""
+
+
+def may_say_yes(deps: Dependencies, operation: Operation, name: str) -> Yes:
+    """What somebody's yes would be. Blocking. Raises Refused where it may not be said."""
     plan, store, today = operation.plan, deps.store, new_york_day(deps.market_clock.now())
     roster = store.rosters().roster
     member = roster.member(name) if roster else None
     if roster is None or member is None:
         raise Refused(f"{name} is no approver any more.", hint="Nothing was decided.")
-    approved = store.approved_by(member.name, plan.mode, plan.account_id, today)
+    approved = store.approved_by(member.name, plan.mode, plan.account_id, today, beside=plan.plan_id)
     if why := why_not_approve(roster, member, plan, approved):
         raise Refused(why, hint="Nothing was decided.")
-    alone = persons_needed(deps.policy_of(plan), plan, store.used(plan.mode, plan.account_id, today)) == 1
-    first = None if alone else store.first_yes(operation.operation_id)
-    if first is not None and first.statement.name == member.name:
+    if persons_needed(deps.policy_of(plan), plan, store.used(plan.mode, plan.account_id, today)) == 1:
+        return Yes(is_enough=True)
+    said = store.first_yes(operation.operation_id)
+    if said is None or (who := first_of_two(roster, plan, said)) is None:
+        return Yes(is_enough=False, void=said)
+    if who.name == member.name:
         raise Refused(f"{member.name} has said yes already: another person has to.", hint="Nothing was decided.")
-    return alone, first
+    return Yes(is_enough=True, first=said)
+
+
+def signing(signed: SignedStatement, may: Callable[[Member], None]) -> Signing:
+    """What was signed, with what asks again who signed it and whether they may, where it is used."""
+
+    def check(ledger: Ledger) -> None:
+        roster = ledger.rosters().roster
+        if roster is None:
+            raise Refused("No approver is set up.", hint="Nothing was decided.")
+        may(signer(roster, signed))
+
+    return Signing(signed, check)
 
 
 def may_resume(member: Member, halts: Sequence[Halt]) -> None:

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
+from typing import Self
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.operation import Decision
+from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.operation.operation import Decision, Operation, Reservation, Row
 from positions_mcp.domain.operation.permission import persons_needed, why_not_approve
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.roster import Member, Roster
 from positions_mcp.domain.operation.statements import Purpose, SignedStatement
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.ports import Ledger
 from positions_mcp.signing.release_1 import is_approved_by
 from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.signing.statements import signer
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Dollars of one operation that is being sent."""
+
+    sent: Decimal
+    to_come: Decimal
+
+    @property
+    def whole(self) -> Decimal:
+        """All of it."""
+        return exact_sum([self.sent, self.to_come])
+
+    @classmethod
+    def of(cls, operation: Operation, going: Mapping[int, Reservation]) -> Self:
+        """Of an operation some rows of which are about to go, for what is to be reserved of them."""
+        rows = list(zip(operation.plan.targets, operation.rows, strict=True))
+        sent = [row.reserved for _, row in rows if row.position not in going]
+        waiting = [target.measure for target, row in rows if _waits(row) and row.position not in going]
+        return cls(exact_sum(sent), exact_sum([*waiting, *(each.measure for each in going.values())]))
+
 
 APPROVE = "approve"
 """The decision of a statement that says yes."""
@@ -22,23 +50,41 @@ _LOOK = "Nothing was sent. The store may have been altered: run positions-mcp op
 
 
 def expect_approved(
-    policy: Policy, plan: Plan, decision: Decision, chain: RosterChain, ledger: Ledger, *, today: date
+    policy: Policy, operation: Operation, chain: RosterChain, ledger: Ledger, *, today: date, size: Size | None = None
 ) -> None:
-    """Raise Refused unless as many people as it takes signed exactly this plan, and each of them may approve it."""
-    roster = chain.roster
-    if roster is None:
+    """Raise Refused unless as many people as it takes signed exactly this plan, and each of them may approve it.
+
+    `size` is what it comes to by now, as soon as something of it is sent.
+    """
+    roster, plan, decision = chain.roster, operation.plan, operation.decision
+    if roster is None or decision is None:
         raise Refused("No approver is set up.", hint="Nothing was sent.")
+    size = size or Size(sent=Decimal(0), to_come=plan.measure)
     members = _signers(roster, chain, plan, decision)
-    needed = persons_needed(policy, plan, ledger.used(plan.mode, plan.account_id, today))
+    needed = persons_needed(policy, plan, ledger.used(plan.mode, plan.account_id, today), size.to_come)
     if len(members) < needed:
         raise Refused(
             f"It takes {needed} people to approve {plan.plan_id}, and {members[0].name} alone did.",
             hint="Nothing was sent.",
         )
     for member in members:
-        approved = ledger.approved_by(member.name, plan.mode, plan.account_id, today)
-        if why := why_not_approve(roster, member, plan, approved):
+        approved = ledger.approved_by(member.name, plan.mode, plan.account_id, today, beside=plan.plan_id)
+        if why := why_not_approve(roster, member, plan, approved, size.whole):
             raise Refused(why, hint="Nothing was sent.")
+
+
+def first_of_two(roster: Roster, plan: Plan, signed: SignedStatement | None) -> Member | None:
+    """Who said a first yes that counts: still a member, with that credential. None where it counts no more."""
+    if signed is None or signed.statement.beside:
+        return None
+    try:
+        return _signer_of_yes(roster, plan, signed)
+    except Refused:
+        return None
+
+
+def _waits(row: Row) -> bool:
+    return row.state is RowState.NOT_SENT
 
 
 def _signers(roster: Roster, chain: RosterChain, plan: Plan, decision: Decision) -> list[Member]:

@@ -226,7 +226,7 @@ def _named(targets: Sequence[Target]) -> str:
 
 def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
     yield from desk_threshold(policy, record.used_today, notional)
-    yield from findings_on_persons(policy, plan, record.roster, record.used_today)
+    yield from findings_on_persons(policy, plan, record.rosters.roster, record.used_today)
     if policy.channel is not Channel.ELICITATION:
         yield _desk(
             "every decision on the supervisor's page",

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeAlias
 
+from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.coverage import why_not_covered
-from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.operation import Operation, Reservation
+from positions_mcp.domain.operation.permission import persons_needed
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.account import Account, AccountRecord
-from positions_mcp.guard.approval.mandates import LastSeen, objections, why_not_signed
+from positions_mcp.guard.approval.mandates import LastSeen, expect_on_word_of_signer, objections
+from positions_mcp.guard.approval.statements import Size, expect_approved
 from positions_mcp.guard.policy import conflicts
 from positions_mcp.guard.policy.cover import has_short_options
 from positions_mcp.guard.policy.findings import Finding, Verdict
 from positions_mcp.guard.policy.rules import desk_threshold, judge, judge_record
 from positions_mcp.ports import Ledger
+from positions_mcp.signing.rosters import RosterChain
 
 SentRows: TypeAlias = frozenset[tuple[str, int]]
 """Rows that left, by operation and position."""
@@ -60,9 +64,45 @@ def by_record(policy: Policy, operation: Operation, record: AccountRecord, notio
     if _was_elicited(operation):
         for finding in desk_threshold(policy, record.used_today, notional):
             return finding.message
-    above, together = policy.two_persons_above, exact_sum([record.used_today, notional])
-    if above is not None and together > above and _nobody_signed(operation):
-        return f"With ${record.used_today:,f} used today it comes to ${together:,f}: it takes two different people now."
+    return ""
+
+
+def by_persons(
+    policy: Policy,
+    operation: Operation,
+    ledger: Ledger,
+    chain: RosterChain,
+    *,
+    going: Mapping[int, Reservation],
+    today: date,
+) -> str:
+    """Why those who approved it, or signed its mandate, may not for what it comes to by now; empty where they may.
+
+    Asked within the transaction before each request: somebody may have been removed since, or what they may approve, or
+    what one person may, was used up by what others sent.
+    """
+    plan, size = operation.plan, Size.of(operation, going)
+    if not _nobody_signed(operation):
+        try:
+            expect_approved(policy, operation, chain, ledger, today=today, size=size)
+        except Refused as refused:
+            return refused.message
+        return ""
+    used = ledger.used(plan.mode, plan.account_id, today)
+    if persons_needed(policy, plan, used, size.to_come) > 1:
+        together = exact_sum([used, size.to_come])
+        return f"With ${used:,f} used today it comes to ${together:,f}: it takes two different people now."
+    mandate_id = operation.decision.mandate if operation.decision else ""
+    if not mandate_id:
+        return ""
+
+    def approved_by(name: str) -> Decimal:
+        return ledger.approved_by(name, plan.mode, plan.account_id, today, beside=plan.plan_id)
+
+    try:
+        expect_on_word_of_signer(ledger.standing(mandate_id).mandate, chain.roster, plan, approved_by, size.whole)
+    except Refused as refused:
+        return refused.message
     return ""
 
 
@@ -92,8 +132,6 @@ def by_mandate(ledger: Ledger, operation: Operation, found: LastSeen | None, now
     if found is None:
         return f"Nothing is known of the account that mandate {mandate_id} asks for."
     standing = ledger.standing(mandate_id).without(operation.operation_id)
-    if why := why_not_signed(standing.mandate, ledger.rosters().roster):
-        return why
     why_not = why_not_covered(
         standing, operation.plan, now, seen=found.seen, objections=objections(found.verdict), notional=found.notional
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import (
     NothingSent,
     OutcomeUnknown,
@@ -185,15 +186,19 @@ class Run:
     def _check(self, ledger: Ledger, request: Request) -> None:
         """Within the transaction that journals SENDING: the rules that other processes may have changed."""
         operation = self.operation
+        policy, today = self.deps.policy_of(operation.plan), new_york_day(self.deps.market_clock.now())
+        sent = ledger.sent_after_planning(operation.operation_id)
         if operation.plan.flatten:
-            if why := last_checks.by_collision(operation, ledger.sent_after_planning(operation.operation_id)):
+            if why := last_checks.by_collision(operation, sent) or last_checks.by_persons(
+                policy, operation, ledger, ledger.rosters(), going=request.rows, today=today
+            ):
                 raise Refused(why)
             return
         record = self.accounts.record(ledger, operation.account_id)
         notional = exact_sum(reservation.measure for reservation in request.rows.values())
-        sent = ledger.sent_after_planning(operation.operation_id)
         if why := (
-            last_checks.by_record(self.deps.policy_of(operation.plan), operation, record, notional)
+            last_checks.by_record(policy, operation, record, notional)
+            or last_checks.by_persons(policy, operation, ledger, record.rosters, going=request.rows, today=today)
             or (self.under and last_checks.by_mandate(ledger, operation, self.last_seen, self.deps.clock.now()))
             or last_checks.by_others(operation, self.account, sent, self.counted)
         ):
