@@ -30,6 +30,8 @@ EVERY_READING_COMMAND = (
     ("mandate", "list"),
     ("doctor",),
     ("token", "list"),
+    ("approver", "list"),
+    ("approver", "show"),
     ("paper", "status"),
     ("paper", "effects"),
     ("paper", "clock"),

@@ -12,7 +12,9 @@ import anyio
 from pydantic import ValidationError
 
 from positions_mcp.cli.identity import add_name, person, roster_of
+from positions_mcp.cli.members import lines_of, lines_of_change, shape_of
 from positions_mcp.cli.options import add_settings_options, whole_number
+from positions_mcp.cli.output import add_json_option, print_json
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.domain.account.sessions import moment
@@ -21,7 +23,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.roster import ANYTHING, FIRST_NAME, Member, Rights
 from positions_mcp.domain.operation.statements import TERMINAL
 from positions_mcp.guard.enrolling import Change, adding_member, changing_member, removing_member
-from positions_mcp.signing.keys import SHORTEST_PASSPHRASE, new_key
+from positions_mcp.signing.keys import SHORTEST_PASSPHRASE
 
 _ADVICE = (
     f"At least {SHORTEST_PASSPHRASE} characters; four random words are good. Whoever knows it decides what is sent:\n"
@@ -41,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     first = command("init", "choose the passphrase that approves on the supervisor's page; of the first approver")
     first.add_argument("name", metavar="NAME", nargs="?", default=FIRST_NAME, help="what the approver is called")
     add_name(command("replace", "choose another passphrase of your own; takes the old one"))
-    command("list", "who may decide, what and how much")
-    command("show", "the same as list")
+    for reading in (command("list", "who may decide, what and how much"), command("show", "the same as list")):
+        add_json_option(reading)
     adding = command("add", "add a person, who types a passphrase of their own; an approver who may signs it")
     removing = command("remove", "remove a person; an approver who may signs it")
     changing = command("role", "change what a person may decide; an approver who may signs it")
@@ -58,7 +60,7 @@ def _add_rights(parser: argparse.ArgumentParser) -> None:
         "--up-to", metavar="DOLLARS", type=_amount, help="approves up to so much a day; 0 only sees; anything is no end"
     )
     parser.add_argument(
-        "--in", dest="there", metavar="ACCOUNT", type=whole_number, action="append", help="only there; may be repeated"
+        "--in", dest="there", metavar="ACCOUNT", type=whole_number, action="append", help="there only; may be repeated"
     )
     parser.add_argument(
         "--settles", action=argparse.BooleanOptionalAction, default=None, help="may end halts and settle outcomes"
@@ -129,19 +131,16 @@ def _replace(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
-        print(_heading(record))
         chain = record.store.rosters()
+        if arguments.json:
+            print_json(shape_of(chain, record.place))
+            return 0 if chain.roster else 1
+        print(_heading(record))
         if chain.roster is None:
             print(f"No approver is set up. Run: `{record.command('approver init')}`")
             return 1
         for member in chain.roster.members:
-            print(f"{member.name}{', may change who approves' if member.manages else ''}")
-            for credential in member.credentials:
-                print(f"  {credential.kind} {credential.fingerprint}, since {moment(credential.created_at)}")
-            for rights in member.rights:
-                print(f"  {said_of(rights)}")
-            if member.callers:
-                print(f"  asks as {', '.join(member.callers)}")
+            print("\n".join(lines_of(member)))
         if chain.links:
             signed = chain.links[-1].signed
             at = moment(signed.statement.decided_at)
@@ -154,7 +153,8 @@ def _add(arguments: argparse.Namespace) -> int:
         if roster_of(record).member(arguments.name) is not None:
             raise Refused(f"There is an approver called {arguments.name} already.")
         terminal.show(f"{arguments.name} chooses a passphrase now, and nobody else sees it.\n{_ADVICE}")
-        key = new_key(new_passphrase(terminal), record.now()).key
+        chosen = new_passphrase(terminal)
+        key = anyio.run(record.supervisor().enrolling.new_key, arguments.name, chosen)
         member = Member(
             name=arguments.name,
             credentials=(key,),
@@ -187,10 +187,10 @@ def _role(arguments: argparse.Namespace) -> int:
 
 
 def _rights(arguments: argparse.Namespace, held: Sequence[Rights]) -> Sequence[Rights]:
-    """The rights that are held, with those for the accounts that were named, or for every account."""
+    """The rights that are held, changed in the accounts that were named, or in each that they are about already."""
     of_each = {rights.account_id: rights for rights in held}
     named: list[AccountId | None] = [AccountId(number) for number in arguments.there or ()]
-    for account in named or [None]:
+    for account in named or list(of_each) or [None]:
         before = of_each.get(account, Rights(account_id=account))
         said = {"approves": arguments.up_to, "resumes_and_settles": arguments.settles}
         if held and all(value is None for value in said.values()):
@@ -206,22 +206,14 @@ def _changed(arguments: argparse.Namespace, change: Callable[[Terminal, Record],
         manager = person(record, terminal, arguments.by)
         if not manager.manages:
             raise Refused(f"{manager.name} may not change who approves.")
-        made = change(terminal, record)
+        made, enrolling = change(terminal, record), record.supervisor().enrolling
+        shown = anyio.run(enrolling.proposed, made)
+        terminal.show("\n".join(["To be signed:", *lines_of_change(roster_of(record), shown)]))
         passphrase = terminal.ask_secret(f"Passphrase of {manager.name}, to sign the change: ")
-        sign = partial(record.supervisor().enrolling.with_passphrase, origin=TERMINAL)
+        sign = partial(enrolling.with_passphrase, origin=TERMINAL, shown=shown)
         roster = anyio.run(sign, made, manager.name, passphrase)
         terminal.show(f"Roster {roster.version}: {', '.join(member.name for member in roster.members)}.")
     return 0
-
-
-def said_of(rights: Rights) -> str:
-    """One line on what somebody may do where."""
-    where = "every account" if rights.account_id is None else f"account {rights.account_id}"
-    if rights.approves == ANYTHING:
-        what = "approves anything"
-    else:
-        what = f"approves up to ${rights.approves:,f} a day" if rights.approves else "sees"
-    return f"{where}: {what}{', ends halts and settles' if rights.resumes_and_settles else ''}"
 
 
 def _heading(record: Record) -> str:

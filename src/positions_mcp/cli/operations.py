@@ -12,7 +12,7 @@ from positions_mcp.cli.identity import add_name
 from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, progress, say, table
 from positions_mcp.cli.record import on_error, open_record
-from positions_mcp.cli.shapes import halt_shape, operation_shape, report_shape
+from positions_mcp.cli.shapes import halt_shape, operation_shape, report_shape, told_of
 from positions_mcp.cli.waiting import notional, what
 from positions_mcp.cli.words import halted, operation_text
 from positions_mcp.domain.account.sessions import NEW_YORK, moment
@@ -153,7 +153,7 @@ def _left(operation: Operation) -> str:
 
 
 def _entry(entry: JournalEntry) -> tuple[str, str, str]:
-    told = [str(entry.content[key]) for key in ("channel", "by", "process", "reason") if entry.content.get(key)]
+    told = list(told_of(entry).values())
     for row in entry.content.get("rows", ()):
         conclusion = (row.get("resolution") or {}).get("conclusion", "")
         told.append(f"{row['position'] + 1}. {row.get('state', 'NOT_SENT')} {conclusion}".rstrip())

@@ -12,6 +12,7 @@ from typing import Any
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Operation, SentOrder
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry
+from positions_mcp.domain.text import clean
 from positions_mcp.guard.delegating import Shadow
 from positions_mcp.guard.reports import OperationReport, TargetReport
 
@@ -94,10 +95,17 @@ def _order(order: SentOrder) -> Shape:
     }
 
 
-def _entry(entry: JournalEntry) -> Shape:
+def told_of(entry: JournalEntry) -> dict[str, str]:
+    """Who did what an entry says, with which credential, where, and why: as far as it says."""
     content: Mapping[str, Any] = entry.content
-    told = {name: content[name] for name in ("channel", "by", "process", "reason") if content.get(name)}
-    return {"sequence": entry.sequence, "at": entry.at, "event": entry.event, "hash": entry.hash} | told
+    told = {name: content.get(name, "") for name in ("channel", "by", "origin", "note", "process", "reason")}
+    if said := (content.get("signed") or {}).get("statement"):
+        told |= {"by": f"{said['name']} {said['credential']}", "origin": said["origin"], "note": said["note"]}
+    return {name: clean(str(value), 300) for name, value in told.items() if value}
+
+
+def _entry(entry: JournalEntry) -> Shape:
+    return {"sequence": entry.sequence, "at": entry.at, "event": entry.event, "hash": entry.hash} | told_of(entry)
 
 
 def mandate_shape(standing: Standing, state: str, why_not_signed: str) -> Shape:

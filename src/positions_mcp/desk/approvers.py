@@ -69,7 +69,9 @@ class Approvers:
             await self._with_passphrase(request, session, change, answer)
             return None
 
-        held = [each for each in member.credentials if isinstance(each, Passkey) and each.origin == page]
+        # Of everybody: one device is one person's.
+        every = [each for holder in roster.members for each in holder.credentials] if roster else []
+        held = [each for each in every if isinstance(each, Passkey) and each.origin == page]
         offer = session.offers.make(f"{request.url.path}/add", add, now)
         return JSONResponse({"offer": offer, "create": to_make(challenge, name, page, held)})
 

@@ -20,7 +20,7 @@ from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.touches import Person, Touch, Touches
-from positions_mcp.signing.keys import Unlocked, unlock
+from positions_mcp.signing.keys import Hardness, Unlocked, new_key, opens, unlock
 from positions_mcp.signing.rosters import RosterChain, next_roster, statement_of
 from positions_mcp.signing.statements import sign
 
@@ -134,14 +134,34 @@ class Enrolling:
             raise Refused(f"{member.name} has no passphrase.", hint="Nothing was decided. Use a passkey.")
         return member, await in_thread(unlock, key, passphrase)
 
-    async def with_passphrase(self, change: Change, name: str, passphrase: str, *, origin: str) -> Roster:
-        """Change it, signed with the passphrase of a member who may. Raises Refused."""
+    async def proposed(self, change: Change) -> Roster:
+        """What a change would make of it, to be shown before it is signed. Raises Refused."""
+        chain = await self.rosters()
+        return _checked(lambda: next_roster(chain, change(chain)))
+
+    async def with_passphrase(
+        self, change: Change, name: str, passphrase: str, *, origin: str, shown: Roster | None = None
+    ) -> Roster:
+        """Change it to what was shown, signed with the passphrase of a member who may. Raises Refused."""
         member = _who_manages(await self.member(name))
         member, unlocked = await self.unlocked(member.name, passphrase)
-        chain = await self.rosters()
-        roster = _checked(lambda: next_roster(chain, change(chain)))
+        roster = await self.proposed(change)
+        if shown not in (None, roster):
+            raise Refused("The list of approvers has changed since it was shown.", hint="Look at it again.")
         await self._sign(roster, member, unlocked, origin)
         return roster
+
+    async def new_key(self, name: str, passphrase: str, *, hardness: Hardness | None = None) -> PassphraseKey:
+        """The key of a passphrase that somebody chose. Raises Refused where it is another member's as well.
+
+        One passphrase for two people would let whoever knows it be both.
+        """
+        roster = (await self.rosters()).roster
+        for member in roster.members if roster else ():
+            for each in member.credentials:
+                if member.name != name and isinstance(each, PassphraseKey) and await in_thread(opens, each, passphrase):
+                    raise Refused("That passphrase is somebody else's already.", hint="Choose another one.")
+        return (await in_thread(partial(new_key, passphrase, self._deps.clock.now(), hardness=hardness))).key
 
     async def replace_own_key(self, name: str, passphrase: str, key: PassphraseKey) -> Member:
         """Another passphrase in place of one's own, signed with the old one."""
@@ -169,8 +189,7 @@ class Enrolling:
     async def _next(
         self, change: Change, member: Member, credential: Credential, origin: str
     ) -> tuple[Roster, Statement]:
-        chain = await self.rosters()
-        roster = _checked(lambda: next_roster(chain, change(chain)))
+        roster = await self.proposed(change)
         state = partial(statement_of, roster, member, credential.fingerprint, origin=origin, note="")
         return roster, state(now=self._deps.clock.now())
 

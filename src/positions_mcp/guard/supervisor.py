@@ -66,9 +66,9 @@ class Supervisor:
 
     async def replace_approver(self, old_passphrase: str, new_passphrase: str, *, name: str = "") -> Member:
         """Another passphrase of one's own. Raises Refused where the old one is wrong."""
-        key = await in_thread(partial(new_key, new_passphrase, self._deps.clock.now(), hardness=self._hardness))
         member = await self.enrolling.member(name)
-        return await self.enrolling.replace_own_key(member.name, old_passphrase, key.key)
+        key = await self.enrolling.new_key(member.name, new_passphrase, hardness=self._hardness)
+        return await self.enrolling.replace_own_key(member.name, old_passphrase, key)
 
     async def note_time(self) -> None:
         """Write down what time has decided: expired plans, lapsed approvals, leases that ran out."""

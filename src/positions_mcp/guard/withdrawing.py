@@ -20,10 +20,11 @@ from positions_mcp.domain.ids import OrderId
 from positions_mcp.domain.operation.credentials import Credential
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Frozen, key_of
+from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt, covering
-from positions_mcp.guard.approval.rights import may_withdraw
+from positions_mcp.guard.approval.rights import may_withdraw, signing
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.cancelling import NO_MORE_AFTER, Own, Withdrawn, cancel_own
 from positions_mcp.guard.deciding import digest_of_halts
@@ -177,7 +178,13 @@ class Act:
 
     async def _authorise(self, signed: SignedStatement) -> None:
         orders = [shown_of(each).model_dump(mode="json") for each in self.own]
-        await in_thread(self.deps.store.sign_withdrawal, signed, {"orders": orders}, self.deps.clock.now())
+        may = signing(signed, self._expect_may_withdraw)
+        await in_thread(self.deps.store.sign_withdrawal, may, {"orders": orders}, self.deps.clock.now())
+
+    def _expect_may_withdraw(self, member: Member) -> None:
+        for account in {each.operation.account_id for each in self.own}:
+            if not may_withdraw(member, account):
+                raise Refused(f"{member.name} may not withdraw in account {account}.", hint="Nothing was cancelled.")
 
     async def _follow(self) -> None:
         """What is shown from now on is what the account shows, as far as it can be read soon."""

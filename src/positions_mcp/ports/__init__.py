@@ -281,7 +281,7 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, Protocol):
         """Forget a server that ends."""
         ...
 
-    def sign_withdrawal(self, signed: SignedStatement, content: dict[str, object], now: datetime) -> None:
+    def sign_withdrawal(self, signing: Signing, content: dict[str, object], now: datetime) -> None:
         """Journal who signed that orders are cancelled, and which. Raises Refused where that was signed before."""
         ...
 

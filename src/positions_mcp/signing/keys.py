@@ -70,6 +70,15 @@ def unlock(key: PassphraseKey, passphrase: str) -> Unlocked:
     return Unlocked(key, seed)
 
 
+def opens(key: PassphraseKey, passphrase: str) -> bool:
+    """Whether it is the key's passphrase; as slow as `unlock`."""
+    try:
+        unlock(key, passphrase)
+    except WrongPassphrase:
+        return False
+    return True
+
+
 def verifies(public_key: str, signature: str, message: bytes) -> bool:
     """Whether an Ed25519 signature, in hexadecimal, is that of the key."""
     from cryptography.exceptions import InvalidSignature

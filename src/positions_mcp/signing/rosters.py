@@ -56,7 +56,14 @@ class RosterChain:
 
 
 def next_roster(before: RosterChain, members: Sequence[Member]) -> Roster:
-    """The members as the roster that follows a chain. Raises pydantic's ValidationError where they are none."""
+    """The members as the roster that follows a chain.
+
+    Raises:
+        ValidationError: they cannot be a roster.
+        Refused: they are those that stand.
+    """
+    if before.roster is not None and before.roster.members == tuple(members):
+        raise Refused("That changes nothing about who may decide.", hint="Nothing was changed.")
     version = before.roster.version + 1 if before.roster else 1
     return Roster(version=version, previous=before.head, members=tuple(members))
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.ids import OrderId
-from positions_mcp.domain.operation.statements import SignedStatement
+from positions_mcp.ports import Signing
 from positions_mcp.store import journal, passkeys
 from positions_mcp.store.access import Access
 from positions_mcp.store.schema import journal as journal_table
@@ -21,11 +21,11 @@ _LEAVING, _OUTCOME = "order cancel sending", "order cancel outcome"
 class Withdrawals(Access):
     """The part of the store that keeps them."""
 
-    def sign_withdrawal(self, signed: SignedStatement, content: dict[str, object], now: datetime) -> None:
+    def sign_withdrawal(self, signing: Signing, content: dict[str, object], now: datetime) -> None:
         """Journal who signed that orders are cancelled, and which."""
         with self._writing() as transaction:
-            told = passkeys.told(transaction, signed, now)
-            transaction.append_alone(_SIGNED, {**content, **told, "by": signed.by}, now)
+            told = passkeys.told(transaction, signing, now)
+            transaction.append_alone(_SIGNED, {**content, **told, "by": signing.signed.by}, now)
 
     def begin_withdrawal(self, operation_id: str, order_id: OrderId, by: str, now: datetime) -> None:
         """Journal that the cancel of an operation's own order is about to leave: once for each order."""

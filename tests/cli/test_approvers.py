@@ -1,0 +1,94 @@
+"""`approver add|role|remove|list`: several people, each change shown, then signed at a terminal by who may (D-04)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cli.person import PASSPHRASE, Place
+
+BEN = "the passphrase of Ben"
+pytestmark = pytest.mark.requirement("D-04")
+
+
+def listed(place: Place) -> dict[str, dict[str, object]]:
+    """The members by name."""
+    shown = json.loads(place.without_terminal("approver", "list", "--json").stdout)
+    return {member["name"]: member for member in shown["members"]}
+
+
+def adds_ben(place: Place, *rights: str, passphrase: str = BEN) -> tuple[int, str]:
+    with place.at_terminal("approver", "add", "Ben", *rights) as person:
+        for prompt in ("New passphrase:", "The same again:"):
+            person.answers(prompt, passphrase)
+        if passphrase == BEN:
+            person.answers("Passphrase of approver, to sign the change:", PASSPHRASE)
+        return person.ends()
+
+
+def test_a_person_is_added_with_rights_that_are_shown_before_they_are_signed_and_decides_by_name(place: Place) -> None:
+    code, shown = adds_ben(place, "--up-to", "50000", "--in", "19816")
+    assert code == 0, shown
+    before = shown.index("To be signed:")
+    assert before < shown.index("account 19816: approves up to $50,000 a day") < shown.index("Passphrase of approver")
+    operation = place.planned("JPM").operation_id
+    with place.at_terminal("approve", operation, "--as", "ben", "--note", "as discussed") as person:
+        person.answers("Ben: Passphrase to APPROVE", BEN)
+        person.sees("APPROVED - NOT SENT")
+        person.interrupts()
+        person.ends()
+    shown = place.without_terminal("operations", "show", operation).stdout
+    assert all(said in shown for said in ("Ben ", "terminal", "as discussed")), shown
+
+
+def test_one_passphrase_is_not_two_peoples(place: Place) -> None:
+    code, shown = adds_ben(place, passphrase=PASSPHRASE)
+    assert code == 1
+    assert "That passphrase is somebody else's already" in shown
+    assert set(listed(place)) == {"approver"}
+    adds_ben(place)
+    with place.at_terminal("approver", "replace", "--as", "Ben") as person:
+        person.answers("Old passphrase of Ben", BEN)
+        person.answers("New passphrase:", PASSPHRASE)
+        person.answers("The same again:", PASSPHRASE)
+        code, shown = person.ends()
+    assert code == 1
+    assert "somebody else's" in shown
+
+
+def test_a_role_changes_what_somebody_has_where_they_have_it_and_adds_no_account(place: Place) -> None:
+    adds_ben(place, "--up-to", "50000", "--in", "19816")
+    with place.at_terminal("approver", "role", "Ben", "--as", "approver", "--up-to", "70000", "--settles") as person:
+        person.sees("To be signed:", "account 19816: approves up to $70,000 a day, ends halts and settles")
+        person.answers("Passphrase of approver", PASSPHRASE)
+        assert person.ends()[0] == 0
+    assert listed(place)["Ben"]["rights"] == [
+        {"account_id": 19816, "approves": "70000", "resumes_and_settles": True},
+    ]
+
+
+def test_a_change_that_changes_nothing_is_refused_and_who_may_not_changes_nothing(place: Place) -> None:
+    adds_ben(place, "--up-to", "50000")
+    with place.at_terminal("approver", "role", "Ben", "--as", "approver", "--up-to", "50,000") as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert "That changes nothing" in shown
+    with place.at_terminal("approver", "role", "Ben", "--as", "Ben", "--up-to", "anything") as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert "Ben may not change who approves" in shown
+    assert listed(place)["Ben"]["rights"][0]["approves"] == "50000"
+
+
+def test_who_is_removed_decides_nothing_more(place: Place) -> None:
+    adds_ben(place, "--up-to", "anything")
+    with place.at_terminal("approver", "remove", "Ben", "--as", "approver") as person:
+        person.sees("Ben decides no more.")
+        person.answers("Passphrase of approver", PASSPHRASE)
+        assert person.ends()[0] == 0
+    operation = place.planned("JPM").operation_id
+    with place.at_terminal("approve", operation, "--as", "Ben") as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert 'Nobody called "Ben" approves here' in shown
