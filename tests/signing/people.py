@@ -26,7 +26,7 @@ def key_of(name: str) -> Unlocked:
     return new_key(f"the passphrase of {name}", NOW, hardness=QUICK)
 
 
-ANA, BEN, EVE = key_of("Ana"), key_of("Ben"), key_of("Eve")
+ANA, BEN, CARA, EVE = key_of("Ana"), key_of("Ben"), key_of("Cara"), key_of("Eve")
 
 
 def clerk(name: str, key: Unlocked, up_to: int = 1000) -> Member:

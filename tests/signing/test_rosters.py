@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.roster import ANYTHING, Member, Rights, Roster, RosterLink, whole_member
 from positions_mcp.domain.operation.statements import KeySignature, PasskeyAssertion, Purpose, SignedStatement
 from positions_mcp.signing.release_1 import is_chain
-from positions_mcp.signing.rosters import RosterChain, why_not_next
+from positions_mcp.signing.rosters import RosterChain, next_roster, why_not_next
 from positions_mcp.signing.statements import NotSigned, sign, signer
-from signing.people import ACCOUNT, ANA, BEN, BOTH, EVE, FIRST, NOW, approver_of, chain_of, clerk, link, yes
+from signing.people import ACCOUNT, ANA, BEN, BOTH, CARA, EVE, FIRST, NOW, approver_of, chain_of, clerk, link, yes
 
 WHOLE_ANA = whole_member("Ana", ANA.key)
 LEGACY = RosterChain((approver_of(EVE), approver_of(ANA, EVE)))
@@ -74,6 +75,37 @@ FORGED: dict[str, tuple[RosterChain, RosterLink]] = {
 def test_a_forged_link_is_found(before: RosterChain, forged: RosterLink) -> None:
     assert why_not_next(before, forged)
     assert replace(before, links=[*before.links, forged]).why_broken()
+
+
+EVES = clerk("Ben", EVE)
+"""Ben with another passphrase."""
+MORE: dict[str, tuple[Member, ...]] = {
+    "more to approve": (WHOLE_ANA, clerk("Ben", EVE, 10**9)),
+    "the right to change rosters": (WHOLE_ANA, EVES.changed(manages=True)),
+    "another name": (WHOLE_ANA, EVES.changed(name="Eve")),
+    "other callers": (WHOLE_ANA, EVES.changed(callers=("claude",))),
+    "a second passphrase": (WHOLE_ANA, clerk("Ben", BEN).changed(credentials=(BEN.key, EVE.key))),
+    "somebody else's passphrase": (whole_member("Ana", EVE.key), clerk("Ben", BEN)),
+    "one more person": (WHOLE_ANA, EVES, clerk("Cara", CARA)),
+    "one person less": (EVES.changed(manages=True),),
+    "another order": (EVES, WHOLE_ANA),
+    "nothing of one's own": (whole_member("Ana", CARA.key), EVES),
+}
+
+
+@pytest.mark.requirement("D-04")
+@pytest.mark.parametrize("members", MORE.values(), ids=MORE)
+def test_everybody_replaces_their_own_passphrase_and_nothing_else(members: tuple[Member, ...]) -> None:
+    replaced = link(BOTH, BEN, "Ben", WHOLE_ANA, EVES)
+    assert why_not_next(BOTH, replaced) == ""
+    assert chain_of(*BOTH.links, replaced).why_broken() == ""
+    assert "may not change rosters" in why_not_next(BOTH, link(BOTH, BEN, "Ben", *members))
+
+
+@pytest.mark.requirement("D-04")
+def test_a_change_changes_something() -> None:
+    with pytest.raises(Refused, match="changes nothing"):
+        next_roster(BOTH, roster_of(BOTH).members)
 
 
 @pytest.mark.requirement("D-04")

@@ -15,7 +15,7 @@ from positions_mcp.desk.door import BY, Door, by
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.touching import person_at, signed_either_way
-from positions_mcp.domain.errors import InvalidInput, PositionsError
+from positions_mcp.domain.errors import InvalidInput, PositionsError, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation
 from positions_mcp.domain.operation.supervision import Trade
 from positions_mcp.guard.blocking import in_thread
@@ -54,7 +54,7 @@ class Deciding:
 
     async def reject(self, request: Request, session: Session) -> Response:
         """`{digest, reason}`: a no. It takes no passphrase."""
-        operation = await self.desk.operation(request.path_params["operation_id"])
+        operation = await self.desk.seen(request.path_params["operation_id"], session.member)
         try:
             body = await body_of(request)
             await self.desk.supervisor_of(operation).reject(
@@ -102,14 +102,19 @@ class Deciding:
         account, kind = text_of(body, "account", "").strip(), text_of(body, "kind", "")
         if kind not in ("", *Trade):
             raise InvalidInput("There is no such kind.")
+        member, named = session.member, account_of(account) if account else None
+        if not member.sees(named):
+            raise Refused(f"{session.name} does not see account {named}.", hint="Nothing was halted.")
         halt = await self.desk.supervisor.halt(
             text_of(body, "reason", ""),
             by=by(session),
-            account_id=account_of(account) if account else None,
+            account_id=named,
             caller=text_of(body, "caller", "").strip(),
             kind=Trade(kind) if kind else None,
         )
         deps = self.desk.withdrawing.deps
+        if member.only_sees is not None and named is None:
+            return JSONResponse({"doubt": ""})
         return JSONResponse({"doubt": await in_thread(doubt_about, deps.store, [halt], deps.policy.accounts)})
 
     async def resume(self, request: Request, session: Session) -> Response:
@@ -128,7 +133,7 @@ class Deciding:
         return await signed_either_way(self.door, request, session, act, to_touch)
 
     async def _about(self, request: Request, session: Session, act: Act, to_touch: ToTouch) -> Response:
-        about = await self.desk.operation(request.path_params["operation_id"])
+        about = await self.desk.seen(request.path_params["operation_id"], session.member)
         ways = partial(act, about), partial(to_touch, about)
         return await signed_either_way(self.door, request, session, *ways, about=about)
 

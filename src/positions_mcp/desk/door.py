@@ -17,7 +17,7 @@ from positions_mcp.desk.sessions import LONGEST, Session, Sessions
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import Member
-from positions_mcp.signing.keys import WrongPassphrase
+from positions_mcp.signing.keys import Unlocked, WrongPassphrase
 
 SESSION_HEADER = "x-desk-token"
 PERSON_HEADER = "x-desk-person"
@@ -67,12 +67,12 @@ class Door:
             return said(429, "Too many are signing in at once. Try again in some seconds.")
         try:
             async with self._signing_in:
-                member = await self._check(passphrase, name)
+                member, key = await self._check(passphrase, name)
         except PositionsError as error:
             return failed(error)
         self.sessions.end_of(request.cookies.get(self.cookie, ""))
         self.changes.look_again()
-        session = self.sessions.open(member.name)
+        session = self.sessions.open(member, key.key.fingerprint)
         answer = JSONResponse({"token": session.token, "seconds": int(LONGEST.total_seconds())})
         answer.set_cookie(
             self.cookie,
@@ -105,11 +105,24 @@ class Door:
                     await self.note_attempt(request.path_params.get("operation_id"), "a page that is not signed in")
                 return said(401, "Sign in first.")
             try:
+                if (gone := await self._no_longer(session)) is not None:
+                    return gone
                 return await handler(request, session)
             except PositionsError as error:
                 return failed(error)
 
         return route
+
+    async def _no_longer(self, session: Session) -> Response | None:
+        """The end of a session whose member, or what they signed in with, is no longer of the roster."""
+        roster = (await self.desk.enrolling.rosters()).roster
+        member = roster.member(session.name) if roster else None
+        if member is None or session.credential not in {each.fingerprint for each in member.credentials}:
+            self.sessions.end(session)
+            self.changes.look_again()
+            return said(401, f"{session.name} is no approver any more, or with another passphrase: sign in again.")
+        session.member = member
+        return None
 
     async def with_passphrase(
         self, session: Session, act: Callable[[], Awaitable[object]], operation: Operation | None
@@ -156,9 +169,9 @@ class Door:
         except PositionsError:
             return
 
-    async def _check(self, passphrase: str, name: str) -> Member:
+    async def _check(self, passphrase: str, name: str) -> tuple[Member, Unlocked]:
         try:
-            return await self.desk.supervisor.check_passphrase(passphrase, name)
+            return await self.desk.enrolling.unlocked(name, passphrase)
         except WrongPassphrase:
             await self.note(None, "a wrong passphrase, to sign in")
             raise

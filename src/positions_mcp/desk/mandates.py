@@ -20,6 +20,7 @@ from positions_mcp.domain.operation.drafting import NAMED, TYPED, terms_of, whol
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.mandate_words import left_of, lines_of, said_of
 from positions_mcp.domain.operation.terms import MandateKind
+from positions_mcp.domain.text import quoted
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.touches import Touch
 
@@ -39,9 +40,10 @@ class MandateRoutes:
 
     async def list(self, request: Request, session: Session) -> Response:
         """Every mandate and draft, newest first, with what a draft noted; and what a new draft may be about."""
-        del request, session
-        found = [await self._shape(standing) for standing in await self._delegation.list()]
-        accounts = [str(account) for account in sorted(self._delegation.accounts)]
+        del request
+        every = await self._delegation.list()
+        found = [await self._shape(each) for each in every if session.member.sees(each.mandate.terms.account_id)]
+        accounts = [str(account) for account in filter(session.member.sees, sorted(self._delegation.accounts))]
         kinds = [{"value": kind.value, "words": kind.shown} for kind in MandateKind]
         return JSONResponse({"mandates": found, "mode": self.desk.mode.shown, "accounts": accounts, "kinds": kinds})
 
@@ -49,7 +51,7 @@ class MandateRoutes:
         """The terms as they were typed, and `shadow_days`: a draft in the mode of the page. It lets nothing through."""
         body = await body_of(request)
         account = account_of(text_of(body, "account"))
-        if account not in self._delegation.accounts:
+        if account not in self._delegation.accounts or not session.member.sees(account):
             raise InvalidInput(f"Account {account} is none of this page's.", hint="Nothing was kept.")
         terms = terms_of(
             self.desk.mode,
@@ -68,7 +70,7 @@ class MandateRoutes:
 
         With `passkey` for the passphrase in two steps.
         """
-        mandate_id = request.path_params["mandate_id"]
+        mandate_id = await self._seen(request, session)
 
         async def act(body: dict[str, Any]) -> None:
             await self._delegation.sign(
@@ -89,8 +91,16 @@ class MandateRoutes:
     async def revoke(self, request: Request, session: Session) -> Response:
         """`{}`: take it back at once."""
         await body_of(request)
-        await self._delegation.revoke(request.path_params["mandate_id"], by=by(session))
+        await self._delegation.revoke(await self._seen(request, session), by=by(session))
         return JSONResponse({})
+
+    async def _seen(self, request: Request, session: Session) -> str:
+        """The id of a mandate in an account that who is signed in sees. Raises InvalidInput, as where there is none."""
+        mandate_id: str = request.path_params["mandate_id"]
+        standing = await self._delegation.show(mandate_id)
+        if not session.member.sees(standing.mandate.terms.account_id):
+            raise InvalidInput(f"There is no mandate {quoted(mandate_id, 40)}.")
+        return mandate_id
 
     async def _shape(self, standing: Standing) -> dict[str, Any]:
         mandate = standing.mandate

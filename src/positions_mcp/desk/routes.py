@@ -11,8 +11,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from positions_mcp.desk import accounts, pictures
 from positions_mcp.desk.answers import account_of, page_of, said
 from positions_mcp.desk.events import Changes
-from positions_mcp.desk.service import Desk, closed_share
+from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session, Sessions
+from positions_mcp.desk.shapes import closed_share
+from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
 
 
@@ -27,43 +29,37 @@ class Routes:
     async def queue(self, request: Request, session: Session) -> Response:
         """What waits for a person."""
         mine = await self.desk.passkeys_of(session.name, page_of(request))
-        return JSONResponse(await self.desk.queue() | {"passkeys": mine})
+        return JSONResponse(await self.desk.queue(session.member) | {"passkeys": mine})
 
     async def history(self, request: Request, session: Session) -> Response:
         """Operations, filtered by `state`, `account`, `kind`, `caller` and `in_doubt`; `after` goes on."""
-        del session
-        return JSONResponse(await self.desk.history(dict(request.query_params)))
+        return JSONResponse(await self.desk.history(dict(request.query_params), session.member))
 
     async def story(self, request: Request, session: Session) -> Response:
         """One operation whole."""
-        del session
-        return JSONResponse(await self.desk.story(request.path_params["operation_id"]))
+        return JSONResponse(await self.desk.story(request.path_params["operation_id"], session.member))
 
     async def followed(self, request: Request, session: Session) -> Response:
         """One operation whole, its account read again first."""
-        del session
-        return JSONResponse(await self.desk.followed(request.path_params["operation_id"]))
+        return JSONResponse(await self.desk.followed(request.path_params["operation_id"], session.member))
 
     async def state(self, request: Request, session: Session) -> Response:
         """Limits, halt, store."""
-        del request, session
-        return JSONResponse(await self.desk.state())
+        del request
+        return JSONResponse(await self.desk.state(session.member))
 
     async def book(self, request: Request, session: Session) -> Response:
         """An account's positions."""
-        del session
-        book = await self.desk.book(_account(request))
+        book = await self.desk.book(_account(request, session))
         return JSONResponse({"readable": False, "positions": []} if book is None else accounts.listed(book))
 
     async def pictures(self, request: Request, session: Session) -> Response:
         """What an account comes to, drawn as SVG, with the same in words."""
-        del session
-        return JSONResponse(await self.desk.pictures(_account(request)))
+        return JSONResponse(await self.desk.pictures(_account(request, session)))
 
     async def picture_of_share(self, request: Request, session: Session) -> Response:
         """The share of the book that a plan is about, as SVG."""
-        del session
-        operation = await self.desk.operation(request.path_params["operation_id"])
+        operation = await self.desk.seen(request.path_params["operation_id"], session.member)
         book = await self.desk.book_of(operation)
         if book is None:
             return said(503, "The account cannot be read now.")
@@ -83,5 +79,8 @@ def _svg(text: str) -> Response:
     return Response(text, media_type="image/svg+xml")
 
 
-def _account(request: Request) -> AccountId:
-    return account_of(request.path_params["account"])
+def _account(request: Request, session: Session) -> AccountId:
+    account = account_of(request.path_params["account"])
+    if not session.member.sees(account):
+        raise Refused(f"{session.name} does not see account {account}.", hint="Nothing was read.")
+    return account

@@ -12,20 +12,21 @@ from positions_mcp.desk import accounts
 from positions_mcp.desk.answers import search_of
 from positions_mcp.desk.callers import callers_today
 from positions_mcp.desk.following import Following, is_moving
+from positions_mcp.desk.shapes import halts_seen, limit_of, not_known
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, UpstreamError
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.money import ZERO, exact_sum
+from positions_mcp.domain.money import ZERO
 from positions_mcp.domain.operation.credentials import Passkey
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
+from positions_mcp.domain.operation.plan import Kind, Mode, Plan
+from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.search import Search
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.domain.text import label, quoted
+from positions_mcp.domain.text import quoted
 from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.deciding import digest_of_halt, digest_of_row
+from positions_mcp.guard.deciding import digest_of_row
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
@@ -42,7 +43,6 @@ _MOST_SHOWN = 500
 _MOST_ENTRIES = 200
 _FIRST_ORDERS = 3
 _PAGE = 50
-_MOST_NAMED = 5
 _ON_THEIR_WAY = (OperationState.APPROVED, OperationState.SENDING)
 
 
@@ -103,18 +103,26 @@ class Desk:
             raise InvalidInput(f"There is no operation {quoted(operation_id, 40)}.")
         return found
 
-    async def queue(self) -> dict[str, Any]:
-        """What waits for a person, nearest expiry first, and what is on its way."""
+    async def seen(self, operation_id: str, member: Member) -> Operation:
+        """A stored operation of an account that somebody sees. Raises InvalidInput, as where there is none."""
+        found = await self.operation(operation_id)
+        if not member.sees(found.account_id):
+            raise InvalidInput(f"There is no operation {quoted(operation_id, 40)}.")
+        return found
+
+    async def queue(self, member: Member) -> dict[str, Any]:
+        """What waits for a person, nearest expiry first, and what is on its way, in the accounts that they see."""
         await self.supervisor.note_time()
         now = self._deps.clock.now()
         waiting = await in_thread(self._deps.store.waiting, now, _MOST_SHOWN)
         moving = await in_thread(self._deps.store.in_stages, (Stage.APPROVED, Stage.CLAIMED), _MOST_SHOWN)
-        on_their_way = [each for each in moving if each.state(now) in _ON_THEIR_WAY]
+        on_their_way = [each for each in moving if each.state(now) in _ON_THEIR_WAY and member.sees(each.account_id)]
+        mine = [each for each in waiting if member.sees(each.account_id) and not each.plan.flatten]
         return {
             "now": now.isoformat(),
-            "waiting": [self.in_brief(operation, now) for operation in waiting if not operation.plan.flatten],
+            "waiting": [self.in_brief(operation, now) for operation in mine],
             "moving": [self.in_brief(operation, now) for operation in on_their_way],
-            "halts": [_halt(halt) for halt in await in_thread(self._deps.store.halts)],
+            "halts": halts_seen(await in_thread(self._deps.store.halts), member),
         }
 
     def in_brief(self, operation: Operation, now: datetime) -> dict[str, Any]:
@@ -143,9 +151,9 @@ class Desk:
             "in_doubt": any(row.is_in_doubt for row in operation.rows),
         }
 
-    async def story(self, operation_id: str) -> dict[str, Any]:
+    async def story(self, operation_id: str, member: Member) -> dict[str, Any]:
         """One operation whole: what is asked, what became of each row, what was decided, and its journal."""
-        operation = await self.operation(operation_id)
+        operation = await self.seen(operation_id, member)
         now = self._deps.clock.now()
         plan, said = operation.plan, report(operation, now)
         entries = await in_thread(self._deps.store.journal, operation_id, limit=_MOST_ENTRIES)
@@ -159,7 +167,7 @@ class Desk:
             "purpose": plan.purpose,
             "policy": plan.policy,
             "limits": await self._limits_of(plan),
-            "not_known": _not_known(plan),
+            "not_known": not_known(plan),
             "can_decide": operation.stage.is_open and not plan.is_expired(now) and not plan.flatten,
             "approved_until": operation.decision.expires_at.isoformat() if operation.decision else None,
             "stage": operation.stage.value,
@@ -213,22 +221,22 @@ class Desk:
             ("targets of one operation", ZERO, Decimal(len(plan.targets)), policy.max_positions),
         ]
         return [
-            {"name": name, "used": f"{before:,f}", "plan": f"{adds:,f}", "limit": _limit(limit)}
+            {"name": name, "used": f"{before:,f}", "plan": f"{adds:,f}", "limit": limit_of(limit)}
             for name, before, adds, limit in rows
         ]
 
-    async def followed(self, operation_id: str) -> dict[str, Any]:
+    async def followed(self, operation_id: str, member: Member) -> dict[str, Any]:
         """The story after the account was read again, as often as that may be."""
-        await self._following.look(await self.operation(operation_id))
-        return await self.story(operation_id)
+        await self._following.look(await self.seen(operation_id, member))
+        return await self.story(operation_id, member)
 
-    async def history(self, wanted: Mapping[str, str]) -> dict[str, Any]:
+    async def history(self, wanted: Mapping[str, str], member: Member) -> dict[str, Any]:
         """Operations newest first, filtered by what is wanted, and above them everything that is in doubt."""
-        search = search_of(wanted)
+        search = replace(search_of(wanted), accounts=member.only_sees)
         await self.supervisor.note_time()
         now, after = self._deps.clock.now(), wanted.get("after", "")
         found = await in_thread(self._deps.store.search, search, now, after=after, limit=_PAGE)
-        doubtful = () if after else await self._in_doubt(now)
+        doubtful = () if after else await self._in_doubt(now, member)
         return {
             "now": now.isoformat(),
             "in_doubt": [self.in_brief(operation, now) for operation in doubtful],
@@ -238,8 +246,9 @@ class Desk:
             "kinds": [each.value for each in Kind],
         }
 
-    async def _in_doubt(self, now: datetime) -> Sequence[Operation]:
-        found = await in_thread(self._deps.store.search, Search(in_doubt=True), now, limit=_MOST_SHOWN)
+    async def _in_doubt(self, now: datetime, member: Member) -> Sequence[Operation]:
+        search = Search(in_doubt=True, accounts=member.only_sees)
+        found = await in_thread(self._deps.store.search, search, now, limit=_MOST_SHOWN)
         return found.operations
 
     async def book_of(self, operation: Operation) -> Book | None:
@@ -264,7 +273,7 @@ class Desk:
         evening = await accounts.projected(self._deps, account)
         return [each.as_data() for each in (*drawn, *([accounts.tonight(evening)] if evening else []))]
 
-    async def state(self) -> dict[str, Any]:
+    async def state(self, member: Member) -> dict[str, Any]:
         """Limits and what is used of them, the halt, the store and the head of its journal."""
         status = await in_thread(overview, self._deps)
         last = await in_thread(self._deps.store.journal, limit=1)
@@ -272,31 +281,32 @@ class Desk:
         return {
             "now": now.isoformat(),
             "mode": self.mode.shown,
-            "halts": [_halt(halt) for halt in status.halts],
+            "halts": halts_seen(status.halts, member),
             "approver": status.approver_set,
             "trading": policy.trading_enabled,
             "policy": policy.fingerprint,
             "limits": {
-                "per operation": _limit(policy.max_notional),
-                "per day": _limit(policy.max_daily_notional),
-                "targets per operation": _limit(policy.max_positions),
+                "per operation": limit_of(policy.max_notional),
+                "per day": limit_of(policy.max_daily_notional),
+                "targets per operation": limit_of(policy.max_positions),
             },
             "accounts": [
                 {
                     "account": str(use.account_id),
                     "used_today": f"{use.used_today:,f}",
-                    "most_today": _limit(policy.max_daily_notional),
+                    "most_today": limit_of(policy.max_daily_notional),
                     "in_doubt": list(use.in_doubt),
                     "following": list(use.following),
                 }
                 for use in status.use
+                if member.sees(use.account_id)
             ],
-            "callers": await in_thread(callers_today, self._deps),
+            "callers": await in_thread(callers_today, self._deps, member),
             "servers": [
                 {
                     "process": server.process,
                     "mode": server.mode.shown,
-                    "accounts": [str(account) for account in server.accounts],
+                    "accounts": [str(account) for account in server.accounts if member.sees(account)],
                     "sends": server.sends,
                     "silent_s": server.silent_s(now),
                 }
@@ -309,37 +319,3 @@ class Desk:
     async def newest(self) -> int:
         """The number of the latest change of the store."""
         return await in_thread(self._deps.store.newest)
-
-
-def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:
-    """Dollars of the plan's targets and of the whole book, each as absolute market value."""
-    planned = {target.instrument_id for target in operation.plan.targets}
-    values = {p.instrument_id: abs(p.value) for p in book.positions if p.value is not None}
-    part = exact_sum(value for key, value in values.items() if key in planned)
-    return part, exact_sum(values.values())
-
-
-def _not_known(plan: Plan) -> list[str]:
-    """What a person should know that nobody knows, beside what the warnings say."""
-    unpriced = [label(target.symbol) for target in plan.targets if not target.priced]
-    sized = [label(target.symbol) for target in plan.closings if not isinstance(target, CloseTarget)]
-    said = []
-    if unpriced:
-        said.append(f"No price of {_listed(unpriced)}: the notional may be larger.")
-    if sized:
-        said.append(f"How much is held of {_listed(sized)}: whatever is held when it is sent.")
-    return said
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _halt(halt: Halt) -> dict[str, str]:
-    said = {"scope": "" if halt.is_of_everything else halt.scope, "reason": halt.reason, "by": halt.by}
-    return {**said, "at": halt.at.isoformat(), "digest": digest_of_halt(halt)}
-
-
-def _limit(value: object) -> str | None:
-    return None if value is None else f"{value:,}"

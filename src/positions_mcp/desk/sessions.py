@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from positions_mcp.desk.offers import Offers
+from positions_mcp.domain.operation.roster import Member
 from positions_mcp.ports import Clock
 
 LONGEST = timedelta(hours=12)
@@ -31,11 +32,18 @@ class Session:
     token: str
     opened_at: datetime
     seen_at: datetime
-    name: str
-    """Whose passphrase it was, as the roster has them."""
+    member: Member
+    """Whose it is, as the roster has them by now."""
+    credential: str
+    """Fingerprint of what they signed in with: it ends with that."""
     wrong: int = 0
     offers: Offers = field(default_factory=Offers)
     guessing: anyio.Lock = field(default_factory=anyio.Lock)
+
+    @property
+    def name(self) -> str:
+        """What who is signed in is called."""
+        return self.member.name
 
     def is_over(self, now: datetime) -> bool:
         """Whether it has ended by itself: after twelve hours, or half an hour without a request."""
@@ -49,10 +57,11 @@ class Sessions:
         self._clock = clock
         self._open: dict[str, Session] = {}
 
-    def open(self, name: str) -> Session:
+    def open(self, member: Member, credential: str) -> Session:
         """A new session of somebody. Of too many the one that was not used for longest ends."""
         now = self._clock.now()
-        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), opened_at=now, seen_at=now, name=name)
+        cookie, token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        session = Session(cookie, token, opened_at=now, seen_at=now, member=member, credential=credential)
         if len(self._open) >= _MOST_SESSIONS:
             self.end(min(self._open.values(), key=lambda each: each.seen_at))
         self._open[session.cookie] = session

@@ -35,12 +35,12 @@ class WithdrawingRoutes:
     async def look(self, request: Request, session: Session) -> Response:
         """The orders that would be cancelled, by the halts that stand, and the digest that they were shown by."""
         del request
-        halts = await self._halts()
+        halts, accounts = await self._halts(), sorted(self.desk.withdrawing.deps.policy.accounts)
         offer = await self.desk.withdrawing.open_now(halts, session.name)
         return JSONResponse(
             {
                 "mode": self.desk.mode.shown,
-                "accounts": [str(account) for account in sorted(self.desk.withdrawing.deps.policy.accounts)],
+                "accounts": [str(account) for account in filter(session.member.sees, accounts)],
                 "digest": offer.digest,
                 "orders": [_order(own) for own in offer.own],
                 "others": offer.others,

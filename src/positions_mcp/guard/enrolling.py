@@ -86,7 +86,7 @@ def replacing_key(name: str, key: PassphraseKey) -> Change:
 
     def change(chain: RosterChain) -> Sequence[Member]:
         return _with_credentials(
-            chain, name, lambda held: (key, *(each for each in held if not isinstance(each, PassphraseKey)))
+            chain, name, lambda held: tuple(key if isinstance(each, PassphraseKey) else each for each in held)
         )
 
     return change
@@ -164,9 +164,11 @@ class Enrolling:
         return (await in_thread(partial(new_key, passphrase, self._deps.clock.now(), hardness=hardness))).key
 
     async def replace_own_key(self, name: str, passphrase: str, key: PassphraseKey) -> Member:
-        """Another passphrase in place of one's own, signed with the old one."""
-        roster = await self.with_passphrase(replacing_key(name, key), name, passphrase, origin=TERMINAL)
-        return next(member for member in roster.members if member.name == name)
+        """Another passphrase in place of one's own, signed with the old one: everybody may change that much."""
+        member, unlocked = await self.unlocked(name, passphrase)
+        roster = await self.proposed(replacing_key(member.name, key))
+        await self._sign(roster, member, unlocked, TERMINAL)
+        return next(each for each in roster.members if each.name == member.name)
 
     async def _sign(self, roster: Roster, member: Member, unlocked: Unlocked, origin: str) -> None:
         state = partial(statement_of, roster, member, unlocked.key.fingerprint, origin=origin, note="")

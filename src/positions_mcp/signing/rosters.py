@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operation.credentials import PassphraseKey
 from positions_mcp.domain.operation.roster import Member, Roster, RosterLink
 from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.supervision import Approver
@@ -95,7 +96,26 @@ def why_not_next(before: RosterChain, link: RosterLink) -> str:
         member = signer(who, link.signed)
     except Refused:
         return f"roster {roster.version} is not signed by an approver of the one before it"
-    return "" if member.manages else f"{member.name}, who signed roster {roster.version}, may not change rosters"
+    if member.manages or (before.roster is not None and _has_only_another_passphrase(member, before.roster, roster)):
+        return ""
+    return f"{member.name}, who signed roster {roster.version}, may not change rosters"
+
+
+def _has_only_another_passphrase(member: Member, before: Roster, after: Roster) -> bool:
+    """Whether all that a roster changes is the passphrase of who signed it: that is everybody's own to change."""
+    now = after.member(member.name)
+    if (
+        now is None
+        or now == member
+        or [each.kind for each in now.credentials] != [each.kind for each in member.credentials]
+    ):
+        return False
+    kept = [
+        then if isinstance(then, PassphraseKey) else each
+        for then, each in zip(member.credentials, now.credentials, strict=True)
+    ]
+    as_before = [now.changed(credentials=tuple(kept)) if each == now else each for each in after.members]
+    return tuple(as_before) == before.members
 
 
 def _says(signed: SignedStatement, roster: Roster) -> bool:

@@ -55,6 +55,8 @@ def _comes_after(operation_id: str) -> ColumnElement[bool]:
 def _where(connection: Connection, wanted: Search) -> Iterator[ColumnElement[bool]]:
     if wanted.account_id is not None:
         yield operations.c.account_id == wanted.account_id
+    if wanted.accounts is not None:
+        yield operations.c.account_id.in_(wanted.accounts)
     if wanted.stages is not None:
         yield operations.c.stage.in_([stage.value for stage in wanted.stages])
     if wanted.in_doubt:

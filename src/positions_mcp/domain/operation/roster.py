@@ -78,6 +78,16 @@ class Member(Frozen):
         of_each = {rights.account_id: rights for rights in self.rights}
         return of_each.get(account_id) or of_each.get(None)
 
+    def sees(self, account_id: AccountId | None) -> bool:
+        """Whether they see an account; and what is about no account in particular, as everybody does."""
+        return account_id is None or self.rights_in(account_id) is not None
+
+    @property
+    def only_sees(self) -> frozenset[AccountId] | None:
+        """The accounts that they see; None where those are all."""
+        named = [rights.account_id for rights in self.rights]
+        return None if None in named else frozenset(each for each in named if each is not None)
+
     @property
     def resumes_everywhere(self) -> bool:
         """Whether they may end a halt of every account."""

@@ -24,6 +24,8 @@ class Search:
     """Every part that is given must hold."""
 
     account_id: AccountId | None = None
+    accounts: frozenset[AccountId] | None = None
+    """Only in these, where they are said: those that who looks may see."""
     state: OperationState | None = None
     kind: Kind | None = None
     caller: str = ""

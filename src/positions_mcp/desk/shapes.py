@@ -1,0 +1,57 @@
+"""Small parts of what the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import CloseTarget, Plan
+from positions_mcp.domain.operation.roster import Member
+from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.domain.text import label
+from positions_mcp.guard.deciding import digest_of_halt
+
+_MOST_NAMED = 5
+
+
+def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:
+    """Dollars of the plan's targets and of the whole book, each as absolute market value."""
+    planned = {target.instrument_id for target in operation.plan.targets}
+    values = {p.instrument_id: abs(p.value) for p in book.positions if p.value is not None}
+    part = exact_sum(value for key, value in values.items() if key in planned)
+    return part, exact_sum(values.values())
+
+
+def not_known(plan: Plan) -> list[str]:
+    """What a person should know that nobody knows, beside what the warnings say."""
+    unpriced = [label(target.symbol) for target in plan.targets if not target.priced]
+    sized = [label(target.symbol) for target in plan.closings if not isinstance(target, CloseTarget)]
+    said = []
+    if unpriced:
+        said.append(f"No price of {_listed(unpriced)}: the notional may be larger.")
+    if sized:
+        said.append(f"How much is held of {_listed(sized)}: whatever is held when it is sent.")
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def halts_seen(halts: Sequence[Halt], member: Member) -> list[dict[str, str]]:
+    """The halts that stand, but for those of accounts that somebody does not see."""
+    return [_halt(halt) for halt in halts if member.sees(halt.account_id)]
+
+
+def _halt(halt: Halt) -> dict[str, str]:
+    said = {"scope": "" if halt.is_of_everything else halt.scope, "reason": halt.reason, "by": halt.by}
+    return {**said, "at": halt.at.isoformat(), "digest": digest_of_halt(halt)}
+
+
+def limit_of(value: object) -> str | None:
+    """A limit as it is shown; None where there is none."""
+    return None if value is None else f"{value:,}"
