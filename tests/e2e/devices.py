@@ -40,6 +40,10 @@ class Device:
         found: list[Mapping[str, Any]] = self._send("WebAuthn.getCredentials")["credentials"]
         return found
 
+    def takes(self, passkey: Mapping[str, Any]) -> None:
+        """Have a passkey that was made on another one: the same device at another browser."""
+        self._send("WebAuthn.addCredential", credential=dict(passkey))
+
     def recognises(self, *, whoever_it_is: bool) -> None:
         """Whether it takes the person for its owner."""
         self._send("WebAuthn.setUserVerified", isUserVerified=whoever_it_is)

@@ -21,8 +21,11 @@ from anyio.from_thread import BlockingPortal
 from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.roster import FIRST_NAME
+from positions_mcp.domain.operation.statements import TERMINAL
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.enrolling import Change
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
@@ -214,6 +217,17 @@ class Installation:
                     )
 
         self.portal.call(approve)
+
+    def changes_approvers(self, change: Change, name: str = FIRST_NAME) -> None:
+        """A signed change of who may decide, from another terminal."""
+
+        async def sign() -> None:
+            with open_venue(self.settings) as venue, open_operations(self.settings) as store:
+                async with venue.connect() as client:
+                    person = Supervisor(guard_dependencies(self.settings, client, venue.clock, store))
+                    await person.enrolling.with_passphrase(change, name, PASSPHRASE, origin=TERMINAL)
+
+        self.portal.call(sign)
 
     def drafts_a_mandate(self) -> str:
         """A draft that names KO, written in a terminal."""

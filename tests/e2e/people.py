@@ -41,9 +41,11 @@ class Person:
         self.page.goto(url)
         self.signs_in()
 
-    def signs_in(self) -> None:
-        """Type the passphrase where the page asks who is there."""
-        self.page.get_by_label("Passphrase", exact=True).fill(PASSPHRASE)
+    def signs_in(self, name: str = "", passphrase: str = PASSPHRASE) -> None:
+        """Type the passphrase where the page asks who is there, and a name where several may be."""
+        if name:
+            self.page.get_by_label("Your name").fill(name)
+        self.page.get_by_label("Passphrase", exact=True).fill(passphrase)
         self.page.get_by_role("button", name="Sign in").click()
         expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()
 
