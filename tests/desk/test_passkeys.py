@@ -236,6 +236,31 @@ async def test_a_touch_resumes_what_was_shown_and_settles_a_doubt(tmp_path: Path
         assert ana.desk.store.verify().intact
 
 
+async def signs_in(ana: Ana, device: Authenticator, name: str = "", **said: str) -> Any:
+    """With a passkey, from a browser of one's own."""
+    async with page_over(ana.desk) as other:
+        asked = await other.post("/api/session/passkey", {"name": name})
+        if asked.status_code != 200:
+            return asked
+        assertion = device.signs(asked.json()["sign"]["challenge"], ORIGIN, **said)
+        body = {"name": name, "offer": asked.json()["offer"], "assertion": assertion}
+        first = await other.post("/api/session", body)
+        again = await other.post("/api/session", body)
+        assert again.status_code == 403
+        return first
+
+
+async def test_a_passkey_signs_in_once_with_each_answer_and_only_at_its_page(place: Path | str, tmp_path: Path) -> None:
+    async with ana_at(place, tmp_path) as ana:
+        assert (await signs_in(ana, ana.device)).status_code == 200
+        for name, (device, said) in ATTACKS.items():
+            refused = await signs_in(ana, replace(ana.device, **device), **said)
+            assert refused.status_code == 403, name
+        assert (await signs_in(ana, Authenticator())).status_code == 403
+        assert (await signs_in(ana, ana.device, "Ben")).status_code == 403
+        assert ana.desk.store.journal()[-1].event == "passphrase refused"
+
+
 async def test_a_signed_yes_that_is_moved_or_changed_in_the_store_sends_nothing(
     place: Path | str, tmp_path: Path
 ) -> None:

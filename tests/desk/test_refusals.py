@@ -117,6 +117,11 @@ async def to_sign_in(_: Desk) -> Prepared:
     return Prepared("/api/session", {"passphrase": PASSPHRASE})
 
 
+async def to_ask_for_a_passkey(desk: Desk) -> Prepared:
+    await to_remove_a_passkey(desk)
+    return Prepared("/api/session/passkey", {"name": "approver"})
+
+
 async def to_sign_out(_: Desk) -> Prepared:
     return Prepared("/api/session", {})
 
@@ -135,10 +140,11 @@ ROUTES: dict[tuple[str, str], Callable[[Desk], Awaitable[Prepared]]] = {
     ("POST", "/api/approvers/passkeys/add"): to_add_a_passkey,
     ("POST", "/api/approvers/passkeys/remove"): to_remove_a_passkey,
     ("POST", "/api/session"): to_sign_in,
+    ("POST", "/api/session/passkey"): to_ask_for_a_passkey,
     ("DELETE", "/api/session"): to_sign_out,
 }
-DOOR = ("POST", "/api/session")
-INSIDE = [each for each in ROUTES if each != DOOR]
+DOOR = [("POST", "/api/session"), ("POST", "/api/session/passkey")]
+INSIDE = [each for each in ROUTES if each not in DOOR]
 SIGNED = (to_approve, to_settle, to_resume, to_remove_a_passkey, to_sign_a_mandate, to_withdraw)
 BY_PASSPHRASE = [each for each in ROUTES if ROUTES[each] in SIGNED]
 BY_DIGEST = [each for each in ROUTES if ROUTES[each] in (*SIGNED, to_reject)]

@@ -227,6 +227,18 @@ def test_another_program_of_this_machine_cannot_use_the_passkey_at_its_own_port(
     assert installation.operation(operation.operation_id).decision is None
 
 
+def test_a_passkey_signs_in(installation: Installation, ana: Person) -> None:
+    Device.of(ana)
+    with installation.desk() as page:
+        ana.opens(page.url)
+        adds_a_passkey(ana)
+        ana.sees("passkey Ana's phone")
+        ana.page.get_by_role("button", name="Sign out").click()
+        ana.page.get_by_role("button", name="Use a passkey").click()
+        expect(ana.page.get_by_role("button", name="Sign out")).to_be_visible()
+        ana.sees("passkey Ana's phone")
+
+
 _POSTS = """async ([path, body]) => {
   const headers = {"Content-Type": "application/json", "X-Desk-Token": sessionStorage.getItem("desk-token")};
   const answer = await fetch(path, {method: "POST", headers, body: JSON.stringify(body)});

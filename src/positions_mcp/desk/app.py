@@ -70,6 +70,7 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
             *(Route(f"/static/{name}", _static(name), methods=["GET"]) for name in _STATIC),
             Route("/api/door", door.look, methods=["GET"]),
             Route("/api/session", door.sign_in, methods=["POST"]),
+            Route("/api/session/passkey", door.ask_passkey, methods=["POST"]),
             Route("/api/session", inside(door.sign_out), methods=["DELETE"]),
             Route("/api/queue", inside(routes.queue), methods=["GET"]),
             Route("/api/events", inside(routes.events), methods=["GET"]),

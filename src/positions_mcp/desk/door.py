@@ -10,11 +10,12 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from positions_mcp.desk.answers import body_of, failed, said, text_of
+from positions_mcp.desk.answers import body_of, failed, mapping_of, page_of, said, text_of
+from positions_mcp.desk.entering import Entering
 from positions_mcp.desk.events import Changes
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import LONGEST, Session, Sessions
-from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.signing.keys import Unlocked, WrongPassphrase
@@ -45,6 +46,7 @@ class Door:
     def __post_init__(self) -> None:
         """One passphrase is tried at a time by who is not signed in: scrypt is slow on purpose."""
         self._signing_in = anyio.Lock()
+        self._entering = Entering(self.desk)
 
     async def look(self, request: Request) -> Response:
         """What a page may know before anybody is signed in: the mode, and whether one or several may sign in at all."""
@@ -57,10 +59,16 @@ class Door:
         return JSONResponse({"mode": self.desk.mode.shown, "approver": roster is not None, "several": several})
 
     async def sign_in(self, request: Request) -> Response:
-        """`{passphrase}`, `name` where several approve → `{token, seconds}` and a cookie. An earlier session ends."""
+        """`{passphrase}`, `name` where several approve → `{token, seconds}` and a cookie. An earlier session ends.
+
+        With `{offer, assertion}` for the passphrase where a passkey was asked for.
+        """
         try:
             body = await body_of(request)
-            passphrase, name = text_of(body, "passphrase"), text_of(body, "name", "")
+            name = text_of(body, "name", "")
+            if "assertion" in body:
+                return await self._entered(request, name, body)
+            passphrase = text_of(body, "passphrase")
         except PositionsError as error:
             return failed(error)
         if self._signing_in.statistics().tasks_waiting >= _MOST_SIGNING_IN:
@@ -70,9 +78,29 @@ class Door:
                 member, key = await self._check(passphrase, name)
         except PositionsError as error:
             return failed(error)
+        return self._opened(request, member, key.key.fingerprint)
+
+    async def ask_passkey(self, request: Request) -> Response:
+        """`{name}` → what a browser is to prove, to sign in with a passkey of that person at this page."""
+        try:
+            name = text_of(await body_of(request), "name", "")
+            return JSONResponse(await self._entering.ask(name, page_of(request)))
+        except PositionsError as error:
+            return failed(error)
+
+    async def _entered(self, request: Request, name: str, body: dict[str, Any]) -> Response:
+        offer, answer = text_of(body, "offer"), mapping_of(body, "assertion")
+        try:
+            member, passkey = await self._entering.enter(name, page_of(request), offer, answer)
+        except Refused as refused:
+            await self.note(None, f"to sign in with a passkey: {refused.message}")
+            raise
+        return self._opened(request, member, passkey.fingerprint)
+
+    def _opened(self, request: Request, member: Member, credential: str) -> Response:
         self.sessions.end_of(request.cookies.get(self.cookie, ""))
         self.changes.look_again()
-        session = self.sessions.open(member, key.key.fingerprint)
+        session = self.sessions.open(member, credential)
         answer = JSONResponse({"token": session.token, "seconds": int(LONGEST.total_seconds())})
         answer.set_cookie(
             self.cookie,

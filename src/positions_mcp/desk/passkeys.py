@@ -17,10 +17,15 @@ _TITLE = "Positions desk"
 
 def to_sign(statement: Statement, passkey: Passkey) -> dict[str, Any]:
     """For `navigator.credentials.get()`: one statement, one passkey, the person verified."""
+    return to_prove(statement.challenge, [passkey])
+
+
+def to_prove(challenge: bytes, passkeys: Sequence[Passkey]) -> dict[str, Any]:
+    """For `navigator.credentials.get()`, that one of somebody's passkeys is there, with its owner verified."""
     return {
-        "challenge": encoded(statement.challenge),
-        "rpId": relying_party_of(passkey.origin),
-        "allowCredentials": [_named(passkey)],
+        "challenge": encoded(challenge),
+        "rpId": relying_party_of(passkeys[0].origin),
+        "allowCredentials": [_named(passkey) for passkey in passkeys],
         "userVerification": "required",
         "timeout": _TIMEOUT_MS,
     }

@@ -23,6 +23,7 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.search import Search
+from positions_mcp.domain.operation.statements import PasskeyAssertion
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.blocking import in_thread
@@ -84,6 +85,10 @@ class Desk:
     def touches_of(self, operation: Operation | None) -> Touches:
         """What is signed with a passkey: about an operation, by its mode, or about what is the same in both."""
         return self._touches[operation.plan.mode if operation else self.mode]
+
+    def count_passkey(self, passkey: Passkey, assertion: PasskeyAssertion) -> None:
+        """Note that a passkey was used to sign in. Blocking. Raises Refused where it was copied."""
+        self._deps.store.count_passkey(passkey, assertion, self._deps.clock.now())
 
     async def passkeys_of(self, name: str, page: str) -> list[dict[str, str]]:
         """A member's passkeys that count at a page."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from positions_mcp.domain.operation.credentials import Passkey
     from positions_mcp.domain.operation.operation import Operation
     from positions_mcp.domain.operation.roster import RosterLink
-    from positions_mcp.domain.operation.statements import SignedStatement
+    from positions_mcp.domain.operation.statements import PasskeyAssertion, SignedStatement
 
 
 class RosterStore(Protocol):
@@ -17,6 +18,10 @@ class RosterStore(Protocol):
 
     def set_roster(self, link: RosterLink, now: datetime) -> None:
         """Keep who may decide. Raises Refused where it does not follow, or was not signed by who may change it."""
+        ...
+
+    def count_passkey(self, passkey: Passkey, assertion: PasskeyAssertion, now: datetime) -> None:
+        """Note the count of a passkey that was used to sign in. Raises Refused where it did not grow: it was copied."""
         ...
 
     def say_yes_first(

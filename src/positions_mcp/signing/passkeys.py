@@ -12,7 +12,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -35,13 +35,17 @@ class NotVerified(Refused):
 
 def check(passkey: Passkey, statement: Statement, assertion: PasskeyAssertion) -> None:
     """Raise NotVerified unless the passkey signed this statement at its own page, with the person verified."""
-    client_data = _decoded(assertion.client_data)
     if statement.origin != passkey.origin:
         raise NotVerified(
             f"The passkey {passkey.fingerprint} belongs to the page at {passkey.origin}, and this is another one.",
             hint="Nothing was decided. Open that page, or use the passphrase.",
         )
-    _check_client_data(client_data, "webauthn.get", statement.challenge, passkey.origin)
+    _check_challenge(passkey, statement.challenge, assertion)
+
+
+def _check_challenge(passkey: Passkey, challenge: bytes, assertion: PasskeyAssertion) -> None:
+    client_data = _decoded(assertion.client_data)
+    _check_client_data(client_data, "webauthn.get", challenge, passkey.origin)
     data = _decoded(assertion.authenticator_data)
     AuthenticatorData.read(data).check(passkey.origin)
     signed = data + hashlib.sha256(client_data).digest()
@@ -64,16 +68,35 @@ def signed_by(passkey: Passkey, statement: Statement, answer: Mapping[str, Any])
     Raises:
         NotVerified: it is not a signature of this statement by this passkey.
     """
+    assertion = _assertion(answer)
+    if answer.get("id") != passkey.credential_id:
+        raise NotVerified("Another passkey was used than the one that was asked for.", hint="Nothing was decided.")
+    check(passkey, statement, assertion)
+    return SignedStatement(statement=statement, signature=assertion)
+
+
+def recognised(
+    passkeys: Iterable[Passkey], challenge: bytes, answer: Mapping[str, Any]
+) -> tuple[Passkey, PasskeyAssertion]:
+    """Which of some passkeys answered a challenge: its owner is there. That decides nothing.
+
+    Raises:
+        NotVerified: none of them did.
+    """
+    assertion = _assertion(answer)
+    for passkey in passkeys:
+        if answer.get("id") == passkey.credential_id:
+            _check_challenge(passkey, challenge, assertion)
+            return passkey, assertion
+    raise NotVerified("That passkey is none of those that were asked for.", hint="Nobody was signed in.")
+
+
+def _assertion(answer: Mapping[str, Any]) -> PasskeyAssertion:
     response = answer.get("response")
     if not isinstance(response, Mapping) or answer.get("type") != "public-key":
         raise NotVerified("That is not a passkey's signature.", hint="Nothing was decided.")
-    if answer.get("id") != passkey.credential_id:
-        raise NotVerified("Another passkey was used than the one that was asked for.", hint="Nothing was decided.")
     names = {"authenticator_data": "authenticatorData", "client_data": "clientDataJSON", "signature": "signature"}
-    parts = {mine: encoded(_decoded(response.get(theirs))) for mine, theirs in names.items()}
-    assertion = PasskeyAssertion(**parts)
-    check(passkey, statement, assertion)
-    return SignedStatement(statement=statement, signature=assertion)
+    return PasskeyAssertion(**{mine: encoded(_decoded(response.get(theirs))) for mine, theirs in names.items()})
 
 
 def counted(assertion: PasskeyAssertion) -> int:

@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.credentials import Passkey
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.roster import RosterLink
-from positions_mcp.domain.operation.statements import SignedStatement
+from positions_mcp.domain.operation.statements import PasskeyAssertion, SignedStatement
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.signing.release_1 import succeeds
 from positions_mcp.signing.rosters import RosterChain, why_not_next
@@ -77,6 +78,11 @@ class Deciders(Access):
         """Keep who may decide. Raises Refused where it does not follow, or was not signed by who may change it."""
         with self._writing() as transaction:
             keep_roster(transaction, link, now)
+
+    def count_passkey(self, passkey: Passkey, assertion: PasskeyAssertion, now: datetime) -> None:
+        """Note the count of a passkey that was used to sign in. Raises Refused where it did not grow."""
+        with self._writing() as transaction:
+            passkeys.count(transaction, passkey, assertion, transaction.at(now))
 
     def first_yes(self, operation_id: str) -> SignedStatement | None:
         """What the first of two people has signed of an operation; None where nobody has."""

@@ -28,7 +28,7 @@ def use(transaction: Transaction, signed: SignedStatement | None, now: datetime)
     _, passkey = (roster and roster.holder_of(signed.statement.credential)) or (None, None)
     if not isinstance(passkey, Passkey):
         raise Refused(f"Passkey {signed.statement.credential} is no approver's any more.", hint="Nothing was decided.")
-    _count(transaction, passkey, signed.signature, now)
+    count(transaction, passkey, signed.signature, now)
 
 
 def told(transaction: Transaction, signing: Signing | None, now: datetime) -> dict[str, Any]:
@@ -40,7 +40,8 @@ def told(transaction: Transaction, signing: Signing | None, now: datetime) -> di
     return {"signed": signing.signed.model_dump(mode="json")}
 
 
-def _count(transaction: Transaction, passkey: Passkey, assertion: PasskeyAssertion, now: datetime) -> None:
+def count(transaction: Transaction, passkey: Passkey, assertion: PasskeyAssertion, now: datetime) -> None:
+    """Note how often a passkey says it has signed. Raises Refused where that did not grow."""
     seen: dict[str, int] = json.loads(transaction.single(PASSKEYS) or "{}")
     before, counter = seen.get(passkey.fingerprint, passkey.sign_count), counted(assertion)
     if not before and not counter:

@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { dropAll } from "./drafts.js";
+import { canUse, signed } from "./passkeys.js";
 import { askOtherTabs, keep, listen, on, over, pause, read, send, token } from "./requests.js";
 
 const door = document.getElementById("door");
@@ -80,10 +81,23 @@ function form(why, several) {
       passphrase.select();
     }
   }
+  async function touch() {
+    if (name && !name.value) return name.focus();
+    said.textContent = "Waiting for the passkey…";
+    const who = { name: name?.value ?? "" };
+    try {
+      const { offer, sign } = await send("POST", "/api/session/passkey", who);
+      keep((await send("POST", "/api/session", { ...who, offer, assertion: await signed(sign) })).token);
+      unlock();
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  }
   return h("form", { onsubmit: submit }, h("h1", {}, "Sign in to the desk"), why ? h("p", {}, why) : null,
     h("p", {}, "A session reads, rejects and halts. Every approval asks for the passphrase again."),
     ...(name ? [h("label", { for: "name" }, "Your name"), name] : []),
-    h("label", { for: "passphrase" }, "Passphrase"), passphrase, button, said);
+    h("label", { for: "passphrase" }, "Passphrase"), passphrase, button,
+    canUse() ? h("button", { type: "button", onclick: touch }, "Use a passkey") : null, said);
 }
 
 // While others are trying, this one waits for its turn: nobody can keep a person out by guessing.
