@@ -196,7 +196,7 @@ async def test_a_removal_that_is_cut_off_is_noticed_by_every_server_that_has_see
             transaction.connection.execute(update(journal).where(journal.c.sequence == number).values(event="note"))
             value = before.model_dump_json()
             transaction.connection.execute(update(meta).where(meta.c.key == "roster").values(value=value))
-        with pytest.raises(PositionsError, match="replaced without a signature"):
+        with pytest.raises(PositionsError, match="journal is broken"):
             await it.guard.send_approved(operation.operation_id, caller=CALLER)
         assert it.exchange.effects == []
 
