@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,26 @@ async def test_what_was_declined_as_a_part_of_another_plan_is_not_sent_either(
         assert await sent_without_question(it, *then, caller="another agent") is None
         it.clock.advance(POLICY.decline_rest)
         assert await sent_without_question(it, *then) is not None
+
+
+@pytest.mark.parametrize("no", [("AAPL",), ("AAPL", "MSFT"), ("MSFT",)])
+async def test_a_no_between_choosing_a_mandate_and_taking_the_plan_for_sending_counts(
+    no: tuple[str, ...], tmp_path: Path
+) -> None:
+    async with desk(tmp_path) as it:
+        mandate = await signed(it)
+        asked, planned = await it.asked(*no, caller="another agent"), await it.plan("AAPL")
+        step = await it.guard.step(planned, can_elicit=True)
+        assert step.rung is Rung.MANDATE
+        await it.supervisor.reject(asked.operation_id, by="Ana")
+        sending = partial(it.guard.send_under, planned.operation, mandate.mandate_id, caller=CALLER)
+        if "AAPL" not in no:
+            assert (await sending()).state is OperationState.SUBMITTED
+            return
+        with pytest.raises(Refused, match="just said no"):
+            await sending()
+        assert it.exchange.effects == []
+        assert it.store.standing(mandate.mandate_id).uses == ()
 
 
 async def test_operations_and_dollars_are_used_up(tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.coverage import why_not_by_account, why_not_by_terms
 from positions_mcp.domain.operation.mandate import Mandate, ShadowNote
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Plan
-from positions_mcp.domain.operation.states import Stage
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.mandates import covering, objections
 from positions_mcp.guard.blocking import in_thread
@@ -21,8 +19,6 @@ from positions_mcp.guard.sending.executor import Executor
 
 MOST_NOTED_AT_ONCE = 20
 """Plans that wait for what drafts say of them: of a flood no more are noted."""
-_MOST_DECLINED = 200
-"""Of what was declined so many are looked at, the latest."""
 _log = logging.getLogger(__name__)
 
 
@@ -43,17 +39,7 @@ class Mandating:
         held = [each for each in standing if each.mandate.holds_at(now)]
         signed = await self._approvals.on_word_of_signers(held, operation.plan)
         found = covering(signed, operation.plan, now, verdict, seen)
-        return None if found is None or await self._was_declined(operation.plan, now) else found.mandate
-
-    async def _was_declined(self, plan: Plan, now: datetime) -> bool:
-        """Whether a person has just said no to any of it, also as a part of another plan."""
-        since, mine = now - self._deps.policy_of(plan).decline_rest, {target.instrument_id for target in plan.targets}
-        return any(
-            (each.plan.mode, each.plan.account_id) == (plan.mode, plan.account_id)
-            and each.updated_at > since
-            and not mine.isdisjoint(target.instrument_id for target in each.plan.targets)
-            for each in await in_thread(self._deps.store.in_stages, (Stage.DECLINED,), _MOST_DECLINED)
-        )
+        return None if found is None or await self._approvals.was_declined(operation.plan) else found.mandate
 
     async def send_under(self, operation: Operation, mandate_id: str, *, caller: str) -> OperationReport:
         """Send an open plan under a mandate, which is counted in the transaction that takes it for sending.

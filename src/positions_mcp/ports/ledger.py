@@ -51,6 +51,10 @@ class Ledger(Protocol):
         """Other operations of the account that sent something after this one was planned, by the journal's order."""
         ...
 
+    def declined_since(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Operation, ...]:
+        """Operations of the account that a person said no to after an instant, oldest first."""
+        ...
+
     def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
         """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
         ...

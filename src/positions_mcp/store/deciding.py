@@ -102,3 +102,8 @@ class Deciders(Access):
         """Dollars sent on somebody's word on a New York day, or being sent, beside those of one operation."""
         with self._reading() as connection:
             return Transaction(connection).approved_by(name, mode, account_id, day, beside=beside)
+
+    def declined_since(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Operation, ...]:
+        """Operations of the account that a person said no to after an instant, oldest first."""
+        with self._reading() as connection:
+            return Transaction(connection).declined_since(mode, account_id, since)

@@ -109,6 +109,11 @@ class Transaction:
             operations.c.id != operation_id,
         )
 
+    def declined_since(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Operation, ...]:
+        """Operations of the account that a person said no to after an instant, oldest first."""
+        is_no = operations.c.stage == Stage.DECLINED.value, operations.c.updated_at > as_text(since)
+        return records.select_operations(self.connection, *_of(mode, account_id), *is_no)
+
     def expect_others(self, operation: Operation) -> None:
         """Raise StoreUnavailable unless all that may bear on an operation is as it was written, and keep it at hand.
 

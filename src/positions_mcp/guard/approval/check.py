@@ -80,6 +80,8 @@ class ApprovalCheck:
             plan, now, standing = operation.plan, self._deps.clock.now(), ledger.standing(mandate_id)
             roster = self._followed(ledger.rosters()).roster
             expect_on_word_of_signer(standing.mandate, roster, plan, self._approved(ledger, plan))
+            if self._was_declined(ledger, plan):
+                raise Refused("A person has just said no to some of it.", hint="Nothing was sent. Ask them.")
             expect_covered(
                 [
                     *why_not_by_time(standing.mandate, now),
@@ -101,6 +103,10 @@ class ApprovalCheck:
         roster, approved = (await self.rosters()).roster, self._approved(self._deps.store, plan)
         return await in_thread(lambda: [each for each in standings if holds_for(each.mandate, roster, plan, approved)])
 
+    async def was_declined(self, plan: Plan) -> bool:
+        """Whether a person has just said no to any of a plan's targets, also as a part of another plan."""
+        return await in_thread(self._was_declined, self._deps.store, plan)
+
     async def rosters(self) -> RosterChain:
         """Who may decide, who must be the ones seen first or follow them, each change signed by who might make it.
 
@@ -109,6 +115,12 @@ class ApprovalCheck:
             StoreUnavailable: the store itself shows it.
         """
         return self._followed(await in_thread(self._deps.store.rosters))
+
+    def _was_declined(self, ledger: Ledger, plan: Plan) -> bool:
+        since = self._deps.clock.now() - self._deps.policy_of(plan).decline_rest
+        declined = ledger.declined_since(plan.mode, plan.account_id, since)
+        mine = {target.instrument_id for target in plan.targets}
+        return not mine.isdisjoint(target.instrument_id for each in declined for target in each.plan.targets)
 
     def _approved(self, ledger: Ledger, plan: Plan) -> ApprovedBy:
         today = new_york_day(self._deps.market_clock.now())
