@@ -212,7 +212,7 @@ def test_a_preview_is_approved_for_the_call_that_asks_for_it_and_that_is_said(pl
 
 def test_whether_a_server_would_send_it_is_said_before_the_passphrase(place: Place) -> None:
     operation = place.planned("JPM").operation_id
-    for alive, words in ((False, "No server that would send it"), (True, "After a yes a server")):
+    for alive, words in ((False, "No server that would send it"), (True, "Once it is approved a server")):
         if alive:
             now = datetime.now(UTC)
             here = Server(process="p", mode=Mode.PAPER, accounts=(ACCOUNT,), sends=True, until=now + timedelta(hours=1))

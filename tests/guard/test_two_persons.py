@@ -23,6 +23,7 @@ from positions_mcp.guard.approval.route import Rung
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.enrolling import adding_member, changing_member, removing_member
 from positions_mcp.guard.guard import Guard
+from positions_mcp.guard.reports import first_yes_said
 from positions_mcp.signing.keys import WrongPassphrase, new_key
 from signing.people import new_approver
 
@@ -46,6 +47,22 @@ async def test_the_second_sees_the_firsts_yes_and_it_is_sent_when_both_have_sign
         assert "first yes by Ana" in second.decision
         assert '"as discussed"' in second.decision
         assert await sent(it, operation)
+
+
+@pytest.mark.parametrize("how", ["removed", "another passphrase", "renamed"])
+async def test_who_decides_next_is_told_that_a_first_yes_counts_no_more(tmp_path: Path, how: str) -> None:
+    async with two_people(tmp_path) as it:
+        operation = await it.asked("AAPL")
+        assert first_yes_said(it.store, operation) == ""
+        await it.supervisor.approve(operation.operation_id, BEN, name="Ben", note="go")
+        said = first_yes_said(it.store, operation)
+        assert said.startswith("first yes by Ben")
+        assert said.endswith('"go"')
+        if how == "another passphrase":
+            await it.supervisor.replace_approver(BEN, "another passphrase", name="Ben")
+        else:
+            await change(it, removing_member("Ben") if how == "removed" else changing_member("Ben", name="Benjamin"))
+        assert "It counts no more" in first_yes_said(it.store, operation)
 
 
 async def test_one_person_is_one_however_often_and_with_whatever_passphrase_they_say_yes(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.operation.supervision import covering
-from positions_mcp.guard.reports import OperationReport, report, said_of_first
+from positions_mcp.guard.reports import OperationReport, first_yes_said, report
 from positions_mcp.guard.supervisor import Supervisor
 
 POLL_S = 0.2
@@ -79,8 +79,8 @@ def _ask(
     terminal.show(paragraph(question))
     _check_open(record, operation)
     roster = roster_of(record)
-    if (first := record.store.first_yes(operation.operation_id)) is not None:
-        terminal.show(paragraph(said_of_first(first)))
+    if first := first_yes_said(record.store, operation):
+        terminal.show(paragraph(first))
     for halt in covering(record.store.halts(), operation.plan):
         terminal.show(paragraph(f"{halted(halt)}. While it is, an approval is not sent."))
     terminal.show(paragraph(_what_comes_of_a_yes(record, operation)))
@@ -112,7 +112,7 @@ def _what_comes_of_a_yes(record: Record, operation: Operation) -> str:
             f"{moment(plan.expires_at)}{plan.mode.real_clock}; nothing is sent before."
         )
     if any(server.can_send(plan) for server in record.store.servers(now)):
-        return "After a yes a server of this store sends it at once."
+        return "Once it is approved a server of this store sends it at once."
     return (
         "No server that would send it by itself is known to be alive: unless the call that asked for it still waits, a "
         "yes lapses unused."

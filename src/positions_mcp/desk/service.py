@@ -33,7 +33,7 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.kinds import WORDS
 from positions_mcp.guard.overview import overview
-from positions_mcp.guard.reports import report, said_of_first
+from positions_mcp.guard.reports import first_yes_said, report
 from positions_mcp.guard.sending.presence import Presence
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.guard.touches import Touches
@@ -162,7 +162,7 @@ class Desk:
         now = self._deps.clock.now()
         plan, said = operation.plan, report(operation, now)
         entries = await in_thread(self._deps.store.journal, operation_id, limit=_MOST_ENTRIES)
-        first = await in_thread(self._deps.store.first_yes, operation_id)
+        first = await in_thread(first_yes_said, self._deps.store, operation)
         return self.in_brief(operation, now) | {
             "now": now.isoformat(),
             "digest": plan.digest,
@@ -177,7 +177,7 @@ class Desk:
             "approved_until": operation.decision.expires_at.isoformat() if operation.decision else None,
             "stage": operation.stage.value,
             "reason": said.reason,
-            "decision": said.decision or (said_of_first(first) if first else ""),
+            "decision": said.decision or first,
             "next_step": said.next_step,
             "alarms": list(said.alarms),
             "moving": is_moving(operation),

@@ -15,10 +15,12 @@ from positions_mcp.domain.operation.plan import Frozen, Kind, Mode
 from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.text import clean, quoted
+from positions_mcp.guard.approval.statements import first_of_two
 from positions_mcp.guard.closing.answer import DEVIATED_BY
 from positions_mcp.guard.exercising.follow import batch_of
 from positions_mcp.guard.kind import RowWords
 from positions_mcp.guard.kinds import WORDS
+from positions_mcp.ports import Ledger
 
 _GRAVEST_FIRST = (RowState.DEVIATED, RowState.UNKNOWN, RowState.SENDING, RowState.REJECTED)
 
@@ -194,6 +196,16 @@ def said_of_first(signed: SignedStatement) -> str:
     said = signed.statement
     note = f", who wrote {quoted(said.note, 300)}" if said.note else ""
     return f"first yes by {signed.by} at {moment(said.decided_at)}, {clean(said.origin, 120)}{note}"
+
+
+def first_yes_said(store: Ledger, operation: Operation) -> str:
+    """Who has said yes first, for who decides next, and whether that still counts; empty where nobody has. Blocking."""
+    if (first := store.first_yes(operation.operation_id)) is None:
+        return ""
+    roster = store.rosters().roster
+    counts = roster is not None and first_of_two(roster, operation.plan, first) is not None
+    since = "who said it was removed since, or has another name, passphrase or passkey"
+    return said_of_first(first) if counts else f"{said_of_first(first)}. It counts no more: {since}."
 
 
 def _anything_sent(operation: Operation) -> bool | None:
