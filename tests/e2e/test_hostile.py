@@ -151,7 +151,8 @@ ROBOT = """async () => {
       .find((each) => !clicked.has(each) && !each.disabled && each.textContent !== 'Sign out');
     if (!next || clicked.size > 60) return;
     clicked.add(next);
-    for (const field of document.querySelectorAll('textarea, input:not([type=checkbox])')) field.value = 'open sesame';
+    for (const field of document.querySelectorAll('textarea, input:not([type=checkbox])'))
+      field.value = field.inputMode === 'numeric' ? '19816' : 'open sesame';
     next.click();
     document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'a', bubbles: true}));
     await pause();
