@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from mcp import Client, StdioServerParameters
@@ -24,6 +24,8 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.market_calendar import NewYorkCalendar
 
 _INTO_THE_SESSION = timedelta(minutes=75)
+_TO_SET_OUT = timedelta(minutes=10)
+"""Time enough to begin a book, however slow the machine."""
 
 
 async def tell(screen: Screen, transcript: Transcript) -> int:
@@ -74,9 +76,16 @@ async def conversing(
             yield Conversation(client, screen, supervisor, exchange, transcript)
 
 
-def trading_hours() -> str:
-    """An instant in the next session to come, so that the market is open whenever the demo is run."""
-    session = NewYorkCalendar().next_session(new_york_day(SystemClock().now()))
+def trading_hours(now: datetime | None = None) -> str:
+    """An instant in a session to come, so that the market is open whenever the demo is run.
+
+    Of today's only where it lies ahead: a book that was begun a moment ago goes no way back.
+    """
+    now, calendar = now or SystemClock().now(), NewYorkCalendar()
+    day = new_york_day(now)
+    session = calendar.next_session(day)
+    if session.opens + _INTO_THE_SESSION < now + _TO_SET_OUT:
+        session = calendar.next_session(day + timedelta(days=1))
     return (session.opens + _INTO_THE_SESSION).isoformat()
 
 
