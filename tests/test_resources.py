@@ -55,7 +55,7 @@ class Ear:
 
     async def hears(self, uri: str) -> None:
         """Wait until it has heard of it once more."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while uri not in self.heard:
                 await self._news.wait()
         self.heard.remove(uri)

@@ -178,8 +178,10 @@ def clients_are_told_the_truth(history: History) -> Iterator[str]:
         account, instrument = call["account"], call["instrument"]
         passed = [at for at in history.wire[account, instrument] if call["began"] <= at <= call["ended"]]
         told = call.get("told") or ""
-        if "othing was sent" in told and passed:
-            yield f"call {call['number']} about {account} {instrument} was told that nothing was sent, and it was"
+        # "Nothing was sent by this call" says nothing of other servers, which may send what the desk approved.
+        if "othing was sent" in told.replace("othing was sent by this call", "") and passed:
+            about = f"call {call['number']} about {account} {instrument}"
+            yield f"{about} was told that nothing was sent, and it was: {told}"
         if call.get("sent") == "yes" and not history.wire[account, instrument]:
             yield f"call {call['number']} about {account} {instrument} was told that it was sent, and it was not"
 
