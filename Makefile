@@ -10,6 +10,9 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1,
 # A browser takes a processor of its own beside the servers that it is shown.
 BROWSERS ?= 2
 
+# Hundreds of processes are started by the tests: what they import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo desk test e2e toolkits screenshots check faults bench scale conversations questions format clean definitions bundle release versions
 

@@ -150,6 +150,11 @@ def imports_of(path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+def imports() -> Iterator[tuple[str, str]]:
+    """Every module of the program with each thing that it imports."""
+    return ((name_of(path), name) for path in MODULES for name in imports_of(path))
+
+
 def is_allowed(importer: str, imported: str) -> bool:
     inside = imported.removeprefix("positions_mcp.")
     package = importer.split(".", maxsplit=1)[0]
@@ -200,19 +205,20 @@ def _reached(edges: Mapping[str, set[str]], start: str) -> Iterator[str]:
             waiting += edges[name]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_package_imports_only_the_packages_it_may(path: Path) -> None:
-    package = package_of(name_of(path))
-    wrong = [name for name in imports_of(path) if name.startswith("positions_mcp") and not is_allowed(package, name)]
-    assert not wrong, f"{name_of(path)} may not import {wrong}"
+def test_a_package_imports_only_the_packages_it_may() -> None:
+    wrong = [
+        (module, name)
+        for module, name in imports()
+        if name.startswith("positions_mcp") and not is_allowed(package_of(module), name)
+    ]
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(SOURCE / "guard")], ids=name_of)
-def test_an_import_in_the_guard_does_not_climb(path: Path) -> None:
-    name = name_of(path)
-    inside = [each for each in imports_of(path) if each.startswith("positions_mcp.guard.")]
-    wrong = [each for each in inside if name == "positions_mcp.guard" or climbs(name, each)]
-    assert not wrong, f"{name} may not import {wrong}"
+def test_an_import_in_the_guard_does_not_climb() -> None:
+    guard = [(module, name) for module, name in imports() if package_of(module) == "guard"]
+    inside = [(module, name) for module, name in guard if name.startswith("positions_mcp.guard.")]
+    assert len(inside) > 100
+    assert [each for each in inside if each[0] == "positions_mcp.guard" or climbs(*each)] == []
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
@@ -234,18 +240,20 @@ def test_no_class_of_the_domain_or_the_guard_has_the_name_of_another() -> None:
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_library_is_used_only_in_its_packages(path: Path) -> None:
-    package = package_of(name_of(path))
-    for name in imports_of(path):
+def test_a_library_is_used_only_in_its_packages() -> None:
+    wrong = []
+    for module, name in imports():
+        package = package_of(module)
         homes = OUTSIDE_ONLY_IN.get(name.split(".")[0]) or OUTSIDE_ONLY_IN.get(name)
-        assert homes is None or package in homes or package.split(".")[0] in homes, f"{name_of(path)} imports {name}"
+        if homes is not None and package not in homes and package.split(".")[0] not in homes:
+            wrong.append((module, name))
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if not p.is_relative_to(SOURCE / "platforms")], ids=name_of)
-def test_what_is_not_on_every_platform_is_used_behind_the_interface_only(path: Path) -> None:
-    found = NOT_EVERYWHERE.search(path.read_text(encoding="utf-8"))
-    assert found is None, f"{name_of(path)} uses {found and found[0]}: put it into positions_mcp.platforms"
+def test_what_is_not_on_every_platform_is_used_behind_the_interface_of_platforms_only() -> None:
+    outside = [path for path in MODULES if not path.is_relative_to(SOURCE / "platforms")]
+    found = [(name_of(path), NOT_EVERYWHERE.search(path.read_text(encoding="utf-8"))) for path in outside]
+    assert [(module, used[0]) for module, used in found if used] == []
 
 
 @pytest.mark.parametrize(
@@ -265,9 +273,9 @@ def test_what_is_not_on_every_platform_is_found(line: str, is_found: bool) -> No
     assert bool(NOT_EVERYWHERE.search(line)) is is_found
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(SOURCE / "domain")], ids=name_of)
-def test_the_domain_uses_the_standard_library_and_pydantic_only(path: Path) -> None:
-    assert {name.split(".")[0] for name in imports_of(path)} <= DOMAIN_MAY_USE
+def test_the_domain_uses_the_standard_library_and_pydantic_only() -> None:
+    used = [(module, name) for module, name in imports() if package_of(module) == "domain"]
+    assert [each for each in used if each[1].split(".")[0] not in DOMAIN_MAY_USE] == []
 
 
 def test_the_layout_names_the_packages_that_there_are_and_no_other() -> None:
@@ -279,9 +287,9 @@ def test_the_layout_names_the_packages_that_there_are_and_no_other() -> None:
     assert parts == set().union(*GUARD_LAYERS)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_file_has_one_subject_and_stays_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+def test_a_file_has_one_subject_and_stays_short() -> None:
+    lines = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {module: length for module, length in lines.items() if length > LONGEST_FILE} == {}
 
 
 def test_one_module_knows_the_escapes_of_terminals() -> None:

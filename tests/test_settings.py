@@ -188,6 +188,17 @@ WRONG = {
     "OAUTH__FIRST_CHALLENGE": ["ALL", "some"],
     "OAUTH__RIGHTS": ["traders", "{}"],
 }
+FROM_ELSEWHERE = {
+    "has quotes around its value": ['"19816"', "'19816'", "“19816”", '"AAPL","KO"'],
+    "is a placeholder": [
+        "${user_config.value}",
+        "postgresql://${USER}@host/db",
+        "$VALUE",
+        "%VALUE%",
+        "{{ value }}",
+        "<your value>",
+    ],
+}
 PYTHON = ("Input should", "tuple", "Decimal", "EnvSettingsSource", "JSON", "pydantic", "None", "Path(", "['", "True")
 
 
@@ -206,6 +217,12 @@ def nested(variable: str, value: Any) -> dict[str, Any]:
     return {section[0]: {name: value}} if section else {name: value}
 
 
+def write(config: Path, variable: str, value: str) -> None:
+    """The file with that setting alone."""
+    *section, name = variable.lower().split("__")
+    config.write_text((f"[{section[0]}]\n" if section else "") + f"{name} = {json.dumps(value)}\n")
+
+
 def test_every_setting_has_a_form_that_messages_name() -> None:
     listed = (Path(__file__).parents[1] / "config" / "default.toml").read_text(encoding="utf-8")
     settings = {*re.findall(r"^(?:# )?([a-z_]+) = ", listed, re.MULTILINE)}
@@ -221,43 +238,25 @@ def test_a_wrong_value_is_named_with_its_variable_and_the_form_it_takes(variable
 
 
 @pytest.mark.parametrize("variable", FORMS)
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ('"19816"', "has quotes around its value"),
-        ("'19816'", "has quotes around its value"),
-        ("“19816”", "has quotes around its value"),
-        ('"AAPL","KO"', "has quotes around its value"),
-        ("${user_config.value}", "is a placeholder"),
-        ("postgresql://${USER}@host/db", "is a placeholder"),
-        ("$VALUE", "is a placeholder"),
-        ("%VALUE%", "is a placeholder"),
-        ("{{ value }}", "is a placeholder"),
-        ("<your value>", "is a placeholder"),
-    ],
-)
-def test_quotes_and_placeholders_are_refused_by_name_from_every_source(
-    variable: str, value: str, said: str, config: Path
-) -> None:
-    found = refusal(environment={f"POSITIONS_MCP_{variable}": value})
-    assert found.startswith(f"POSITIONS_MCP_{variable} {said}")
-    assert FORMS[variable] in found
-    assert refusal(options=nested(variable, value)).startswith("--")
-    *section, name = variable.lower().split("__")
-    config.write_text((f"[{section[0]}]\n" if section else "") + f"{name} = {json.dumps(value)}\n")
-    assert f"in the file {config} {said}" in refusal(config=config)
+def test_quotes_and_placeholders_are_refused_by_name_from_every_source(variable: str, config: Path) -> None:
+    for said, values in FROM_ELSEWHERE.items():
+        for value in values:
+            found = refusal(environment={f"POSITIONS_MCP_{variable}": value})
+            assert found.startswith(f"POSITIONS_MCP_{variable} {said}")
+            assert FORMS[variable] in found
+            assert refusal(options=nested(variable, value)).startswith("--")
+            write(config, variable, value)
+            assert f"in the file {config} {said}" in refusal(config=config)
 
 
 @pytest.mark.parametrize("variable", FORMS)
-@pytest.mark.parametrize("blank", ["", " ", "\r\n", "\t"])
-def test_an_empty_variable_is_not_set_and_a_blank_value_elsewhere_is_refused(
-    variable: str, blank: str, config: Path
-) -> None:
-    assert load(environment={f"POSITIONS_MCP_{variable}": blank}) == load(environment={})
-    assert "is blank: leave it out" in refusal(options=nested(variable, blank))
-    *section, name = variable.lower().split("__")
-    config.write_text((f"[{section[0]}]\n" if section else "") + f"{name} = {json.dumps(blank)}\n")
-    assert f"in the file {config} is blank" in refusal(config=config)
+def test_an_empty_variable_is_not_set_and_a_blank_value_elsewhere_is_refused(variable: str, config: Path) -> None:
+    defaults = load(environment={})
+    for blank in ("", " ", "\r\n", "\t"):
+        assert load(environment={f"POSITIONS_MCP_{variable}": blank}) == defaults
+        assert "is blank: leave it out" in refusal(options=nested(variable, blank))
+        write(config, variable, blank)
+        assert f"in the file {config} is blank" in refusal(config=config)
 
 
 @pytest.mark.parametrize("around", ["{}\r\n", " {} ", "\ufeff{}", "\t{}\n", "{}\u200b"])
