@@ -17,6 +17,8 @@ import httpx
 from benchmarks.processes import HERE, KEY, POSITIONS_MCP, Upstream, environment
 
 _PROTOCOL = "2025-06-18"
+_NO_LIMITS = {"POSITIONS_MCP_HTTP__MAX_REQUESTS_PER_MINUTE": "none"}
+"""Of one caller: here it asks as fast as it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def tokens(folder: Path, count: int) -> list[str]:
 def ours(api: Upstream, folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[HttpServer]:
     """positions-mcp with its data in `folder`, by these settings or as it reads `api` in live mode."""
     command = [*POSITIONS_MCP, "serve", "--transport", "http", "--port", "0", "--data-dir", str(folder)]
-    with _serving(command, api.live_settings if settings is None else settings) as server:
+    with _serving(command, _NO_LIMITS | dict(api.live_settings if settings is None else settings)) as server:
         yield server
 
 
