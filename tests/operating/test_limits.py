@@ -49,7 +49,7 @@ async def test_a_caller_that_asks_too_often_is_told_for_how_long_to_wait_and_oth
     assert [(await ask(app))[0] for _ in range(5)] == [200, 200, 200, 429, 429]
     status, headers, words = await ask(app)
     assert (status, headers["retry-after"]) == (429, "20")
-    assert words == "This caller may make 3 requests a minute. Wait 20 s. Nothing was sent."
+    assert words == "This caller may make 3 requests a minute. Wait 20 s. Nothing was sent by this call."
     assert (await ask(app, "bob"))[0] == 200
     time.at += 19.9
     assert (await ask(app))[0] == 429

@@ -70,7 +70,10 @@ async def test_an_error_of_the_api_says_what_happened_and_that_reading_sends_not
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (Refused("The limit of one operation is 100.", hint="Close less."), "Close less. Nothing was sent."),
+        (
+            Refused("The limit of one operation is 100.", hint="Close less."),
+            "Close less. Nothing was sent by this call.",
+        ),
         (Forbidden("No.", sent=Sent.YES), "No. The request was sent."),
         (
             StoreUnavailable("Locked."),
@@ -80,6 +83,11 @@ async def test_an_error_of_the_api_says_what_happened_and_that_reading_sends_not
             Overtaken("It is over."),
             UNDER_WAY,
         ),
+        (
+            ReadFailed("It cannot be reached.", sent=Sent.NO),
+            UNDER_WAY,
+        ),
+        (NothingSent("No connection."), UNDER_WAY),
         (UnknownInstrument("Not held."), "Not held. Nothing was sent by this call."),
         (OutcomeUnknown("It timed out."), "Whether the request took effect is not known. Do not repeat it."),
     ],
@@ -202,7 +210,7 @@ async def test_what_does_not_fit_is_refused_with_the_argument_and_the_form_it_wa
     message = error_of(await call(server(effect), "close_rows", arguments))
     assert argument in message
     assert wanted in message
-    assert message.endswith("Nothing was sent.")
+    assert message.endswith("Nothing was sent by this call.")
     assert len(message) < 500
     for pythonic in (
         "Input should",
@@ -276,7 +284,7 @@ async def test_null_leaves_out_an_argument_of_any_tool_where_every_argument_is_n
 async def test_other_nulls_of_a_tool_that_sends_are_refused(era: str, arguments: Any, argument: str) -> None:
     message = error_of(await call(server(Effect.DESTROYS), "close_rows", arguments, era=era))
     assert argument in message
-    assert message.endswith("Nothing was sent.")
+    assert message.endswith("Nothing was sent by this call.")
 
 
 class Open(BaseModel):

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from positions_mcp.domain.errors import NothingSent, PositionsError, ReadFailed, Sent, StoreUnavailable
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.route import Rung, Step
+from positions_mcp.guard.waiting import Wait
 from self_approval.test_client import CHOSEN
 from tools.serving import data_of, error_of, text_of
 from trading import Floor, Person, no, trading_floor, yes
@@ -32,7 +35,8 @@ async def decides_elsewhere(floor: Floor, what: str) -> None:
         if what == "sends":
             operation = desk.store.operation(operation_id)
             assert operation is not None
-            await floor.deps.guard.send_approved(operation_id, caller=operation.plan.caller)
+            # The server's own dispatcher may be first, so it is not sent from here but waited for.
+            await floor.deps.guard.wait_and_send(operation, caller=operation.plan.caller, wait=Wait(60))
 
 
 @pytest.mark.requirement("G-01", "G-06")
@@ -82,6 +86,37 @@ async def test_a_refusal_that_comes_after_another_call_sent_the_plan_says_what_w
         assert data_of(answer)["state"] == "SUBMITTED"
         assert "othing was sent" not in text_of(answer)
         assert floor.effects == {"close_position": 1}
+
+
+@pytest.mark.requirement("A-03", "G-06")
+@pytest.mark.parametrize("by_plan_id", [True, False], ids=["by its id", "by the same arguments"])
+@pytest.mark.parametrize(
+    "error",
+    [ReadFailed("It cannot be reached.", sent=Sent.NO), NothingSent("No connection."), StoreUnavailable("It is gone.")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_call_that_fails_while_another_server_sends_its_plan_speaks_of_itself_alone(
+    era: str, error: PositionsError, by_plan_id: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with trading_floor(tmp_path) as floor:
+        async with floor.desk() as desk:
+            await desk.set_up()
+        plan = data_of(await floor.call("preview_close", KO, era=era))["plan_id"]
+        async with floor.desk() as desk:
+            operation = desk.store.operation(plan)
+            assert operation is not None
+            await floor.deps.guard.ask(operation)
+
+        async def to_decide(_: AccountReader, *__: object, **___: object) -> None:
+            monkeypatch.undo()
+            await decides_elsewhere(floor, "sends")
+            raise error
+
+        monkeypatch.setattr(AccountReader, "to_decide", to_decide)
+        message = error_of(await floor.call("close_positions", {"plan_id": plan} if by_plan_id else KO, era=era))
+        assert floor.effects == {"close_position": 1}
+        assert message.endswith("Nothing was sent by this call; get_operation says what became of a plan under way.")
+        assert message.count("othing was sent") == 1
 
 
 async def test_a_preview_of_what_is_under_way_says_so(era: str, tmp_path: Path) -> None:

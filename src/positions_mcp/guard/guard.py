@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 
 import anyio
 
-from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused, Sent, StoreUnavailable
+from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError, Refused, Sent, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
@@ -276,7 +276,7 @@ class Guard(Asking, Halting, Mandating):
                 if waiting.is_over and not (being_sent and waiting.is_within_a_reading):
                     return report(await self._deps.operation(operation.operation_id), self._deps.clock.now())
                 await waiting.pause(DESK_POLL_S)
-        except StoreUnavailable as error:
+        except PositionsError as error:
             error.sent = Sent.UNKNOWN if left_behind else error.sent
             raise
 

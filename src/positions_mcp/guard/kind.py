@@ -211,14 +211,14 @@ def agree(what: str, given: object, planned: object, plan: Plan) -> None:
     if given is not None and given != planned:
         raise InvalidInput(
             f"{what}={str(given).lower() if isinstance(given, bool) else given} contradicts plan {plan.plan_id}.",
-            hint="Nothing was sent by this call. Give plan_id alone, or the arguments it was made with.",
+            hint="Give plan_id alone, or the arguments it was made with.",
         )
 
 
 def account_of(request: PlanRequest) -> AccountId:
     """The account that a new plan is about. Raises InvalidInput where it is not given."""
     if request.account_id is None:
-        raise InvalidInput("No account was given.", hint="Nothing was sent. Give account_id.")
+        raise InvalidInput("No account was given.", hint="Give account_id.")
     return request.account_id
 
 

@@ -86,7 +86,7 @@ class Planner:
         operation = await in_thread(self._deps.store.latest, self._key(request, caller))
         operation = operation or next(iter(await self._asking_the_same(request, caller)), None)
         if operation is None:
-            raise Refused("There is no plan of these arguments to continue.", hint="Nothing was sent. Plan again.")
+            raise Refused("There is no plan of these arguments to continue.", hint="Plan again.")
         return Planned(operation, None)
 
     async def continue_plan(self, plan_id: str, request: PlanRequest | None, *, caller: str, judged: bool) -> Planned:
@@ -152,7 +152,7 @@ class Planner:
         return Refused(
             f"There is no {self._deps.mode} operation {quoted(operation_id, 40)} here, or it was planned by another "
             "caller.",
-            hint="list_operations names the recent ones. Nothing was sent by this call.",
+            hint="list_operations names the recent ones.",
         )
 
     def _check_asks(self, request: PlanRequest, caller: str) -> None:

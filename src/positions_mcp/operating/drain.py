@@ -21,7 +21,7 @@ LONGEST_CALL_S = 90.0
 _RETRY_S = 1
 _SESSION = b"mcp-session-id"
 _LISTENS = b'"subscriptions/listen"'
-_ENDING = "This replica is ending. Ask again: another one answers. Nothing was sent."
+_ENDING = "This replica is ending. Ask again: another one answers. Nothing was sent by this call."
 
 _log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from positions_mcp.http_sessions import App, Receive, Scope, Send
 from positions_mcp.operating.answering import refuse
 
 _MINUTE_S = 60.0
+_UNSENT = "Nothing was sent by this call."
 _MOST_KEPT = 10_000
 """Callers whose last minute is remembered; the one that has not asked for longest is forgotten."""
 
@@ -36,10 +37,10 @@ class Limits:
                 words = (
                     f"This caller has {self._at_once} requests under way, and may have no more. Wait for one to end."
                 )
-                await refuse(send, HTTPStatus.TOO_MANY_REQUESTS, f"{words} Nothing was sent.", retry_after_s=1)
+                await refuse(send, HTTPStatus.TOO_MANY_REQUESTS, f"{words} {_UNSENT}", retry_after_s=1)
                 return
             if wait_s := self._wait_s(caller):
-                words = f"This caller may make {self._a_minute} requests a minute. Wait {wait_s} s. Nothing was sent."
+                words = f"This caller may make {self._a_minute} requests a minute. Wait {wait_s} s. {_UNSENT}"
                 await refuse(send, HTTPStatus.TOO_MANY_REQUESTS, words, retry_after_s=wait_s)
                 return
             self._under_way[caller] += 1

@@ -216,7 +216,7 @@ async def _left_open(call: Call, operation: Operation, how: str) -> OperationRep
     if report.state is not OperationState.AWAITING_APPROVAL:
         return await _became(call, operation, how)
     sentence, _ = await guard.way_to_decide(operation.operation_id)
-    return report.model_copy(update={"reason": f"{how} Nothing was sent. {sentence}"})
+    return report.model_copy(update={"reason": f"{how} Nothing was sent by this call. {sentence}"})
 
 
 async def _without_question(call: Call, planned: Planned, step: Step | None) -> OperationReport:
@@ -228,7 +228,7 @@ async def _without_question(call: Call, planned: Planned, step: Step | None) -> 
         if not await _is_stopped(call, planned, step.reason):
             return await _became(call, operation)
         raise Refused(
-            f"{step.reason} Nothing was sent by this call.",
+            step.reason,
             hint=step.for_the_person or ("" if context.trading_enabled else _ENABLE),
         )
     await call.say(f"{step.reason} {step.for_the_person}")

@@ -54,7 +54,7 @@ def _said(mistakes: Sequence[str]) -> str:
     shown = list(mistakes[:_MOST_MISTAKES])
     if len(mistakes) > len(shown):
         shown.append(f"And {len(mistakes) - len(shown)} more.")
-    return f"Invalid arguments. {' '.join(shown)} Nothing was sent."
+    return f"Invalid arguments. {' '.join(shown)} Nothing was sent by this call."
 
 
 def _mistake(error: Any, schema: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ class Caller:
         """Raise Refused where the token is not good for a tool. The door has asked before: this one has no spelling."""
         needed = needed_for(tool)
         if self.token is not None and not needed <= set(self.token.scopes):
-            raise Refused(f"This needs {in_order(needed)}.", hint="Sign in for them. Nothing was sent.")
+            raise Refused(f"This needs {in_order(needed)}.", hint="Sign in for them.")
 
 
 def caller_of(sdk: Context[Any, Any]) -> Caller:

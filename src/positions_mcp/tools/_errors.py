@@ -8,7 +8,6 @@ from positions_mcp.domain.errors import (
     RateLimited,
     Sent,
     StoreUnavailable,
-    UnknownInstrument,
     UpstreamError,
 )
 from positions_mcp.domain.text import clean, label
@@ -17,9 +16,9 @@ _LONGEST_MESSAGE = 700
 
 _READ_ONLY = "Nothing was sent: this tool only reads."
 _BY_THIS_CALL = "Nothing was sent by this call"
-"""Where another call or server may have sent the same: it was first, the store cannot say, or it is held no more."""
+"""An error knows of its own call alone: another call or server may have sent the same meanwhile."""
 _SENT = {
-    Sent.NO: "Nothing was sent.",
+    Sent.NO: f"{_BY_THIS_CALL}.",
     Sent.YES: "The request was sent.",
     Sent.UNKNOWN: "Whether the request took effect is not known. Do not repeat it.",
 }
@@ -31,10 +30,8 @@ def failure_text(error: PositionsError, *, reads: bool) -> str:
     if isinstance(error, RateLimited) and error.retry_after_s is not None:
         parts.append(f"Wait {error.retry_after_s:g} s before asking again.")
     already_said = error.sent is Sent.NO and "othing was sent" in " ".join(parts)
-    if not reads and error.sent is Sent.NO and isinstance(error, Overtaken | StoreUnavailable):
+    if not reads and error.sent is Sent.NO and isinstance(error, Overtaken | StoreUnavailable | UpstreamError):
         parts.append(f"{_BY_THIS_CALL}; get_operation says what became of a plan under way.")
-    elif not reads and isinstance(error, UnknownInstrument):
-        parts.append(f"{_BY_THIS_CALL}.")
     elif not already_said:
         parts.append(_READ_ONLY if reads else _SENT[error.sent])
     if isinstance(error, UpstreamError) and error.request_id:

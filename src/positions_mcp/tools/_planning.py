@@ -53,5 +53,5 @@ async def _refuse_used(call: Call, planned: Planned) -> None:
     why = f" {report.reason}" if report.reason else ""
     raise Refused(
         f"Plan {operation.operation_id} cannot be used again: it is {report.state}.{why}",
-        hint=f"{report.next_step} Nothing was sent by this call.",
+        hint=report.next_step,
     )

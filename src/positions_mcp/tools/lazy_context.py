@@ -14,7 +14,7 @@ from positions_mcp.domain.errors import PositionsError, ReadFailed, Refused, Sen
 if TYPE_CHECKING:
     from positions_mcp.tools.context import ToolContext
 
-NOT_READY = "The server cannot get ready for this; its log says why. Try again. Nothing was sent."
+NOT_READY = "The server cannot get ready for this; its log says why. Try again. Nothing was sent by this call."
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class LazyContext:
             self._wanted.set()
             await answered.wait()
         if self._context is None:
-            raise self._failure or Refused("The server is closing. Nothing was sent.")
+            raise self._failure or Refused("The server is closing.")
         return self._context
 
     async def hold(self) -> None:

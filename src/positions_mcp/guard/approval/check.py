@@ -28,8 +28,6 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.ports import Ledger, Permitting
 from positions_mcp.signing.rosters import RosterChain
 
-_NOT_HERE = "Nothing was sent by this call."
-
 
 class ApprovalCheck:
     """Makes the check for each channel. Remembers the roster it has seen, so that another has to follow it."""
@@ -45,7 +43,7 @@ class ApprovalCheck:
             self._followed(ledger.rosters())
             self._check_plan(operation, caller)
             if operation.decision != decision:
-                raise Refused("The stored decision is not the one given to this call.", hint=_NOT_HERE)
+                raise Refused("The stored decision is not the one given to this call.")
             self._check_in_time(operation)
 
         return check
@@ -139,9 +137,9 @@ class ApprovalCheck:
     def _check_plan(self, operation: Operation, caller: str) -> None:
         plan = operation.plan
         if plan.mode is not self._deps.mode:
-            raise Refused(f"Plan {plan.plan_id} is for {plan.mode.shown}.", hint=_NOT_HERE)
+            raise Refused(f"Plan {plan.plan_id} is for {plan.mode.shown}.")
         if plan.caller != caller or plan.flatten:
-            raise Refused(f"Plan {plan.plan_id} was made by another caller.", hint=_NOT_HERE)
+            raise Refused(f"Plan {plan.plan_id} was made by another caller.")
         self._deps.check_account(plan.account_id)
 
     def _check_in_time(self, operation: Operation) -> None:

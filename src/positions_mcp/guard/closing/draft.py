@@ -70,7 +70,7 @@ def _cannot_be_closed(stuck: Sequence[Stuck], *, others: int) -> InvalidInput:
     rest = f" Plan the other {others} without {'it' if len(stuck) == 1 else 'these'}." if others else ""
     return InvalidInput(
         " ".join(f"{why.reason}." for why in named_) + more,
-        hint=f"Nothing was sent by this call. {' '.join(ways)}{rest}".strip(),
+        hint=f"{' '.join(ways)}{rest}".strip(),
     )
 
 
@@ -110,9 +110,7 @@ def everything_held(book: Book) -> list[Position]:
         )
     if not held:
         but = "".join(f" {unclosable_left_out(each)}" for each in book.positions if each.quantity)
-        raise InvalidInput(
-            f"Account {book.account_id} holds nothing to close.{but}", hint="Nothing was sent by this call."
-        )
+        raise InvalidInput(f"Account {book.account_id} holds nothing to close.{but}")
     return held
 
 
@@ -126,9 +124,7 @@ def _found(name: str, holdings: Holdings[Position], book: Book) -> Position:
         except UnknownInstrument:
             pass
         else:
-            raise InvalidInput(
-                f"{label(position.name)} {why_unclosable(position)}.", hint="Nothing was sent."
-            ) from None
+            raise InvalidInput(f"{label(position.name)} {why_unclosable(position)}.") from None
         raise
 
 

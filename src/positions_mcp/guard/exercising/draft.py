@@ -123,15 +123,15 @@ def session_of(batch: CheckedBatch) -> str:
 def cancellable(wanted: InstructionId, account: Account) -> Instruction:
     """The instruction as listed, where it may still be cancelled. Raises InvalidInput."""
     if account.instructions is None:
-        raise InvalidInput("The account's instructions could not be read.", hint="Nothing was sent. Ask again.")
+        raise InvalidInput("The account's instructions could not be read.", hint="Ask again.")
     found = next((each for each in account.instructions if each.id.lower() == wanted), None)
     if found is None:
         keyed = next((each for each in account.instructions if (each.instruction_id or "").lower() == wanted), None)
         hint = f"It is the caller's key of {label(keyed.id)}." if keyed else "list_instructions shows the ids."
-        raise InvalidInput(f"No instruction with the id {wanted} is listed.", hint=f"{hint} Nothing was sent.")
+        raise InvalidInput(f"No instruction with the id {wanted} is listed.", hint=hint)
     if found.status.is_terminal or found.status in _NOT_CANCELLABLE:
         why = _NOT_CANCELLABLE.get(found.status, f"it is {label(found.status)}, which is final")
-        raise InvalidInput(f"Instruction {wanted} cannot be cancelled: {why}.", hint="Nothing was sent.")
+        raise InvalidInput(f"Instruction {wanted} cannot be cancelled: {why}.")
     return found
 
 
@@ -203,7 +203,7 @@ def _opposite_of(kind: InstructionType) -> InstructionType:
 def _instrument_of(instruction: Instruction) -> InstrumentId:
     found = instruction.instrument_id
     if found is None or not is_uuid(found):
-        raise InvalidInput("The API does not say which contract it is about.", hint="Nothing was sent.")
+        raise InvalidInput("The API does not say which contract it is about.")
     return instrument_id(found)
 
 

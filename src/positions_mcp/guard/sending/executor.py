@@ -109,9 +109,7 @@ class Executor:
             OutcomeUnknown: the server ended in the middle of it.
         """
         if self._tasks is None or self._closing:
-            raise Refused(
-                "The server is not running, or is shutting down.", hint="Nothing was sent by this call: ask again."
-            )
+            raise Refused("The server is not running, or is shutting down.", hint="Ask again.")
         job = _Job(operation_id, check, belongs_to_call)
         self._tasks.start_soon(self._run, job, name=f"send {operation_id}")
         try:
