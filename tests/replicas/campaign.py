@@ -135,7 +135,7 @@ class Campaign:
         call |= {"era": case.era, "way": case.way, "began": anyio.current_time()}
         try:
             with anyio.fail_after(_LONGEST_CALL_S):
-                async with self.client(case) as client:
+                async with self.client(case, call=call["number"]) as client:
                     arguments = {"account_id": account, "instruments": [symbol]}
                     answer = await self._asking(client, arguments, case.way)
                     call |= {"told": _text(answer), **_data(answer)}
@@ -168,14 +168,17 @@ class Campaign:
             await anyio.sleep(0.1)
 
     @asynccontextmanager
-    async def client(self, case: Case, *, token: int | None = None, says: bool = True) -> AsyncIterator[Client]:
+    async def client(
+        self, case: Case, *, token: int | None = None, says: bool = True, call: int | None = None
+    ) -> AsyncIterator[Client]:
         """A client whose every request goes to another replica; a session of the older era stays where it is.
 
-        It is a caller that has not called for long, or the one of a `token`. Its person `says` yes or no.
+        It is a caller that has not called for long, or the one of a `token`. Its person `says` yes or no, in the
+        `call` that it is opened for.
         """
 
         async def person(_: object, asked: Any) -> ElicitResult:
-            self._decided(_OPERATION.findall(asked.message)[0], "form", approved=says)
+            self._decided(_OPERATION.findall(asked.message)[0], "form", approved=says, call=call)
             return ElicitResult(action="accept", content={"approve": True}) if says else ElicitResult(action="decline")
 
         rotation = Rotation(self._cluster.ports, case.first, affinity=case.era == ERAS[0])
@@ -187,8 +190,9 @@ class Campaign:
             async with Client(transport, mode=case.era, elicitation_callback=asks) as client:
                 yield client
 
-    def _decided(self, operation_id: str, how: str, *, approved: bool = True) -> None:
-        self.story.decisions.append({"operation_id": operation_id, "approved": approved, "how": how})
+    def _decided(self, operation_id: str, how: str, *, approved: bool = True, call: int | None = None) -> None:
+        decision = {"operation_id": operation_id, "approved": approved, "how": how, "call": call}
+        self.story.decisions.append(decision)
 
     def _breaking(self, fault: Fault) -> Callable[[int], Awaitable[object]]:
         async def broken(number: int) -> None:

@@ -26,6 +26,7 @@ NEVER_LEFT = ("NOT_SENT", "REJECTED")
 """States of a row that say: nothing was closed."""
 CLOSED = ("SUBMITTED", "QUEUED", "DEVIATED")
 """States of a row that say: an order was made."""
+_UNSENT_BY_CALL = "othing was sent by this call"
 _PATH = re.compile(r"/v1/accounts/(\d+)/positions/([^/?]+)$")
 
 
@@ -82,6 +83,11 @@ class History:
             if found := _PATH.search(request["path"]):
                 self.wire[int(found[1]), found[2]].append(request["at"])
         self.intents = self._intents()
+        at_desk = {each["operation_id"] for each in self.decisions if each.get("how") == "desk"}
+        self.own = {
+            each.get("call") for each in self.decisions if each["approved"] and each["operation_id"] not in at_desk
+        }
+        """Calls that a person said yes to in front of their client, and nobody elsewhere: none but they may send it."""
         self.approved = Counter(entry["operation_id"] for entry in self.journal if entry["event"] == "approved")
 
     def of(self, target: Target) -> list[Intent]:
@@ -178,8 +184,10 @@ def clients_are_told_the_truth(history: History) -> Iterator[str]:
         account, instrument = call["account"], call["instrument"]
         passed = [at for at in history.wire[account, instrument] if call["began"] <= at <= call["ended"]]
         told = call.get("told") or ""
-        # "Nothing was sent by this call" says nothing of other servers, which may send what the desk approved.
-        if "othing was sent" in told.replace("othing was sent by this call", "") and passed:
+        if _UNSENT_BY_CALL in told and passed and call["number"] in history.own:
+            yield f"call {call['number']} was told that it sent nothing, and what was approved in it was sent: {told}"
+        # It says nothing of other servers, which may send what the desk approved.
+        if "othing was sent" in told.replace(_UNSENT_BY_CALL, "") and passed:
             about = f"call {call['number']} about {account} {instrument}"
             yield f"{about} was told that nothing was sent, and it was: {told}"
         if call.get("sent") == "yes" and not history.wire[account, instrument]:

@@ -68,7 +68,10 @@ def history() -> History:
             {"number": 0, "account": 1, "instrument": KO, "began": 0.5, "ended": 1.5, "sent": "yes", "told": "1 sent"},
             {"number": 1, "account": 1, "instrument": XOM, "began": 0.5, "ended": 2.5, "error": "the server is gone"},
         ],
-        "decisions": [{"operation_id": name, "approved": True} for name, _ in plans],
+        "decisions": [
+            {"operation_id": name, "approved": True, "how": "form", "call": number}
+            for number, (name, _) in enumerate(plans)
+        ],
         "verified": {"intact": True, "problem": ""},
     }
 
@@ -84,6 +87,13 @@ def test_a_history_that_keeps_every_promise_passes() -> None:
         "unknown": 1,
         "entries": 8,
     }
+
+
+def test_a_call_may_say_that_it_sent_nothing_where_another_server_sent_what_the_desk_approved() -> None:
+    told = history()
+    told["clients"][1].update(told="The store is gone. Nothing was sent by this call.")
+    told["decisions"][1].update(how="desk", call=None)
+    assert checker.broken(told) == []
 
 
 def _says(entry: int, *rows: dict[str, Any]) -> Callable[[History], object]:
@@ -149,6 +159,10 @@ BROKEN: dict[str, tuple[Callable[[History], object], str]] = {
     "told that nothing was sent": (
         lambda told: told["clients"][1].update(told="It failed. Nothing was sent."),
         "was told that nothing was sent, and it was",
+    ),
+    "told that a call whose form was answered with a yes sent nothing": (
+        lambda told: told["clients"][1].update(told="It failed. Nothing was sent by this call."),
+        "call 1 was told that it sent nothing, and what was approved in it was sent",
     ),
     "told that it was sent": (
         lambda told: told["wire"].pop(0),
