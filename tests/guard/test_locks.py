@@ -13,7 +13,7 @@ from guard.exchange import ACCOUNT, held, instrument
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.errors import InvalidInput, Sent
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.approval.question import question
@@ -170,7 +170,7 @@ async def test_what_is_wholly_locked_is_no_plan_and_the_refusal_names_the_lock(
             with pytest.raises(InvalidInput) as refused:
                 await it.plan(*names, cancel_orders=cancel)
             assert why in refused.value.message
-            assert "Nothing was sent" in (refused.value.hint or "")
+            assert refused.value.sent is Sent.NO
         assert it.events() == []
         assert it.exchange.requests == []
 

@@ -119,7 +119,7 @@ async def test_a_client_that_says_it_can_ask_and_then_cannot_sends_nothing(tmp_p
         person = Person(fails="method not found")
         message = error_of(await floor.call("close_positions", KO, era="legacy", person=person))
         assert 'it can show a question to a person, and then did not: "method not found"' in message
-        assert "Nothing was sent. Once, the supervisor runs in a terminal: " in message
+        assert "Nothing was sent by this call. Once, the supervisor runs in a terminal: " in message
         assert "approver init" in message
         async with floor.client(MODERN, person) as client:
             with pytest.raises(MCPError):
