@@ -87,6 +87,23 @@ async def test_a_question_outlives_the_replica_that_asked_it(firm: Firm, replica
     assert firm.sent.get("close_position", 0) == before + (answer == "yes")
 
 
+@pytest.mark.requirement("T-03")
+async def test_further_pages_are_at_every_replica_and_for_nobody_else(firm: Firm, replicas: list[Replica]) -> None:
+    with anyio.fail_after(60):
+        async with balanced(replicas, firm.tokens["bob"]) as client:
+            page = data_of(await client.call_tool("list_positions", {"limit": 7, "sort_by": "SYMBOL"}))
+            symbols = [row[0] for row in page["rows"]]
+            while "next_cursor" in page:
+                cursor = page["next_cursor"]
+                page = data_of(await client.call_tool("list_positions", {"cursor": cursor}))
+                symbols += [row[0] for row in page["rows"]]
+        async with balanced(replicas, firm.tokens["carol"]) as client:
+            refused = [await client.call_tool("list_positions", {"cursor": cursor}) for _ in replicas]
+    assert len(symbols) == page["matching"]
+    assert symbols == sorted(set(symbols))
+    assert all(each.is_error and "no longer kept" in str(each.content) for each in refused)
+
+
 @pytest.mark.requirement("G-11")
 async def test_a_halt_at_one_replica_stops_the_other(firm: Firm, replicas: list[Replica]) -> None:
     one, two = replicas

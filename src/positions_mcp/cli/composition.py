@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from positions_mcp.guard.guard import Guard
     from positions_mcp.paper.exchange import PaperExchange
     from positions_mcp.ports import Clock, Neighbours, OperationStore
+    from positions_mcp.ports.listings import ListingStore
     from positions_mcp.store.operations import SqlOperationStore
     from positions_mcp.tools.context import ToolContext
 
@@ -142,11 +143,17 @@ def _client(url: str, key: str, **said: Any) -> PositionsClient:
 
 @asynccontextmanager
 async def open_deps(
-    settings: Settings, venue: Venue, store: LazyStore | None = None, *, command: Command | None = None
+    settings: Settings,
+    venue: Venue,
+    store: LazyStore | None = None,
+    *,
+    command: Command | None = None,
+    shares_listings: bool = False,
 ) -> AsyncIterator[ToolContext]:
     """What the tools need, over an open venue, with connections of its own that end with it; so does the store.
 
-    `command` words a command for callers who must not read which accounts and folders the configuration has.
+    Where it `shares_listings`, any server of the store goes on with them. `command` words a command for callers who
+    must not read which accounts and folders the configuration has.
     """
     from positions_mcp.market_calendar import NewYorkCalendar
     from positions_mcp.tools._shared_positions import SharedPositions
@@ -175,6 +182,7 @@ async def open_deps(
                 trading_enabled=settings.trading_enabled,
                 contract=settings.api.contract,
                 venue=venue.name,
+                listing_store=cast("ListingStore", store) if shares_listings else None,
             )
 
 

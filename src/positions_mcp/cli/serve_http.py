@@ -83,7 +83,9 @@ async def _serve(
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
-        async with open_deps(settings, venue, store, command=NAMED if entrance.public_url else None) as deps:
+        named = NAMED if entrance.public_url else None
+        shares = settings.store.url is not None
+        async with open_deps(settings, venue, store, command=named, shares_listings=shares) as deps:
             senders.add(deps.guard)
             yield deps
 

@@ -15,7 +15,7 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.platforms import this_platform
 from positions_mcp.store import keeping, locks
 from positions_mcp.store.engine import Database
-from positions_mcp.store.schema import TABLES, chains, mandate_shadows, mandate_uses, mandates, servers
+from positions_mcp.store.schema import OF_SERVERS, TABLES, chains, mandate_shadows, mandate_uses, mandates, servers
 
 Migration = Callable[[Connection], None]
 """Moves the tables one version forward, within the transaction that also notes the version."""
@@ -55,6 +55,7 @@ def _count_and_delegate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("CREATE SEQUENCE IF NOT EXISTS journal_numbers"))
         connection.execute(text("SELECT setval('journal_numbers', max(sequence)) FROM journal HAVING count(*) > 0"))
+        OF_SERVERS.create_all(connection)
 
 
 MIGRATIONS: tuple[Migration, ...] = (_find_by_account, _count_and_delegate)
@@ -109,6 +110,8 @@ def _create(database: Database, version: int) -> None:
         if inspect(connection).has_table("meta"):
             return
         TABLES.create_all(connection)
+        if not database.is_sqlite:
+            OF_SERVERS.create_all(connection)
         keeping.put(connection, keeping.VERSION, str(version))
 
 

@@ -22,6 +22,7 @@ from positions_mcp.store.asked import StoredCallers
 from positions_mcp.store.bonds import Bonds
 from positions_mcp.store.deciding import Deciders
 from positions_mcp.store.journal import COMMON
+from positions_mcp.store.listings import StoredListings
 from positions_mcp.store.mandating import StoredMandates
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
@@ -32,7 +33,9 @@ from positions_mcp.store.walk import heads
 from positions_mcp.store.withdrawals import Withdrawals
 
 
-class SqlOperationStore(Announced, Bonds, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers):
+class SqlOperationStore(
+    Announced, Bonds, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers, StoredListings
+):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
     def verify(self) -> Verification:

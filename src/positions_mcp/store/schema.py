@@ -12,8 +12,10 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Sequence,
@@ -144,6 +146,32 @@ mandate_shadows = Table(
     Column("at", Text, nullable=False),
     Column("content", Text, nullable=False),
     PrimaryKeyConstraint("mandate_id", "plan_id"),
+)
+
+
+OF_SERVERS = MetaData()
+"""PostgreSQL's alone: what its servers share for some minutes. A crash of the database empties it."""
+
+listings = Table(
+    "listings",
+    OF_SERVERS,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("kept_until", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("asked", Text, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+
+listing_packs = Table(
+    "listing_packs",
+    OF_SERVERS,
+    Column("listing", Text, ForeignKey(listings.c.name, ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("listing", "number"),
+    prefixes=["UNLOGGED"],
 )
 
 

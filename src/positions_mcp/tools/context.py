@@ -6,16 +6,13 @@ import copy
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import anyio
 
 from positions_mcp.domain.account.listings import Listings
-from positions_mcp.domain.account.packed import PackedPositions
-from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.packed import PackedRows
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.guard import Guard
@@ -29,8 +26,9 @@ from positions_mcp.ports import (
     OrdersReader,
     PositionsReader,
 )
+from positions_mcp.ports.listings import ListingStore
 from positions_mcp.tools._forms import Forms
-from positions_mcp.tools._listings import KeptListings, ListingsInMemory
+from positions_mcp.tools._listings import KeptListings, ListingsInMemory, ListingsInStore
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
 from positions_mcp.tools._updates import Updates
@@ -83,21 +81,21 @@ class ToolContext:
     updates: Updates = field(default_factory=Updates)
     updates_every_s: float = 1.0
     """How often the store is looked at for those who want to hear of changes."""
-    position_listings: KeptListings[Any, Holding] = field(init=False)
-    instruction_listings: KeptListings[Any, Instruction] = field(init=False)
+    listing_store: ListingStore | None = None
+    """Where the servers of a store keep listings between their pages; None where this process does."""
+    listings: KeptListings = field(init=False)
 
     def __post_init__(self) -> None:
-        now, new = self.clock.now, self.ids.new
-        positions: KeptListings[Any, Holding] = ListingsInMemory(Listings(now, new, PackedPositions), PackedPositions)
-        object.__setattr__(self, "position_listings", positions)
-        object.__setattr__(self, "instruction_listings", ListingsInMemory(Listings(now, new), list))
+        here = ListingsInMemory(Listings(self.clock.now, self.ids.new, PackedRows))
+        store = self.listing_store
+        shared = ListingsInStore(store, here, self.real_time.now, self.ids.new) if store is not None else here
+        object.__setattr__(self, "listings", shared)
 
     async def give_memory_back(self) -> None:
         """Give up listings that are kept no longer, also where nobody lists again. Belongs to the server's lifespan."""
         while True:
             await anyio.sleep(_SWEPT_EVERY_S)
-            self.position_listings.sweep()
-            self.instruction_listings.sweep()
+            self.listings.sweep()
 
     def within(self, accounts: Collection[AccountId]) -> ToolContext:
         """The same for a caller who may use these accounts only."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from positions_mcp.domain.account.listings import Page
+from positions_mcp.domain.account.packed import Row
 from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.enums import InstructionStatus
@@ -26,11 +26,13 @@ from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._evening import cutoff_words
 from positions_mcp.tools._format import MISSING, Heading, check_same, heading, number, table
+from positions_mcp.tools._listings import Listed
 from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = 25
 _LONGEST_REASON = 120
 _COLUMNS = ["id", "symbol", "type", "quantity", "status", "accepted", "key", "updated", "reason"]
+_STATUS = _COLUMNS.index("status")
 
 _Status = Literal["SENT", "ACCEPTED", "REJECTED", "CANCEL_REQUESTED", "CANCELLED", "CANCEL_FAILED", "UNKNOWN"]
 
@@ -52,11 +54,10 @@ class Output(Heading):
     """Absent on the last page."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Listed(Listed):
+    tool = "list_instructions"
     account: AccountId
     given: dict[str, Any]
-    limit: int
     as_of: datetime
     listed: int
     left_out: tuple[str, ...]
@@ -77,9 +78,8 @@ async def list_instructions(call: Call, given: Arguments) -> Answer:
     """List exercise instructions. Raises InvalidInput, UnknownInstrument, CursorExpired and the reader's errors."""
     chosen = given.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
     if given.cursor is not None:
-        listings = call.context.instruction_listings
-        asked, page = await listings.resume(
-            given.cursor, owner=call.caller.identity, limit=lambda asked: given.limit or asked.limit
+        asked, page = await call.context.listings.resume(
+            given.cursor, _Listed, owner=call.caller.identity, limit=lambda asked: given.limit or asked.limit
         )
         call.context.account(asked.account)
         check_same(chosen, {"account_id": asked.account, **asked.given})
@@ -88,7 +88,7 @@ async def list_instructions(call: Call, given: Arguments) -> Answer:
     else:
         context = call.context
         asked, rows = await _read(call, context.account(given.account_id), chosen, given.limit or _DEFAULT_LIMIT)
-        page = await context.instruction_listings.keep(asked, rows, owner=call.caller.identity, limit=asked.limit)
+        page = await context.listings.keep(asked, rows, owner=call.caller.identity)
     data = _data(call.context, heading(call.context, asked.account, asked.as_of), asked, page)
     return Answer(_text(data), data)
 
@@ -97,7 +97,7 @@ async def _of_all(call: Call, given: dict[str, Any]) -> Answer:
     """One line for each account, and the sum."""
     context = call.context
 
-    async def read(account: AccountId) -> tuple[_Asked, list[Instruction]]:
+    async def read(account: AccountId) -> tuple[_Listed, list[Row]]:
         return await _read(call, account, given, _DEFAULT_LIMIT)
 
     read_all = await over_accounts(context, read)
@@ -124,7 +124,7 @@ async def _of_all(call: Call, given: dict[str, Any]) -> Answer:
     return Answer("\n".join(lines), data)
 
 
-async def _read(call: Call, account: AccountId, given: dict[str, Any], limit: int) -> tuple[_Asked, list[Instruction]]:
+async def _read(call: Call, account: AccountId, given: dict[str, Any], limit: int) -> tuple[_Listed, list[Row]]:
     context, wanted = call.context, given.get("instrument")
     asked_at = context.clock.now()
     answer = await context.instructions.get_position_instructions(account)
@@ -145,7 +145,16 @@ async def _read(call: Call, account: AccountId, given: dict[str, Any], limit: in
         rows = [row for row in rows if _status(row) in given["status"]]
     rows = sorted(rows, key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
     by_status = dict(Counter(label(row.status) for row in rows))
-    return _Asked(account, given, limit, as_of, len(answer.data), answer.left_out, by_status), rows
+    listed = _Listed(
+        limit=limit,
+        account=account,
+        given=given,
+        as_of=as_of,
+        listed=len(answer.data),
+        left_out=answer.left_out,
+        by_status=by_status,
+    )
+    return listed, list(map(_row, rows))
 
 
 def _is_on(row: Instruction, wanted: str) -> bool:
@@ -167,14 +176,14 @@ def _status(row: Instruction) -> str:
     return InstructionStatus.REJECTED if row.status.is_rejected else row.status
 
 
-def _warnings(asked: _Asked, rows: Sequence[Instruction]) -> list[str]:
+def _warnings(asked: _Listed, rows: Sequence[Row]) -> list[str]:
     warnings = list(asked.left_out)
-    if failed := sum(1 for row in rows if row.status is InstructionStatus.CANCEL_FAILED):
+    if failed := sum(1 for row in rows if row[_STATUS] == InstructionStatus.CANCEL_FAILED):
         warnings.append(f"{failed} CANCEL_FAILED: an operator must look; the original instruction may stand")
     return warnings
 
 
-def _data(context: ToolContext, head: Heading, asked: _Asked, page: Page[Instruction]) -> Output:
+def _data(context: ToolContext, head: Heading, asked: _Listed, page: Page[Row]) -> Output:
     return Output(
         **head.model_dump(),
         listed=asked.listed,
@@ -185,12 +194,12 @@ def _data(context: ToolContext, head: Heading, asked: _Asked, page: Page[Instruc
         first=page.start + 1 if page.rows else 0,
         last=page.end,
         columns=_COLUMNS,
-        rows=[_row(row) for row in page.rows],
+        rows=list(map(list, page.rows)),
         next_cursor=page.next_cursor,
     )
 
 
-def _row(row: Instruction) -> list[str]:
+def _row(row: Instruction) -> Row:
     contract = parse_option_symbol(row.symbol)
     changed = row.updated_at or row.created_at
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from positions_mcp.domain.account.listings import Page
+from positions_mcp.domain.account.packed import Row
 from positions_mcp.domain.account.positions import Holding, Reading, Whole
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType, SortDirection
@@ -37,7 +38,6 @@ from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._evening import EVENING_COLUMNS, cutoffs_of, read_evening
 from positions_mcp.tools._format import (
     FIGURES,
-    Heading,
     check_same,
     contradictions,
     heading,
@@ -45,6 +45,7 @@ from positions_mcp.tools._format import (
     names_of,
     sums,
 )
+from positions_mcp.tools._listings import Drawn, Listed
 from positions_mcp.tools._locks import LOCKED_BY, what_locks
 from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, columns_of, underlying_shares
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
@@ -70,26 +71,19 @@ _SortBy = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Listed(Listed):
     """A listing's question, and what is true of all its pages."""
 
+    tool = "list_positions"
     account: AccountId
     given: dict[str, Any]
     """The arguments that chose and ordered the rows, as they were given."""
-    limit: int
     detail: str
-    reading: Reading
-    held: int
-    totals: Totals
-    name_of: Callable[[Holding], str]
-    today: dict[str, str] | None
-    warnings: list[str]
-    cash: dict[str, str] | None = None
-    columns: Sequence[str] = ()
-    """What stands beside what a position says of itself, and of each row what stands there."""
-    beside: Sequence[Sequence[str]] = ()
-    cutoff: str | None = None
+    as_of: datetime
+    answer: Output
+    """All but the rows."""
+    contradicting: dict[int, str]
+    """What is said of rows that contradict themselves, where they are shown."""
 
 
 class Arguments(ToolArguments):
@@ -123,13 +117,13 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
     """List what an account holds. Raises the errors of `select`, of the listings and of the reader."""
     chosen = given.model_dump(exclude={"limit", "cursor", "detail"}, exclude_none=True)
     if given.cursor is not None:
-        asked, page = await call.context.position_listings.resume(
-            given.cursor, owner=call.caller.identity, limit=lambda asked: given.limit or asked.limit
+        listed, page = await call.context.listings.resume(
+            given.cursor, _Listed, owner=call.caller.identity, limit=lambda listed: given.limit or listed.limit
         )
-        call.context.account(asked.account)
+        call.context.account(listed.account)
         check_same(
             chosen | ({"detail": given.detail} if given.detail else {}),
-            {"account_id": asked.account, "detail": asked.detail, **asked.given},
+            {"account_id": listed.account, "detail": listed.detail, **listed.given},
         )
     else:
         if given.sort_direction and not given.sort_by:
@@ -137,11 +131,13 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
         if asks_all(call.context, given.account_id):
             return await positions_of_all(call, chosen)
         shown = given.detail or "concise"
-        asked, page = await _read(call, chosen, limit=given.limit or _DEFAULT_LIMIT[shown], detail=shown)
-    return _answer(call.context, heading(call.context, asked.account, asked.reading.as_of), asked, page)
+        listed, rows = await _read(call, chosen, limit=given.limit or _DEFAULT_LIMIT[shown], detail=shown)
+        page = await call.context.listings.keep(listed, rows, owner=call.caller.identity)
+    data = _page(call.context, listed, page)
+    return Answer(text_of(call.context, data), data)
 
 
-async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> tuple[_Asked, Page[Holding]]:
+async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> tuple[_Listed, Sequence[Row]]:
     context, progress = call.context, call.page_progress()
     account, wanted = context.account(given.get("account_id")), filter_of(given, new_york_day(context.clock.now()))
     reading: Reading
@@ -152,26 +148,12 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         brief, reading = await context.positions.gather_positions(account, Whole[Holding], on_page=progress)
         held = brief.positions
     found = await beside_others(len(held), partial(_found, held, wanted, given, reading.as_of))
-    asked = _Asked(
-        account,
-        given,
-        limit,
-        detail,
-        reading,
-        len(held),
-        found.totals,
-        found.name_of,
-        day_of(context, found.totals),
-        [*reading.doubts, *without_percent(held, wanted)],
-        cash=cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None,
-    )
+    cash = cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None
     locks = await what_locks(context, account, found.rows) if detail == "full" or given.get("locked") else {}
     evening = await read_evening(context, account, found.expiring, reading.as_of) if wanted.expires_by else None
-    if evening is not None:
-        cutoff = cutoffs_of(context, [each.contract.expiration for each in found.expiring]) or None
-        asked = replace(asked, cutoff=cutoff)
+    cutoff = cutoffs_of(context, [each.contract.expiration for each in found.expiring]) if evening is not None else None
 
-    def whole() -> _Asked:
+    def whole() -> tuple[_Listed, Sequence[Row]]:
         parts = []
         if detail == "full":
             parts.append(_Beside([UNDERLYING_SHARE], {key: [share] for key, share in underlying_shares(held).items()}))
@@ -180,13 +162,47 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         if evening is not None:
             cells = {each.position.instrument_id: evening.cells(each) for each in found.expiring}
             parts.append(_Beside(EVENING_COLUMNS, cells))
-        columns = [name for part in parts for name in part.columns]
-        beside = [[cell for part in parts for cell in part.of(each)] for each in found.rows] if parts else ()
-        return replace(asked, columns=columns, beside=beside)
+        columns = _columns(found.totals, given, full=detail == "full")
+        answer = Output(
+            **heading(context, account, reading.as_of).model_dump(),
+            held=len(held),
+            matching=len(found.rows),
+            filter=filter_words(given) or None,
+            order=_order(given),
+            totals=sums(found.totals, "net", "long", "short", *FIGURES),
+            today=day_of(context, found.totals),
+            cash=cash,
+            missing=missing(found.totals) or None,
+            locked_positions=found.totals.locked,
+            cutoff=cutoff or None,
+            warnings=[*reading.doubts, *without_percent(held, wanted), *contradictions(found.totals)],
+            first=0,
+            last=0,
+            columns=[*columns, *(name for part in parts for name in part.columns)],
+            rows=[],
+        )
+        listed = _Listed(
+            limit=limit,
+            account=account,
+            given=given,
+            detail=detail,
+            as_of=reading.as_of,
+            answer=answer,
+            contradicting=_contradicting(found),
+        )
+        return listed, _rows(found, columns, parts)
 
-    asked = await beside_others(len(held), whole)
-    page = await context.position_listings.keep(asked, found.rows, owner=call.caller.identity, limit=limit)
-    return asked, page
+    return await beside_others(len(held), whole)
+
+
+def _rows(found: _Found, columns: Sequence[str], parts: Sequence[_Beside]) -> Drawn[Holding]:
+    name_of, cells = found.name_of, [cell_of(name) for name in columns[1:]]
+
+    def draw(_: int, position: Holding) -> Row:
+        beside = (cell for part in parts for cell in part.of(position))
+        return [name_of(position), *(cell(position) for cell in cells), *beside]
+
+    return Drawn(found.rows, draw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,43 +248,34 @@ def _order(given: dict[str, Any]) -> str:
     return f"{key} {given.get('sort_direction') or natural_direction(key)}"
 
 
-def _answer(context: ToolContext, head: Heading, asked: _Asked, page: Page[Holding]) -> Answer:
-    full, totals = asked.detail == "full", asked.totals
-    key = SortKey(asked.given["sort_by"]) if "sort_by" in asked.given else None
-    columns = columns_of(totals, key, full=full, ids=bool(asked.given.get("ids")))
-    cells = [cell_of(name) for name in columns[1:]]
-    rows = [[asked.name_of(position), *(cell(position) for cell in cells)] for position in page.rows]
-    columns.extend(asked.columns)
-    for row, beside in zip(rows, asked.beside[page.start : page.end], strict=False):
-        row.extend(beside)
-    data = Output(
-        **head.model_dump(),
-        held=asked.held,
-        matching=page.total,
-        filter=filter_words(asked.given) or None,
-        order=_order(asked.given),
-        totals=sums(totals, "net", "long", "short", *FIGURES),
-        today=asked.today,
-        cash=asked.cash,
-        missing=missing(totals) or None,
-        locked_positions=totals.locked,
-        cutoff=asked.cutoff,
-        warnings=[*asked.warnings, *contradictions(totals), *_contradicting(asked, page)] or None,
-        first=page.start + 1 if page.rows else 0,
-        last=page.end,
-        columns=columns,
-        rows=rows,
-        next_cursor=page.next_cursor,
-    )
-    return Answer(text_of(context, data), data)
+def _columns(totals: Totals, given: dict[str, Any], *, full: bool) -> list[str]:
+    key = SortKey(given["sort_by"]) if "sort_by" in given else None
+    return columns_of(totals, key, full=full, ids=bool(given.get("ids")))
 
 
-def _contradicting(asked: _Asked, page: Page[Holding]) -> list[str]:
-    """Each position of the page that contradicts itself."""
-    if not asked.totals.contradicting:
-        return []
-    wrong = [(asked.name_of(each), each) for each in page.rows if each.side_contradicts]
-    return [f"{name}: quantity {plain(each.quantity)}, type {label(each.position_type or '')}" for name, each in wrong]
+def _page(context: ToolContext, listed: _Listed, page: Page[Row]) -> Output:
+    """The answer with a page's rows, and what is true now of the market."""
+    noted = [said for number, said in listed.contradicting.items() if page.start <= number < page.end]
+    of_page = {
+        **heading(context, listed.account, listed.as_of).model_dump(),
+        "warnings": [*(listed.answer.warnings or []), *noted] or None,
+        "first": page.start + 1 if page.rows else 0,
+        "last": page.end,
+        "rows": list(map(list, page.rows)),
+        "next_cursor": page.next_cursor,
+    }
+    return listed.answer.model_copy(update=of_page)
+
+
+def _contradicting(found: _Found) -> dict[int, str]:
+    """Each position that contradicts itself, by its row."""
+    if not found.totals.contradicting:
+        return {}
+    wrong = [(number, each) for number, each in enumerate(found.rows) if each.side_contradicts]
+    return {
+        number: f"{found.name_of(each)}: quantity {plain(each.quantity)}, type {label(each.position_type or '')}"
+        for number, each in wrong
+    }
 
 
 TOOL = ToolDefinition(

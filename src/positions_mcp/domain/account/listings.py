@@ -91,9 +91,7 @@ class Listings(Generic[QuestionT, RowT]):
 
         What fits on one page of `limit` rows has no cursor, and is not kept.
         """
-        # The last group of a UUID is random in every form of it that is, and the whole of what a test's ids vary.
-        name = self._new_id().rsplit("-", 1)[-1]
-        listing = Listing(name, question, rows, self._now() + LIFETIME, owner)
+        listing = Listing(name_from(self._new_id()), question, rows, self._now() + LIFETIME, owner)
         if len(listing.rows) > limit:
             self.sweep()
             self._kept[listing.id] = listing
@@ -128,26 +126,51 @@ class Listings(Generic[QuestionT, RowT]):
             InvalidInput: not a cursor of this program.
             CursorExpired: its listing is no longer kept.
         """
-        match = _CURSOR.fullmatch(cursor)
-        if match is None:
-            raise InvalidInput("That is not a cursor of this server.", hint="Pass next_cursor exactly as it was given.")
-        listing = self._kept.get(match[1])
+        name, start = place_of(cursor)
+        listing = self._kept.get(name)
         if listing is None or listing.owner != owner or self._now() >= listing.kept_until:
-            raise CursorExpired(
-                "The listing this cursor belongs to is no longer kept.",
-                hint="List again without a cursor; positions may have changed since.",
-            )
-        start = int(match[2])
+            raise no_longer_kept()
         if start >= len(listing.rows):
-            raise InvalidInput("That cursor points past the end.", hint="Pass next_cursor exactly as it was given.")
+            raise past_the_end()
         return listing, start
+
+
+def name_from(identifier: str) -> str:
+    """A listing's name: the last group of a UUID is random in every form of it that is, and what a test's ids vary."""
+    return identifier.rsplit("-", 1)[-1]
+
+
+def place_of(cursor: str) -> tuple[str, int]:
+    """The name of a listing, and the row to go on with. Raises InvalidInput where it is no cursor of this program."""
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise InvalidInput("That is not a cursor of this server.", hint="Pass next_cursor exactly as it was given.")
+    return match[1], int(match[2])
+
+
+def no_longer_kept() -> CursorExpired:
+    """That there is no such listing by now."""
+    return CursorExpired(
+        "The listing this cursor belongs to is no longer kept.",
+        hint="List again without a cursor; positions may have changed since.",
+    )
+
+
+def past_the_end() -> InvalidInput:
+    """That there is no such row."""
+    return InvalidInput("That cursor points past the end.", hint="Pass next_cursor exactly as it was given.")
 
 
 def page_of(
     listing: Listing[QuestionT, RowT], start: int, limit: int, rows: Sequence[RowT] | None = None
 ) -> Page[RowT]:
     """At most `limit` rows of `listing` from index `start` on: `rows`, where they are at hand."""
-    rows = tuple(listing.rows[start : start + limit] if rows is None else rows)
+    return page_from(
+        listing.id, start, listing.rows[start : start + limit] if rows is None else rows, len(listing.rows)
+    )
+
+
+def page_from(name: str, start: int, rows: Sequence[RowT], total: int) -> Page[RowT]:
+    """The page of these rows of a listing that has so many in all."""
     end = start + len(rows)
-    more = end < len(listing.rows)
-    return Page(rows, start, len(listing.rows), f"{listing.id}-{end}" if more else None)
+    return Page(tuple(rows), start, total, f"{name}-{end}" if end < total else None)
