@@ -309,11 +309,12 @@ async def test_operations_are_listed_newest_first_by_state_and_by_caller(tmp_pat
         declined = await it.asked("MSFT")
         await it.guard.decline(declined, client="Claude")
         await it.plan("TSLA", caller="another")
-        assert len(await it.guard.operations()) == 3
-        assert len(await it.guard.operations(viewer=Viewer(CALLER))) == 2
-        (found,) = await it.guard.operations(state=OperationState.DECLINED)
-        assert found.operation_id == declined.operation_id
-        assert len(await it.guard.operations(limit=1)) == 1
+        assert len((await it.guard.operations())[0]) == 3
+        assert len((await it.guard.operations(viewer=Viewer(CALLER)))[0]) == 2
+        ((found,), more) = await it.guard.operations(state=OperationState.DECLINED)
+        assert (found.operation_id, more) == (declined.operation_id, False)
+        ((_,), more) = await it.guard.operations(limit=1)
+        assert more
         with pytest.raises(InvalidInput):
             await it.guard.operations(limit=0)
 

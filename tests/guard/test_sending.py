@@ -160,7 +160,7 @@ async def test_a_cancelled_lifespan_still_journals_the_request_in_flight(tmp_pat
         server.cancel_scope.cancel()
         go_on.set()
     async with desk(tmp_path, clock=clock, exchange=exchange) as later:
-        (report,) = await later.guard.operations()
+        ((report,), _) = await later.guard.operations()
         assert exchange.effects == [instrument(TSLA)]
         assert [row.state for row in report.rows] == [RowState.SUBMITTED, RowState.NOT_SENT]
 

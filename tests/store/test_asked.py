@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import event
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
@@ -15,6 +14,7 @@ from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import ACCOUNT, MINUTE, NOW, approved, claimed, lease_until, plan_of, planned, yes_to
+from store.watching import asked_of, steps_of
 
 OTHER = AccountId(19817)
 DAY = timedelta(days=1)
@@ -84,17 +84,8 @@ def test_open_plans_are_those_of_one_caller_in_one_account_the_newest_first(stor
 def test_none_of_it_walks_through_all_operations(
     store: SqlOperationStore, ask: Callable[[SqlOperationStore], object]
 ) -> None:
-    asked: list[tuple[str, object]] = []
-    with store._database.reading() as connection:
-
-        @event.listens_for(connection.engine, "before_cursor_execute")
-        def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-            asked.append((statement, parameters))
-
+    with asked_of(store) as asked:
         ask(store)
-        event.remove(connection.engine, "before_cursor_execute", note)
-        statements = [each for each in asked if "FROM operations" in each[0] or "JOIN operations" in each[0]]
-        plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", said).all() for text, said in statements]
-    steps = [row[3] for plan in plans for row in plan]
+    steps = steps_of(store, asked)
     assert steps
     assert not [step for step in steps if step.startswith("SCAN")], steps

@@ -6,12 +6,13 @@ import pytest
 
 from positions_mcp.domain.errors import Overtaken
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Kind
+from positions_mcp.domain.operation.plan import Kind, Mode
 from positions_mcp.domain.operation.search import Search
-from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import ACCOUNT, MINUTE, NOW, approved, outcome, plan_of, planned, sending
+from store.watching import asked_of, steps_of
 
 
 def unknown(store: SqlOperationStore, name: str) -> Operation:
@@ -26,11 +27,16 @@ def names(found: tuple[Operation, ...]) -> list[str]:
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Search(), ["op-4", "op-3", "op-2", "op-1", "op-5"]),
+        (Search(), ["op-4", "op-3", "op-2", "op-5", "op-1"]),
         (Search(account_id=7), ["op-3"]),
-        (Search(account_id=ACCOUNT, caller="TEST"), ["op-4", "op-2", "op-1", "op-5"]),
+        (Search(account_id=ACCOUNT, caller="TEST"), ["op-4", "op-2", "op-5", "op-1"]),
         (Search(caller="100%"), ["op-3"]),
         (Search(caller="1_0"), []),
+        (Search(asked_by="tester", mode=Mode.PAPER), ["op-4", "op-2", "op-5", "op-1"]),
+        (Search(asked_by="TESTER"), []),
+        (Search(accounts=frozenset({ACCOUNT})), ["op-4", "op-2", "op-5", "op-1"]),
+        (Search(accounts=frozenset()), []),
+        (Search(mode=Mode.LIVE), []),
         (Search(kind=Kind.CLOSE_ALL_POSITIONS), ["op-2"]),
         (Search(state=OperationState.PLANNED), ["op-3", "op-2", "op-1"]),
         (Search(state=OperationState.APPROVED), ["op-4"]),
@@ -64,7 +70,7 @@ def test_pages_hold_everything_once_also_what_was_planned_in_the_same_moment(
         if found.after is None:
             break
         after = found.after
-    assert seen == ["op-3", "op-4", "op-5", "op-0", "op-1", "op-2"]
+    assert seen == ["op-5", "op-4", "op-3", "op-2", "op-1", "op-0"]
 
 
 def test_what_time_has_decided_and_nobody_wrote_down_is_found_by_what_it_is(store: SqlOperationStore) -> None:
@@ -72,6 +78,34 @@ def test_what_time_has_decided_and_nobody_wrote_down_is_found_by_what_it_is(stor
     later = NOW + 6 * MINUTE
     assert names(store.search(Search(state=OperationState.EXPIRED), later, limit=5).operations) == ["op-1"]
     assert not store.search(Search(state=OperationState.PLANNED), later, limit=5).operations
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index", "read"),
+    [
+        (Search(mode=Mode.PAPER, account_id=ACCOUNT, accounts=frozenset({ACCOUNT})), "age", 4),
+        (Search(mode=Mode.PAPER, accounts=frozenset({ACCOUNT}), state=OperationState.DECLINED), "age", 4),
+        (Search(mode=Mode.PAPER, accounts=frozenset({ACCOUNT}), asked_by="tester"), "age", 4),
+        (Search(mode=Mode.PAPER, accounts=frozenset({ACCOUNT}), asked_by="another"), "age", 0),
+        (Search(mode=Mode.PAPER, accounts=frozenset({ACCOUNT}), state=OperationState.APPROVED), "stage", 1),
+    ],
+    ids=["all", "by state", "by caller", "another's", "of few"],
+)
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_the_latest_are_found_by_an_index_and_no_others_are_read_however_many_there_are(
+    store: SqlOperationStore, wanted: Search, index: str, read: int
+) -> None:
+    approved(store, plan_of("op-approved"))
+    for number in range(6):
+        planned(store, plan_of(f"op-{number}", at=NOW + number * MINUTE))
+        store.move(f"op-{number}", expected=(Stage.PLANNED,), to=Stage.DECLINED, reason="", now=NOW)
+    with asked_of(store) as asked:
+        found = store.search(wanted, NOW, limit=3)
+    assert len(found.operations) == min(read, 3)
+    assert sum(len(bound) for text, bound in asked if text.lstrip().startswith("SELECT operation_rows")) == read
+    found_by, *others = steps_of(store, asked)
+    assert f"operations_{'by_age' if index == 'age' else 'by_stage'}" in found_by
+    assert index == "stage" or not any("TEMP B-TREE" in step for step in others)
 
 
 def test_what_waits_is_listed_by_expiry_and_what_expired_takes_no_place(store: SqlOperationStore) -> None:

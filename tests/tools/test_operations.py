@@ -156,7 +156,7 @@ async def test_an_operation_of_an_account_that_may_not_be_used_is_as_one_that_is
         deps = floor.deps.guard._deps
         policy = deps.policy.model_copy(update={"accounts": frozenset({AccountId(20000)})})
         other = Guard(replace(deps, policy=policy))
-        assert await other.operations() == ()
+        assert await other.operations() == ((), False)
         assert not await other.changes.may_see(plan, None)
         for ask in (other.operation, partial(other.continue_plan, caller="anybody")):
             said = []

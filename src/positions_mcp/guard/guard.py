@@ -23,6 +23,7 @@ from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError,
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.search import Search
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.operation.viewer import EVERYBODY, Viewer
 from positions_mcp.domain.text import clean
@@ -306,15 +307,15 @@ class Guard(Asking, Halting, Mandating):
         state: OperationState | None = None,
         limit: int = 20,
         viewer: Viewer = EVERYBODY,
-    ) -> tuple[OperationReport, ...]:
-        """Recent operations, newest first, as they were last seen."""
+    ) -> tuple[tuple[OperationReport, ...], bool]:
+        """Recent operations, newest first, as they were last seen; and whether there may be older ones."""
         if limit < 1:
             raise InvalidInput(f"A limit of {limit} shows nothing.", hint="Use 1 or more.")
         await self._reconciler.note_time()
-        found = await in_thread(self._deps.store.operations, account_id=account_id, limit=1000)
-        now, mode, accounts = self._deps.clock.now(), self._deps.mode, self._deps.policy.accounts
-        mine = (op for op in found if op.plan.mode is mode and op.plan.account_id in accounts and viewer.sees(op.plan))
-        return tuple(report(op, now) for op in mine if state in (None, op.state(now)))[:limit]
+        now, known = self._deps.clock.now(), frozenset(filter(viewer.knows, self._deps.policy.accounts))
+        wanted = Search(account_id, known, self._deps.mode, state, asked_by=viewer.caller)
+        found = await in_thread(self._deps.store.search, wanted, now, limit=limit)
+        return tuple(report(operation, now) for operation in found.operations), found.after is not None
 
     async def status(self, *, viewer: Viewer = EVERYBODY) -> GuardStatus:
         """Limits and what is used of them, halts, approver, and what is in doubt, as far as `viewer` may know."""

@@ -37,7 +37,7 @@ def _count_and_delegate(connection: Connection) -> None:
     """From 2 to 3: who asked for an operation, and when it began to count; of earlier operations neither is known.
 
     Mandates, their uses, and what drafts would have let through. A chain for each account: what the journal says until
-    now stays the beginning of the common one.
+    now stays the beginning of the common one. What is newest is found by an index alone.
     """
     for name in ("caller", "counted_at"):
         connection.execute(text(f"ALTER TABLE operations ADD COLUMN {name} TEXT"))
@@ -49,6 +49,8 @@ def _count_and_delegate(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX IF NOT EXISTS journal_by_chain ON journal (chain, sequence)"))
     of_none = "ON journal (event, sequence) WHERE operation_id IS NULL"
     connection.execute(text(f"CREATE INDEX IF NOT EXISTS journal_of_none {of_none}"))
+    connection.execute(text("DROP INDEX IF EXISTS operations_by_age"))
+    connection.execute(text("CREATE INDEX operations_by_age ON operations (created_at, id)"))
     by_stage = "ON operations (stage, mode, account_id)"
     connection.execute(text(f"CREATE INDEX IF NOT EXISTS operations_by_stage {by_stage}"))
     chains.create(connection, checkfirst=True)

@@ -171,7 +171,7 @@ def select_stored(
     connection: Connection, *where: ColumnElement[bool], limit: int | None = None, newest_first: bool = False
 ) -> Iterator[Stored]:
     """Operations that match, in the order they were planned, as they stand in the tables."""
-    order = (operations.c.created_at.desc(), operations.c.id) if newest_first else (operations.c.created_at,)
+    order = (operations.c.created_at.desc(), operations.c.id.desc()) if newest_first else (operations.c.created_at,)
     found = connection.execute(_DECIDED.where(*where).order_by(*order).limit(limit)).mappings().all()
     for start in range(0, len(found), CHUNK):
         yield from with_rows(connection, found[start : start + CHUNK])

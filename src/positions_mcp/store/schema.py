@@ -50,7 +50,7 @@ operations = Table(
     Column("counted_at", Text, info={"added": "0.2.0"}),  # when it first counted: asked for, or taken for sending
     Index("operations_by_request", "request_key"),
     Index("operations_by_target", "target_key", "stage"),
-    Index("operations_by_age", "created_at"),
+    Index("operations_by_age", "created_at", "id"),
     Index("operations_due", "due_at"),
     Index("operations_unfinished", "mode", "account_id", "unfinished"),
     Index("operations_sent", "mode", "account_id", "sent_entry"),

@@ -32,7 +32,7 @@ async def completing_symbols(call: Call, typed: str, account: str | None, *, sev
 async def completing_operations(call: Call, typed: str) -> list[str]:
     """The caller's recent operations that begin so, newest first; none where the store cannot be read."""
     try:
-        recent = await call.context.guard.operations(limit=_MOST_OPERATIONS, viewer=call.caller.viewer)
+        recent, _ = await call.context.guard.operations(limit=_MOST_OPERATIONS, viewer=call.caller.viewer)
     except PositionsError:
         return []
     return _beginning(typed, (operation.operation_id for operation in recent))

@@ -49,7 +49,7 @@ class Output(Data):
     columns: list[str]
     rows: list[list[str]]
     more: bool
-    """Whether the limit cut older ones off."""
+    """Whether there may be older ones."""
 
 
 class Arguments(ToolArguments):
@@ -65,19 +65,18 @@ async def list_operations(call: Call, given: Arguments) -> Answer:
     context = call.context
     account: AccountId | None = None if given.account_id is None else context.account(given.account_id)
     wanted = OperationState(given.state) if given.state is not None else None
-    at_most = given.limit or _DEFAULT_LIMIT
-    found = await context.guard.operations(
-        account_id=account, state=wanted, limit=at_most + 1, viewer=call.caller.viewer
+    found, more = await context.guard.operations(
+        account_id=account, state=wanted, limit=given.limit or _DEFAULT_LIMIT, viewer=call.caller.viewer
     )
     use = (await context.guard.status(viewer=call.caller.viewer)).use
     doubtful = [one for each in use if account in (None, each.account_id) for one in each.in_doubt]
     data = Output(
         mode=context.mode.shown,
-        shown=min(len(found), at_most),
+        shown=len(found),
         in_doubt=doubtful,
         columns=_COLUMNS,
-        rows=[_row(context, report) for report in found[:at_most]],
-        more=len(found) > at_most,
+        rows=[_row(context, report) for report in found],
+        more=more,
     )
     return Answer(_text(data), data)
 
@@ -103,7 +102,7 @@ def _text(data: Output) -> str:
     if data.rows:
         lines.append(table(data.columns, data.rows))
     if data.more:
-        lines.append("There are older ones: raise limit, or filter by state.")
+        lines.append("There may be older ones: raise limit, or filter by state or account.")
     return "\n".join(lines)
 
 

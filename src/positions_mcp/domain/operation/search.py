@@ -8,7 +8,7 @@ from datetime import datetime
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Kind
+from positions_mcp.domain.operation.plan import Kind, Mode
 from positions_mcp.domain.operation.states import OperationState, Stage
 
 _MORE_STAGES = {
@@ -26,10 +26,13 @@ class Search:
     account_id: AccountId | None = None
     accounts: frozenset[AccountId] | None = None
     """Only in these, where they are said: those that who looks may see."""
+    mode: Mode | None = None
     state: OperationState | None = None
     kind: Kind | None = None
     caller: str = ""
     """Part of the caller's name, in any case."""
+    asked_by: str | None = None
+    """The caller, exactly."""
     in_doubt: bool = False
 
     @property
