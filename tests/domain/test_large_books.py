@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.books import AS_OF, POSITIONS, book_of, books, identifier, positions
-from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.last_trade import last_trade
-from positions_mcp.domain.instruments import as_root
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruments import as_root, underlying_root_of
 from positions_mcp.domain.portfolio.exposure import CoverGroups, exposed, nearer_zero, worsened
+from positions_mcp.domain.portfolio.uncertain import uncertain_shorts
 from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.market_calendar import NewYorkCalendar
 
@@ -35,6 +37,22 @@ def test_only_what_a_trade_touches_can_lose_its_cover(book: Book, data: st.DataO
     traded = data.draw(st.dictionaries(some, st.integers(0, 1000).map(Decimal)))
     after = {key: nearer_zero(quantity, traded.get(key, Decimal(0))) for key, quantity in before.items()}
     assert CoverGroups.of(book).worsened(before, traded) == worsened(exposed(book, before), exposed(book, after))
+
+
+@pytest.mark.requirement("G-12")
+@given(crowded())
+def test_a_short_option_is_uncertain_where_what_goes_by_its_root_may_not_be_what_it_is_on(book: Book) -> None:
+    def is_uncertain(short: Position) -> bool:
+        named = book.by_id.get(short.underlying_instrument_id or InstrumentId(""))
+        by_root = [
+            p for p in book.positions if not p.is_option and as_root(p.symbol) == underlying_root_of(short.symbol)
+        ]
+        alike = by_root if named is None or named.is_option else [named]
+        return short.multiplier is None or (bool(alike) and find_underlying(short, book) is None)
+
+    shorts = [p for p in book.positions if p.is_option and p.counted_quantity < 0]
+    assert list(book.short_options) == shorts
+    assert list(uncertain_shorts(book)) == [short for short in shorts if is_uncertain(short)]
 
 
 @given(books())

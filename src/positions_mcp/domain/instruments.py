@@ -82,7 +82,8 @@ class OptionContract:
 
 def as_root(symbol: str) -> str:
     """A symbol as the roots of its options write it: `BRK.B` and `BRK/B` are BRKB."""
-    return "".join(character for character in symbol.upper() if character.isalnum())
+    upper = symbol.upper()
+    return upper if upper.isalnum() else "".join(filter(str.isalnum, upper))
 
 
 def is_divided(symbol: str) -> bool:

@@ -106,12 +106,18 @@ class Account:
     @property
     def open_orders(self) -> tuple[Order, ...] | None:
         """Orders that may still fill; None where orders could not be read."""
-        return None if self.orders is None else tuple(order for order in self.orders if order.is_open)
+        orders = self.orders
+        if orders is None:
+            return None
+        return self.worked_out("open orders", lambda: tuple(order for order in orders if order.is_open))
 
     @property
     def open_order_ids(self) -> frozenset[str] | None:
         """The ids of orders that may still fill; None where orders could not be read."""
-        return None if self.open_orders is None else frozenset(order.id for order in self.open_orders)
+        orders = self.open_orders
+        if orders is None:
+            return None
+        return self.worked_out("their ids", lambda: frozenset(order.id for order in orders))
 
 
 class _Listed(NamedTuple):
@@ -162,7 +168,7 @@ class AccountReader:
             side_by_side.start_soon(read_balances)
         book = await self._deps.positions.read_book(account_id)
         names = names(book) if callable(names) else names
-        if kind.is_close and not any(position.is_option for position in book.positions):
+        if kind.is_close and not book.options:
             listed = listed._replace(rows=())
         account = await self._account(book, orders, listed)
         if kind.is_close:

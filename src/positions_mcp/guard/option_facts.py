@@ -37,7 +37,7 @@ async def read_option_facts(
 
     `closing`: what is closed, so that only options among it and over the same underlyings are asked about; None is all.
     """
-    options = [position for position in book.positions if position.is_option and position.quantity]
+    options = [option for option in book.options if option.quantity]
     if closing is not None:
         on = {_on(each) for each in closing}
         options = [each for each in options if _on(each) in on or each.underlying_instrument_id is None]

@@ -326,11 +326,21 @@ class Book(Reading):
         return found
 
     @cached_property
+    def options(self) -> tuple[Position, ...]:
+        """The options among them."""
+        return tuple(position for position in self.positions if position.is_option)
+
+    @cached_property
+    def short_options(self) -> tuple[Position, ...]:
+        """The options that need cover."""
+        return tuple(option for option in self.options if option.counted_quantity < 0)
+
+    @cached_property
     def by_root(self) -> dict[str, list[Position]]:
-        """What is neither an option nor cash, by its symbol as the roots of options write it."""
+        """What is no option, also cash, by its symbol as the roots of options write it."""
         found: dict[str, list[Position]] = {}
         for position in self.positions:
-            if not position.is_option and not position.is_cash:
+            if not position.is_option:
                 found.setdefault(as_root(position.symbol), []).append(position)
         return found
 

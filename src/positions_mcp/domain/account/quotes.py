@@ -86,7 +86,7 @@ def find_underlying(option: Holding, book: Book) -> Position | None:
         return None if found is None or found.is_option else found
     if option.contract is None or not option.contract.is_standard:
         return None
-    held = book.by_root.get(option.contract.underlying_root, ())
+    held = [each for each in book.by_root.get(option.contract.underlying_root, ()) if not each.is_cash]
     return held[0] if len(held) == 1 else None
 
 

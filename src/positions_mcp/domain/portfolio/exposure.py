@@ -86,8 +86,11 @@ def expected_quantities(
     in_flight: Iterable[InstrumentId] = (),
     outstanding: Outstanding | None = None,
     unlisted: Iterable[InstructionTarget] = (),
+    of: Iterable[Position] | None = None,
 ) -> Quantities:
     """What can be counted on: the book less what open orders and outstanding instructions may still take from it.
+
+    `of` these positions; of all, if omitted.
 
     A short option counts in full until it is gone: a buy-back on its way covers nothing. Where orders could not be
     read (None), an instrument with a close in flight counts as gone. What a position itself calls locked is not counted
@@ -97,7 +100,7 @@ def expected_quantities(
     sent = tuple(unlisted)
     closing = set(in_flight)
     quantities: Quantities = {}
-    for position in book.positions:
+    for position in book.positions if of is None else of:
         quantity, key = position.counted_quantity, position.instrument_id
         if position.side_contradicts and not position.is_option:
             # Long or short, nobody knows: it covers neither calls nor puts.
@@ -113,7 +116,8 @@ def expected_quantities(
         if outstanding is not None and not outstanding.is_empty and position.is_option:
             claims = outstanding.on(key)
             taken += abs(quantity) if claims.has_unknown_quantity else claims.quantity
-        taken += sum(each.quantity for each in sent if each.instrument_id == key)
+        if sent:
+            taken += sum(each.quantity for each in sent if each.instrument_id == key)
         quantities[key] = nearer_zero(quantity, max(taken, position.locked_quantity or ZERO))
     _deliver_exercised(book, outstanding, sent, quantities)
     return quantities
@@ -150,17 +154,33 @@ def exposed(book: Book, quantities: Mapping[InstrumentId, Decimal]) -> dict[_Gro
 
 @dataclass(frozen=True, slots=True)
 class CoverGroups:
-    """A book's options by root and right, and the shares that may cover each group: found once for many looks."""
+    """A book's options by root and right where any is short, and the shares that may cover each group.
+
+    Found once for many looks.
+    """
 
     book: Book
     options: Mapping[_Group, Sequence[Position]]
     underlyings: Mapping[_Group, set[InstrumentId]]
+    touched_by: Mapping[InstrumentId, Sequence[_Group]]
+    """The groups that an instrument is of, or may cover."""
 
     @classmethod
     def of(cls, book: Book) -> CoverGroups:
         """Those of a book."""
-        groups = _groups_of(book)
-        return cls(book, groups, {group: _underlyings_of(book, options) for group, options in groups.items()})
+        short = {_group_of(option) for option in book.short_options}
+        groups = {group: options for group, options in _groups_of(book).items() if group in short} if short else {}
+        underlyings = {group: _underlyings_of(book, options) for group, options in groups.items()}
+        touched_by: defaultdict[InstrumentId, list[_Group]] = defaultdict(list)
+        for group, options in groups.items():
+            for key in underlyings[group].union(each.instrument_id for each in options):
+                touched_by[key].append(group)
+        return cls(book, groups, underlyings, touched_by)
+
+    @property
+    def positions(self) -> list[Position]:
+        """Everything that short options and their cover are made of."""
+        return [self.book.by_id[key] for key in self.touched_by]
 
     def worsened(
         self, before: Quantities, traded: Mapping[InstrumentId, Decimal]
@@ -171,11 +191,13 @@ class CoverGroups:
         traded, those over shares traded, and those that share an underlying with one of these.
         """
         changed = {key for key, quantity in traded.items() if quantity and key in before}
-        groups = {group for group, each in self.options.items() if any(one.instrument_id in changed for one in each)}
-        shared = changed.union(*(self.underlyings[group] for group in groups))
-        while more := {group for group in self.options.keys() - groups if self.underlyings[group] & shared}:
-            groups |= more
-            shared |= {key for group in more for key in self.underlyings[group]}
+        groups, ahead = set[_Group](), list(changed)
+        while ahead:
+            for group in set(self.touched_by.get(ahead.pop(), ())) - groups:
+                groups.add(group)
+                ahead += self.underlyings[group]
+        if not groups:
+            return ()
         after = before | {key: nearer_zero(before[key], traded[key]) for key in changed}
         some = {group: self.options[group] for group in groups}
         return worsened(_exposed(self.book, some, before), _exposed(self.book, some, after))
@@ -184,9 +206,8 @@ class CoverGroups:
 def _groups_of(book: Book) -> dict[_Group, list[Position]]:
     """Options by root and right."""
     groups: dict[_Group, list[Position]] = defaultdict(list)
-    for position in book.positions:
-        if position.is_option:
-            groups[_group_of(position)].append(position)
+    for option in book.options:
+        groups[_group_of(option)].append(option)
     return groups
 
 
@@ -322,4 +343,5 @@ def _deliver_exercised(
         takes_long = contract.right is OptionRight.PUT
         if underlying is not None and exercised[key] and (underlying.quantity > 0) is takes_long:
             shares = underlying.instrument_id
-            quantities[shares] = nearer_zero(quantities[shares], exercised[key] * STANDARD_MULTIPLIER)
+            if shares in quantities:
+                quantities[shares] = nearer_zero(quantities[shares], exercised[key] * STANDARD_MULTIPLIER)

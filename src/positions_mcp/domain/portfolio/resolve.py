@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Generic
 
 from positions_mcp.domain.account.positions import Holding, HoldingT
@@ -24,6 +25,8 @@ from positions_mcp.domain.text import clean, label
 
 _NEAREST = 5
 _LIKENESS = 0.5
+_LONGEST_PLAIN = 20
+"""Letters of a symbol that is shown as it is."""
 _SHORTEST_ROOT = 3
 """Letters of a root to which one more may be a slip or another class: GOOG and GOOGL, not F and FB."""
 _CLASS = re.compile(r"[./ -]")
@@ -44,15 +47,36 @@ class Holdings(Generic[HoldingT]):
     """The positions of a book indexed by what people call them."""
 
     def __init__(self, positions: Sequence[HoldingT]) -> None:
-        self._by_id = {position.instrument_id.lower(): position for position in positions}
-        self._contracts: dict[OptionContract, list[HoldingT]] = {}
-        self._symbols: dict[str, list[HoldingT]] = {}
-        self._folded: dict[OptionContract | str, list[HoldingT]] | None = None
-        for position in positions:
-            if position.contract:
-                self._contracts.setdefault(position.contract, []).append(position)
-            elif position.symbol:
-                self._symbols.setdefault(_spelled(position.symbol), []).append(position)
+        self._positions = positions
+
+    @cached_property
+    def _by_id(self) -> dict[str, HoldingT]:
+        return {position.instrument_id.lower(): position for position in self._positions}
+
+    @cached_property
+    def _contracts(self) -> dict[OptionContract, list[HoldingT]]:
+        found: dict[OptionContract, list[HoldingT]] = {}
+        for position in self._positions:
+            if contract := position.contract:
+                found.setdefault(contract, []).append(position)
+        return found
+
+    @cached_property
+    def _symbols(self) -> dict[str, list[HoldingT]]:
+        found: dict[str, list[HoldingT]] = {}
+        for position in self._positions:
+            if position.symbol and not position.contract:
+                found.setdefault(_spelled(position.symbol), []).append(position)
+        return found
+
+    @cached_property
+    def _folded(self) -> dict[OptionContract | str, list[HoldingT]]:
+        found: dict[OptionContract | str, list[HoldingT]] = {}
+        for contract, positions in self._contracts.items():
+            found.setdefault(_folded(contract), []).extend(positions)
+        for symbol, positions in self._symbols.items():
+            found.setdefault(as_root(symbol), []).extend(positions)
+        return found
 
     def find(self, text: str) -> HoldingT:
         """The one position that `text` names.
@@ -94,12 +118,6 @@ class Holdings(Generic[HoldingT]):
 
     def _alike(self, folded: OptionContract | str) -> list[HoldingT]:
         """What is held under another spelling of the root: BRKB or BRK/B where BRK.B is held."""
-        if self._folded is None:
-            self._folded = {}
-            for contract, positions in self._contracts.items():
-                self._folded.setdefault(_folded(contract), []).extend(positions)
-            for symbol, positions in self._symbols.items():
-                self._folded.setdefault(as_root(symbol), []).extend(positions)
         return self._folded.get(folded, []) if folded else []
 
     def find_all(self, texts: Iterable[str]) -> list[HoldingT]:
@@ -172,6 +190,8 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
 
 def _spelled(symbol: str) -> str:
     """A symbol as it is looked up: as answers show it, without the quotes that stand around an odd one."""
+    if symbol.isascii() and symbol.isalnum() and len(symbol) <= _LONGEST_PLAIN:
+        return symbol.upper()
     return clean(symbol.strip().strip('"')).replace('"', "'").upper()
 
 

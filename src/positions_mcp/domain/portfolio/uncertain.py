@@ -38,7 +38,7 @@ def uncertain_cover(
 
 def uncertain_shorts(book: Book) -> tuple[Position, ...]:
     """Short options that deliver what is not known, or shares that several holdings could be."""
-    return tuple(p for p in book.positions if p.is_option and p.counted_quantity < 0 and _is_uncertain(p, book))
+    return tuple(short for short in book.short_options if _is_uncertain(short, book))
 
 
 class TakenCover(NamedTuple):
@@ -53,7 +53,7 @@ def cover_taken_by(option: Position, book: Book) -> tuple[TakenCover, ...]:
     """What exercising a long option may take from short options whose own deliverable is known; nothing where it is."""
     if not _is_uncertain(option, book):
         return ()
-    shorts = [p for p in book.positions if p.is_option and p.counted_quantity < 0 and not _is_uncertain(p, book)]
+    shorts = [short for short in book.short_options if not _is_uncertain(short, book)]
     shares = [book.by_id[key] for key in may_deliver(option, book)]
     return tuple(TakenCover(option, share, s) for share in shares for s in shorts if may_cover(share, s, book))
 
@@ -86,11 +86,11 @@ def _may_be(side: Side | None, shares: Position) -> bool:
     return bool(shares.quantity) and (side is None or shares.side_contradicts or shares.side is side)
 
 
-def _is_uncertain(short: Position, book: Book) -> bool:
-    if short.multiplier is None:
+def _is_uncertain(option: Position, book: Book) -> bool:
+    if option.multiplier is None:
         return True
-    candidates = [p for p in book.positions if not p.is_option and _is_underlying(p, short, book)]
-    return bool(candidates) and find_underlying(short, book) is None
+    # What goes by its root is held, and yet is not the one that it is on.
+    return find_underlying(option, book) is None and underlying_root_of(option.symbol) in book.by_root
 
 
 def _is_underlying(share: Position, option: Position, book: Book) -> bool:

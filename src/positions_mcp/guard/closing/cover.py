@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 
 from positions_mcp.domain.enums import OrderStatus
@@ -25,8 +25,10 @@ from positions_mcp.guard.policy.uncertain import findings_on_uncertain_cover, sa
 
 def findings_on_cover(policy: Policy, plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:
     """G-12: a close may not leave more short contracts uncovered, or unprotected, than before."""
-    counted = {**counted_on(account, plan.plan_id), **_freed_by_cancelling(plan, account), **_expired(account, hours)}
-    for was, now in _worsened(account, counted, _to_be_traded(plan, account)):
+    if not account.book.short_options:
+        return
+    counted = _counted(account, plan.plan_id) | _freed_by_cancelling(plan, account) | _expired(account, hours)
+    for was, now in _groups(account).worsened(counted, _to_be_traded(plan, account)):
         yield uncovered(policy, was, now, _said(was, now))
 
 
@@ -44,28 +46,38 @@ def uncovering(operation: Operation, position: int, account: Account, hours: Hou
     """
     target = operation.plan.closes[position]
     held = account.book.by_id.get(target.instrument_id)
-    if held is None or is_short_option(held):
+    if held is None or not account.book.short_options or is_short_option(held):
         return ""
-    counted = account.worked_out(
-        operation.operation_id, lambda: {**counted_on(account, operation.operation_id), **_expired(account, hours)}
+    quantities = dict(
+        account.worked_out(
+            operation.operation_id, lambda: _counted(account, operation.operation_id) | _expired(account, hours)
+        )
     )
-    quantities = dict(counted)
     for done, row in zip(operation.plan.closes, operation.rows, strict=True):
-        as_planned = row.state in (RowState.SUBMITTED, RowState.QUEUED)
-        if row.position != position and as_planned and done.instrument_id in quantities:
-            ordered = exact_sum(_counted(order) for order in row.orders if order.side is done.side)
-            quantities[done.instrument_id] = nearer_zero(quantities[done.instrument_id], ordered)
-    worse = _worsened(account, quantities, {target.instrument_id: abs(target.quantity)})
+        key, as_planned = done.instrument_id, row.state in (RowState.SUBMITTED, RowState.QUEUED)
+        if key in quantities and as_planned and row.position != position:
+            ordered = exact_sum(_ordered(order) for order in row.orders if order.side is done.side)
+            quantities[key] = nearer_zero(quantities[key], ordered)
+    worse = _groups(account).worsened(quantities, {target.instrument_id: abs(target.quantity)})
     if worse:
         return _said(*worse[0])
     # One that stays was decided with the plan; one that the plan buys back has to be gone before its cover goes.
     bought_back = {each.instrument_id for each in operation.plan.closes if each.quantity < 0}
     waits = (
         found
-        for found in uncertain_cover(account.book, [target.instrument_id])
+        for found in (uncertain_cover(account.book, [target.instrument_id]) if bought_back else ())
         if found.short.instrument_id in bought_back and quantities[found.short.instrument_id]
     )
     return next(map(said_of, waits), "")
+
+
+def _groups(account: Account) -> CoverGroups:
+    return account.worked_out("cover", lambda: CoverGroups.of(account.book))
+
+
+def _counted(account: Account, operation_id: str) -> Quantities:
+    """What can be counted on of short options and their cover."""
+    return counted_on(account, operation_id, of=_groups(account).positions)
 
 
 def _freed_by_cancelling(plan: Plan, account: Account) -> Quantities:
@@ -84,7 +96,8 @@ def _expired(account: Account, hours: Hours) -> Quantities:
     """Options that expired on a day before, and are still listed: they oblige to nothing more, and cover nothing."""
     expirations = {
         each.instrument_id: contract.expiration
-        for each in account.book.positions
+        for options in _groups(account).options.values()
+        for each in options
         if (contract := each.contract) is not None
     }
     over = {day for day in set(expirations.values()) if hours.are_over(day)}
@@ -101,15 +114,9 @@ def _to_be_traded(plan: Plan, account: Account) -> dict[InstrumentId, Decimal]:
     }
 
 
-def _counted(order: SentOrder) -> Decimal:
+def _ordered(order: SentOrder) -> Decimal:
     whole = order.is_open or order.status == OrderStatus.FILLED
     return (order.quantity if whole else order.filled) or Decimal(0)
-
-
-def _worsened(
-    account: Account, quantities: Quantities, traded: Mapping[InstrumentId, Decimal]
-) -> tuple[tuple[Exposed, Exposed], ...]:
-    return account.worked_out("cover", lambda: CoverGroups.of(account.book)).worsened(quantities, traded)
 
 
 def _said(was: Exposed, now: Exposed) -> str:

@@ -16,22 +16,23 @@ from positions_mcp.guard.account import Account
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 
-def has_short_options(book: Book) -> bool:
-    """Whether there is anything that may lose its cover."""
-    return any(is_short_option(position) for position in book.positions)
-
-
 def is_short_option(position: Position) -> bool:
     """Whether it needs cover."""
     return position.is_option and position.counted_quantity < 0
 
 
 def counted_on(
-    account: Account, operation_id: str, again: Iterable[InstructionTarget] = (), *, instructed: bool = True
+    account: Account,
+    operation_id: str,
+    again: Iterable[InstructionTarget] = (),
+    *,
+    instructed: bool = True,
+    of: Iterable[Position] | None = None,
 ) -> Quantities:
     """What of the book can be counted on, apart from the operation itself and instructions that it sends `again`.
 
-    Not `instructed`: before what instructions take, for a projection, which carries them out itself.
+    Not `instructed`: before what instructions take, for a projection, which carries them out itself. `of` these
+    positions; of all, if omitted.
     """
     keys = {target.instruction_key for target in again}
     unfinished = [
@@ -50,6 +51,7 @@ def counted_on(
         unlisted=[each for each in account.record.unlisted(operation_id) if each.instruction_key not in keys]
         if instructed
         else (),
+        of=of,
     )
     for key, row in unfinished:
         # None of the orders that were read says what it takes: none is known yet, or those there are have filled.
@@ -57,7 +59,7 @@ def counted_on(
         takes_unseen = (
             row.state is RowState.SENDING or row.is_in_doubt or not any(order.order_id in lists for order in row.orders)
         )
-        if takes_unseen and (position := account.book.by_id.get(key)) and not is_short_option(position):
+        if takes_unseen and key in quantities and not is_short_option(account.book.by_id[key]):
             quantities[key] = Decimal(0)
     return quantities
 

@@ -18,7 +18,6 @@ from positions_mcp.domain.operation.supervision import covering
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.policy import conflicts
-from positions_mcp.guard.policy.cover import has_short_options
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity, Verdict
 from positions_mcp.guard.policy.persons import findings_on_persons
 
@@ -269,7 +268,7 @@ def _contradiction(target: Target, held: Position) -> Finding:
 
 def _instructions_left_out(plan: Plan, account: Account) -> Finding:
     """A row that was left out may claim any contract; where no option is held there is none to claim."""
-    counts = not plan.kind.is_close or any(position.is_option for position in account.book.positions)
+    counts = not plan.kind.is_close or bool(account.book.options)
     said = "; ".join(account.instruction_doubts)
     return Finding(
         rule=Rule.NOT_READ,
@@ -282,7 +281,7 @@ def _instructions_left_out(plan: Plan, account: Account) -> Finding:
 
 def _not_read(limit: str, book: Book, message: str) -> Finding:
     """Called out; where a short option may be losing its cover unseen, the supervisor decides."""
-    severity = Severity.DESK if has_short_options(book) else Severity.NOTE
+    severity = Severity.DESK if book.short_options else Severity.NOTE
     return Finding(rule=Rule.NOT_READ, severity=severity, limit=limit, seen="not readable", message=message)
 
 

@@ -18,7 +18,6 @@ from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.approval.mandates import LastSeen, expect_on_word_of_signer, objections
 from positions_mcp.guard.approval.statements import Size, expect_approved
 from positions_mcp.guard.policy import conflicts
-from positions_mcp.guard.policy.cover import has_short_options
 from positions_mcp.guard.policy.findings import Finding, Verdict
 from positions_mcp.guard.policy.rules import desk_threshold, judge, judge_record
 from positions_mcp.ports import Ledger
@@ -113,7 +112,7 @@ def by_others(operation: Operation, account: Account | None, sent: Iterable[Oper
         named = conflicts.named_to(operation.plan, same)
         return f"{named} was sent to the same instrument after this plan was made: plan again."
     uncounted = sorted(rows_sent(others) - counted)
-    if uncounted and account is not None and has_short_options(account.book):
+    if uncounted and account is not None and account.book.short_options:
         latest = next(other for other in others if other.operation_id == uncounted[0][0])
         return (
             f"{conflicts.named_to(operation.plan, latest)} was sent after the account was read, and may have taken "
