@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -84,9 +85,9 @@ class Connection:
         self._transport = transport
         self._given = http_client
         self._keep = keep
-        self._opening = anyio.Lock()
+        self._opening = anyio.Lock(fast_acquire=True)
         # Writes have places of their own: what a person approved never waits for what somebody reads.
-        self._places = {is_write: anyio.Semaphore(most_at_once) for is_write in (False, True)}
+        self._places = {is_write: anyio.Semaphore(most_at_once, fast_acquire=True) for is_write in (False, True)}
         self._tls: ssl.SSLContext | None = None
         self._clients: dict[bool, httpx.AsyncClient] = {}
         self._closed = False
@@ -181,19 +182,14 @@ class Connection:
             "timeout": {"connect": connect_s, "pool": connect_s, "read": timeout_s, "write": timeout_s},
             "trace": departure.watch,
         }
-        url = self._endpoint.base_url + request.path
+        url = _address(self._endpoint.base_url, request.path, tuple((request.query or {}).items()))
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
             "Authorization": f"Bearer {self._key.get_secret_value()}",
             "User-Agent": f"positions-mcp/{__version__}",
         }
-        built = httpx.Request(
-            request.method, url, params=request.query, json=request.json, headers=headers, extensions=extensions
-        )
-        if not str(built.url.copy_with(query=None)).endswith(request.path):
-            raise UnsafeIdentifier("The path of the request would not be the one asked for.")
-        return built
+        return httpx.Request(request.method, url, json=request.json, headers=headers, extensions=extensions)
 
     async def _send(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer | Failure:
         response = await client.send(request, stream=True, auth=None, follow_redirects=False)
@@ -223,6 +219,17 @@ class Connection:
     def _describe(self, error: Exception, timeout_s: float) -> str:
         detail = clean(self._without_key(str(error).encode(errors="replace")).decode(), 160)
         return _words_for(error, timeout_s).format(detail=f" ({detail})" if detail else "")
+
+
+@lru_cache(maxsize=256)
+def _address(base_url: str, path: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+    """Where a request goes: the same few are asked again and again."""
+    import httpx
+
+    url = httpx.URL(base_url + path, params=query or None)
+    if not url.raw_path.partition(b"?")[0].endswith(path.encode()):
+        raise UnsafeIdentifier("The path of the request would not be the one asked for.")
+    return url
 
 
 class _Departure:

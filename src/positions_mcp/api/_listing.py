@@ -89,8 +89,6 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        if self._coming:
-            self._tasks.start_soon(self._coming.arrive)
         return self
 
     async def __aexit__(
@@ -98,7 +96,8 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
     ) -> None:
         tasks, self._tasks = self._tasks, None
         if tasks:
-            tasks.cancel_scope.cancel()
+            if kind is not None or self._coming:
+                tasks.cancel_scope.cancel()
             # An error of the caller's own work is not the group's, so it is not wrapped into one.
             await tasks.__aexit__(None, None, None)
 
@@ -110,8 +109,6 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
             self._conclude()
             raise StopAsyncIteration
         coming, self._coming = self._coming, None
-        if self._tasks is None:
-            await coming.arrive()
         page = await coming.page()
         self._start_next(page.reply.metadata.next_page_token)
         reply, records, unreadable = await self._read(page)
@@ -134,7 +131,7 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
         self._tokens.add(token)
         self._coming = _Coming(self._fetch, token)
         if self._tasks:
-            self._tasks.start_soon(self._coming.arrive)
+            self._coming.set_out(self._tasks)
 
     async def _read(self, page: RawPage) -> tuple[Reply, list[RecordT], list[UnreadableRow]]:
         if self._tasks and self._coming:
@@ -156,6 +153,8 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
 
     def _new_among(self, records: list[RecordT]) -> tuple[list[RecordT], int]:
         """The records that had not come yet, and how many of the others count as one with those."""
+        if self._coming is None and not self._seen and len(set(map(self._sameness.identity, records))) == len(records):
+            return records, 0  # the only page
         # Hashes instead of the content: a listing may have a hundred thousand rows, whose numbers are not kept.
         contents = map(hash, map(self._sameness.content, records))
         arrived = list(zip(map(self._sameness.identity, records), contents, strict=True))
@@ -246,24 +245,30 @@ class Listing(AsyncIterator[RecordT], Generic[RecordT]):
 
 
 class _Coming:
-    """One page on its way, fetched by whoever runs `arrive` and waited for by whoever wants the `page`."""
+    """One page, fetched when it is wanted, or ahead of that once it has set out."""
 
     def __init__(self, fetch: FetchPage, token: str | None) -> None:
         self._fetch = fetch
         self._token = token
-        self._here = anyio.Event()
+        self._here: anyio.Event | None = None
         self._page: RawPage | None = None
         self._error: Exception | None = None
 
-    async def arrive(self) -> None:
+    def set_out(self, tasks: anyio.abc.TaskGroup) -> None:
+        self._here = anyio.Event()
+        tasks.start_soon(self._arrive, self._here)
+
+    async def _arrive(self, here: anyio.Event) -> None:
         try:
             self._page = await self._fetch(self._token)
         except Exception as error:  # it belongs to whoever asks for the page
             self._error = error
         finally:
-            self._here.set()
+            here.set()
 
     async def page(self) -> RawPage:
+        if self._here is None:
+            return await self._fetch(self._token)
         await self._here.wait()
         if self._page is None:
             raise self._error or RuntimeError("the page was given up")

@@ -32,7 +32,7 @@ from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.expiration import Beside, concerned, read_beside
 from positions_mcp.guard.option_facts import OptionFacts, read_option_facts
-from positions_mcp.ports import Ledger
+from positions_mcp.ports import BalancesReader, Ledger
 from positions_mcp.signing.rosters import RosterChain
 
 T = TypeVar("T")
@@ -156,16 +156,15 @@ class AccountReader:
             nonlocal listed
             listed = await self._instructions(account_id)
 
-        async def read_balances() -> None:
+        async def read_balances(reader: BalancesReader) -> None:
             nonlocal balances
-            reader = self._deps.neighbours.balances
-            if reader and not kind.is_close:
-                balances = await known("balances", reader.read_balances(account_id))
+            balances = await known("balances", reader.read_balances(account_id))
 
         async with anyio.create_task_group() as side_by_side:
             side_by_side.start_soon(read_orders)
             side_by_side.start_soon(read_instructions)
-            side_by_side.start_soon(read_balances)
+            if not kind.is_close and (reader := self._deps.neighbours.balances):
+                side_by_side.start_soon(read_balances, reader)
         book = await self._deps.positions.read_book(account_id)
         names = names(book) if callable(names) else names
         if kind.is_close and not book.options:
