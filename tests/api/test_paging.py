@@ -72,6 +72,48 @@ async def test_orders_are_read_over_every_page_with_their_filters():
     assert [request.query["from"] for request in server.requests] == ["2026-11-20T00:00:00+00:00"] * 2
 
 
+def orders_made(*statuses: str, total: int | None, more: bool = False) -> Reply:
+    rows = [order(id=f"{number:08d}{IDS[0][8:]}", status=status) for number, status in enumerate(statuses)]
+    return data(rows, total_items=total, next_page_token="b" if more else None)
+
+
+SINCE = datetime(2026, 11, 20, tzinfo=UTC)
+REFUSED = answer(400, {"error": {"code": 400, "message": "unknown status"}, "metadata": {}})
+
+
+FEW, BOTH = orders_made("FILLED", total=2, more=True), orders_made("FILLED", "HELD", total=2)
+
+
+@pytest.mark.parametrize(
+    ("replies", "found", "asked"),
+    [
+        pytest.param([BOTH], 2, 1, id="few are read"),
+        pytest.param([orders_made("FILLED", "HELD", total=None)], 2, 1, id="few are read without a total"),
+        pytest.param([FEW, FEW], 0, 2, id="of many none has another status"),
+        pytest.param([orders_made("FILLED", total=2), FEW], 0, 2, id="fewer came than there are"),
+        pytest.param([FEW, orders_made("FILLED", total=1), BOTH], 2, 3, id="of many one has another status"),
+        pytest.param([orders_made("HELD", total=2, more=True), BOTH], 2, 2, id="one is on the first page"),
+        pytest.param([orders_made("FILLED", total=None, more=True), BOTH], 2, 2, id="many without a total"),
+        pytest.param([FEW, orders_made("FILLED", total=None), BOTH], 2, 3, id="no count by status"),
+        pytest.param([FEW, REFUSED, BOTH], 2, 3, id="a status the API does not know"),
+    ],
+)
+async def test_orders_of_unknown_status_are_counted_before_many_are_read(replies: list[Reply], found: int, asked: int):
+    async with serving(*replies) as server, server.client() as client:
+        orders = await client.read_orders_of_unknown_status(ACCOUNT, since=SINCE)
+    assert (len(orders), len(server.requests)) == (found, asked)
+    assert {request.query["from"] for request in server.requests} == {"2026-11-20T00:00:00+00:00"}
+
+
+@pytest.mark.requirement("A-02")
+async def test_orders_that_cannot_be_read_are_not_taken_for_counted():
+    bad = data([{"status": "FILLED"}], total_items=9, next_page_token="b")
+    async with serving(bad, data([{"status": "FILLED"}], total_items=1)) as server, server.client() as client:
+        with pytest.raises(ReadFailed):
+            await client.read_orders_of_unknown_status(ACCOUNT, since=SINCE)
+    assert "status" not in server.requests[1].query
+
+
 CONTRADICTIONS: dict[str, list[Reply]] = {
     "a token leads back": [page(range(2), "b", 4), page(range(2, 4), "b", 4)],
     "the total changes": [page(range(2), "b", 4), page(range(2, 5), None, 5)],

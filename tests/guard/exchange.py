@@ -137,7 +137,6 @@ class Exchange:
         order_ids: Sequence[OrderId] = (),
         instrument_ids: Sequence[InstrumentId] = (),
         statuses: Sequence[OrderStatus] = (),
-        since: datetime | None = None,
     ) -> tuple[Order, ...]:
         if self.orders_fail:
             raise ReadFailed("Orders cannot be read.")
@@ -150,6 +149,9 @@ class Exchange:
         )
         self._something_happens()
         return found
+
+    async def read_orders_of_unknown_status(self, account_id: AccountId, *, since: datetime) -> tuple[Order, ...]:
+        return tuple(order for order in await self.read_orders(account_id) if not order.status.is_known)
 
     async def find_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
         if self.orders_fail:

@@ -155,6 +155,8 @@ class Unlisted:
     async def read_orders(self, *_: Any, **__: Any) -> tuple[()]:
         return ()
 
+    read_orders_of_unknown_status = read_orders
+
     async def find_order(self, account_id: Any, order_id: Any) -> Any:
         return await self.exchange.find_order(account_id, order_id) if self.knows else None
 

@@ -14,10 +14,12 @@ from positions_mcp.api._requests import UpdatedAt
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.account.orders import Order, distinct_orders
 from positions_mcp.domain.enums import OrderStatus, SecurityType
-from positions_mcp.domain.errors import InconsistentListing, NotFound
+from positions_mcp.domain.errors import InconsistentListing, NotFound, RequestRejected
 from positions_mcp.domain.operation.records import Response
 
 ORDERS = RowReader(Order)
+_FEW = 50
+"""Orders that are read rather than counted."""
 _ORDER: Sameness[Order] = Sameness(attrgetter("id"), attrgetter("instrument_id", "side", "quantity"), may_repeat=True)
 
 
@@ -130,3 +132,25 @@ class OrderOperations(Operations):
             return await read_once()
         except InconsistentListing:
             return await read_once()
+
+    async def read_orders_of_unknown_status(self, account_id: int, *, since: datetime) -> tuple[Order, ...]:
+        """Every order made since then whose status has no name here, and perhaps others: such cannot be asked for.
+
+        Of many orders the API's own counts say whether there is any: only where they do not are all read. Raises as
+        `read_orders`.
+        """
+        first = await self.get_orders(account_id, since=since, page_size=_FEW)
+        total = first.metadata.total_items
+        if not first.left_out and not first.metadata.next_page_token and total in (None, len(first.data)):
+            return tuple(first.data)
+        all_known = not first.left_out and all(order.status.is_known for order in first.data)
+        if all_known and total is not None and total == await self._count_of_known_status(account_id, since):
+            return ()
+        return await self.read_orders(account_id, since=since)
+
+    async def _count_of_known_status(self, account_id: int, since: datetime) -> int | None:
+        try:
+            found = await self.get_orders(account_id, statuses=tuple(OrderStatus), since=since, page_size=1)
+        except RequestRejected:  # a status that this API does not know, or that it does not filter by
+            return None
+        return found.metadata.total_items

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
@@ -141,8 +141,8 @@ class AccountReader:
 
         `names` are what it is about; what is to be chosen from the book is chosen from the one that is read here.
         Of instructions also what lies beside the book: terms, prices and dividends of the options named, and balances.
-        With `recent`, right before sending, also every order of the last days: the API may have statuses that this
-        program does not know to ask for. Raises UpstreamError where the book itself cannot be read.
+        With `recent`, right before sending, also those of the last days in statuses that this program does not know to
+        ask for. Raises UpstreamError where the book itself cannot be read.
         """
         orders: tuple[Order, ...] | None = None
         listed = _Listed(None)
@@ -271,12 +271,22 @@ class AccountReader:
         return replace(record, recent=tuple(each for each in (*since, *latest) if each.plan.mode is self._deps.mode))
 
     async def _orders_that_may_fill(self, account_id: AccountId, *, recent: bool) -> tuple[Order, ...] | None:
-        statuses = _MAY_FILL if self._deps.order_filters.by_status else ()
-        listed = await self._orders(account_id, statuses=statuses)
-        if listed is None or not recent or not self._deps.order_filters.by_status:
-            return listed
-        latest = await self._orders(account_id, since=self._deps.market_clock.now() - _RECENT)
-        return None if latest is None else tuple({order.id: order for order in (*latest, *listed)}.values())
+        filters = self._deps.order_filters
+        # First: one that takes a status of a name meanwhile is among those listed next.
+        unnamed = await self._orders_of_unknown_status(account_id) if recent and filters.by_status else ()
+        listed = await self._orders(account_id, statuses=_MAY_FILL if filters.by_status else ())
+        if listed is None or unnamed is None:
+            return None
+        return tuple({order.id: order for order in (*unnamed, *listed)}.values())
+
+    async def _orders_of_unknown_status(self, account_id: AccountId) -> tuple[Order, ...] | None:
+        if self._deps.orders is None:
+            return None
+        try:
+            since = self._deps.market_clock.now() - _RECENT
+            return await self._deps.orders.read_orders_of_unknown_status(account_id, since=since)
+        except UpstreamError:
+            return None
 
     async def _orders_of(self, account_id: AccountId, closes: Sequence[Operation]) -> tuple[Order, ...] | None:
         """The orders that their rows are known to have made; while an outcome is unknown any order may explain it."""
@@ -308,13 +318,12 @@ class AccountReader:
         *,
         order_ids: Sequence[OrderId] = (),
         statuses: Sequence[OrderStatus] = (),
-        since: datetime | None = None,
     ) -> tuple[Order, ...] | None:
-        """The orders of these ids, statuses or days, or all; None where they cannot be read."""
+        """The orders of these ids or statuses, or all; None where they cannot be read."""
         if self._deps.orders is None:
             return None
         try:
-            return await self._deps.orders.read_orders(account_id, order_ids=order_ids, statuses=statuses, since=since)
+            return await self._deps.orders.read_orders(account_id, order_ids=order_ids, statuses=statuses)
         except RequestRejected as error:
             if not statuses or error.status != HTTPStatus.BAD_REQUEST:
                 return None

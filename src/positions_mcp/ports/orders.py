@@ -34,6 +34,10 @@ class OrdersReader(Protocol):
         """
         ...
 
+    async def read_orders_of_unknown_status(self, account_id: AccountId, *, since: datetime) -> tuple[Order, ...]:
+        """Every order made since then whose status has no name here, and perhaps others. Raises UpstreamError."""
+        ...
+
     async def find_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
         """One order by its id; None where the API knows no such order. Raises UpstreamError."""
         ...
