@@ -61,6 +61,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"blocking", "market_facts"},
     {"expiration", "option_facts"},
     {"dependencies"},
+    {"orders"},
     {"account"},
     {"policy"},
     {"kind"},

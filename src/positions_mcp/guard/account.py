@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
@@ -16,13 +14,12 @@ from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import InvalidInput, RequestRejected, UpstreamError
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.outstanding import Outstanding
-from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
+from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind
 from positions_mcp.domain.operation.states import RowState
@@ -32,6 +29,7 @@ from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.expiration import Beside, concerned, read_beside
 from positions_mcp.guard.option_facts import OptionFacts, read_option_facts
+from positions_mcp.guard.orders import MOST_IDS, OrdersListed
 from positions_mcp.ports import BalancesReader, Ledger
 from positions_mcp.signing.rosters import RosterChain
 
@@ -39,10 +37,6 @@ T = TypeVar("T")
 Names = Sequence[str] | Callable[[Book], Sequence[str]]
 _LATEST = 200
 """Operations that are looked at for what one in doubt may have done, apart from those sent after it was planned."""
-_MOST_IDS = 100
-"""Orders that are asked for by their ids in one request; more are asked for with all others."""
-_RECENT = timedelta(days=7)
-_MAY_FILL = tuple(status for status in OrderStatus if not status.is_terminal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +129,7 @@ class AccountReader:
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
+        self._orders = OrdersListed(deps)
 
     async def to_decide(self, account_id: AccountId, kind: Kind, names: Names = (), *, recent: bool = False) -> Account:
         """For the rules: every order that may still fill, whatever its instrument and age, and every instruction.
@@ -150,7 +145,7 @@ class AccountReader:
 
         async def read_orders() -> None:
             nonlocal orders
-            orders = await self._orders_that_may_fill(account_id, recent=recent)
+            orders = await self._orders.that_may_fill(account_id, recent=recent)
 
         async def read_instructions() -> None:
             nonlocal listed
@@ -188,7 +183,7 @@ class AccountReader:
         # A book alone still says what is left: whatever else is slow leaves it half of the time there is.
         with anyio.CancelScope(deadline=(anyio.current_time() + anyio.current_effective_deadline()) / 2):
             if closes:
-                orders = await self._orders_of(account_id, closes)
+                orders = await self._orders.of(account_id, closes)
             if len(closes) < len(operations):
                 listed = await self._instructions(account_id)
         book = await self._book_of(account_id, operations)
@@ -208,7 +203,7 @@ class AccountReader:
             and not any(row.is_in_doubt for row in operation.rows)
             for operation in operations
         )
-        if is_of_these and len(wanted) <= _MOST_IDS:
+        if is_of_these and len(wanted) <= MOST_IDS:
             try:
                 part = await read(account_id, instrument_ids=sorted(wanted))
             except RequestRejected:
@@ -269,69 +264,6 @@ class AccountReader:
         since = [sent for each in in_doubt for sent in store.sent_after_planning(each)]
         latest = store.operations(account_id=account_id, limit=_LATEST)
         return replace(record, recent=tuple(each for each in (*since, *latest) if each.plan.mode is self._deps.mode))
-
-    async def _orders_that_may_fill(self, account_id: AccountId, *, recent: bool) -> tuple[Order, ...] | None:
-        filters = self._deps.order_filters
-        # First: one that takes a status of a name meanwhile is among those listed next.
-        unnamed = await self._orders_of_unknown_status(account_id) if recent and filters.by_status else ()
-        listed = await self._orders(account_id, statuses=_MAY_FILL if filters.by_status else ())
-        if listed is None or unnamed is None:
-            return None
-        return tuple({order.id: order for order in (*unnamed, *listed)}.values())
-
-    async def _orders_of_unknown_status(self, account_id: AccountId) -> tuple[Order, ...] | None:
-        if self._deps.orders is None:
-            return None
-        try:
-            since = self._deps.market_clock.now() - _RECENT
-            return await self._deps.orders.read_orders_of_unknown_status(account_id, since=since)
-        except UpstreamError:
-            return None
-
-    async def _orders_of(self, account_id: AccountId, closes: Sequence[Operation]) -> tuple[Order, ...] | None:
-        """The orders that their rows are known to have made; while an outcome is unknown any order may explain it."""
-        rows = [row for operation in closes for row in operation.rows]
-        ids = [order.order_id for row in rows if row.is_unfinished for order in row.orders]
-        if len(ids) > _MOST_IDS or any(row.is_in_doubt for row in rows):
-            return await self._orders(account_id)
-        listed = await self._orders(account_id, order_ids=ids) if ids else ()
-        return None if listed is None else await self._with_unlisted(account_id, ids, listed)
-
-    async def _with_unlisted(
-        self, account_id: AccountId, ids: Sequence[OrderId], listed: tuple[Order, ...]
-    ) -> tuple[Order, ...] | None:
-        """A new or a finished order may be missing from a listing while its id still answers."""
-        known = {order.id for order in listed}
-        found = list(listed)
-        try:
-            for order_id in ids:
-                if order_id not in known and self._deps.orders is not None:
-                    order = await self._deps.orders.find_order(account_id, order_id)
-                    found += [] if order is None else [order]
-        except UpstreamError:
-            return None
-        return tuple(found)
-
-    async def _orders(
-        self,
-        account_id: AccountId,
-        *,
-        order_ids: Sequence[OrderId] = (),
-        statuses: Sequence[OrderStatus] = (),
-    ) -> tuple[Order, ...] | None:
-        """The orders of these ids or statuses, or all; None where they cannot be read."""
-        if self._deps.orders is None:
-            return None
-        try:
-            return await self._deps.orders.read_orders(account_id, order_ids=order_ids, statuses=statuses)
-        except RequestRejected as error:
-            if not statuses or error.status != HTTPStatus.BAD_REQUEST:
-                return None
-            # An API of the seed contract does not know every status by name: it is asked for all from now on.
-            self._deps.order_filters.by_status = False
-            return await self._orders(account_id)
-        except UpstreamError:
-            return None
 
     async def _instructions(self, account_id: AccountId) -> _Listed:
         """The instructions as listed; no rows, not even none, where they cannot be read."""
