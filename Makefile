@@ -84,9 +84,10 @@ conversations: $(VENV)/.runtime ## play the demo and write the conversations of 
 questions: $(VENV)/.dev ## put a catalogue of questions to the server, check the answers, write the sums into README (needs node and npm)
 	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m questions
 
-faults: $(VENV)/.dev ## a thousand runs with faults and crashes, sixty killed processes, then three replicas; prints the tables
+faults: $(VENV)/.dev ## a thousand runs with faults and crashes, sixty killed processes, three replicas, random cases; prints the tables
 	@cd tests && ../$(BIN)/python -m faults
 	@cd tests && ../$(BIN)/python -m replicas
+	@PROJECTION_EXAMPLES=5000 MANDATE_EXAMPLES=300 $(BIN)/python -m pytest -q tests/domain/test_projection_properties.py tests/guard/test_mandate_property.py
 
 format: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff check --fix .

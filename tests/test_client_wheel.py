@@ -65,7 +65,8 @@ def test_the_client_alone_reads_a_book(tmp_path: Path, address: str):
     build = ["pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, REPOSITORY / "packaging" / "client"]
     run(sys.executable, "-m", *build, cwd=tmp_path)
     (wheel,) = tmp_path.glob("positions_mcp_client-*.whl")
-    venv.create(tmp_path / "environment", with_pip=True)
+    venv.create(tmp_path / "environment")
     python = tmp_path / "environment" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "-c", REPOSITORY / "constraints.txt", wheel, cwd=tmp_path)
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile")
+    run(*pip, "-c", REPOSITORY / "constraints.txt", wheel, cwd=tmp_path)
     assert run(python, "-c", PROGRAM, address, cwd=tmp_path).splitlines() == ["0", __version__, "[]", "[]"]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -46,9 +46,6 @@ QUICK = Hardness(n=2**4)
 """scrypt that a test does not wait for."""
 HOLDINGS: Mapping[str, int] = {"AMZN": 120, "KO": 400, "XOM": 220}
 """Three long positions of the demo scenario that nothing hangs on."""
-
-_OPEN: list[ToolContext] = []
-"""The parts of the floors that are open; a server that is entered takes those of the latest."""
 
 
 @dataclass
@@ -178,17 +175,6 @@ class Desk:
         await self.supervisor.approve(operation_id, PASSPHRASE)
 
 
-@cache
-def _server(mode: Mode) -> MCPServer[ToolContext]:
-    """One server for all floors of a mode, because building the tools takes longer than most tests."""
-
-    @asynccontextmanager
-    async def parts() -> AsyncIterator[ToolContext]:
-        yield _OPEN[-1]
-
-    return build_server(parts, mode=mode, accounts=[AccountId(DEFAULT_ACCOUNT)])
-
-
 @asynccontextmanager
 async def trading_floor(
     data_dir: Path, *, scenario: str = "demo", at: datetime | None = None, mode: Mode = Mode.PAPER, **said: Any
@@ -215,12 +201,10 @@ async def trading_floor(
             seconds = itertools.count()
             forms = Forms(clock=lambda: next(seconds))  # nobody answers at once
             quick = replace(deps, heartbeat_s=0.01, updates_every_s=0.01, forms=forms)
-
-            _OPEN.append(quick)
-            floor = Floor(_server(mode), quick, exchange, clock, settings, venue)
+            server = build_server(lambda: nullcontext(quick), mode=mode, accounts=[AccountId(DEFAULT_ACCOUNT)])
+            floor = Floor(server, quick, exchange, clock, settings, venue)
             executor = deps.guard._executor
             executor._deps = replace(executor._deps, checkpoint=floor.checkpoint)
             yield floor
-            _OPEN.remove(quick)
     finally:
         exchange.close()

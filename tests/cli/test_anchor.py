@@ -10,15 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from databases import new_database, postgres_url
+from databases import new_database
 from positions_mcp.cli.anchor import AnchoredStore
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import NOW, approved, begin, claimed, finished, plan_of
-
-__all__ = ["postgres_url"]
 
 pytestmark = pytest.mark.requirement("G-04", "G-11")
 OTHER = Halt(reason="news", by="Ana", at=NOW)

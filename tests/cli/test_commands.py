@@ -24,8 +24,13 @@ def pasted(command: str, cwd: Path, **variables: str) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.parametrize("folder", ["data", "with space", "it's", "$HOME", "-x", "a;b"])
-@pytest.mark.parametrize("source", ["option", "variable", "file"])
+FOLDERS = ("data", "with space", "it's", "$HOME", "-x", "a;b")
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [("file", "it's"), *((source, folder) for source in ("option", "variable") for folder in FOLDERS)],
+)
 def test_a_command_leads_to_the_store_it_was_printed_for(folder: str, source: str, tmp_path: Path) -> None:
     data_dir, elsewhere, config = tmp_path / folder, tmp_path / "elsewhere", tmp_path / "my config.toml"
     elsewhere.mkdir()

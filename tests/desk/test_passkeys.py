@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from authenticator import ORIGIN, UP, Authenticator
-from databases import new_database, postgres_url
+from databases import new_database
 from desk.pages import Page, page_over
 from guard.desk import CALLER, PASSPHRASE, Desk
 from guard.desk import desk as guarded
@@ -21,7 +21,6 @@ from positions_mcp.domain.errors import OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.guard.deciding import digest_of_halt, digest_of_row
 
-__all__ = ["postgres_url"]
 pytestmark = pytest.mark.requirement("D-01", "D-04")
 ADD, MAKE, REMOVE = "/api/approvers/passkeys/add", "/api/approvers/passkeys", "/api/approvers/passkeys/remove"
 

@@ -182,9 +182,9 @@ def refusals(desk: Desk) -> list[tuple[str, str | None]]:
     return [(entry.event, entry.operation_id) for entry in desk.store.journal() if entry.event in events]
 
 
-def written_down(desk: Desk, prepared: Prepared) -> bool:
+def written_down(desk: Desk, prepared: Prepared, times: int = 1) -> bool:
     named = None if prepared.operation is None else prepared.operation.operation_id
-    return named in [operation_id for _, operation_id in refusals(desk)]
+    return [operation_id for _, operation_id in refusals(desk)].count(named) >= times
 
 
 @on_a_desk
@@ -211,37 +211,38 @@ async def test_it_is_accepted_where_nothing_is_wrong(desk: Desk, route: tuple[st
 
 
 @pytest.mark.requirement("D-02")
-@pytest.mark.parametrize("what", ["no session", "no cookie", "no token", "another token", "an ended session"])
 @pytest.mark.parametrize("route", INSIDE, ids=str)
 @on_a_desk
-async def test_it_takes_a_session_and_its_token(desk: Desk, route: tuple[str, str], what: str) -> None:
+async def test_it_takes_a_session_and_its_token(desk: Desk, route: tuple[str, str]) -> None:
     prepared = await ROUTES[route](desk)
     before = everything(desk)
-    async with page_over(desk) as page:
-        if what != "no session":
-            await page.sign_in()
-        if what == "no cookie":
-            page.http.cookies.clear()
-        if what == "an ended session":
-            desk.clock.advance(timedelta(hours=12))
-        token = {"no token": "", "another token": "guessed"}.get(what, page.token)
-        assert await send(page, route, prepared, x_desk_token=token) == 401
-    assert everything(desk) == before
-    assert prepared.operation is None or written_down(desk, prepared)
+    lacking = ("no session", "no cookie", "no token", "another token", "an ended session")
+    for times, what in enumerate(lacking, start=1):
+        async with page_over(desk) as page:
+            if what != "no session":
+                await page.sign_in()
+            if what == "no cookie":
+                page.http.cookies.clear()
+            if what == "an ended session":
+                desk.clock.advance(timedelta(hours=12))
+            token = {"no token": "", "another token": "guessed"}.get(what, page.token)
+            assert await send(page, route, prepared, x_desk_token=token) == 401, what
+        assert everything(desk) == before, what
+        assert prepared.operation is None or written_down(desk, prepared, times), what
 
 
 @pytest.mark.requirement("D-02")
-@pytest.mark.parametrize("headers", FOREIGN, ids=str)
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 @on_a_desk
-async def test_it_comes_from_the_desks_own_page(desk: Desk, route: tuple[str, str], headers: dict[str, str]) -> None:
+async def test_it_comes_from_the_desks_own_page(desk: Desk, route: tuple[str, str]) -> None:
     prepared = await ROUTES[route](desk)
     before = everything(desk)
     async with page_over(desk) as page:
         await page.sign_in()
-        assert await send(page, route, prepared, **headers) == 403
-    assert everything(desk) == before
-    assert prepared.operation is None or written_down(desk, prepared)
+        for times, headers in enumerate(FOREIGN, start=1):
+            assert await send(page, route, prepared, **headers) == 403, headers
+            assert everything(desk) == before, headers
+            assert prepared.operation is None or written_down(desk, prepared, times), headers
     assert desk.store.verify().intact
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -20,6 +21,8 @@ from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.paper.holdings import Behaviour
 from positions_mcp.paper.symbols import instrument_id_of
 
+EXAMPLES = int(os.environ.get("PROJECTION_EXAMPLES", "500"))
+"""Fewer wherever all tests run; `make faults` tries more of them."""
 _STRIKES = (90, 95, 100, 105, 110)
 _OUTSTANDING = ("SENT", "CANCEL_REQUESTED", "UNKNOWN")
 _SETTLED = ("ACCEPTED", "REJECTED", "CANCELLED", "CANCEL_FAILED")
@@ -128,7 +131,7 @@ def _outcome(underlying: ProjectedUnderlying, close: Decimal):
 
 
 @pytest.mark.requirement("I-06")
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases())
 def test_the_projection_is_what_is_booked_the_next_morning(case: Case) -> None:
     afternoon = case.afternoon

@@ -13,12 +13,10 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from playwright.sync_api import Browser, sync_playwright
 
-from databases import new_database, postgres_url
+from databases import new_database
 from e2e.installation import QUICK, Installation, furnish
 from e2e.people import Person, person
 from positions_mcp.signing.keys import Hardness
-
-__all__ = ["postgres_url"]
 
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from databases import new_database, postgres_url
+from databases import new_database
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
@@ -21,7 +21,6 @@ from positions_mcp.guard.dependencies import Checkpoint, no_checkpoint
 from positions_mcp.guard.enrolling import adding_member
 from positions_mcp.signing.keys import new_key
 
-__all__ = ["postgres_url"]
 BEN = "the passphrase of Ben"
 TWO = POLICY.model_copy(update={"two_persons_above": Decimal(0)})
 Place = Path | str

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from databases import postgres_url
 from guard.delegated import sent_without_question, terms
 from guard.desk import CALLER, PASSPHRASE, POLICY, Desk
 from guard.exchange import raising
@@ -27,7 +26,7 @@ from positions_mcp.guard.enrolling import changing_member, removing_member
 from positions_mcp.guard.touches import Person, Touches
 from positions_mcp.signing.keys import unlock
 
-__all__ = ["place", "postgres_url"]
+__all__ = ["place"]
 pytestmark = pytest.mark.requirement("D-05")
 GONE = removing_member("Ben")
 LESS = changing_member("Ben", rights=(Rights(approves=Decimal(10)),))

@@ -40,7 +40,7 @@ from positions_mcp.signing.keys import new_key
 pytestmark = pytest.mark.requirement("G-16", "D-05", "D-04")
 
 EXAMPLES = int(os.environ.get("MANDATE_EXAMPLES", "10"))
-"""Few wherever all tests run; `MANDATE_EXAMPLES=300` tries more of them."""
+"""Few wherever all tests run; `make faults` tries more of them."""
 MSFT_PUT, AMD_CALL = "MSFT261218P00450000", "AMD261218C00180000"
 ON = {MSFT_PUT: "MSFT", AMD_CALL: "AMD"}
 NAMES = ["KO", "MSFT", "GME", "XOM", "PLTR", "AAPL", MSFT_PUT, AMD_CALL]

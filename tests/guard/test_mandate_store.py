@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from databases import new_database, postgres_url
+from databases import new_database
 from guard import delegate
 from guard.delegated import sent_without_question, signed
 from guard.desk import CALLER, PASSPHRASE, Desk, desk
@@ -22,7 +22,6 @@ from positions_mcp.domain.operation.operation import Decision
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.guard.delegating import Delegation
 
-__all__ = ["postgres_url"]
 TESTS = Path(delegate.__file__).parents[1]
 
 EDITS = {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from databases import new_database, postgres_url
+from databases import new_database
 from guard import asker
 from guard.desk import CALLER, PASSPHRASE, POLICY, Desk, desk
 from guard.exchange import ACCOUNT, FRIDAY, StandingClock, held
@@ -24,7 +24,6 @@ from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import plan_of, planned
 
-__all__ = ["postgres_url"]
 pytestmark = pytest.mark.requirement("G-10", "G-23")
 
 SYMBOLS = [f"S{number}" for number in range(1, 10)]

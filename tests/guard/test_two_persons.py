@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from databases import postgres_url
 from guard.delegated import sent_without_question, signed, terms
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, desk
 from guard.exchange import ACCOUNT
@@ -27,7 +26,7 @@ from positions_mcp.guard.reports import first_yes_said
 from positions_mcp.signing.keys import WrongPassphrase, new_key
 from signing.people import new_approver
 
-__all__ = ["place", "postgres_url"]
+__all__ = ["place"]
 pytestmark = pytest.mark.requirement("D-05")
 
 

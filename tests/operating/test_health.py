@@ -15,7 +15,7 @@ import anyio
 import httpx2
 import pytest
 
-from databases import new_database, postgres_url
+from databases import new_database
 from over_http.serving import Served, http_server
 from positions_mcp.cli.replica import replica_of
 from positions_mcp.clock import SystemClock
@@ -27,8 +27,6 @@ from positions_mcp.operating.readiness import Found, Watch
 from positions_mcp.settings import load
 from positions_mcp.store import DEFAULT_FILE, open_store
 from positions_mcp.store.fitness import NEWEST, Inspector
-
-__all__ = ["postgres_url"]
 
 
 @asynccontextmanager

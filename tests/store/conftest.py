@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from databases import new_database, postgres_url
+from databases import new_database
 from positions_mcp.store.operations import SqlOperationStore
-
-__all__ = ["postgres_url"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

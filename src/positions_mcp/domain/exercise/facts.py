@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -57,6 +58,15 @@ class ExpirationFacts:
     def underlyings(self) -> Underlyings:
         """Names of the underlyings."""
         return Underlyings(self.book.positions)
+
+    @cached_property
+    def options(self) -> Mapping[str, Sequence[Position]]:
+        """The options of the book, by the name of their underlying in upper case."""
+        found: defaultdict[str, list[Position]] = defaultdict(list)
+        for position in self.book.positions:
+            if position.is_option:
+                found[self.name_of(position).upper()].append(position)
+        return found
 
     def name_of(self, option: Position) -> str:
         """The symbol of an option's underlying: of an index option that the API does not place, by its root."""

@@ -182,9 +182,10 @@ def _outcomes(priced: Sequence[ProjectedOption], open_ended: Sequence[ProjectedO
 
 
 def _related(facts: ExpirationFacts, name: str, option: Holding) -> Related:
-    positions = [each for each in facts.book.positions if each.is_option and facts.name_of(each).upper() == name]
     shares = find_underlying(option, facts.book)
-    return related(facts.book, positions, shares, flat_position(facts.book.account_id, option, name), facts.counted)
+    return related(
+        facts.book, facts.options[name], shares, flat_position(facts.book.account_id, option, name), facts.counted
+    )
 
 
 _DOUBTS: Final = {
