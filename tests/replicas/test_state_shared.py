@@ -87,6 +87,32 @@ async def test_a_question_outlives_the_replica_that_asked_it(firm: Firm, replica
     assert firm.sent.get("close_position", 0) == before + (answer == "yes")
 
 
+@pytest.mark.requirement("G-22")
+@pytest.mark.parametrize("era", ERAS)
+async def test_while_a_question_of_one_replica_is_open_no_other_one_asks(
+    firm: Firm, replicas: list[Replica], era: str
+) -> None:
+    one, two = replicas
+    before, person, other = firm.sent.get("close_position", 0), no(), yes()
+    refused: list[str] = []
+
+    async def meanwhile() -> None:
+        async with calling(two, firm.tokens["dave"], era, other) as second:
+            answer = await second.call_tool("close_positions", {"instruments": [firm.symbol()]})
+            refused.append(str(answer.content))
+
+    person.meanwhile = meanwhile
+    with anyio.fail_after(120):
+        async with calling(one, firm.tokens["dave"], era, person) as first:
+            await first.call_tool("close_positions", {"instruments": [firm.symbol()]})
+        assert "is still open with a person" in refused[0]
+        assert other.questions == []
+        assert firm.sent.get("close_position", 0) == before
+        async with calling(two, firm.tokens["dave"], era, other) as second:
+            done = data_of(await second.call_tool("close_positions", {"instruments": [firm.symbol()]}))
+    assert done["sent"] == "yes"
+
+
 @pytest.mark.requirement("T-03")
 async def test_further_pages_are_at_every_replica_and_for_nobody_else(firm: Firm, replicas: list[Replica]) -> None:
     with anyio.fail_after(60):

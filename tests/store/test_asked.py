@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
+from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.asking import BY_FORM, NOT_ANSWERED, NOT_TAKEN, SHOWN_AGAIN
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import Stage
+from positions_mcp.ports import Ledger
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import ACCOUNT, MINUTE, NOW, approved, claimed, lease_until, plan_of, planned, yes_to
 from store.watching import asked_of, steps_of
@@ -71,21 +78,71 @@ def test_open_plans_are_those_of_one_caller_in_one_account_the_newest_first(stor
     assert [each.operation_id for each in found] == ["open 2", "open 1", "open 0"]
 
 
+def asked(store: SqlOperationStore, plan: Plan, *, by_form: bool = True) -> Operation:
+    operation = planned(store, plan)
+    told = BY_FORM if by_form else None
+    move = partial(store.move, expected=(Stage.PLANNED,), to=Stage.AWAITING_APPROVAL, reason="")
+    return move(operation.operation_id, now=plan.created_at, content=told)
+
+
+def test_a_form_is_open_until_it_comes_back_or_its_plan_is_decided_or_over(
+    opened: Callable[[], SqlOperationStore],
+) -> None:
+    store, other = opened(), opened()
+    for name, changes in {"open": {}, "elsewhere": {"account_id": OTHER}, "another's": {"caller": "another"}}.items():
+        asked(store, of(name, **changes))
+    asked(store, of("live", mode=Mode.LIVE))
+    asked(store, of("at the desk"), by_form=False)
+    asked(store, of("over", at=NOW - 6 * MINUTE))
+    store.decide(yes_to(asked(store, of("decided"))), NOW)
+    for event in (NOT_ANSWERED, NOT_TAKEN):
+        store.note(event, asked(store, of(event)).operation_id, {"how": "closed"}, NOW)
+    store.note(NOT_ANSWERED, asked(store, of("again")).operation_id, {}, NOW)
+    store.note(SHOWN_AGAIN, "again", BY_FORM, NOW)
+    store.note(SHOWN_AGAIN, "at the desk", BY_FORM, NOW)
+    assert set(other.open_forms(Mode.PAPER, "tester", NOW)) == {"open", "elsewhere", "again", "at the desk"}
+    assert other.open_forms(Mode.PAPER, "another", NOW) == ("another's",)
+    assert other.open_forms(Mode.PAPER, "tester", NOW + 5 * MINUTE) == ()
+
+
+@pytest.mark.requirement("G-22")
+def test_of_two_servers_that_ask_at_once_for_one_caller_one_does(opened: Callable[[], SqlOperationStore]) -> None:
+    stores, both = [opened(), opened()], threading.Barrier(2)
+    plans = [planned(stores[0], of(name, account_id=account)) for name, account in (("a", ACCOUNT), ("b", OTHER))]
+
+    def one_at_a_time(ledger: Ledger, operation: Operation) -> None:
+        if ledger.open_forms(Mode.PAPER, operation.plan.caller, NOW):
+            raise Refused("another one is open")
+
+    def ask(number: int) -> bool:
+        both.wait()
+        move = partial(stores[number].move, expected=(Stage.PLANNED,), to=Stage.AWAITING_APPROVAL, reason="", now=NOW)
+        with suppress(Refused):
+            move(plans[number].operation_id, ration=one_at_a_time, content=BY_FORM)
+            return True
+        return False
+
+    with ThreadPoolExecutor(2) as at_once:
+        assert sorted(at_once.map(ask, range(2))) == [False, True]
+    assert len(stores[0].open_forms(Mode.PAPER, "tester", NOW)) == 1
+
+
 @pytest.mark.parametrize(
     "ask",
     [
         lambda store: store.decided_for(Mode.PAPER, [ACCOUNT, OTHER], "tester", NOW, declined=True),
         lambda store: store.decided_for(Mode.PAPER, [ACCOUNT, OTHER], "tester", NOW, declined=False),
         lambda store: store.open_plans_for(Mode.PAPER, ACCOUNT, "tester", NOW),
+        lambda store: store.open_forms(Mode.PAPER, "tester", NOW),
     ],
-    ids=["noes", "yeses", "open plans"],
+    ids=["noes", "yeses", "open plans", "open forms"],
 )
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_none_of_it_walks_through_all_operations(
     store: SqlOperationStore, ask: Callable[[SqlOperationStore], object]
 ) -> None:
-    with asked_of(store) as asked:
+    with asked_of(store) as statements:
         ask(store)
-    steps = steps_of(store, asked)
+    steps = steps_of(store, statements)
     assert steps
     assert not [step for step in steps if step.startswith("SCAN")], steps

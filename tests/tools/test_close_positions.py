@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tools.serving import data_of, error_of, text_of
@@ -156,6 +157,48 @@ async def test_a_caller_has_one_form_open_at_a_time(era: str, tmp_path: Path) ->
         assert second[0]["state"] == "AWAITING_APPROVAL"
         assert "is still open with a person" in str(second[0]["why"])
         assert floor.effects == {"close_position": 1}
+
+
+@pytest.mark.requirement("G-22")
+async def test_a_form_that_was_open_when_its_call_ended_keeps_no_other_one_from_being_asked(tmp_path: Path) -> None:
+    thinking = anyio.Event()
+
+    async def think() -> None:
+        thinking.set()
+        await anyio.sleep_forever()
+
+    async with trading_floor(tmp_path) as floor:
+        async with anyio.create_task_group() as tasks, floor.client(ERAS[0], Person(meanwhile=think)) as client:
+            tasks.start_soon(client.call_tool, "close_positions", {"instruments": ["KO"]})
+            await thinking.wait()
+            tasks.cancel_scope.cancel()
+        assert "form not answered" in [entry.event for entry in await floor.journal()]
+        person = yes()
+        answer = await floor.call("close_positions", {"instruments": ["XOM"]}, era=ERAS[0], person=person)
+        assert data_of(answer)["sent"] == "yes"
+        assert len(person.questions) == 1
+
+
+@pytest.mark.requirement("G-22")
+async def test_a_form_shown_again_counts_as_open_and_a_yes_that_was_refused_as_closed(era: str, tmp_path: Path) -> None:
+    answers: list[dict[str, object]] = []
+
+    async with trading_floor(tmp_path) as floor:
+        first = Person(action="cancel", content=None)
+        await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=first)
+
+        async def another() -> None:
+            answers.append({"text": str((await floor.call(*_xom, era=era, person=yes())).content)})
+            await floor.call("halt_trading", {"reason": "news"})
+
+        _xom = ("close_positions", {"instruments": ["XOM"]})
+        refused = await floor.call(
+            "close_positions", {"instruments": ["KO"]}, era=era, person=Person(meanwhile=another)
+        )
+        assert "is still open with a person" in str(answers[0])
+        assert refused.is_error
+        assert "yes not taken" in [entry.event for entry in await floor.journal()]
+        assert floor.effects == {}
 
 
 @pytest.mark.requirement("G-13")

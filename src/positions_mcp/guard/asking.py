@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from positions_mcp.domain.errors import Overtaken, PositionsError
+from positions_mcp.domain.errors import Overtaken
+from positions_mcp.domain.operation.asking import BY_FORM, NOT_ANSWERED, NOT_TAKEN
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import Stage
@@ -33,17 +34,18 @@ class Asking:
 
         Raises Refused where its caller has asked for as much as it may by now.
         """
-        if by_form:
-            self._questions.opened(operation)
+        deps, now = self._deps, self._deps.clock.now()
         if operation.stage is not Stage.PLANNED:
+            if by_form:
+                await in_thread(self._questions.shown_again, operation)
             return operation
+        ration = partial(self._questions.check if by_form else check_rates, deps)
+        ask = partial(deps.store.move, reason="", now=now, ration=ration, content=BY_FORM if by_form else None)
         try:
-            return await self._move(operation, (Stage.PLANNED,), Stage.AWAITING_APPROVAL, "")
+            expected, to = (Stage.PLANNED,), Stage.AWAITING_APPROVAL
+            return await in_thread(ask, operation.operation_id, expected=expected, to=to)
         except Overtaken:
-            return await self._deps.operation(operation.operation_id)
-        except PositionsError:
-            self._questions.closed(operation)
-            raise
+            return await deps.operation(operation.operation_id)
 
     async def refuse(self, operation: Operation, reason: str) -> OperationReport:
         """Note that policy refused it, so that the record shows it."""
@@ -52,10 +54,14 @@ class Asking:
 
     async def note_unanswered(self, operation: Operation, how: str, *, client: str) -> OperationReport:
         """Write down that a form came back without a person's answer: the plan stays open (G-20)."""
-        self._questions.closed(operation)
         now, content = self._deps.clock.now(), {"how": clean(how, 200), "client": clean(client, 60) or "unnamed"}
-        await in_thread(self._deps.store.note, "form not answered", operation.operation_id, content, now)
+        await in_thread(self._deps.store.note, NOT_ANSWERED, operation.operation_id, content, now)
         return report(await self._deps.operation(operation.operation_id), now)
+
+    async def note_not_taken(self, operation: Operation, why: str) -> None:
+        """Write down that a form came back with a yes, and that it was refused."""
+        now = self._deps.clock.now()
+        await in_thread(self._deps.store.note, NOT_TAKEN, operation.operation_id, {"why": clean(why, 200)}, now)
 
     async def decline(self, operation: Operation, *, client: str) -> OperationReport:
         """Record a no. The same targets are not asked about again for a while, except at the desk.
@@ -63,7 +69,6 @@ class Asking:
         Raises:
             Overtaken: it is already being sent, or over.
         """
-        self._questions.closed(operation)
         now = self._deps.clock.now()
         decision = Decision(
             operation_id=operation.operation_id,
@@ -77,8 +82,5 @@ class Asking:
         return report(await in_thread(self._deps.store.decide, decision, now), now)
 
     async def _move(self, operation: Operation, expected: Sequence[Stage], to: Stage, reason: str) -> Operation:
-        deps = self._deps
-        now, ration = deps.clock.now(), partial(check_rates, deps)
-        return await in_thread(
-            deps.store.move, operation.operation_id, expected=expected, to=to, reason=reason, now=now, ration=ration
-        )
+        move, now = self._deps.store.move, self._deps.clock.now()
+        return await in_thread(move, operation.operation_id, expected=expected, to=to, reason=reason, now=now)

@@ -215,12 +215,12 @@ class Guard(Asking, Halting, Mandating):
         """
         plan, now = operation.plan, self._deps.clock.now()
         self._planner.check_caller(operation, caller)
-        self._questions.closed(operation)
         stored = await self._deps.operation(plan.plan_id)
         if not stored.stage.is_open:
             raise Overtaken(f"Plan {plan.plan_id} was decided otherwise meanwhile: it is {stored.state(now)}.")
         step = await self.step(Planned(operation, None), can_elicit=True)
         if step.rung is not Rung.ELICITATION:
+            await self.note_not_taken(operation, step.reason)
             raise Refused(step.reason, hint=step.for_the_person)
         decision = Decision(
             operation_id=plan.plan_id,

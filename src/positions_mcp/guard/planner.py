@@ -71,7 +71,8 @@ class Planner:
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
         under_other_names = await self._of_the_same_targets(request, plan, account) if found is None else None
         supersede = self._outdated(found, plan, account)
-        if (running_out := found or under_other_names) is not None and self._runs_out(running_out, plan.created_at):
+        running_out = found or under_other_names
+        if running_out is not None and await self._runs_out(running_out, plan.created_at):
             supersede, plan = running_out.operation_id, plan.changed(replaces=running_out.operation_id)
         elif under_other_names is not None:
             return self._planned(under_other_names, account)
@@ -226,10 +227,10 @@ class Planner:
             return False
         return True
 
-    def _runs_out(self, found: Operation, now: datetime) -> bool:
+    async def _runs_out(self, found: Operation, now: datetime) -> bool:
         """Whether it has too little left to be decided, and nobody is being asked about it in a form just now."""
         is_open = found.stage.is_open and not found.plan.is_expired(now)
-        return is_open and found.plan.ends_soon(now) and not self._is_asked(found)
+        return is_open and found.plan.ends_soon(now) and not await in_thread(self._is_asked, found)
 
     def _outdated(self, found: Operation | None, fresh: Plan, account: Account) -> str | None:
         """The open plan of the same arguments, where what it says no longer holds."""

@@ -199,6 +199,7 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, Protocol):
         reason: str,
         now: datetime,
         ration: Rationing | None = None,
+        content: Mapping[str, str] | None = None,
     ) -> Operation:
         """Change the stage before anything is sent. What is asked for counts for its caller; `ration` may refuse it."""
         ...

@@ -22,6 +22,10 @@ class CallerStore(Protocol):
         """What people said to what a caller asked for in these accounts after an instant: the noes, or the yeses."""
         ...
 
+    def open_forms(self, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
+        """The undecided operations of a caller whose question is open in a form, the first one asked first."""
+        ...
+
     def open_plans_for(self, mode: Mode, account_id: AccountId, caller: str, now: datetime) -> tuple[Operation, ...]:
         """A caller's plans in an account that may still be decided at `now`, the newest first."""
         ...

@@ -59,6 +59,10 @@ class Ledger(Protocol):
         """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
         ...
 
+    def open_forms(self, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
+        """The undecided operations of a caller whose question is open in a form, the first one asked first."""
+        ...
+
     def counted_since(
         self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
     ) -> datetime | None:

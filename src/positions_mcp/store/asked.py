@@ -11,7 +11,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.store import records
+from positions_mcp.store import counting, records
 from positions_mcp.store.access import Access
 from positions_mcp.store.schema import as_text, decisions, operations
 
@@ -40,6 +40,11 @@ class StoredCallers(Access):
         )
         with self._reading() as connection:
             return tuple(map(Decision.model_validate_json, connection.execute(wanted).scalars()))
+
+    def open_forms(self, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
+        """The undecided operations of a caller whose question is open in a form, the first one asked first."""
+        with self._reading() as connection:
+            return counting.open_forms(connection, mode, caller, now)
 
     def open_plans_for(self, mode: Mode, account_id: AccountId, caller: str, now: datetime) -> tuple[Operation, ...]:
         """A caller's plans in an account that may still be decided at `now`, the newest first."""

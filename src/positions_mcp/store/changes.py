@@ -68,13 +68,15 @@ def move(
     reason: str,
     now: datetime,
     ration: Rationing | None,
+    content: Mapping[str, str],
 ) -> Operation:
     """Change the stage before anything is sent. What is asked for counts for its caller; `ration` may refuse it."""
     operation = transaction.operation(operation_id)
     expect(operation, expected)
     counted_at = counting.begin(transaction, operation, now, ration) if to is Stage.AWAITING_APPROVAL else None
     event = to.value.lower().replace("_", " ")
-    return transaction.save(operation, event, now, stage=to, reason=reason, counted_at=counted_at)
+    told = dict(content)
+    return transaction.save(operation, event, now, content=told, stage=to, reason=reason, counted_at=counted_at)
 
 
 def decide(transaction: Transaction, decision: Decision, now: datetime) -> Operation:

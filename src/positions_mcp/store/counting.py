@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type_coerce
 
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation import asking
 from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Ledger, Rationing
 from positions_mcp.store import records
-from positions_mcp.store.schema import as_text, operations
+from positions_mcp.store.schema import as_text, journal, operations
 
 _OPEN = [stage.value for stage in Stage if stage.is_open]
 
@@ -86,3 +88,23 @@ def open_plans(connection: Connection, mode: Mode, now: datetime) -> dict[str, i
     )
     counted = select(open_ones.c.caller, func.count().label("plans")).group_by(open_ones.c.caller)
     return {found.caller: found.plans for found in connection.execute(counted)}
+
+
+def open_forms(connection: Connection, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
+    """The undecided operations of a caller whose question is open in a form, the first one asked first."""
+    wanted = (
+        select(journal.c.operation_id, journal.c.event, journal.c.content)
+        .join(operations, journal.c.operation_id == operations.c.id)
+        .where(
+            operations.c.stage == Stage.AWAITING_APPROVAL.value,
+            operations.c.mode == mode.value,
+            operations.c.caller == caller,
+            operations.c.due_at > as_text(now),
+            journal.c.event.in_(asking.EVENTS),
+        )
+        .order_by(journal.c.sequence)
+    )
+    told: dict[str, list[tuple[str, dict[str, object]]]] = {}
+    for row in connection.execute(wanted):
+        told.setdefault(row.operation_id, []).append((row.event, json.loads(row.content)))
+    return tuple(operation_id for operation_id, events in told.items() if asking.is_open(events))

@@ -116,6 +116,12 @@ def lock_plans(connection: Connection) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(_PLANS)))
 
 
+def lock_caller(connection: Connection, caller: str) -> None:
+    """Wait until nobody else puts a question of a caller to a person, in whatever account."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(caller, _PLANS))))
+
+
 def keep_head(connection: Connection, chain: str, head: Head) -> None:
     """Note where a chain ends."""
     if chain == COMMON:

@@ -162,12 +162,20 @@ class SqlOperationStore(
         reason: str,
         now: datetime,
         ration: Rationing | None = None,
+        content: Mapping[str, str] | None = None,
     ) -> Operation:
         """Change the stage before anything is sent; what is asked for counts for its caller."""
         return self._change(
             operation_id,
             lambda change: changes.move(
-                change, operation_id, expected=expected, to=to, reason=reason, now=now, ration=ration
+                change,
+                operation_id,
+                expected=expected,
+                to=to,
+                reason=reason,
+                now=now,
+                ration=ration,
+                content=content or {},
             ),
         )
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
+import anyio
 from mcp.server.elicitation import AcceptedElicitation, DeclinedElicitation, ElicitationResult
 from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
@@ -158,6 +159,11 @@ async def _outcome(call: Call, operation: Operation) -> ElicitationResult[Approv
     asking = {"answer": (Resolve(_Question(call.context.guard.question(operation), form)), True)}
     try:
         resolved = await resolve_arguments(asking, build_resolver_plans(asking, set()), {}, call.sdk)
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True), suppress(PositionsError):
+            how = "The call ended while its form was open."
+            await call.context.guard.note_unanswered(operation, how, client=call.caller.client)
+        raise
     except MCPError as error:
         raise ToolError(await _not_shown(call, operation, error)) from error
     except ToolError as error:  # accepted, but not filled in as the form asks: not a clear yes

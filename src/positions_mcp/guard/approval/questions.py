@@ -1,14 +1,21 @@
-"""How often a caller may ask a person by a form: one question at a time, and none after three noes (G-22)."""
+"""How often a caller may ask a person by a form: one question at a time, and none after three noes (G-22).
+
+Both are counted in the store, which all servers of it share.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operation.asking import BY_FORM, SHOWN_AGAIN
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.policy.rates import check_rates
+from positions_mcp.ports import Ledger
 
 NOES = 3
 WITHIN = timedelta(minutes=10)
@@ -18,18 +25,16 @@ _ASKED_WITHIN = REMEMBERED + timedelta(hours=1)
 
 
 class Questions:
-    """The forms that are open in this server's clients, and the noes in the store."""
+    """The forms that are open in clients, and the noes."""
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
-        self._open: dict[str, Operation] = {}
 
     def why_not(self, operation: Operation) -> str:
         """Why its caller may not ask by a form now; empty if it may. Blocking."""
         caller, now = operation.plan.caller, self._deps.clock.now()
-        asked = self._open.get(caller)
-        if asked is not None and asked.operation_id != operation.operation_id and not asked.plan.is_expired(now):
-            return f"A question of this caller is still open with a person: plan {asked.operation_id}."
+        if why := _still_open(self._deps.store.open_forms(self._deps.mode, caller, now), operation):
+            return why
         if self._rests(caller, now):
             return (
                 f"A person said no to this caller {NOES} times within {int(WITHIN.total_seconds() // 60)} minutes, so "
@@ -45,18 +50,30 @@ class Questions:
         return rests(noes, now) and rests((*noes, *decided(declined=False)), now)
 
     def is_open(self, operation: Operation) -> bool:
-        """Whether a form with its question is shown now."""
-        asked = self._open.get(operation.plan.caller)
-        return asked is not None and asked.operation_id == operation.operation_id
+        """Whether a form with its question is shown now, by whichever server. Blocking."""
+        deps, plan = self._deps, operation.plan
+        return operation.operation_id in deps.store.open_forms(plan.mode, plan.caller, deps.clock.now())
 
-    def opened(self, operation: Operation) -> None:
-        """A form with its question is shown."""
-        self._open[operation.plan.caller] = operation
+    def shown_again(self, operation: Operation) -> None:
+        """Write down that a form with a question that was put before is shown, unless one is. Blocking."""
+        if not self.is_open(operation):
+            now = self._deps.clock.now()
+            self._deps.store.note(SHOWN_AGAIN, operation.operation_id, BY_FORM, now)
 
-    def closed(self, operation: Operation) -> None:
-        """The form came back."""
-        if self.is_open(operation):
-            del self._open[operation.plan.caller]
+    @staticmethod
+    def check(deps: Dependencies, ledger: Ledger, operation: Operation) -> None:
+        """Within the transaction that asks: of two servers that ask at once one does. Raises Refused."""
+        check_rates(deps, ledger, operation)
+        plan = operation.plan
+        if why := _still_open(ledger.open_forms(plan.mode, plan.caller, deps.clock.now()), operation):
+            raise Refused(why, hint=f"Nothing was sent. Plan {plan.plan_id} stays open: ask when that is answered.")
+
+
+def _still_open(asked: Sequence[str], operation: Operation) -> str:
+    """That another question is, in a sentence; empty where none is."""
+    others = (each for each in asked if each != operation.operation_id)
+    other = next(others, None)
+    return f"A question of this caller is still open with a person: plan {other}." if other else ""
 
 
 def rests(decisions: Iterable[Decision], now: datetime) -> bool:
