@@ -45,9 +45,9 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
     """The application. `origins` are the addresses it answers at, the first of them the one to use."""
     changes = Changes(desk.newest, anyio.sleep)
     port = urlsplit(next(iter(origins))).port or 0
-    sessions = Sessions(desk.clock)
+    sessions = Sessions(desk.session_store, desk.clock)
     door = Door(desk, sessions, changes, cookie=f"positions_desk_{port}")
-    routes, deciding = Routes(desk, sessions, changes), Deciding(desk, door)
+    routes, deciding = Routes(desk, door, changes), Deciding(desk, door)
     approvers, delegated, withdrawing = Approvers(desk, door), MandateRoutes(desk, door), WithdrawingRoutes(desk, door)
     inside = door.signed_in
 

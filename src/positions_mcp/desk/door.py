@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,11 @@ from positions_mcp.desk.answers import body_of, failed, mapping_of, page_of, sai
 from positions_mcp.desk.entering import Entering
 from positions_mcp.desk.events import Changes
 from positions_mcp.desk.service import Desk
-from positions_mcp.desk.sessions import LONGEST, Session, Sessions
-from positions_mcp.domain.errors import PositionsError, Refused
+from positions_mcp.desk.sessions import LONGEST, MOST_WRONG, Session, Sessions
+from positions_mcp.domain.errors import PositionsError, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import Member
+from positions_mcp.ports.desk import StoredSession
 from positions_mcp.signing.keys import Unlocked, WrongPassphrase
 
 SESSION_HEADER = "x-desk-token"
@@ -78,7 +80,10 @@ class Door:
                 member, key = await self._check(passphrase, name)
         except PositionsError as error:
             return failed(error)
-        return self._opened(request, member, key.key.fingerprint)
+        try:
+            return await self._opened(request, member, key.key.fingerprint)
+        except PositionsError as error:
+            return failed(error)
 
     async def ask_passkey(self, request: Request) -> Response:
         """`{name}` → what a browser is to prove, to sign in with a passkey of that person at this page."""
@@ -92,19 +97,21 @@ class Door:
         offer, answer = text_of(body, "offer"), mapping_of(body, "assertion")
         try:
             member, passkey = await self._entering.enter(name, page_of(request), offer, answer)
+            return await self._opened(request, member, passkey.fingerprint, entered_by=offer)
         except Refused as refused:
             await self.note(None, f"to sign in with a passkey: {refused.message}")
             raise
-        return self._opened(request, member, passkey.fingerprint)
 
-    def _opened(self, request: Request, member: Member, credential: str) -> Response:
-        self.sessions.end_of(request.cookies.get(self.cookie, ""))
+    async def _opened(
+        self, request: Request, member: Member, credential: str, *, entered_by: str | None = None
+    ) -> Response:
+        await self.sessions.end_of(request.cookies.get(self.cookie, ""))
         self.changes.look_again()
-        session = self.sessions.open(member, credential)
-        answer = JSONResponse({"token": session.token, "seconds": int(LONGEST.total_seconds())})
+        cookie, token = await self.sessions.open(member, credential, entered_by=entered_by)
+        answer = JSONResponse({"token": token, "seconds": int(LONGEST.total_seconds())})
         answer.set_cookie(
             self.cookie,
-            session.cookie,
+            cookie,
             httponly=True,
             samesite="strict",
             path="/",
@@ -115,7 +122,7 @@ class Door:
     async def sign_out(self, request: Request, session: Session) -> Response:
         """End the session everywhere."""
         del request
-        self.sessions.end(session)
+        await self.sessions.end(session.stored)
         self.changes.look_again()
         answer = JSONResponse({})
         answer.delete_cookie(self.cookie, path="/")
@@ -127,50 +134,62 @@ class Door:
         async def route(request: Request) -> Response:
             token = request.headers.get(SESSION_HEADER, "")
             touch = request.method != "GET" or request.headers.get(PERSON_HEADER) == "1"
-            session = self.sessions.find(request.cookies.get(self.cookie, ""), token, touch=touch)
-            if session is None:
-                if request.method != "GET":
-                    await self.note_attempt(request.path_params.get("operation_id"), "a page that is not signed in")
-                return said(401, "Sign in first.")
             try:
-                if (gone := await self._no_longer(session)) is not None:
-                    return gone
-                return await handler(request, session)
+                stored = await self.sessions.find(request.cookies.get(self.cookie, ""), token, touch=touch)
+                if stored is None:
+                    if request.method != "GET":
+                        await self.note_attempt(request.path_params.get("operation_id"), "a page that is not signed in")
+                    return said(401, "Sign in first.")
+                if (member := await self._member(stored)) is None:
+                    await self.sessions.end(stored)
+                    self.changes.look_again()
+                    why = f"{stored.name} is no approver any more, or with another passphrase: sign in again."
+                    return said(401, why)
+                return await handler(request, self.sessions.of(stored, member))
             except PositionsError as error:
                 return failed(error)
 
         return route
 
-    async def _no_longer(self, session: Session) -> Response | None:
-        """The end of a session whose member, or what they signed in with, is no longer of the roster."""
+    async def _member(self, stored: StoredSession) -> Member | None:
+        """Whose session it is; None where they, or what they signed in with, are no longer of the roster."""
         roster = (await self.desk.enrolling.rosters()).roster
-        member = roster.member(session.name) if roster else None
-        if member is None or session.credential not in {each.fingerprint for each in member.credentials}:
-            self.sessions.end(session)
-            self.changes.look_again()
-            return said(401, f"{session.name} is no approver any more, or with another passphrase: sign in again.")
-        session.member = member
-        return None
+        member = roster.member(stored.name) if roster else None
+        known = {each.fingerprint for each in member.credentials} if member else set()
+        return member if stored.credential in known else None
+
+    async def stands(self, session: Session) -> bool:
+        """Whether a session goes on, as far as the store can say."""
+        try:
+            return await self.sessions.is_open(session.stored) and await self._member(session.stored) is not None
+        except StoreUnavailable:
+            return True
 
     async def with_passphrase(
         self, session: Session, act: Callable[[], Awaitable[object]], operation: Operation | None
     ) -> Response:
         """One guess of a session at a time: what is wrong is counted before the next one is tried."""
         async with session.guessing:
-            if not self.sessions.is_open(session):
+            is_open = await self.sessions.is_open(session.stored)
+            tried = await self.sessions.guess(session) if is_open else 0
+            if not 0 < tried <= MOST_WRONG:
                 await self.note(operation, "a signed-out page")
                 return said(401, "Signed out after too many wrong passphrases: sign in again. Nothing was decided.")
             try:
                 await act()
             except WrongPassphrase as error:
-                if self.sessions.wrong_passphrase(session):
+                if tried == MOST_WRONG:
+                    await self.sessions.end(session.stored)
                     self.changes.look_again()
                 await self.note(operation, "a wrong passphrase")
                 return failed(error)
             except PositionsError as error:
+                with suppress(StoreUnavailable):
+                    await self.sessions.guess(session, -1)
                 await self.note(operation, error.message)
                 return failed(error)
-            session.wrong = 0
+            with suppress(StoreUnavailable):
+                await self.sessions.guess(session, -tried)
         return JSONResponse({})
 
     async def with_touch(self, act: Callable[[], Awaitable[dict[str, Any]]], operation: Operation | None) -> Response:

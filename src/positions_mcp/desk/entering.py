@@ -1,13 +1,12 @@
-"""Signing in with a passkey: a challenge that this process made for one name and page, answered once in a minute."""
+"""Signing in with a passkey: a challenge that a desk made for one name and page, answered at any, once in a minute."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from positions_mcp.desk.offers import PATIENCE
@@ -22,30 +21,32 @@ from positions_mcp.signing.passkeys import recognised
 
 @dataclass(eq=False)
 class Entering:
-    """Makes challenges without keeping them, so that nobody who is not signed in can fill anything up."""
+    """Makes challenges without keeping them, so that nobody who is not signed in can fill anything up.
+
+    They are sealed with the keys that the servers of a store share. The session that one opens says that it was used.
+    """
 
     desk: Desk
-    _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
-    _used: dict[str, datetime] = field(default_factory=dict)
 
     async def ask(self, name: str, page: str) -> dict[str, Any]:
         """What a browser is to prove, and the offer under which its answer comes back. Raises Refused."""
         member, passkeys = await self._at(name, page)
         until = f"{(self.desk.clock.now() + PATIENCE).timestamp():.0f}"
         nonce = secrets.token_hex(16)
-        offer = f"{until}.{nonce}.{self._seal(until, nonce, member.name, page).hex()}"
+        key, *_ = await self._keys()
+        offer = f"{until}.{nonce}.{_seal(key, until, nonce, member.name, page)}"
         return {"offer": offer, "sign": to_prove(self._challenge(offer), passkeys)}
 
     async def enter(self, name: str, page: str, offer: str, answer: Mapping[str, Any]) -> tuple[Member, Passkey]:
-        """Who has answered. Raises Refused: too late, a second time, or by no passkey of theirs."""
+        """Who has answered. Raises Refused: too late, or by no passkey of theirs."""
         member, passkeys = await self._at(name, page)
         now = self.desk.clock.now()
         until, nonce, seal = ([*offer.split("."), "", "", ""])[:3]
-        if not hmac.compare_digest(seal, self._seal(until, nonce, member.name, page).hex()) or nonce in self._used:
-            raise Refused("That is not what was to be answered, or was answered before.", hint="Sign in again.")
+        seals = [_seal(key, until, nonce, member.name, page) for key in await self._keys()]
+        if not any(hmac.compare_digest(seal.encode(), each.encode()) for each in seals):
+            raise Refused("That is not what was to be answered.", hint="Sign in again.")
         if now.timestamp() >= float(until):
             raise Refused("It took longer than a minute.", hint="Sign in again.")
-        self._used = {each: at for each, at in self._used.items() if now - at < 2 * PATIENCE} | {nonce: now}
         passkey, assertion = recognised(passkeys, self._challenge(offer), answer)
         await in_thread(self.desk.count_passkey, passkey, assertion)
         return member, passkey
@@ -57,9 +58,13 @@ class Entering:
             raise Refused(f"{member.name} has no passkey at {page}.", hint="Sign in with the passphrase.")
         return member, passkeys
 
-    def _seal(self, *said: str) -> bytes:
-        return hmac.digest(self._key, "\0".join(said).encode(), "sha256")
+    async def _keys(self) -> Sequence[str]:
+        return await in_thread(self.desk.session_store.sealing_keys, self.desk.clock.now())
 
     @staticmethod
     def _challenge(offer: str) -> bytes:
         return hashlib.sha256(offer.encode()).digest()
+
+
+def _seal(key: str, *said: str) -> str:
+    return hmac.digest(key.encode(), "\0".join(("sign in at the desk", *said)).encode(), "sha256").hex()

@@ -11,6 +11,8 @@ from positions_mcp.domain.errors import StoreUnavailable
 
 POLL_S = 0.1
 HEARTBEAT_S = 10.0
+_STANDS_S = 0.7
+"""How often it is looked whether who listens is still signed in: elsewhere they may have signed out."""
 
 
 class Changes:
@@ -39,19 +41,21 @@ class Changes:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def stream(self, goes_on: Callable[[], bool]) -> AsyncIterator[bytes]:
+    async def stream(self, goes_on: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
         """Server-sent events: the number at once, at each change, and a heartbeat; ends when `goes_on` says so."""
         self._listeners += 1
         try:
             changed = self._changed
             self._number = await self._read()
             yield _event(self._number)
-            while goes_on():
-                with anyio.move_on_after(HEARTBEAT_S):
+            beats_at = anyio.current_time() + HEARTBEAT_S
+            while await goes_on():
+                with anyio.move_on_after(_STANDS_S):
                     await changed.wait()
-                changed = self._changed
-                if goes_on():
-                    yield _event(self._number)
+                if changed.is_set() or anyio.current_time() >= beats_at:
+                    changed, beats_at = self._changed, anyio.current_time() + HEARTBEAT_S
+                    if await goes_on():
+                        yield _event(self._number)
             yield b"event: over\ndata: {}\n\n"
         finally:
             self._listeners -= 1

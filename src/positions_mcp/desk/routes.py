@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from positions_mcp.desk import accounts, pictures
 from positions_mcp.desk.answers import account_of, page_of, said
+from positions_mcp.desk.door import Door
 from positions_mcp.desk.events import Changes
 from positions_mcp.desk.service import Desk
-from positions_mcp.desk.sessions import Session, Sessions
+from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.shapes import closed_share
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
@@ -23,7 +24,7 @@ class Routes:
     """Everything that is read, for who is signed in."""
 
     desk: Desk
-    sessions: Sessions
+    door: Door
     changes: Changes
 
     async def queue(self, request: Request, session: Session) -> Response:
@@ -71,7 +72,7 @@ class Routes:
     async def events(self, request: Request, session: Session) -> Response:
         """Server-sent events, as long as the session stands."""
         del request
-        stream = self.changes.stream(partial(self.sessions.is_open, session))
+        stream = self.changes.stream(partial(self.door.stands, session))
         return StreamingResponse(stream, media_type="text/event-stream")
 
 

@@ -39,6 +39,7 @@ from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.guard.touches import Touches
 from positions_mcp.guard.withdrawing import Withdrawing
 from positions_mcp.ports import Clock
+from positions_mcp.ports.desk import SessionStore
 
 _MOST_SHOWN = 500
 _MOST_ENTRIES = 200
@@ -67,6 +68,11 @@ class Desk:
     def mode(self) -> Mode:
         """The mode of the accounts it reads."""
         return self._deps.mode
+
+    @property
+    def session_store(self) -> SessionStore:
+        """Where it stands who is signed in."""
+        return self._deps.store
 
     @property
     def clock(self) -> Clock:

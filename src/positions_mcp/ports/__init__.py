@@ -12,6 +12,7 @@ from positions_mcp.ports.callers import CallerStore
 from positions_mcp.ports.clocks import Clock as Clock
 from positions_mcp.ports.clocks import Ids as Ids
 from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
+from positions_mcp.ports.desk import SessionStore
 from positions_mcp.ports.ledger import Ledger as Ledger
 from positions_mcp.ports.ledger import Permitting as Permitting
 from positions_mcp.ports.ledger import Rationing as Rationing
@@ -116,7 +117,7 @@ class InstructionWriter(Protocol):
         ...
 
 
-class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, Protocol):
+class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStore, Protocol):
     """Durable operations. Blocking: call it in a worker thread.
 
     Every write is one transaction, exclusive among all processes on the store, that also appends to the journal.

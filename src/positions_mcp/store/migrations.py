@@ -15,7 +15,16 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.platforms import this_platform
 from positions_mcp.store import keeping, locks
 from positions_mcp.store.engine import Database
-from positions_mcp.store.schema import OF_SERVERS, TABLES, chains, mandate_shadows, mandate_uses, mandates, servers
+from positions_mcp.store.schema import (
+    OF_SERVERS,
+    TABLES,
+    chains,
+    desk_sessions,
+    mandate_shadows,
+    mandate_uses,
+    mandates,
+    servers,
+)
 
 Migration = Callable[[Connection], None]
 """Moves the tables one version forward, within the transaction that also notes the version."""
@@ -43,7 +52,7 @@ def _count_and_delegate(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE operations ADD COLUMN {name} TEXT"))
     counted = "ON operations (mode, account_id, counted_at, caller)"
     connection.execute(text(f"CREATE INDEX IF NOT EXISTS operations_counted {counted}"))
-    for table in (mandates, mandate_uses, mandate_shadows):
+    for table in (mandates, mandate_uses, mandate_shadows, desk_sessions):
         table.create(connection, checkfirst=True)
     connection.execute(text("ALTER TABLE journal ADD COLUMN chain TEXT NOT NULL DEFAULT ''"))
     connection.execute(text("CREATE INDEX IF NOT EXISTS journal_by_chain ON journal (chain, sequence)"))

@@ -28,13 +28,14 @@ from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.schema import operations
 from positions_mcp.store.sealing import Sealing
 from positions_mcp.store.servers import Announced
+from positions_mcp.store.sessions import StoredSessions
 from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.walk import heads
 from positions_mcp.store.withdrawals import Withdrawals
 
 
 class SqlOperationStore(
-    Announced, Bonds, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers, StoredListings
+    Announced, Bonds, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers, StoredListings, StoredSessions
 ):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 

@@ -118,6 +118,20 @@ servers = Table(
     Column("content", Text, nullable=False),
 )
 
+desk_sessions = Table(
+    "desk_sessions",
+    TABLES,
+    Column("cookie", Text, primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("credential", Text, nullable=False),
+    Column("opened_at", Text, nullable=False),
+    Column("seen_at", Text, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("entered_by", Text, unique=True),  # the challenge that a passkey answered: once
+    Column("wrong", Integer, nullable=False),
+)
+
 mandates = Table(
     "mandates",
     TABLES,

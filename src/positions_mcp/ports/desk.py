@@ -1,0 +1,55 @@
+"""Who is signed in at a desk, as all desks of a store know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """One signed-in browser. Of its secrets only hashes are stored."""
+
+    cookie: str
+    token: str
+    name: str
+    """Whose it is."""
+    credential: str
+    """Fingerprint of what they signed in with: it ends with that."""
+    opened_at: datetime
+    seen_at: datetime
+    until: datetime
+    """When it ends by itself, or ended."""
+    entered_by: str | None = None
+    """Hash of the challenge that a passkey answered: it is answered once."""
+
+
+class SessionStore(Protocol):
+    """Keeps them beside the journal: nothing is decided by a session."""
+
+    def open_session(self, session: StoredSession, *, most: int) -> None:
+        """Keep a new one; of more than `most` that are open the one left alone for longest ends.
+
+        Raises Refused where its challenge was answered before, StoreUnavailable.
+        """
+        ...
+
+    def session(self, cookie: str) -> StoredSession | None:
+        """The one with this hash of a cookie, also where it is over. Raises StoreUnavailable."""
+        ...
+
+    def keep_session(self, cookie: str, *, seen_at: datetime, until: datetime) -> None:
+        """Note that a person did something there, or that it ends: an end is never taken back."""
+        ...
+
+    def count_guess(self, cookie: str, by: int) -> int:
+        """Add to its wrong passphrases. Returns how many there are."""
+        ...
+
+    def sealing_keys(self, now: datetime) -> Sequence[str]:
+        """The keys that all servers of the store share: the one that seals now, and those that open as well."""
+        ...

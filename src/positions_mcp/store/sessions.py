@@ -1,0 +1,78 @@
+"""Who is signed in at the desks of a store: outside the journal, because nothing is decided by it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from positions_mcp.domain.errors import Refused
+from positions_mcp.ports.desk import StoredSession
+from positions_mcp.store.access import Access
+from positions_mcp.store.schema import as_text, desk_sessions
+
+_FORGOTTEN_AFTER = timedelta(minutes=10)
+"""Longer than a challenge may be answered: one that was answered stays so."""
+
+
+class StoredSessions(Access):
+    """Implements `positions_mcp.ports.desk.SessionStore`, over what the whole store reads and writes with."""
+
+    def open_session(self, session: StoredSession, *, most: int) -> None:
+        """Keep a new one. Raises Refused where its challenge was answered before."""
+        self._expect_writable()
+        now = session.opened_at
+        open_ones = desk_sessions.c.until > as_text(now)
+        with self._database.writing() as connection:
+            connection.execute(delete(desk_sessions).where(desk_sessions.c.until <= as_text(now - _FORGOTTEN_AFTER)))
+            by_age = select(desk_sessions.c.cookie).where(open_ones).order_by(desk_sessions.c.seen_at.desc())
+            too_many = by_age.offset(most - 1)
+            for cookie in connection.execute(too_many).scalars().all():
+                ended = update(desk_sessions).where(desk_sessions.c.cookie == cookie)
+                connection.execute(ended.values(until=as_text(now)))
+            try:
+                connection.execute(
+                    insert(desk_sessions).values(
+                        cookie=session.cookie,
+                        token=session.token,
+                        name=session.name,
+                        credential=session.credential,
+                        opened_at=as_text(now),
+                        seen_at=as_text(session.seen_at),
+                        until=as_text(session.until),
+                        entered_by=session.entered_by,
+                        wrong=0,
+                    )
+                )
+            except IntegrityError:
+                raise Refused("That was answered before.", hint="Sign in again.") from None
+
+    def session(self, cookie: str) -> StoredSession | None:
+        """The one with this hash of a cookie, also where it is over."""
+        with self._reading() as connection:
+            wanted = select(desk_sessions).where(desk_sessions.c.cookie == cookie)
+            found = connection.execute(wanted).one_or_none()
+        return None if found is None else _read(found)
+
+    def keep_session(self, cookie: str, *, seen_at: datetime, until: datetime) -> None:
+        """Note that a person did something there, or that it ends: an end is never taken back."""
+        open_one = desk_sessions.c.cookie == cookie, desk_sessions.c.until > as_text(seen_at)
+        with self._database.writing() as connection:
+            told = {"seen_at": as_text(seen_at), "until": as_text(until)}
+            connection.execute(update(desk_sessions).where(*open_one).values(**told))
+
+    def count_guess(self, cookie: str, by: int) -> int:
+        """Add to its wrong passphrases. Returns how many there are."""
+        of_it = desk_sessions.c.cookie == cookie
+        with self._database.writing() as connection:
+            connection.execute(update(desk_sessions).where(of_it).values(wrong=desk_sessions.c.wrong + by))
+            return connection.execute(select(desk_sessions.c.wrong).where(of_it)).scalar_one_or_none() or 0
+
+
+def _read(found: Row[Any]) -> StoredSession:
+    said = {each.name: getattr(found, each.name) for each in fields(StoredSession)}
+    instants = {name: datetime.fromisoformat(said[name]) for name in ("opened_at", "seen_at", "until")}
+    return StoredSession(**(said | instants))
