@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.viewer import Viewer
@@ -10,7 +10,7 @@ from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.reconcile import Reconciler
 
-_MOST_ENTRIES = 1000
+_MOST = 1000
 
 
 class ChangeFeed:
@@ -20,24 +20,20 @@ class ChangeFeed:
         self._deps = deps
         self._reconciler = reconciler
 
-    async def newest(self) -> int:
-        """The number of the latest change; 0 where there is none. Raises StoreUnavailable."""
-        return await in_thread(self._deps.store.newest)
+    async def newest(self) -> Mapping[str, int]:
+        """Up to where the journal goes now. Raises StoreUnavailable."""
+        return await in_thread(self._deps.store.ends)
 
-    async def since(self, number: int) -> tuple[int, tuple[Operation, ...]]:
-        """The number of the latest change, and the operations of this mode that have changed after `number`.
+    async def since(self, ends: Mapping[str, int]) -> tuple[Mapping[str, int], tuple[Operation, ...]]:
+        """Up to where the journal goes now, and the operations of this mode that have changed after `ends`.
 
-        What time decides is written down first. Of more than a thousand changes the oldest are left out.
+        What time decides is written down first. Of more than a thousand operations those changed last.
 
         Raises:
             StoreUnavailable: the store cannot be read.
         """
         await self._reconciler.note_time()
-        newest = await self.newest()
-        if newest <= number:
-            return newest, ()
-        entries = await in_thread(self._deps.store.journal, limit=min(newest - number, _MOST_ENTRIES))
-        changed = dict.fromkeys(entry.operation_id for entry in entries if entry.operation_id is not None)
+        newest, changed = await in_thread(self._deps.store.changed_since, ends, most=_MOST)
         found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in changed]
         return newest, tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)
 

@@ -144,7 +144,15 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         ...
 
     def newest(self) -> int:
-        """The number of the journal's last entry, 0 where there is none: cheap, for who looks for changes."""
+        """How many entries the journal has: cheap, for who looks for changes."""
+        ...
+
+    def ends(self) -> Mapping[str, int]:
+        """The number of the last entry of each of its chains."""
+        ...
+
+    def changed_since(self, ends: Mapping[str, int], *, most: int) -> tuple[Mapping[str, int], tuple[str, ...]]:
+        """Where its chains end now, and the operations with entries behind `ends`; of too many those changed last."""
         ...
 
     def operation(self, operation_id: str) -> Operation | None:

@@ -94,6 +94,16 @@ def lock(connection: Connection, chain: str) -> Stand:
     return stand(connection, chain)
 
 
+def is_free(connection: Connection, chain: str) -> bool:
+    """Whether nobody holds the turn to write about an account, or about everything, in PostgreSQL."""
+    held = select(func.pg_try_advisory_xact_lock_shared(_ALL))
+    there = select(func.count()).select_from(chains).where(chains.c.chain == chain)
+    free = select(chains.c.chain).where(chains.c.chain == chain).with_for_update(skip_locked=True)
+    if not connection.execute(held).scalar_one():
+        return False
+    return connection.execute(free).first() is not None or not connection.execute(there).scalar_one()
+
+
 def lock_all(connection: Connection) -> None:
     """Wait until nobody else writes, whatever about.
 

@@ -17,10 +17,11 @@ from positions_mcp.domain.operation.search import Found, Search
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Verification
 from positions_mcp.ports import Permitting, Rationing, Refusing, Signing
-from positions_mcp.store import changes, counting, expiring, journal, records, searching, verifying
+from positions_mcp.store import changes, counting, expiring, journal, locks, records, searching, verifying
 from positions_mcp.store.asked import StoredCallers
 from positions_mcp.store.bonds import Bonds
 from positions_mcp.store.deciding import Deciders
+from positions_mcp.store.feed import StoredFeed
 from positions_mcp.store.journal import COMMON
 from positions_mcp.store.listings import StoredListings
 from positions_mcp.store.mandating import StoredMandates
@@ -30,12 +31,20 @@ from positions_mcp.store.sealing import Sealing
 from positions_mcp.store.servers import Announced
 from positions_mcp.store.sessions import StoredSessions
 from positions_mcp.store.transaction import Transaction
-from positions_mcp.store.walk import heads
 from positions_mcp.store.withdrawals import Withdrawals
 
 
 class SqlOperationStore(
-    Announced, Bonds, Sealing, StoredMandates, Withdrawals, Deciders, StoredCallers, StoredListings, StoredSessions
+    Announced,
+    Bonds,
+    Sealing,
+    StoredMandates,
+    Withdrawals,
+    Deciders,
+    StoredCallers,
+    StoredListings,
+    StoredSessions,
+    StoredFeed,
 ):
     """Durable operations in one SQLite file or one PostgreSQL database. Safe for threads and for several processes."""
 
@@ -53,11 +62,6 @@ class SqlOperationStore(
             wanted = wanted.where(journal_table.c.operation_id == operation_id)
         with self._reading() as connection:
             return tuple(journal.read(row) for row in reversed(connection.execute(wanted).all()))
-
-    def newest(self) -> int:
-        """How many entries the journal has: cheap, for who looks for changes."""
-        with self._reading() as connection:
-            return sum(head.entries for head in heads(connection).values())
 
     def operation(self, operation_id: str) -> Operation | None:
         """One operation, or None."""
@@ -271,6 +275,7 @@ class SqlOperationStore(
         """Write down what time has decided: expired plans, lapsed approvals, leases that ran out.
 
         So many at once that a person who halts does not wait for it; what is left is written by the next calls.
+        An account that somebody else is writing about, or holds while it is frozen, is left to the next call.
         """
         with self._reading() as connection:
             due = connection.execute(expiring.due(now)).all()
@@ -280,8 +285,16 @@ class SqlOperationStore(
         return tuple(
             operation
             for chain, ids in by_account.items()
+            if self._is_free(chain)
             for operation in self._change_in(chain, partial(expiring.expire, ids=ids, now=now, halt_after=halt_after))
         )
+
+    def _is_free(self, chain: str) -> bool:
+        """Whether nobody writes about an account at this moment."""
+        if self._database.is_sqlite:
+            return True  # who writes holds the file, and not for long
+        with self._database.writing() as connection:
+            return not self._turns[chain].locked() and locks.is_free(connection, chain)
 
     def set_halt(self, halt: Halt) -> Halt:
         """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -42,8 +42,8 @@ class Updates:
         self._subscribed: dict[Connection, set[str]] = {}
         self._wanted: Counter[str] = Counter()
         self._somebody = anyio.Event()
-        self._seen: int | None = None
-        """The latest change that everybody has been told of; None while nobody is there to be told."""
+        self._seen: Mapping[str, int] | None = None
+        """Up to where everybody has been told of changes; None while nobody is there to be told."""
 
     async def listen(
         self,
@@ -129,10 +129,9 @@ class Updates:
         """From now on: no change after the client's request was acknowledged is missed."""
         self._wanted.update(uris)
         if self._wanted and self._seen is None:
-            try:
+            newest: Mapping[str, int] = {}
+            with suppress(StoreUnavailable):
                 newest = await guard.changes.newest()
-            except StoreUnavailable:
-                newest = 0
             if self._wanted and self._seen is None:
                 self._seen = newest
         if self._wanted:
