@@ -91,8 +91,8 @@ def test_every_command_and_every_setting_of_a_service_is_one_of_the_program(name
     assert settings.mode == "paper"
     arguments = vars(parser_of(command[0]).parse_args(command))
     if "behind_proxy" in arguments:
-        entrance = Entrance.of_desk if command[0] == "desk" else Entrance.of
-        found = entrance(settings, arguments["host"], behind_proxy=arguments["behind_proxy"])
+        found = Entrance.of(arguments["host"], behind_proxy=arguments["behind_proxy"])
+        found = found.for_approvers(settings) if command[0] == "desk" else found.for_callers(settings)
         assert str(found.proxies[0]) == COMPOSE["networks"]["default"]["ipam"]["config"][0]["subnet"]
 
 

@@ -84,7 +84,7 @@ async def firm(folder: Path, issuer: str, first: str = "all") -> AsyncIterator[F
         file = folder / "firm.toml"
         file.write_text(CONFIG.format(port=listener.getsockname()[1], issuer=issuer, first=first))
         settings = load({"data_dir": folder / "data", "paper": {"scenario": "demo"}}, config=file, environment={})
-        entrance = Entrance.of(settings, None, tls_cert=cert, tls_key=key)
+        entrance = Entrance.of(None, tls_cert=cert, tls_key=key).for_callers(settings)
         assert entrance.public_url
         with open_venue(settings, real_time=clock) as venue, replica_of(settings) as replica:
             server = build_server(

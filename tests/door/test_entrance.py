@@ -62,7 +62,7 @@ def certificate(folder: Path, number: int = 0, passphrase: bytes = b"") -> tuple
 def entrance(tmp_path: Path, config: str = SIGN_IN, host: str | None = None, **said: Any) -> Entrance:
     file = tmp_path / "mine.toml"
     file.write_text(config)
-    return Entrance.of(load(config=file, environment={}), host, **said)
+    return Entrance.of(host, **said).for_callers(load(config=file, environment={}))
 
 
 def _tls(folder: Path) -> dict[str, Any]:

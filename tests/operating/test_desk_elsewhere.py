@@ -50,7 +50,7 @@ async def test_behind_a_proxy_an_approver_signs_in_at_its_public_name_with_a_coo
 
 def _entrance(tmp_path: Path, url: str | None, **said: Any) -> Entrance:
     settings = load({"data_dir": tmp_path, "desk": {"public_url": url}}, environment={})
-    return Entrance.of_desk(settings, said.pop("host", None), **said)
+    return Entrance.of(said.pop("host", None), **said).for_approvers(settings)
 
 
 REFUSED: dict[str, tuple[str | None, Callable[[Path], dict[str, Any]], str]] = {

@@ -17,7 +17,7 @@ from positions_mcp.cli.composition import open_desk, open_venue
 from positions_mcp.cli.connections import connections_for
 from positions_mcp.cli.desk_host import desk_origins
 from positions_mcp.cli.desk_server import desk_sockets, serve_page
-from positions_mcp.cli.entrance import Entrance, add_entrance_options, listening_socket
+from positions_mcp.cli.entrance import Entrance, add_entrance_options, entrance_of, listening_socket
 from positions_mcp.cli.options import add_log_option, add_settings_options, settings_from
 from positions_mcp.cli.replica import replica_of
 from positions_mcp.door.proxies import Proxies
@@ -41,13 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until told to stop. Returns the exit code."""
     settings = settings_from(arguments)
     log_to_stderr(arguments.log_format or settings.log.format)
-    entrance = Entrance.of_desk(
-        settings,
-        arguments.host,
-        tls_cert=arguments.tls_cert,
-        tls_key=arguments.tls_key,
-        behind_proxy=arguments.behind_proxy,
-    )
+    entrance = entrance_of(arguments).for_approvers(settings)
     port = settings.desk.port if arguments.port is None else arguments.port
     anyio.run(_serve, settings, entrance, port, arguments.open)
     return 0

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -80,54 +80,50 @@ class Entrance:
     @classmethod
     def of(
         cls,
-        settings: Settings,
         host: str | None,
         *,
         tls_cert: Path | None = None,
         tls_key: Path | None = None,
         behind_proxy: Sequence[str] = (),
     ) -> Entrance:
-        """What a command line and the settings ask for.
+        """What a command line asks for.
 
         Raises:
-            ConfigurationError: other machines could reach the server in clear, or without anybody knowing who calls.
+            ConfigurationError: other machines could reach the server in clear.
         """
-        certificate = _certificate(tls_cert, tls_key)
-        proxies = tuple(map(_network, behind_proxy))
-        is_guarded = certificate is not None or bool(proxies)
-        address = _address(host or DEFAULT_HOST, anywhere=is_guarded)
+        certificate, proxies = _certificate(tls_cert, tls_key), tuple(map(_network, behind_proxy))
+        address = _address(host or DEFAULT_HOST, anywhere=certificate is not None or bool(proxies))
+        return cls(address, certificate, proxies)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether something stands between the server and who comes from other machines."""
+        return self.certificate is not None or bool(self.proxies)
+
+    def for_callers(self, settings: Settings) -> Entrance:
+        """The same for agents' clients. Raises ConfigurationError where nobody could know who calls."""
         signs_in = settings.oauth.issuer is not None
-        if is_guarded and not signs_in:
+        if self.is_guarded and not signs_in:
             raise ConfigurationError(
                 "Callers from other machines sign in, and no authorization server is set.",
                 hint="Set oauth.issuer, http.public_url and oauth.rights: docs/sign-in.md.",
             )
-        return cls(address, certificate, proxies, _public_url(settings, is_guarded=is_guarded) if signs_in else None)
+        url = _public_url(settings, is_guarded=self.is_guarded) if signs_in else None
+        return replace(self, public_url=url)
 
-    @classmethod
-    def of_desk(
-        cls,
-        settings: Settings,
-        host: str | None,
-        *,
-        tls_cert: Path | None = None,
-        tls_key: Path | None = None,
-        behind_proxy: Sequence[str] = (),
-    ) -> Entrance:
+    def for_approvers(self, settings: Settings) -> Entrance:
         """The same for the supervisor's page, where people sign in with what the roster has of them.
 
         Raises:
-            ConfigurationError: other machines could reach the page in clear, or under a name that it does not know.
+            ConfigurationError: other machines could reach the page under a name that it does not know.
         """
-        certificate, proxies = _certificate(tls_cert, tls_key), tuple(map(_network, behind_proxy))
-        is_guarded = certificate is not None or bool(proxies)
-        address, url = _address(host or DEFAULT_HOST, anywhere=is_guarded), settings.desk.public_url
-        if is_guarded and (url is None or urlsplit(url).scheme != "https"):
+        url = settings.desk.public_url if self.is_guarded else None
+        if self.is_guarded and (url is None or urlsplit(url).scheme != "https"):
             raise ConfigurationError(
                 "A desk for other machines has an https address: desk.public_url is not set, or is none.",
                 hint='Set desk.public_url = "https://desk.example.com": docs/deployment.md.',
             )
-        return cls(address, certificate, proxies, url if is_guarded else None)
+        return replace(self, public_url=url)
 
     def addresses(self, port: int) -> tuple[str, ...]:
         """What a request may name as its host, and a page as its origin."""
@@ -158,6 +154,16 @@ def add_entrance_options(parser: argparse.ArgumentParser, what: str = "") -> Non
         action="append",
         default=[],
         help=f"{what}a proxy with TLS before this server, by address or network; may be repeated",
+    )
+
+
+def entrance_of(arguments: argparse.Namespace) -> Entrance:
+    """What those options ask for."""
+    return Entrance.of(
+        arguments.host,
+        tls_cert=arguments.tls_cert,
+        tls_key=arguments.tls_key,
+        behind_proxy=arguments.behind_proxy,
     )
 
 

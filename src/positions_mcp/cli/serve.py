@@ -43,16 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     log_to_stderr(arguments.log_format or settings.log.format)
     if arguments.transport == "http":
-        from positions_mcp.cli.entrance import Entrance
+        from positions_mcp.cli.entrance import entrance_of
         from positions_mcp.cli.serve_http import serve_http
 
-        entrance = Entrance.of(
-            settings,
-            arguments.host,
-            tls_cert=arguments.tls_cert,
-            tls_key=arguments.tls_key,
-            behind_proxy=arguments.behind_proxy,
-        )
+        entrance = entrance_of(arguments).for_callers(settings)
         return serve_http(settings, entrance, port=arguments.port, record=arguments.record)
     if given := [option for option in _OF_HTTP if getattr(arguments, option) not in (None, [])]:
         option = given[0].replace("_", "-")

@@ -211,7 +211,7 @@ def _or(value: Decimal | None, otherwise: str) -> str:
     return otherwise if value is None else plain(value)
 
 
-def symbols(rows: Sequence[TargetReport], most: int = 3) -> str:
+def symbols(rows: Sequence[TargetReport]) -> str:
     """What an operation is about, in a cell."""
-    named = " ".join(row.symbol for row in rows[:most])
-    return f"{named} +{len(rows) - most}" if len(rows) > most else named
+    named = " ".join(row.symbol for row in rows[:3])
+    return f"{named} +{len(rows) - 3}" if len(rows) > 3 else named

@@ -28,10 +28,6 @@ class GivenUp:
     worth_at_most: Decimal | None = None
     """Without an underlying's price: what exercising can be worth in all, by the option's own price."""
 
-    def exceeds(self, amount: Decimal) -> bool:
-        """Whether it gives up more than `amount`, or may."""
-        return self.most is None or self.most > amount
-
     @property
     def said(self) -> str:
         """In words, the dollars first; empty where nothing is given up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
 from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD
 from positions_mcp.domain.exercise.cover import Related
@@ -13,9 +14,12 @@ from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOptio
 from positions_mcp.domain.exercise.settlement import Flow
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum
 
+TOO_NEAR: Final = Decimal("0.005")
+"""Share of the price within which a strike is too near to call."""
 
-def pins_of(options: Sequence[ProjectedOption], part: Related, too_near: Decimal, *, is_decided: bool) -> list[Pin]:
-    """The strikes within `too_near`, a share of the price. Of options whose price is known.
+
+def pins_of(options: Sequence[ProjectedOption], part: Related, *, is_decided: bool) -> list[Pin]:
+    """The strikes that are too near the price. Of options whose price is known.
 
     Once the close is known only own shorts are left in doubt: their holders decide, and everything else goes by it.
     """
@@ -24,7 +28,7 @@ def pins_of(options: Sequence[ProjectedOption], part: Related, too_near: Decimal
         price, strike = each.price.price or ZERO, each.settling.contract.strike
         if not each.settling.expires or each.settling.terms.in_cash:
             continue
-        if abs(price - strike) <= exact_product(price, too_near) and (
+        if abs(price - strike) <= exact_product(price, TOO_NEAR) and (
             each.settling.is_short or not each.price.is_final
         ):
             near[strike].append(each)

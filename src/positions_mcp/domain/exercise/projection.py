@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Final
 
 from positions_mcp.domain.account.positions import Holding, Position
@@ -47,9 +46,6 @@ from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.text import label
 
-TOO_NEAR: Final = Decimal("0.005")
-"""Share of the price within which a strike is too near to call."""
-
 ALWAYS_UNKNOWN: Final = (
     "a holder may exercise against the close, so a short option may be assigned out of the money, or not in it",
     "the broker may close, or not exercise, what the account cannot carry",
@@ -63,7 +59,6 @@ def project(
     *,
     batch: Sequence[Asked] = (),
     underlying: str | None = None,
-    too_near: Decimal = TOO_NEAR,
 ) -> Projection:
     """What the evening of `day` does to the account.
 
@@ -72,12 +67,11 @@ def project(
         day: a trading day; of another day, the last session before it is taken.
         batch: instructions under preview, as if they were accepted.
         underlying: only this one, by symbol.
-        too_near: share of the price within which a strike counts as too near to call.
     """
     session = expiry_session(day, facts.calendar)
     options = _settling(facts, session, batch)
     names = sorted(name for name in options if underlying is None or as_root(name) == as_root(underlying))
-    projected = tuple(_underlying(facts, session, name, options[name], too_near) for name in names)
+    projected = tuple(_underlying(facts, session, name, options[name]) for name in names)
     return Projection(
         now=facts.now,
         session=session,
@@ -136,7 +130,7 @@ def _is_over(claim: Claim, facts: ExpirationFacts) -> bool:
 
 
 def _underlying(
-    facts: ExpirationFacts, session: Session, name: str, settling: Sequence[Settling], too_near: Decimal
+    facts: ExpirationFacts, session: Session, name: str, settling: Sequence[Settling]
 ) -> ProjectedUnderlying:
     options = tuple(ProjectedOption(each, _price(facts, session, name, each)) for each in settling)
     priced = [each for each in options if each.flow is not None]
@@ -151,7 +145,7 @@ def _underlying(
         lacking_before=part.lacking_now(),
         lacking_after=part.lacking_after(settling, flows),
         lacking_expected=part.lacking_after(settling, flows, as_expected=True),
-        pins=tuple(pins_of(priced, part, too_near, is_decided=facts.now >= facts.deadline.on(session))),
+        pins=tuple(pins_of(priced, part, is_decided=facts.now >= facts.deadline.on(session))),
         not_stated=tuple(each for each in options if each not in priced and each not in open_ended),
         doubts=tuple(_doubts(facts, settling)),
     )

@@ -8,8 +8,8 @@ from datetime import date
 from decimal import Decimal
 
 from positions_mcp.domain.account.quotes import points_in_the_money
+from positions_mcp.domain.exercise.pins import TOO_NEAR
 from positions_mcp.domain.exercise.projected import ProjectedOption
-from positions_mcp.domain.exercise.projection import TOO_NEAR
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
 

@@ -53,11 +53,6 @@ class AgainstNothing:
     given_up: tuple[GivenUp, ...] = ()
 
     @property
-    def leaves_nothing_worse(self) -> bool:
-        """Whether no short option has less cover than doing nothing leaves it, at any price that may decide."""
-        return not self.worse and not self.perhaps_worse
-
-    @property
     def gives_up_least(self) -> Decimal:
         """Dollars given up in all, for certain."""
         return exact_sum(each.least for each in self.given_up)

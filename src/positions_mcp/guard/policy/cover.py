@@ -8,7 +8,7 @@ from decimal import Decimal
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, InstructionTarget
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, expected_quantities
@@ -24,17 +24,15 @@ def is_short_option(position: Position) -> bool:
 def counted_on(
     account: Account,
     operation_id: str,
-    again: Iterable[InstructionTarget] = (),
     *,
     instructed: bool = True,
     of: Iterable[Position] | None = None,
 ) -> Quantities:
-    """What of the book can be counted on, apart from the operation itself and instructions that it sends `again`.
+    """What of the book can be counted on, apart from the operation itself.
 
     Not `instructed`: before what instructions take, for a projection, which carries them out itself. `of` these
     positions; of all, if omitted.
     """
-    keys = {target.instruction_key for target in again}
     unfinished = [
         (key, row)
         for operation in account.record.without(operation_id)
@@ -48,9 +46,7 @@ def counted_on(
         open_orders=account.open_orders,
         in_flight=[key for key, _ in unfinished],
         outstanding=account.outstanding if instructed else None,
-        unlisted=[each for each in account.record.unlisted(operation_id) if each.instruction_key not in keys]
-        if instructed
-        else (),
+        unlisted=account.record.unlisted(operation_id) if instructed else (),
         of=of,
     )
     for key, row in unfinished:
