@@ -13,12 +13,15 @@ from domain.books import AS_OF, POSITIONS, book_of, books, identifier, positions
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.last_trade import last_trade
-from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import as_root, underlying_root_of
 from positions_mcp.domain.portfolio.exposure import CoverGroups, exposed, nearer_zero, worsened
+from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.portfolio.uncertain import uncertain_shorts
+from positions_mcp.domain.text import letters_of
 from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.market_calendar import NewYorkCalendar
 
@@ -37,6 +40,27 @@ def test_only_what_a_trade_touches_can_lose_its_cover(book: Book, data: st.DataO
     traded = data.draw(st.dictionaries(some, st.integers(0, 1000).map(Decimal)))
     after = {key: nearer_zero(quantity, traded.get(key, Decimal(0))) for key, quantity in before.items()}
     assert CoverGroups.of(book).worsened(before, traded) == worsened(exposed(book, before), exposed(book, after))
+
+
+@given(st.lists(st.text(st.sampled_from("aB1.\"' \t\n\u00a0\u200b\u00df"), max_size=6), max_size=6))
+def test_symbols_have_the_same_letters_together_as_each_alone(symbols: list[str]) -> None:
+    assert letters_of(symbols) == ["".join(symbol.upper().split()) for symbol in symbols]
+
+
+@given(st.lists(st.text(st.sampled_from("aAbB1.-/"), min_size=1, max_size=3), max_size=8))
+def test_a_plain_symbol_is_found_alike_whether_or_not_an_odd_one_is_held_too(symbols: list[str]) -> None:
+    plain = [Position(AccountId(19816), identifier(n), Decimal(1), symbol) for n, symbol in enumerate(symbols)]
+    odd = Position(AccountId(19816), identifier(99), Decimal(1), 'ODD "ONE" ' * 30)
+    for symbol in symbols:
+        found = [_found(Holdings(held), symbol) for held in (plain, [*plain, odd])]
+        assert found[0] == found[1]
+
+
+def _found(holdings: Holdings[Position], symbol: str) -> Position | str:
+    try:
+        return holdings.find(symbol)
+    except InvalidInput as error:
+        return error.message
 
 
 @pytest.mark.requirement("G-12")

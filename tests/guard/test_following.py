@@ -360,9 +360,25 @@ async def test_what_waits_is_followed_by_its_own_instruments_and_an_end_is_belie
         assert (await it.guard.operation(operation_id)).state is OperationState.SUBMITTED
         assert asked == ["orders", "of 1"]
         asked.clear()
-        it.exchange.fill(AAPL)
-        assert (await it.guard.operation(operation_id)).state is OperationState.CLOSED
+        it.exchange.change(AAPL, quantity=Decimal(0))
+        assert (await it.guard.operation(operation_id)).state is OperationState.SUBMITTED
         assert asked == ["orders", "of 1", "book"]
+
+
+@pytest.mark.requirement("G-14", "G-18")
+async def test_the_whole_book_is_read_at_once_where_an_order_has_ended_and_not_again_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(tmp_path) as it:
+        operation_id, held = (await it.close("AAPL")).operation_id, it.exchange.positions[instrument(AAPL)]
+        it.exchange.fill(AAPL)
+        it.exchange.hold(held)  # the book has not followed yet
+        asked = asked_of(it, monkeypatch)
+        assert (await it.guard.operation(operation_id)).state is OperationState.SUBMITTED
+        assert (await it.guard.operation(operation_id)).state is OperationState.SUBMITTED
+        assert asked == ["orders", "book", "orders", "of 1"]
+        del it.exchange.positions[instrument(AAPL)]
+        assert (await it.guard.operation(operation_id)).state is OperationState.CLOSED
 
 
 @pytest.mark.requirement("G-14")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Literal, TypedDict, TypeVar
 
 from positions_mcp.api._http import Request
@@ -212,8 +213,12 @@ def choice(kind: type[StrEnum], value: str | None, name: str) -> str | None:
     return None if value is None else _one_of(kind, value, name)
 
 
+_members = cache(tuple)
+"""Of an enumeration: walking through one costs more than what is looked for."""
+
+
 def _one_of(kind: type[StrEnum], value: str, name: str) -> str:
-    if value not in tuple(kind):
+    if value not in _members(kind):
         raise InvalidInput(f"{name} is {value!r:.40}.", hint=f"It is one of {', '.join(kind)}.")
     return str(value)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Self, cast
 
 
@@ -46,7 +47,7 @@ class SecurityType(OpenEnum):
     INDEX = "INDEX"
     OTHER = "OTHER"
 
-    @property
+    @cached_property
     def is_money(self) -> bool:
         """Whether it is money itself, also in a value that this program does not know."""
         return self.upper() in {"CASH", "CASH_BALANCE", "CURRENCY", "FX", "FOREX"}
@@ -62,12 +63,12 @@ class PositionType(OpenEnum):
     LONG_PUT = "LONG_PUT"
     SHORT_PUT = "SHORT_PUT"
 
-    @property
+    @cached_property
     def is_long(self) -> bool:
         """Whether it says long, also in a value that this program does not know."""
         return self.upper().startswith("LONG")
 
-    @property
+    @cached_property
     def is_short(self) -> bool:
         """Whether it says short, also in a value that this program does not know."""
         return self.upper().startswith("SHORT")

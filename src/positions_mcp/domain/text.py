@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Letters and marks that Unicode does not call invisible although they show nothing.
@@ -37,6 +38,14 @@ def quoted(text: str, limit: int = 200) -> str:
 def label(text: str, limit: int = 40) -> str:
     """A symbol or code as it stands in an answer: bare where it plainly is one, otherwise quoted as data."""
     return text if len(text) <= limit and _PLAIN.fullmatch(text) else quoted(text, limit)
+
+
+def letters_of(symbols: Sequence[str]) -> list[str]:
+    """Each in upper case without white space."""
+    together = "".join(symbols)
+    if together.isascii() and together.isprintable():  # of white space there are only blanks
+        return "\n".join(symbols).upper().replace(" ", "").split("\n") if symbols else []
+    return ["".join(symbol.upper().split()) for symbol in symbols]
 
 
 def _visible(character: str) -> str:

@@ -19,7 +19,7 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.outstanding import Outstanding
-from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
+from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind
 from positions_mcp.domain.operation.states import RowState
@@ -176,7 +176,7 @@ class AccountReader:
         """For what became of operations of one account: the orders of closes, the instructions. Raises as `to_decide`.
 
         Where only closes of single instruments are followed, the book is of those. That one of them is gone is believed
-        of the whole book alone.
+        of the whole book alone, which is read at once where orders have just ended.
         """
         account_id, closes = operations[0].account_id, [each for each in operations if each.plan.kind.is_close]
         orders, listed = None, _Listed(None)
@@ -186,24 +186,30 @@ class AccountReader:
                 orders = await self._orders.of(account_id, closes)
             if len(closes) < len(operations):
                 listed = await self._instructions(account_id)
-        book = await self._book_of(account_id, operations)
+        book = await self._book_of(account_id, operations, _ended(orders))
         return await self._account(book, orders, listed)
 
-    async def _book_of(self, account_id: AccountId, operations: Sequence[Operation]) -> Book:
+    async def _book_of(self, account_id: AccountId, operations: Sequence[Operation], ended: frozenset[OrderId]) -> Book:
         read = self._deps.positions.read_book
-        wanted = {
-            target.instrument_id
+        followed = [
+            (target.instrument_id, row)
             for operation in operations
             for target, row in zip(operation.plan.closes, operation.rows, strict=False)
             if row.is_unfinished
-        }
+        ]
+        wanted = {key for key, _ in followed}
+        may_be_gone = any(
+            ended.issuperset(each.order_id for each in row.orders)
+            for _, row in followed
+            if any(each.is_open for each in row.orders)
+        )
         is_of_these = all(
             operation.plan.kind is Kind.CLOSE_POSITIONS
             and len(operation.plan.closes) == len(operation.rows)
             and not any(row.is_in_doubt for row in operation.rows)
             for operation in operations
         )
-        if is_of_these and len(wanted) <= MOST_IDS:
+        if is_of_these and not may_be_gone and len(wanted) <= MOST_IDS:
             try:
                 part = await read(account_id, instrument_ids=sorted(wanted))
             except RequestRejected:
@@ -274,6 +280,10 @@ class AccountReader:
         except UpstreamError:
             return _Listed(None)
         return _Listed(tuple(listed.data), listed.left_out)
+
+
+def _ended(orders: Sequence[Order] | None) -> frozenset[OrderId]:
+    return frozenset(order.id for order in orders or () if not order.is_open)
 
 
 def _named(book: Book, names: Sequence[str]) -> list[Position]:

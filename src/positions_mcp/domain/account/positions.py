@@ -15,6 +15,7 @@ from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, as_root, parse_option_symbol
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.records import Text, said_of_left_out
+from positions_mcp.domain.text import letters_of
 
 
 class Side(StrEnum):
@@ -164,7 +165,8 @@ class Holding:
     @property
     def is_closable(self) -> bool:
         """Whether an order can close it: cash and an index can only be listed."""
-        return not (self.is_cash or self.is_index)
+        kind = self.instrument_type
+        return kind is None or not (kind.is_money or kind is SecurityType.INDEX) or self.is_option
 
     @property
     def value(self) -> Decimal | None:
@@ -314,15 +316,15 @@ class Book(Reading):
     def namesakes(self, position: Position) -> list[Position]:
         """Other positions that an answer would call the same, in whatever case: only their ids tell them apart."""
         name = position.name.upper()
-        alike = self._by_letters.get(_letters(position.symbol), ())
+        alike = self._by_letters.get(letters_of([position.symbol])[0], ())
         return [each for each in alike if each.name.upper() == name and each.instrument_id != position.instrument_id]
 
     @cached_property
     def _by_letters(self) -> dict[str, list[Position]]:
         """Positions by their symbols without spaces: what has one name has the same letters."""
         found: dict[str, list[Position]] = {}
-        for position in self.positions:
-            found.setdefault(_letters(position.symbol), []).append(position)
+        for letters, position in zip(letters_of([each.symbol for each in self.positions]), self.positions, strict=True):
+            found.setdefault(letters, []).append(position)
         return found
 
     @cached_property
@@ -343,7 +345,3 @@ class Book(Reading):
             if not position.is_option:
                 found.setdefault(as_root(position.symbol), []).append(position)
         return found
-
-
-def _letters(symbol: str) -> str:
-    return "".join(symbol.upper().split())

@@ -233,27 +233,27 @@ class Plan(Frozen):
             return ""
         return f"An earlier plan of the same arguments, {self.replaces}, had less than a minute left and was replaced."
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The instruments it is about, by id."""
         return tuple(target.instrument_id for target in self.targets)
 
-    @property
+    @cached_property
     def closes(self) -> tuple[CloseTarget, ...]:
         """The targets of a close, typed; empty for other kinds."""
         return tuple(target for target in self.targets if isinstance(target, CloseTarget))
 
-    @property
+    @cached_property
     def closings(self) -> tuple[CloseTarget | HeldTarget, ...]:
         """The targets of a close, also where their size is not known; empty for other kinds."""
         return tuple(target for target in self.targets if isinstance(target, CloseTarget | HeldTarget))
 
-    @property
+    @cached_property
     def instructions(self) -> tuple[InstructionTarget, ...]:
         """The rows of a submit, typed; empty for other kinds."""
         return tuple(target for target in self.targets if isinstance(target, InstructionTarget))
 
-    @property
+    @cached_property
     def cancels(self) -> tuple[CancelTarget, ...]:
         """The one target of a cancel, typed; empty for other kinds."""
         return tuple(target for target in self.targets if isinstance(target, CancelTarget))

@@ -25,11 +25,11 @@ from positions_mcp.domain.text import clean, label
 
 _NEAREST = 5
 _LIKENESS = 0.5
-_LONGEST_PLAIN = 20
-"""Letters of a symbol that is shown as it is."""
 _SHORTEST_ROOT = 3
 """Letters of a root to which one more may be a slip or another class: GOOG and GOOGL, not F and FB."""
 _CLASS = re.compile(r"[./ -]")
+_PLAIN = re.compile(r"[A-Za-z0-9./_-]*", re.ASCII)
+_LONGEST_PLAIN = 40
 
 COMPANY_NAMES = "Company names are not known here: give the ticker."
 
@@ -57,16 +57,16 @@ class Holdings(Generic[HoldingT]):
     def _contracts(self) -> dict[OptionContract, list[HoldingT]]:
         found: dict[OptionContract, list[HoldingT]] = {}
         for position in self._positions:
-            if contract := position.contract:
+            if contract := parse_option_symbol(position.symbol):
                 found.setdefault(contract, []).append(position)
         return found
 
     @cached_property
     def _symbols(self) -> dict[str, list[HoldingT]]:
         found: dict[str, list[HoldingT]] = {}
-        for position in self._positions:
-            if position.symbol and not position.contract:
-                found.setdefault(_spelled(position.symbol), []).append(position)
+        named = [each for each in self._positions if each.symbol and not parse_option_symbol(each.symbol)]
+        for spelled, position in zip(_all_spelled([each.symbol for each in named]), named, strict=True):
+            found.setdefault(spelled, []).append(position)
         return found
 
     @cached_property
@@ -190,9 +190,12 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
 
 def _spelled(symbol: str) -> str:
     """A symbol as it is looked up: as answers show it, without the quotes that stand around an odd one."""
-    if symbol.isascii() and symbol.isalnum() and len(symbol) <= _LONGEST_PLAIN:
-        return symbol.upper()
     return clean(symbol.strip().strip('"')).replace('"', "'").upper()
+
+
+def _all_spelled(symbols: Sequence[str]) -> Iterable[str]:
+    are_plain = _PLAIN.fullmatch("".join(symbols)) and max(map(len, symbols), default=0) <= _LONGEST_PLAIN
+    return map(str.upper if are_plain else _spelled, symbols)
 
 
 def _folded(contract: OptionContract) -> OptionContract:

@@ -100,12 +100,17 @@ class Dispatcher:
 
     async def _approved(self) -> tuple[Operation, ...]:
         """What was approved since it was last looked for: of this mode, and of accounts that may be used here."""
-        newest = await in_thread(self._deps.store.newest)
+        found = await in_thread(self._approved_since_seen)
+        return tuple(operation for operation in found if self._is_ours(operation))
+
+    def _approved_since_seen(self) -> tuple[Operation, ...]:
+        store = self._deps.store
+        newest = store.newest()
         if newest == self._seen or self._resting:
             return ()
-        found = await in_thread(self._deps.store.in_stages, (Stage.APPROVED,), _MOST_AT_ONCE)
+        found = store.in_stages((Stage.APPROVED,), _MOST_AT_ONCE)
         self._seen = newest
-        return tuple(operation for operation in found if self._is_ours(operation))
+        return found
 
     def _is_ours(self, operation: Operation) -> bool:
         plan, decision = operation.plan, operation.decision
