@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anyio
 import pytest
@@ -19,9 +19,11 @@ from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.settings import load
 from test_serving_closes import exchange_in
 from tools.serving import data_of, text_of
-from trading import ERAS, PASSPHRASE, QUICK, Person, no, yes
+from trading import ERAS, PASSPHRASE, QUICK, Person
 
 KO = {"instruments": ["KO"]}
+SECOND_ANSWERS = {"KO": "yes", "AMZN": "decline", "XOM": "cancel", "TSLA": "yes at once"}
+"""What the second of two persons answers, each about another position."""
 
 
 @asynccontextmanager
@@ -44,15 +46,30 @@ def says_what_became(answer: CallToolResult) -> dict[str, Any]:
 
 
 @pytest.mark.requirement("G-02", "G-06")
-@pytest.mark.parametrize("answer", ["yes", "no", "cancel", "yes at once"])
 @pytest.mark.parametrize("era", ERAS)
-async def test_of_two_forms_about_one_plan_one_sends_and_the_other_says_so(
-    era: str, answer: Literal["yes", "no", "cancel", "yes at once"], tmp_path: Path
-) -> None:
+async def test_of_two_forms_about_one_plan_one_sends_and_the_other_says_so(era: str, tmp_path: Path) -> None:
+    first, second = Person(), Person()
+    async with (
+        exchange_in(tmp_path) as exchange,
+        serving(tmp_path, era, first) as one,
+        serving(tmp_path, era, second) as other,
+    ):
+        for number, (symbol, answer) in enumerate(SECOND_ANSWERS.items(), start=1):
+            first.questions, second.questions = [], []
+            second.action = "accept" if answer.startswith("yes") else cast("Literal['decline', 'cancel']", answer)
+            second.content = first.content if second.action == "accept" else None
+            told = await both_asked({"instruments": [symbol]}, (first, one), (second, other), answer == "yes at once")
+            assert exchange.effect_counts() == {"close_position": number}, answer
+            assert told[0]["operation_id"] == told[1]["operation_id"], answer
+            assert first.questions == second.questions, answer
+
+
+async def both_asked(
+    what: dict[str, Any], first: tuple[Person, Client], second: tuple[Person, Client], at_once: bool
+) -> list[dict[str, Any]]:
+    """What is said to two callers who are asked about the same plan; the second answers once it is sent, or at once."""
     asked, sent = (anyio.Event(), anyio.Event()), anyio.Event()
     answers: dict[str, CallToolResult] = {}
-    first = yes()
-    second = Person("cancel", None) if answer == "cancel" else no() if answer == "no" else yes()
 
     async def think_first() -> None:
         asked[0].set()
@@ -60,24 +77,18 @@ async def test_of_two_forms_about_one_plan_one_sends_and_the_other_says_so(
 
     async def think_second() -> None:
         asked[1].set()
-        await (asked[0] if answer == "yes at once" else sent).wait()
+        await (asked[0] if at_once else sent).wait()
 
-    first.meanwhile, second.meanwhile = think_first, think_second
-    async with exchange_in(tmp_path) as exchange:
-        async with serving(tmp_path, era, first) as one, serving(tmp_path, era, second) as other:
+    async def close(name: str, client: Client) -> None:
+        answers[name] = await client.call_tool("close_positions", what)
+        sent.set()
 
-            async def close(name: str, client: Client) -> None:
-                answers[name] = await client.call_tool("close_positions", KO)
-                sent.set()
-
-            with anyio.fail_after(60):
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(close, "first", one)
-                    tasks.start_soon(close, "second", other)
-        assert exchange.effect_counts() == {"close_position": 1}
-    told = [says_what_became(answers[name]) for name in ("first", "second")]
-    assert told[0]["operation_id"] == told[1]["operation_id"]
-    assert first.questions == second.questions
+    first[0].meanwhile, second[0].meanwhile = think_first, think_second
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(close, "first", first[1])
+            tasks.start_soon(close, "second", second[1])
+    return [says_what_became(answers[name]) for name in ("first", "second")]
 
 
 @pytest.mark.requirement("G-06", "G-19")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -92,6 +93,8 @@ async def http_server(data_dir: Path, connections: Connections | None = None, **
         loopback_socket("localhost", 0) as listener,
         replica_of(settings) as replica,
     ):
+        if connections is not None:  # who does not read is noticed as soon as this is full, which may be megabytes
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
 
         @asynccontextmanager
         async def parts() -> AsyncIterator[ToolContext]:
