@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.store import keeping, postgres
+from positions_mcp.store import engine, keeping, postgres
 from positions_mcp.store.operations import SqlOperationStore
 from store.cutting import Way, way_to
 
@@ -95,7 +95,10 @@ def test_a_halt_does_not_wait_for_a_process_that_is_frozen(place: str) -> None:
     store.close()
 
 
-def test_a_halt_does_not_wait_for_a_process_that_is_cut_off_and_that_one_finds_out(place: str) -> None:
+def test_a_halt_does_not_wait_for_a_process_that_is_cut_off_and_that_one_finds_out(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LEFT_ALONE_S", 0.0)
     store = SqlOperationStore(place)
     with way_to(place) as way, cut_off_in_a_transaction(way):
         store.set_halt(HALT)
@@ -132,6 +135,7 @@ def test_whoever_is_cut_off_at_any_moment_is_told(
 ) -> None:
     monkeypatch.setattr(postgres, "_IS_THERE_S", 0.2)
     monkeypatch.setitem(postgres.LIBPQ, "connect_timeout", 2)  # the least that the library knows
+    monkeypatch.setattr(engine, "LEFT_ALONE_S", 0.0)
     with way_to(place) as way:
         store = SqlOperationStore(way.url)
         with pytest.raises(StoreUnavailable, match="cannot be"):
@@ -140,6 +144,36 @@ def test_whoever_is_cut_off_at_any_moment_is_told(
         assert store.halts() == ()
         assert store.status().writable
         store.close()
+
+
+def test_a_call_that_reads_often_waits_once_for_a_database_that_is_out_of_reach(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_IS_THERE_S", 0.2)
+    monkeypatch.setitem(postgres.LIBPQ, "connect_timeout", 2)
+    monkeypatch.setattr(engine, "LEFT_ALONE_S", 1e9)
+    with way_to(place) as way:
+        store = SqlOperationStore(way.url)
+        store.set_halt(HALT)
+        way.cut()
+        with pytest.raises(StoreUnavailable, match="cannot be read"):
+            store.halts()
+        way.mend()
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable, match="did not answer a moment ago"):
+                store.halts()
+        store.set_halt(HALT)  # a halt tries all the same
+        assert store.halts() == (HALT,)
+        store.close()
+
+
+def test_a_database_that_says_why_is_not_out_of_reach(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "SILENCE_S", 0.0)
+    store = SqlOperationStore(place)
+    with pytest.raises(StoreUnavailable), store._database.writing() as connection:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 50; SELECT pg_sleep(60)")
+    assert store.halts() == ()
+    store.close()
 
 
 def test_the_wait_for_an_answer_is_longer_than_the_database_lets_anything_take(place: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_S = 8
 """How long a write waits for another one."""
 _PROBE_TIMEOUT_S = 1
+SILENCE_S = 1.0
+"""A wait for nothing after which a database is taken to be out of reach."""
+LEFT_ALONE_S = 2.0
+"""How long nobody waits for one that is. Who writes, as a halt does, tries all the same."""
 _WRITING = "positions_mcp_writing"
 
 
@@ -35,6 +40,7 @@ class Database:
         """Why it can only be read; empty where it can be written."""
         self._engine = engine
         self._time = time
+        self._silent_until = 0.0
         self.is_sqlite = engine.dialect.name == "sqlite"
         isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reader = engine.execution_options(**isolation)
@@ -44,8 +50,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent view. Raises StoreUnavailable."""
-        with speaking_of(self.place, "read"), self._reader.connect() as connection:
+        """One consistent view. Raises StoreUnavailable: at once, where a database has only just not answered.
+
+        A call reads several times: it waits once.
+        """
+        if monotonic() < self._silent_until:
+            raise StoreUnavailable(
+                f"The operation store {self.place} cannot be read: it did not answer a moment ago.",
+                hint="Try again in a few seconds.",
+            )
+        with self._noting_silence(), speaking_of(self.place, "read"), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -55,10 +69,24 @@ class Database:
             raise StoreUnavailable(
                 f"The operation store cannot be written: {self.read_only}.", hint="Nothing was recorded."
             )
-        with speaking_of(self.place, "written"), self._writer.begin() as connection:
+        with self._noting_silence(), speaking_of(self.place, "written"), self._writer.begin() as connection:
             if self._time is not None:
                 self._time.read(connection)
             yield connection
+
+    @contextmanager
+    def _noting_silence(self) -> Iterator[None]:
+        """Note where a database does not answer at all: who waits for a lock in it is answered."""
+        began = monotonic()
+        try:
+            yield
+            self._silent_until = 0.0
+        except StoreUnavailable as error:
+            cause = getattr(error.__cause__, "orig", None)
+            is_told_why = self.is_sqlite or cause is None or getattr(cause, "sqlstate", None) is not None
+            if not is_told_why and monotonic() >= began + SILENCE_S:
+                self._silent_until = monotonic() + LEFT_ALONE_S
+            raise
 
     def go_by_its_clock(self) -> None:
         """Let `instant` tell the database's time; nothing for a file, which is on this machine."""
