@@ -66,6 +66,8 @@ def listings(place: Place) -> Iterator[Finding]:
     """What stays resident with eight listings of a large book, and once eight of a small one have followed them."""
     positions = place.sizes.positions
     with thin_upstream(positions, accounts={_SMALL: 1000}) as api, _reader(api, place.folder / "listings") as ours:
+        ours.tools()
+        ours.call("list_operations")  # what is imported once is not between the rows then
         ours.call("list_positions", {"account_id": _SMALL})
         before = ours.memory_mb
         for number in range(_KEPT):

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import clearstreet
@@ -17,7 +18,21 @@ import pytest
 from pydantic import ValidationError
 
 import positions_mcp.api as library
-from api.loopback import AAPL, ACCOUNT, CALL, KEY, ORDER, answer, data, instruction, order, position, serving, silence
+from api.loopback import (
+    AAPL,
+    ACCOUNT,
+    CALL,
+    KEY,
+    ORDER,
+    answer,
+    data,
+    envelope,
+    instruction,
+    order,
+    position,
+    serving,
+    silence,
+)
 from positions_mcp.api import (
     ConfigurationError,
     InstructionRequest,
@@ -326,3 +341,14 @@ async def test_what_only_looks_like_a_version_is_left_alone():
     async with serving(data([])) as server, PositionsClient(f"{server.url}/gateway/apiv1", KEY) as client:
         await client.get_positions(ACCOUNT)
     assert server.requests[0].path == "/gateway/apiv1/v1/accounts/19816/positions"
+
+
+async def test_no_cookie_is_looked_for_or_sent_back_and_no_address_of_a_page_stays_in_memory() -> None:
+    async with serving(answer(200, envelope([position()]), headers={"Set-Cookie": "session=7"})) as server:
+        async with server.client() as client:
+            await client.get_positions(ACCOUNT)
+            before = urlsplit.cache_info().misses
+            for page in range(3):
+                await client.get_positions(ACCOUNT, page_token=f"p{page}")
+        assert urlsplit.cache_info().misses == before
+        assert not [request for request in server.requests if "cookie" in request.headers]

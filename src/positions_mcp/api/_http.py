@@ -148,9 +148,11 @@ class Connection:
             self._tls = await anyio.to_thread.run_sync(self._prepare)
         import httpx
 
+        from positions_mcp.api._http_client import HttpClient
+
         self._log_filter.install()
         try:
-            return httpx.AsyncClient(
+            return HttpClient(
                 verify=self._tls,
                 transport=self._transport,
                 # A proxy of the environment is for the way out: on this machine it would see the key in clear.

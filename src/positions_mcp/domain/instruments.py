@@ -27,8 +27,10 @@ _WITH_ID = re.compile(r"(.*\S)\s*\[([0-9a-fA-F-]{36})\]", re.ASCII | re.DOTALL)
 _DIVIDED = re.compile(r'"?[A-Za-z0-9]+([./ -][A-Za-z0-9]+)*"?', re.ASCII)
 _ROOT_ALONE = re.compile(r"\s*[0-9]?([A-Z][A-Z./]{0,7})", re.ASCII)
 _LARGEST_STRIKE = Decimal("99999.999")
-_LONGEST_REMEMBERED = 40
+_SHORTEST, _LONGEST_REMEMBERED = len("F280121C00195000"), 40
 _MOST_REMEMBERED = 2**17
+_KEPT = 10_000
+"""So many are kept from one call to the next."""
 
 
 class OptionRight(StrEnum):
@@ -121,8 +123,16 @@ def with_its_id(name: str) -> tuple[str, str] | None:
 
 def parse_option_symbol(text: str) -> OptionContract | None:
     """The contract an OSI symbol names, in any spacing and case; None where `text` is not an OSI symbol."""
+    if len(text) < _SHORTEST:
+        return None
     # The same symbols come with every reading of a book. Longer texts are no symbols worth remembering.
     return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _parse(text)
+
+
+def forget_a_large_book() -> None:
+    """Let go of the symbols where there are many: strewn among what was read, they would keep all of its memory."""
+    if _remembered.cache_info().currsize > _KEPT:
+        _remembered.cache_clear()
 
 
 def _parse(text: str) -> OptionContract | None:

@@ -12,6 +12,7 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent
 from pydantic import ValidationError
 
 from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.instruments import forget_a_large_book
 from positions_mcp.tools._argument_errors import argument_text, nulls_text
 from positions_mcp.tools._arguments import ToolArguments, as_published
 from positions_mcp.tools._call import begin, kept_alive
@@ -35,6 +36,8 @@ async def run(
         if not definition.failed:
             raise
         raise type(error)(f"{error} {definition.failed}") from error
+    finally:
+        forget_a_large_book()
 
 
 async def _answered(

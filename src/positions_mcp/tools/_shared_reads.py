@@ -60,9 +60,11 @@ class Reading(Generic[T]):
 
     async def run(self) -> bool:
         """Read, for as long as anybody waits for it. Returns whether there is an answer to share."""
+        # It may lead back here, and what was read would wait for the collector of garbage.
+        read, self._read = self._read, _over
         try:
             with self._scope:
-                self._found.append(await self._read(self._tell))
+                self._found.append(await read(self._tell))
         except Exception as error:  # told to everybody who waits
             self._error = error
         finally:
@@ -206,6 +208,10 @@ class Freshly:
                 self._shared.end(account)
 
         return ask
+
+
+async def _over(_: OnPage) -> Any:
+    raise RuntimeError("a reading is made once")
 
 
 def _own(error: Exception) -> Exception:
