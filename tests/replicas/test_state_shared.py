@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -20,6 +29,8 @@ from tools.serving import ERAS, data_of
 from trading import no, yes
 
 __all__ = ["postgres_url"]
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/subscribe is removed")
 
@@ -175,6 +186,50 @@ async def test_a_session_of_one_replica_is_refused_by_another_so_that_its_client
         elsewhere = await http.post(two.url, json=listing, headers=session)
     assert (here.status_code, elsewhere.status_code) == (200, 404)
     assert "Session not found" in elsewhere.text
+
+
+@contextmanager
+def balancer_of(haproxy: str, replicas: list[Replica], folder: Path) -> Iterator[str]:
+    """HAProxy before these replicas, with what the trial's configuration says of how it chooses one."""
+    config = (ROOT / "packaging" / "compose" / "haproxy.cfg").read_text(encoding="utf-8")
+    ours = config.partition("backend replicas\n")[2].partition("backend desk")[0].splitlines()
+    chosen = [line for line in ours if line.split()[:1] in (["balance"], ["stick-table"], ["stick"])]
+    assert len(chosen) == 4
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    hosts = [urlsplit(replica.url).netloc for replica in replicas]
+    lines = [
+        *("defaults", "mode http", "timeout connect 5s", "timeout client 60s", "timeout server 60s"),
+        *("frontend outside", f"bind 127.0.0.1:{port}", "default_backend replicas"),
+        *("backend replicas", *chosen, "http-send-name-header Host"),
+        *(f"server {host} {host}" for host in hosts),
+    ]
+    (folder / "haproxy.cfg").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    subprocess.run([haproxy, "-D", "-p", folder / "pid", "-f", folder / "haproxy.cfg"], check=True)
+    try:
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        for pid in (folder / "pid").read_text(encoding="utf-8").split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("haproxy", [found for found in [shutil.which("haproxy")] if found])
+async def test_behind_the_balancer_a_session_of_the_older_protocol_stays_where_it_was_opened(
+    firm: Firm, replicas: list[Replica], haproxy: str, tmp_path: Path
+) -> None:
+    before, person = firm.sent.get("close_position", 0), yes()
+    with balancer_of(haproxy, replicas, tmp_path) as url, anyio.fail_after(120):
+        behind = replace(replicas[0], url=url)
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(calling(behind, firm.tokens["bob"], ERAS[0], person)) for _ in range(3)
+            ]
+            for _ in range(3):
+                for client in clients:
+                    assert data_of(await client.call_tool("list_positions", {"limit": 1}))["rows"]
+            done = data_of(await clients[1].call_tool("close_positions", {"instruments": [firm.symbol()]}))
+    assert done["sent"] == "yes"
+    assert firm.sent["close_position"] == before + 1
 
 
 @pytest.mark.requirement("G-06", "G-15")
