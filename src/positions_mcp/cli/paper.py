@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -137,7 +137,6 @@ def _serve(args: argparse.Namespace, directory: Path) -> int:
             "Only for a private network.",
             file=sys.stderr,
         )
-    exchange = _open(directory, args.scenario, contract=args.contract, errors=args.errors, keys=keys)
 
     def announce(port: int) -> None:
         with exchange.reading() as moment:
@@ -154,13 +153,10 @@ def _serve(args: argparse.Namespace, directory: Path) -> int:
             flush=True,
         )
 
-    try:
+    options = {"contract": args.contract, "errors": args.errors, "keys": keys}
+    with closing(_open(directory, args.scenario, **options)) as exchange, suppress(KeyboardInterrupt):
         _check_keys(exchange)
         serve(exchange, args.port, announce, host)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        exchange.close()
     return 0
 
 
@@ -237,20 +233,14 @@ def _effects(_: argparse.Namespace, directory: Path) -> int:
 
 
 def _fault(args: argparse.Namespace, directory: Path) -> int:
-    exchange = _open(directory)
-    try:
+    with closing(_open(directory)) as exchange:
         paper_fault.run(args, exchange)
-    finally:
-        exchange.close()
     return 0
 
 
 def _market(args: argparse.Namespace, directory: Path) -> int:
-    exchange = _open(directory)
-    try:
+    with closing(_open(directory)) as exchange:
         paper_market.run(args, exchange)
-    finally:
-        exchange.close()
     return 0
 
 
@@ -258,8 +248,7 @@ def _clock(args: argparse.Namespace, directory: Path) -> int:
     from positions_mcp.domain.account.sessions import NEW_YORK
     from positions_mcp.paper.control import clock_of, hint_of
 
-    exchange = _open(directory)
-    try:
+    with closing(_open(directory)) as exchange:
         if args.clock_command == "set":
             instant = datetime.fromisoformat(args.instant)
             exchange.clock.set(instant if instant.tzinfo else instant.replace(tzinfo=NEW_YORK), running=args.running)
@@ -279,17 +268,12 @@ def _clock(args: argparse.Namespace, directory: Path) -> int:
         print(f"{now.astimezone(NEW_YORK):%A %Y-%m-%d %H:%M:%S} New York ({mode}); the market is {market}.")
         if hint:
             print(hint)
-    finally:
-        exchange.close()
     return 0
 
 
 def _shown(directory: Path, look: Any) -> int:
-    exchange = _open(directory)
-    try:
+    with closing(_open(directory)) as exchange:
         print_json(look(exchange))
-    finally:
-        exchange.close()
     return 0
 
 

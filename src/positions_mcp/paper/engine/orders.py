@@ -17,7 +17,7 @@ from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import ZERO, Behaviour, Holding, Instrument
 from positions_mcp.paper.ledger import Delays, Ledger, order_parts
 from positions_mcp.paper.market import Market
-from positions_mcp.paper.model import Order, OrderStatus, Step
+from positions_mcp.paper.model import Order, OrderStatus, Side, Step
 
 _WHOLE = Decimal(1)
 
@@ -31,23 +31,27 @@ def place_close(
     """
     ledger, now = moment.ledger, moment.now
     instrument = ledger.instruments[holding.symbol]
-    order = Order(
-        id=order_id,
-        number=len(ledger.orders) + 1,
-        account=holding.account,
-        symbol=holding.symbol,
-        side="SELL" if holding.quantity > 0 else "BUY",
-        quantity=quantity,
-        status=OrderStatus.PENDING_NEW,
-        created_at=now,
-        updated_at=now,
-        venue=instrument.venue,
-    )
+    order = _order(moment, holding, "SELL" if holding.quantity > 0 else "BUY", quantity, order_id)
     conduct = instrument.behaviour if behaviour is None else behaviour
     refusal = _refusal(moment, instrument, quantity, conduct)
     order = _ended(order, OrderStatus.REJECTED, now, refusal) if refusal else _with_future(moment, order, conduct)
     ledger.put_order(order)
     return order
+
+
+def _order(moment: Moment, holding: Holding, side: Side, quantity: Decimal, order_id: str) -> Order:
+    return Order(
+        id=order_id,
+        number=len(moment.ledger.orders) + 1,
+        account=holding.account,
+        symbol=holding.symbol,
+        side=side,
+        quantity=quantity,
+        status=OrderStatus.PENDING_NEW,
+        created_at=moment.now,
+        updated_at=moment.now,
+        venue=moment.ledger.instruments[holding.symbol].venue,
+    )
 
 
 def _refusal(moment: Moment, instrument: Instrument, quantity: Decimal, behaviour: Behaviour) -> str:
@@ -225,17 +229,9 @@ def trade_elsewhere(moment: Moment, holding: Holding, units: Decimal, order_id: 
     ledger, now = moment.ledger, moment.now
     instrument = ledger.instruments[holding.symbol]
     price = moment.price(instrument) or ZERO
-    order = Order(
-        id=order_id,
-        number=len(ledger.orders) + 1,
-        account=holding.account,
-        symbol=holding.symbol,
-        side="BUY" if holding.quantity > 0 else "SELL",
-        quantity=units,
+    order = replace(
+        _order(moment, holding, "BUY" if holding.quantity > 0 else "SELL", units, order_id),
         status=OrderStatus.FILLED,
-        created_at=now,
-        updated_at=now,
-        venue=instrument.venue,
         filled=units,
         filled_value=units * price,
         details=("Traded in another session",),
