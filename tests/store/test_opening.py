@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -19,8 +20,12 @@ import pytest
 from sqlalchemy import Connection, text
 
 from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.ports.desk import StoredSession
+from positions_mcp.ports.listings import StoredListing
 from positions_mcp.store import open_store
 from positions_mcp.store.migrations import MIGRATIONS
 from positions_mcp.store.operations import SqlOperationStore
@@ -154,6 +159,38 @@ def test_a_program_older_than_its_store_reads_but_does_not_write(place: Path | s
     assert "newer positions-mcp" in old.status().reason
     with pytest.raises(StoreUnavailable):
         old.move("op-1", expected=(Stage.PLANNED,), to=Stage.REFUSED, reason="", now=NOW)
+    old.close()
+
+
+SESSION = StoredSession("cookie", "token", "Ana", "fingerprint", NOW, NOW, NOW)
+SERVER = Server(process="p", mode=Mode.PAPER, accounts=(), sends=True, desk_url=None, until=NOW)
+WRITES: dict[str, Callable[[SqlOperationStore], object]] = {
+    "a plan": lambda store: planned(store, plan_of("another")),
+    "a question": lambda store: store.move(
+        "op-1", expected=(Stage.PLANNED,), to=Stage.AWAITING_APPROVAL, reason="", now=NOW
+    ),
+    "a halt": lambda store: store.set_halt(Halt(reason="news", by="Ana", at=NOW)),
+    "a server": lambda store: store.announce(SERVER, NOW),
+    "what time decides": lambda store: store.expire(NOW + timedelta(days=1)),
+    "a listing": lambda store: store.keep_listing(StoredListing("a", "me", "{}", 1, [b"1"]), NOW),
+    "who signs in": lambda store: store.open_session(SESSION, most=100),
+    "who signs out": lambda store: store.keep_session("cookie", seen_at=NOW, until=NOW),
+    "a wrong passphrase": lambda store: store.count_guess("cookie", 1),
+}
+
+
+@pytest.mark.requirement("R-01")
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_program_whose_store_a_newer_one_migrates_while_it_runs_writes_nothing_more(
+    place: Path | str, write: Callable[[SqlOperationStore], object]
+) -> None:
+    old = SqlOperationStore(place)
+    planned(old)
+    SqlOperationStore(place, migrations=(*MIGRATIONS, add_a_column)).close()
+    before = len(old.journal())
+    with pytest.raises(StoreUnavailable, match=f"schema is now version {NEXT}"):
+        write(old)
+    assert len(old.journal()) == before
     old.close()
 
 

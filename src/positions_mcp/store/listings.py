@@ -15,8 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
 from positions_mcp.domain.account.listings import LIFETIME, MOST_KEPT
 from positions_mcp.ports.listings import StoredListing
-from positions_mcp.store import keeping
-from positions_mcp.store.access import Access
+from positions_mcp.store.beside import Beside
 from positions_mcp.store.instants import instant
 from positions_mcp.store.schema import as_text, listing_packs, listings
 
@@ -24,14 +23,12 @@ MOST_STORED_BYTES = 400_000_000
 """Of all listings of a store together: forty of 100,000 rows."""
 
 
-class StoredListings(Access):
+class StoredListings(Beside):
     """Implements `positions_mcp.ports.listings.ListingStore`, over what the whole store reads and writes with."""
 
     def keep_listing(self, listing: StoredListing, now: datetime) -> None:
         """Keep it for ten minutes by the database's clock. Of too many the oldest are given up."""
-        self._expect_writable()
-        with self._database.writing() as connection:
-            self._expect_version(keeping.get(connection, keeping.VERSION))
+        with self._noting() as connection:
             now = instant(connection, now)
             _give_up(connection, listings.c.kept_until <= as_text(now))
             kept = select(listings.c.name, listings.c.owner, listings.c.size).order_by(listings.c.kept_until)

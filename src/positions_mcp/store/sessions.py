@@ -11,22 +11,21 @@ from sqlalchemy.exc import IntegrityError
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.ports.desk import StoredSession
-from positions_mcp.store.access import Access
+from positions_mcp.store.beside import Beside
 from positions_mcp.store.schema import as_text, desk_sessions
 
 _FORGOTTEN_AFTER = timedelta(minutes=10)
 """Longer than a challenge may be answered: one that was answered stays so."""
 
 
-class StoredSessions(Access):
+class StoredSessions(Beside):
     """Implements `positions_mcp.ports.desk.SessionStore`, over what the whole store reads and writes with."""
 
     def open_session(self, session: StoredSession, *, most: int) -> None:
         """Keep a new one. Raises Refused where its challenge was answered before."""
-        self._expect_writable()
         now = session.opened_at
         open_ones = desk_sessions.c.until > as_text(now)
-        with self._database.writing() as connection:
+        with self._noting() as connection:
             connection.execute(delete(desk_sessions).where(desk_sessions.c.until <= as_text(now - _FORGOTTEN_AFTER)))
             by_age = select(desk_sessions.c.cookie).where(open_ones).order_by(desk_sessions.c.seen_at.desc())
             too_many = by_age.offset(most - 1)
@@ -60,14 +59,14 @@ class StoredSessions(Access):
     def keep_session(self, cookie: str, *, seen_at: datetime, until: datetime) -> None:
         """Note that a person did something there, or that it ends: an end is never taken back."""
         open_one = desk_sessions.c.cookie == cookie, desk_sessions.c.until > as_text(seen_at)
-        with self._database.writing() as connection:
+        with self._noting() as connection:
             told = {"seen_at": as_text(seen_at), "until": as_text(until)}
             connection.execute(update(desk_sessions).where(*open_one).values(**told))
 
     def count_guess(self, cookie: str, by: int) -> int:
         """Add to its wrong passphrases. Returns how many there are."""
         of_it = desk_sessions.c.cookie == cookie
-        with self._database.writing() as connection:
+        with self._noting() as connection:
             connection.execute(update(desk_sessions).where(of_it).values(wrong=desk_sessions.c.wrong + by))
             return connection.execute(select(desk_sessions.c.wrong).where(of_it)).scalar_one_or_none() or 0
 
