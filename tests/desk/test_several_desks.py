@@ -135,6 +135,17 @@ async def test_the_store_has_only_hashes_of_what_signs_in(desk: Desk) -> None:
     assert not [secret for secret in secrets if secret in rows]
 
 
+@on_a_desk
+async def test_who_is_signed_in_goes_on_reading_where_the_store_can_be_written_no_more(desk: Desk) -> None:
+    async with page_over(desk) as page:
+        await page.sign_in()
+        full = "CREATE TRIGGER full BEFORE UPDATE ON desk_sessions BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        with closing(sqlite3.connect(desk.store.status().place)) as database:
+            database.execute(full)
+        desk.clock.advance(timedelta(minutes=5))
+        assert await status(page) == 200
+
+
 @pytest.mark.requirement("D-01")
 @on_a_desk
 async def test_of_too_many_the_one_left_alone_for_longest_ends(desk: Desk) -> None:

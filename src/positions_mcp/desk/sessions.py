@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import anyio
 
 from positions_mcp.desk.offers import Offers
+from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.ports import Clock
@@ -85,7 +87,8 @@ class Sessions:
             return None
         if touch and now >= found.seen_at + _SEEN_EVERY:
             until = _until(found.opened_at, now)
-            await in_thread(self._store.keep_session, found.cookie, seen_at=now, until=until)
+            with suppress(StoreUnavailable):  # what can only be read is looked at all the same
+                await in_thread(self._store.keep_session, found.cookie, seen_at=now, until=until)
         return found
 
     def of(self, stored: StoredSession, member: Member) -> Session:
