@@ -19,6 +19,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.reports import OperationReport
+from positions_mcp.guard.sending.dispatcher import POLL_S
 from positions_mcp.guard.waiting import Wait
 from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
@@ -205,3 +206,29 @@ async def test_a_server_that_cannot_look_for_a_while_looks_again(
         async with serving(it):
             report = await ended(it, operation)
         assert report.state is OperationState.SUBMITTED
+
+
+async def test_the_store_is_looked_at_less_often_while_nothing_happens_there_and_at_once_more_often_when_it_does(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as it:
+        pauses: list[float] = []
+
+        async def noted(seconds: float) -> None:
+            pauses.append(seconds)
+            await anyio.sleep(0.001)
+
+        async def rests() -> bool:
+            return pauses[-3:] == [0.6] * 3
+
+        async with serving(it, sleep=noted):
+            await until(rests)
+            before = len(pauses)
+            await it.asked("MSFT")
+
+            async def is_quick() -> bool:
+                return POLL_S in pauses[before:]
+
+            await until(is_quick)
+            await until(rests)
+        assert max(pauses[1:]) == 0.6  # the first one is that before the first look

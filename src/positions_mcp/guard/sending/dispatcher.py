@@ -22,6 +22,8 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.sending.presence import Presence
 
 POLL_S = 0.15
+_SLOWEST_POLL_S = 0.6
+"""While nothing happens in the store. What is approved elsewhere is begun within a second all the same."""
 _STORE_PAUSE_S = 2.0
 _MOST_AT_ONCE = 100
 
@@ -68,8 +70,9 @@ class Dispatcher:
             await self._presence.leave()
 
     async def _look(self, tasks: TaskGroup) -> None:
+        pause = POLL_S
         while True:
-            decided = self._deps.decided.next
+            decided, seen = self._deps.decided.next, self._seen
             try:
                 await self._presence.say(self._deps.desk.own_url if self._deps.desk is not None else None)
                 for operation in await self._approved():
@@ -80,9 +83,10 @@ class Dispatcher:
             except Exception:  # a server that cannot look still answers
                 _log.exception("looking for what is approved failed")
                 await self._deps.sleep(_STORE_PAUSE_S)
-            await self._pause(decided)
+            pause = POLL_S if self._seen != seen else min(2 * pause, _SLOWEST_POLL_S)
+            await self._pause(decided, pause)
 
-    async def _pause(self, decided: anyio.Event) -> None:
+    async def _pause(self, decided: anyio.Event, seconds: float) -> None:
         """Until the next look: at once where a decision was made on this process's own page."""
         async with anyio.create_task_group() as tasks:
 
@@ -91,7 +95,7 @@ class Dispatcher:
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(at_once)
-            await self._deps.sleep(POLL_S)
+            await self._deps.sleep(seconds)
             tasks.cancel_scope.cancel()
 
     async def _wake_after(self, idle_start: Callable[[], Awaitable[None]]) -> None:
