@@ -17,10 +17,10 @@ from benchmarks.scale.stores import Store
 from sqlalchemy import Connection, delete, func, insert, select
 
 from positions_mcp.store import journal as journals
-from positions_mcp.store import records
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.operations import SqlOperationStore
 from positions_mcp.store.schema import NUMBERS, chains, decisions, journal, operations, rows
+from positions_mcp.store.stored import Stored
 
 DAYS = 250
 """Over which they are spread: what counts for a day's limits is as much as on any other."""
@@ -97,7 +97,7 @@ class Template(_Copy):
         decision = _row(self.decision, changes)
         those = [_row(each, changes) for each in self.rows]
         entries = [_row(each, changes) | {"sequence": numbers[each["sequence"]]} for each in self.entries]
-        entries[-1]["state_digest"] = records.Stored(operation, those, decision["content"]).digest
+        entries[-1]["state_digest"] = Stored(operation, those, decision["content"]).digest
         return _Copy(operation, those, decision, entries)
 
 

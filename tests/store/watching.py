@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import event
 
@@ -12,25 +12,27 @@ from positions_mcp.store.operations import SqlOperationStore
 
 
 @contextmanager
-def asked_of(store: SqlOperationStore) -> Iterator[list[tuple[str, Any]]]:
-    """The statements that a store executes meanwhile, each with what is bound in it."""
-    asked: list[tuple[str, Any]] = []
+def asked_of(store: SqlOperationStore) -> Iterator[list[str]]:
+    """The statements that a store in a file executes meanwhile, with what is bound in them."""
+    asked: list[str] = []
+    watched: list[sqlite3.Connection] = []
     engine = store._database._engine
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        asked.append((statement, parameters))
+    def note(session: sqlite3.Connection, *_: object) -> None:
+        session.set_trace_callback(asked.append)
+        watched.append(session)
 
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "checkout", note)
     try:
         yield asked
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "checkout", note)
+        for session in watched:
+            session.set_trace_callback(None)
 
 
-def steps_of(store: SqlOperationStore, asked: list[tuple[str, Any]]) -> list[str]:
+def steps_of(store: SqlOperationStore, asked: list[str]) -> list[str]:
     """How SQLite goes about those statements that look for operations."""
-    about = [each for each in asked if "FROM operations" in each[0] or "JOIN operations" in each[0]]
+    about = [each for each in asked if "FROM operations" in each or "JOIN operations" in each]
     with store._database.reading() as connection:
-        return [
-            row[3] for text, said in about for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", said)
-        ]
+        return [row[3] for text in about for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]

@@ -20,6 +20,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import StoreStatus
 from positions_mcp.store import anchors, keeping, locks
 from positions_mcp.store.clocked import Clocked
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.journal import COMMON, Head, broken, chain_of
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
@@ -34,6 +35,7 @@ _TRUSTED_FOR_S = 15.0
 """How long what was written says that it can be written."""
 _MOST_CHAINS = 10_000
 """Operations whose accounts are remembered."""
+_ACCOUNT_OF = Compiled(select(operations.c.mode, operations.c.account_id).where(operations.c.id == given("id")))
 _log = logging.getLogger(__name__)
 
 
@@ -119,16 +121,15 @@ class Access(Clocked):
         """The chain of an operation's account, neither of which ever changes."""
         if (known := self._chains.get(operation_id)) is not None:
             return known
-        wanted = select(operations.c.mode, operations.c.account_id).where(operations.c.id == operation_id)
         with self._reading() as connection:
-            found = connection.execute(wanted).one_or_none()
+            found = _ACCOUNT_OF.first(connection, id=operation_id)
         if found is None:
             raise InvalidInput(
                 f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones."
             )
         if len(self._chains) >= _MOST_CHAINS:
             self._chains.clear()
-        return self._chains.setdefault(operation_id, chain_of(Mode(found.mode), found.account_id))
+        return self._chains.setdefault(operation_id, chain_of(Mode(found[0]), found[1]))
 
     @contextmanager
     def _writing(self, chain: str = COMMON) -> Iterator[Transaction]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_
-
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
@@ -18,11 +16,10 @@ from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.ports import Permitting, Rationing, Refusing, Signing
 from positions_mcp.store import counting, keeping, passkeys, records
-from positions_mcp.store.schema import as_text, operations
+from positions_mcp.store.schema import as_text
 from positions_mcp.store.transaction import SENDING, Transaction, expect
 
 _OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
-_UNDER_WAY = (*_OPEN, Stage.APPROVED, Stage.CLAIMED)
 _PROGRAM = "positions-mcp"
 _FAILURES = "failures:"
 _MOST_NOTES = 50
@@ -42,9 +39,7 @@ def add_plan(
     check: Refusing | None,
 ) -> Operation:
     """Store a plan, or answer the one under way for the same arguments and caller. `check` may refuse a new one."""
-    mine = or_(operations.c.request_key == request_key, operations.c.id == supersede)
-    under_way = operations.c.stage.in_([stage.value for stage in _UNDER_WAY])
-    for found in records.select_operations(transaction.connection, mine, under_way, newest_first=True):
+    for found in records.SAME_REQUEST.read(transaction.connection, key=request_key, supersede=supersede):
         due = records.due_at(found)
         if found.operation_id == supersede and found.stage in _OPEN:
             open_one = transaction.operation(found.operation_id)

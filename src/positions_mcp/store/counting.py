@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import cache
 from typing import Protocol
 
-from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type_coerce
+from sqlalchemy import JSON, ColumnElement, Connection, Integer, cast, func, select, type_coerce
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation import asking
@@ -16,28 +17,42 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Ledger, Rationing
 from positions_mcp.store import records
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import as_text, journal, operations
 
 _OPEN = [stage.value for stage in Stage if stage.is_open]
+_NTH_LATEST = (
+    select(operations.c.counted_at)
+    .where(
+        operations.c.mode == given("mode"),
+        operations.c.account_id == given("account_id"),
+        operations.c.counted_at > given("since"),
+        operations.c.caller == given("caller"),
+    )
+    .order_by(operations.c.counted_at.desc())
+    .offset(given("before", Integer()))
+    .limit(1)
+)
+_ASKED_BY_FORM = Compiled(
+    select(journal.c.operation_id, journal.c.event, journal.c.content)
+    .join(operations, journal.c.operation_id == operations.c.id)
+    .where(
+        operations.c.stage == Stage.AWAITING_APPROVAL.value,
+        operations.c.mode == given("mode"),
+        operations.c.caller == given("caller"),
+        operations.c.due_at > given("now"),
+        journal.c.event.in_(asking.EVENTS),
+    )
+    .order_by(journal.c.sequence)
+)
 
 
 def nth_latest(
     connection: Connection, *, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
 ) -> datetime | None:
     """When the `nth` latest of those that count after `since` was asked for; None where fewer were."""
-    wanted = (
-        select(operations.c.counted_at)
-        .where(
-            operations.c.mode == mode.value,
-            operations.c.account_id == account_id,
-            operations.c.counted_at > as_text(since),
-            operations.c.caller == caller,
-        )
-        .order_by(operations.c.counted_at.desc())
-        .offset(nth - 1)
-        .limit(1)
-    )
-    found = connection.execute(wanted).scalar_one_or_none()
+    asked = {"mode": mode.value, "account_id": account_id, "since": as_text(since), "caller": caller}
+    found = connection.execute(_NTH_LATEST, asked | {"before": nth - 1}).scalar_one_or_none()
     return None if found is None else datetime.fromisoformat(found)
 
 
@@ -73,38 +88,33 @@ def by_caller(connection: Connection, mode: Mode, account_id: AccountId, since: 
 
 def of_plan(connection: Connection, name: str) -> ColumnElement[str]:
     """A text in the stored plan, by its name, for a statement."""
-    is_sqlite = connection.dialect.name == "sqlite"
-    document = type_coerce(operations.c.plan, JSON) if is_sqlite else cast(operations.c.plan, JSON)
+    return _of_plan(connection.dialect.name, name)
+
+
+def _of_plan(dialect: str, name: str) -> ColumnElement[str]:
+    document = type_coerce(operations.c.plan, JSON) if dialect == "sqlite" else cast(operations.c.plan, JSON)
     text: ColumnElement[str] = document[name].as_string()
     return text
 
 
 def open_plans(connection: Connection, mode: Mode, now: datetime) -> dict[str, int]:
     """How many plans nobody has decided yet, by caller."""
-    open_ones = (
-        select(of_plan(connection, "caller").label("caller"))
-        .where(operations.c.due_at > as_text(now), operations.c.mode == mode.value, operations.c.stage.in_(_OPEN))
-        .subquery()
-    )
-    counted = select(open_ones.c.caller, func.count().label("plans")).group_by(open_ones.c.caller)
-    return {found.caller: found.plans for found in connection.execute(counted)}
+    found = _open_plans(connection.dialect.name).all(connection, now=as_text(now), mode=mode.value)
+    return {caller: int(plans) for caller, plans in found}
+
+
+@cache
+def _open_plans(dialect: str) -> Compiled:
+    # Plans of 0.1.0 name their caller only within.
+    caller = func.coalesce(operations.c.caller, _of_plan(dialect, "caller")).label("caller")
+    is_open = operations.c.due_at > given("now"), operations.c.stage.in_(_OPEN)
+    open_ones = select(caller).where(*is_open, operations.c.mode == given("mode")).subquery()
+    return Compiled(select(open_ones.c.caller, func.count()).group_by(open_ones.c.caller))
 
 
 def open_forms(connection: Connection, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
     """The undecided operations of a caller whose question is open in a form, the first one asked first."""
-    wanted = (
-        select(journal.c.operation_id, journal.c.event, journal.c.content)
-        .join(operations, journal.c.operation_id == operations.c.id)
-        .where(
-            operations.c.stage == Stage.AWAITING_APPROVAL.value,
-            operations.c.mode == mode.value,
-            operations.c.caller == caller,
-            operations.c.due_at > as_text(now),
-            journal.c.event.in_(asking.EVENTS),
-        )
-        .order_by(journal.c.sequence)
-    )
     told: dict[str, list[tuple[str, dict[str, object]]]] = {}
-    for row in connection.execute(wanted):
-        told.setdefault(row.operation_id, []).append((row.event, json.loads(row.content)))
+    for key, event, content in _ASKED_BY_FORM.all(connection, mode=mode.value, caller=caller, now=as_text(now)):
+        told.setdefault(key, []).append((event, json.loads(content)))
     return tuple(operation_id for operation_id, events in told.items() if asking.is_open(events))

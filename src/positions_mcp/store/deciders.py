@@ -16,11 +16,11 @@ from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.roster import RosterLink
 from positions_mcp.domain.operation.statements import SignedStatement
-from positions_mcp.domain.operation.states import RowState, Stage
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.store import journal, records
-from positions_mcp.store.schema import decisions, operations, rows
+from positions_mcp.store.schema import decisions, rows
 from positions_mcp.store.schema import journal as journal_table
 
 FIRST_YES = "first yes"
@@ -73,13 +73,7 @@ def approved_by(
     found = connection.execute(others.where(rows.c.reserved_on == day.isoformat())).all()
     theirs = {content for content in {row.content for row in found} if _is_on_word_of(name, content)}
     reserved = (Decimal(row.reserved) for row in found if row.content in theirs)
-    under_way = records.select_operations(
-        connection,
-        operations.c.stage == Stage.CLAIMED.value,
-        operations.c.mode == mode.value,
-        operations.c.account_id == account_id,
-        operations.c.id != beside,
-    )
+    under_way = records.BEING_SENT.read(connection, mode=mode.value, account_id=account_id, beside=beside)
     return exact_sum(
         [*reserved, *(_left_of(each) for each in under_way if each.decision and name in each.decision.on_word_of)]
     )

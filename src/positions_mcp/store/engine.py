@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -41,6 +41,7 @@ class Database:
         self._engine = engine
         self._time = time
         self._silent_until = 0.0
+        self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.is_sqlite = engine.dialect.name == "sqlite"
         isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reader = engine.execution_options(**isolation)
@@ -59,7 +60,8 @@ class Database:
                 f"The operation store {self.place} cannot be read: it did not answer a moment ago.",
                 hint="Try again in a few seconds.",
             )
-        with self._noting_silence(), speaking_of(self.place, "read"), self._reader.connect() as connection:
+        with self._noting_silence(), self._speaking("read"), self._reader.connect() as connection:
+            connection.begin()  # what goes past SQLAlchemy would not begin one
             yield connection
 
     @contextmanager
@@ -69,10 +71,13 @@ class Database:
             raise StoreUnavailable(
                 f"The operation store cannot be written: {self.read_only}.", hint="Nothing was recorded."
             )
-        with self._noting_silence(), speaking_of(self.place, "written"), self._writer.begin() as connection:
+        with self._noting_silence(), self._speaking("written"), self._writer.begin() as connection:
             if self._time is not None:
                 self._time.read(connection)
             yield connection
+
+    def _speaking(self, what: str) -> AbstractContextManager[None]:
+        return speaking_of(self.place, what, self._driver_error)
 
     @contextmanager
     def _noting_silence(self) -> Iterator[None]:
@@ -82,9 +87,9 @@ class Database:
             yield
             self._silent_until = 0.0
         except StoreUnavailable as error:
-            cause = getattr(error.__cause__, "orig", None)
-            is_told_why = self.is_sqlite or cause is None or getattr(cause, "sqlstate", None) is not None
-            if not is_told_why and monotonic() >= began + SILENCE_S:
+            cause = getattr(error.__cause__, "orig", error.__cause__)
+            is_of_driver = isinstance(cause, self._driver_error) and not self.is_sqlite
+            if is_of_driver and getattr(cause, "sqlstate", None) is None and monotonic() >= began + SILENCE_S:
                 self._silent_until = monotonic() + LEFT_ALONE_S
             raise
 
@@ -111,13 +116,13 @@ class Database:
 
 
 @contextmanager
-def speaking_of(place: str, what: str) -> Iterator[None]:
+def speaking_of(place: str, what: str, driver_error: type[Exception] = sqlite3.Error) -> Iterator[None]:
     """Turn what goes wrong with a database, and with what stands in it, into StoreUnavailable."""
     try:
         yield
     except PositionsError:
         raise
-    except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
+    except (DBAPIError, PoolTimeout, driver_error, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise StoreUnavailable(
             f"The operation store {clean(place, 120)} cannot be {what}: {clean(str(cause), 160)}.",

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Select, case, select
+from sqlalchemy import Connection, Integer, case, select
 
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.store import records
 from positions_mcp.store.changes import count_failures
+from positions_mcp.store.compiled import Compiled, given
+from positions_mcp.store.journal import chain_of
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.transaction import Transaction
 
 EXPIRED_AT_ONCE = 100
 """How many operations are written down as expired at once: others wait for it."""
+_DUE = Compiled(
+    select(operations.c.id, operations.c.mode, operations.c.account_id)
+    .where(operations.c.due_at <= given("now"))
+    .order_by(case((operations.c.stage == Stage.CLAIMED.value, 0), else_=1), operations.c.due_at)
+    .limit(given("most", Integer()))
+)
 
 
-def due(now: datetime) -> Select[Any]:
-    """Operations that time has changed: first those whose process ended while it sent, then the oldest.
+def due(connection: Connection, now: datetime) -> dict[str, list[str]]:
+    """The ids of operations that time has changed, by the chains of their accounts.
 
-    So many as may be written down at once: others wait for it.
+    First those whose process ended while it sent, then the oldest; so many as may be written down at once.
     """
-    claimed = case((operations.c.stage == Stage.CLAIMED.value, 0), else_=1)
-    found = select(operations.c.id, operations.c.mode, operations.c.account_id)
-    is_due = operations.c.due_at <= as_text(now)
-    return found.where(is_due).order_by(claimed, operations.c.due_at).limit(EXPIRED_AT_ONCE)
+    by_account: dict[str, list[str]] = {}
+    for key, mode, account_id in _DUE.all(connection, now=as_text(now), most=EXPIRED_AT_ONCE):
+        by_account.setdefault(chain_of(Mode(mode), account_id), []).append(key)
+    return by_account
 
 
 def expire(

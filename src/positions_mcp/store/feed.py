@@ -12,7 +12,7 @@ from sqlalchemy import and_, func, or_, select
 
 from positions_mcp.store.access import Access
 from positions_mcp.store.schema import journal
-from positions_mcp.store.walk import heads
+from positions_mcp.store.walk import count, heads
 
 
 class StoredFeed(Access):
@@ -21,7 +21,7 @@ class StoredFeed(Access):
     def newest(self) -> int:
         """How many entries the journal has: cheap, for who looks for changes."""
         with self._reading() as connection:
-            return sum(head.entries for head in heads(connection).values())
+            return count(connection)
 
     def ends(self) -> Mapping[str, int]:
         """The number of the last entry of each chain."""

@@ -21,6 +21,7 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode, canonical_json
 from positions_mcp.domain.operation.supervision import JournalEntry
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import NUMBERS, as_text, journal
 
 COMMON = ""
@@ -30,6 +31,12 @@ _CHUNK = 1_000
 _WHOLE_SECOND, _UTC = ".000000+00:00", "+00:00"
 _AS_TEXT = len("2026-11-20T15:30:00.000000+00:00")
 _quoted = json.encoder.encode_basestring
+_INSERT = Compiled(insert(journal))
+_NEXT_SHARED = Compiled(select(NUMBERS.next_value()))
+_NEXT = Compiled(select(func.coalesce(func.max(journal.c.sequence), 0) + 1))
+_NUMBERED = tuple(f"number_{each}" for each in range(8))
+_THESE = Compiled(select(journal).where(journal.c.sequence.in_([given(each) for each in _NUMBERED])))
+"""Up to eight entries by their numbers."""
 
 
 class Entry(Protocol):
@@ -102,9 +109,9 @@ def digest_of(value: Any) -> str:
 
 def next_number(connection: Connection) -> int:
     """The number of the next entry. Whoever asks has locked the chain that it goes to."""
-    if connection.dialect.name == "postgresql":
-        return int(connection.execute(select(NUMBERS.next_value())).scalar_one())
-    return (connection.execute(select(func.max(journal.c.sequence))).scalar_one() or 0) + 1
+    is_shared = connection.dialect.name == "postgresql"
+    ((number,),) = (_NEXT_SHARED if is_shared else _NEXT).all(connection)
+    return int(number)
 
 
 def written(
@@ -135,7 +142,7 @@ def written(
 
 def insert_entries(connection: Connection, entries: Sequence[Written]) -> None:
     """Add entries to the table."""
-    connection.execute(insert(journal), [asdict(entry) for entry in entries])
+    _INSERT.many(connection, [asdict(entry) for entry in entries])
 
 
 def last_digest_of_value(connection: Connection, events: Sequence[str]) -> str | None:
@@ -201,8 +208,11 @@ def expect_entry(connection: Connection, sequence: int) -> None:
 
 def expect_entries(connection: Connection, hashes: Mapping[int, str]) -> None:
     """Raise StoreUnavailable unless the entries of these numbers stand, unaltered, with these hashes."""
-    wanted = select(journal).where(journal.c.sequence.in_(hashes))
-    stand = {row.sequence: hash_of(row) for row in connection.execute(wanted)} if hashes else {}
+    numbers, stand = list(hashes), dict[int, str]()
+    for start in range(0, len(numbers), len(_NUMBERED)):
+        some = dict(zip(_NUMBERED, numbers[start:], strict=False))
+        found = _THESE.all(connection, **dict.fromkeys(_NUMBERED, 0) | some)
+        stand |= {row[0]: hash_of(Written(*row)) for row in found}
     if altered := [sequence for sequence, digest in hashes.items() if stand.get(sequence) != digest]:
         raise broken(f"entry {altered[0]} was altered")
 

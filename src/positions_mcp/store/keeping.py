@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, text
 
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import meta
 
 JOURNAL_HEAD, VERSION = "journal_head", "schema_version"
+_GET = Compiled(select(meta.c.value).where(meta.c.key == given("key")))
+_REMOVE = Compiled(delete(meta).where(meta.c.key == given("key")))
+_PUT = Compiled(
+    text("INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+)
 
 
 def get(connection: Connection, key: str) -> str | None:
     """The value, or None."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+    found = _GET.first(connection, key=key)
+    return None if found is None else str(found[0])
 
 
 def put(connection: Connection, key: str, value: str | None) -> None:
     """Set the value; None removes it."""
     if value is None:
-        connection.execute(delete(meta).where(meta.c.key == key))
-    elif not connection.execute(update(meta).where(meta.c.key == key).values(value=value)).rowcount:
-        connection.execute(insert(meta).values(key=key, value=value))
+        _REMOVE.run(connection, key=key)
+    else:
+        _PUT.run(connection, key=key, value=value)
 
 
 def remove_all(connection: Connection, prefix: str) -> None:

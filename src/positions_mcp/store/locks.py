@@ -11,53 +11,57 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import (
-    CompoundSelect,
     Connection,
     String,
-    bindparam,
     cast,
     func,
-    insert,
     literal,
     select,
     text,
     union_all,
-    update,
 )
 
 from positions_mcp.store import keeping
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.journal import COMMON, GENESIS, Head, broken
 from positions_mcp.store.known import VALUE_EVENTS
 from positions_mcp.store.schema import chains, journal, meta
 
 _ALL, _PLANS = 7_019_817, 7_019_818
 _KEYS = (keeping.JOURNAL_HEAD, keeping.VERSION, *VALUE_EVENTS)
-_LOCK_ACCOUNT = text(
-    "WITH shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(:all)) "
-    "SELECT 1 FROM shared, meta, chains WHERE key = :version AND chain = :chain "
-    "FOR KEY SHARE OF meta FOR UPDATE OF chains"
+_LOCK_ACCOUNT = Compiled(
+    text(
+        "WITH shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(:all)) "
+        "SELECT 1 FROM shared, meta, chains WHERE key = :version AND chain = :chain "
+        "FOR KEY SHARE OF meta FOR UPDATE OF chains"
+    )
 )
-_NEW_CHAIN = text(
-    "INSERT INTO chains (chain, sequence, hash, entries) VALUES (:chain, 0, :hash, 0) ON CONFLICT DO NOTHING"
+_NEW_CHAIN = Compiled(
+    text("INSERT INTO chains (chain, sequence, hash, entries) VALUES (:chain, 0, :hash, 0) ON CONFLICT DO NOTHING")
 )
+_LOCK_PLANS = Compiled(select(func.pg_advisory_xact_lock(_PLANS)))
 _VERSION = select(meta.c.value).where(meta.c.key == keeping.VERSION)
 _HEAD, _LAST, _LAST_COMMON = "chain", "last entry of the chain", "last entry of the common chain"
-_OF_CHAIN = bindparam("chain", type_=String)
-_VALUES = union_all(
+_OF_CHAIN = given("chain", String())
+_OF_ALL = union_all(
     select(meta.c.key, meta.c.value).where(meta.c.key.in_(_KEYS)),
     select(literal(_LAST_COMMON), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == COMMON),
 )
-_VALUES_AND_CHAIN: CompoundSelect[tuple[str, str]] = union_all(
-    *_VALUES.selects,
-    select(literal(_LAST), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == _OF_CHAIN),
-    select(
-        literal(_HEAD), cast(chains.c.sequence, String) + ":" + chains.c.hash + ":" + cast(chains.c.entries, String)
-    ).where(chains.c.chain == _OF_CHAIN),
+_VALUES = Compiled(_OF_ALL)
+_VALUES_AND_CHAIN = Compiled(
+    union_all(
+        *_OF_ALL.selects,
+        select(literal(_LAST), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == _OF_CHAIN),
+        select(
+            literal(_HEAD), cast(chains.c.sequence, String) + ":" + chains.c.hash + ":" + cast(chains.c.entries, String)
+        ).where(chains.c.chain == _OF_CHAIN),
+    )
 )
-_KEEP_HEAD = (
-    update(chains)
-    .where(chains.c.chain == bindparam("of"))
-    .values(sequence=bindparam("sequence"), hash=bindparam("hash"), entries=bindparam("entries"))
+_KEEP_HEAD = Compiled(
+    text(
+        "INSERT INTO chains (chain, sequence, hash, entries) VALUES (:chain, :sequence, :hash, :entries) ON CONFLICT "
+        "(chain) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash, entries = excluded.entries"
+    )
 )
 
 
@@ -88,9 +92,9 @@ def lock(connection: Connection, chain: str) -> Stand:
         lock_all(connection)
     elif connection.dialect.name == "postgresql":
         account = {"chain": chain, "all": _ALL, "version": keeping.VERSION}
-        if connection.execute(_LOCK_ACCOUNT, account).first() is None:
-            connection.execute(_NEW_CHAIN, {"chain": chain, "hash": GENESIS})
-            connection.execute(_LOCK_ACCOUNT, account)
+        if _LOCK_ACCOUNT.first(connection, **account) is None:
+            _NEW_CHAIN.run(connection, chain=chain, hash=GENESIS)
+            _LOCK_ACCOUNT.first(connection, **account)
     return stand(connection, chain)
 
 
@@ -123,7 +127,7 @@ def lock_beside(connection: Connection) -> None:
 def lock_plans(connection: Connection) -> None:
     """Wait until nobody else adds a plan: of how many wait for a decision all accounts count."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_PLANS)))
+        _LOCK_PLANS.first(connection)
 
 
 def lock_caller(connection: Connection, caller: str) -> None:
@@ -136,14 +140,14 @@ def keep_head(connection: Connection, chain: str, head: Head) -> None:
     """Note where a chain ends."""
     if chain == COMMON:
         keeping.put(connection, keeping.JOURNAL_HEAD, head.told)
-    elif not connection.execute(_KEEP_HEAD, {"of": chain, **head._asdict()}).rowcount:
-        connection.execute(insert(chains).values(chain=chain, **head._asdict()))
+    else:
+        _KEEP_HEAD.run(connection, chain=chain, **head._asdict())
 
 
 def stand(connection: Connection, chain: str = COMMON) -> Stand:
     """What a view shows, also of an account's chain. Raises StoreUnavailable where a chain goes on behind its end."""
-    wanted = _VALUES if chain == COMMON else _VALUES_AND_CHAIN
-    values = {row[0]: row[1] for row in connection.execute(wanted, {"chain": chain} if chain != COMMON else {})}
+    found = _VALUES.all(connection) if chain == COMMON else _VALUES_AND_CHAIN.all(connection, chain=chain)
+    values: dict[str, str] = {name: value for name, value in found if value is not None}
     heads = {COMMON: Head.read(values.get(keeping.JOURNAL_HEAD))}
     if chain != COMMON:
         heads[chain] = Head.read(values.get(_HEAD))

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.doings import Doings
@@ -66,7 +66,7 @@ class SqlOperationStore(
     def operation(self, operation_id: str) -> Operation | None:
         """One operation, or None."""
         with self._reading() as connection:
-            return records.select_operation(connection, operation_id)
+            return next(iter(records.BY_ID.read(connection, id=operation_id)), None)
 
     def operations(self, *, account_id: AccountId | None = None, limit: int = 50) -> tuple[Operation, ...]:
         """The latest operations, newest first."""
@@ -86,25 +86,18 @@ class SqlOperationStore(
 
     def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
         """The latest operations that are in one of these stages, newest first."""
-        where = operations.c.stage.in_([stage.value for stage in stages])
         with self._database.reading() as connection:
-            return records.select_operations(connection, where, limit=limit, newest_first=True)
+            return records.in_stages(tuple(stages), limit).read(connection)
 
     def latest(self, request_key: str) -> Operation | None:
         """The newest operation planned for these arguments by this caller, in any stage."""
         with self._reading() as connection:
-            mine = operations.c.request_key == request_key
-            found = records.select_operations(connection, mine, limit=1, newest_first=True)
-        return found[0] if found else None
+            return next(iter(records.LATEST.read(connection, key=request_key)), None)
 
     def declined_at(self, target_key: str) -> datetime | None:
         """When this set of targets was last declined, or None."""
-        declined = select(func.max(operations.c.updated_at)).where(
-            operations.c.target_key == target_key, operations.c.stage == Stage.DECLINED.value
-        )
         with self._reading() as connection:
-            noted = connection.execute(declined).scalar_one()
-        return datetime.fromisoformat(noted) if noted else None
+            return Transaction(connection).declined_at(target_key)
 
     def halts(self) -> tuple[Halt, ...]:
         """The halts that stand, oldest first."""
@@ -278,13 +271,10 @@ class SqlOperationStore(
         An account that somebody else is writing about, or holds while it is frozen, is left to the next call.
         """
         with self._reading() as connection:
-            due = connection.execute(expiring.due(now)).all()
-        by_account: dict[str, list[str]] = {}
-        for each in due:
-            by_account.setdefault(journal.chain_of(Mode(each.mode), each.account_id), []).append(each.id)
+            due = expiring.due(connection, now)
         return tuple(
             operation
-            for chain, ids in by_account.items()
+            for chain, ids in due.items()
             if self._is_free(chain)
             for operation in self._change_in(chain, partial(expiring.expire, ids=ids, now=now, halt_after=halt_after))
         )

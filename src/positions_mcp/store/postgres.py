@@ -28,6 +28,7 @@ ANSWER_S = 10.0
 """After which a server that ends its statements sooner is taken to be out of reach."""
 _IS_THERE_S = 2.0
 """The same for one that was left alone and is about to be used again."""
+_NOW_AND_DURABLE = b"SELECT clock_timestamp(), set_config('synchronous_commit', 'on', true)"
 
 
 class Session(psycopg.Connection[Any]):
@@ -75,8 +76,10 @@ class SharedTime:
     def read(self, connection: Connection) -> None:
         """Read it at the beginning of a transaction that is durable where it is committed: one statement for both."""
         before, began = datetime.now(UTC), monotonic()
-        wanted = "SELECT clock_timestamp(), set_config('synchronous_commit', 'on', true)"
-        told: datetime = connection.exec_driver_sql(wanted).scalar_one().astimezone(UTC)
+        row = _session(connection.connection.driver_connection).execute(_NOW_AND_DURABLE).fetchone()
+        if row is None:
+            raise psycopg.OperationalError("the database does not tell the time")
+        told: datetime = row[0].astimezone(UTC)
         self._learn(told, before, began)
         if self.decides:
             connection.info[TOLD] = told, monotonic()

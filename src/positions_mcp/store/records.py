@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    RowMapping,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, text, union, update
 
-from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Operation, Row
-from positions_mcp.domain.operation.plan import Mode, canonical_json
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import as_text, decisions, journal, operations, rows
+from positions_mcp.store.stored import Stored
 
 CHUNK = 500
 """How many operations are read at once: a statement takes so many ids and no more."""
-_DAMAGED = "Nothing is sent until a person has looked. Run: positions-mcp operations verify."
-_OF_THE_FUTURE = {"extra_forbidden", "enum", "literal_error", "union_tag_invalid"}
-"""The mistakes that fields and values of a later release are to an earlier one."""
 _COLUMNS = tuple(column.name for column in operations.c)
-_ADDED = {column.name for column in operations.c if "added" in column.info}
+_ROW_COLUMNS = tuple(column.name for column in rows.c)
 _OPEN = [stage.value for stage in Stage if stage.is_open]
-_COUNTED = ("position", "mode", "account_id", "reserved", "reserved_on")
-_quoted = json.encoder.encode_basestring
+_UNDER_WAY = [*_OPEN, Stage.APPROVED.value, Stage.CLAIMED.value]
 
 _DECIDED = select(operations, decisions.c.content.label("decision")).outerjoin(
     decisions, decisions.c.operation_id == operations.c.id
@@ -58,156 +42,136 @@ _NOTED = _DECIDED.add_columns(journal.c.state_digest.label("noted"), journal.c.s
     journal, journal.c.sequence == _LAST
 )
 """Each operation with its decision and the last entry about it."""
-_UPDATE_ROW = (
+_ROWS = Compiled(select(rows).where(rows.c.operation_id == given("id")).order_by(rows.c.position))
+_USED = Compiled(
+    select(rows.c.reserved).where(
+        rows.c.mode == given("mode"), rows.c.account_id == given("account_id"), rows.c.reserved_on == given("day")
+    )
+)
+_INSERT, _INSERT_ROWS = Compiled(insert(operations)), Compiled(insert(rows))
+_CHANGING = ("stage", "updated_at", "due_at", "unfinished", "reason", "lease", "sent_entry", "counted_at")
+_UPDATE = Compiled(
+    update(operations).where(operations.c.id == given("of")).values({name: given(name) for name in _CHANGING})
+)
+_UPDATE_ROW = Compiled(
     update(rows)
-    .where(rows.c.operation_id == bindparam("of"), rows.c.position == bindparam("at"))
-    .values({name: bindparam(name) for name in ("reserved", "reserved_on", "content")})
+    .where(rows.c.operation_id == given("of"), rows.c.position == given("at"))
+    .values({name: given(name) for name in ("reserved", "reserved_on", "content")})
+)
+_DECIDE = Compiled(
+    text(
+        "INSERT INTO decisions (operation_id, content) VALUES (:operation_id, :content) "
+        "ON CONFLICT (operation_id) DO UPDATE SET content = excluded.content"
+    )
 )
 
 
+def _by_age(*, newest_first: bool) -> tuple[ColumnElement[Any], ...]:
+    return (operations.c.created_at.desc(), operations.c.id.desc()) if newest_first else (operations.c.created_at,)
+
+
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """One operation as it stands in the tables."""
+class Selection:
+    """Operations that match something, by statements that are made once; who asks gives the values."""
 
-    columns: Mapping[str, Any]
-    rows: Sequence[Mapping[str, Any]]
-    decision: str | None
-    noted: str | None = None
-    """What the last entry about it says it looked like."""
-    noted_in: int = 0
-    """The number of that entry."""
+    found: Compiled
 
-    @property
-    def operation_id(self) -> str:
-        """Its id."""
-        return str(self.columns["id"])
+    @classmethod
+    def where(
+        cls, *where: ColumnElement[bool], noted: bool = False, newest_first: bool = False, limit: int | None = None
+    ) -> Selection:
+        """In the order they were planned, with what the journal last says of each where `noted`."""
+        wanted = (_NOTED if noted else _DECIDED).where(*where)
+        return cls(Compiled(wanted.order_by(*_by_age(newest_first=newest_first)).limit(limit)))
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 of everything that is stored of it. What came after its release and is not set is not part of it.
+    def stored(self, connection: Connection, **values: Any) -> Iterator[Stored]:
+        """As they stand in the tables."""
+        yield from with_rows(connection, self.found.all(connection, **values))
 
-        Its parts are stored as canonical JSON, and are digested as they stand.
-        """
-        columns = {name: value for name, value in self.columns.items() if name not in _ADDED or value is not None}
-        columns["unfinished"] = bool(columns["unfinished"])
-        updated_at = datetime.fromisoformat(columns["updated_at"]).isoformat().replace("+00:00", "Z")
-        rows_ = ",".join(row["content"] for row in self.rows)
-        content = (
-            f'{{"decision":{self.decision or "null"},"lease":{columns["lease"] or "null"},"plan":{columns["plan"]},'
-            f'"reason":{_quoted(columns["reason"])},"rows":[{rows_}],"stage":{_quoted(columns["stage"])},'
-            f'"updated_at":"{updated_at}"}}'
-        )
-        counted = [[row[name] for name in _COUNTED] for row in self.rows]
-        beside = canonical_json([columns, counted])
-        return hashlib.sha256(b"[" + content.encode() + b"," + beside[1:]).hexdigest()
-
-    def read(self) -> Operation:
-        """The operation. Raises StoreUnavailable where the tables do not hold one."""
-        try:
-            digest = self.digest
-        except (ValueError, TypeError, KeyError) as error:
-            raise self._damaged() from error
-        return READ.of(digest) or READ.keep(digest, self._parse())
-
-    def _parse(self) -> Operation:
-        columns = self.columns
-        try:
-            return Operation.model_validate(
-                {
-                    "plan": json.loads(columns["plan"]),
-                    "stage": columns["stage"],
-                    "reason": columns["reason"],
-                    "rows": [json.loads(row["content"]) for row in self.rows],
-                    "decision": json.loads(self.decision) if self.decision else None,
-                    "lease": json.loads(columns["lease"]) if columns["lease"] else None,
-                    "updated_at": columns["updated_at"],
-                }
-            )
-        except ValidationError as error:
-            if {mistake["type"] for mistake in error.errors(include_url=False)} <= _OF_THE_FUTURE:
-                raise StoreUnavailable(
-                    f"Operation {self.operation_id} was written by a newer positions-mcp, or altered.",
-                    hint="Use the newest positions-mcp that has worked on this store.",
-                ) from error
-            raise self._damaged() from error
-        except (ValueError, TypeError) as error:
-            raise self._damaged() from error
-
-    def _damaged(self) -> StoreUnavailable:
-        return StoreUnavailable(f"Operation {self.operation_id!r:.80} is damaged in the store.", hint=_DAMAGED)
+    def read(self, connection: Connection, **values: Any) -> tuple[Operation, ...]:
+        """The operations, with rows and decisions."""
+        return tuple(each.read() for each in self.stored(connection, **values))
 
 
-class _Read:
-    """Operations that were read, by the digest of all that is stored of them: the same text is not parsed again."""
-
-    def __init__(self, most_rows: int) -> None:
-        self._lock = threading.Lock()
-        self._most_rows = most_rows
-        self._rows = 0
-        self._found: OrderedDict[str, Operation] = OrderedDict()
-
-    def of(self, digest: str) -> Operation | None:
-        """The operation that is stored so; None where it was not read lately."""
-        with self._lock:
-            if (operation := self._found.get(digest)) is not None:
-                self._found.move_to_end(digest)
-            return operation
-
-    def keep(self, digest: str, operation: Operation) -> Operation:
-        """Keep an operation as one that is stored so."""
-        with self._lock:
-            if digest not in self._found:
-                self._rows += len(operation.rows)
-            self._found[digest] = operation
-            while self._rows > self._most_rows:
-                self._rows -= len(self._found.popitem(last=False)[1].rows)
-        return operation
-
-
-READ = _Read(most_rows=5_000)
-
-
-def select_stored(
-    connection: Connection, *where: ColumnElement[bool], limit: int | None = None, newest_first: bool = False
-) -> Iterator[Stored]:
-    """Operations that match, in the order they were planned, as they stand in the tables."""
-    order = (operations.c.created_at.desc(), operations.c.id.desc()) if newest_first else (operations.c.created_at,)
-    found = connection.execute(_DECIDED.where(*where).order_by(*order).limit(limit)).mappings().all()
-    for start in range(0, len(found), CHUNK):
-        yield from with_rows(connection, found[start : start + CHUNK])
+_IN_ACCOUNT = operations.c.mode == given("mode"), operations.c.account_id == given("account_id")
+_IDS, _IS_UNFINISHED = select(operations.c.id).where(*_IN_ACCOUNT), operations.c.unfinished.is_(True)
+_SENT_SINCE = operations.c.sent_entry > given("planned")
+BY_ID = Selection.where(operations.c.id == given("id"))
+NOTED = Selection.where(operations.c.id == given("id"), noted=True)
+LATEST = Selection.where(operations.c.request_key == given("key"), newest_first=True, limit=1)
+UNFINISHED = Selection.where(*_IN_ACCOUNT, _IS_UNFINISHED)
+NOTED_OTHERS = Selection.where(
+    operations.c.id.in_(union(_IDS.where(_IS_UNFINISHED), _IDS.where(_SENT_SINCE))), noted=True
+)
+"""What may still change an account's book, or was sent there after an entry."""
+DECLINED_SINCE = Selection.where(
+    *_IN_ACCOUNT, operations.c.stage == Stage.DECLINED.value, operations.c.updated_at > given("since")
+)
+_OF_IT = select(operations).where(operations.c.id == given("id")).subquery()
+SENT_AFTER = Selection.where(
+    operations.c.mode == select(_OF_IT.c.mode).scalar_subquery(),
+    operations.c.account_id == select(_OF_IT.c.account_id).scalar_subquery(),
+    operations.c.sent_entry > select(_OF_IT.c.planned_entry).scalar_subquery(),
+    operations.c.id != given("id"),
+)
+"""Other operations of its account that sent something after one was planned."""
+SAME_REQUEST = Selection.where(
+    or_(operations.c.request_key == given("key"), operations.c.id == given("supersede")),
+    operations.c.stage.in_(_UNDER_WAY),
+    newest_first=True,
+)
+BEING_SENT = Selection.where(
+    *_IN_ACCOUNT, operations.c.stage == Stage.CLAIMED.value, operations.c.id != given("beside")
+)
 
 
-def select_noted(connection: Connection, *where: ColumnElement[bool]) -> Iterator[Stored]:
-    """The same with what the journal last says of each."""
-    found = connection.execute(_NOTED.where(*where).order_by(operations.c.created_at)).mappings().all()
-    for start in range(0, len(found), CHUNK):
-        yield from with_rows(connection, found[start : start + CHUNK])
-
-
-def select_noted_after(connection: Connection, operation_id: str) -> list[Stored]:
-    """The next `CHUNK` operations by their ids, with what the journal last says of each."""
-    wanted = _NOTED.where(operations.c.id > operation_id).order_by(operations.c.id).limit(CHUNK)
-    return list(with_rows(connection, connection.execute(wanted).mappings().all()))
-
-
-def with_rows(connection: Connection, found: Sequence[RowMapping]) -> Iterator[Stored]:
-    """Operations, found with their decisions, and their rows. At most `CHUNK` at once: each id is bound."""
-    ids = [row["id"] for row in found]
-    of_each: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    by_place = select(rows).where(rows.c.operation_id.in_(ids)).order_by(rows.c.operation_id, rows.c.position)
-    for row in connection.execute(by_place).mappings():
-        of_each[row["operation_id"]].append(dict(row))
-    for row in found:
-        columns = {name: row[name] for name in _COLUMNS}
-        yield Stored(columns, of_each[row["id"]], row["decision"], row.get("noted"), row.get("noted_in") or 0)
+@lru_cache(maxsize=16)
+def in_stages(stages: Sequence[Stage], limit: int) -> Selection:
+    """The latest operations that are in one of these stages, newest first."""
+    return Selection.where(operations.c.stage.in_([each.value for each in stages]), newest_first=True, limit=limit)
 
 
 def select_operations(
     connection: Connection, *where: ColumnElement[bool], limit: int | None = None, newest_first: bool = False
 ) -> tuple[Operation, ...]:
     """Operations that match, with rows and decisions, in the order they were planned."""
-    stored = select_stored(connection, *where, limit=limit, newest_first=newest_first)
-    return tuple(each.read() for each in stored)
+    wanted = _DECIDED.where(*where).order_by(*_by_age(newest_first=newest_first)).limit(limit)
+    return tuple(each.read() for each in with_rows(connection, connection.execute(wanted).all()))
+
+
+def select_noted(connection: Connection, *where: ColumnElement[bool]) -> Iterator[Stored]:
+    """Operations as they stand in the tables, with what the journal last says of each."""
+    yield from with_rows(connection, connection.execute(_NOTED.where(*where).order_by(operations.c.created_at)).all())
+
+
+def select_noted_after(connection: Connection, operation_id: str) -> list[Stored]:
+    """The next `CHUNK` operations by their ids, with what the journal last says of each."""
+    wanted = _NOTED.where(operations.c.id > operation_id).order_by(operations.c.id).limit(CHUNK)
+    return list(with_rows(connection, connection.execute(wanted).all()))
+
+
+def with_rows(connection: Connection, found: Sequence[Sequence[Any]]) -> Iterator[Stored]:
+    """Operations, found with their decisions, and their rows."""
+    end = len(_COLUMNS)
+    for start in range(0, len(found), CHUNK):
+        some = found[start : start + CHUNK]
+        of_each = _rows_of(connection, [each[0] for each in some])
+        for each in some:
+            noted, noted_in = each[end + 1 :] or (None, 0)
+            yield Stored(dict(zip(_COLUMNS, each, strict=False)), of_each[each[0]], each[end], noted, noted_in or 0)
+
+
+def _rows_of(connection: Connection, ids: Sequence[str]) -> defaultdict[str, list[dict[str, Any]]]:
+    of_each: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    found: Sequence[Sequence[Any]]
+    if len(ids) == 1:
+        found = _ROWS.all(connection, id=ids[0])
+    else:  # each id is bound
+        by_place = select(rows).where(rows.c.operation_id.in_(ids)).order_by(rows.c.operation_id, rows.c.position)
+        found = connection.execute(by_place).all()
+    for row in found:
+        of_each[row[0]].append(dict(zip(_ROW_COLUMNS, row, strict=True)))
+    return of_each
 
 
 def select_waiting(connection: Connection, now: datetime, limit: int) -> tuple[Operation, ...]:
@@ -217,15 +181,7 @@ def select_waiting(connection: Connection, now: datetime, limit: int) -> tuple[O
         .order_by(operations.c.due_at, operations.c.id)
         .limit(limit)
     )
-    found = connection.execute(wanted).mappings().all()
-    some = (found[start : start + CHUNK] for start in range(0, len(found), CHUNK))
-    return tuple(each.read() for chunk in some for each in with_rows(connection, chunk))
-
-
-def select_operation(connection: Connection, operation_id: str) -> Operation | None:
-    """One operation, or None."""
-    found = select_operations(connection, operations.c.id == operation_id)
-    return found[0] if found else None
+    return tuple(each.read() for each in with_rows(connection, connection.execute(wanted).all()))
 
 
 def insert_operation(connection: Connection, operation: Operation, request_key: str, planned_entry: int) -> Stored:
@@ -245,8 +201,8 @@ def insert_operation(connection: Connection, operation: Operation, request_key: 
         **_columns(operation),
     }
     stored = Stored(columns, tuple(_row(operation, row) for row in operation.rows), None)
-    connection.execute(insert(operations).values(columns))
-    connection.execute(insert(rows), stored.rows)
+    _INSERT.run(connection, **columns)
+    _INSERT_ROWS.many(connection, stored.rows)
     return stored
 
 
@@ -272,8 +228,10 @@ def update_operation(
     if counted_at is not None:
         values["counted_at"] = as_text(counted_at)
     new = {name: value for name, value in values.items() if before.columns[name] != value}
-    if new:
+    if not new.keys() <= set(_CHANGING):
         connection.execute(update(operations).where(operations.c.id == key).values(new))
+    elif new:
+        _UPDATE.run(connection, of=key, **{name: before.columns[name] for name in _CHANGING} | new)
     told, differing = list(before.rows), []
     for row in changed:
         stored = _row(operation, row)
@@ -281,20 +239,17 @@ def update_operation(
             told[row.position] = stored
             differing.append({**stored, "of": key, "at": row.position})
     if differing:
-        connection.execute(_UPDATE_ROW, differing)
+        _UPDATE_ROW.many(connection, differing)
     decision = operation.decision.canonical.decode() if operation.decision else before.decision
     if decision is not None and decision != before.decision:
-        connection.execute(delete(decisions).where(decisions.c.operation_id == key))
-        connection.execute(insert(decisions).values(operation_id=key, content=decision))
+        _DECIDE.run(connection, operation_id=key, content=decision)
     return Stored({**before.columns, **new}, told, decision)
 
 
 def used_on(connection: Connection, mode: Mode, account_id: AccountId, day: date) -> Decimal:
     """Dollars reserved on a day."""
-    wanted = select(rows.c.reserved).where(
-        rows.c.mode == mode, rows.c.account_id == account_id, rows.c.reserved_on == day.isoformat()
-    )
-    return exact_sum(Decimal(text) for text in connection.execute(wanted).scalars())
+    reserved = _USED.all(connection, mode=mode.value, account_id=account_id, day=day.isoformat())
+    return exact_sum(Decimal(text) for (text,) in reserved)
 
 
 def due_at(operation: Operation) -> datetime | None:

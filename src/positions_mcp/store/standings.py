@@ -9,16 +9,22 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Integer, Row, select
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.operation.mandate import Mandate, MandateUse, Standing
 from positions_mcp.domain.text import quoted
 from positions_mcp.store import journal, records
-from positions_mcp.store.records import Stored
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import as_text, mandate_uses, mandates, operations, rows
+from positions_mcp.store.stored import Stored
 from positions_mcp.store.tallies import Tallies, next_digest
+
+_NEWEST = (
+    select(mandates.c.content).order_by(mandates.c.drafted_at.desc(), mandates.c.id).limit(given("most", Integer()))
+)
+_ALL, _ENDING = Compiled(_NEWEST), Compiled(_NEWEST.where(mandates.c.ends > given("after")))
 
 
 def checked(connection: Connection, tallies: Tallies, mandate_id: str) -> Standing:
@@ -67,10 +73,11 @@ def known(connection: Connection, mandate_id: str) -> Standing:
 
 def select_all(connection: Connection, *, ending_after: datetime | None = None, limit: int) -> tuple[Standing, ...]:
     """Mandates and drafts as they stand in the tables, newest first; only those that may still matter then."""
-    wanted = select(mandates.c.content).order_by(mandates.c.drafted_at.desc(), mandates.c.id).limit(limit)
-    if ending_after is not None:
-        wanted = wanted.where(mandates.c.ends > as_text(ending_after))
-    found = [_read(content) for content in connection.execute(wanted).scalars()]
+    if ending_after is None:
+        rows_ = _ALL.all(connection, most=limit)
+    else:
+        rows_ = _ENDING.all(connection, after=as_text(ending_after), most=limit)
+    found = [_read(content) for (content,) in rows_]
     return tuple(_with_uses(connection, found))
 
 
@@ -97,6 +104,8 @@ def _read_use(row: Row[Any]) -> MandateUse:
 
 def _with_uses(connection: Connection, found: Sequence[Mandate]) -> Iterator[Standing]:
     ids = [each.mandate_id for each in found]
+    if not ids:
+        return
     uses: dict[str, list[MandateUse]] = defaultdict(list)
     reserved: dict[str, list[Decimal]] = defaultdict(list)
     by_number = select(mandate_uses).where(mandate_uses.c.mandate_id.in_(ids)).order_by(mandate_uses.c.number)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, func, select
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError
 from positions_mcp.domain.ids import AccountId
@@ -20,16 +20,22 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.store import counting, deciders, journal, keeping, locks, records, standings
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.instants import instant
 from positions_mcp.store.journal import COMMON, Head, Written, last_digest_of_value
 from positions_mcp.store.known import APPROVER_SET, ROSTER_SET, VALUE_EVENTS, Known
-from positions_mcp.store.records import Stored
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
+from positions_mcp.store.stored import READ, Stored
 from positions_mcp.store.tallies import Tallies
 
 SENDING = "sending"
 """The event that makes rows SENDING."""
+_DECLINED_AT = Compiled(
+    select(func.max(operations.c.updated_at)).where(
+        operations.c.target_key == given("key"), operations.c.stage == Stage.DECLINED.value
+    )
+)
 _HALTS = TypeAdapter(tuple[Halt, ...])
 
 
@@ -91,7 +97,7 @@ class Transaction:
         account, found = self._of_account
         if account == (mode, account_id):
             return tuple(operation for stored, operation in found if stored.columns["unfinished"])
-        return records.select_operations(self.connection, *_of(mode, account_id), operations.c.unfinished.is_(True))
+        return records.UNFINISHED.read(self.connection, mode=mode.value, account_id=account_id)
 
     def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
         """Other operations of the account that sent something after this one was planned, by the journal's order."""
@@ -100,19 +106,17 @@ class Transaction:
             planned = mine.columns["planned_entry"]
             after = (each for each in found if (each[0].columns["sent_entry"] or 0) > planned)
             return tuple(operation for _, operation in after if operation.operation_id != operation_id)
-        of_it = select(operations).where(operations.c.id == operation_id).subquery()
-        return records.select_operations(
-            self.connection,
-            operations.c.mode == select(of_it.c.mode).scalar_subquery(),
-            operations.c.account_id == select(of_it.c.account_id).scalar_subquery(),
-            operations.c.sent_entry > select(of_it.c.planned_entry).scalar_subquery(),
-            operations.c.id != operation_id,
-        )
+        return records.SENT_AFTER.read(self.connection, id=operation_id)
 
     def declined_since(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Operation, ...]:
         """Operations of the account that a person said no to after an instant, oldest first."""
-        is_no = operations.c.stage == Stage.DECLINED.value, operations.c.updated_at > as_text(since)
-        return records.select_operations(self.connection, *_of(mode, account_id), *is_no)
+        said = {"mode": mode.value, "account_id": account_id, "since": as_text(since)}
+        return records.DECLINED_SINCE.read(self.connection, **said)
+
+    def declined_at(self, target_key: str) -> datetime | None:
+        """When a set of targets was last declined, or None."""
+        found = _DECLINED_AT.first(self.connection, key=target_key)
+        return datetime.fromisoformat(found[0]) if found and found[0] else None
 
     def expect_others(self, operation: Operation) -> None:
         """Raise StoreUnavailable unless all that may bear on an operation is as it was written, and keep it at hand.
@@ -121,13 +125,8 @@ class Transaction:
         """
         mode, account_id = operation.plan.mode, operation.account_id
         planned = self.stored(operation).columns["planned_entry"]
-        of_account = select(operations.c.id).where(*_of(mode, account_id))
-        ids = union(
-            of_account.where(operations.c.unfinished.is_(True)), of_account.where(operations.c.sent_entry > planned)
-        )
-        found = [
-            (each, self._expected(each)) for each in records.select_noted(self.connection, operations.c.id.in_(ids))
-        ]
+        others = records.NOTED_OTHERS.stored(self.connection, mode=mode.value, account_id=account_id, planned=planned)
+        found = [(each, self._expected(each)) for each in others]
         self._of_account = (mode, account_id), found
 
     def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
@@ -168,7 +167,7 @@ class Transaction:
             InvalidInput: there is none of that id.
             StoreUnavailable: it was altered outside of the program.
         """
-        found = next(records.select_noted(self.connection, operations.c.id == operation_id), None)
+        found = next(records.NOTED.stored(self.connection, id=operation_id), None)
         if found is None:
             raise InvalidInput(
                 f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones."
@@ -289,7 +288,7 @@ class Transaction:
         self._of_account = (None, ())
         chain = journal.chain_of(operation.plan.mode, operation.account_id)
         self._append(chain, event, content, operation.updated_at, about=operation.operation_id, digest=digest)
-        return records.READ.keep(digest, operation)
+        return READ.keep(digest, operation)
 
     def _append(
         self,
@@ -340,7 +339,3 @@ def expect(operation: Operation, stages: Sequence[Stage]) -> None:
             f"Operation {operation.operation_id} is {operation.stage}, so this can no longer happen to it.",
             hint="get_operation says what became of it.",
         )
-
-
-def _of(mode: Mode, account_id: AccountId) -> tuple[Any, Any]:
-    return operations.c.mode == mode.value, operations.c.account_id == account_id

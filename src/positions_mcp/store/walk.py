@@ -11,14 +11,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from positions_mcp.store import anchors, journal, keeping
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.journal import COMMON, Head
 from positions_mcp.store.known import Known
-from positions_mcp.store.schema import chains
+from positions_mcp.store.schema import chains, meta
 
 View = Callable[[], AbstractContextManager[Connection]]
+_COUNTS = Compiled(
+    select(
+        select(func.coalesce(func.sum(chains.c.entries), 0)).scalar_subquery(),
+        select(meta.c.value).where(meta.c.key == given("key")).scalar_subquery(),
+    )
+)
 CHECKPOINT_AFTER = 1_000
 """Entries that a process has walked or written before it writes a checkpoint: so many the next process walks."""
 
@@ -132,6 +139,12 @@ class Walk:
                 since = 0 if anchors.is_checkpoint(entry) else since
         self._heads |= taken
         self.known, self._since_checkpoint, self._at = known, since, at
+
+
+def count(connection: Connection) -> int:
+    """How many entries all chains have, as noted beside the journal."""
+    ((of_accounts, common),) = _COUNTS.all(connection, key=keeping.JOURNAL_HEAD)
+    return int(of_accounts) + Head.read(common).entries
 
 
 def heads(connection: Connection) -> dict[str, Head]:

@@ -1,0 +1,79 @@
+"""Statements that are compiled once for each database, and then given to its driver as text.
+
+SQLAlchemy makes, keys and wraps a statement anew whenever it is executed, which takes several times as long as the
+database itself. What every close asks and writes goes this way; everything else goes through SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Executable, bindparam
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.sql.elements import CompilerElement
+from sqlalchemy.types import TypeEngine
+
+
+def given(name: str, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """What a statement is given under a name, of the type of what it is compared with. The driver asks for it."""
+    return bindparam(name, required=False, type_=type_)
+
+
+@contextmanager
+def _driver(connection: Connection) -> Iterator[Any]:
+    """The driver's own session. One that turns out to be over is not used again, and is not rolled back in vain."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        yield driver
+    except connection.dialect.loaded_dbapi.Error as error:
+        if connection.dialect.is_disconnect(error, driver, None):
+            connection.invalidate(error)
+        raise
+
+
+class Compiled:
+    """A statement with named parameters. It gives back rows as the driver has them: plain tuples."""
+
+    def __init__(self, made: Executable) -> None:
+        if not isinstance(made, CompilerElement):
+            raise TypeError(f"{made!r} cannot be compiled")
+        self._made = made
+        self._texts: dict[str, tuple[str, Mapping[str, Any]]] = {}
+
+    def all(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """Every row."""
+        found: list[tuple[Any, ...]] = self._execute(connection, values).fetchall()
+        return found
+
+    def first(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        found: tuple[Any, ...] | None = self._execute(connection, values).fetchone()
+        return found
+
+    def run(self, connection: Connection, **values: Any) -> int:
+        """Change something. Returns how many rows that were."""
+        count: int = self._execute(connection, values).rowcount
+        return count
+
+    def many(self, connection: Connection, each: Iterable[Mapping[str, Any]]) -> None:
+        """Do the same for many."""
+        text, constant = self._text(connection)
+        with _driver(connection) as driver:
+            driver.cursor().executemany(text, [{**constant, **values} for values in each])
+
+    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        text, constant = self._text(connection)
+        with _driver(connection) as driver:
+            return driver.execute(text, {**constant, **values})
+
+    def _text(self, connection: Connection) -> tuple[str, Mapping[str, Any]]:
+        dialect = connection.dialect
+        if dialect.name not in self._texts:
+            if dialect.positional and isinstance(dialect, DefaultDialect):
+                dialect = type(dialect)(paramstyle="named")
+            compiled = self._made.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            constant = {key: value for key, value in compiled.params.items() if value is not None}
+            self._texts[dialect.name] = str(compiled), constant
+        return self._texts[dialect.name]
