@@ -107,26 +107,25 @@ class AnchoredStore(LazyStore):
     def begin(self, operation_id: str, *said: Any, **named: Any) -> Operation:
         """As the store's; the entry is noted before anything leaves."""
         operation: Operation = self.open().begin(operation_id, *said, **named)
-        self._note(operation_id)
+        self._note(self.open().walked_to(operation_id))
         return operation
 
     def begin_withdrawal(self, operation_id: str, *said: Any) -> None:
         """As the store's; the entry is noted before anything leaves."""
         self.open().begin_withdrawal(operation_id, *said)
-        self._note(operation_id)
+        self._note(self.open().walked_to(operation_id))
 
     def newest(self) -> int:
         """As the store's; what others have written is noted as well."""
         newest = self.open().newest()
         if newest > self._newest:
-            self._note(None)
+            self._note(self.open().last())
             self._newest = newest
         return newest
 
-    def _note(self, operation_id: str | None) -> None:
-        entries = self.open().journal(operation_id, limit=1)
-        if self._anchor is not None and entries:
-            self._anchor.note(entries[0].sequence, entries[0].hash)
+    def _note(self, entry: tuple[int, str] | None) -> None:
+        if self._anchor is not None and entry is not None:
+            self._anchor.note(*entry)
 
     def _compared(self, store: SqlOperationStore) -> SqlOperationStore:
         """Halt everything where the journal lacks what was seen of it. Raises StoreUnavailable where that fails."""

@@ -43,9 +43,9 @@ _LATEST = 200
 class AccountRecord:
     """The guard's own record of one account, as the store has it."""
 
-    used_today: Decimal
-    halts: tuple[Halt, ...]
-    unfinished: tuple[Operation, ...]
+    used_today: Decimal = Decimal(0)
+    halts: tuple[Halt, ...] = ()
+    unfinished: tuple[Operation, ...] = ()
     rosters: RosterChain = field(default_factory=RosterChain)
     """Everybody who ever could decide."""
     recent: tuple[Operation, ...] = ()
@@ -187,7 +187,9 @@ class AccountReader:
             if len(closes) < len(operations):
                 listed = await self._instructions(account_id)
         book = await self._book_of(account_id, operations, _ended(orders))
-        return await self._account(book, orders, listed)
+        # What others may have done is asked of what is in doubt alone.
+        in_doubt = any(row.is_in_doubt for operation in operations for row in operation.rows)
+        return await self._account(book, orders, listed, None if in_doubt else AccountRecord())
 
     async def _book_of(self, account_id: AccountId, operations: Sequence[Operation], ended: frozenset[OrderId]) -> Book:
         read = self._deps.positions.read_book
@@ -250,25 +252,28 @@ class AccountReader:
         since = new_york_day(now)
         return await read_beside(self._deps.neighbours, [*options, *early], dividends_of=of, since=since)
 
-    async def _account(self, book: Book, orders: tuple[Order, ...] | None, listed: _Listed) -> Account:
+    async def _account(
+        self, book: Book, orders: tuple[Order, ...] | None, listed: _Listed, record: AccountRecord | None = None
+    ) -> Account:
         now, calendar = self._deps.market_clock.now(), self._deps.calendar
         return Account(
             book=book,
             orders=orders,
             outstanding=None if listed.rows is None else Outstanding(listed.rows, now=now, calendar=calendar),
-            record=await in_thread(self._whole_record, book.account_id),
+            record=await in_thread(self._whole_record, book.account_id) if record is None else record,
             instructions=listed.rows,
             instruction_doubts=listed.doubts,
         )
 
     def _whole_record(self, account_id: AccountId) -> AccountRecord:
         store = self._deps.store
-        record = self.record(store, account_id)
-        in_doubt = [each.operation_id for each in record.unfinished if any(row.is_in_doubt for row in each.rows)]
-        if not in_doubt:
-            return record
-        since = [sent for each in in_doubt for sent in store.sent_after_planning(each)]
-        latest = store.operations(account_id=account_id, limit=_LATEST)
+        with store.at_once():
+            record = self.record(store, account_id)
+            in_doubt = [each.operation_id for each in record.unfinished if any(row.is_in_doubt for row in each.rows)]
+            if not in_doubt:
+                return record
+            since = [sent for each in in_doubt for sent in store.sent_after_planning(each)]
+            latest = store.operations(account_id=account_id, limit=_LATEST)
         return replace(record, recent=tuple(each for each in (*since, *latest) if each.plan.mode is self._deps.mode))
 
     async def _instructions(self, account_id: AccountId) -> _Listed:

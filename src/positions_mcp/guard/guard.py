@@ -13,6 +13,7 @@ One destructive call:
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -21,6 +22,7 @@ import anyio
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError, Refused, Sent, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.search import Search
@@ -70,6 +72,7 @@ class _Noted(NamedTuple):
     approver_set: bool
     declined_at: datetime | None
     why_no_form: str
+    mandates: Sequence[Standing]
 
 
 class Guard(Asking, Halting, Mandating):
@@ -159,7 +162,7 @@ class Guard(Asking, Halting, Mandating):
     ) -> Step:
         """Who decides: a mandate, the desk by its page, a form, or nobody until a person has done something."""
         plan, deps = planned.operation.plan, self._deps
-        noted = await in_thread(self._noted, planned)
+        noted = await in_thread(self._noted, planned, mandates=mandates)
         step = rung_for(
             noted.verdict,
             deps.policy,
@@ -170,26 +173,28 @@ class Guard(Asking, Halting, Mandating):
             declined_at=noted.declined_at,
             why_no_form=noted.why_no_form,
             now=deps.clock.now(),
-            mandate=await self.mandate_for(planned) if mandates else None,
+            mandate=await self.mandate_for(planned, noted.mandates),
         )
         if step.rung in (Rung.MANDATE, Rung.ELICITATION) or noted.verdict.is_refused:
             return step
         sentence, link = await self.way_to_decide(plan.plan_id)
         return step.changed(for_the_person=sentence, link=link)
 
-    def _noted(self, planned: Planned) -> _Noted:
+    def _noted(self, planned: Planned, *, mandates: bool) -> _Noted:
         """What the store says about who decides a plan. Blocking."""
         plan, deps = planned.operation.plan, self._deps
-        verdict = planned.verdict
-        if verdict is None:
-            # The rules that need the account are asked right before sending.
-            verdict = judge_unread(deps.policy_of(plan), plan, self._accounts.record(deps.store, plan.account_id))
-        return _Noted(
-            verdict=verdict,
-            approver_set=deps.store.rosters().roster is not None,
-            declined_at=deps.store.declined_at(plan.target_key),
-            why_no_form=self._questions.why_not(planned.operation),
-        )
+        with deps.store.at_once():
+            verdict = planned.verdict
+            if verdict is None:
+                # The rules that need the account are asked right before sending.
+                verdict = judge_unread(deps.policy_of(plan), plan, self._accounts.record(deps.store, plan.account_id))
+            return _Noted(
+                verdict=verdict,
+                approver_set=deps.store.rosters().roster is not None,
+                declined_at=deps.store.declined_at(plan.target_key),
+                why_no_form=self._questions.why_not(planned.operation),
+                mandates=deps.store.mandates(ending_after=deps.clock.now()) if mandates else (),
+            )
 
     async def way_to_decide(self, operation_id: str) -> tuple[str, str]:
         """How a person decides outside of the client, in one sentence, and the page's address where there is one."""
@@ -218,7 +223,7 @@ class Guard(Asking, Halting, Mandating):
         stored = await self._deps.operation(plan.plan_id)
         if not stored.stage.is_open:
             raise Overtaken(f"Plan {plan.plan_id} was decided otherwise meanwhile: it is {stored.state(now)}.")
-        step = await self.step(Planned(operation, None), can_elicit=True)
+        step = await self.step(Planned(operation, None), can_elicit=True, mandates=False)
         if step.rung is not Rung.ELICITATION:
             await self.note_not_taken(operation, step.reason)
             raise Refused(step.reason, hint=step.for_the_person)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.coverage import why_not_by_account, why_not_by_terms
-from positions_mcp.domain.operation.mandate import Mandate, ShadowNote
+from positions_mcp.domain.operation.mandate import Mandate, ShadowNote, Standing
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.approval.check import ApprovalCheck
@@ -30,12 +31,11 @@ class Mandating:
     _executor: Executor
     _noting: int = 0
 
-    async def mandate_for(self, planned: Planned) -> Mandate | None:
-        """The mandate that an open plan, just judged, is covered by; None where none covers it."""
+    async def mandate_for(self, planned: Planned, standing: Sequence[Standing]) -> Mandate | None:
+        """The one of these mandates that an open plan, just judged, is covered by; None where none covers it."""
         operation, verdict, seen, now = planned.operation, planned.verdict, planned.seen, self._deps.clock.now()
         if verdict is None or seen is None or verdict.is_refused or not operation.stage.is_open:
             return None
-        standing = await in_thread(self._deps.store.mandates, ending_after=now)
         held = [each for each in standing if each.mandate.holds_at(now)]
         signed = await self._approvals.on_word_of_signers(held, operation.plan)
         found = covering(signed, operation.plan, now, verdict, seen)

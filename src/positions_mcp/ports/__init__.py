@@ -31,6 +31,7 @@ from positions_mcp.ports.rosters import RosterStore as RosterStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from positions_mcp.domain.account.positions import Book, Holding, Reading
@@ -129,6 +130,10 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
 
     def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
         """What each caller has asked for in an account after an instant, in sums."""
+        ...
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Whatever this thread reads within it reads in one consistent view."""
         ...
 
     def status(self) -> StoreStatus:

@@ -43,6 +43,13 @@ class _ConcernsAll(PositionsError):
     """What was begun as a change of one account turns out to concern all: it is begun again."""
 
 
+class _View(threading.local):
+    """What a thread reads at once."""
+
+    connection: Connection | None = None
+    shown: Transaction | None = None
+
+
 class Access(Clocked):
     """What the operation store reads and writes with. Safe for threads and for several processes."""
 
@@ -52,6 +59,7 @@ class Access(Clocked):
         self._walk = Walk()
         self._chains: dict[str, str] = {}
         self._written_at: float | None = None
+        self._view = _View()
         self._open()
 
     def _open(self) -> None:
@@ -80,11 +88,27 @@ class Access(Clocked):
         return StoreStatus(writable=not reason, reason=reason, schema_version=self._version, place=self._database.place)
 
     @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Whatever this thread reads within it reads in one consistent view."""
+        if self._view.connection is not None:
+            yield
+            return
+        with self._reading() as connection:
+            self._view.connection = connection
+            try:
+                yield
+            finally:
+                self._view.connection = self._view.shown = None
+
+    @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """One consistent view. What a newer program wrote is read as far as it can be."""
         try:
-            with self._database.reading() as connection:
-                yield connection
+            if (shared := self._view.connection) is not None:
+                yield shared
+            else:
+                with self._database.reading() as connection:
+                    yield connection
         except StoreUnavailable as error:
             if self._newer:
                 raise self._too_new() from error
@@ -93,12 +117,16 @@ class Access(Clocked):
     @contextmanager
     def _viewing(self) -> Iterator[Transaction]:
         """The same for who asks of values and rosters: by what was walked, or by the journal where it is broken."""
+        if self._view.shown is not None:
+            yield self._view.shown
+            return
         with self._reading() as connection:
             try:
                 stand = locks.stand(connection)
                 view = Transaction(connection, known=self._walk.known_at(connection, stand.common), stand=stand)
             except StoreUnavailable:
                 view = Transaction(connection)
+            self._view.shown = None if self._view.connection is None else view
             yield view
 
     def _too_new(self) -> StoreUnavailable:
@@ -127,9 +155,12 @@ class Access(Clocked):
             raise InvalidInput(
                 f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones."
             )
+        return self._remember(operation_id, chain_of(Mode(found[0]), found[1]))
+
+    def _remember(self, operation_id: str, chain: str) -> str:
         if len(self._chains) >= _MOST_CHAINS:
             self._chains.clear()
-        return self._chains.setdefault(operation_id, chain_of(Mode(found[0]), found[1]))
+        return self._chains.setdefault(operation_id, chain)
 
     @contextmanager
     def _writing(self, chain: str = COMMON) -> Iterator[Transaction]:

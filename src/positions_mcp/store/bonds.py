@@ -10,9 +10,12 @@ from sqlalchemy import select, tuple_
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.store import keeping
 from positions_mcp.store.access import Access
+from positions_mcp.store.compiled import Compiled
 from positions_mcp.store.schema import journal
 
 _NAME, _EXCHANGE = "store_name", "paper_exchange"
+
+_LAST = Compiled(select(journal.c.sequence, journal.c.hash).order_by(journal.c.sequence.desc()).limit(1))
 
 
 class Bonds(Access):
@@ -40,6 +43,17 @@ class Bonds(Access):
                 select(journal.c.sequence).where(tuple_(journal.c.sequence, journal.c.hash).in_(list(wanted.items())))
             ).scalars()
             return tuple(sorted(set(wanted) - set(found)))
+
+    def walked_to(self, operation_id: str) -> tuple[int, str]:
+        """The last entry, by number and hash, that this process has seen or written in the chain of an account."""
+        head = self._walk.head(self._chain_of(operation_id))
+        return head.sequence, head.hash
+
+    def last(self) -> tuple[int, str] | None:
+        """The entry of the highest number, by number and hash; None where there is none."""
+        with self._reading() as connection:
+            found = _LAST.first(connection)
+        return None if found is None else (int(found[0]), str(found[1]))
 
     def _kept(self, key: str, value: str) -> str:
         """What is kept under a name; `value` from now on where nothing is."""

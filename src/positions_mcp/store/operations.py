@@ -134,10 +134,13 @@ class SqlOperationStore(
         check: Refusing | None = None,
     ) -> Operation:
         """Store a plan, or answer the open one of the same arguments and caller."""
-        with self._writing(journal.chain_of(plan.mode, plan.account_id)) as transaction:
-            return changes.add_plan(
+        chain = journal.chain_of(plan.mode, plan.account_id)
+        with self._writing(chain) as transaction:
+            made = changes.add_plan(
                 transaction, plan, request_key, transaction.at(now), supersede=supersede, check=check
             )
+        self._remember(made.operation_id, chain)
+        return made
 
     def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
         """What each caller has asked for in an account after an instant, in sums."""
