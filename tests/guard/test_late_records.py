@@ -6,13 +6,14 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 import anyio
 import pytest
 
-from guard.desk import TSLA, Desk, desk
+from guard.desk import CALLER, TSLA, Desk, desk
 from guard.exchange import instrument
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
@@ -77,9 +78,8 @@ def has_ended(operation: Any) -> bool:
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["not written", "written, and nobody heard so"])
-@pytest.mark.parametrize("at", ["record", "finish"])
-async def test_an_outcome_comes_into_the_store_once_it_is_back(tmp_path: Path, at: str, done: bool) -> None:
-    async with losing(tmp_path, at, done=done) as (it, away):
+async def test_an_outcome_comes_into_the_store_once_it_is_back(tmp_path: Path, done: bool) -> None:
+    async with losing(tmp_path, "record", done=done) as (it, away):
         report = await it.close("TSLA")
         assert (report.state, report.rows[0].state) == (OperationState.SUBMITTED, RowState.SUBMITTED)
         assert "It is tried again" in report.reason
@@ -105,6 +105,26 @@ async def test_what_was_not_sent_because_its_intent_was_not_heard_of_is_not_in_d
         assert operation.rows[0].state is RowState.NOT_SENT
         assert it.exchange.effects == []
         assert not it.store.used(operation.plan.mode, operation.account_id, it.clock.now().date())
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["not written", "written, and nobody heard so"])
+@pytest.mark.parametrize("by_desk", [False, True], ids=["a form's yes", "the desk's yes"])
+async def test_that_a_stale_plan_was_approved_and_ended_comes_into_the_store_once_it_is_back(
+    tmp_path: Path, by_desk: bool, done: bool
+) -> None:
+    async with losing(tmp_path, "finish", done=done) as (it, away):
+        operation = await (it.approved_at_desk("TSLA") if by_desk else it.asked("TSLA"))
+        it.exchange.change(TSLA, quantity=Decimal(-90))
+        if by_desk:
+            report = await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        else:
+            report = await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        assert (report.state, report.anything_sent) == (OperationState.STALE, False)
+        away.is_away = False
+        operation = await stored(it, report, lambda each: each.stage is Stage.STALE)
+        assert operation.decision.approved
+        assert it.exchange.effects == []
+        assert it.store.verify().intact
 
 
 async def test_an_outcome_that_comes_after_its_lease_ran_out_still_tells_the_truth(tmp_path: Path) -> None:

@@ -116,6 +116,8 @@ class Dependencies:
     checkpoint: Checkpoint = no_checkpoint
     order_filters: OrderFilters = field(default_factory=OrderFilters)
     decided: Decided = field(default_factory=Decided)
+    taken: dict[str, Operation] = field(default_factory=dict)
+    """What a form approved here, by its id, while its account is read again: the yes is stored with the request."""
     desk: DeskAddress | None = None
     """The supervisor's page; None where none may be opened."""
     command: Callable[[str], str] = "positions-mcp {}".format
@@ -136,7 +138,11 @@ class Dependencies:
         operation = await in_thread(self.store.operation, operation_id)
         if operation is None or operation.plan.mode is not self.mode:
             raise self._no_operation(operation_id)
-        return operation
+        return self.as_known(operation)
+
+    def as_known(self, operation: Operation) -> Operation:
+        """An operation as it is stored, or as this process is about to store it."""
+        return self.taken.get(operation.operation_id, operation)
 
     async def usable_operation(self, operation_id: str) -> Operation:
         """A stored operation of an account that may be used. Of others a caller learns no more than of none."""

@@ -3,7 +3,7 @@
 One destructive call:
 
     planned = await guard.plan(request, …)          # or guard.continue_plan(plan_id, request, …)
-    step = await guard.step(planned, can_elicit=…)  # who may decide
+    step = await guard.step(planned, can_elicit=…)  # who may decide; `planned.step` where it was planned with `asking`
     await guard.ask(planned.operation)              # the question is now before a person
     report = await guard.send_elicited(…)           # yes in the client: records it and sends
     report = await guard.wait_and_send(…)           # or: waits for the desk, and sends when it says yes
@@ -13,16 +13,14 @@ One destructive call:
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import anyio
 
-from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError, Refused, Sent, StoreUnavailable
+from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError, Refused, Sent
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.search import Search
@@ -32,22 +30,20 @@ from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.questions import Questions
-from positions_mcp.guard.approval.route import Rung, Step, rung_for
+from positions_mcp.guard.approval.route import Rung
 from positions_mcp.guard.asking import Asking
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.changes import ChangeFeed
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.halting import Halting
 from positions_mcp.guard.kind import PlanRequest
-from positions_mcp.guard.mandating import Mandating
 from positions_mcp.guard.overview import GuardStatus, overview
 from positions_mcp.guard.planner import Choosing, Planned, Planner
-from positions_mcp.guard.policy.findings import Verdict
-from positions_mcp.guard.policy.rules import judge_unread
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.routing import Routing
 from positions_mcp.guard.sending.dispatcher import Dispatcher
-from positions_mcp.guard.sending.executor import Executor
+from positions_mcp.guard.sending.executor import Elicited, Executor
 from positions_mcp.guard.waiting import Wait, Waiting
 from positions_mcp.ports import Clock
 
@@ -65,17 +61,14 @@ _UNDER_WAY = (
 _log = logging.getLogger(__name__)
 
 
-class _Noted(NamedTuple):
-    """What decides, beside what the client can show, who is asked about a plan."""
+class CanShow(NamedTuple):
+    """What a client can show a person."""
 
-    verdict: Verdict
-    approver_set: bool
-    declined_at: datetime | None
-    why_no_form: str
-    mandates: Sequence[Standing]
+    form: bool
+    link: bool
 
 
-class Guard(Asking, Halting, Mandating):
+class Guard(Asking, Halting, Routing):
     """Everything a tool may do about destructive operations. Inside `async with`, approved ones can be sent."""
 
     def __init__(self, deps: Dependencies) -> None:
@@ -121,12 +114,19 @@ class Guard(Asking, Halting, Mandating):
         await self._executor.until_idle()
 
     async def plan(
-        self, request: PlanRequest, *, caller: str, create: bool = True, choose: Choosing | None = None
+        self,
+        request: PlanRequest,
+        *,
+        caller: str,
+        create: bool = True,
+        choose: Choosing | None = None,
+        asking: CanShow | None = None,
     ) -> Planned:
         """A frozen plan of what is asked for, of whatever kind. `choose` completes it from the book that is read.
 
         The same arguments from the same caller find the plan under way. With `create` False (the retry round of a
-        question) the newest plan is answered whatever became of it, and none is ever made.
+        question) the newest plan is answered whatever became of it, and none is ever made. With `asking` a new plan
+        says who decides it; where a form does, it is put before a person as it is stored.
 
         Raises:
             InvalidInput, UnknownInstrument: what was asked for cannot be planned; InvalidBatch has every reason.
@@ -137,7 +137,8 @@ class Guard(Asking, Halting, Mandating):
         if not create:
             return await self._planner.find(request, caller)
         await self._reconciler.note_time()
-        planned = await self._planner.plan(request, caller, choose)
+        decider = partial(self.step, can_elicit=asking.form, can_open_link=asking.link) if asking else None
+        planned = await self._planner.plan(request, caller, choose, decider)
         self.note_shadows(planned)
         return planned
 
@@ -156,56 +157,6 @@ class Guard(Asking, Halting, Mandating):
         """
         await self._reconciler.note_time()
         return await self._planner.continue_plan(plan_id, request, caller=caller, judged=judged)
-
-    async def step(
-        self, planned: Planned, *, can_elicit: bool, can_open_link: bool = False, mandates: bool = True
-    ) -> Step:
-        """Who decides: a mandate, the desk by its page, a form, or nobody until a person has done something."""
-        plan, deps = planned.operation.plan, self._deps
-        noted = await in_thread(self._noted, planned, mandates=mandates)
-        step = rung_for(
-            noted.verdict,
-            deps.policy,
-            mode=deps.mode,
-            can_elicit=can_elicit,
-            can_open_page=can_open_link and noted.approver_set and deps.desk is not None,
-            approver_set=noted.approver_set,
-            declined_at=noted.declined_at,
-            why_no_form=noted.why_no_form,
-            now=deps.clock.now(),
-            mandate=await self.mandate_for(planned, noted.mandates),
-        )
-        if step.rung in (Rung.MANDATE, Rung.ELICITATION) or noted.verdict.is_refused:
-            return step
-        sentence, link = await self.way_to_decide(plan.plan_id)
-        return step.changed(for_the_person=sentence, link=link)
-
-    def _noted(self, planned: Planned, *, mandates: bool) -> _Noted:
-        """What the store says about who decides a plan. Blocking."""
-        plan, deps = planned.operation.plan, self._deps
-        with deps.store.at_once():
-            verdict = planned.verdict
-            if verdict is None:
-                # The rules that need the account are asked right before sending.
-                verdict = judge_unread(deps.policy_of(plan), plan, self._accounts.record(deps.store, plan.account_id))
-            return _Noted(
-                verdict=verdict,
-                approver_set=deps.store.rosters().roster is not None,
-                declined_at=deps.store.declined_at(plan.target_key),
-                why_no_form=self._questions.why_not(planned.operation),
-                mandates=deps.store.mandates(ending_after=deps.clock.now()) if mandates else (),
-            )
-
-    async def way_to_decide(self, operation_id: str) -> tuple[str, str]:
-        """How a person decides outside of the client, in one sentence, and the page's address where there is one."""
-        deps = self._deps
-        if (await in_thread(deps.store.rosters)).roster is None:
-            return f"Once, the supervisor runs in a terminal: {deps.command('approver init')}", ""
-        url = await deps.desk.open() if deps.desk is not None else None
-        if url is None:
-            return f"To decide, the supervisor runs: {deps.command(f'approve {operation_id}')}", ""
-        link = f"{url}/op/{operation_id}"
-        return f"A supervisor decides at {link}", link
 
     def command(self, words: str) -> str:
         """A command for a person to run, as it has to be typed to reach this store."""
@@ -237,16 +188,13 @@ class Guard(Asking, Halting, Mandating):
             expires_at=now + self._deps.policy.approval_lifetime,
             call=self._deps.ids.new(),
         )
-        sent = False
+        elicited = Elicited(stored, decision, self._approvals.of_call(decision, caller))
         try:
-            await in_thread(self._deps.store.decide, decision, now)
-            check = self._approvals.of_call(decision, caller)
-            done = await self._executor.run(plan.plan_id, check, belongs_to_call=True)
-            sent = True
-        finally:
-            if not sent:
-                with anyio.CancelScope(shield=True):
-                    await self._lapse(decision, "the call that was approved ended before it was sent")
+            done = await self._executor.run(plan.plan_id, elicited, belongs_to_call=True)
+        except Refused as refused:
+            if (await self._deps.operation(plan.plan_id)).stage.is_open:
+                await self.note_not_taken(operation, refused.message)
+            raise
         return report(done, self._deps.clock.now())
 
     async def send_approved(self, operation_id: str, *, caller: str) -> OperationReport:
@@ -320,18 +268,10 @@ class Guard(Asking, Halting, Mandating):
         now, known = self._deps.clock.now(), frozenset(filter(viewer.knows, self._deps.policy.accounts))
         wanted = Search(account_id, known, self._deps.mode, state, asked_by=viewer.caller)
         found = await in_thread(self._deps.store.search, wanted, now, limit=limit)
-        return tuple(report(operation, now) for operation in found.operations), found.after is not None
+        known_here = map(self._deps.as_known, found.operations)
+        return tuple(report(operation, now) for operation in known_here), found.after is not None
 
     async def status(self, *, viewer: Viewer = EVERYBODY) -> GuardStatus:
         """Limits and what is used of them, halts, approver, and what is in doubt, as far as `viewer` may know."""
         await self._reconciler.note_time()
         return await in_thread(overview, self._deps, viewer)
-
-    async def _lapse(self, decision: Decision, reason: str) -> None:
-        """End this call's own approval, which it did not use. Where that cannot be written, it expires by itself."""
-        try:
-            operation = await self._deps.operation(decision.operation_id)
-            if operation.decision == decision:
-                await self._move(operation, (Stage.APPROVED,), Stage.LAPSED, reason)
-        except (Refused, StoreUnavailable):
-            return

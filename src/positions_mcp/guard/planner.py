@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -20,6 +20,8 @@ from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import Account, AccountReader, Names
 from positions_mcp.guard.approval.mandates import seen_of
+from positions_mcp.guard.approval.questions import Questions
+from positions_mcp.guard.approval.route import Rung, Step
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Draft, PlanRequest, account_of, agree
@@ -46,6 +48,8 @@ class Planned:
     verdict: Verdict | None
     seen: Seen | None = None
     """What the account shows of its targets; None where it was not read."""
+    step: Step | None = None
+    """Who decides it, where that was asked when it was made."""
 
 
 class Planner:
@@ -58,8 +62,14 @@ class Planner:
         self._reconciler = Reconciler(deps)
         self._is_asked = is_asked
 
-    async def plan(self, request: PlanRequest, caller: str, choose: Choosing | None = None) -> Planned:
-        """A plan as `Guard.plan` has it, with `create`."""
+    async def plan(
+        self,
+        request: PlanRequest,
+        caller: str,
+        choose: Choosing | None = None,
+        decider: Callable[[Planned], Awaitable[Step]] | None = None,
+    ) -> Planned:
+        """A plan as `Guard.plan` has it, with `create`. What `decider` leaves to a form is asked as it is stored."""
         self._check_asks(request, caller)
         account = None
         if choose is not None:
@@ -67,6 +77,7 @@ class Planner:
             request = choose(account.book)
         key = self._key(request, caller)
         found = await in_thread(self._deps.store.latest, key)  # first: the clock may be put right by the store's
+        found = found and self._deps.as_known(found)
         account = account or await self._read(account_of(request), request.kind, request.names)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
         under_other_names = await self._of_the_same_targets(request, plan, account) if found is None else None
@@ -76,11 +87,14 @@ class Planner:
             supersede, plan = running_out.operation_id, plan.changed(replaces=running_out.operation_id)
         elif under_other_names is not None:
             return self._planned(under_other_names, account)
-        store, room = self._deps.store, partial(self._check_room, plan)
-        operation = await in_thread(store.add_plan, plan, key, plan.created_at, supersede=supersede, check=room)
+        fresh = Planned(Operation.planned(plan), verdict, seen_of(plan, account))
+        step = None if decider is None else await decider(fresh)
+        ask = partial(Questions.check, self._deps) if step is not None and step.rung is Rung.ELICITATION else None
+        add, room = partial(self._deps.store.add_plan, plan, key, plan.created_at), partial(self._check_room, plan)
+        operation = await in_thread(add, supersede=supersede, check=room, ask=ask)
         if operation.operation_id != plan.plan_id:
-            return self._planned(operation, account)
-        return Planned(operation, verdict, seen_of(operation.plan, account))
+            return self._planned(self._deps.as_known(operation), account)
+        return replace(fresh, operation=operation, step=step)
 
     async def find(self, request: PlanRequest, caller: str) -> Planned:
         """The newest plan of these arguments, whatever became of it. Raises Refused where there is none."""

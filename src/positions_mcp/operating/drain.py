@@ -15,6 +15,7 @@ import anyio.lowlevel
 
 from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
 from positions_mcp.operating.answering import refuse
+from positions_mcp.under_way import UnderWay
 
 LONGEST_CALL_S = 90.0
 """After this a call under way is not waited for: none takes longer than a person is waited for, and a request."""
@@ -43,9 +44,7 @@ class Drain:
         self._grace_s = grace_s
         self._longest_call_s = longest_call_s if grace_s else 0.0
         self._hurry = anyio.Event()
-        self._under_way = 0
-        self._idle = anyio.Event()
-        self._idle.set()
+        self._under_way = UnderWay()
         self.stage = Stage.SERVING
         self.leave: Callable[[], object] = lambda: None
         """Told when nothing new may begin."""
@@ -68,9 +67,9 @@ class Drain:
         await self._unless_hurried(self._grace_s, anyio.sleep_forever)
         self.stage = Stage.REFUSING
         self.leave()
-        _log.info("draining: nothing new; %d calls under way", self._under_way)
+        _log.info("draining: nothing new; %d calls under way", self._under_way.count)
         await self._unless_hurried(self._longest_call_s, self._until_idle)
-        _log.info("draining: over with %d calls under way", self._under_way)
+        _log.info("draining: over with %d calls under way", self._under_way.count)
         then()
 
     def around(self, app: App) -> App:
@@ -87,27 +86,13 @@ class Drain:
             if scope["method"] != "POST" or _LISTENS in (first or {}).get("body", b""):
                 await app(scope, _again(first, receive), send)  # a stream has no end of its own
                 return
-            self._begin()
-            try:
+            with self._under_way.one():
                 await app(scope, _again(first, receive), send)
-            finally:
-                self._end()
 
         return drained
 
-    def _begin(self) -> None:
-        if not self._under_way:
-            self._idle = anyio.Event()
-        self._under_way += 1
-
-    def _end(self) -> None:
-        self._under_way -= 1
-        if not self._under_way:
-            self._idle.set()
-
     async def _until_idle(self) -> None:
-        while self._under_way:
-            await self._idle.wait()
+        await self._under_way.until_idle()
         await self.settled()
 
     async def _unless_hurried(self, seconds: float, wait: Callable[[], Awaitable[object]]) -> None:

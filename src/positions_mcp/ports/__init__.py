@@ -13,11 +13,13 @@ from positions_mcp.ports.clocks import Clock as Clock
 from positions_mcp.ports.clocks import Ids as Ids
 from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
 from positions_mcp.ports.desk import SessionStore
+from positions_mcp.ports.ledger import Ending as Ending
 from positions_mcp.ports.ledger import Ledger as Ledger
 from positions_mcp.ports.ledger import Permitting as Permitting
 from positions_mcp.ports.ledger import Rationing as Rationing
 from positions_mcp.ports.ledger import Refusing as Refusing
 from positions_mcp.ports.ledger import Signing as Signing
+from positions_mcp.ports.ledger import Taking as Taking
 from positions_mcp.ports.mandates import MandateStore
 from positions_mcp.ports.neighbours import BalancesReader as BalancesReader
 from positions_mcp.ports.neighbours import EventsReader as EventsReader
@@ -196,11 +198,14 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         *,
         supersede: str | None = None,
         check: Refusing | None = None,
+        ask: Rationing | None = None,
     ) -> Operation:
         """Store a plan, or answer the open one that the same arguments from the same caller already have.
 
         `supersede` names an open plan that no longer fits the book, or nearly runs out: it expires in the same
-        transaction. `check` is called within it before a new plan is written; what it raises prevents that.
+        transaction. `check` is called within it before a new plan is written; what it raises prevents that. With `ask`
+        a new plan is put before a person, in a form, in the same transaction: it counts for its caller as in `move`,
+        and where `ask` refuses that the plan is stored nevertheless.
         """
         ...
 
@@ -250,25 +255,47 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         now: datetime,
         market_now: datetime,
         check: Refusing,
+        taking: Taking | None = None,
     ) -> Operation:
         """Make rows SENDING and reserve their notional, durably, before their request leaves.
 
-        `check` is called within the transaction, before anything is written; what it raises prevents the request.
+        `check` is called within the transaction, before anything is written; what it raises prevents the request. With
+        `taking` the operation is decided and claimed in the same transaction, by the rules of `decide` and `claim`.
         """
         ...
 
-    def record(self, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None) -> Operation:
+    def record(
+        self,
+        operation_id: str,
+        rows: Sequence[Row],
+        now: datetime,
+        *,
+        halt_after: int | None,
+        ending: Ending | None = None,
+    ) -> Operation:
         """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out.
 
         An answer overrides what somebody settled meanwhile. Counts rejected and unknown outcomes in a row, for each
-        mode and account, and sets the halt at `halt_after`.
+        mode and account, and sets the halt at `halt_after`. With `ending` the claim ends in the same transaction, where
+        it is still held.
         """
         ...
 
     def finish(
-        self, operation_id: str, token: str, *, stage: Stage, reason: str, rows: Sequence[Row], now: datetime
+        self,
+        operation_id: str,
+        token: str,
+        *,
+        stage: Stage,
+        reason: str,
+        rows: Sequence[Row],
+        now: datetime,
+        decided: Decision | None = None,
     ) -> Operation:
-        """End a claim; `rows` say why what was not sent was not."""
+        """End a claim; `rows` say why what was not sent was not.
+
+        With `decided` an operation that nobody has taken is decided in the same transaction, and ends without a claim.
+        """
         ...
 
     def observe(

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
     from decimal import Decimal
 
     from positions_mcp.domain.ids import AccountId
     from positions_mcp.domain.operation.mandate import Standing
-    from positions_mcp.domain.operation.operation import Operation
+    from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Row
     from positions_mcp.domain.operation.plan import Mode
     from positions_mcp.domain.operation.statements import SignedStatement
+    from positions_mcp.domain.operation.states import Stage
     from positions_mcp.domain.operation.supervision import Halt
     from positions_mcp.signing.rosters import RosterChain
 
@@ -85,6 +86,26 @@ Permitting = Callable[["Operation", Ledger], None]
 
 Rationing = Callable[[Ledger, "Operation"], None]
 """The same for one operation that is about to count for its caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """A yes to an operation, and its claim, that are written with what they are for: its first request."""
+
+    decision: Decision
+    lease: Lease
+    check: Permitting
+    ration: Rationing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a claim ends; `rows` say why what was not sent was not."""
+
+    token: str
+    stage: Stage
+    reason: str
+    rows: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
+from positions_mcp.domain.operation.asking import BY_FORM
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.ports import Permitting, Rationing, Refusing, Signing
+from positions_mcp.ports import Ending, Permitting, Rationing, Refusing, Signing, Taking
 from positions_mcp.store import counting, keeping, passkeys, records
 from positions_mcp.store.schema import as_text
 from positions_mcp.store.transaction import SENDING, Transaction, expect
@@ -37,8 +38,12 @@ def add_plan(
     *,
     supersede: str | None,
     check: Refusing | None,
+    ask: Rationing | None,
 ) -> Operation:
-    """Store a plan, or answer the one under way for the same arguments and caller. `check` may refuse a new one."""
+    """Store a plan, or answer the one under way for the same arguments and caller. `check` may refuse a new one.
+
+    With `ask` it is put before a person in a form as well; where that refuses, the plan stands.
+    """
     for found in records.SAME_REQUEST.read(transaction.connection, key=request_key, supersede=supersede):
         due = records.due_at(found)
         if found.operation_id == supersede and found.stage in _OPEN:
@@ -51,14 +56,21 @@ def add_plan(
     if check is not None:
         check(transaction)
     told = {"mode": plan.mode.value, "account_id": plan.account_id, "kind": plan.kind.value, "digest": plan.digest}
-    return transaction.add(Operation.planned(plan), request_key, told)
+    made = transaction.add(Operation.planned(plan), request_key, told)
+    if ask is None:
+        return made
+    try:
+        to = Stage.AWAITING_APPROVAL
+        return move(transaction, made, to=to, reason="", now=now, ration=ask, content=BY_FORM)
+    except Refused as refusal:
+        transaction.refusal = refusal
+        return made
 
 
 def move(
     transaction: Transaction,
-    operation_id: str,
+    operation: Operation,
     *,
-    expected: Sequence[Stage],
     to: Stage,
     reason: str,
     now: datetime,
@@ -66,8 +78,6 @@ def move(
     content: Mapping[str, str],
 ) -> Operation:
     """Change the stage before anything is sent. What is asked for counts for its caller; `ration` may refuse it."""
-    operation = transaction.operation(operation_id)
-    expect(operation, expected)
     counted_at = counting.begin(transaction, operation, now, ration) if to is Stage.AWAITING_APPROVAL else None
     event = to.value.lower().replace("_", " ")
     told = dict(content)
@@ -141,8 +151,12 @@ def begin(
     now: datetime,
     market_now: datetime,
     check: Refusing,
+    taking: Taking | None,
 ) -> Operation:
     """Make rows SENDING and reserve their notional, before their request leaves."""
+    if taking is not None:
+        decide(transaction, taking.decision, now)
+        claim(transaction, operation_id, taking.lease, now, check=taking.check, ration=taking.ration)
     operation = transaction.operation(operation_id)
     _expect_lease(operation, lease.token, now)
     transaction.expect_others(operation)
@@ -167,12 +181,27 @@ def begin(
 
 
 def record(
-    transaction: Transaction, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None
+    transaction: Transaction,
+    operation_id: str,
+    rows: Sequence[Row],
+    now: datetime,
+    *,
+    halt_after: int | None,
+    ending: Ending | None,
 ) -> Operation:
     """Write outcomes. An answer that comes after its lease ran out still tells the truth and is kept.
 
     It also overrides what was settled meanwhile: an answer is evidence, and a conclusion without it was a guess.
     """
+    operation = _record(transaction, operation_id, rows, now, halt_after)
+    if ending is None or operation.lease is None or operation.lease.token != ending.token:
+        return operation
+    return finish(transaction, operation_id, ending, now)
+
+
+def _record(
+    transaction: Transaction, operation_id: str, rows: Sequence[Row], now: datetime, halt_after: int | None
+) -> Operation:
     operation = transaction.operation(operation_id)
     told, overridden, awaited = [], [], False
     for row in rows:
@@ -195,20 +224,17 @@ def record(
 
 
 def finish(
-    transaction: Transaction,
-    operation_id: str,
-    token: str,
-    *,
-    stage: Stage,
-    reason: str,
-    rows: Sequence[Row],
-    now: datetime,
+    transaction: Transaction, operation_id: str, ending: Ending, now: datetime, *, decided: Decision | None = None
 ) -> Operation:
-    """End a claim."""
+    """End a claim; or, where nobody has taken it, what is `decided` now and was not sent."""
     operation = transaction.operation(operation_id)
-    if operation.lease is None or operation.lease.token != token:
-        raise Overtaken(f"Operation {operation_id} is no longer held by this process.")
-    return transaction.save(operation, "ended", now, rows=rows, stage=stage, reason=reason, lease=None)
+    if operation.lease is None or operation.lease.token != ending.token:
+        if decided is None or operation.lease is not None:
+            raise Overtaken(f"Operation {operation_id} is no longer held by this process.")
+        operation = decide(transaction, decided, transaction.at(now))
+    return transaction.save(
+        operation, "ended", now, rows=ending.rows, stage=ending.stage, reason=ending.reason, lease=None
+    )
 
 
 def observe(

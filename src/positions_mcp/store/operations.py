@@ -16,7 +16,7 @@ from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.search import Found, Search
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Verification
-from positions_mcp.ports import Permitting, Rationing, Refusing, Signing
+from positions_mcp.ports import Ending, Permitting, Rationing, Refusing, Signing, Taking
 from positions_mcp.store import changes, counting, expiring, journal, locks, records, searching, verifying
 from positions_mcp.store.asked import StoredCallers
 from positions_mcp.store.bonds import Bonds
@@ -30,7 +30,7 @@ from positions_mcp.store.schema import operations
 from positions_mcp.store.sealing import Sealing
 from positions_mcp.store.servers import Announced
 from positions_mcp.store.sessions import StoredSessions
-from positions_mcp.store.transaction import Transaction
+from positions_mcp.store.transaction import Transaction, expect
 from positions_mcp.store.withdrawals import Withdrawals
 
 
@@ -132,12 +132,13 @@ class SqlOperationStore(
         *,
         supersede: str | None = None,
         check: Refusing | None = None,
+        ask: Rationing | None = None,
     ) -> Operation:
-        """Store a plan, or answer the open one of the same arguments and caller."""
+        """Store a plan, or answer the open one of the same arguments and caller; `ask` puts a new one to a person."""
         chain = journal.chain_of(plan.mode, plan.account_id)
         with self._writing(chain) as transaction:
             made = changes.add_plan(
-                transaction, plan, request_key, transaction.at(now), supersede=supersede, check=check
+                transaction, plan, request_key, transaction.at(now), supersede=supersede, check=check, ask=ask
             )
         self._remember(made.operation_id, chain)
         return made
@@ -166,19 +167,13 @@ class SqlOperationStore(
         content: Mapping[str, str] | None = None,
     ) -> Operation:
         """Change the stage before anything is sent; what is asked for counts for its caller."""
-        return self._change(
-            operation_id,
-            lambda change: changes.move(
-                change,
-                operation_id,
-                expected=expected,
-                to=to,
-                reason=reason,
-                now=now,
-                ration=ration,
-                content=content or {},
-            ),
-        )
+
+        def work(change: Transaction) -> Operation:
+            operation, told = change.operation(operation_id), content or {}
+            expect(operation, expected)
+            return changes.move(change, operation, to=to, reason=reason, now=now, ration=ration, content=told)
+
+        return self._change(operation_id, work)
 
     def decide(self, decision: Decision, now: datetime) -> Operation:
         """Record a person's decision about a plan that still awaits one."""
@@ -221,6 +216,7 @@ class SqlOperationStore(
         now: datetime,
         market_now: datetime,
         check: Refusing,
+        taking: Taking | None = None,
     ) -> Operation:
         """Make rows SENDING and reserve their notional, durably, before their request leaves."""
         return self._change(
@@ -233,23 +229,40 @@ class SqlOperationStore(
                 now=change.at(now),
                 market_now=market_now,
                 check=check,
+                taking=taking,
             ),
         )
 
-    def record(self, operation_id: str, rows: Sequence[Row], now: datetime, *, halt_after: int | None) -> Operation:
+    def record(
+        self,
+        operation_id: str,
+        rows: Sequence[Row],
+        now: datetime,
+        *,
+        halt_after: int | None,
+        ending: Ending | None = None,
+    ) -> Operation:
         """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out."""
         return self._change(
             operation_id,
-            lambda change: changes.record(change, operation_id, rows, now, halt_after=halt_after),
+            lambda change: changes.record(change, operation_id, rows, now, halt_after=halt_after, ending=ending),
         )
 
     def finish(
-        self, operation_id: str, token: str, *, stage: Stage, reason: str, rows: Sequence[Row], now: datetime
+        self,
+        operation_id: str,
+        token: str,
+        *,
+        stage: Stage,
+        reason: str,
+        rows: Sequence[Row],
+        now: datetime,
+        decided: Decision | None = None,
     ) -> Operation:
         """End a claim; `rows` say why what was not sent was not."""
+        ending = Ending(token, stage, reason, rows)
         return self._change(
-            operation_id,
-            lambda change: changes.finish(change, operation_id, token, stage=stage, reason=reason, rows=rows, now=now),
+            operation_id, lambda change: changes.finish(change, operation_id, ending, now, decided=decided)
         )
 
     def observe(

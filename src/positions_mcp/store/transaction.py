@@ -126,8 +126,10 @@ class Transaction:
         mode, account_id = operation.plan.mode, operation.account_id
         planned = self.stored(operation).columns["planned_entry"]
         others = records.NOTED_OTHERS.stored(self.connection, mode=mode.value, account_id=account_id, planned=planned)
-        found = [(each, self._expected(each)) for each in others]
-        self._of_account = (mode, account_id), found
+        mine = self.stored(operation)
+        found = [(each, self._expected(each)) for each in others if each.operation_id != operation.operation_id]
+        found += [(mine, operation)] if mine.columns["unfinished"] else []
+        self._of_account = (mode, account_id), sorted(found, key=lambda each: str(each[0].columns["created_at"]))
 
     def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
         """How many plans nobody has decided yet, by caller; those that have expired by `now` are over.
@@ -167,6 +169,8 @@ class Transaction:
             InvalidInput: there is none of that id.
             StoreUnavailable: it was altered outside of the program.
         """
+        if (mine := self._stored.get(operation_id)) is not None:
+            return mine.read()
         found = next(records.NOTED.stored(self.connection, id=operation_id), None)
         if found is None:
             raise InvalidInput(

@@ -125,12 +125,14 @@ async def _put(call: Call, planned: Planned, *, mandates: bool = True) -> tuple[
     if not call.is_retry or call.came_back_from_link:
         if not operation.stage.is_open:
             return None, None
-        step = await guard.step(
+        step = planned.step if mandates else None
+        step = step or await guard.step(
             planned, can_elicit=call.can_show_form, can_open_link=call.can_open_link, mandates=mandates
         )
         if step.rung is not Rung.ELICITATION:
             return None, step
-        operation = await guard.ask(operation, by_form=True)
+        if planned.step is None or operation.stage is Stage.PLANNED:
+            operation = await guard.ask(operation, by_form=True)
     # What was approved elsewhere can still be stopped by a no to the form that was open.
     may_answer = operation.stage is Stage.AWAITING_APPROVAL or (call.is_retry and operation.stage is Stage.APPROVED)
     return (operation if may_answer else None), None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from positions_mcp.domain.errors import Refused
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
+from positions_mcp.guard.guard import CanShow
 from positions_mcp.guard.planner import Choosing, Planned
 from positions_mcp.tools._approval import is_approved_at_the_desk
 from positions_mcp.tools._call import Call
@@ -18,7 +19,8 @@ Request = CloseRequest | SubmitRequest | CancelRequest
 async def plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
     """The plan of what is asked for. Raises as the guard's `plan` and `continue_plan` do."""
     if plan_id is None:
-        return await new_plan(call, request, create=not call.is_retry)
+        asking = CanShow(call.can_show_form, call.can_open_link)
+        return await new_plan(call, request, create=not call.is_retry, asking=asking)
     planned = await call.context.guard.continue_plan(
         plan_id, request, caller=call.caller.identity, judged=not call.is_retry
     )
@@ -29,7 +31,13 @@ async def plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
 
 
 async def new_plan(
-    call: Call, request: Request, *, create: bool = True, choose: Choosing | None = None, chosen_by: Hashable = None
+    call: Call,
+    request: Request,
+    *,
+    create: bool = True,
+    choose: Choosing | None = None,
+    chosen_by: Hashable = None,
+    asking: CanShow | None = None,
 ) -> Planned:
     """The plan that these arguments mean, whether it is new or under way. Identical calls at once share it.
 
@@ -39,9 +47,9 @@ async def new_plan(
     whole = replace(request, account_id=context.account(request.account_id))
 
     async def plan() -> Planned:
-        return await context.guard.plan(whole, caller=caller, create=create, choose=choose)
+        return await context.guard.plan(whole, caller=caller, create=create, choose=choose, asking=asking)
 
-    return await context.planning.run((caller, whole, create, chosen_by), plan)
+    return await context.planning.run((caller, whole, create, chosen_by, asking), plan)
 
 
 async def _refuse_used(call: Call, planned: Planned) -> None:

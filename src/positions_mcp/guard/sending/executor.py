@@ -18,7 +18,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from positions_mcp.domain.errors import OutcomeUnknown, Refused
-from positions_mcp.domain.operation.operation import Lease, Operation
+from positions_mcp.domain.operation.operation import Decision, Lease, Operation
+from positions_mcp.domain.operation.states import Stage
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.mandates import Under
 from positions_mcp.guard.blocking import in_thread
@@ -27,16 +28,26 @@ from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.policy.rates import check_rates
 from positions_mcp.guard.sending.late import Ended, LateRecords
 from positions_mcp.guard.sending.run import Run
-from positions_mcp.ports import Permitting
+from positions_mcp.ports import Permitting, Taking
+from positions_mcp.under_way import UnderWay
 
 CLAIM_LEASE = timedelta(seconds=120)
 """How long reading the account again may take before another process may call the claim dead."""
 
 
+@dataclass(frozen=True, slots=True)
+class Elicited:
+    """A yes that a form answered for a plan, as this process has it, and the check of whether it may be used."""
+
+    operation: Operation
+    decision: Decision
+    permit: Permitting
+
+
 @dataclass(eq=False, slots=True)
 class _Job:
     operation_id: str
-    check: Permitting | Under
+    check: Permitting | Under | Elicited
     belongs_to_call: bool
     abandoned: bool = False
     operation: Operation | None = None
@@ -60,9 +71,7 @@ class Executor:
         self._tasks: TaskGroup | None = None
         self._closing = False
         self._late = LateRecords(deps, lambda: self._closing)
-        self._under_way = 0
-        self._idle = anyio.Event()
-        self._idle.set()
+        self._under_way = UnderWay()
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -87,8 +96,7 @@ class Executor:
 
     async def until_idle(self) -> None:
         """Wait until no batch is under way."""
-        while self._under_way:
-            await self._idle.wait()
+        await self._under_way.until_idle()
 
     def aside(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> bool:
         """Let something that never raises run beside what is sent. Returns whether it does."""
@@ -97,10 +105,11 @@ class Executor:
         self._tasks.start_soon(work, *arguments)
         return True
 
-    async def run(self, operation_id: str, check: Permitting | Under, *, belongs_to_call: bool) -> Operation:
+    async def run(self, operation_id: str, check: Permitting | Under | Elicited, *, belongs_to_call: bool) -> Operation:
         """Send an operation, approved or under a mandate, and wait for what becomes of it.
 
-        A caller that is cancelled stops nothing once a request has left; before that it does where the approval
+        What a form answered is decided and taken with its first request, or its end: before that nothing is written. A
+        caller that is cancelled stops nothing once a request has left; before that it does where the approval
         `belongs_to_call`.
 
         Raises:
@@ -125,8 +134,7 @@ class Executor:
         return job.operation
 
     async def _run(self, job: _Job) -> None:
-        self._begin()
-        with anyio.CancelScope(shield=True):
+        with self._under_way.one(), anyio.CancelScope(shield=True):
             try:
                 job.operation = await self._execute(job)
             except Exception as error:  # the waiting call raises it; the server lives on
@@ -135,31 +143,37 @@ class Executor:
                 job.done.set()
             if job.unrecorded is not None:
                 await self._late.keep(job.unrecorded)
-        self._end()
-
-    def _begin(self) -> None:
-        if not self._under_way:
-            self._idle = anyio.Event()
-        self._under_way += 1
-
-    def _end(self) -> None:
-        self._under_way -= 1
-        if not self._under_way:
-            self._idle.set()
 
     async def _execute(self, job: _Job) -> Operation:
         now = self._deps.clock.now()
         lease = Lease(token=self._deps.ids.new(), process=self._deps.process, until=now + CLAIM_LEASE)
         store, check, ration = self._deps.store, job.check, partial(check_rates, self._deps)
-        if isinstance(check, Under):
+        taking = None
+        if isinstance(check, Elicited):
+            taking = Taking(check.decision, lease, check.permit, ration)
+            operation = check.operation.changed(stage=Stage.CLAIMED, decision=check.decision, lease=lease)
+            self._deps.taken[job.operation_id] = operation
+        elif isinstance(check, Under):
             claim = partial(store.claim_under, job.operation_id, check.mandate_id, lease, now, permit=check.permit)
+            operation = await in_thread(partial(claim, ration=ration))
         else:
-            claim = partial(store.claim, job.operation_id, lease, now, check=check)
-        operation = await in_thread(partial(claim, ration=ration))
+            operation = await in_thread(store.claim, job.operation_id, lease, now, check=check, ration=ration)
         await self._deps.checkpoint("claimed", job.operation_id)
-        stop = partial(self._why_stop, job)
-        under = check if isinstance(check, Under) else None
-        return await Run(self._deps, self._kinds, self._accounts, operation, lease, stop, job.keep, under).run()
+        run = Run(
+            self._deps,
+            self._kinds,
+            self._accounts,
+            operation,
+            lease,
+            must_stop=partial(self._why_stop, job),
+            keep=job.keep,
+            taking=taking,
+            under=check if isinstance(check, Under) else None,
+        )
+        try:
+            return await run.run()
+        finally:
+            self._deps.taken.pop(job.operation_id, None)
 
     def _why_stop(self, job: _Job, anything_sent: bool) -> str:
         if self._closing:

@@ -11,7 +11,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.domain.errors import Refused, StoreUnavailable
-from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
@@ -33,6 +33,8 @@ class Ended:
     operation: Operation
     token: str
     """Of the claim that it is to be ended for."""
+    decided: Decision | None = None
+    """The yes that is not known to be in the store."""
 
 
 class LateRecords:
@@ -74,7 +76,7 @@ class LateRecords:
         with suppress(Refused):  # its claim ran out meanwhile
             unsent = [row for row in known if row.state is RowState.NOT_SENT]
             ending = partial(store.finish, name, ended.token, stage=end.stage, reason=end.reason, rows=unsent)
-            await in_thread(ending, now=self._deps.clock.now())
+            await in_thread(ending, now=self._deps.clock.now(), decided=ended.decided)
 
 
 def _in_words(operation: Operation) -> str:

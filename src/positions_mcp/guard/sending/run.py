@@ -34,7 +34,8 @@ from positions_mcp.guard.kind import Answer, Comparison, OperationKind, Request,
 from positions_mcp.guard.sending import last_checks
 from positions_mcp.guard.sending.last_checks import SentRows
 from positions_mcp.guard.sending.late import AGAIN, Ended
-from positions_mcp.ports import Ledger
+from positions_mcp.guard.sending.outcomes import outcome_of, same_for_all, why_ends
+from positions_mcp.ports import Ending, Ledger, Taking
 
 RETRY_NOTHING_SENT_FOR = timedelta(seconds=5)
 LEASE_MARGIN = timedelta(seconds=10)
@@ -52,6 +53,10 @@ class _End(Exception):
         self.stage = stage
 
 
+class _NotNow(Refused):
+    """What other processes have done forbids the next request."""
+
+
 @dataclass(slots=True)
 class Run:
     """One claimed operation on its way. `must_stop` says why no further request may leave; empty while it may."""
@@ -65,6 +70,8 @@ class Run:
     """Called with whether anything was sent yet."""
     keep: Callable[[Ended], object]
     """Takes what the store did not."""
+    taking: Taking | None = None
+    """How it is decided and claimed with its first request; None where it is."""
     under: Under | None = None
     """The mandate that it goes under; None where it was approved itself."""
     last_seen: LastSeen | None = None
@@ -78,6 +85,8 @@ class Run:
     """As read again before sending."""
     counted: SentRows = frozenset()
     """What others had sent before they were read."""
+    answered: Sequence[Row] = ()
+    """The outcomes of the last request, which are journalled with the end."""
     recorded: bool = True
     """False once an outcome could not be journalled: then what is in memory is all there is."""
 
@@ -117,13 +126,14 @@ class Run:
                 raise _End(why, Stage.REFUSED)
             if self.under is not None:
                 self.last_seen = LastSeen(verdict, seen_of(plan, account), notional)
-        for request in kind.requests(plan, comparison):
+        requests = kind.requests(plan, comparison)
+        for request in requests:
             if why := self.must_stop(self._anything_sent):
                 raise _End(why, Stage.FINISHED if self._anything_sent else Stage.LAPSED)
             if account is not None and (obstacle := kind.obstacle(self.operation, request, account)):
                 self.held_back.update(dict.fromkeys(request.rows, f"Held back: {obstacle}"))
                 continue
-            await self._send(kind, request, comparison)
+            await self._send(kind, request, comparison, is_last=request is requests[-1])
 
     async def _read_again(self) -> Account | None:
         """The account now. A person who flattens in a crash is not stopped by a book that cannot be read: None."""
@@ -139,7 +149,7 @@ class Run:
             self.notes.append("The book could not be read again before sending.")
             return None
 
-    async def _send(self, kind: OperationKind[Any], request: Request, comparison: Comparison) -> None:
+    async def _send(self, kind: OperationKind[Any], request: Request, comparison: Comparison, *, is_last: bool) -> None:
         """One request; where provably nothing left, again for five seconds."""
         started, pause = self.deps.clock.now(), 0.2
         while True:
@@ -148,7 +158,12 @@ class Run:
             await self._pass("sending journalled")
             answer, failure = await self._ask(kind, request, begun)
             await self._pass("answered")
-            await self._record(request, answer, comparison)
+            rows = self._rows(request, answer, comparison)
+            if failure is None and (is_last or why_ends(self.operation.plan, answer)):
+                self.answered = rows
+                self._remember(rows)
+                break
+            await self._record(rows)
             await self._pass("outcome journalled")
             if failure is None:
                 break
@@ -158,13 +173,8 @@ class Run:
             pause = min(pause * 2, 1.0)
             if why := self.must_stop(self._anything_sent):
                 raise _End(why)
-        if self.operation.plan.flatten:
-            return
-        states = {outcome.state for outcome in answer.outcomes.values()}
-        if RowState.UNKNOWN in states:
-            raise _End("An outcome is unknown, so nothing more was sent.")
-        if RowState.DEVIATED in states or (answer.unexpected and self.operation.plan.kind.is_close):
-            raise _End("The answer deviated from the plan, so nothing more was sent.")
+        if why := why_ends(self.operation.plan, answer):
+            raise _End(why)
 
     async def _begin(self, request: Request) -> None:
         now = self.deps.clock.now()
@@ -179,9 +189,14 @@ class Run:
                 now=now,
                 market_now=self.deps.market_clock.now(),
                 check=lambda ledger: self._check(ledger, request),
+                taking=self.taking,
             )
         except Refused as refused:
+            if self.taking is not None and not isinstance(refused, _NotNow) and not self._is_too_late:
+                raise  # it was decided or taken elsewhere, or may not be taken
             raise _End(refused.message, Stage.REFUSED) from refused
+        self.taking = None
+        self.deps.taken.pop(self.operation.operation_id, None)
 
     def _check(self, ledger: Ledger, request: Request) -> None:
         """Within the transaction that journals SENDING: the rules that other processes may have changed."""
@@ -192,7 +207,7 @@ class Run:
             if why := last_checks.by_collision(operation, sent) or last_checks.by_persons(
                 policy, operation, ledger, ledger.rosters(), going=request.rows, today=today
             ):
-                raise Refused(why)
+                raise _NotNow(why)
             return
         record = self.accounts.record(ledger, operation.account_id)
         notional = exact_sum(reservation.measure for reservation in request.rows.values())
@@ -202,7 +217,7 @@ class Run:
             or (self.under and last_checks.by_mandate(ledger, operation, self.last_seen, self.deps.clock.now()))
             or last_checks.by_others(operation, self.account, sent, self.counted)
         ):
-            raise Refused(why)
+            raise _NotNow(why)
 
     async def _ask(
         self, kind: OperationKind[Any], request: Request, begun: datetime
@@ -214,19 +229,19 @@ class Run:
                 return await kind.send(self.operation, request), None
             except NothingSent as error:
                 detail = f"Not sent: {error.message}"
-                return self._same(request, RowAnswer(RowState.NOT_SENT, detail)), error
+                return same_for_all(request, RowAnswer(RowState.NOT_SENT, detail)), error
             except RequestRejected as error:
                 detail = f"The API refused it: {error.message}"
                 outcome = RowAnswer(RowState.REJECTED, detail, request_id=error.request_id, ended=True)
-                return self._same(request, outcome), None
+                return same_for_all(request, outcome), None
             except OutcomeUnknown as error:
                 detail = f"Sent, and the outcome is not known: {error.message}"
-                return self._same(request, RowAnswer(RowState.UNKNOWN, detail, request_id=error.request_id)), None
+                return same_for_all(request, RowAnswer(RowState.UNKNOWN, detail, request_id=error.request_id)), None
             except Exception as error:  # after SENDING every failure is an unknown outcome
                 detail = f"Sent, and the outcome is not known: {type(error).__name__}."
-                return self._same(request, RowAnswer(RowState.UNKNOWN, detail)), None
+                return same_for_all(request, RowAnswer(RowState.UNKNOWN, detail)), None
         seconds = self.deps.write_timeout.total_seconds()
-        return self._same(request, RowAnswer(RowState.UNKNOWN, f"No answer within {seconds:g} seconds.")), None
+        return same_for_all(request, RowAnswer(RowState.UNKNOWN, f"No answer within {seconds:g} seconds.")), None
 
     def _expect_in_time(self, begun: datetime) -> None:
         """A process that was suspended meanwhile no longer knows what it sends into, and others may have gone on."""
@@ -234,10 +249,7 @@ class Run:
         if now >= self.lease.until or now - begun >= RETRY_NOTHING_SENT_FOR:
             raise NothingSent(f"This process stood still for {(now - begun).total_seconds():.0f} s before sending.")
 
-    async def _record(self, request: Request, answer: Answer, comparison: Comparison) -> None:
-        if answer.unexpected:
-            self.notes.insert(0, answer.unexpected)
-        rows = [self._row(position, answer.outcomes.get(position), comparison) for position in request.rows]
+    async def _record(self, rows: Sequence[Row], ending: Ending | None = None) -> None:
         for pause in (*_RECORDING_PAUSES_S, None):
             try:
                 self.operation = await in_thread(
@@ -246,6 +258,7 @@ class Run:
                     rows,
                     self.deps.clock.now(),
                     halt_after=self.deps.policy.halt_after,
+                    ending=ending,
                 )
             except (StoreUnavailable, Refused) as error:
                 if pause is not None and isinstance(error, StoreUnavailable):
@@ -256,26 +269,11 @@ class Run:
                 raise _End(f"The outcome could not be journalled: {error.message} {AGAIN}") from error
             return
 
-    def _row(self, position: int, outcome: RowAnswer | None, comparison: Comparison) -> Row:
-        row = self.operation.rows[position]
-        found = outcome or RowAnswer(RowState.UNKNOWN, "The answer says nothing of it.")
-        told: dict[str, Any] = {
-            "state": found.state,
-            "detail": " ".join(filter(None, [found.detail, comparison.notes.get(position, "")])),
-            "lease": None,
-            "orders": found.orders,
-            "instruction_id": found.instruction_id,
-            "answered": found.answered,
-            "unexpected": found.unexpected,
-            "unreadable": found.unreadable,
-            "request_id": found.request_id,
-            "ended": found.ended,
-        }
-        if found.state in (RowState.NOT_SENT, RowState.REJECTED):
-            told |= {"reserved": 0, "reserved_on": None}
-        if found.state is RowState.NOT_SENT:
-            told |= {"sent_at": None, "sent_at_market": None}
-        return row.changed(**told)
+    def _rows(self, request: Request, answer: Answer, comparison: Comparison) -> list[Row]:
+        if answer.unexpected:
+            self.notes.insert(0, answer.unexpected)
+        rows, said = self.operation.rows, answer.outcomes
+        return [outcome_of(rows[each], said.get(each), comparison.notes.get(each, "")) for each in request.rows]
 
     def _remember(self, rows: Sequence[Row]) -> None:
         new = {row.position: row for row in rows}
@@ -283,11 +281,18 @@ class Run:
         self.operation = self.operation.changed(rows=merged)
 
     async def _finish(self, end: _End) -> Operation:
-        """End the claim; rows that were not sent say why."""
-        why = end.reason or "Not sent."
-        untouched = [self._untouched(row, why) for row in self.operation.rows if row.state is RowState.NOT_SENT]
-        reason = " ".join(filter(None, [*self.notes, end.reason]))
-        stage = Stage.FINISHED if self._anything_sent else end.stage
+        """End the claim, with the outcomes that are not journalled yet; rows that were not sent say why."""
+        ending = self._ending(end)
+        stage, reason, untouched = ending.stage, ending.reason, ending.rows
+        decided = self.taking.decision if self.taking is not None else None
+        if self.answered:
+            rows, self.answered = self.answered, ()
+            try:
+                await self._record(rows, ending)
+            except _End as failed:
+                return await self._finish(failed)
+            await self._pass("outcome journalled")
+            return self.operation
         try:
             if self.recorded:
                 return await in_thread(
@@ -298,15 +303,25 @@ class Run:
                     reason=reason,
                     rows=untouched,
                     now=self.deps.clock.now(),
+                    decided=decided,
                 )
         except Refused:
+            if self.taking is not None and not self._is_too_late:
+                raise
             return self._ended(stage, reason, untouched)
         except StoreUnavailable as error:
             reason = f"{reason} {error.message} {AGAIN}".lstrip() if error.message not in reason else reason
         ended = self._ended(stage, reason, untouched)
         if self._anything_sent or not ended.plan.flatten:  # else a person goes on with another record
-            self.keep(Ended(ended, self.lease.token))
+            self.keep(Ended(ended, self.lease.token, decided))
         return ended
+
+    def _ending(self, end: _End) -> Ending:
+        why = end.reason or "Not sent."
+        untouched = [self._untouched(row, why) for row in self.operation.rows if row.state is RowState.NOT_SENT]
+        reason = " ".join(filter(None, [*self.notes, end.reason]))
+        stage = Stage.FINISHED if self._anything_sent else end.stage
+        return Ending(self.lease.token, stage, reason, untouched)
 
     def _ended(self, stage: Stage, reason: str, untouched: Sequence[Row]) -> Operation:
         """The operation as it is over, although the store could not note it: it is not approved any more."""
@@ -321,12 +336,14 @@ class Run:
         return row.changed(detail=" ".join(filter(None, told)))
 
     @property
+    def _is_too_late(self) -> bool:
+        """Whether time alone forbids that what a form answered is still taken."""
+        now, taking = self.deps.clock.now(), self.taking
+        return taking is not None and (self.operation.plan.is_expired(now) or now >= taking.decision.expires_at)
+
+    @property
     def _anything_sent(self) -> bool:
         return any(row.state is not RowState.NOT_SENT for row in self.operation.rows)
-
-    @staticmethod
-    def _same(request: Request, outcome: RowAnswer) -> Answer:
-        return Answer(dict.fromkeys(request.rows, outcome))
 
     async def _pass(self, name: str) -> None:
         await self.deps.checkpoint(name, self.operation.operation_id)

@@ -1,0 +1,49 @@
+"""What an answer says of the rows that were asked for, and whether anything may be sent after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from positions_mcp.domain.operation.operation import Row
+from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.states import RowState
+from positions_mcp.guard.kind import Answer, Request, RowAnswer
+
+
+def same_for_all(request: Request, outcome: RowAnswer) -> Answer:
+    """One outcome for every row of a request."""
+    return Answer(dict.fromkeys(request.rows, outcome))
+
+
+def outcome_of(row: Row, said: RowAnswer | None, note: str) -> Row:
+    """A row with what the answer says of it, if anything, and what there is to note of it."""
+    found = said or RowAnswer(RowState.UNKNOWN, "The answer says nothing of it.")
+    told: dict[str, Any] = {
+        "state": found.state,
+        "detail": " ".join(filter(None, [found.detail, note])),
+        "lease": None,
+        "orders": found.orders,
+        "instruction_id": found.instruction_id,
+        "answered": found.answered,
+        "unexpected": found.unexpected,
+        "unreadable": found.unreadable,
+        "request_id": found.request_id,
+        "ended": found.ended,
+    }
+    if found.state in (RowState.NOT_SENT, RowState.REJECTED):
+        told |= {"reserved": 0, "reserved_on": None}
+    if found.state is RowState.NOT_SENT:
+        told |= {"sent_at": None, "sent_at_market": None}
+    return row.changed(**told)
+
+
+def why_ends(plan: Plan, answer: Answer) -> str:
+    """Why nothing is sent after an answer; empty where something may be. A person who flattens goes on."""
+    if plan.flatten:
+        return ""
+    states = {outcome.state for outcome in answer.outcomes.values()}
+    if RowState.UNKNOWN in states:
+        return "An outcome is unknown, so nothing more was sent."
+    if RowState.DEVIATED in states or (answer.unexpected and plan.kind.is_close):
+        return "The answer deviated from the plan, so nothing more was sent."
+    return ""
