@@ -225,13 +225,18 @@ class Campaign:
             await anyio.to_thread.run_sync(replica.start)
 
     async def settle(self) -> None:
-        """Wait until the leases of the dead have run out, and servers have said so."""
+        """Wait until servers have said what became of the sendings of the dead; then end them all.
+
+        What the desk approved is sent whether or not a call waits: only without servers do the witnesses say one thing.
+        """
         began = time.monotonic()
         while self._in_flight() and time.monotonic() - began < _LONGEST_SETTLING_S:
             with suppress(Exception):
                 async with self.client(Case("none", era=ERAS[1])) as client:
                     await client.call_tool("list_operations", {"account_id": ACCOUNTS[0]})
             await anyio.sleep(1)
+        for replica in self._cluster.replicas:
+            await anyio.to_thread.run_sync(replica.stop)
 
     def _in_flight(self) -> bool:
         with psycopg.connect(self._cluster.database.url) as connection:
