@@ -34,9 +34,19 @@ def postgresql(*, durable: bool = True) -> Iterator[str]:
         server.cleanup()
 
 
-def new_database(server: str) -> str:
-    """The URL of a new, empty database."""
+def new_database(server: str, *, like: str = "") -> str:
+    """The URL of a new database: an empty one, or a copy of another whose URL is given."""
     name = f"store_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_name(like) if like else 'template1'}")
     return server.replace("/postgres?", f"/{name}?")
+
+
+def drop_database(server: str, url: str) -> None:
+    """End every session of it, and forget it."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {_name(url)} WITH (FORCE)")
+
+
+def _name(url: str) -> str:
+    return url.rpartition("?")[0].rpartition("/")[2]

@@ -21,6 +21,19 @@ collect_ignore = ["e2e", "toolkits"]
 """They need a browser: `make e2e` names them."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--replicas`: servers of tests are three processes over PostgreSQL, and clients alternate between them."""
+    parser.addoption("--replicas", action="store_true", help="serve by three replicas over PostgreSQL")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What only such a run needs is imported for it alone."""
+    if config.getoption("--replicas"):
+        from replicas.suite import OverReplicas
+
+        config.pluginmanager.register(OverReplicas())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the groups: each takes half a minute in one process, while the others go through the rest."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)

@@ -37,7 +37,7 @@ from positions_mcp.signing.keys import Hardness
 from positions_mcp.store.operations import SqlOperationStore
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools.context import ToolContext
-from tools.serving import StandingClock
+from tools.serving import ELSEWHERE, StandingClock
 
 ERAS = ("legacy", "2026-07-28")
 SATURDAY = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
@@ -180,6 +180,10 @@ async def trading_floor(
     data_dir: Path, *, scenario: str = "demo", at: datetime | None = None, mode: Mode = Mode.PAPER, **said: Any
 ) -> AsyncIterator[Floor]:
     """A floor in `data_dir`; `said` are settings. A live one talks to the same exchange as to a real account."""
+    if ELSEWHERE.floor is not None:
+        async with ELSEWHERE.floor(data_dir, scenario=scenario, at=at, mode=mode, **said) as floor:
+            yield floor
+        return
     clock = StandingClock(at) if at else StandingClock()
     exchange = PaperExchange.open(data_dir, scenario=scenario, clock=clock)
     accounts = [DEFAULT_ACCOUNT]

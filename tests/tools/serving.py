@@ -7,7 +7,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,15 +128,21 @@ class StubBroker:
             raise self.error
 
 
-def context_over(broker: StubBroker, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER) -> ToolContext:
-    """A context whose broker is `broker`."""
+def context_over(
+    broker: StubBroker,
+    *,
+    accounts: Sequence[int] = (ACCOUNT,),
+    mode: Mode = Mode.PAPER,
+    store: LazyStore | None = None,
+) -> ToolContext:
+    """A context whose broker is `broker`, and a store of its own where none is given."""
     return ToolContext(
         mode=mode,
         accounts=tuple(map(AccountId, accounts)),
         positions=broker,
         instructions=broker,
         orders=broker,
-        guard=guard_over(broker, accounts=accounts, mode=mode),
+        guard=guard_over(broker, accounts=accounts, mode=mode, store=store or own_store()),
         clock=broker.clock,
         real_time=broker.clock,
         ids=CountingIds(),
@@ -147,13 +153,18 @@ def context_over(broker: StubBroker, *, accounts: Sequence[int] = (ACCOUNT,), mo
     )
 
 
-def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode) -> Guard:
-    """A guard with a store of its own, made when it is first used, and nothing it could send to."""
+def own_store() -> LazyStore:
+    """Made when it is first used."""
     place = Path(tempfile.gettempdir()) / f"positions-mcp-{uuid.uuid4()}" / "operations.sqlite"
+    return LazyStore(lambda: open_store(place))
+
+
+def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode, store: LazyStore) -> Guard:
+    """A guard with nothing it could send to."""
     parts = Dependencies(
         mode=mode,
         policy=Policy(trading_enabled=True, accounts=frozenset(map(AccountId, accounts))),
-        store=cast("OperationStore", LazyStore(lambda: open_store(place))),
+        store=cast("OperationStore", store),
         positions=broker,
         orders=broker,
         order_writer=cast("OrderWriter", None),
@@ -166,10 +177,24 @@ def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode) -> Gu
     return Guard(parts)
 
 
+@dataclass(slots=True)
+class Elsewhere:
+    """What serves instead of this process: `--replicas` puts three others there."""
+
+    over_broker: Callable[..., Any] | None = None
+    on_paper: Callable[..., AbstractContextManager[Any]] | None = None
+    floor: Callable[..., AbstractAsyncContextManager[Any]] | None = None
+
+
+ELSEWHERE = Elsewhere()
+
+
 def server_over(
     broker: StubBroker, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER
 ) -> MCPServer[ToolContext]:
     """A server whose broker is `broker`."""
+    if ELSEWHERE.over_broker is not None:
+        return cast("MCPServer[ToolContext]", ELSEWHERE.over_broker(broker, accounts=accounts, mode=mode))
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
@@ -181,6 +206,10 @@ def server_over(
 @contextmanager
 def paper_server(data_dir: Path, scenario: str, clock: StandingClock | None = None) -> Iterator[MCPServer[ToolContext]]:
     """The server as `serve` composes it, on the paper exchange, at a time that stands."""
+    if ELSEWHERE.on_paper is not None:
+        with ELSEWHERE.on_paper(data_dir, scenario, clock) as server:
+            yield server
+        return
     settings = load({"mode": "paper", "data_dir": data_dir, "paper": {"scenario": scenario}})
     with open_venue(settings, real_time=clock or StandingClock()) as venue:
         yield build_server(lambda: open_deps(settings, venue), mode=settings.mode, accounts=settings.allowed_accounts)
