@@ -1,8 +1,9 @@
 """`make faults`, its part with three replicas: every fault at every step, clocks apart, a rolling restart under load.
 
-    python -m replicas [PART/PARTS]
+    python -m replicas [WHAT [PART/PARTS]]
 
-The whole matrix, or a part of it that has some of everything.
+WHAT is `closes`, of one position each; `kinds`, of whole accounts, exercise instructions and closes under a mandate; or
+`kinds-by-two`, where a whole account takes two people. A part of the matrix of faults has some of everything.
 Prints what broke where and what came of it; the checker decides. Exit code 1 if any promise was broken.
 """
 
@@ -14,27 +15,62 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from replicas import checker
+from replicas import checker, kinds
 from replicas.campaign import Campaign, Case, campaigning, history, kept, matrix
-from replicas.cluster import SKEWS, cluster
+from replicas.cluster import ACCOUNTS, SHARES, SKEWS, cluster
 from trading import ERAS
 
 ROUND = 28
 """Cases over one cluster; the positions of its exchange last for some more."""
-LANES = 2
-"""Callers who close something all the time, while things break."""
 
 
-async def under_load(campaign: Campaign, cases: list[Case]) -> None:
+@dataclass(frozen=True)
+class Course:
+    """What is asked for while things break."""
+
+    campaign: type[Campaign] = Campaign
+    book: str = SHARES
+    accounts: Sequence[int] = ACCOUNTS
+    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings, by section."""
+    lanes: int = 2
+    """Callers who ask for something all the time, while things break."""
+
+    def environment(self) -> dict[str, str]:
+        return {
+            f"{section}__{name}".upper(): str(value)
+            for section in self.said
+            for name, value in self.said[section].items()
+        }
+
+
+OTHER_KINDS = {"give_up_above": 1_000_000}
+COURSES = {
+    "closes": Course(),
+    "kinds": Course(kinds.OtherKinds, kinds.BOOK, kinds.ACCOUNTS, {"approval": OTHER_KINDS}, 0),
+    "kinds-by-two": Course(
+        kinds.OtherKinds,
+        kinds.BOOK,
+        kinds.ACCOUNTS,
+        {"approval": {**OTHER_KINDS, "two_persons_for_close_all": True}},
+        0,
+    ),
+}
+
+
+async def under_load(campaign: Campaign, cases: Sequence[Case], lanes: int) -> None:
     """All cases one after another, then a rolling restart, while others go on closing."""
     async with anyio.create_task_group() as tasks:
-        for lane in range(LANES):
-            tasks.start_soon(close_on, campaign, lane)
+        for lane in range(lanes):
+            tasks.start_soon(go_on, campaign, lane)
         for number, case in enumerate(cases):
             print(number, case, file=sys.stderr, flush=True)
             await campaign.run(case)
@@ -42,27 +78,30 @@ async def under_load(campaign: Campaign, cases: list[Case]) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def close_on(campaign: Campaign, lane: int) -> None:
-    """A caller who closes one position after another."""
+async def go_on(campaign: Campaign, lane: int) -> None:
+    """A caller who asks for one thing after another."""
     for turn in count():
-        await campaign.close_next(Case("none", era=ERAS[(lane + turn) % 2], way=("form", "desk")[lane % 2], first=turn))
+        await campaign.ask_next(Case("none", era=ERAS[(lane + turn) % 2], way=("form", "desk")[lane % 2], first=turn))
 
 
-async def round_of(cases: list[Case]) -> checker.Record:
+async def round_of(course: Course, cases: Sequence[Case]) -> dict[str, Any]:
     """All of them over one cluster, and what every witness saw."""
     with tempfile.TemporaryDirectory(prefix="proof-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        async with cluster(Path(folder), skews=SKEWS) as running, campaigning(running) as campaign:
-            await under_load(campaign, cases)
+        running = cluster(
+            Path(folder), skews=SKEWS, book=course.book, accounts=course.accounts, said=course.environment()
+        )
+        async with running as firm, campaigning(firm, course.campaign, **course.said) as campaign:
+            await under_load(campaign, cases, course.lanes)
             await campaign.settle()
-            return await history(running, campaign.story)
+            return await history(firm, campaign.story)
 
 
-def proof(cases: list[Case]) -> int:
+def proof(course: Course, cases: Sequence[Case]) -> int:
     """Run them in rounds, and let the checker decide. Returns how many promises were broken."""
     began, broken = time.monotonic(), list[str]()
     sprung, amounts = Counter[tuple[str, str]](), Counter[str]()
     for number, at in enumerate(range(0, len(cases), ROUND)):
-        record = anyio.run(round_of, cases[at : at + ROUND])
+        record = anyio.run(round_of, course, cases[at : at + ROUND])
         found = checker.broken(record)
         if found:
             file = Path(tempfile.gettempdir(), f"positions-mcp-history-{os.getpid()}-{number}.json")
@@ -77,7 +116,7 @@ def proof(cases: list[Case]) -> int:
     return len(broken)
 
 
-def part(said: str) -> list[Case]:
+def part(said: str) -> Sequence[Case]:
     """The cases of one part of the matrix."""
     which, of = map(int, said.split("/"))
     cases = matrix()
@@ -85,5 +124,11 @@ def part(said: str) -> list[Case]:
     return cases[which - 1 :: of]
 
 
+def main(what: str = "", said: str = "") -> int:
+    """All of it, of the other kinds an eighth each: 28 cases."""
+    wanted = {what: said or "1/1"} if what else {"closes": "1/1", "kinds": "1/8", "kinds-by-two": "2/8"}
+    return sum(proof(COURSES[name], part(which)) for name, which in wanted.items())
+
+
 if __name__ == "__main__":
-    sys.exit(1 if proof(part(*sys.argv[1:] or ["1/1"])) else 0)
+    sys.exit(1 if main(*sys.argv[1:]) else 0)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -28,9 +28,11 @@ from mcp_types import CallToolResult, ElicitResult
 from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.settings import load
-from replicas.cluster import ACCOUNTS, KEY, Cluster, records_of
+from replicas.cluster import KEY, Cluster, records_of
 from replicas.links import Step, Trap
 from replicas.rotation import Rotation
 from trading import ERAS, PASSPHRASE, QUICK
@@ -49,7 +51,7 @@ _OPERATION = re.compile(r"op-[a-z0-9]{10}")
 
 @dataclass(frozen=True)
 class Case:
-    """One close, and what breaks at the n-th passing of a step."""
+    """One call, and what breaks at the n-th passing of a step."""
 
     fault: Fault
     step: Step = "commit asked"
@@ -60,6 +62,23 @@ class Case:
     """Which replica is asked first."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a client asks for, once and, after a fault, once more."""
+
+    tool: str
+    account: int
+    target: str
+    """What is closed: the id of an instrument, or how `checker` calls something else."""
+    arguments: dict[str, Any]
+
+    def is_of(self, plan: Plan) -> bool:
+        """Whether this was asked for by a plan."""
+        one = self.arguments.get("instruments", [target.symbol for target in plan.targets])
+        same = plan.kind.value == self.tool and plan.account_id == self.account
+        return same and [target.symbol for target in plan.targets] == one
+
+
 @dataclass
 class Story:
     """What the clients and the persons saw."""
@@ -67,6 +86,10 @@ class Story:
     clients: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    mandates: list[dict[str, Any]] = field(default_factory=list)
+    """What a person has signed: of which account and instruments, and how often at most."""
+    by_two: bool = False
+    """Whether two people have to say yes before a whole account is closed."""
 
 
 class Campaign:
@@ -79,93 +102,90 @@ class Campaign:
         desk: Supervisor,
         waiting: Callable[[], Sequence[Operation]],
     ) -> None:
-        self._cluster = cluster
-        self._desk = desk
+        self.cluster = cluster
+        self.desk = desk
         self._waiting = waiting
-        self._free = self._pairs(instruments)
+        self._free = self.works(instruments)
         self._tokens = itertools.cycle(cluster.tokens)
         self.story = Story()
 
-    @staticmethod
-    def _pairs(instruments: dict[str, str]) -> Iterator[tuple[int, str, str]]:
+    def works(self, instruments: dict[str, str]) -> Iterator[Work]:
+        """Everything that may be asked for, none of it twice; by symbol and id of what an account holds."""
         for symbol, instrument in instruments.items():
-            for account in ACCOUNTS:
-                yield account, symbol, instrument
+            for account in self.cluster.accounts:
+                yield Work("close_positions", account, instrument, {"instruments": [symbol]})
+
+    async def begin(self, deps: Dependencies) -> None:
+        """What a person does before anybody asks for anything."""
 
     async def run(self, case: Case) -> None:
-        """Close one position, let something break, put it right, and ask for the same once more."""
-        account, symbol, instrument = next(self._free)
+        """Ask for one thing, let something break, put it right, and ask for the same once more."""
+        work = next(self._free)
         trap = Trap(case.step, case.nth, self._breaking(case.fault))
-        links = [link for replica in self._cluster.replicas for link in (replica.database, replica.exchange)]
+        links = [link for replica in self.cluster.replicas for link in (replica.database, replica.exchange)]
         if case.fault != "none":
             for link in links:
                 link.trap = trap
         try:
-            await self.close(account, symbol, instrument, case)
+            await self.ask(work, case)
         finally:
             for link in links:
                 link.trap = None
             await self._put_right()
         if case.fault != "none":
             sprung = trap.sprung.is_set()
-            self.story.faults.append({**vars(case), "sprung": sprung, "account": account, "symbol": symbol})
-            await self.close(account, symbol, instrument, Case("none", era=case.era, first=case.first + 1))
+            self.story.faults.append({**vars(case), "sprung": sprung, "tool": work.tool, "account": work.account})
+            await self.ask(work, Case("none", era=case.era, way=self.way_after(case), first=case.first + 1))
 
-    def untouched(self) -> tuple[int, str, str]:
-        """Account, symbol and instrument of a position that nobody has touched."""
-        return next(self._free)
+    def way_after(self, _: Case) -> Way:
+        """How the same is decided when it is asked for once more."""
+        return "form"
 
-    async def noted(self, client: Client, account: int, instrument: str, arguments: dict[str, Any]) -> CallToolResult:
-        """A close of a client that is written down as every other."""
-        call: dict[str, Any] = {"number": len(self.story.clients), "account": account, "instrument": instrument}
-        self.story.clients.append(call)
-        call["began"] = anyio.current_time()
-        answer = await client.call_tool("close_positions", arguments)
-        call |= {"told": _text(answer), **_data(answer), "ended": anyio.current_time()}
-        return answer
+    async def ask_next(self, case: Case) -> None:
+        """Ask for something that nobody has asked for."""
+        await self.ask(next(self._free), case)
 
-    async def close_next(self, case: Case) -> None:
-        """Close a position that nobody has touched."""
-        await self.close(*next(self._free), case)
-
-    async def close(self, account: int, symbol: str, instrument: str, case: Case) -> None:
+    async def ask(self, work: Work, case: Case) -> None:
         """One call, and what came back, if anything did."""
-        call: dict[str, Any] = {"number": len(self.story.clients), "account": account, "instrument": instrument}
+        call: dict[str, Any] = {"number": len(self.story.clients)}
+        call |= {"account": work.account, "instrument": work.target}
         self.story.clients.append(call)
         call |= {"era": case.era, "way": case.way, "began": anyio.current_time()}
         try:
             with anyio.fail_after(_LONGEST_CALL_S):
                 async with self.client(case, call=call["number"]) as client:
-                    arguments = {"account_id": account, "instruments": [symbol]}
-                    answer = await self._asking(client, arguments, case.way)
+                    answer = await self._asking(client, work, case.way)
                     call |= {"told": _text(answer), **_data(answer)}
         except* (MCPError, httpx2.HTTPError, OSError, TimeoutError) as errors:
             call["error"] = repr(errors.exceptions)[:300]
         finally:
             call["ended"] = anyio.current_time()
 
-    async def _asking(self, client: Client, arguments: dict[str, Any], way: Way) -> CallToolResult:
+    async def _asking(self, client: Client, work: Work, way: Way) -> CallToolResult:
+        arguments = {"account_id": work.account, **work.arguments}
         if way == "form":
-            return await client.call_tool("close_positions", arguments)
+            return await client.call_tool(work.tool, arguments)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._approve, arguments)
-            answer = await client.call_tool("close_positions", arguments)
+            tasks.start_soon(self._approve, work)
+            answer = await client.call_tool(work.tool, arguments)
             tasks.cancel_scope.cancel()
         return answer
 
-    async def _approve(self, arguments: dict[str, Any]) -> None:
+    async def _approve(self, work: Work) -> None:
         """At the desk, once it waits there."""
         while True:
             with suppress(PositionsError):
                 for operation in await anyio.to_thread.run_sync(self._waiting):
-                    plan = operation.plan
-                    names = [target.symbol for target in plan.targets]
-                    if plan.account_id == arguments["account_id"] and names == arguments["instruments"]:
-                        # Noted first: whether it was taken may stay unknown.
-                        self._decided(operation.operation_id, "desk")
-                        await self._desk.approve(operation.operation_id, PASSPHRASE)
+                    if work.is_of(operation.plan):
+                        await self.approve(operation.operation_id)
                         return
             await anyio.sleep(0.1)
+
+    async def approve(self, operation_id: str) -> None:
+        """A person's yes at the desk."""
+        # Noted first: whether it was taken may stay unknown.
+        self.decided(operation_id, "desk")
+        await self.desk.approve(operation_id, PASSPHRASE)
 
     @asynccontextmanager
     async def client(
@@ -178,11 +198,11 @@ class Campaign:
         """
 
         async def person(_: object, asked: Any) -> ElicitResult:
-            self._decided(_OPERATION.findall(asked.message)[0], "form", approved=says, call=call)
+            self.decided(_OPERATION.findall(asked.message)[0], "form", approved=says, call=call)
             return ElicitResult(action="accept", content={"approve": True}) if says else ElicitResult(action="decline")
 
-        rotation = Rotation(self._cluster.ports, case.first, affinity=case.era == ERAS[0])
-        secret = next(self._tokens) if token is None else self._cluster.tokens[token]
+        rotation = Rotation(self.cluster.ports, case.first, affinity=case.era == ERAS[0])
+        secret = next(self._tokens) if token is None else self.cluster.tokens[token]
         headers = {"Authorization": f"Bearer {secret}"}
         async with httpx2.AsyncClient(transport=rotation, headers=headers, timeout=_LONGEST_CALL_S) as http:
             transport = streamable_http_client("http://127.0.0.1/mcp", http_client=http)
@@ -190,13 +210,16 @@ class Campaign:
             async with Client(transport, mode=case.era, elicitation_callback=asks) as client:
                 yield client
 
-    def _decided(self, operation_id: str, how: str, *, approved: bool = True, call: int | None = None) -> None:
-        decision = {"operation_id": operation_id, "approved": approved, "how": how, "call": call}
+    def decided(
+        self, operation_id: str, how: str, *, approved: bool = True, call: int | None = None, by: str = ""
+    ) -> None:
+        """Write down what a person said."""
+        decision = {"operation_id": operation_id, "approved": approved, "how": how, "call": call, "by": by}
         self.story.decisions.append(decision)
 
     def _breaking(self, fault: Fault) -> Callable[[int], Awaitable[object]]:
         async def broken(number: int) -> None:
-            replica = self._cluster.replicas[number]
+            replica = self.cluster.replicas[number]
             match fault:
                 case "kill":
                     await anyio.to_thread.run_sync(replica.kill)
@@ -205,21 +228,21 @@ class Campaign:
                 case "block":
                     replica.database.block()
                 case "database":
-                    await anyio.to_thread.run_sync(self._cluster.database.stop)
+                    await anyio.to_thread.run_sync(self.cluster.database.stop)
 
         return broken
 
     async def _put_right(self) -> None:
         """Everything runs again."""
-        await anyio.to_thread.run_sync(self._cluster.database.start)
-        for replica in self._cluster.replicas:
+        await anyio.to_thread.run_sync(self.cluster.database.start)
+        for replica in self.cluster.replicas:
             await replica.database.unblock()
             if not replica.is_up:
                 await anyio.to_thread.run_sync(replica.start)
 
     async def rolling_restart(self) -> None:
         """Every replica is told to stop and begins again, one after another."""
-        for replica in self._cluster.replicas:
+        for replica in self.cluster.replicas:
             code = await anyio.to_thread.run_sync(replica.stop)
             self.story.faults.append({"fault": "restart", "replica": replica.number, "code": code})
             await anyio.to_thread.run_sync(replica.start)
@@ -233,43 +256,47 @@ class Campaign:
         while self._in_flight() and time.monotonic() - began < _LONGEST_SETTLING_S:
             with suppress(Exception):
                 async with self.client(Case("none", era=ERAS[1])) as client:
-                    await client.call_tool("list_operations", {"account_id": ACCOUNTS[0]})
+                    await client.call_tool("list_operations", {"account_id": self.cluster.accounts[0]})
             await anyio.sleep(1)
-        for replica in self._cluster.replicas:
+        for replica in self.cluster.replicas:
             await anyio.to_thread.run_sync(replica.stop)
 
     def _in_flight(self) -> bool:
-        with psycopg.connect(self._cluster.database.url) as connection:
+        with psycopg.connect(self.cluster.database.url) as connection:
             found = connection.execute("SELECT count(*) FROM operation_rows WHERE content LIKE '%\"SENDING\"%'")
             return bool((found.fetchone() or (0,))[0])
 
 
+CampaignT = TypeVar("CampaignT", bound=Campaign)
+
+
 @asynccontextmanager
-async def campaigning(cluster: Cluster) -> AsyncIterator[Campaign]:
-    """A campaign with an approver at the desk, who goes past every link."""
+async def campaigning(cluster: Cluster, made: type[CampaignT], **said: Any) -> AsyncIterator[CampaignT]:
+    """A campaign with an approver at the desk, who goes past every link and has these settings."""
     settings = load(
         {
             "data_dir": cluster.folder / "desk",
-            "accounts": list(ACCOUNTS),
+            "accounts": list(cluster.accounts),
             "store": {"url": cluster.database.url},
             "paper": {"url": cluster.exchange_url, "key": KEY},
+            **said,
         }
     )
     with open_venue(settings) as venue, open_operations(settings) as store:
         async with venue.connect() as client:
-            desk = Supervisor(guard_dependencies(settings, client, venue.clock, store), hardness=QUICK)
+            await venue.follow()
+            deps = guard_dependencies(settings, client, venue.clock, store)
+            desk = Supervisor(deps, hardness=QUICK)
             await desk.set_up_approver(PASSPHRASE)
-            yield Campaign(
-                cluster,
-                await cluster.instruments(ACCOUNTS[0]),
-                desk,
-                lambda: store.waiting(venue.real_time.now(), _MOST_WAITING),
-            )
+            instruments = await cluster.instruments(cluster.accounts[0])
+            campaign = made(cluster, instruments, desk, lambda: store.waiting(venue.real_time.now(), _MOST_WAITING))
+            await campaign.begin(deps)
+            yield campaign
 
 
 async def history(cluster: Cluster, story: Story) -> dict[str, Any]:
     """What every witness saw, for the checker."""
-    orders = [order for account in ACCOUNTS for order in await cluster.orders(account)]
+    orders = [order for account in cluster.accounts for order in await cluster.orders(account)]
     effects = (await cluster.asked("/paper/effects"))["effects"]
     verified = await anyio.to_thread.run_sync(_verified, cluster)
     record = await anyio.to_thread.run_sync(records_of, cluster.database)

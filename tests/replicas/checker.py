@@ -24,10 +24,14 @@ Target = tuple[int, str]
 
 NEVER_LEFT = ("NOT_SENT", "REJECTED")
 """States of a row that say: nothing was closed."""
-CLOSED = ("SUBMITTED", "QUEUED", "DEVIATED")
-"""States of a row that say: an order was made."""
+CLOSED = ("SUBMITTED", "QUEUED", "DEVIATED", "SENT", "ACCEPTED")
+"""States of a row that say: an order or an instruction was made."""
+ONE_REQUEST = {"close_all_positions": "*", "submit_instructions": "instructions"}
+"""Kinds of plans of which all rows leave in one request, and what their target is called."""
+EFFECTS = {"close_position": "", "close_positions": "*", "submit_position_instructions": "instructions"}
+"""What the exchange calls what such requests do; the target of the first is the instrument."""
 _UNSENT_BY_CALL = "othing was sent by this call"
-_PATH = re.compile(r"/v1/accounts/(\d+)/positions/([^/?]+)$")
+_PATH = re.compile(r"/v1/accounts/(\d+)/positions(?:/([^/?]+))?(?:\?.*)?$")
 
 
 @dataclass
@@ -62,10 +66,14 @@ class History:
         self.clients: Sequence[Record] = record["clients"]
         self.decisions: Sequence[Record] = record["decisions"]
         self.verified: Record = record["verified"]
-        plans = {row["id"]: json.loads(row["plan"]) for row in record["operations"]}
+        self.mandates: Sequence[Record] = record.get("mandates", ())
+        self.by_two: bool = record.get("by_two", False)
+        self.plans = {row["id"]: json.loads(row["plan"]) for row in record["operations"]}
         self.targets = {
-            name: [(plan["account_id"], target["instrument_id"]) for target in plan["targets"]]
-            for name, plan in plans.items()
+            name: [(plan["account_id"], whole)]
+            if (whole := ONE_REQUEST.get(plan.get("kind", "")))
+            else [(plan["account_id"], target["instrument_id"]) for target in plan["targets"]]
+            for name, plan in self.plans.items()
         }
         orders = {order["id"]: order for order in record["exchange"]["orders"]}
         self.made: defaultdict[Target, list[set[str]]] = defaultdict(list)
@@ -73,15 +81,16 @@ class History:
         self.strange: list[Record] = []
         """Effects that are no close of one position."""
         for effect in record["exchange"]["effects"]:
-            made = [orders[order] for order in effect["made"] if order in orders]
-            if effect["operation"] != "close_position" or len(made) != 1:
+            of_one = [orders[order]["instrument_id"] for order in effect["made"] if order in orders]
+            target = EFFECTS.get(effect["operation"], "?") or (of_one[0] if len(of_one) == 1 else "?")
+            if target == "?":
                 self.strange.append(effect)
                 continue
-            self.made[effect["account"], made[0]["instrument_id"]].append(set(effect["made"]))
+            self.made[effect["account"], target].append(set(effect["made"]))
         self.wire: defaultdict[Target, list[float]] = defaultdict(list)
         for request in record["wire"]:
             if found := _PATH.search(request["path"]):
-                self.wire[int(found[1]), found[2]].append(request["at"])
+                self.wire[int(found[1]), found[2] or "*"].append(request["at"])
         self.intents = self._intents()
         at_desk = {each["operation_id"] for each in self.decisions if each.get("how") == "desk"}
         self.own = {
@@ -98,16 +107,20 @@ class History:
         found: dict[tuple[str, int], Intent] = {}
         for entry in self.journal:
             for row in json.loads(entry["content"]).get("rows", ()) if entry["operation_id"] else ():
-                key = entry["operation_id"], row["position"]
+                whole = len(self.targets[entry["operation_id"]]) == 1
+                key = entry["operation_id"], 0 if whole else row["position"]
                 state = row.get("state", "")
                 if key not in found:
                     if state != "SENDING":
                         continue
                     found[key] = Intent(key[0], self.targets[key[0]][key[1]], key[1])
                 intent = found[key]
+                intent.orders |= {order["order_id"] for order in row.get("orders", ())}
+                intent.orders |= {row["instruction_id"]} if row.get("instruction_id") else set()
+                if row["position"] != key[1]:
+                    continue  # it left with the first one
                 if not intent.states or intent.states[-1] != state or entry["event"] == "sending":
                     intent.states.append(state)
-                intent.orders |= {order["order_id"] for order in row.get("orders", ())}
         return found
 
 
@@ -151,11 +164,27 @@ def every_effect_was_meant(history: History) -> Iterator[str]:
 
 
 def every_approval_was_a_persons(history: History) -> Iterator[str]:
-    """What the journal calls approved, a person in front of a client or at the desk has approved."""
-    said = {decision["operation_id"] for decision in history.decisions if decision["approved"]}
-    for name in history.approved:
-        if name not in said:
+    """What the journal calls approved, as many people as it takes have approved, or a mandate covers it."""
+    said: defaultdict[str, set[str]] = defaultdict(set)
+    for decision in history.decisions:
+        if decision["approved"]:
+            said[decision["operation_id"]].add(decision.get("by", ""))
+    under: Counter[str] = Counter()
+    signed = {mandate["mandate"]: mandate for mandate in history.mandates}
+    for entry in history.journal:
+        if entry["event"] != "approved":
+            continue
+        name, mandate = entry["operation_id"], signed.get(json.loads(entry["content"]).get("mandate", ""))
+        plan = history.plans.get(name, {})
+        if mandate is not None and mandate["account"] == plan.get("account_id"):
+            under[mandate["mandate"]] += 1
+        elif name not in said:
             yield f"{name} is approved in the journal, and no person said so"
+        elif history.by_two and plan.get("kind") == "close_all_positions" and len(said[name]) < 2:
+            yield f"{name} is approved in the journal, and one person alone said so"
+    for name, times in under.items():
+        if times > signed[name]["operations"]:
+            yield f"{times} operations went by mandate {name}, which allows {signed[name]['operations']}"
 
 
 def no_intent_is_lost(history: History) -> Iterator[str]:

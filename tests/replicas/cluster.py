@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,13 +39,16 @@ _CLEAN = {name: value for name, value in os.environ.items() if not name.startswi
 _PATIENCE_S = 120
 
 
-def scenario() -> str:
-    """Many shares that cover nothing, on a Monday morning."""
+def shares(symbols: Sequence[str]) -> str:
+    """A book of shares that cover nothing, on a morning."""
     lines = ['title = "Shares to close"', "cash = 100_000", "[clock]", 'at = "11:00"']
-    for number, symbol in enumerate(SYMBOLS):
+    for number, symbol in enumerate(symbols):
         lines += ["[[underlyings]]", f'symbol = "{symbol}"', f"price = {10 + number}"]
         lines += ["[[positions]]", f'symbol = "{symbol}"', "quantity = 100", f"average_price = {9 + number}"]
     return "\n".join(lines) + "\n"
+
+
+SHARES = shares(SYMBOLS)
 
 
 class Database:
@@ -95,7 +98,10 @@ class Replica:
     folder: Path
     database: Link
     exchange: Link
+    accounts: Sequence[int] = ACCOUNTS
     skew_s: int = 0
+    said: Mapping[str, str] = field(default_factory=dict)
+    """Settings beside those that all have."""
     process: subprocess.Popen[str] | None = None
     port: int = 0
     _changing: threading.Lock = field(default_factory=threading.Lock)
@@ -109,7 +115,7 @@ class Replica:
         said = {
             "DATA_DIR": str(self.folder),
             "MODE": "paper",
-            "ACCOUNTS": ",".join(map(str, ACCOUNTS)),
+            "ACCOUNTS": ",".join(map(str, self.accounts)),
             "STORE__URL": f"postgresql://postgres@127.0.0.1:{self.database.port}/proof",
             "PAPER__URL": f"http://127.0.0.1:{self.exchange.port}",
             "PAPER__KEY": KEY,
@@ -121,6 +127,7 @@ class Replica:
             "TRADING__MAX_OPEN_PLANS": "100000",
             "APPROVAL__WAIT_S": "20",
             "DESK__ENABLED": "false",
+            **self.said,
         }
         environment = _CLEAN | {f"POSITIONS_MCP_{name}": value for name, value in said.items()}
         if self.skew_s:
@@ -183,6 +190,7 @@ class Cluster:
     exchange_url: str
     replicas: Sequence[Replica]
     tokens: Sequence[str]
+    accounts: Sequence[int] = ACCOUNTS
     wire: list[dict[str, Any]] = field(default_factory=list)
     """Each closing request that was let through to the exchange."""
 
@@ -217,14 +225,21 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *, replicas: int = 3, skews: Sequence[int]) -> AsyncIterator[Cluster]:
-    """Started, and ended whatever happens."""
+async def cluster(
+    folder: Path,
+    *,
+    skews: Sequence[int],
+    book: str = SHARES,
+    accounts: Sequence[int] = ACCOUNTS,
+    said: Mapping[str, str] | None = None,
+) -> AsyncIterator[Cluster]:
+    """Started, and ended whatever happens. Every account holds what `book` says; `said` are settings."""
     database = await anyio.to_thread.run_sync(Database, folder / "postgres")
     try:
-        async with exchange(folder) as url, anyio.create_task_group() as tasks:
+        async with exchange(folder, book, accounts) as url, anyio.create_task_group() as tasks:
             wire: list[dict[str, Any]] = []
             made = []
-            for number in range(replicas):
+            for number, skew_s in enumerate(skews):
                 own = folder / f"replica-{number}"
                 own.mkdir(mode=0o700)
                 links = (
@@ -233,7 +248,7 @@ async def cluster(folder: Path, *, replicas: int = 3, skews: Sequence[int]) -> A
                 )
                 for link in links:
                     await tasks.start(link.run)
-                made.append(Replica(number, own, *links, skew_s=skews[number]))
+                made.append(Replica(number, own, *links, accounts, skew_s, said or {}))
             file, now = TokenFile(made[0].folder), datetime.now(UTC)
             tokens = [file.issue(f"caller-{number}", now) for number in range(CALLERS)]
             for other in made[1:]:
@@ -242,7 +257,7 @@ async def cluster(folder: Path, *, replicas: int = 3, skews: Sequence[int]) -> A
             try:
                 for replica in made:
                     await anyio.to_thread.run_sync(replica.start)
-                yield Cluster(folder, database, url, made, tokens, wire)
+                yield Cluster(folder, database, url, made, tokens, accounts, wire)
             finally:
                 with anyio.CancelScope(shield=True):
                     for replica in made:
@@ -253,13 +268,13 @@ async def cluster(folder: Path, *, replicas: int = 3, skews: Sequence[int]) -> A
 
 
 @asynccontextmanager
-async def exchange(folder: Path) -> AsyncIterator[str]:
+async def exchange(folder: Path, scenario: str, accounts: Sequence[int]) -> AsyncIterator[str]:
     """`positions-mcp paper serve`; its address."""
     book, program = folder / "paper", [sys.executable, "-m", "positions_mcp", "paper"]
-    (folder / "scenario.toml").write_text(scenario(), encoding="utf-8")
-    accounts = [word for account in ACCOUNTS for word in ("--account", str(account))]
+    (folder / "scenario.toml").write_text(scenario, encoding="utf-8")
+    named = [word for account in accounts for word in ("--account", str(account))]
     where = ["--data-dir", str(book)]
-    await anyio.run_process([*program, "reset", *where, "--scenario", str(folder / "scenario.toml"), *accounts])
+    await anyio.run_process([*program, "reset", *where, "--scenario", str(folder / "scenario.toml"), *named])
     command = [*program, "serve", *where, "--key", KEY]
     async with await anyio.open_process(command, env=_CLEAN, stderr=None) as process:
         try:

@@ -51,11 +51,11 @@ async def test_whatever_dies_in_the_middle_at_most_one_request_leaves_for_an_app
     folder: Path,
 ) -> None:
     with anyio.fail_after(600):
-        async with cluster(folder, skews=SKEWS) as running, campaigning(running) as campaign:
+        async with cluster(folder, skews=SKEWS) as running, campaigning(running, Campaign) as campaign:
             for case in CASES:
                 await campaign.run(case)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(campaign.close_next, Case("none", era=ERAS[1], way="desk"))
+                tasks.start_soon(campaign.ask_next, Case("none", era=ERAS[1], way="desk"))
                 await campaign.rolling_restart()
             record = await judged(running, campaign)
     assert [fault["sprung"] for fault in record["faults"] if "sprung" in fault] == [True] * len(CASES)
@@ -68,7 +68,7 @@ async def test_a_client_whose_every_request_goes_to_another_replica_is_served_an
     folder: Path,
 ) -> None:
     with anyio.fail_after(600):
-        async with cluster(folder, skews=SKEWS) as running, campaigning(running) as campaign:
+        async with cluster(folder, skews=SKEWS) as running, campaigning(running, Campaign) as campaign:
             for era in ERAS:
                 await uses_every_main_path(campaign, era)
                 await tries_to_approve_for_itself(campaign, running, era)

@@ -126,13 +126,32 @@ def _forgotten(event: str, operation: str) -> Callable[[History], object]:
     return forget
 
 
+def _closes_all(told: History) -> None:
+    plan = json.loads(told["operations"][0]["plan"]) | {"kind": "close_all_positions"}
+    told["operations"][0]["plan"] = json.dumps(plan)
+    told["by_two"] = True
+
+
+def _goes_by_a_mandate(told: History) -> None:
+    told["mandates"] = [{"mandate": "ma-1", "account": 1, "operations": 1}]
+    for entry in told["journal"]:
+        if entry["event"] == "approved":
+            entry["content"] = json.dumps({"mandate": "ma-1"})
+
+
 BROKEN: dict[str, tuple[Callable[[History], object], str]] = {
     "an effect twice": (_another_effect("order-c", KO), "2 effects, and at most 1"),
     "an effect that nobody meant": (_another_effect("order-c", "other"), "without an intent in the journal"),
     "an effect of the whole account": (
         lambda told: told["exchange"]["effects"][0].update(operation="close_positions"),
+        "1 * was closed without an intent",
+    ),
+    "an effect of another kind": (
+        lambda told: told["exchange"]["effects"][0].update(operation="cancel_order"),
         "that nobody asked for",
     ),
+    "an account closed by one person where it takes two": (_closes_all, "one person alone said so"),
+    "a mandate used more often than it says": (_goes_by_a_mandate, "2 operations went by mandate ma-1, which allows 1"),
     "a request that was not journalled": (
         lambda told: told["wire"].append(dict(told["wire"][0])),
         "2 requests passed, and 1 were journalled",
