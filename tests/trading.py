@@ -6,8 +6,9 @@ Effects are counted on the exchange's side. People answer questions as a test te
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +35,7 @@ from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load
 from positions_mcp.signing.keys import Hardness
+from positions_mcp.store import DEFAULT_FILE
 from positions_mcp.store.operations import SqlOperationStore
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools.context import ToolContext
@@ -146,6 +148,11 @@ class Floor:
     def later(self, **by: float) -> None:
         """Time passes, for the exchange and for the program."""
         self.clock.advance(timedelta(**by))
+
+    def alter(self, statement: str) -> None:
+        """Change the store behind the program's back."""
+        with closing(sqlite3.connect(self.settings.data_dir / DEFAULT_FILE)) as connection, connection:
+            connection.execute(statement)
 
     @asynccontextmanager
     async def desk(self) -> AsyncIterator[Desk]:

@@ -20,6 +20,7 @@ from typing import Any, cast
 import anyio
 import httpx
 import httpx2
+import psycopg
 import pytest
 from benchmarks.databases import drop_database, new_database
 from mcp import Client
@@ -49,6 +50,7 @@ REPLICAS = 3
 _PATIENCE_S = 60
 _THINKING_S = TOO_QUICK_S + 0.01
 """Nobody answers at once; any longer, and more would show in what is said of times."""
+NOT_OVER_REPLICAS = "not over replicas: "
 _ELSEWHERE = {
     "at": "stops the sender between two steps, within its process",
     "deps": "reaches into the process that serves",
@@ -81,6 +83,8 @@ class Children:
         """The URL of the PostgreSQL in which each floor has a database."""
         self._empty = new_database(server)
         SqlOperationStore(self._empty).close()
+        self.made: dict[Path, str] = {}
+        """The stores of the test that runs, by folder."""
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["replicas.forked"])
         with pytest.MonkeyPatch.context() as patch:
@@ -101,14 +105,17 @@ class Children:
             process.join()
             told.close()
 
-    @contextmanager
-    def database(self) -> Iterator[str]:
-        """A store's own."""
-        url = new_database(self.server, like=self._empty)
-        try:
-            yield url
-        finally:
+    def database(self, folder: Path) -> str:
+        """The URL of the store that belongs to a folder, however often servers are started there."""
+        if folder not in self.made:
+            self.made[folder] = new_database(self.server, like=self._empty)
+        return self.made[folder]
+
+    def forget(self) -> None:
+        """End every session of the stores that were made, and drop them."""
+        for url in self.made.values():
             drop_database(self.server, url)
+        self.made.clear()
 
 
 def _port(told: Connection) -> int:
@@ -186,6 +193,12 @@ class FloorOverReplicas(Floor):
         async with Client(way, mode=era, elicitation_callback=asks, client_info=information) as client:
             yield client
 
+    def alter(self, statement: str) -> None:
+        """Change the store behind the program's back."""
+        assert self.settings.store.url
+        with psycopg.connect(self.settings.store.url.get_secret_value(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
     def _thinking(self, person: Person) -> ElicitationFnT:
         async def answer(context: Any, asked: Any) -> ElicitResult | ErrorData:
             self.later(seconds=_THINKING_S)
@@ -199,7 +212,7 @@ class FloorOverReplicas(Floor):
 
 def not_over_replicas(name: str) -> BaseException:
     """Ends a test that cannot be run so, with the reason."""
-    return pytest.skip.Exception(f"not over replicas: it {_ELSEWHERE[name]}")
+    return pytest.skip.Exception(f"{NOT_OVER_REPLICAS}it {_ELSEWHERE[name]}")
 
 
 @contextmanager
@@ -208,10 +221,11 @@ def firm_of(
 ) -> Iterator[Firm]:
     """Three replicas over a new database, each told what `said` says of it and of the folder that is its own."""
     folders = [folder / f"replica-{number}" for number in range(REPLICAS)]
+    store = children.database(folder)
     with ExitStack() as stack:
-        store = stack.enter_context(children.database())
         for each in folders:
-            each.mkdir(mode=0o700)
+            each.mkdir(mode=0o700, exist_ok=True)
+            (each / FILE_NAME).unlink(missing_ok=True)
         asked = [stack.enter_context(children.running(serve, said(store, each))) for each in folders]
         yield Firm(folders, [port() for port in asked])
 

@@ -16,7 +16,14 @@ from typing import Any
 import pytest
 from benchmarks.databases import postgresql
 
-from replicas.floors import Balanced, Children, broker_over_replicas, floor_over_replicas, paper_over_replicas
+from replicas.floors import (
+    NOT_OVER_REPLICAS,
+    Balanced,
+    Children,
+    broker_over_replicas,
+    floor_over_replicas,
+    paper_over_replicas,
+)
 from tools.serving import ELSEWHERE, StubBroker
 
 
@@ -25,7 +32,6 @@ class OverReplicas:
 
     def __init__(self) -> None:
         self._served = Counter[str]()
-        self._children: Children | None = None
 
     @pytest.fixture(scope="session")
     def children(self) -> Iterator[Children]:
@@ -34,9 +40,12 @@ class OverReplicas:
             yield Children(url)
 
     @pytest.fixture(autouse=True)
-    def _elsewhere(self, children: Children) -> Iterator[None]:
+    def _elsewhere(self, children: Children, request: pytest.FixtureRequest) -> Iterator[None]:
         """Servers of a test are there, and end with it."""
+        if mark := request.node.get_closest_marker("one_process"):
+            pytest.skip(f"{NOT_OVER_REPLICAS}it {mark.args[0]}")
         with ExitStack() as stack:
+            stack.callback(children.forget)
 
             def over_broker(broker: StubBroker, **said: Any) -> Balanced:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True))
@@ -46,13 +55,20 @@ class OverReplicas:
             ELSEWHERE.on_paper = partial(paper_over_replicas, children)
             ELSEWHERE.floor = partial(floor_over_replicas, children)
             yield
+            request.node.user_properties.append(("stores", len(children.made)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" or report.skipped:
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
-            self._served[reason.removeprefix("Skipped: ") or report.outcome] += 1
+        """Sort it: served by replicas, or why not."""
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self._served[report.longrepr[2].removeprefix("Skipped: ")] += 1
+        elif report.failed:
+            self._served["failed"] += 1
+        elif report.when == "teardown":
+            served = dict(report.user_properties).get("stores", 0)
+            self._served["passed, over three replicas" if served else "passed, and called no server"] += 1
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """How many of each."""
         terminalreporter.section("over three replicas")
         for what, times in self._served.most_common():
             terminalreporter.line(f"{times:>5} {what}")

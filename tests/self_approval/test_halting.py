@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from positions_mcp.tools.catalogue import NAMES
 from tools.serving import data_of, error_of, text_of, words_of
-from trading import Floor, trading_floor, yes
+from trading import trading_floor, yes
 
 pytestmark = pytest.mark.requirement("G-11")
 
 KO = {"instruments": ["KO"]}
-
-
-def altered(floor: Floor, statement: str) -> None:
-    """The store changed behind the program's back."""
-    with sqlite3.connect(next(floor.settings.data_dir.glob("operations.sqlite"))) as connection:
-        connection.execute(statement)
-    connection.close()
 
 
 async def test_what_an_agent_has_halted_is_not_sent_whoever_approves(era: str, tmp_path: Path) -> None:
@@ -66,7 +58,7 @@ async def test_where_earlier_halts_were_altered_it_halts_everything(era: str, tm
     async with trading_floor(tmp_path) as floor:
         async with floor.desk() as desk:
             await desk.supervisor.halt("a storm", by="Ana")
-        altered(floor, "DELETE FROM meta WHERE key = 'halt'")
+        floor.alter("DELETE FROM meta WHERE key = 'halt'")
         assert "everything destructive" in text_of(await floor.call("halt_trading", {}, era=era))
         async with floor.desk() as desk:
             assert desk.store.halts()[0].is_of_everything
@@ -78,5 +70,5 @@ async def test_where_it_cannot_be_written_it_says_that_it_is_not_halted(
 ) -> None:
     async with trading_floor(tmp_path) as floor:
         await floor.call("preview_close", KO, era=era)
-        altered(floor, "UPDATE meta SET value = '99' WHERE key = 'schema_version'")
+        floor.alter("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
         assert "It is NOT halted" in error_of(await floor.call("halt_trading", arguments, era=era))

@@ -108,6 +108,7 @@ async def test_a_form_that_is_open_while_its_plan_runs_out_decides_that_plan(era
         assert floor.effects == {"close_position": 1}
 
 
+@pytest.mark.one_process("expects that nobody else sends what was approved before its call is there")
 @pytest.mark.requirement("G-06")
 async def test_what_somebody_approved_is_not_replaced(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path, approval={"wait_s": 0}) as floor, floor.desk() as desk:
