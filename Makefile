@@ -14,7 +14,7 @@ BROWSERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo desk test e2e toolkits screenshots check faults bench scale conversations questions format clean definitions bundle release versions
+.PHONY: help demo desk test e2e toolkits screenshots check faults replicas bench scale conversations questions format clean definitions bundle release versions
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -88,6 +88,9 @@ faults: $(VENV)/.dev ## a thousand runs with faults and crashes, sixty killed pr
 	@cd tests && ../$(BIN)/python -m faults
 	@cd tests && ../$(BIN)/python -m replicas
 	@PROJECTION_EXAMPLES=5000 MANDATE_EXAMPLES=300 $(BIN)/python -m pytest -q tests/domain/test_projection_properties.py tests/guard/test_mandate_property.py
+
+replicas: $(VENV)/.dev ## the suites of tools and of self-approval over three servers and PostgreSQL; says what could not be run so
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --replicas tests/tools tests/self_approval
 
 format: $(VENV)/.dev ## format the code
 	@$(BIN)/ruff check --fix .
