@@ -33,6 +33,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.paper.serve import serve
+from positions_mcp.ports.listings import ListingStore
 from positions_mcp.request_states import RequestStates
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load
@@ -90,7 +91,7 @@ def replica(said: Said, tell: Connection) -> None:
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
-        async with open_deps(settings, venue, store) as deps:
+        async with open_deps(settings, venue, store, shares_listings=True) as deps:
             yield as_tests_want_it(deps)
 
     serve_over(parts, settings, store, clock, tell)
@@ -106,7 +107,7 @@ def replica_over_broker(said: OfABroker, tell: Connection) -> None:
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
         context = context_over(broker, accounts=said.accounts, mode=said.mode, store=store)
-        yield replace(context, ids=RandomIds())
+        yield replace(context, ids=RandomIds(), listing_store=cast("ListingStore", store))
 
     serve_over(parts, settings, store, clock, tell)
 
