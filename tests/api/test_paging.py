@@ -89,8 +89,11 @@ FEW, BOTH = orders_made("FILLED", total=2, more=True), orders_made("FILLED", "HE
     [
         pytest.param([BOTH], 2, 1, id="few are read"),
         pytest.param([orders_made("FILLED", "HELD", total=None)], 2, 1, id="few are read without a total"),
-        pytest.param([FEW, FEW], 0, 2, id="of many none has another status"),
-        pytest.param([orders_made("FILLED", total=2), FEW], 0, 2, id="fewer came than there are"),
+        pytest.param([FEW, FEW, FEW], 0, 3, id="of many none has another status"),
+        pytest.param([orders_made("FILLED", total=2), FEW, FEW], 0, 3, id="fewer came than there are"),
+        pytest.param(
+            [FEW, FEW, orders_made("FILLED", total=3), BOTH], 2, 4, id="one made meanwhile stood in for one without"
+        ),
         pytest.param([FEW, orders_made("FILLED", total=1), BOTH], 2, 3, id="of many one has another status"),
         pytest.param([orders_made("HELD", total=2, more=True), BOTH], 2, 2, id="one is on the first page"),
         pytest.param([orders_made("FILLED", total=None, more=True), BOTH], 2, 2, id="many without a total"),

@@ -391,9 +391,7 @@ async def test_a_store_that_cannot_be_written_sends_nothing(tmp_path: Path) -> N
     async with desk(tmp_path) as it:
         operation = await it.asked("AAPL")
         log = tmp_path / "operations.sqlite-wal"
-        with no_file_may_grow_beyond(log.stat().st_size):
-            done = await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
-        assert (done.state, done.anything_sent) == (OperationState.LAPSED, False)
-        assert "cannot be written" in done.reason
+        with no_file_may_grow_beyond(log.stat().st_size), pytest.raises(StoreUnavailable):
+            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
         assert it.exchange.requests == []
         assert it.store.operation(operation.operation_id).stage is Stage.AWAITING_APPROVAL

@@ -98,10 +98,11 @@ async def test_what_was_not_sent_because_its_intent_was_not_heard_of_is_not_in_d
     tmp_path: Path, done: bool
 ) -> None:
     async with losing(tmp_path, "begin", done=done) as (it, away):
-        report = await it.close("TSLA")
-        assert report.anything_sent is False
+        operation = await it.asked("TSLA")
+        with pytest.raises(StoreUnavailable):  # another server may have taken the plan meanwhile
+            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
         away.is_away = False
-        operation = await stored(it, report, has_ended)
+        operation = await stored(it, operation, lambda each: each.stage is Stage.FINISHED)
         assert operation.rows[0].state is RowState.NOT_SENT
         assert it.exchange.effects == []
         assert not it.store.used(operation.plan.mode, operation.account_id, it.clock.now().date())
@@ -117,11 +118,12 @@ async def test_that_a_stale_plan_was_approved_and_ended_comes_into_the_store_onc
         it.exchange.change(TSLA, quantity=Decimal(-90))
         if by_desk:
             report = await it.guard.send_approved(operation.operation_id, caller=CALLER)
+            assert (report.state, report.anything_sent) == (OperationState.STALE, False)
         else:
-            report = await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
-        assert (report.state, report.anything_sent) == (OperationState.STALE, False)
+            with pytest.raises(StoreUnavailable):  # another server may have taken the plan meanwhile
+                await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
         away.is_away = False
-        operation = await stored(it, report, lambda each: each.stage is Stage.STALE)
+        operation = await stored(it, operation, lambda each: each.stage is Stage.STALE)
         assert operation.decision.approved
         assert it.exchange.effects == []
         assert it.store.verify().intact

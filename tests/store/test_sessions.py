@@ -58,3 +58,17 @@ def test_guesses_at_several_desks_are_counted_once_each(opened: Callable[[], Sql
     assert sorted(counted) == list(range(1, 13))
     assert stores[0].count_guess("a", -12) == 0
     assert stores[0].count_guess("nobody's", 1) == 0
+
+
+def test_a_touch_that_began_before_a_sign_out_and_is_written_after_it_does_not_take_it_back(
+    opened: Callable[[], SqlOperationStore],
+) -> None:
+    one, two = opened(), opened()
+    one.open_session(session("a"), most=100)
+    touched = NOW + 2 * MINUTE
+    ended = touched + MINUTE / 100
+    two.keep_session("a", seen_at=ended, until=ended)  # signed out
+    one.keep_session("a", seen_at=touched, until=touched + 30 * MINUTE)  # a request that had read it as open
+    found = one.session("a")
+    assert found is not None
+    assert found.until <= ended

@@ -144,13 +144,20 @@ class OrderOperations(Operations):
         if not first.left_out and not first.metadata.next_page_token and total in (None, len(first.data)):
             return tuple(first.data)
         all_known = not first.left_out and all(order.status.is_known for order in first.data)
-        if all_known and total is not None and total == await self._count_of_known_status(account_id, since):
+        if all_known and total is not None and await self._are_of_known_status(account_id, since, total):
             return ()
         return await self.read_orders(account_id, since=since)
 
-    async def _count_of_known_status(self, account_id: int, since: datetime) -> int | None:
+    async def _are_of_known_status(self, account_id: int, since: datetime, total: int) -> bool:
+        """Whether as many have one. All are counted again: one made meanwhile may have stood in for one without."""
+        for statuses in (tuple(OrderStatus), ()):
+            if await self._count(account_id, since, statuses) != total:
+                return False
+        return True
+
+    async def _count(self, account_id: int, since: datetime, statuses: tuple[OrderStatus, ...]) -> int | None:
         try:
-            found = await self.get_orders(account_id, statuses=tuple(OrderStatus), since=since, page_size=1)
+            found = await self.get_orders(account_id, statuses=statuses, since=since, page_size=1)
         except RequestRejected:  # a status that this API does not know, or that it does not filter by
             return None
         return found.metadata.total_items

@@ -141,8 +141,8 @@ class Dependencies:
         return self.as_known(operation)
 
     def as_known(self, operation: Operation) -> Operation:
-        """An operation as it is stored, or as this process is about to store it."""
-        return self.taken.get(operation.operation_id, operation)
+        """An operation as it is stored, or, while nobody else has decided it, as this process is about to store it."""
+        return self.taken.get(operation.operation_id, operation) if operation.stage.is_open else operation
 
     async def usable_operation(self, operation_id: str) -> Operation:
         """A stored operation of an account that may be used. Of others a caller learns no more than of none."""

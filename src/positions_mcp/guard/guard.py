@@ -174,6 +174,11 @@ class Guard(Asking, Halting, Routing):
         stored = await self._deps.operation(plan.plan_id)
         if not stored.stage.is_open:
             raise Overtaken(f"Plan {plan.plan_id} was decided otherwise meanwhile: it is {stored.state(now)}.")
+        if stored.plan.digest != plan.digest:
+            raise Refused(
+                f"Plan {plan.plan_id} in the store is not the one that was asked about.",
+                hint=f"A person must look: {self.command('operations verify')}",
+            )
         step = await self.step(Planned(operation, None), can_elicit=True, mandates=False)
         if step.rung is not Rung.ELICITATION:
             await self.note_not_taken(operation, step.reason)
@@ -192,7 +197,8 @@ class Guard(Asking, Halting, Routing):
         try:
             done = await self._executor.run(plan.plan_id, elicited, belongs_to_call=True)
         except Refused as refused:
-            if (await self._deps.operation(plan.plan_id)).stage.is_open:
+            stage = (await self._deps.operation(plan.plan_id)).stage
+            if stage.is_open or stage is Stage.EXPIRED:
                 await self.note_not_taken(operation, refused.message)
             raise
         return report(done, self._deps.clock.now())

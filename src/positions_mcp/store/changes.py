@@ -84,8 +84,11 @@ def move(
     return transaction.save(operation, event, now, content=told, stage=to, reason=reason, counted_at=counted_at)
 
 
-def decide(transaction: Transaction, decision: Decision, now: datetime) -> Operation:
-    """Record a person's decision. A no also stops what was approved and not yet taken for sending."""
+def decide(transaction: Transaction, decision: Decision, now: datetime, *, said_in_time: bool = False) -> Operation:
+    """Record a person's decision. A no also stops what was approved and not yet taken for sending.
+
+    `said_in_time` where nothing is sent of it any more: then it counts when it was said, not when it is recorded.
+    """
     operation = transaction.operation(decision.operation_id)
     if decision.digest != operation.plan.digest:
         raise Refused("The decision is about another plan than the one stored.", hint="Nothing was sent.")
@@ -97,7 +100,7 @@ def decide(transaction: Transaction, decision: Decision, now: datetime) -> Opera
         expect(operation, (*_OPEN, Stage.APPROVED))
         return transaction.save(operation, "declined", now, content=told, stage=Stage.DECLINED, decision=decision)
     expect(operation, _OPEN if decision.of_preview else (Stage.AWAITING_APPROVAL,))
-    if operation.plan.is_expired(now):
+    if operation.plan.is_expired(min(decision.decided_at, now) if said_in_time else now):
         raise Overtaken(f"Plan {operation.operation_id} expired before it was decided.", hint="Plan again.")
     return transaction.save(operation, "approved", now, content=told, stage=Stage.APPROVED, decision=decision)
 
@@ -231,7 +234,7 @@ def finish(
     if operation.lease is None or operation.lease.token != ending.token:
         if decided is None or operation.lease is not None:
             raise Overtaken(f"Operation {operation_id} is no longer held by this process.")
-        operation = decide(transaction, decided, transaction.at(now))
+        operation = decide(transaction, decided, transaction.at(now), said_in_time=True)
     return transaction.save(
         operation, "ended", now, rows=ending.rows, stage=ending.stage, reason=ending.reason, lease=None
     )

@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from positions_mcp.domain.errors import Refused
@@ -31,7 +31,7 @@ class StoredSessions(Beside):
             too_many = by_age.offset(most - 1)
             for cookie in connection.execute(too_many).scalars().all():
                 ended = update(desk_sessions).where(desk_sessions.c.cookie == cookie)
-                connection.execute(ended.values(until=as_text(now)))
+                connection.execute(ended.values(seen_at=as_text(now), until=as_text(now)))
             try:
                 connection.execute(
                     insert(desk_sessions).values(
@@ -58,10 +58,10 @@ class StoredSessions(Beside):
 
     def keep_session(self, cookie: str, *, seen_at: datetime, until: datetime) -> None:
         """Note that a person did something there, or that it ends: an end is never taken back."""
-        open_one = desk_sessions.c.cookie == cookie, desk_sessions.c.until > as_text(seen_at)
+        stands = and_(desk_sessions.c.until > desk_sessions.c.seen_at, desk_sessions.c.until > as_text(seen_at))
         with self._noting() as connection:
             told = {"seen_at": as_text(seen_at), "until": as_text(until)}
-            connection.execute(update(desk_sessions).where(*open_one).values(**told))
+            connection.execute(update(desk_sessions).where(desk_sessions.c.cookie == cookie, stands).values(**told))
 
     def count_guess(self, cookie: str, by: int) -> int:
         """Add to its wrong passphrases. Returns how many there are."""

@@ -33,7 +33,7 @@ class Questions:
     def why_not(self, operation: Operation) -> str:
         """Why its caller may not ask by a form now; empty if it may. Blocking."""
         caller, now = operation.plan.caller, self._deps.clock.now()
-        if why := _still_open(self._deps.store.open_forms(self._deps.mode, caller, now), operation):
+        if why := _still_open(self._deps, self._deps.store.open_forms(self._deps.mode, caller, now), operation):
             return why
         if self._rests(caller, now):
             return (
@@ -65,13 +65,13 @@ class Questions:
         """Within the transaction that asks: of two servers that ask at once one does. Raises Refused."""
         check_rates(deps, ledger, operation)
         plan = operation.plan
-        if why := _still_open(ledger.open_forms(plan.mode, plan.caller, deps.clock.now()), operation):
+        if why := _still_open(deps, ledger.open_forms(plan.mode, plan.caller, deps.clock.now()), operation):
             raise Refused(why, hint=f"Nothing was sent. Plan {plan.plan_id} stays open: ask when that is answered.")
 
 
-def _still_open(asked: Sequence[str], operation: Operation) -> str:
-    """That another question is, in a sentence; empty where none is."""
-    others = (each for each in asked if each != operation.operation_id)
+def _still_open(deps: Dependencies, asked: Sequence[str], operation: Operation) -> str:
+    """That another question is, in a sentence; empty where none is. One that was answered here with a yes is not."""
+    others = (each for each in asked if each != operation.operation_id and each not in deps.taken)
     other = next(others, None)
     return f"A question of this caller is still open with a person: plan {other}." if other else ""
 

@@ -69,7 +69,9 @@ class LateRecords:
         store, end, name = self._deps.store, ended.operation, ended.operation.operation_id
         known = [row for row in end.rows if row.state is not RowState.SENDING]
         with suppress(Refused):
-            stored = await self._deps.operation(name)
+            stored = await in_thread(store.operation, name)
+            if stored is None:
+                return
             if missing := [row for row in known if stored.rows[row.position].state in _IN_DOUBT]:
                 after = self._deps.policy.halt_after
                 await in_thread(store.record, name, missing, self._deps.clock.now(), halt_after=after)

@@ -192,9 +192,11 @@ class Run:
                 taking=self.taking,
             )
         except Refused as refused:
-            if self.taking is not None and not isinstance(refused, _NotNow) and not self._is_too_late:
-                raise  # it was decided or taken elsewhere, or may not be taken
-            raise _End(refused.message, Stage.REFUSED) from refused
+            if self.taking is None or isinstance(refused, _NotNow):
+                raise _End(refused.message, Stage.REFUSED) from refused
+            if self._is_too_late:
+                raise _End(refused.message, Stage.LAPSED) from refused
+            raise  # it was decided or taken elsewhere, or may not be taken
         self.taking = None
         self.deps.taken.pop(self.operation.operation_id, None)
 
@@ -306,10 +308,13 @@ class Run:
                     decided=decided,
                 )
         except Refused:
-            if self.taking is not None and not self._is_too_late:
-                raise
+            if self.taking is not None:
+                raise  # it is not this run's: the store alone knows what became of it
             return self._ended(stage, reason, untouched)
         except StoreUnavailable as error:
+            if self.taking is not None:  # others may have taken it meanwhile
+                self.keep(Ended(self._ended(stage, reason, untouched), self.lease.token, decided))
+                raise
             reason = f"{reason} {error.message} {AGAIN}".lstrip() if error.message not in reason else reason
         ended = self._ended(stage, reason, untouched)
         if self._anything_sent or not ended.plan.flatten:  # else a person goes on with another record
