@@ -34,9 +34,9 @@ async def test_a_disk_that_is_full_after_the_claim_is_not_told_as_approved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with desk(tmp_path) as it:
-        operation = await it.asked("AAPL")
+        operation = await it.approved_at_desk("AAPL")
         full_at(monkeypatch, it.store, "begin", "finish")
-        done = await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        done = await it.guard.send_approved(operation.operation_id, caller=CALLER)
         assert done.state is OperationState.LAPSED
         assert done.anything_sent is False
         assert "disk is full" in done.reason

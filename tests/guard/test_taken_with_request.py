@@ -262,13 +262,15 @@ async def test_what_another_server_sent_is_not_told_as_unsent_where_the_store_we
 
 async def test_of_one_answer_heard_twice_the_slower_does_not_say_that_nothing_was_sent(tmp_path: Path) -> None:
     """A client that sends its answered round twice: the second reading is slow."""
-    sent, arrived = anyio.Event(), []
+    sent, both, arrived = anyio.Event(), anyio.Event(), []
 
     async def checkpoint(name: str, _: str) -> None:
         if name == "claimed":
             arrived.append(1)
             if len(arrived) == 2:
+                both.set()
                 await sent.wait()
+            await both.wait()
         if name == "ended" and not sent.is_set():
             it.clock.advance(timedelta(seconds=61))
             sent.set()

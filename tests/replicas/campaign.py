@@ -131,6 +131,8 @@ class Campaign:
         finally:
             for link in links:
                 link.trap = None
+            if trap.sprung.is_set():
+                await trap.over.wait()
             await self._put_right()
         if case.fault != "none":
             sprung = trap.sprung.is_set()

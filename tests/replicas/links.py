@@ -37,6 +37,8 @@ class Trap:
     nth: int
     happening: Happening
     sprung: anyio.Event = field(default_factory=anyio.Event)
+    over: anyio.Event = field(default_factory=anyio.Event)
+    """Set once what happens has happened, whoever has gone meanwhile."""
 
     async def passing(self, step: Step, process: int) -> None:
         if step != self.step or self.sprung.is_set():
@@ -44,7 +46,11 @@ class Trap:
         self.nth -= 1
         if self.nth <= 0:
             self.sprung.set()
-            await self.happening(process)
+            try:
+                with anyio.CancelScope(shield=True):
+                    await self.happening(process)
+            finally:
+                self.over.set()
 
 
 @dataclass(eq=False)
