@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from positions_mcp.domain.ids import AccountId
     from positions_mcp.domain.operation.mandate import Standing
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Row
-    from positions_mcp.domain.operation.plan import Mode
+    from positions_mcp.domain.operation.plan import Mode, Plan
     from positions_mcp.domain.operation.statements import SignedStatement
     from positions_mcp.domain.operation.states import Stage
     from positions_mcp.domain.operation.supervision import Halt
@@ -96,6 +96,10 @@ class Taking:
     lease: Lease
     check: Permitting
     ration: Rationing | None = None
+
+    def is_too_late(self, plan: Plan, now: datetime) -> bool:
+        """Whether time alone forbids it by now."""
+        return plan.is_expired(now) or now >= self.decision.expires_at
 
 
 @dataclass(frozen=True, slots=True)

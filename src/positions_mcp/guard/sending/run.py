@@ -194,7 +194,7 @@ class Run:
         except Refused as refused:
             if self.taking is None or isinstance(refused, _NotNow):
                 raise _End(refused.message, Stage.REFUSED) from refused
-            if self._is_too_late:
+            if self.taking.is_too_late(self.operation.plan, self.deps.clock.now()):
                 raise _End(refused.message, Stage.LAPSED) from refused
             raise  # it was decided or taken elsewhere, or may not be taken
         self.taking = None
@@ -339,12 +339,6 @@ class Run:
             return row.changed(detail="Already flat, so nothing was sent.", residual=0, ended=True)
         told = [self.held_back.get(row.position) or row.detail or why, self.changes.get(row.position, "")]
         return row.changed(detail=" ".join(filter(None, told)))
-
-    @property
-    def _is_too_late(self) -> bool:
-        """Whether time alone forbids that what a form answered is still taken."""
-        now, taking = self.deps.clock.now(), self.taking
-        return taking is not None and (self.operation.plan.is_expired(now) or now >= taking.decision.expires_at)
 
     @property
     def _anything_sent(self) -> bool:
