@@ -52,4 +52,6 @@ async def test_whatever_dies_in_the_middle_at_most_one_request_leaves_for_an_app
     assert checker.broken(record) == []
     assert [fault["sprung"] for fault in record["faults"] if "sprung" in fault] == [True] * len(CASES)
     assert [fault["code"] for fault in record["faults"] if "code" in fault] == [0, 0, 0]
-    assert checker.counts(record)["effects"] >= len(CASES)
+    # A server that is killed may take its request along, and what is in doubt is not asked for again.
+    killed_with_request = sum(case.fault == "kill" and "request" in case.step for case in CASES)
+    assert checker.counts(record)["effects"] >= len(CASES) - killed_with_request
