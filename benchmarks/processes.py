@@ -108,8 +108,10 @@ class McpProcess:
         conversation: Conversation = Conversation.SESSION,
         *,
         says_yes: bool = False,
+        client: str = _CLIENT["name"],
     ) -> None:
         self._conversation = conversation
+        self._client = {**_CLIENT, "name": client}
         self._says_yes = says_yes
         self._process = subprocess.Popen(
             command,
@@ -127,7 +129,7 @@ class McpProcess:
             result_of(self.request("server/discover"))
             return self
         able = {"elicitation": {"form": {}}} if self._says_yes else {}
-        said = {"protocolVersion": self._conversation.value, "capabilities": able, "clientInfo": _CLIENT}
+        said = {"protocolVersion": self._conversation.value, "capabilities": able, "clientInfo": self._client}
         result_of(self.request("initialize", said))
         self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return self

@@ -105,7 +105,9 @@ def _processes(running: ExitStack, store: Store, count: int) -> list[McpProcess]
     """Servers over one store and upstream, each of which may close in every account."""
     api = running.enter_context(thin_upstream(_POSITIONS * 2))
     accounts = tuple(range(ACCOUNT, ACCOUNT + count))
-    all_of_them = [running.enter_context(server(api, store, accounts)) for _ in range(count)]
+    # Each is a caller of its own: one caller is asked one question at a time.
+    each = [server(api, store, accounts, client=f"client {number}") for number in range(count)]
+    all_of_them = [running.enter_context(ours) for ours in each]
     for number, ours in enumerate(all_of_them):
         _close_some(ours, ACCOUNT + number, range(_WARM_UP))
     return all_of_them

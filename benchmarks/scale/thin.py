@@ -82,10 +82,12 @@ def settings(api: Thin, store: Store, accounts: tuple[int, ...] = (ACCOUNT,)) ->
     return _NO_LIMITS | store.settings | named
 
 
-def server(api: Thin, store: Store, accounts: tuple[int, ...] = (ACCOUNT,)) -> McpProcess:
+def server(
+    api: Thin, store: Store, accounts: tuple[int, ...] = (ACCOUNT,), *, client: str = "benchmarks"
+) -> McpProcess:
     """A server over standard input and output, whose client approves what it is asked."""
     command = [*POSITIONS_MCP, "serve", *store.options]
-    return McpProcess(command, settings(api, store, accounts), says_yes=True)
+    return McpProcess(command, settings(api, store, accounts), says_yes=True, client=client)
 
 
 def close(process: McpProcess, instruments: list[str], account: int = ACCOUNT) -> str:
