@@ -24,6 +24,7 @@ from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.approval.route import Rung
 from positions_mcp.guard.dependencies import no_checkpoint
 from positions_mcp.guard.guard import Guard
+from positions_mcp.guard.sending.late import Ended, LateRecords
 from positions_mcp.ports import OperationStore
 from positions_mcp.store import open_store
 
@@ -288,3 +289,35 @@ async def test_of_one_answer_heard_twice_the_slower_does_not_say_that_nothing_wa
         assert len(arrived) == 2, "both were let in"
         assert it.exchange.effects == [instrument(AAPL)]
         assert [each for each in said if getattr(each, "anything_sent", None) is False] == []
+
+
+@pytest.mark.requirement("G-04", "G-06")
+@pytest.mark.parametrize("at", ["sending journalled", "answered"])
+async def test_what_is_offered_to_the_store_late_leaves_alone_what_another_server_is_sending(
+    tmp_path: Path, at: str
+) -> None:
+    hook = Hook(at)
+    async with desk(tmp_path, checkpoint=hook) as it:
+        operation = await it.asked("AAPL")
+        now = it.clock.now()
+        own = Decision(
+            operation_id=operation.operation_id,
+            digest=operation.plan.digest,
+            channel=Channel.ELICITATION,
+            approved=True,
+            by="client Claude",
+            decided_at=now,
+            expires_at=now + timedelta(minutes=1),
+            call="a call that never took the plan",
+        )
+
+        async def offered(_: str) -> None:
+            unsent = operation.changed(stage=Stage.FINISHED, decision=own)
+            await LateRecords(another(it), lambda: True).keep(Ended(unsent, "its lease", own))
+            assert it.store.operation(operation.operation_id).rows[0].state is RowState.SENDING
+
+        hook.work = offered
+        said = await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        assert hook.work is None
+        assert said.state is OperationState.SUBMITTED
+        assert it.store.operation(operation.operation_id).rows[0].state is RowState.SUBMITTED
