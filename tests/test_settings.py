@@ -114,6 +114,7 @@ FORMS = {
     "TRADING__HALT_AFTER": "a whole number, 1 or more, such as 20",
     "LIMITS__ACCOUNTS": 'tables in a --config file, such as [limits.accounts."19816"]',
     "LIMITS__CALLERS": 'tables in a --config file, such as [limits.callers."claude-desktop"]',
+    "LIMITS__RIGHTS": "tables in a --config file, such as [limits.rights.traders]",
     "APPROVAL__CHANNEL": "elicitation or desk",
     "APPROVAL__DESK_ABOVE": "dollars as a plain number, 0 or more, such as 50000",
     "TRADING__BOOK_LAG_S": "0 or more seconds, at most 600, such as 30",

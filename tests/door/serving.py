@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import httpx2
 from mcp import Client
+from pydantic import BaseModel
 
 from door.signing import EVERYBODY_OF_DESK, ISSUER, Issuer
 from over_http.serving import INITIALIZE, calling
@@ -30,9 +31,16 @@ from positions_mcp.door.rights import Right
 from positions_mcp.door.streams import Streams
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
+from positions_mcp.settings.model import LimitsSettings, OverrideSettings
+from positions_mcp.settings.oauth import OAuthSettings, RightSettings
 from positions_mcp.tools.context import ToolContext
 
 MODERN = {"MCP-Protocol-Version": "2026-07-28"}
+
+
+def calls(tool: Any, arguments: Any = None) -> dict[str, Any]:
+    """The body of a raw call."""
+    return {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": tool, "arguments": arguments or {}}}
 
 
 @dataclass
@@ -75,12 +83,14 @@ async def behind_the_door(
     accounts: Sequence[int] = (19816,),
     first_is_all: bool = True,
     path: str = "/mcp",
+    limits: dict[str, dict[str, Any]] | None = None,
 ) -> AsyncIterator[Behind]:
     """The server as `serve` composes it for callers who sign in, on a paper exchange whose clock stands."""
     issuer = Issuer()
     settings = load(
         {"accounts": list(accounts), "data_dir": data_dir, "paper": {"scenario": "demo"}, "approval": {"wait_s": 0}}
     )
+    settings = settings.model_copy(update=_by_rights(rights, limits or {}))
     listening = anyio.Event()
     with (
         open_venue(settings, real_time=issuer.clock) as venue,
@@ -120,3 +130,10 @@ async def behind_the_door(
             await listening.wait()
             yield Behind(url, issuer, keys, data_dir)
             os.kill(os.getpid(), signal.SIGTERM)  # received by the server, which has said that it listens
+
+
+def _by_rights(rights: Sequence[Right], limits: dict[str, dict[str, Any]]) -> dict[str, BaseModel]:
+    """The rights, and the limits of some of them, as the settings have them."""
+    written = {each.name: RightSettings(claim=each.claim, value=each.value, accounts=each.accounts) for each in rights}
+    narrower = {name: OverrideSettings(**each) for name, each in limits.items()}
+    return {"oauth": OAuthSettings(rights=written), "limits": LimitsSettings(rights=narrower)}

@@ -26,7 +26,7 @@ ISSUER = "https://login.example.com"
 RESOURCE = "https://trading.example.com/mcp"
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 ALL = "positions:read positions:plan positions:ask"
-EVERYBODY_OF_DESK = Right("groups", "desk", frozenset({AccountId(19816)}))
+EVERYBODY_OF_DESK = Right("traders", "groups", "desk", frozenset({AccountId(19816)}))
 LEEWAY = timedelta(seconds=30)
 
 

@@ -13,7 +13,7 @@ import anyio
 import httpx2
 import pytest
 
-from door.serving import MODERN, Behind, behind_the_door
+from door.serving import MODERN, Behind, behind_the_door, calls
 from door.signing import key_of
 from over_http.serving import INITIALIZE
 from positions_mcp.store import DEFAULT_FILE, open_store
@@ -25,10 +25,6 @@ from trading import yes
 KO = {"instruments": ["KO"]}
 ASKING = {"close_positions", "close_all_positions", "submit_instructions", "cancel_instruction"}
 PLANNING = {"preview_close", "preview_instructions"}
-
-
-def calls(tool: Any, arguments: Any = None) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": tool, "arguments": arguments or {}}}
 
 
 def challenge_of(answer: httpx2.Response) -> dict[str, str]:

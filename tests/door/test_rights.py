@@ -6,26 +6,29 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 
-from door.serving import Behind, behind_the_door
+from door.serving import MODERN, Behind, behind_the_door, calls
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.door.rights import Right, granted
 from positions_mcp.store import DEFAULT_FILE, open_store
 from positions_mcp.tools._caller import signed_in_as
 from positions_mcp.tools._scopes import Scope
 from tools.serving import ERAS, FRIDAY, data_of, error_of, text_of, words_of
+from trading import yes
 
 MINE, OTHERS = 19816, 19817
 BOTH = (
-    Right("groups", "desk", frozenset({AccountId(MINE)})),
-    Right("sub", "bob", frozenset({AccountId(OTHERS)})),
-    Right("sub", "carol", frozenset({AccountId(MINE), AccountId(OTHERS)})),
-    Right("groups", "all", frozenset({AccountId(OTHERS)})),
+    Right("desk", "groups", "desk", frozenset({AccountId(MINE)})),
+    Right("bob", "sub", "bob", frozenset({AccountId(OTHERS)})),
+    Right("carol", "sub", "carol", frozenset({AccountId(MINE), AccountId(OTHERS)})),
+    Right("all", "groups", "all", frozenset({AccountId(OTHERS)})),
 )
 
 
@@ -48,11 +51,12 @@ def test_the_accounts_of_all_rights_add_up_and_a_right_may_take_scopes_away(
     claims: dict[str, Any], accounts: set[int], scopes: set[str]
 ) -> None:
     rights = (
-        Right("groups", "desk", frozenset({AccountId(1)}), frozenset({Scope.READ, Scope.PLAN})),
-        Right("sub", "alice", frozenset({AccountId(2), AccountId(3)}), frozenset({Scope.READ, Scope.ASK})),
+        Right("desk", "groups", "desk", frozenset({AccountId(1)}), frozenset({Scope.READ, Scope.PLAN})),
+        Right("alice", "sub", "alice", frozenset({AccountId(2), AccountId(3)}), frozenset({Scope.READ, Scope.ASK})),
     )
     given = granted(rights, claims, {*Scope, "openid"})
     assert (set(given.accounts), set(given.scopes)) == (accounts, scopes)
+    assert given.rights == tuple(sorted(each.name for each in rights if each.accounts & accounts))
     assert granted(rights, claims, {"positions:read"}).scopes == scopes & {"positions:read"}
 
 
@@ -153,3 +157,84 @@ async def _began(server: Behind, era: str) -> tuple[str, str]:
         plan = data_of(await dave.call_tool("preview_close", {"instruments": ["KO"], "account_id": OTHERS}))["plan_id"]
         page = data_of(await dave.call_tool("list_positions", {"limit": 1, "account_id": OTHERS}))
         return plan, page["next_cursor"]
+
+
+SEVERAL = (
+    Right("traders", "groups", "desk", frozenset({AccountId(MINE), AccountId(OTHERS)})),
+    Right("juniors", "groups", "juniors", frozenset({AccountId(MINE)})),
+    Right("auditors", "groups", "auditors", frozenset({AccountId(MINE)})),
+)
+NARROWER = {"juniors": {"max_notional": 100, "max_operations_per_day": 7}, "auditors": {"max_notional": 50}}
+KO = {"instruments": ["KO"]}
+
+
+@pytest.mark.requirement("O-02", "G-10")
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_limits_of_every_right_of_a_token_are_in_force_told_and_refused_by(era: str, tmp_path: Path) -> None:
+    person = yes()
+    async with behind_the_door(tmp_path, rights=SEVERAL, limits=NARROWER, accounts=(MINE, OTHERS)) as server:
+        async with server.client(era, groups=["desk", "juniors", "unheard of"], person=person) as both:
+            limits = data_of(await both.call_tool("get_trading_status", {}))["limits"]
+            assert (limits["per_operation"], limits["operations"]) == ("100", "20 a minute, 7 a day")
+            for account in (MINE, OTHERS):  # in the other account too, which is not given by that right
+                planned = await both.call_tool("preview_close", {**KO, "account_id": account})
+                assert "exceeds the limit of $100 per operation" in text_of(planned)
+                closed = await both.call_tool("close_positions", {**KO, "account_id": account})
+                assert "exceeds the limit of $100 per operation" in error_of(closed)
+            assert person.questions == []
+        async with server.client(era, groups=["desk"], person=person) as one:
+            assert data_of(await one.call_tool("get_trading_status", {}))["limits"]["per_operation"] == "none"
+            assert "1 submitted" in text_of(await one.call_tool("close_positions", {**KO, "account_id": MINE}))
+    store = open_store(tmp_path / DEFAULT_FILE)
+    assert {each.plan.rights for each in store.operations()} == {("juniors", "traders"), ("traders",)}
+    store.close()
+
+
+@pytest.mark.requirement("O-02", "G-10")
+@pytest.mark.parametrize("groups", [["juniors"], ["desk", "juniors"], ["desk", "auditors"]])
+async def test_within_a_session_another_token_of_the_same_caller_brings_its_own_rights(
+    groups: list[str], tmp_path: Path
+) -> None:
+    async with behind_the_door(tmp_path, rights=SEVERAL, limits=NARROWER) as server:
+        opened = await server.send(token=server.token())
+        session = {"Mcp-Session-Id": opened.headers["mcp-session-id"]}
+        planned = await server.send(calls("preview_close", KO), server.token(), **session)
+        plan_id = _answer_of(planned)["structuredContent"]["plan_id"]
+        other = server.token(groups=groups)
+        again = await server.send(calls("close_positions", {"plan_id": plan_id}), other, **session)
+        assert f"Plan {plan_id} was made with the rights traders; this caller has" in again.text
+        assert "exceeds the limit of $" in (await server.send(calls("preview_close", KO), other, **session)).text
+
+
+@pytest.mark.requirement("O-02", "G-10")
+async def test_a_yes_that_comes_with_a_token_of_other_rights_sends_nothing_and_says_why(tmp_path: Path) -> None:
+    async with behind_the_door(tmp_path, rights=SEVERAL, limits=NARROWER) as server:
+        headers = {**MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "close_positions"}
+        asked = _answer_of(await server.send(_modern(KO), server.token(), **headers))
+        yes_to_all = {key: {"action": "accept", "content": {"approve": True}} for key in asked["inputRequests"]}
+        answered = _modern(KO, inputResponses=yes_to_all, requestState=asked["requestState"])
+        other = server.token(groups=["desk", "auditors"])
+        refused = await server.send(answered, other, **headers)
+        assert "made with the rights traders; this caller has auditors, traders now" in refused.text
+    store = open_store(tmp_path / DEFAULT_FILE)
+    [operation] = store.operations()
+    assert operation.stage is Stage.AWAITING_APPROVAL
+    assert [each.event for each in store.journal(operation.operation_id)][-1] == "yes not taken"
+    store.close()
+
+
+def _modern(arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
+    body = calls("close_positions", arguments)
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
+    }
+    return body | {"params": body["params"] | more | {"_meta": meta}}
+
+
+def _answer_of(answer: httpx2.Response) -> dict[str, Any]:
+    """The result of a request, however it came."""
+    text = answer.text.partition("data: ")[2] if "event-stream" in answer.headers["content-type"] else answer.text
+    result: dict[str, Any] = json.loads(text)["result"]
+    return result

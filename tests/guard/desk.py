@@ -54,11 +54,16 @@ class Desk:
     pauses: list[float] = field(default_factory=list)
 
     async def plan(
-        self, *instruments: str, cancel_orders: bool = False, caller: str = CALLER, create: bool = True
+        self,
+        *instruments: str,
+        cancel_orders: bool = False,
+        caller: str = CALLER,
+        create: bool = True,
+        rights: tuple[str, ...] = (),
     ) -> Planned:
         """Plan to close the named instruments; none named means everything."""
         request = self.request(*instruments, cancel_orders=cancel_orders)
-        return await self.guard.plan(request, caller=caller, create=create)
+        return await self.guard.plan(request, caller=caller, create=create, rights=rights)
 
     @staticmethod
     def request(*instruments: str, cancel_orders: bool = False) -> CloseRequest:

@@ -16,6 +16,7 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.policy import Narrower
 from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.reports import OperationReport
@@ -29,6 +30,9 @@ pytestmark = pytest.mark.requirement("G-19")
 
 async def _soon(_: float) -> None:
     await anyio.sleep(0.001)
+
+
+TRADERS = POLICY.model_copy(update={"for_rights": {"traders": Narrower()}})
 
 
 @asynccontextmanager
@@ -138,12 +142,18 @@ async def test_of_several_servers_and_a_waiting_call_exactly_one_sends(tmp_path:
 
 @pytest.mark.parametrize(
     "elsewhere",
-    [{"mode": Mode.LIVE}, {"policy": POLICY.model_copy(update={"accounts": frozenset({AccountId(777)})})}],
-    ids=["another mode", "another account"],
+    [
+        {"mode": Mode.LIVE},
+        {"policy": TRADERS.model_copy(update={"accounts": frozenset({AccountId(777)})})},
+        {"policy": POLICY},
+    ],
+    ids=["another mode", "another account", "without the caller's right"],
 )
-async def test_a_server_of_another_mode_or_account_sends_nothing(tmp_path: Path, elsewhere: dict[str, Any]) -> None:
-    async with desk(tmp_path) as it:
-        operation = await it.approved_at_desk("AAPL")
+async def test_a_server_of_another_mode_or_account_or_without_the_callers_right_leaves_it_to_others(
+    tmp_path: Path, elsewhere: dict[str, Any]
+) -> None:
+    async with desk(tmp_path, policy=TRADERS) as it:
+        operation = await it.approved_at_desk("AAPL", rights=("traders",))
         async with serving(it, **elsewhere):
             await looked_again(it)
         assert (await it.guard.operation(operation.operation_id)).state is OperationState.APPROVED

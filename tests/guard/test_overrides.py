@@ -1,4 +1,4 @@
-"""Limits of one account or caller narrow the common ones, are what is judged by, and never widen anything."""
+"""Limits of one account, caller or right narrow the common ones, are what is judged by, and never widen anything."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ narrower = st.builds(Narrower, **{name: st.none() | limit for name, limit in LIM
 common = st.builds(
     Policy, **{name: limit if name in ALWAYS_SET else st.none() | limit for name, limit in LIMITS.items()}
 )
+RIGHTS = ("traders", "juniors", "auditors")
 NAMES = ("Claude", "stdio root Claude", "another")
 
 
@@ -52,20 +53,28 @@ def is_within(limit: Any, other: Any) -> bool:
     common,
     st.dictionaries(st.sampled_from([ACCOUNT, AccountId(7)]), narrower),
     st.dictionaries(st.sampled_from(NAMES), narrower),
+    st.dictionaries(st.sampled_from(RIGHTS), narrower),
+    st.sets(st.sampled_from(RIGHTS)),
 )
 def test_what_is_in_force_is_never_wider_than_any_limit_that_applies_and_no_narrower_than_them_all(
-    policy: Policy, accounts: dict[AccountId, Narrower], callers: dict[str, Narrower]
+    policy: Policy,
+    accounts: dict[AccountId, Narrower],
+    callers: dict[str, Narrower],
+    rights: dict[str, Narrower],
+    theirs: set[str],
 ) -> None:
-    whole = policy.model_copy(update={"for_accounts": accounts, "for_callers": callers})
-    in_force = whole.within(ACCOUNT, CALLER)
+    tables = {"for_accounts": accounts, "for_callers": callers, "for_rights": rights}
+    in_force = policy.model_copy(update=tables).within(ACCOUNT, CALLER, theirs)
     apply = [policy, accounts.get(ACCOUNT, Narrower()), callers.get(CALLER, Narrower())]
+    apply += [each for name, each in rights.items() if name in theirs]
     for name in LIMITS:
         limit = getattr(in_force, name)
         assert all(is_within(limit, getattr(each, name)) for each in apply)
         assert limit in [getattr(each, name) for each in apply]
-    others = set(Policy.model_fields) - set(LIMITS) - {"for_accounts", "for_callers"}
+    others = set(Policy.model_fields) - set(LIMITS) - {*tables, "unknown_rights"}
     assert all(getattr(in_force, name) == getattr(policy, name) for name in others)
-    assert in_force.within(ACCOUNT, CALLER) == in_force
+    assert set(in_force.unknown_rights) == theirs - rights.keys()
+    assert in_force.within(ACCOUNT, CALLER) == in_force.model_copy(update={"unknown_rights": ()})
     assert set(LIMITS) == set(Narrower.model_fields)
 
 
@@ -105,36 +114,41 @@ NARROW: list[tuple[dict[str, Any], Rule, Severity]] = [
 
 
 @pytest.mark.parametrize(("limits", "rule", "severity"), NARROW)
-@pytest.mark.parametrize("by", ["account", "caller"])
+@pytest.mark.parametrize("by", ["account", "caller", "right"])
 async def test_it_is_what_a_plan_is_judged_by_and_its_fingerprint_is_in_the_plan(
     tmp_path: Path, limits: dict[str, Any], rule: Rule, severity: Severity, by: str
 ) -> None:
     own = Narrower(**limits)
-    policy = POLICY.model_copy(
-        update={"for_accounts": {ACCOUNT: own}} if by == "account" else {"for_callers": {CALLER: own}}
-    )
-    async with desk(tmp_path, policy=policy) as it:
-        planned = await it.plan("AAPL", "MSFT")
+    tables = {"account": {ACCOUNT: own}, "caller": {CALLER: own}, "right": {"traders": own, "auditors": Narrower()}}
+    async with desk(tmp_path, policy=POLICY.model_copy(update={f"for_{by}s": tables[by]})) as it:
+        planned = await it.plan("AAPL", "MSFT", rights=("traders",) if by == "right" else ())
         assert planned.verdict is not None
         assert [(each.rule, each.severity) for each in planned.verdict.findings] == [(rule, severity)]
         fingerprint = POLICY.model_copy(update=limits).fingerprint
         assert planned.operation.plan.policy == fingerprint != POLICY.fingerprint
-        other = await it.plan("AAPL", "MSFT", caller="another")
+        other = await it.plan("AAPL", "MSFT", caller="another", rights=("auditors",) if by == "right" else ())
         assert other.verdict is not None
         assert bool(other.verdict.findings) is (by == "account")
 
 
-async def test_rates_and_open_plans_of_one_caller_are_narrowed_and_those_of_others_are_not(tmp_path: Path) -> None:
-    own = Narrower(max_operations_per_minute=1, max_open_plans_per_caller=2)
-    async with desk(tmp_path, policy=POLICY.model_copy(update={"for_callers": {CALLER: own}})) as it:
-        await it.asked("AAPL")
-        second = await it.plan("MSFT")
+@pytest.mark.parametrize("right", ["", "traders"])
+async def test_rates_and_open_plans_of_one_caller_are_narrowed_and_those_of_others_are_not(
+    tmp_path: Path, right: str
+) -> None:
+    own, none = Narrower(max_operations_per_minute=1, max_open_plans_per_caller=2), Narrower()
+    tables = {"for_rights": {right: own, "auditors": none}} if right else {"for_callers": {CALLER: own}}
+    mine, others = ((right,), ("auditors",)) if right else ((), ())
+    async with desk(tmp_path, policy=POLICY.model_copy(update=tables)) as it:
+        await it.asked("AAPL", rights=mine)
+        second = await it.plan("MSFT", rights=mine)
         with pytest.raises(Refused, match="1 operations in account"):
             await it.guard.ask(second.operation)
         with pytest.raises(Refused, match="2 plans of this caller wait"):
-            await it.plan("TSLA")
+            await it.plan("TSLA", rights=mine)
         for symbol in ("AAPL", "MSFT", "TSLA"):
-            await it.asked(symbol, caller="another")
+            await it.asked(symbol, caller="another", rights=others)
+        if right:  # each has the limit for itself
+            await it.asked("AAPL", caller="a third one", rights=mine)
 
 
 FILE = """
@@ -143,6 +157,12 @@ max_notional = 50000
 allow_close_all = false
 [approval]
 desk_above = 10
+[oauth.rights.traders]
+value = "alice"
+accounts = [19816]
+[oauth.rights."Desk 7"]
+value = "bob"
+accounts = [19816]
 [limits.{table}]
 {limit}
 """
@@ -159,7 +179,9 @@ def test_a_file_says_them_by_account_and_by_caller(tmp_path: Path) -> None:
     assert policy.for_accounts == {ACCOUNT: Narrower(max_notional=Decimal(40000), max_operations_per_day=5)}
     policy = loaded(tmp_path, 'callers."Claude-Desktop"', 'max_positions = "3"')
     assert policy.for_callers == {"claude-desktop": Narrower(max_positions=3)}
-    assert load().policy.for_accounts == load().policy.for_callers == {}
+    policy = loaded(tmp_path, 'rights."Desk 7"', "max_positions = 3\ntwo_persons_above = 0")
+    assert policy.for_rights == {"traders": Narrower(), "Desk 7": Narrower(max_positions=3, two_persons_above=0)}
+    assert load().policy.for_accounts == load().policy.for_callers == load().policy.for_rights == {}
 
 
 @pytest.mark.parametrize(
@@ -186,6 +208,11 @@ def test_a_file_says_them_by_account_and_by_caller(tmp_path: Path) -> None:
         ('accounts."0"', "max_positions = 1", "is not the number of an account"),
         ('callers." "', "max_positions = 1", "names nobody"),
         ('caller."x"', "max_positions = 1", "limits.caller in the file"),
+        ("rights.traders", "max_notional = 60000", 'limits.rights."traders".max_notional = 60000 is wider than'),
+        ("rights.traders", "max_notionl = 1", 'limits.rights."traders".max_notionl in the file'),
+        ("rights.Traders", "max_positions = 1", 'limits.rights."Traders" is of no right: there is no [oauth.rights.'),
+        ("rights.juniors", "", 'limits.rights."juniors" is of no right'),
+        ("rights", "max_positions = 1", 'limits.rights."max_positions" in the file'),
         ("accounts", "max_positions = 1", 'limits.accounts."max_positions" in the file'),
     ],
 )

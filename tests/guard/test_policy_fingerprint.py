@@ -47,6 +47,8 @@ OTHERS: dict[str, Any] = {
     "decline_rest": timedelta(minutes=9),
     "for_accounts": {AccountId(1): Narrower(max_positions=1)},
     "for_callers": {"claude": Narrower(max_positions=1)},
+    "for_rights": {"traders": Narrower()},
+    "unknown_rights": ("traders",),
 }
 
 

@@ -116,7 +116,8 @@ def _show(arguments: argparse.Namespace) -> int:
         say(record.heading(operation))
         say(paragraph(question(operation.plan)))
         if operation.plan.policy:
-            say(f"Planned under policy {operation.plan.policy}.")
+            rights = f", asked for with the rights {', '.join(operation.plan.rights)}" if operation.plan.rights else ""
+            say(f"Planned under policy {operation.plan.policy}{rights}.")
         say(f"\n{operation_text(found, record.command)}\n\nJournal")
         say("\n".join(table(("TIME (NEW YORK)", "EVENT", "DETAIL"), map(_entry, journal))))
     return 0

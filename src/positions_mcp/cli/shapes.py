@@ -42,6 +42,7 @@ def operation_shape(operation: Operation, now: datetime) -> Shape:
         "state": operation.state(now),
         "caller": plan.caller,
         "policy": plan.policy or None,
+        "rights": list(plan.rights),
         "symbols": [target.symbol for target in plan.targets],
         "notional": plan.measure,
         "notional_is_complete": all(target.priced for target in plan.targets),

@@ -67,7 +67,7 @@ async def signing_in(settings: Settings, public_url: str, clock: Clock) -> Async
                 ),
                 Streams(clock),
                 Challenges(public_url, oauth.issuer, first_is_all=oauth.first_challenge == "all"),
-                tuple(map(_right, oauth.rights.values())),
+                tuple(_right(name, each) for name, each in oauth.rights.items()),
                 settings.allowed_accounts,
             )
         finally:
@@ -75,6 +75,6 @@ async def signing_in(settings: Settings, public_url: str, clock: Clock) -> Async
             await issuer.aclose()
 
 
-def _right(written: RightSettings) -> Right:
+def _right(name: str, written: RightSettings) -> Right:
     accounts, scopes = map(AccountId, written.accounts), map(Scope, written.scopes)
-    return Right(written.claim, written.value, frozenset(accounts), frozenset(scopes))
+    return Right(name, written.claim, written.value, frozenset(accounts), frozenset(scopes))

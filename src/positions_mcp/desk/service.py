@@ -177,6 +177,7 @@ class Desk:
             "warnings": list(plan.warnings),
             "purpose": plan.purpose,
             "policy": plan.policy,
+            "rights": ", ".join(plan.rights),
             "limits": await self._limits_of(plan),
             "not_known": not_known(plan),
             "can_decide": operation.stage.is_open and not plan.is_expired(now) and not plan.flatten,

@@ -77,7 +77,8 @@ class Door:
             await self._challenges.more_scopes(send, needed)
             return
         name = signed_in_as(checked.issuer, checked.subject)
-        caller = CallerToken(token="", client_id=name, subject=name, scopes=sorted(given.scopes), accounts=accounts)
+        whose = {"token": "", "client_id": name, "subject": name}
+        caller = CallerToken(**whose, scopes=sorted(given.scopes), accounts=accounts, rights=given.rights)
         inside = {**scope, "user": AuthenticatedUser(caller), "auth": AuthCredentials(caller.scopes)}
         if scope["method"] == "GET" or listens(body):
             await self._streams.serve(self._app, inside, _again(body, receive), send, ends_at=checked.expires_at)

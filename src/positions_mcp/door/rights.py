@@ -14,6 +14,7 @@ from positions_mcp.tools._scopes import Scope
 class Right:
     """What everybody has whose token says `value` in `claim`."""
 
+    name: str
     claim: str
     value: str
     accounts: frozenset[AccountId]
@@ -31,6 +32,8 @@ class Granted:
 
     accounts: frozenset[AccountId]
     scopes: frozenset[Scope]
+    rights: tuple[str, ...]
+    """What the rights are called, sorted: limits go by them."""
 
 
 def granted(rights: Sequence[Right], claims: Mapping[str, Any], scopes: Collection[str]) -> Granted:
@@ -40,4 +43,5 @@ def granted(rights: Sequence[Right], claims: Mapping[str, Any], scopes: Collecti
     return Granted(
         frozenset[AccountId]().union(*(right.accounts for right in theirs)),
         frozenset(each for each in Scope if each in allowed and each in scopes),
+        tuple(sorted(right.name for right in theirs)),
     )

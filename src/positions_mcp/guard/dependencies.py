@@ -124,8 +124,8 @@ class Dependencies:
     """Words a command for a person, such as `approver init`, as it is pasted into a terminal."""
 
     def policy_of(self, plan: Plan) -> Policy:
-        """The limits in force for a plan: the narrowest of the common ones, its account's and its caller's."""
-        return self.policy.within(plan.account_id, plan.caller)
+        """The limits in force for a plan: of the common ones and its account's, caller's and rights' the narrowest."""
+        return self.policy.of(plan)
 
     def check_account(self, account_id: AccountId) -> None:
         """Raise InvalidInput unless the account may be used."""

@@ -38,7 +38,7 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.halting import Halting
 from positions_mcp.guard.kind import PlanRequest
 from positions_mcp.guard.overview import GuardStatus, overview
-from positions_mcp.guard.planner import Choosing, Planned, Planner
+from positions_mcp.guard.planner import Choosing, Planned, Planner, other_rights
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.routing import Routing
@@ -121,12 +121,14 @@ class Guard(Asking, Halting, Routing):
         create: bool = True,
         choose: Choosing | None = None,
         asking: CanShow | None = None,
+        rights: tuple[str, ...] = (),
     ) -> Planned:
         """A frozen plan of what is asked for, of whatever kind. `choose` completes it from the book that is read.
 
         The same arguments from the same caller find the plan under way. With `create` False (the retry round of a
         question) the newest plan is answered whatever became of it, and none is ever made. With `asking` a new plan
-        says who decides it; where a form does, it is put before a person as it is stored.
+        says who decides it; where a form does, it is put before a person as it is stored. `rights` are the caller's
+        where it has signed in: a plan keeps their names, and is judged by their limits.
 
         Raises:
             InvalidInput, UnknownInstrument: what was asked for cannot be planned; InvalidBatch has every reason.
@@ -138,7 +140,7 @@ class Guard(Asking, Halting, Routing):
             return await self._planner.find(request, caller)
         await self._reconciler.note_time()
         decider = partial(self.step, can_elicit=asking.form, can_open_link=asking.link) if asking else None
-        planned = await self._planner.plan(request, caller, choose, decider)
+        planned = await self._planner.plan(request, caller, choose, decider, rights)
         self.note_shadows(planned)
         return planned
 
@@ -147,22 +149,30 @@ class Guard(Asking, Halting, Routing):
         await self._dispatcher.run(idle_start=lambda: self._deps.sleep(DISPATCH_AFTER_S))
 
     async def continue_plan(
-        self, plan_id: str, request: PlanRequest | None = None, *, caller: str, judged: bool = True
+        self,
+        plan_id: str,
+        request: PlanRequest | None = None,
+        *,
+        caller: str,
+        judged: bool = True,
+        rights: tuple[str, ...] = (),
     ) -> Planned:
         """The plan of that id; what is asked for with it must say the same. `judged` asks policy where it is open.
 
         Raises:
             InvalidInput: no such plan, or an argument contradicts it.
-            Refused: it is another caller's.
+            Refused: it is another caller's, or was made with other rights.
         """
         await self._reconciler.note_time()
-        return await self._planner.continue_plan(plan_id, request, caller=caller, judged=judged)
+        return await self._planner.continue_plan(plan_id, request, caller=caller, judged=judged, rights=rights)
 
     def command(self, words: str) -> str:
         """A command for a person to run, as it has to be typed to reach this store."""
         return self._deps.command(words)
 
-    async def send_elicited(self, operation: Operation, *, caller: str, client: str) -> OperationReport:
+    async def send_elicited(
+        self, operation: Operation, *, caller: str, client: str, rights: tuple[str, ...] = ()
+    ) -> OperationReport:
         """Record a yes that the client's form answered, and send. The approval belongs to this call and ends with it.
 
         Raises:
@@ -179,6 +189,9 @@ class Guard(Asking, Halting, Routing):
                 f"Plan {plan.plan_id} in the store is not the one that was asked about.",
                 hint=f"A person must look: {self.command('operations verify')}",
             )
+        if why := other_rights(plan, rights):
+            await self.note_not_taken(operation, why)
+            raise Refused(why, hint="Nothing was sent. Plan again.")
         step = await self.step(Planned(operation, None), can_elicit=True, mandates=False)
         if step.rung is not Rung.ELICITATION:
             await self.note_not_taken(operation, step.reason)

@@ -68,6 +68,7 @@ class Planner:
         caller: str,
         choose: Choosing | None = None,
         decider: Callable[[Planned], Awaitable[Step]] | None = None,
+        rights: tuple[str, ...] = (),
     ) -> Planned:
         """A plan as `Guard.plan` has it, with `create`. What `decider` leaves to a form is asked as it is stored."""
         self._check_asks(request, caller)
@@ -79,7 +80,7 @@ class Planner:
         found = await in_thread(self._deps.store.latest, key)  # first: the clock may be put right by the store's
         found = found and self._deps.as_known(found)
         account = account or await self._read(account_of(request), request.kind, request.names)
-        plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller)
+        plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller, rights)
         under_other_names = await self._of_the_same_targets(request, plan, account) if found is None else None
         supersede = self._outdated(found, plan, account)
         running_out = found or under_other_names
@@ -104,7 +105,9 @@ class Planner:
             raise Refused("There is no plan of these arguments to continue.", hint="Plan again.")
         return Planned(operation, None)
 
-    async def continue_plan(self, plan_id: str, request: PlanRequest | None, *, caller: str, judged: bool) -> Planned:
+    async def continue_plan(
+        self, plan_id: str, request: PlanRequest | None, *, caller: str, judged: bool, rights: tuple[str, ...]
+    ) -> Planned:
         """A plan as `Guard.continue_plan` has it."""
         operation = await self.operation_of(plan_id, caller)
         plan = operation.plan
@@ -116,10 +119,19 @@ class Planner:
             self._kinds[plan.kind].agree(request, plan)
         if not judged or not operation.stage.is_open:
             return Planned(operation, None)
+        if why := other_rights(plan, rights):
+            raise Refused(why, hint="Plan again.")
         return self._planned(operation, await self._read(plan.account_id, plan.kind, plan.names))
 
     def frozen(
-        self, request: PlanRequest, draft: Draft, account: Account, caller: str, *, flatten: bool = False
+        self,
+        request: PlanRequest,
+        draft: Draft,
+        account: Account,
+        caller: str,
+        rights: tuple[str, ...] = (),
+        *,
+        flatten: bool = False,
     ) -> tuple[Plan, Verdict]:
         """The plan of a draft, and what policy says of it. `flatten` where a person at a terminal asks for it."""
         deps, now = self._deps, self._deps.clock.now()
@@ -134,7 +146,8 @@ class Planner:
             session=draft.session,
             projection=draft.projection,
             purpose=clean(request.purpose, LONGEST_PURPOSE),
-            policy=deps.policy.within(account_of(request), caller).fingerprint,
+            policy=deps.policy.within(account_of(request), caller, rights).fingerprint,
+            rights=rights,
             created_at=now,
             expires_at=now + deps.policy.plan_lifetime,
             flatten=flatten,
@@ -222,7 +235,7 @@ class Planner:
         for found in await in_thread(self._deps.store.open_plans_for, *of_mine):
             plan = found.plan
             same = plan.target_key == fresh.target_key and plan.cancel_orders == fresh.cancel_orders
-            agrees = same and self._agrees(request, plan)
+            agrees = same and plan.rights == fresh.rights and self._agrees(request, plan)
             if agrees and self._kinds[plan.kind].compare(plan, account).is_unchanged:
                 return found
         return None
@@ -250,9 +263,17 @@ class Planner:
         """The open plan of the same arguments, where what it says no longer holds."""
         if found is None or not found.stage.is_open:
             return None
-        same = found.plan.target_key == fresh.target_key
+        same = found.plan.target_key == fresh.target_key and found.plan.rights == fresh.rights
         holds = same and self._kinds[fresh.kind].compare(found.plan, account).is_unchanged
         return None if holds else found.operation_id
+
+
+def other_rights(plan: Plan, rights: tuple[str, ...]) -> str:
+    """That its caller has other rights by now than when it was made, in a sentence; empty where it has not."""
+    if plan.rights == rights:
+        return ""
+    then, now = (", ".join(each) or "none" for each in (plan.rights, rights))
+    return f"Plan {plan.plan_id} was made with the rights {then}; this caller has {now} now, so other limits may hold."
 
 
 def _is_past(operation: Operation, open_ids: frozenset[str]) -> bool:

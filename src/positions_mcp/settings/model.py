@@ -192,7 +192,7 @@ class ApprovalSettings(_Section):
 
 
 class OverrideSettings(_Section):
-    """Limits of one account or caller; each at most as wide as the common one of the same name."""
+    """Limits of one account, caller or right; each at most as wide as the common one of the same name."""
 
     max_notional: Dollars | None = Field(None, description=_DOLLARS)
     max_daily_notional: Dollars | None = Field(None, description=_DOLLARS)
@@ -208,13 +208,16 @@ class OverrideSettings(_Section):
 
 
 class LimitsSettings(_Section):
-    """Narrower limits of accounts and callers, from a file only; read by `positions_mcp.settings.overrides`."""
+    """Narrower limits of accounts, callers and rights, from a file only; read by `positions_mcp.settings.overrides`."""
 
     accounts: dict[int, OverrideSettings] = Field(
         default_factory=dict, description='tables in a --config file, such as [limits.accounts."19816"]'
     )
     callers: dict[str, OverrideSettings] = Field(
         default_factory=dict, description='tables in a --config file, such as [limits.callers."claude-desktop"]'
+    )
+    rights: dict[str, OverrideSettings] = Field(
+        default_factory=dict, description="tables in a --config file, such as [limits.rights.traders]"
     )
 
 
@@ -330,10 +333,11 @@ class Settings(_Section):
             give_up_above=self.approval.give_up_above,
             for_accounts={AccountId(each): _narrower(limits) for each, limits in self.limits.accounts.items()},
             for_callers={name: _narrower(limits) for name, limits in self.limits.callers.items()},
+            for_rights={name: _narrower(self.limits.rights.get(name)) for name in self.oauth.rights},
             two_persons_above=None if two_above == NO_LIMIT else two_above,
             two_persons_for_close_all=self.approval.two_persons_for_close_all,
         )
 
 
-def _narrower(limits: OverrideSettings) -> Narrower:
-    return Narrower(**limits.model_dump())
+def _narrower(limits: OverrideSettings | None) -> Narrower:
+    return Narrower(**limits.model_dump()) if limits else Narrower()

@@ -1,8 +1,9 @@
-"""Limits of one account or caller, in tables of a configuration file: `[limits.accounts."19816"]`. Downwards only."""
+"""Limits of an account, caller or right, in tables of a file: `[limits.accounts."19816"]`. Downwards only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,7 +16,7 @@ from positions_mcp.settings.values import shown, tidy
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_KINDS = ("accounts", "callers")
+_KINDS = ("accounts", "callers", "rights")
 _OF_APPROVAL = ("desk_above", "two_persons_above", "give_up_above")
 
 
@@ -31,15 +32,22 @@ def take(contents: dict[str, Any], place: str) -> dict[str, dict[Any, OverrideSe
 
 
 def check(settings: Settings) -> None:
-    """Raise ConfigurationError where a limit of an account or caller is wider than the common one."""
+    """Raise ConfigurationError where a limit is of a right that there is not, or wider than the common one."""
+    if unknown := sorted(settings.limits.rights.keys() - settings.oauth.rights.keys()):
+        known = ", ".join(settings.oauth.rights) or "none"
+        raise ConfigurationError(
+            f'limits.rights."{unknown[0]}" is of no right: there is no [oauth.rights.{unknown[0]}].',
+            hint=f"Rights of the configuration: {known}.",
+        )
     policy = settings.policy
-    for dotted, limits in (*_named("accounts", policy.for_accounts), *_named("callers", policy.for_callers)):
+    tables: tuple[Mapping[Any, Narrower], ...] = (policy.for_accounts, policy.for_callers, policy.for_rights)
+    for dotted, limits in chain.from_iterable(map(_named, _KINDS, tables)):
         for name in policy.wider(limits):
             common = f"{'approval' if name in _OF_APPROVAL else 'trading'}.{name}"
             raise ConfigurationError(
                 f"{dotted}.{name} = {shown(getattr(limits, name))} is wider than {common} = "
                 f"{shown(getattr(policy, name))}.",
-                hint="A limit of one account or caller may only be narrower.",
+                hint="A limit of one account, caller or right may only be narrower.",
             )
 
 
@@ -59,6 +67,8 @@ def _of_each(kind: str, tables: Mapping[str, Any], place: str) -> dict[Any, Over
 
 
 def _name(kind: str, name: str, place: str) -> int | str:
+    if kind == "rights":
+        return name
     if kind == "callers":
         if not name.strip():
             raise ConfigurationError(f"{place} names nobody.", hint="Name a client, or a token's subject.")

@@ -192,7 +192,8 @@ async def _decided(call: Call, operation: Operation, outcome: ElicitationResult[
     try:
         if isinstance(outcome, AcceptedElicitation) and outcome.data.is_yes(operation.plan):
             await call.say(f"Approved; sending {operation.operation_id}")
-            report = await guard.send_elicited(operation, caller=caller.identity, client=caller.client)
+            by = {"caller": caller.identity, "client": caller.client}
+            report = await guard.send_elicited(operation, **by, rights=caller.rights)
             return await _with_what_is_left(call, report)
         if isinstance(outcome, DeclinedElicitation) and not is_too_quick(seconds):
             return await guard.decline(operation, client=caller.client)

@@ -28,6 +28,8 @@ class CallerToken(AccessToken):
 
     accounts: frozenset[AccountId]
     """Those that its rights give."""
+    rights: tuple[str, ...]
+    """What the configuration calls them, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Caller:
     def viewer(self) -> Viewer:
         """What it may look at."""
         return Viewer(None if self.sees_all else self.identity, self.token.accounts if self.token else None)
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        """What it has rights to, by the configuration's names; nothing where it has not signed in."""
+        return self.token.rights if self.token else ()
 
     def check_may(self, tool: str) -> None:
         """Raise Refused where the token is not good for a tool. The door has asked before: this one has no spelling."""

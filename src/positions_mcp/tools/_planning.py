@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
+from functools import partial
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.guard.closing.request import CloseRequest
@@ -22,7 +23,7 @@ async def plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
         asking = CanShow(call.can_show_form, call.can_open_link)
         return await new_plan(call, request, create=not call.is_retry, asking=asking)
     planned = await call.context.guard.continue_plan(
-        plan_id, request, caller=call.caller.identity, judged=not call.is_retry
+        plan_id, request, caller=call.caller.identity, judged=not call.is_retry, rights=call.caller.rights
     )
     call.context.account(planned.operation.plan.account_id)  # a caller may have lost it since
     if not call.is_retry:
@@ -43,13 +44,14 @@ async def new_plan(
 
     `choose` completes the request from the book; it does the same for whom `chosen_by` is the same.
     """
-    context, caller = call.context, call.caller.identity
+    context, caller, rights = call.context, call.caller.identity, call.caller.rights
     whole = replace(request, account_id=context.account(request.account_id))
 
     async def plan() -> Planned:
-        return await context.guard.plan(whole, caller=caller, create=create, choose=choose, asking=asking)
+        asked = partial(context.guard.plan, whole, caller=caller, rights=rights)
+        return await asked(create=create, choose=choose, asking=asking)
 
-    return await context.planning.run((caller, whole, create, chosen_by, asking), plan)
+    return await context.planning.run((caller, rights, whole, create, chosen_by, asking), plan)
 
 
 async def _refuse_used(call: Call, planned: Planned) -> None:

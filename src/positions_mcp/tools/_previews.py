@@ -16,7 +16,7 @@ _MOST_FINDINGS = 20
 
 
 def has_limits(policy: Policy) -> bool:
-    """Whether any limit in dollars is set, so that a plan's notional matters."""
+    """Whether any limit in dollars is in force, so that a plan's notional matters."""
     return any(each is not None for each in (policy.max_notional, policy.max_daily_notional, policy.desk_above))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Policy
@@ -14,6 +15,7 @@ from positions_mcp.domain.text import quoted
 from positions_mcp.guard.overview import GuardStatus
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
+from positions_mcp.tools._caller import Caller
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._delegated import mandates_said
 from positions_mcp.tools._evening import cutoff_words
@@ -81,7 +83,7 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
         exercise_cutoff=cutoff_words(context),
         trading=_trading(context, store, halts),
         approval=_approval(call, status, form=call.can_show_form),
-        limits=_limits(context, call.caller.identity),
+        limits=_limits(context, call.caller),
         used_today={str(each.account_id): plain(each.used_today) for each in use} or None,
         mandates=mandates_said(context, status.mandates, call.caller.identity) or None if status else None,
         halt=" | ".join(_halt_words(context, halt) for halt in halts) or None,
@@ -116,7 +118,7 @@ def _trading(context: ToolContext, store: str, halts: Sequence[Halt]) -> str:
 
 def _approval(call: Call, status: GuardStatus | None, *, form: bool) -> str:
     guard = call.context.guard
-    policy, desk = _in_force(call.context, call.caller.identity), "the supervisor's page (approver not known)"
+    policy, desk = _in_force(call.context, call.caller), "the supervisor's page (approver not known)"
     if status is not None and status.approver_set:
         desk = f"the supervisor's page, or `{guard.command('approve OPERATION')}` in your own terminal (approver set)"
     elif status is not None:
@@ -129,17 +131,17 @@ def _approval(call: Call, status: GuardStatus | None, *, form: bool) -> str:
     return f"a form in this client{above}; else {desk}"
 
 
-def _in_force(context: ToolContext, caller: str) -> Policy:
-    """The limits of a caller; in the account, where there is only one."""
-    return context.guard.policy.within(context.accounts[0] if len(context.accounts) == 1 else None, caller)
+def _in_force(context: ToolContext, caller: Caller, account: AccountId | None = None) -> Policy:
+    """The limits of a caller in an account, or in the only one that there is."""
+    only = context.accounts[0] if len(context.accounts) == 1 else None
+    return context.guard.policy.within(account or only, caller.identity, caller.rights)
 
 
-def _limits(context: ToolContext, caller: str) -> dict[str, str]:
+def _limits(context: ToolContext, caller: Caller) -> dict[str, str]:
     """What the caller is judged by; of several accounts, what is narrower in one of them."""
-    policy = context.guard.policy
     common = _said_of(_in_force(context, caller))
     for account in context.accounts:
-        own = _said_of(policy.within(account, caller))
+        own = _said_of(_in_force(context, caller, account))
         if narrower := {name: limit for name, limit in own.items() if limit != common[name]}:
             common[f"in {account}"] = ", ".join(f"{name} {limit}" for name, limit in narrower.items())
     return common

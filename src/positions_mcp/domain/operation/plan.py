@@ -191,6 +191,8 @@ class Plan(Frozen):
     """The plan of the same arguments that nearly ran out when this one was made; empty where there was none."""
     policy: str = added("0.2.0", default="")
     """Fingerprint of the limits by which it was judged when it was made."""
+    rights: tuple[str, ...] = added("0.2.0", default=())
+    """What its caller, who has signed in, had rights to when it was made: names of the configuration, sorted."""
     warnings: tuple[str, ...] = ()
     created_at: AwareDatetime
     expires_at: AwareDatetime

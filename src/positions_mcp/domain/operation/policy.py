@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import time, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import EXACT, plain
-from positions_mcp.domain.operation.plan import canonical_json
+from positions_mcp.domain.operation.plan import Plan, canonical_json
 from positions_mcp.domain.operation.supervision import may_be_called
 
 
@@ -32,7 +32,7 @@ class Channel(StrEnum):
 
 
 class Narrower(BaseModel):
-    """Limits of one account or caller, each only where it is narrower than the common one; None leaves that."""
+    """Limits of one account, caller or right, each only where it is narrower than the common one; None leaves that."""
 
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
@@ -110,16 +110,29 @@ class Policy(BaseModel):
     for_callers: dict[str, Narrower] = Field(default_factory=dict)
     """By the caller as plans name it, or by its client's name or its token's subject, as a halt is."""
 
-    def within(self, account_id: AccountId | None, caller: str) -> Policy:
+    for_rights: dict[str, Narrower] = Field(default_factory=dict)
+    """By the right of a caller who has signed in: every right there is, also one that narrows nothing."""
+    unknown_rights: tuple[str, ...] = ()
+    """Rights of a caller that are none here: what they narrow is not known, and nothing is sent."""
+
+    def within(self, account_id: AccountId | None, caller: str, rights: Collection[str] = ()) -> Policy:
         """What is in force for a caller in an account: of each limit the narrowest. Without an account, the caller's.
 
+        All rights of a caller narrow, whichever of them gives the account: one more never widens anything.
         It says of nobody else, so that its fingerprint is that of what is judged by.
         """
         narrower = [each for name, each in self.for_callers.items() if may_be_called(caller, name)]
+        narrower += [each for name, each in self.for_rights.items() if name in rights]
         if account_id in self.for_accounts:
             narrower.append(self.for_accounts[account_id])
         narrowed = {name: _narrowest(name, (self, *narrower)) for name in Narrower.model_fields}
-        return self.model_copy(update={**narrowed, "for_accounts": {}, "for_callers": {}})
+        unknown = tuple(sorted(set(rights) - self.for_rights.keys()))
+        others = {"for_accounts": {}, "for_callers": {}, "for_rights": {}, "unknown_rights": unknown}
+        return self.model_copy(update={**narrowed, **others})
+
+    def of(self, plan: Plan) -> Policy:
+        """What is in force for a plan, by the rights that its caller had when it was made."""
+        return self.within(plan.account_id, plan.caller, plan.rights)
 
     def wider(self, other: Narrower) -> tuple[str, ...]:
         """The limits that `other` would widen, by name."""

@@ -15,6 +15,7 @@ class Rule(StrEnum):
     LIMITS_CHOSEN = "limits chosen"
     HALT = "halt"
     ACCOUNT = "account"
+    RIGHTS = "rights"
     INSTRUMENT = "instrument"
     NOTIONAL_PER_OPERATION = "notional per operation"
     NOTIONAL_PER_DAY = "notional per day"

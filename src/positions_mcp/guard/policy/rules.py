@@ -90,6 +90,10 @@ def _trading(policy: Policy, plan: Plan, record: AccountRecord) -> Iterator[Find
         message = f"No limits are chosen yet for real money: a person sets {missing} (a number, or none) and restarts."
         yield _refuse(Rule.LIMITS_CHOSEN, "chosen", missing, message)
     yield from _halted(plan, record)
+    if policy.unknown_rights:
+        unknown = ", ".join(policy.unknown_rights)
+        message = f"It was asked for with the rights {unknown}, which are none here: their limits are not known."
+        yield _refuse(Rule.RIGHTS, "rights that are known here", unknown, message)
     if plan.account_id not in policy.accounts:
         allowed = ", ".join(str(account) for account in sorted(policy.accounts)) or "none"
         yield _refuse(

@@ -125,6 +125,7 @@ class Dispatcher:
             and not plan.flatten
             and plan.mode is self._deps.mode
             and plan.account_id in self._deps.policy.accounts
+            and not self._deps.policy_of(plan).unknown_rights
             and operation.state(self._deps.clock.now()) is OperationState.APPROVED
         )
 
