@@ -104,7 +104,7 @@ def outcome(operation: Operation, position: int, state: RowState, **changes: obj
 
 def finished(store: SqlOperationStore, plan: Plan | None = None, *, state: RowState = RowState.SUBMITTED) -> Operation:
     operation = sending(store, plan)
-    store.record(operation.operation_id, [outcome(operation, 0, state)], NOW, halt_after=None)
+    store.record(operation.operation_id, "claim-1", [outcome(operation, 0, state)], NOW, halt_after=None)
     return store.finish(operation.operation_id, "claim-1", stage=Stage.FINISHED, reason="", rows=[], now=NOW)
 
 

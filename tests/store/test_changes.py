@@ -9,7 +9,6 @@ from decimal import Decimal
 import pytest
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken, Refused
-from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
@@ -172,56 +171,8 @@ def test_another_process_cannot_send_a_claimed_row(store: SqlOperationStore) -> 
 def test_a_rejected_row_gives_back_what_it_reserved(store: SqlOperationStore) -> None:
     operation = sending(store)
     row = outcome(operation, 0, RowState.REJECTED, reserved=Decimal(0), reserved_on=None)
-    store.record("op-1", [row], NOW, halt_after=None)
+    store.record("op-1", "claim-1", [row], NOW, halt_after=None)
     assert store.used(Mode.PAPER, ACCOUNT, NOW.date()) == 0
-
-
-@pytest.mark.requirement("G-05")
-def test_only_a_lease_that_ran_out_becomes_unknown(store: SqlOperationStore) -> None:
-    sending(store)
-    assert store.expire(NOW + MINUTE - MINUTE / 60) == ()
-    (operation,) = store.expire(NOW + MINUTE)
-    assert operation.rows[0].state is RowState.UNKNOWN
-    assert operation.rows[1].state is RowState.NOT_SENT
-    assert operation.state(NOW + MINUTE) is OperationState.UNKNOWN
-
-
-def test_an_answer_after_the_lease_ran_out_is_still_kept(store: SqlOperationStore) -> None:
-    operation = sending(store)
-    store.expire(NOW + MINUTE)
-    late = store.record("op-1", [outcome(operation, 0, RowState.SUBMITTED)], NOW + MINUTE, halt_after=None)
-    assert late.rows[0].state is RowState.SUBMITTED
-    with pytest.raises(Overtaken):
-        begin(store, operation, 1)
-
-
-def settled(operation: Operation) -> Row:
-    """What a person concludes who has found nothing at the broker."""
-    resolution = Resolution(conclusion=Conclusion.DID_NOT, by="root", evidence="no order", at=NOW, by_person=True)
-    return operation.rows[0].changed(resolution=resolution, ended=True)
-
-
-@pytest.mark.requirement("G-05", "G-07")
-def test_an_answer_overrides_what_a_person_settled_before_it_came(store: SqlOperationStore) -> None:
-    operation = sending(store)
-    (lost,) = store.expire(NOW + MINUTE)
-    store.observe(lost, [settled(lost)], NOW + MINUTE, event="settled")
-    assert store.unfinished(Mode.PAPER, ACCOUNT) == ()
-    late = store.record("op-1", [outcome(operation, 0, RowState.SUBMITTED)], NOW + MINUTE, halt_after=None)
-    assert late.rows[0].state is RowState.SUBMITTED
-    assert late.rows[0].resolution is None
-    assert store.unfinished(Mode.PAPER, ACCOUNT) == (late,)
-    (*_, last) = store.journal("op-1")
-    assert last.event == "settlement overridden by the answer"
-    assert last.content["settled"][0]["conclusion"] == Conclusion.DID_NOT
-
-
-@pytest.mark.requirement("G-05")
-def test_no_answer_in_time_overrides_nothing_that_was_settled(store: SqlOperationStore) -> None:
-    operation = sending(store)
-    (lost,) = store.expire(NOW + MINUTE)
-    kept = store.observe(lost, [settled(lost)], NOW + MINUTE, event="settled")
-    assert store.record("op-1", [outcome(operation, 0, RowState.UNKNOWN)], NOW + MINUTE, halt_after=None) == kept
 
 
 def test_time_ends_plans_and_approvals_that_nobody_used(store: SqlOperationStore) -> None:
@@ -245,7 +196,7 @@ def test_what_was_seen_of_rows_that_changed_meanwhile_is_not_written(store: SqlO
 def test_failures_in_a_row_halt_and_a_success_ends_the_row(store: SqlOperationStore) -> None:
     for number, state in enumerate([RowState.REJECTED, RowState.SUBMITTED, RowState.REJECTED, RowState.UNKNOWN]):
         operation = sending(store, plan_of(f"op-{number}"))
-        store.record(operation.operation_id, [outcome(operation, 0, state)], NOW, halt_after=2)
+        store.record(operation.operation_id, "claim-1", [outcome(operation, 0, state)], NOW, halt_after=2)
         assert bool(store.halts()) == (number == 3)
     store.clear_halts("root", NOW, expected=store.halts())
     assert not store.halts()
@@ -255,12 +206,12 @@ def test_failures_in_a_row_halt_and_a_success_ends_the_row(store: SqlOperationSt
 def test_a_success_in_another_mode_or_account_does_not_end_the_row(store: SqlOperationStore) -> None:
     live = plan_of("op-1").changed(mode=Mode.LIVE)
     operation = sending(store, live)
-    store.record("op-1", [outcome(operation, 0, RowState.REJECTED)], NOW, halt_after=2)
+    store.record("op-1", "claim-1", [outcome(operation, 0, RowState.REJECTED)], NOW, halt_after=2)
     for other in (plan_of("op-2"), plan_of("op-3").changed(mode=Mode.LIVE, account_id=7)):
         operation = sending(store, other)
-        store.record(other.plan_id, [outcome(operation, 0, RowState.SUBMITTED)], NOW, halt_after=2)
+        store.record(other.plan_id, "claim-1", [outcome(operation, 0, RowState.SUBMITTED)], NOW, halt_after=2)
     operation = sending(store, live.changed(plan_id="op-4"))
-    store.record("op-4", [outcome(operation, 0, RowState.REJECTED)], NOW, halt_after=2)
+    store.record("op-4", "claim-1", [outcome(operation, 0, RowState.REJECTED)], NOW, halt_after=2)
     (halt,) = store.halts()
     assert "LIVE account 19816" in halt.reason
 
@@ -269,7 +220,7 @@ def test_a_success_in_another_mode_or_account_does_not_end_the_row(store: SqlOpe
 def test_leases_that_run_out_count_as_unknown_outcomes_once(store: SqlOperationStore) -> None:
     operation = sending(store, plan_of("op-1"))
     store.expire(NOW + MINUTE, halt_after=2)
-    store.record("op-1", [outcome(operation, 0, RowState.REJECTED)], NOW + MINUTE, halt_after=2)
+    store.record("op-1", "claim-1", [outcome(operation, 0, RowState.REJECTED)], NOW + MINUTE, halt_after=2)
     assert not store.halts()
     sending(store, plan_of("op-2"))
     store.expire(NOW + MINUTE, halt_after=2)

@@ -17,7 +17,7 @@ from store.watching import asked_of, steps_of
 
 def unknown(store: SqlOperationStore, name: str) -> Operation:
     operation = sending(store, plan_of(name))
-    return store.record(name, [outcome(operation, 0, RowState.UNKNOWN)], NOW, halt_after=None)
+    return store.record(name, "claim-1", [outcome(operation, 0, RowState.UNKNOWN)], NOW, halt_after=None)
 
 
 def names(found: tuple[Operation, ...]) -> list[str]:

@@ -116,7 +116,12 @@ def test_the_last_outcome_and_the_end_are_one(store: SqlOperationStore) -> None:
     sending = begin(store, operation)(check=anything)
     row = sending.rows[0].changed(state=RowState.SUBMITTED, lease=None)
     ended = store.record(
-        "op-1", [row], NOW, halt_after=3, ending=Ending(lease_until().token, Stage.FINISHED, "as planned", ())
+        "op-1",
+        "claim-1",
+        [row],
+        NOW,
+        halt_after=3,
+        ending=Ending(lease_until().token, Stage.FINISHED, "as planned", ()),
     )
     assert (ended.stage, ended.reason, ended.rows[0].state) == (Stage.FINISHED, "as planned", RowState.SUBMITTED)
     assert events(store)[-3:] == ["sending", "outcome", "ended"]
@@ -127,7 +132,8 @@ def test_an_outcome_is_written_where_the_claim_is_over_by_then(store: SqlOperati
     sending = begin(store, claimed(store))(check=anything)
     store.expire(NOW + 6 * MINUTE)
     row = sending.rows[0].changed(state=RowState.SUBMITTED, lease=None)
-    known = store.record("op-1", [row], NOW, halt_after=3, ending=Ending(lease_until().token, Stage.LAPSED, "", ()))
+    ending = Ending("claim-1", Stage.LAPSED, "", ())
+    known = store.record("op-1", "claim-1", [row], NOW, halt_after=3, ending=ending)
     assert (known.stage, known.rows[0].state) == (Stage.FINISHED, RowState.SUBMITTED)
     assert "ended" not in events(store)
 

@@ -190,7 +190,7 @@ def _operations(found: Findings, settings: Settings) -> None:
             scope = "" if halt.is_of_everything else f"{halt.scope}: "
             since = f"{quoted(halt.reason)} since {moment(halt.at)}"
             found.note("halt", f"{scope}{since}. It ends with: `{command('resume')}`")
-        doubtful = [each.operation_id for each in unfinished if any(row.is_in_doubt or row.lease for row in each.rows)]
+        doubtful = [each.operation_id for each in unfinished if any(row.is_not_known for row in each.rows)]
         if doubtful:
             found.note("in doubt", f"{', '.join(doubtful)}. See: `{command(f'operations show {doubtful[0]}')}`")
 

@@ -65,7 +65,7 @@ def _held(deps: Dependencies, roster: Roster | None) -> Iterator[Standing]:
 
 def _use(deps: Dependencies, account_id: AccountId, viewer: Viewer) -> Use:
     unfinished = [op for op in deps.store.unfinished(deps.mode, account_id) if viewer.sees(op.plan)]
-    doubtful = [op for op in unfinished if any(row.is_in_doubt or row.lease for row in op.rows)]
+    doubtful = [op for op in unfinished if any(row.is_not_known for row in op.rows)]
     return Use(
         account_id=account_id,
         used_today=deps.store.used(deps.mode, account_id, new_york_day(deps.market_clock.now())),

@@ -209,7 +209,7 @@ def first_yes_said(store: Ledger, operation: Operation) -> str:
 
 
 def _anything_sent(operation: Operation) -> bool | None:
-    if any(row.is_in_doubt or row.state is RowState.SENDING for row in operation.rows):
+    if any(row.is_not_known for row in operation.rows):
         return None
     if operation.stage is Stage.CLAIMED and not any(row.has_effect for row in operation.rows):
         return None  # a server reads the account again, and its first request may leave at any moment

@@ -22,7 +22,6 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Frozen, key_of
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
-from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt, covering
 from positions_mcp.guard.approval.rights import may_withdraw, signing
 from positions_mcp.guard.blocking import in_thread
@@ -205,7 +204,7 @@ def _orders_of(operation: Operation) -> Iterator[Own]:
         if not row.is_unfinished:
             continue
         yield from (Own(operation, row, order) for order in row.orders if order.is_open)
-        if not row.orders and (row.state is RowState.SENDING or row.is_in_doubt):
+        if not row.orders and row.is_not_known:
             yield Own(operation, row, None)
 
 

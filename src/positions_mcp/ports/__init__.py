@@ -267,17 +267,17 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
     def record(
         self,
         operation_id: str,
+        token: str,
         rows: Sequence[Row],
         now: datetime,
         *,
         halt_after: int | None,
         ending: Ending | None = None,
     ) -> Operation:
-        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out.
+        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease of that token ran out.
 
         An answer overrides what somebody settled meanwhile. Counts rejected and unknown outcomes in a row, for each
-        mode and account, and sets the halt at `halt_after`. With `ending` the claim ends in the same transaction, where
-        it is still held.
+        mode and account, and sets the halt at `halt_after`. With `ending` the claim ends with it, where it is held.
         """
         ...
 

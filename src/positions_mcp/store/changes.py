@@ -186,32 +186,40 @@ def begin(
 def record(
     transaction: Transaction,
     operation_id: str,
+    token: str,
     rows: Sequence[Row],
     now: datetime,
     *,
     halt_after: int | None,
     ending: Ending | None,
 ) -> Operation:
-    """Write outcomes. An answer that comes after its lease ran out still tells the truth and is kept.
+    """Write outcomes, as who sent them. An answer after its lease ran out still tells the truth and is kept.
 
     It also overrides what was settled meanwhile: an answer is evidence, and a conclusion without it was a guess.
     """
-    operation = _record(transaction, operation_id, rows, now, halt_after)
+    operation = _record(transaction, operation_id, token, rows, now, halt_after=halt_after)
     if ending is None or operation.lease is None or operation.lease.token != ending.token:
         return operation
     return finish(transaction, operation_id, ending, now)
 
 
 def _record(
-    transaction: Transaction, operation_id: str, rows: Sequence[Row], now: datetime, halt_after: int | None
+    transaction: Transaction,
+    operation_id: str,
+    token: str,
+    rows: Sequence[Row],
+    now: datetime,
+    *,
+    halt_after: int | None,
 ) -> Operation:
     operation = transaction.operation(operation_id)
     told, overridden, awaited = [], [], False
     for row in rows:
         stored = operation.rows[row.position]
-        came_of_it = row.sent_at == stored.sent_at or row.state is RowState.NOT_SENT
-        if stored.state not in (RowState.SENDING, RowState.UNKNOWN) or not came_of_it:
+        if stored.state not in (RowState.SENDING, RowState.UNKNOWN):
             raise Overtaken(f"Row {row.position + 1} of {operation_id} is {stored.state} already.")
+        if not (stored.lease.token == token if stored.lease else row.sent_at == stored.sent_at):
+            raise Overtaken(f"Row {row.position + 1} of {operation_id} was sent by another server.")
         awaited = awaited or stored.state is RowState.SENDING
         if stored.resolution is None:
             told.append(row)

@@ -59,9 +59,7 @@ def _expire(transaction: Transaction, operation: Operation, now: datetime, halt_
         reason = "approved, but no call sent it in time"
         return transaction.save(operation, "lapsed", now, stage=Stage.LAPSED, reason=reason)
     lost = [
-        row.changed(
-            state=RowState.UNKNOWN, lease=None, detail="the process that sent it ended before the answer was recorded"
-        )
+        row.changed(state=RowState.UNKNOWN, detail="the process that sent it ended before the answer was recorded")
         for row in operation.rows
         if row.state is RowState.SENDING
     ]

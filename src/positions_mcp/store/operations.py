@@ -236,16 +236,17 @@ class SqlOperationStore(
     def record(
         self,
         operation_id: str,
+        token: str,
         rows: Sequence[Row],
         now: datetime,
         *,
         halt_after: int | None,
         ending: Ending | None = None,
     ) -> Operation:
-        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease ran out."""
+        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease of that token ran out."""
         return self._change(
             operation_id,
-            lambda change: changes.record(change, operation_id, rows, now, halt_after=halt_after, ending=ending),
+            lambda change: changes.record(change, operation_id, token, rows, now, halt_after=halt_after, ending=ending),
         )
 
     def finish(

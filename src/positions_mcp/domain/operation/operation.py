@@ -107,6 +107,7 @@ class Row(Frozen):
     expected_quantity: Decimal | None = None
     """Order quantity expected when the book was read again, just before sending."""
     lease: Lease | None = None
+    """Whose word on its outcome counts: kept where the lease ran out before that was recorded."""
     reserved: Decimal = Decimal(0)
     """Dollars counted against the day's limits."""
     reserved_on: date | None = None
@@ -131,8 +132,10 @@ class Row(Frozen):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        if (self.state is RowState.SENDING) != (self.lease is not None):
-            raise ValueError("a row holds a lease exactly while it is being sent")
+        if self.state is RowState.SENDING and self.lease is None:
+            raise ValueError("a row is sent under a lease")
+        if self.state is RowState.NOT_SENT and self.lease is not None:
+            raise ValueError("a row that was not sent holds no lease")
         if self.state is not RowState.NOT_SENT and self.sent_at is None:
             raise ValueError("a row that may have left knows when")
         if self.resolution is not None and self.state is not RowState.UNKNOWN:
@@ -147,6 +150,11 @@ class Row(Frozen):
         return self.state is RowState.UNKNOWN and self.resolution is None
 
     @property
+    def is_not_known(self) -> bool:
+        """Whether nobody can say what became of it: it is being sent, or in doubt."""
+        return self.state is RowState.SENDING or self.is_in_doubt
+
+    @property
     def may_stand_unseen(self) -> bool:
         """Whether its instruction may stand though nothing says so: in doubt, or answered for another account."""
         not_known = self.answered is not None and self.answered.outcome in (RowOutcome.MISSING, RowOutcome.UNKNOWN)
@@ -155,7 +163,7 @@ class Row(Frozen):
     @property
     def is_unfinished(self) -> bool:
         """Whether it may still change the book, or may have done so unseen."""
-        return self.state is RowState.SENDING or self.is_in_doubt or (self.has_effect and not self.ended)
+        return self.is_not_known or (self.has_effect and not self.ended)
 
     @property
     def has_effect(self) -> bool:
@@ -294,7 +302,7 @@ class Operation(Frozen):
 
 
 def _state_of_finished(rows: Sequence[Row]) -> OperationState:
-    if any(row.is_in_doubt or row.state is RowState.SENDING for row in rows):
+    if any(row.is_not_known for row in rows):
         return OperationState.UNKNOWN
     if any(row.resolution for row in rows):
         return OperationState.RECONCILED

@@ -173,7 +173,7 @@ def _rivals(other: Operation, target: CloseTarget, since: datetime) -> Iterator[
     """Rows of another operation that may have traded the target since then. A request for all may trade anything."""
     for its_target, row in zip(other.plan.targets, other.rows, strict=True):
         touches = its_target.instrument_id == target.instrument_id or other.plan.kind.is_account_wide
-        may_have = row.has_effect or row.is_in_doubt or row.state is RowState.SENDING
+        may_have = row.has_effect or row.is_not_known
         moments = (row.sent_at_market, row.observed_at)
         recent = not row.ended or any(moment is not None and moment >= since for moment in moments)
         if touches and may_have and recent:

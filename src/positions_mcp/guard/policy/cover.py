@@ -10,7 +10,6 @@ from positions_mcp.domain.ids import NIL_UUID, InstrumentId
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, expected_quantities
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
@@ -52,9 +51,7 @@ def counted_on(
     for key, row in unfinished:
         # None of the orders that were read says what it takes: none is known yet, or those there are have filled.
         lists = account.open_order_ids or ()
-        takes_unseen = (
-            row.state is RowState.SENDING or row.is_in_doubt or not any(order.order_id in lists for order in row.orders)
-        )
+        takes_unseen = row.is_not_known or not any(order.order_id in lists for order in row.orders)
         if takes_unseen and key in quantities and not is_short_option(account.book.by_id[key]):
             quantities[key] = Decimal(0)
     return quantities

@@ -70,11 +70,11 @@ class LateRecords:
         known = [row for row in end.rows if row.state is not RowState.SENDING]
         with suppress(Refused):
             stored = await in_thread(store.operation, name)
-            if stored is None or (ended.decided is not None and stored.decision not in (None, ended.decided)):
-                return  # somebody else decided it: what is being sent there is theirs to write down
+            if stored is None:
+                return
             if missing := [row for row in known if stored.rows[row.position].state in _IN_DOUBT]:
                 after = self._deps.policy.halt_after
-                await in_thread(store.record, name, missing, self._deps.clock.now(), halt_after=after)
+                await in_thread(store.record, name, ended.token, missing, self._deps.clock.now(), halt_after=after)
         with suppress(Refused):  # its claim ran out meanwhile
             unsent = [row for row in known if row.state is RowState.NOT_SENT]
             ending = partial(store.finish, name, ended.token, stage=end.stage, reason=end.reason, rows=unsent)

@@ -257,6 +257,7 @@ class Run:
                 self.operation = await in_thread(
                     self.deps.store.record,
                     self.operation.operation_id,
+                    self.lease.token,
                     rows,
                     self.deps.clock.now(),
                     halt_after=self.deps.policy.halt_after,
@@ -331,7 +332,7 @@ class Run:
     def _ended(self, stage: Stage, reason: str, untouched: Sequence[Row]) -> Operation:
         """The operation as it is over, although the store could not note it: it is not approved any more."""
         self._remember(untouched)
-        rows = [row.changed(state=RowState.UNKNOWN, lease=None) if row.lease else row for row in self.operation.rows]
+        rows = [row.changed(state=RowState.UNKNOWN) if row.is_not_known else row for row in self.operation.rows]
         return self.operation.changed(stage=stage, reason=reason, rows=tuple(rows), lease=None)
 
     def _untouched(self, row: Row, why: str) -> Row:

@@ -1,0 +1,110 @@
+"""What came of a row: only who sent it can say, also after its lease ran out, and a person can settle the rest."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from positions_mcp.domain.errors import Overtaken
+from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.states import OperationState, RowState, Stage
+from positions_mcp.ports import Ending
+from positions_mcp.store.operations import SqlOperationStore
+from store.steps import ACCOUNT, MINUTE, NOW, begin, claimed, outcome, sending
+
+
+@pytest.mark.requirement("G-05")
+def test_only_a_lease_that_ran_out_becomes_unknown(store: SqlOperationStore) -> None:
+    sending(store)
+    assert store.expire(NOW + MINUTE - MINUTE / 60) == ()
+    (operation,) = store.expire(NOW + MINUTE)
+    assert operation.rows[0].state is RowState.UNKNOWN
+    assert operation.rows[1].state is RowState.NOT_SENT
+    assert operation.state(NOW + MINUTE) is OperationState.UNKNOWN
+
+
+def test_an_answer_after_the_lease_ran_out_is_still_kept(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    store.expire(NOW + MINUTE)
+    late = store.record("op-1", "claim-1", [outcome(operation, 0, RowState.SUBMITTED)], NOW + MINUTE, halt_after=None)
+    assert late.rows[0].state is RowState.SUBMITTED
+    with pytest.raises(Overtaken):
+        begin(store, operation, 1)
+
+
+def settled(operation: Operation) -> Row:
+    """What a person concludes who has found nothing at the broker."""
+    resolution = Resolution(conclusion=Conclusion.DID_NOT, by="root", evidence="no order", at=NOW, by_person=True)
+    return operation.rows[0].changed(resolution=resolution, ended=True)
+
+
+@pytest.mark.requirement("G-05", "G-07")
+def test_an_answer_overrides_what_a_person_settled_before_it_came(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    (lost,) = store.expire(NOW + MINUTE)
+    store.observe(lost, [settled(lost)], NOW + MINUTE, event="settled")
+    assert store.unfinished(Mode.PAPER, ACCOUNT) == ()
+    late = store.record("op-1", "claim-1", [outcome(operation, 0, RowState.SUBMITTED)], NOW + MINUTE, halt_after=None)
+    assert late.rows[0].state is RowState.SUBMITTED
+    assert late.rows[0].resolution is None
+    assert store.unfinished(Mode.PAPER, ACCOUNT) == (late,)
+    (*_, last) = store.journal("op-1")
+    assert last.event == "settlement overridden by the answer"
+    assert last.content["settled"][0]["conclusion"] == Conclusion.DID_NOT
+
+
+@pytest.mark.requirement("G-05")
+def test_no_answer_in_time_overrides_nothing_that_was_settled(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    (lost,) = store.expire(NOW + MINUTE)
+    kept = store.observe(lost, [settled(lost)], NOW + MINUTE, event="settled")
+    assert (
+        store.record("op-1", "claim-1", [outcome(operation, 0, RowState.UNKNOWN)], NOW + MINUTE, halt_after=None)
+        == kept
+    )
+
+
+@pytest.mark.requirement("G-02", "G-05")
+@pytest.mark.parametrize("has_run_out", [False, True])
+@pytest.mark.parametrize("state", [RowState.NOT_SENT, RowState.REJECTED, RowState.UNKNOWN, RowState.SUBMITTED])
+def test_only_who_sent_a_row_can_say_what_came_of_it(
+    store: SqlOperationStore, state: RowState, has_run_out: bool
+) -> None:
+    """Not even an unsent end of another server is written over a row that may have left."""
+    operation = sending(store)
+    if has_run_out:
+        store.expire(NOW + MINUTE)
+    before = store.operation("op-1")
+    said = outcome(operation, 0, state, reserved=Decimal(0), reserved_on=None)
+    ending = Ending("another", Stage.LAPSED, "", [said])
+    for row in (said, said.changed(sent_at=NOW - MINUTE)):
+        with pytest.raises(Overtaken, match="sent by another server"):
+            store.record("op-1", "another", [row], NOW, halt_after=None, ending=ending)
+    with pytest.raises(Overtaken):
+        store.finish("op-1", "another", stage=Stage.LAPSED, reason="", rows=[said], now=NOW, decided=operation.decision)
+    assert store.operation("op-1") == before
+
+
+@pytest.mark.requirement("G-02", "G-05")
+def test_who_was_to_send_a_row_can_say_that_it_was_not_sent_after_its_lease_ran_out(store: SqlOperationStore) -> None:
+    """It knows so though nobody told it that the row was noted as being sent."""
+    operation = claimed(store)
+    begin(store, operation, 0)
+    store.expire(NOW + MINUTE)
+    told = store.record("op-1", "claim-1", [operation.rows[0]], NOW + MINUTE, halt_after=None)
+    assert (told.rows[0].state, told.rows[0].reserved) == (RowState.NOT_SENT, 0)
+    with pytest.raises(Overtaken):
+        begin(store, operation, 0)
+
+
+@pytest.mark.requirement("G-05")
+def test_what_an_older_release_left_in_doubt_is_answered_by_when_it_was_sent(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    (lost,) = store.expire(NOW + MINUTE)
+    store.observe(lost, [lost.rows[0].changed(lease=None)], NOW + MINUTE, event="followed")
+    said = outcome(operation, 0, RowState.SUBMITTED)
+    with pytest.raises(Overtaken):
+        store.record("op-1", "claim-1", [said.changed(sent_at=NOW - MINUTE)], NOW + MINUTE, halt_after=None)
+    assert store.record("op-1", "claim-1", [said], NOW + MINUTE, halt_after=None).rows[0].state is RowState.SUBMITTED
