@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from positions_mcp.domain.account import listings as domain
-from positions_mcp.domain.account.listings import MOST_KEPT, Listings, page_of
+from positions_mcp.domain.account.listings import MOST_KEPT, Listings, Packed, page_of
 from positions_mcp.domain.errors import CursorExpired, InvalidInput
 from tools.serving import CountingIds, StandingClock
 
@@ -85,7 +85,7 @@ def test_nobody_goes_on_with_the_listing_of_another_or_pushes_it_out() -> None:
 
 
 @dataclass
-class Few(Sequence[int]):
+class Few(Sequence[int], Packed):
     """Packs rows into a byte each."""
 
     rows: Sequence[int]
@@ -135,6 +135,28 @@ def test_what_is_too_much_is_packed_before_any_is_given_up(monkeypatch: pytest.M
     listings = [kept.resume(cursor, owner="me")[0] for cursor in cursors]
     assert [isinstance(each.rows, Few) for each in listings] == [True] * (MOST_KEPT - 1) + [False]
     assert [page_of(each, 1, 3).rows for each in listings] == [(1, 2, 3)] * MOST_KEPT
+
+
+@pytest.mark.requirement("T-03")
+def test_rows_that_callers_share_weigh_once_and_are_packed_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Few] = []
+
+    def pack(rows: Sequence[int]) -> Few:
+        made.append(Few(rows))
+        return made[-1]
+
+    kept, keep = weighed(100, 2, monkeypatch, pack)
+    rows, owners = list(range(100)), [f"caller {number}" for number in range(50)]
+    cursors = [
+        page_of(kept.keep("all", rows, owner=owner, limit=1), 0, 1).next_cursor or "" for owner in (*owners, "me")
+    ]
+    assert not made
+    keep("me")
+    keep("me")
+    listings = [kept.resume(cursor, owner=owner)[0] for cursor, owner in zip(cursors, (*owners, "me"), strict=True)]
+    assert [rows == each.rows for each in made] == [True, True]  # those of all callers, and then one's own
+    assert all(each.rows is made[0] for each in listings)
+    assert page_of(listings[0], 1, 3).rows == (1, 2, 3)
 
 
 @pytest.mark.requirement("T-03")

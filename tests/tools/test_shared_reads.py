@@ -152,6 +152,53 @@ async def test_a_reading_is_shared_for_a_second_from_its_beginning_by_the_clock_
         assert reading.as_of == FRIDAY + (later if readings == 2 else timedelta(0))
 
 
+async def test_who_asks_otherwise_of_a_shared_reading_gets_own_rows(era: str) -> None:
+    rows = [held(f"S{number}", "100", number, instrument_price=f"{number}.50") for number in range(1, 9)]
+    positions = [*rows, held("SHORT", "-5", 9, position_type="SHORT", instrument_price="2.25")]
+    questions: list[dict[str, Any]] = [
+        {},
+        {"limit": 3},
+        {"limit": 4},
+        {"side": "short"},
+        {"side": "long"},
+        {"instruments": ["S1", "S2"]},
+        {"instruments": ["S2"]},
+        {"sort_by": "SYMBOL"},
+        {"sort_by": "SYMBOL", "sort_direction": "DESC"},
+        {"ids": True},
+        {"locked": False},
+        {"locked": True},
+        {"detail": "full"},
+        {"account_id": ACCOUNT},
+    ]
+
+    async def answers(client: Client, asked: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        found = [data_of(await client.call_tool("list_positions", question)) for question in asked]
+        return [{name: value for name, value in each.items() if name != "next_cursor"} for each in found]
+
+    alone = []
+    for question in questions:
+        async with Client(server_sharing(StubBroker(positions=positions)), mode=era) as client:
+            alone += await answers(client, [question])
+    broker = StubBroker(positions=positions)
+    async with Client(server_sharing(broker), mode=era) as client:
+        assert await answers(client, questions) == alone
+        assert await answers(client, questions[::-1]) == alone[::-1]
+        broker.clock.advance(timedelta(seconds=1))
+        broker.positions = positions[:2]
+        assert [each["held"] for each in await answers(client, [{}, {"limit": 1}])] == [2, 2]
+
+
+async def test_pages_of_callers_who_share_rows_are_their_own(era: str) -> None:
+    rows = [held(f"S{number}", "100", number, instrument_price="1.50") for number in range(6)]
+    async with Client(server_sharing(StubBroker(positions=rows)), mode=era) as client:
+        first, second = [data_of(await client.call_tool("list_positions", {"limit": 2})) for _ in range(2)]
+        assert first["next_cursor"] != second["next_cursor"]
+        for page in (first, second):
+            after = data_of(await client.call_tool("list_positions", {"cursor": page["next_cursor"], "limit": 4}))
+            assert [row[0] for row in (*page["rows"], *after["rows"])] == [f"S{number}" for number in range(6)]
+
+
 async def test_a_second_of_the_machine_ends_it_too_and_gives_it_back() -> None:
     broker, seconds, over = StubBroker(positions=[held("AAPL")]), [0.0], anyio.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -140,6 +141,8 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
 async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> tuple[_Listed, Sequence[Row]]:
     context, progress = call.context, call.page_progress()
     account, wanted = context.account(given.get("account_id")), filter_of(given, new_york_day(context.clock.now()))
+    reads_more = wanted.locked or wanted.expires_by or wanted.instrument_type is SecurityType.CASH
+    asked, made = json.dumps([given, limit]), dict[str, tuple[_Listed, Sequence[Row]]]()
     reading: Reading
     if detail == "full":
         reading = book = await context.positions.read_book(account, on_page=progress)
@@ -147,6 +150,9 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
     else:
         brief, reading = await context.positions.gather_positions(account, Whole[Holding], on_page=progress)
         held = brief.positions
+        made = made if reads_more else brief.made  # by this reading alone, for all who ask it the same
+    if asked in made:
+        return made[asked]
     found = await beside_others(len(held), partial(_found, held, wanted, given, reading.as_of))
     cash = cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None
     locks = await what_locks(context, account, found.rows) if detail == "full" or given.get("locked") else {}
@@ -192,7 +198,8 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         )
         return listed, _rows(found, columns, parts)
 
-    return await beside_others(len(held), whole)
+    made[asked] = await beside_others(len(held), whole)
+    return made[asked]
 
 
 def _rows(found: _Found, columns: Sequence[str], parts: Sequence[_Beside]) -> Drawn[Holding]:

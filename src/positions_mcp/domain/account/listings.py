@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, TypeVar
 
 from positions_mcp.domain.errors import CursorExpired, InvalidInput
 
@@ -24,14 +25,13 @@ RowT = TypeVar("RowT")
 QuestionT = TypeVar("QuestionT")
 
 
-@runtime_checkable
-class Packed(Protocol):
+class Packed(ABC):
     """Rows in less memory."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Bytes that they take."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Listings(Generic[QuestionT, RowT]):
 
     A cursor names a listing and a place in it, and says nothing about either to who holds it. Where there is too much,
     the oldest of who has most is packed, and given up where it is packed already: nobody pushes out another's as long
-    as that one has less.
+    as that one has less. Rows that several listings share are in memory once, and packed for all of them.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Listings(Generic[QuestionT, RowT]):
             del self._kept[past.id]
 
     def _save_memory(self) -> None:
-        while sum(each.size for each in self._kept.values()) > MOST_BYTES:
+        while sum({id(each.rows): each.size for each in self._kept.values()}.values()) > MOST_BYTES:
             sizes: Counter[str] = Counter()
             for each in self._kept.values():
                 sizes[each.owner] += each.size
@@ -115,7 +115,9 @@ class Listings(Generic[QuestionT, RowT]):
             theirs = [each for each in self._kept.values() if each.owner == heaviest]
             plain = next((each for each in theirs if not isinstance(each.rows, Packed)), None)
             if self._pack is not None and plain is not None:
-                self._kept[plain.id] = replace(plain, rows=self._pack(plain.rows))
+                packed = self._pack(plain.rows)
+                for each in [each for each in self._kept.values() if each.rows is plain.rows]:
+                    self._kept[each.id] = replace(each, rows=packed)
             else:
                 del self._kept[theirs[0].id]
 

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, overload
 
+from positions_mcp.domain.account.listings import Packed
+
 AT_A_TIME = 250
 """Rows that are packed, and unpacked, together: more than a page has."""
 _FAST = 1
@@ -27,17 +29,18 @@ def unpacked(pack: bytes) -> list[Row]:
     return [[str(cell) for cell in row] for row in rows]
 
 
-class PackedRows(Sequence[Row]):
+class PackedRows(Sequence[Row], Packed):
     """Implements `Sequence`."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._count = len(rows)
         self._packs = packed(rows)
+        self._size = sum(map(len, self._packs))
 
     @property
     def size(self) -> int:
         """Bytes that they take."""
-        return sum(map(len, self._packs))
+        return self._size
 
     def __len__(self) -> int:
         return self._count

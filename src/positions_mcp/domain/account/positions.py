@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.ids import AccountId, InstrumentId
@@ -265,6 +265,8 @@ class Whole(Generic[HoldingT]):
 
     def __init__(self) -> None:
         self.positions: list[HoldingT] = []
+        self.made: dict[str, Any] = {}
+        """What was made of all of them, by what was asked: who asks the same of the same reading shares it."""
 
     def add(self, positions: Sequence[HoldingT]) -> None:
         """Keep these too."""
