@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "positions_mcp"
 MODULES = sorted(SOURCE.rglob("*.py"))
+FOLDERS = {"benchmarks", "config", "docs", "packaging", "prompts", "src", "tests"}
 
 # For each package, the packages it may import. A module outside a package counts as one of its own name.
 ALLOWED: dict[str, set[str]] = {
@@ -293,6 +295,16 @@ def test_the_layout_names_the_packages_that_there_are_and_no_other() -> None:
 def test_a_file_has_one_subject_and_stays_short() -> None:
     lines = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert {module: length for module, length in lines.items() if length > LONGEST_FILE} == {}
+
+
+def test_nothing_but_what_a_reader_expects_stands_at_the_top() -> None:
+    """A tool's downloads and leavings do not come along with what is committed."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=SOURCE.parents[1], capture_output=True, text=True, check=False)
+    names = {line.split("/")[0] for line in tracked.stdout.splitlines()}
+    known = {".ci", ".claude-plugin", ".dockerignore", ".gitignore", "Dockerfile", "LICENSE", "Makefile", *FOLDERS}
+    known |= {"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"}
+    known |= {"compose.yaml", "constraints.txt", "pyproject.toml", "release", "server.json"}
+    assert names <= known
 
 
 def test_one_module_knows_the_escapes_of_terminals() -> None:
