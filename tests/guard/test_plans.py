@@ -78,6 +78,7 @@ CHANGES = {
     "projection": ("Tonight AAPL +100 shares.",),
     "purpose": "before earnings",
     "policy": "0123456789ab",
+    "rights": ("traders",),
 }
 TARGET_CHANGES = {
     "symbol": "MSFT",
