@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.scale.stores import Store
@@ -85,7 +84,7 @@ class Template(_Copy):
 
     def copied(self, days_before: int, after: int) -> _Copy:
         """One more of another id, so many days before, whose first entry has the number after that."""
-        name = f"op-{uuid.uuid4()}"[: len(self.operation["id"])]
+        name = f"op-{after:08x}-{uuid.uuid4()}"[: len(self.operation["id"])]
         shifted = {day.isoformat(): (day - timedelta(days=days_before)).isoformat() for day in self.days}
         changes = {self.operation["id"]: name, **shifted}
         plan = _changed(self.operation["plan"], changes)
@@ -106,7 +105,7 @@ def _insert(connection: Connection, copies: list[_Copy], head: journals.Head) ->
     entries = [entry for copy in copies for entry in copy.entries]
     for entry in entries:
         entry["previous"] = head.hash
-        entry["hash"] = journals.hash_of(SimpleNamespace(**entry))
+        entry["hash"] = journals.hash_of(journals.Entry(**entry))
         head = journals.Head(entry["sequence"], entry["hash"], head.entries + 1)
     connection.execute(insert(operations), [copy.operation for copy in copies])
     connection.execute(insert(rows), [row for copy in copies for row in copy.rows])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -141,8 +140,8 @@ def test_the_hash_of_what_is_stored_is_that_of_the_entry(
         sequence=7, at=at, event=event, operation_id=operation_id, content=content, state_digest=digest,
         previous="0" * 64, hash="", chain=chain,
     )  # fmt: skip
-    stored = SimpleNamespace(
+    stored = journal.Entry(
         sequence=7, at=as_text(at), event=event, operation_id=operation_id, state_digest=digest,
-        content=canonical_json(content).decode(), previous="0" * 64, chain=chain,
+        content=canonical_json(content).decode(), previous="0" * 64, hash="", chain=chain,
     )  # fmt: skip
     assert journal.hash_of(stored) == entry.expected_hash()

@@ -152,6 +152,25 @@ def test_any_number_of_operations_is_verified_and_listed_some_at_a_time(
     made: list[Operation] = [finished(store, plan_of(f"op-{number}")) for number in range(5)]
     assert store.verify().intact
     assert sorted(store.operations(), key=lambda operation: operation.operation_id) == made
-    with store._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE operations SET reason = 'x' WHERE id = 'op-4'")
-    assert "op-4" in store.verify().problem
+    for column, key in (("operations.reason", "id"), ("operation_rows.reserved", "position = 1 AND operation_id")):
+        for number in range(5):
+            with altered(store, column, f"{key} = 'op-{number}'"):
+                assert f"op-{number}" in store.verify().problem
+    for entry in [each.sequence for each in store.journal()]:
+        with altered(store, "journal.event", f"sequence = {entry}"):
+            assert f"entry {entry} " in store.verify().problem
+    assert store.verify().intact
+
+
+@contextmanager
+def altered(store: SqlOperationStore, column: str, of: str) -> Iterator[None]:
+    """Within, a text in the tables has been changed behind the program's back."""
+    table, name = column.split(".")
+
+    def change(how: str) -> None:
+        with store._database.writing() as connection:
+            assert connection.exec_driver_sql(f"UPDATE {table} SET {name} = {how} WHERE {of}").rowcount == 1
+
+    change(f"{name} || '7'")
+    yield
+    change(f"substr({name}, 1, length({name}) - 1)")

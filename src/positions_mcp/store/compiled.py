@@ -7,7 +7,7 @@ database itself. What every close asks and writes goes this way; everything else
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Executable, bindparam
@@ -33,6 +33,13 @@ def _driver(connection: Connection) -> Iterator[Any]:
         raise
 
 
+@contextmanager
+def asking_ahead(connection: Connection) -> Iterator[None]:
+    """Within, PostgreSQL works on what it was asked while this program looks at what was answered before."""
+    with _driver(connection) as driver, driver.pipeline() if hasattr(driver, "pipeline") else nullcontext():
+        yield
+
+
 class Compiled:
     """A statement with named parameters. It gives back rows as the driver has them: plain tuples."""
 
@@ -42,19 +49,25 @@ class Compiled:
         self._made = made
         self._texts: dict[str, tuple[str, Mapping[str, Any]]] = {}
 
+    def ask(self, connection: Connection, **values: Any) -> Any:
+        """Ask. The cursor that is given back has the answer, or waits for it within `asking_ahead`."""
+        text, constant = self._text(connection)
+        with _driver(connection) as driver:
+            return driver.execute(text, {**constant, **values})
+
     def all(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         """Every row."""
-        found: list[tuple[Any, ...]] = self._execute(connection, values).fetchall()
+        found: list[tuple[Any, ...]] = self.ask(connection, **values).fetchall()
         return found
 
     def first(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""
-        found: tuple[Any, ...] | None = self._execute(connection, values).fetchone()
+        found: tuple[Any, ...] | None = self.ask(connection, **values).fetchone()
         return found
 
     def run(self, connection: Connection, **values: Any) -> int:
         """Change something. Returns how many rows that were."""
-        count: int = self._execute(connection, values).rowcount
+        count: int = self.ask(connection, **values).rowcount
         return count
 
     def many(self, connection: Connection, each: Iterable[Mapping[str, Any]]) -> None:
@@ -62,11 +75,6 @@ class Compiled:
         text, constant = self._text(connection)
         with _driver(connection) as driver:
             driver.cursor().executemany(text, [{**constant, **values} for values in each])
-
-    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> Any:
-        text, constant = self._text(connection)
-        with _driver(connection) as driver:
-            return driver.execute(text, {**constant, **values})
 
     def _text(self, connection: Connection) -> tuple[str, Mapping[str, Any]]:
         dialect = connection.dialect

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Integer, Row, func, insert, select
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode, canonical_json
 from positions_mcp.domain.operation.supervision import JournalEntry
-from positions_mcp.store.compiled import Compiled, given
+from positions_mcp.store.compiled import Compiled, asking_ahead, given
 from positions_mcp.store.schema import NUMBERS, as_text, journal
 
 COMMON = ""
@@ -34,12 +33,15 @@ _quoted = json.encoder.encode_basestring
 _INSERT = Compiled(insert(journal))
 _NEXT_SHARED = Compiled(select(NUMBERS.next_value()))
 _NEXT = Compiled(select(func.coalesce(func.max(journal.c.sequence), 0) + 1))
+_MOST = given("most", Integer())
+_AFTER_IT = select(journal).where(journal.c.sequence > given("after")).order_by(journal.c.sequence).limit(_MOST)
+_AFTER, _AFTER_OF_CHAIN = Compiled(_AFTER_IT), Compiled(_AFTER_IT.where(journal.c.chain == given("chain")))
 _NUMBERED = tuple(f"number_{each}" for each in range(8))
 _THESE = Compiled(select(journal).where(journal.c.sequence.in_([given(each) for each in _NUMBERED])))
 """Up to eight entries by their numbers."""
 
 
-class Entry(Protocol):
+class Entry(NamedTuple):
     """An entry as it stands in the table."""
 
     sequence: int
@@ -82,21 +84,6 @@ class Head(NamedTuple):
         return Head(entry.sequence, entry.hash, self.entries + 1)
 
 
-@dataclass(slots=True)
-class Written:
-    """An entry that a transaction adds."""
-
-    sequence: int
-    at: str
-    event: str
-    operation_id: str | None
-    content: str
-    state_digest: str | None
-    previous: str
-    hash: str
-    chain: str
-
-
 def chain_of(mode: Mode, account_id: AccountId | int) -> str:
     """The name of an account's chain."""
     return f"{mode.value}:{account_id}"
@@ -124,9 +111,9 @@ def written(
     operation_id: str | None,
     content: dict[str, Any],
     state_digest: str | None,
-) -> Written:
+) -> Entry:
     """The entry that follows a chain's head."""
-    entry = Written(
+    entry = Entry(
         sequence=number,
         at=as_text(at),
         event=event,
@@ -137,12 +124,12 @@ def written(
         hash="",
         chain=chain,
     )
-    return replace(entry, hash=hash_of(entry))
+    return entry._replace(hash=hash_of(entry))
 
 
-def insert_entries(connection: Connection, entries: Sequence[Written]) -> None:
+def insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
     """Add entries to the table."""
-    _INSERT.many(connection, [asdict(entry) for entry in entries])
+    _INSERT.many(connection, [entry._asdict() for entry in entries])
 
 
 def last_digest_of_value(connection: Connection, events: Sequence[str]) -> str | None:
@@ -171,21 +158,29 @@ def contents(connection: Connection, events: Sequence[str], up_to: int | None = 
     return found
 
 
-def rows_after(connection: Connection, sequence: int, chain: str | None = None) -> Iterator[Row[Any]]:
-    """What is stored of the entries after a number, in order. However many there are, only some are in memory."""
-    of_it = () if chain is None else (journal.c.chain == chain,)
-    while True:
-        wanted = select(journal).where(*of_it, journal.c.sequence > sequence).order_by(journal.c.sequence)
-        found = connection.execute(wanted.limit(_CHUNK)).all()
-        yield from found
-        if len(found) < _CHUNK:
-            return
-        sequence = found[-1].sequence
+def rows_after(connection: Connection, sequence: int, chain: str) -> Iterator[Entry]:
+    """What is stored of a chain's entries after a number, in order. However many they are, only some are in memory."""
+    yield from _rows(lambda after: _AFTER_OF_CHAIN.ask(connection, after=after, most=_CHUNK, chain=chain), sequence)
 
 
-def entry_at(connection: Connection, sequence: int) -> Row[Any] | None:
+def every_row(connection: Connection) -> Iterator[Entry]:
+    """What is stored of all entries, in order. Nobody else uses the connection meanwhile."""
+    with asking_ahead(connection):
+        yield from _rows(lambda after: _AFTER.ask(connection, after=after, most=_CHUNK), 0)
+
+
+def _rows(ask: Callable[[int], Any], after: int) -> Iterator[Entry]:
+    coming = ask(after)
+    while len(found := coming.fetchall()) == _CHUNK:
+        coming = ask(found[-1][0])
+        yield from map(Entry._make, found)
+    yield from map(Entry._make, found)
+
+
+def entry_at(connection: Connection, sequence: int) -> Entry | None:
     """What is stored under a number."""
-    return connection.execute(select(journal).where(journal.c.sequence == sequence)).one_or_none()
+    found = connection.execute(select(journal).where(journal.c.sequence == sequence)).one_or_none()
+    return None if found is None else Entry(*found)
 
 
 def expect_entry(connection: Connection, sequence: int) -> None:
@@ -212,7 +207,7 @@ def expect_entries(connection: Connection, hashes: Mapping[int, str]) -> None:
     for start in range(0, len(numbers), len(_NUMBERED)):
         some = dict(zip(_NUMBERED, numbers[start:], strict=False))
         found = _THESE.all(connection, **dict.fromkeys(_NUMBERED, 0) | some)
-        stand |= {row[0]: hash_of(Written(*row)) for row in found}
+        stand |= {row[0]: hash_of(Entry(*row)) for row in found}
     if altered := [sequence for sequence, digest in hashes.items() if stand.get(sequence) != digest]:
         raise broken(f"entry {altered[0]} was altered")
 

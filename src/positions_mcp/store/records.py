@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, text, union, update
+from sqlalchemy import ColumnElement, Connection, Integer, func, insert, or_, select, text, union, update
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.store.compiled import Compiled, given
+from positions_mcp.store.compiled import Compiled, asking_ahead, given
 from positions_mcp.store.schema import as_text, decisions, journal, operations, rows
 from positions_mcp.store.stored import Stored
 
@@ -43,6 +43,18 @@ _NOTED = _DECIDED.add_columns(journal.c.state_digest.label("noted"), journal.c.s
 )
 """Each operation with its decision and the last entry about it."""
 _ROWS = Compiled(select(rows).where(rows.c.operation_id == given("id")).order_by(rows.c.position))
+_ROWS_BETWEEN = Compiled(
+    select(rows)
+    .where(rows.c.operation_id > given("after"), rows.c.operation_id <= given("last"))
+    .order_by(rows.c.operation_id, rows.c.position)
+)
+_NEXT = (
+    select(operations.c.id)
+    .where(operations.c.id > given("after"))
+    .order_by(operations.c.id)
+    .limit(given("most", Integer()))
+)
+_NOTED_AFTER = Compiled(_NOTED.where(operations.c.id.in_(_NEXT)).order_by(operations.c.id))
 _USED = Compiled(
     select(rows.c.reserved).where(
         rows.c.mode == given("mode"), rows.c.account_id == given("account_id"), rows.c.reserved_on == given("day")
@@ -144,31 +156,42 @@ def select_noted(connection: Connection, *where: ColumnElement[bool]) -> Iterato
     yield from with_rows(connection, connection.execute(_NOTED.where(*where).order_by(operations.c.created_at)).all())
 
 
-def select_noted_after(connection: Connection, operation_id: str) -> list[Stored]:
-    """The next `CHUNK` operations by their ids, with what the journal last says of each."""
-    wanted = _NOTED.where(operations.c.id > operation_id).order_by(operations.c.id).limit(CHUNK)
-    return list(with_rows(connection, connection.execute(wanted).all()))
+def every_noted(connection: Connection) -> Iterator[Stored]:
+    """All operations by their ids, with what the journal last says of each; only some are in memory."""
+    with asking_ahead(connection):
+        coming, before = _NOTED_AFTER.ask(connection, after="", most=CHUNK), ""
+        while found := coming.fetchall():
+            last = found[-1][0]
+            of_each = _ROWS_BETWEEN.ask(connection, after=before, last=last)
+            coming, before = _NOTED_AFTER.ask(connection, after=last, most=CHUNK), last
+            yield from _with(found, _by_operation(of_each.fetchall()))
 
 
 def with_rows(connection: Connection, found: Sequence[Sequence[Any]]) -> Iterator[Stored]:
     """Operations, found with their decisions, and their rows."""
-    end = len(_COLUMNS)
     for start in range(0, len(found), CHUNK):
         some = found[start : start + CHUNK]
-        of_each = _rows_of(connection, [each[0] for each in some])
-        for each in some:
-            noted, noted_in = each[end + 1 :] or (None, 0)
-            yield Stored(dict(zip(_COLUMNS, each, strict=False)), of_each[each[0]], each[end], noted, noted_in or 0)
+        yield from _with(some, _rows_of(connection, [each[0] for each in some]))
 
 
-def _rows_of(connection: Connection, ids: Sequence[str]) -> defaultdict[str, list[dict[str, Any]]]:
-    of_each: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    found: Sequence[Sequence[Any]]
+def _with(found: Sequence[Sequence[Any]], of_each: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[Stored]:
+    end = len(_COLUMNS)
+    for each in found:
+        noted, noted_in = each[end + 1 :] or (None, 0)
+        columns = dict(zip(_COLUMNS, each, strict=False))
+        yield Stored(columns, of_each.get(each[0], []), each[end], noted, noted_in or 0)
+
+
+def _rows_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, list[dict[str, Any]]]:
     if len(ids) == 1:
-        found = _ROWS.all(connection, id=ids[0])
-    else:  # each id is bound
-        by_place = select(rows).where(rows.c.operation_id.in_(ids)).order_by(rows.c.operation_id, rows.c.position)
-        found = connection.execute(by_place).all()
+        return _by_operation(_ROWS.all(connection, id=ids[0]))
+    # Each id is bound.
+    by_place = select(rows).where(rows.c.operation_id.in_(ids)).order_by(rows.c.operation_id, rows.c.position)
+    return _by_operation(connection.execute(by_place).all())
+
+
+def _by_operation(found: Sequence[Sequence[Any]]) -> Mapping[str, list[dict[str, Any]]]:
+    of_each: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in found:
         of_each[row[0]].append(dict(zip(_ROW_COLUMNS, row, strict=True)))
     return of_each

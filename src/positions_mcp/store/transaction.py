@@ -22,7 +22,7 @@ from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.store import counting, deciders, journal, keeping, locks, records, standings
 from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.instants import instant
-from positions_mcp.store.journal import COMMON, Head, Written, last_digest_of_value
+from positions_mcp.store.journal import COMMON, Entry, Head, last_digest_of_value
 from positions_mcp.store.known import APPROVER_SET, ROSTER_SET, VALUE_EVENTS, Known
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
@@ -60,7 +60,7 @@ class Transaction:
         self._values = stand.values if stand else None
         self._reach = reach
         self._heads: dict[str, Head] = {}
-        self.written: list[Written] = []
+        self.written: list[Entry] = []
         """The entries that it adds to the journal."""
         self.refusal: PositionsError | None = None
         """Why only the first part of it was done: raised once that is written."""

@@ -46,7 +46,7 @@ def _walk(connection: Connection, noted: Mapping[str, Head]) -> Known:
     """Every entry in the order of its number, all chains side by side, to where they are noted to end."""
     ends: dict[str, Head] = {COMMON: Head()}
     known = Known()
-    for entry in journal.rows_after(connection, 0):
+    for entry in journal.every_row(connection):
         if entry.chain == COMMON:
             expect_right(entry, ends, known)
             known.take(entry)
@@ -62,22 +62,16 @@ def _called(chain: str) -> str:
 
 
 def _compare_operations(connection: Connection) -> None:
-    """Each operation against the last entry about it, some at a time: a store may hold any number."""
+    """Each operation against the last entry about it."""
     for table, column in ((rows, rows.c.operation_id), (decisions, decisions.c.operation_id)):
         if (stray := _first_not_in(connection, column, operations.c.id)) is not None:
             raise journal.broken(f"{table.name} holds {stray}, of which the journal knows nothing")
     if (missing := _first_not_in(connection, journal_table.c.operation_id, operations.c.id)) is not None:
         raise journal.broken(f"journal and operations disagree about {missing}")
-    last = ""
-    while True:
-        found = records.select_noted_after(connection, last)
-        for stored in found:
-            if not stored.noted_in:
-                raise journal.broken(f"journal and operations disagree about {stored.operation_id}")
-            standings.expect_as_noted(connection, stored)
-        if len(found) < records.CHUNK:
-            return
-        last = found[-1].operation_id
+    for stored in records.every_noted(connection):
+        if not stored.noted_in:
+            raise journal.broken(f"journal and operations disagree about {stored.operation_id}")
+        standings.expect_as_noted(connection, stored)
 
 
 def _first_not_in(connection: Connection, column: Column[Any], other: Column[Any]) -> str | None:

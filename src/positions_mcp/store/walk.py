@@ -99,7 +99,7 @@ class Walk:
             self._follow(connection, COMMON, stored)
             return self.known
 
-    def advance(self, written: Iterable[journal.Written]) -> None:
+    def advance(self, written: Iterable[journal.Entry]) -> None:
         """Take in what this process has added to chains that it had walked to their ends."""
         with self._lock:
             self._take(entry for entry in written if entry.sequence > self.head(entry.chain).sequence)
