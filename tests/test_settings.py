@@ -125,7 +125,7 @@ FORMS = {
     "DESK__ENABLED": "true or false",
     "DESK__PUBLIC_URL": "the https:// address of a desk that others reach, such as https://desk.example.com",
     "DESK__PORT": "a port from 1 to 65535, or 0 for any",
-    "HTTP__MAX_SESSIONS_PER_CALLER": "a whole number, 1 or more, such as 20",
+    "HTTP__MAX_SESSIONS_PER_CALLER": "a whole number, 0 or more, such as 20",
     "HTTP__MAX_REQUESTS_AT_ONCE": "a whole number, 1 or more, such as 20",
     "HTTP__MAX_REQUESTS_PER_MINUTE": "a whole number, 1 or more, such as 20, or none",
     "HTTP__GRACE_S": "0 or more seconds, at most 600, such as 30",
@@ -174,7 +174,7 @@ WRONG = {
     "APPROVAL__WAIT_S": ["-1", "900", "forever"],
     "DESK__ENABLED": ["perhaps"],
     "DESK__PORT": ["-1", "65536", "8421.5", "http", "true"],
-    "HTTP__MAX_SESSIONS_PER_CALLER": ["0", "-1", "2.5", "many", "true"],
+    "HTTP__MAX_SESSIONS_PER_CALLER": ["-1", "2.5", "many", "true"],
     "HTTP__PUBLIC_URL": [
         "http://trading.example.com",
         "trading.example.com",

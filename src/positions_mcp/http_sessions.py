@@ -38,6 +38,25 @@ class _Session:
     """Requests that are being answered, a stream of updates among them."""
 
 
+def sessions_of(app: App, per_caller: int) -> App:
+    """What stands around the SDK's own application, which keeps sessions where a caller may have some."""
+    return CallerSessions(app, per_caller=per_caller) if per_caller else SingleRequests(app)
+
+
+class SingleRequests:
+    """An ASGI application for requests that stand alone in both eras, so that any server answers any of them."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Nothing is ever said on a stream of its own, and there is no session to end."""
+        if scope["method"] == "POST":
+            await self._app(scope, receive, send)
+        else:
+            await _refuse(send, 405, "This server keeps no sessions: it takes POST only.", (b"allow", b"POST"))
+
+
 class CallerSessions:
     """An ASGI application around the SDK's own, for requests whose caller is known and whose body is whole.
 
@@ -96,7 +115,7 @@ class CallerSessions:
 
     async def _open(self, caller: str, scope: Scope, receive: Receive, send: Send) -> None:
         if why := self._no_room_for(caller):
-            await _refuse(send, *why)
+            await _refuse(send, *why, (b"retry-after", b"60"))
             return
         self._opening.append(caller)
         opened: tuple[str, _Session] | None = None
@@ -182,13 +201,13 @@ async def _unheard(message: Message) -> None:
     del message
 
 
-async def _refuse(send: Send, status: int, words: str) -> None:
+async def _refuse(send: Send, status: int, words: str, header: tuple[bytes, bytes]) -> None:
     error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=INTERNAL_ERROR, message=words))
     body = error.model_dump_json(by_alias=True, exclude_unset=True).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        (b"retry-after", b"60"),
+        header,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

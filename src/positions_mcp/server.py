@@ -12,7 +12,6 @@ import anyio.to_thread
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
-from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import MCPServer, RequestStateSecurity
@@ -45,7 +44,7 @@ from positions_mcp import __version__, identity, resources
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
-from positions_mcp.http_sessions import App, CallerSessions
+from positions_mcp.http_sessions import App, sessions_of
 from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.request_states import RequestStates
 from positions_mcp.stdio import serve_stdio
@@ -102,7 +101,6 @@ def build_server(
             seconds after the start: earlier it would slow down what a client waits for first. It may fail.
         whose_token: who a caller over HTTP is; needed for `http_app` only.
         request_states: what seals a question's state where another server may have to open it.
-        whose_token: who a caller over HTTP is by a token of this program's.
         signs_in: whether callers over HTTP come through a door that knows them and their accounts.
         at_start: called before anything is opened.
         at_end: called when everything is closed; only after `at_start`.
@@ -191,11 +189,13 @@ class PositionsServer(MCPServer[LazyContext]):
         """The server as an ASGI application at `/mcp`, in both eras, for requests to these addresses: `https://host`.
 
         Another Host is answered 421, another Origin 403, and no token 401, unless a door has made sure who calls.
-        What has one goes through `around`, and through `around_whole` once its body is there as a whole.
+        What has one goes through `around`, and through `around_whole` once its body is there as a whole. Where a caller
+        may have no session, requests of the older era stand alone too: nobody is asked or told anything between them.
         """
         if not self._knows_callers:
             raise ValueError("over HTTP a caller is known: build the server with whose_token or signs_in")
         app = self.streamable_http_app(
+            stateless_http=not sessions_per_caller,
             session_idle_timeout=_LONGEST_IDLE_S,
             max_sessions=None,  # by caller instead
             transport_security=TransportSecuritySettings(
@@ -204,7 +204,7 @@ class PositionsServer(MCPServer[LazyContext]):
         )
         manager = self.session_manager
         whole = manager.asgi_app
-        whole.app = around_whole(CallerSessions(whole.app, per_caller=sessions_per_caller))
+        whole.app = around_whole(sessions_of(whole.app, sessions_per_caller))
         manager.asgi_app = cast("RequestBodyLimitMiddleware", around(whole))  # any application will do
         return app
 
@@ -273,14 +273,14 @@ class PositionsServer(MCPServer[LazyContext]):
         if not await resources.may_watch(params.uri, Context(request_context=request, mcp_server=self)):
             raise MCPError(INVALID_PARAMS, f"{label(params.uri, 100)} is not a resource of this server for you.")
         context = await request.lifespan_context.get()
-        await context.updates.subscribe(context.guard, _connection(request), params.uri)
+        await context.updates.subscribe(context.guard, request, params.uri)
         return EmptyResult()
 
     async def _unsubscribe(
         self, request: ServerRequestContext[LazyContext, Any], params: UnsubscribeRequestParams
     ) -> EmptyResult:
         context = await request.lifespan_context.get()
-        context.updates.unsubscribe(_connection(request), params.uri)
+        context.updates.unsubscribe(request, params.uri)
         return EmptyResult()
 
     async def _complete(
@@ -313,11 +313,6 @@ class PositionsServer(MCPServer[LazyContext]):
             case Kind.SYMBOL:
                 beside = (params.context.arguments if params.context else None) or {}
                 return await completing_symbols(call, typed, beside.get("account_id"), several=argument.several)
-
-
-def _connection(request: ServerRequestContext[LazyContext, Any]) -> Connection:
-    # The SDK gives handlers no other way to what outlives a request, and to its end.
-    return request.session._connection  # noqa: SLF001
 
 
 class _Tokens:

@@ -149,12 +149,14 @@ class Balancer(httpx2.AsyncHTTPTransport):
 
 
 @asynccontextmanager
-async def balanced(replicas: Sequence[Replica], token: str, person: Any = None, **said: Any) -> AsyncIterator[Client]:
-    """A client of the era of 2026 whose every request goes to another replica."""
+async def balanced(
+    replicas: Sequence[Replica], token: str, person: Any = None, *, mode: str = "2026-07-28", **said: Any
+) -> AsyncIterator[Client]:
+    """A client whose every request goes to another replica."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(headers=headers, timeout=60, transport=Balancer(replicas)) as http:
         transport = streamable_http_client(replicas[0].url, http_client=http)
-        async with Client(transport, mode="2026-07-28", elicitation_callback=person, **said) as client:
+        async with Client(transport, mode=mode, elicitation_callback=person, **said) as client:
             yield client
 
 

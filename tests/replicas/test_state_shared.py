@@ -188,6 +188,17 @@ async def test_a_session_of_one_replica_is_refused_by_another_so_that_its_client
     assert "Session not found" in elsewhere.text
 
 
+async def test_replicas_without_sessions_answer_both_eras_wherever_a_request_goes(firm: Firm) -> None:
+    none = {"POSITIONS_MCP_HTTP__MAX_SESSIONS_PER_CALLER": "0"}
+    with firm.replica("single-one", none) as one, firm.replica("single-two", none) as two, anyio.fail_after(60):
+        for era in ERAS:
+            async with balanced([one, two], firm.tokens["dave"], mode=era) as client:
+                plan = data_of(await client.call_tool("preview_close", {"instruments": [firm.symbol()]}))
+                for _ in range(3):
+                    found = data_of(await client.call_tool("get_operation", {"operation_id": plan["plan_id"]}))
+                    assert found["state"] == "PLANNED"
+
+
 @contextmanager
 def balancer_of(haproxy: str, replicas: list[Replica], folder: Path) -> Iterator[str]:
     """HAProxy before these replicas, with what the trial's configuration says of how it chooses one."""

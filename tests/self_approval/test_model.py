@@ -35,7 +35,7 @@ async def test_no_order_of_calls_sends_anything_where_nobody_can_be_asked(era: s
 async def test_a_client_that_cannot_ask_is_told_what_the_person_has_to_run(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor:
         message = error_of(await floor.call("close_positions", {"instruments": ["KO"]}, era=era))
-        assert "This client cannot show the question to a person." in message
+        assert "The question cannot be shown to a person in this client." in message
         assert "positions-mcp approver init" in message
         async with floor.desk() as desk:
             await desk.set_up()

@@ -38,7 +38,7 @@ def test_a_toolkit_converts_every_tool_and_plans_a_close_with_null_for_what_is_l
     assert "PAPER account 19816" in said["list_positions"]
     assert "PAPER account 19816" in said["summarize_positions"]
     assert "PAPER account 19816: plan op-" in said["preview_close"]
-    assert "cannot show the question" in said["close_positions"]
+    assert "question cannot be shown" in said["close_positions"]
 
 
 def test_the_adapter_of_google_genai_takes_no_closed_schema_and_the_documented_line_does(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import anyio
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
-from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import METHOD_NOT_FOUND, SubscriptionsListenRequestParams, SubscriptionsListenResult
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
@@ -57,8 +58,12 @@ class Updates:
         async with self._wanting(guard, uris):
             return await self._streams(request, params.model_copy(update={"notifications": asked}))
 
-    async def subscribe(self, guard: Guard, connection: Connection, uri: str) -> None:
-        """Tell a client of the legacy era about a resource that it may see, until it leaves or has heard enough."""
+    async def subscribe(self, guard: Guard, request: ServerRequestContext[Any, Any], uri: str) -> None:
+        """Tell a client of the legacy era about a resource that it may see, until it leaves or has heard enough.
+
+        Raises MCPError where there is no session to tell it in.
+        """
+        connection = _connection(request)
         if connection not in self._subscribed:
             self._subscribed[connection] = set()
             connection.exit_stack.callback(self._forget, connection)
@@ -66,9 +71,9 @@ class Updates:
             self._subscribed[connection].add(uri)
             await self._want(guard, [uri])
 
-    def unsubscribe(self, connection: Connection, uri: str) -> None:
+    def unsubscribe(self, request: ServerRequestContext[Any, Any], uri: str) -> None:
         """Tell it no more."""
-        uris = self._subscribed.get(connection, set())
+        uris = self._subscribed.get(_connection(request), set())
         if uri in uris:
             uris.remove(uri)
             self._unwant([uri])
@@ -146,6 +151,12 @@ class Updates:
 
     def _forget(self, connection: Connection) -> None:
         self._unwant(self._subscribed.pop(connection, set()))
+
+
+def _connection(request: ServerRequestContext[Any, Any]) -> Connection:
+    if not request.session.can_send_request:
+        raise MCPError(METHOD_NOT_FOUND, "No sessions are kept here, so nobody is told of changes. Read it again.")
+    return request.session._connection  # noqa: SLF001 — the SDK gives handlers no other way to it, and to its end
 
 
 def _uris_of(changed: Iterable[Operation]) -> list[str]:

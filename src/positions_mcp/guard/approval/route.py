@@ -70,7 +70,7 @@ def rung_for(
     if why_no_form:
         why_desk.append(why_no_form)
     if not can_elicit and not can_open_page:
-        why_desk.append("This client cannot show the question to a person.")
+        why_desk.append("The question cannot be shown to a person in this client.")
     if approver_set and (why_desk or can_open_page):
         return Step(rung=Rung.DESK, reason=" ".join(why_desk))
     if not why_desk:
