@@ -80,7 +80,7 @@ NO_LIMIT = "none"
 
 Dollars = Annotated[Decimal, BeforeValidator(not_a_yes_or_no), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(not_a_yes_or_no), Field(ge=1)]
-CountOrNone = Annotated[int, BeforeValidator(not_a_yes_or_no), Field(ge=0)]
+CountFromZero = Annotated[int, BeforeValidator(not_a_yes_or_no), Field(ge=0)]
 NoLimit = Annotated[Literal["none"], BeforeValidator(lower_case)]
 YesOrNo = Annotated[bool, BeforeValidator(not_a_number)]
 Seconds = Annotated[float, BeforeValidator(not_a_yes_or_no), Field(ge=0, le=600)]
@@ -241,7 +241,7 @@ class HttpSettings(_Section):
         None,
         description="the https:// address at which clients find the server, such as https://trading.example.com/mcp",
     )
-    max_sessions_per_caller: CountOrNone = Field(20, description="a whole number, 0 or more, such as 20")
+    max_sessions_per_caller: CountFromZero = Field(20, description="a whole number, 0 or more, such as 20")
     max_requests_at_once: Count = Field(32, description=_COUNT)
     max_requests_per_minute: Count | NoLimit = Field(600, description=f"{_COUNT}, or none")
     grace_s: Seconds = Field(0.0, description=f"0 or more {_SECONDS}")
