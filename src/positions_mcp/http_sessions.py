@@ -14,6 +14,8 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from positions_mcp.under_way import answered
+
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -111,6 +113,7 @@ class CallerSessions:
         try:
             await self._app(scope, receive, forget_if_gone)
         finally:
+            answered(scope).set()
             self._leave(session_id, session)
 
     async def _open(self, caller: str, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,9 +1,10 @@
-"""How much is under way, and waiting until nothing is."""
+"""What is under way: how much, and whether anybody waits for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
 import anyio
 
@@ -33,3 +34,9 @@ class UnderWay:
         """Wait until nothing is under way."""
         while self.count:
             await self._idle.wait()
+
+
+def answered(scope: MutableMapping[str, Any]) -> anyio.Event:
+    """Set when an HTTP request of a session is over: its client has the answer, or waits for none any more."""
+    over: anyio.Event = scope.setdefault("state", {}).setdefault(__name__, anyio.Event())
+    return over

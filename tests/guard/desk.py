@@ -14,6 +14,7 @@ from guard.exchange import ACCOUNT, CountingIds, Exchange, StandingClock, held
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.guard.asking import CanShow
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.dependencies import Checkpoint, Dependencies, no_checkpoint
 from positions_mcp.guard.guard import Guard
@@ -26,6 +27,7 @@ from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
 
 CALLER = "stdio root Claude"
+FORM = CanShow(form=True, link=False)
 PASSPHRASE = "correct horse battery staple"
 QUICK = Hardness(n=2**4)
 """scrypt that a test does not wait for."""

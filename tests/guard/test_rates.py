@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from databases import new_database
 from guard import asker
-from guard.desk import CALLER, PASSPHRASE, POLICY, Desk, desk
+from guard.desk import CALLER, FORM, PASSPHRASE, POLICY, Desk, desk
 from guard.exchange import ACCOUNT, FRIDAY, StandingClock, held
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.plan import Mode
@@ -114,7 +114,7 @@ async def test_what_was_refused_stays_a_plan_and_is_asked_for_later_and_the_call
         await it.asked("S1")
         waiting = await it.plan("S2")
         with pytest.raises(Refused):
-            await it.guard.ask(waiting.operation, by_form=True)
+            await it.guard.ask(waiting.operation, FORM)
         assert (await it.parts.operation(waiting.operation.operation_id)).stage is Stage.PLANNED
         it.clock.advance(60 * SECOND)
         other = await it.plan("S3")

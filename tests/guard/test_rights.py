@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.desk import CALLER, POLICY, Desk, desk
+from guard.desk import CALLER, FORM, POLICY, Desk, desk
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Narrower, Policy
@@ -65,7 +65,7 @@ async def test_a_plan_of_a_caller_whose_rights_are_others_by_now_is_not_used(
         first = (await it.plan("AAPL", rights=TRADERS)).operation
         with pytest.raises(Refused, match="made with the rights traders; this caller has "):
             await it.guard.continue_plan(first.operation_id, caller=CALLER, rights=now)
-        asked = await it.guard.ask(first, by_form=True)
+        asked = await it.guard.ask(first, FORM)
         with pytest.raises(Refused, match="made with the rights traders"):
             await it.guard.send_elicited(asked, caller=CALLER, client="x", rights=now)
         assert it.events()[-1] == "yes not taken"

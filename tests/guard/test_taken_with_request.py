@@ -13,7 +13,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from guard.desk import AAPL, CALLER, MSFT, TSLA, Desk, desk
+from guard.desk import AAPL, CALLER, FORM, MSFT, TSLA, Desk, desk
 from guard.exchange import instrument
 from guard.test_late_records import Away
 from positions_mcp.domain.errors import PositionsError
@@ -161,7 +161,7 @@ async def test_a_question_that_was_answered_with_a_yes_keeps_nobody_from_asking_
     hook = Hook("read again")
     async with desk(tmp_path, checkpoint=hook) as it:
         operation = await it.asked("AAPL")
-        operation = await it.guard.ask(operation, by_form=True)
+        operation = await it.guard.ask(operation, FORM)
         steps = []
 
         async def other(_: str) -> None:

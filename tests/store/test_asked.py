@@ -13,10 +13,11 @@ import pytest
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.asking import BY_FORM, NOT_ANSWERED, NOT_TAKEN, SHOWN_AGAIN
+from positions_mcp.domain.operation.asking import NOT_ANSWERED, NOT_TAKEN, SHOWN_AGAIN, by_form
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Ledger
 from positions_mcp.store.operations import SqlOperationStore
@@ -24,7 +25,7 @@ from store.steps import ACCOUNT, MINUTE, NOW, approved, claimed, lease_until, pl
 from store.watching import asked_of, steps_of
 
 OTHER = AccountId(19817)
-DAY = timedelta(days=1)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 def of(name: str, *, at: datetime = NOW, **changes: object) -> Plan:
@@ -78,9 +79,10 @@ def test_open_plans_are_those_of_one_caller_in_one_account_the_newest_first(stor
     assert [each.operation_id for each in found] == ["open 2", "open 1", "open 0"]
 
 
-def asked(store: SqlOperationStore, plan: Plan, *, by_form: bool = True) -> Operation:
+def asked(store: SqlOperationStore, plan: Plan, *, process: str | None = "") -> Operation:
+    """Put before a person by a form, which ends with that server; by none where it is None."""
     operation = planned(store, plan)
-    told = BY_FORM if by_form else None
+    told = by_form(process) if process is not None else None
     move = partial(store.move, expected=(Stage.PLANNED,), to=Stage.AWAITING_APPROVAL, reason="")
     return move(operation.operation_id, now=plan.created_at, content=told)
 
@@ -92,17 +94,36 @@ def test_a_form_is_open_until_it_comes_back_or_its_plan_is_decided_or_over(
     for name, changes in {"open": {}, "elsewhere": {"account_id": OTHER}, "another's": {"caller": "another"}}.items():
         asked(store, of(name, **changes))
     asked(store, of("live", mode=Mode.LIVE))
-    asked(store, of("at the desk"), by_form=False)
+    asked(store, of("at the desk"), process=None)
     asked(store, of("over", at=NOW - 6 * MINUTE))
     store.decide(yes_to(asked(store, of("decided"))), NOW)
     for event in (NOT_ANSWERED, NOT_TAKEN):
         store.note(event, asked(store, of(event)).operation_id, {"how": "closed"}, NOW)
     store.note(NOT_ANSWERED, asked(store, of("again")).operation_id, {}, NOW)
-    store.note(SHOWN_AGAIN, "again", BY_FORM, NOW)
-    store.note(SHOWN_AGAIN, "at the desk", BY_FORM, NOW)
+    store.note(SHOWN_AGAIN, "again", by_form(""), NOW)
+    store.note(SHOWN_AGAIN, "at the desk", by_form(""), NOW)
     assert set(other.open_forms(Mode.PAPER, "tester", NOW)) == {"open", "elsewhere", "again", "at the desk"}
-    assert other.open_forms(Mode.PAPER, "another", NOW) == ("another's",)
-    assert other.open_forms(Mode.PAPER, "tester", NOW + 5 * MINUTE) == ()
+    assert other.open_forms(Mode.PAPER, "another", NOW) == {"another's": {""}}
+    assert other.open_forms(Mode.PAPER, "tester", NOW + 5 * MINUTE) == {}
+
+
+def alive(process: str, until: datetime) -> Server:
+    return Server(process=process, mode=Mode.PAPER, accounts=(ACCOUNT,), sends=True, until=until)
+
+
+@pytest.mark.requirement("G-22")
+def test_a_form_that_ends_with_its_server_is_open_for_as_long_as_that_is_alive(store: SqlOperationStore) -> None:
+    store.announce(alive("a", NOW + MINUTE), NOW)
+    store.announce(alive("b", NOW + 2 * MINUTE), NOW)
+    for name, process in {"of a": "a", "of both": "a", "of none": "", "of one that never said so": "c"}.items():
+        asked(store, of(name), process=process)
+    store.note(SHOWN_AGAIN, "of both", by_form("b"), NOW)
+    store.note(NOT_ANSWERED, asked(store, of("closed"), process="a").operation_id, {}, NOW)
+    open_forms = partial(store.open_forms, Mode.PAPER, "tester")
+    assert open_forms(NOW) == {"of a": {"a"}, "of both": {"a", "b"}, "of none": {""}}
+    assert open_forms(NOW + MINUTE + SECOND) == {"of both": {"b"}, "of none": {""}}
+    store.withdraw("b")
+    assert open_forms(NOW) == {"of a": {"a"}, "of both": {"a"}, "of none": {""}}
 
 
 @pytest.mark.requirement("G-22")
@@ -118,7 +139,7 @@ def test_of_two_servers_that_ask_at_once_for_one_caller_one_does(opened: Callabl
         both.wait()
         move = partial(stores[number].move, expected=(Stage.PLANNED,), to=Stage.AWAITING_APPROVAL, reason="", now=NOW)
         with suppress(Refused):
-            move(plans[number].operation_id, ration=one_at_a_time, content=BY_FORM)
+            move(plans[number].operation_id, ration=one_at_a_time, content=by_form(""))
             return True
         return False
 

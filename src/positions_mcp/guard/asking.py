@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from positions_mcp.domain.errors import Overtaken
-from positions_mcp.domain.operation.asking import BY_FORM, NOT_ANSWERED, NOT_TAKEN
+from positions_mcp.domain.operation.asking import NOT_ANSWERED, NOT_TAKEN, by_form
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import Stage
@@ -17,6 +18,16 @@ from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.policy.rates import check_rates
 from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.sending.dispatcher import Dispatcher
+
+
+class CanShow(NamedTuple):
+    """What a client can show a person."""
+
+    form: bool
+    link: bool
+    ends_with_server: bool = True
+    """Whether nobody but the server that shows a form takes its answer."""
 
 
 class Asking:
@@ -24,28 +35,37 @@ class Asking:
 
     _deps: Dependencies
     _questions: Questions
+    _dispatcher: Dispatcher
 
     def question(self, operation: Operation) -> str:
         """What a person is asked, word for word the same however often."""
         return question(operation.plan)
 
-    async def ask(self, operation: Operation, *, by_form: bool = False) -> Operation:
-        """Note that the question is put to a person: from now on it can be approved.
+    async def ask(self, operation: Operation, form: CanShow | None = None) -> Operation:
+        """Note that the question is put to a person, by a form where one is named: from now on it can be approved.
 
         Raises Refused where its caller has asked for as much as it may by now.
         """
         deps, now = self._deps, self._deps.clock.now()
+        process = await self._shows(form) if form else ""
         if operation.stage is not Stage.PLANNED:
-            if by_form:
-                await in_thread(self._questions.shown_again, operation)
+            if form:
+                await in_thread(self._questions.shown_again, operation, process)
             return operation
-        ration = partial(self._questions.check if by_form else check_rates, deps)
-        ask = partial(deps.store.move, reason="", now=now, ration=ration, content=BY_FORM if by_form else None)
+        ration = partial(self._questions.check if form else check_rates, deps)
+        ask = partial(deps.store.move, reason="", now=now, ration=ration, content=by_form(process) if form else None)
         try:
             expected, to = (Stage.PLANNED,), Stage.AWAITING_APPROVAL
             return await in_thread(ask, operation.operation_id, expected=expected, to=to)
         except Overtaken:
             return await deps.operation(operation.operation_id)
+
+    async def _shows(self, form: CanShow) -> str:
+        """The server with which a form ends that is about to be shown, whose word that it is alive is in the store."""
+        if not form.ends_with_server:
+            return ""
+        await self._dispatcher.announce()
+        return self._deps.process
 
     async def refuse(self, operation: Operation, reason: str) -> OperationReport:
         """Note that policy refused it, so that the record shows it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from positions_mcp.ports import (
 )
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_LIFE = secrets.token_hex(4)
+"""Tells a process from an earlier one with its number: the first of a container has the same one always."""
 
 Checkpoint = Callable[[str, str], Awaitable[None]]
 """Told (name, operation id) between any two steps a process may die between. Tests let it die there."""
@@ -44,9 +47,9 @@ async def no_checkpoint(_name: str, _operation_id: str) -> None:
 
 
 def process_name() -> str:
-    """This process for other processes to see: host, process id, and the machine's boot where it is known."""
+    """This process for others to see: host, process id with what is its alone, and the machine's boot where known."""
     boot = _BOOT_ID.read_text(encoding="ascii").strip()[:8] if _BOOT_ID.exists() else "-"
-    return f"{socket.gethostname()}:{os.getpid()}:{boot}"
+    return f"{socket.gethostname()}:{os.getpid()}.{_LIFE}:{boot}"
 
 
 class DeskAddress(Protocol):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import anyio
 
@@ -31,14 +31,14 @@ from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.questions import Questions
 from positions_mcp.guard.approval.route import Rung
-from positions_mcp.guard.asking import Asking
+from positions_mcp.guard.asking import Asking, CanShow
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.changes import ChangeFeed
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.halting import Halting
 from positions_mcp.guard.kind import PlanRequest
 from positions_mcp.guard.overview import GuardStatus, overview
-from positions_mcp.guard.planner import Choosing, Planned, Planner, other_rights
+from positions_mcp.guard.planner import Choosing, Decider, Planned, Planner, other_rights
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.routing import Routing
@@ -59,13 +59,6 @@ _UNDER_WAY = (
     OperationState.SENDING,
 )
 _log = logging.getLogger(__name__)
-
-
-class CanShow(NamedTuple):
-    """What a client can show a person."""
-
-    form: bool
-    link: bool
 
 
 class Guard(Asking, Halting, Routing):
@@ -139,10 +132,14 @@ class Guard(Asking, Halting, Routing):
         if not create:
             return await self._planner.find(request, caller)
         await self._reconciler.note_time()
-        decider = partial(self.step, can_elicit=asking.form, can_open_link=asking.link) if asking else None
+        decider = await self._decider(asking) if asking else None
         planned = await self._planner.plan(request, caller, choose, decider, rights)
         self.note_shadows(planned)
         return planned
+
+    async def _decider(self, asking: CanShow) -> Decider:
+        process = await self._shows(asking) if asking.form else ""
+        return Decider(partial(self.step, can_elicit=asking.form, can_open_link=asking.link), process)
 
     async def send_what_is_approved(self) -> None:
         """Send what is approved at the desk for this server's mode and accounts, until cancelled (G-19)."""

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 import anyio
 
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.asking import by_form
 from positions_mcp.domain.operation.coverage import Seen
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Plan
@@ -52,6 +54,14 @@ class Planned:
     """Who decides it, where that was asked when it was made."""
 
 
+class Decider(NamedTuple):
+    """Says of a new plan who decides it."""
+
+    step: Callable[[Planned], Awaitable[Step]]
+    process: str
+    """The server with which a form ends that asks about it; empty where with none."""
+
+
 class Planner:
     """Makes and finds plans of every kind. `is_asked` says of one whether a form with its question is open."""
 
@@ -67,7 +77,7 @@ class Planner:
         request: PlanRequest,
         caller: str,
         choose: Choosing | None = None,
-        decider: Callable[[Planned], Awaitable[Step]] | None = None,
+        decider: Decider | None = None,
         rights: tuple[str, ...] = (),
     ) -> Planned:
         """A plan as `Guard.plan` has it, with `create`. What `decider` leaves to a form is asked as it is stored."""
@@ -89,10 +99,11 @@ class Planner:
         elif under_other_names is not None:
             return self._planned(under_other_names, account)
         fresh = Planned(Operation.planned(plan), verdict, seen_of(plan, account))
-        step = None if decider is None else await decider(fresh)
+        step = None if decider is None else await decider.step(fresh)
         ask = partial(Questions.check, self._deps) if step is not None and step.rung is Rung.ELICITATION else None
         add, room = partial(self._deps.store.add_plan, plan, key, plan.created_at), partial(self._check_room, plan)
-        operation = await in_thread(add, supersede=supersede, check=room, ask=ask)
+        told = by_form(decider.process) if decider else None
+        operation = await in_thread(add, supersede=supersede, check=room, ask=ask, content=told)
         if operation.operation_id != plan.plan_id:
             return self._planned(self._deps.as_known(operation), account)
         return replace(fresh, operation=operation, step=step)

@@ -199,13 +199,13 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         supersede: str | None = None,
         check: Refusing | None = None,
         ask: Rationing | None = None,
+        content: Mapping[str, str] | None = None,
     ) -> Operation:
         """Store a plan, or answer the open one that the same arguments from the same caller already have.
 
         `supersede` names an open plan that no longer fits the book, or nearly runs out: it expires in the same
         transaction. `check` is called within it before a new plan is written; what it raises prevents that. With `ask`
-        a new plan is put before a person, in a form, in the same transaction: it counts for its caller as in `move`,
-        and where `ask` refuses that the plan is stored nevertheless.
+        a new plan is put before a person as in `move`, by a form, in it; where that is refused the plan is stored.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from positions_mcp.domain.ids import AccountId
@@ -22,8 +22,11 @@ class CallerStore(Protocol):
         """What people said to what a caller asked for in these accounts after an instant: the noes, or the yeses."""
         ...
 
-    def open_forms(self, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
-        """The undecided operations of a caller whose question is open in a form, the first one asked first."""
+    def open_forms(self, mode: Mode, caller: str, now: datetime) -> Mapping[str, frozenset[str]]:
+        """The undecided operations of a caller whose question is open in a form, the first one asked first.
+
+        With each the servers that show it; "" where any server of the store takes its answer.
+        """
         ...
 
     def open_plans_for(self, mode: Mode, account_id: AccountId, caller: str, now: datetime) -> tuple[Operation, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import and_, bindparam, or_, select
@@ -52,7 +52,7 @@ class StoredCallers(Access):
             found = connection.execute(_NOES if declined else _YESES, asked).scalars()
             return tuple(map(Decision.model_validate_json, found))
 
-    def open_forms(self, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
+    def open_forms(self, mode: Mode, caller: str, now: datetime) -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form, the first one asked first."""
         with self._reading() as connection:
             return counting.open_forms(connection, mode, caller, now)

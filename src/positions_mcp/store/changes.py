@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
-from positions_mcp.domain.operation.asking import BY_FORM
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.states import RowState, Stage
@@ -39,10 +38,11 @@ def add_plan(
     supersede: str | None,
     check: Refusing | None,
     ask: Rationing | None,
+    content: Mapping[str, str],
 ) -> Operation:
     """Store a plan, or answer the one under way for the same arguments and caller. `check` may refuse a new one.
 
-    With `ask` it is put before a person in a form as well; where that refuses, the plan stands.
+    With `ask` it is put before a person in a form as well, told with `content`; where that refuses, the plan stands.
     """
     for found in records.SAME_REQUEST.read(transaction.connection, key=request_key, supersede=supersede):
         due = records.due_at(found)
@@ -61,7 +61,7 @@ def add_plan(
         return made
     try:
         to = Stage.AWAITING_APPROVAL
-        return move(transaction, made, to=to, reason="", now=now, ration=ask, content=BY_FORM)
+        return move(transaction, made, to=to, reason="", now=now, ration=ask, content=content)
     except Refused as refusal:
         transaction.refusal = refusal
         return made

@@ -18,7 +18,7 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Ledger, Rationing
 from positions_mcp.store import records
 from positions_mcp.store.compiled import Compiled, given
-from positions_mcp.store.schema import as_text, journal, operations
+from positions_mcp.store.schema import as_text, journal, operations, servers
 
 _OPEN = [stage.value for stage in Stage if stage.is_open]
 _NTH_LATEST = (
@@ -45,6 +45,7 @@ _ASKED_BY_FORM = Compiled(
     )
     .order_by(journal.c.sequence)
 )
+_ALIVE = Compiled(select(servers.c.process).where(servers.c.until >= given("now")))
 
 
 def nth_latest(
@@ -112,9 +113,15 @@ def _open_plans(dialect: str) -> Compiled:
     return Compiled(select(open_ones.c.caller, func.count()).group_by(open_ones.c.caller))
 
 
-def open_forms(connection: Connection, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
-    """The undecided operations of a caller whose question is open in a form, the first one asked first."""
+def open_forms(connection: Connection, mode: Mode, caller: str, now: datetime) -> dict[str, frozenset[str]]:
+    """The undecided operations of a caller whose question is open in a form, the first one asked first.
+
+    With each the servers that show it: a form ends with its server, unless any of the store takes its answer.
+    """
     told: dict[str, list[tuple[str, dict[str, object]]]] = {}
     for key, event, content in _ASKED_BY_FORM.all(connection, mode=mode.value, caller=caller, now=as_text(now)):
         told.setdefault(key, []).append((event, json.loads(content)))
-    return tuple(operation_id for operation_id, events in told.items() if asking.is_open(events))
+    shown = {operation_id: by for operation_id, events in told.items() if (by := asking.shown_by(events))}
+    ends_with_server = any(each for by in shown.values() for each in by)
+    alive = [each for (each,) in _ALIVE.all(connection, now=as_text(now))] if ends_with_server else []
+    return {operation_id: by for operation_id, each in shown.items() if (by := asking.still_shown(each, alive))}

@@ -133,13 +133,13 @@ class SqlOperationStore(
         supersede: str | None = None,
         check: Refusing | None = None,
         ask: Rationing | None = None,
+        content: Mapping[str, str] | None = None,
     ) -> Operation:
         """Store a plan, or answer the open one of the same arguments and caller; `ask` puts a new one to a person."""
         chain = journal.chain_of(plan.mode, plan.account_id)
         with self._writing(chain) as transaction:
-            made = changes.add_plan(
-                transaction, plan, request_key, transaction.at(now), supersede=supersede, check=check, ask=ask
-            )
+            add = partial(changes.add_plan, transaction, plan, request_key, transaction.at(now))
+            made = add(supersede=supersede, check=check, ask=ask, content=content or {})
         self._remember(made.operation_id, chain)
         return made
 

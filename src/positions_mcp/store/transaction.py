@@ -140,7 +140,7 @@ class Transaction:
             locks.lock_plans(self.connection)
         return counting.open_plans(self.connection, mode, now)
 
-    def open_forms(self, mode: Mode, caller: str, now: datetime) -> tuple[str, ...]:
+    def open_forms(self, mode: Mode, caller: str, now: datetime) -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form; until the end nobody adds one."""
         if self._reach is not None:
             locks.lock_caller(self.connection, caller)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import anyio
@@ -19,7 +20,7 @@ from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import build_resolver_plans, resolve_arguments
 from mcp.shared.exceptions import MCPError
-from mcp_types import InputRequiredResult
+from mcp_types import CONNECTION_CLOSED, InputRequiredResult
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from positions_mcp.domain.errors import Overtaken, PositionsError, Refused
@@ -32,7 +33,7 @@ from positions_mcp.guard.approval.route import Rung, Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.waiting import Wait
-from positions_mcp.tools._call import Call
+from positions_mcp.tools._call import Call, beside
 from positions_mcp.tools._definition import Answer
 from positions_mcp.tools._delegated import sent_under
 from positions_mcp.tools._forms import is_too_quick
@@ -132,7 +133,7 @@ async def _put(call: Call, planned: Planned, *, mandates: bool = True) -> tuple[
         if step.rung is not Rung.ELICITATION:
             return None, step
         if planned.step is None or operation.stage is Stage.PLANNED:
-            operation = await guard.ask(operation, by_form=True)
+            operation = await guard.ask(operation, call.can_show)
     # What was approved elsewhere can still be stopped by a no to the form that was open.
     may_answer = operation.stage is Stage.AWAITING_APPROVAL or (call.is_retry and operation.stage is Stage.APPROVED)
     return (operation if may_answer else None), None
@@ -160,17 +161,32 @@ async def _outcome(call: Call, operation: Operation) -> ElicitationResult[Approv
         call.context.forms.shown(operation.operation_id)
     asking = {"answer": (Resolve(_Question(call.context.guard.question(operation), form)), True)}
     try:
-        resolved = await resolve_arguments(asking, build_resolver_plans(asking, set()), {}, call.sdk)
+        async with beside(partial(_note_if_left, call, operation)):
+            resolved = await resolve_arguments(asking, build_resolver_plans(asking, set()), {}, call.sdk)
     except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True), suppress(PositionsError):
-            how = "The call ended while its form was open."
-            await call.context.guard.note_unanswered(operation, how, client=call.caller.client)
+        await _note_end(call, operation, "The call ended while its form was open.")
         raise
     except MCPError as error:
+        if error.error.code == CONNECTION_CLOSED:  # and the call is about to be cancelled
+            await _note_end(call, operation, "The client was gone while its form was open.")
         raise ToolError(await _not_shown(call, operation, error)) from error
     except ToolError as error:  # accepted, but not filled in as the form asks: not a clear yes
         return AcceptedElicitation(data=Approval.unreadable(_not_as_asked(error)))
     return resolved if isinstance(resolved, InputRequiredResult) else resolved["answer"]
+
+
+async def _note_if_left(call: Call, operation: Operation) -> None:
+    """Write down that the connection is gone over which the form was asked, so that another question may be asked.
+
+    Its answer comes by another request, if it still comes, and counts.
+    """
+    await call.until_left()
+    await _note_end(call, operation, "The connection ended over which it was asked.")
+
+
+async def _note_end(call: Call, operation: Operation, how: str) -> None:
+    with anyio.CancelScope(shield=True), suppress(PositionsError):
+        await call.context.guard.note_unanswered(operation, how, client=call.caller.client)
 
 
 def _not_as_asked(error: BaseException | None) -> str:

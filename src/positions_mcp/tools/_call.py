@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,10 +13,12 @@ from mcp.server.mcpserver.context import Context
 from mcp_types import ElicitationCapability, ElicitResult
 from mcp_types.version import is_version_at_least
 
+from positions_mcp.guard.asking import CanShow
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._caller import Caller, caller_of
 from positions_mcp.tools.context import ToolContext
 from positions_mcp.tools.lazy_context import LazyContext
+from positions_mcp.under_way import answered
 
 LINK = "desk"
 """What the link to a plan's page is called among the requests of a round."""
@@ -47,6 +50,12 @@ class Call:
     def can_open_link(self) -> bool:
         """Whether this client, on this connection, can send a person to a page."""
         return self._declared is not None and self._declared.url is not None and self._can_ask
+
+    @property
+    def can_show(self) -> CanShow:
+        """The same of forms and links. In the era of 2026 other servers of the store take a form's answer too."""
+        shared = self.is_modern and self.context.is_one_of_several
+        return CanShow(self.can_show_form, self.can_open_link, ends_with_server=not shared)
 
     @property
     def is_modern(self) -> bool:
@@ -104,6 +113,11 @@ class Call:
         self._saying = words
         await self._report()
 
+    async def until_left(self) -> None:
+        """Wait until nobody waits for the answer at the other end; over standard streams the call is cancelled then."""
+        request = self.sdk.request_context.request
+        await (anyio.sleep_forever() if request is None else answered(request.scope).wait())
+
     async def keep_saying(self, every_s: float) -> None:
         """Repeat it for as long as the call lasts. A client that has gone is not told."""
         while True:
@@ -127,12 +141,17 @@ async def begin(sdk: Context[LazyContext, Any]) -> Call:
     return Call(context, caller, sdk, await context.follow_clock())
 
 
-@asynccontextmanager
-async def kept_alive(call: Call) -> AsyncIterator[None]:
+def kept_alive(call: Call) -> AbstractAsyncContextManager[None]:
     """Within, the client hears every few seconds what the call waits for."""
+    return beside(partial(call.keep_saying, call.context.heartbeat_s))
+
+
+@asynccontextmanager
+async def beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Within, that goes on as well; at its end it is cancelled."""
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(call.keep_saying, call.context.heartbeat_s)
+        tasks.start_soon(work)
         try:
             yield
         except Exception as error:  # raised outside: a task group would wrap it

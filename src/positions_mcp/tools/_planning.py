@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from positions_mcp.domain.errors import Refused
+from positions_mcp.guard.asking import CanShow
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
-from positions_mcp.guard.guard import CanShow
 from positions_mcp.guard.planner import Choosing, Planned
 from positions_mcp.tools._approval import is_approved_at_the_desk
 from positions_mcp.tools._call import Call
@@ -20,8 +20,7 @@ Request = CloseRequest | SubmitRequest | CancelRequest
 async def plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
     """The plan of what is asked for. Raises as the guard's `plan` and `continue_plan` do."""
     if plan_id is None:
-        asking = CanShow(call.can_show_form, call.can_open_link)
-        return await new_plan(call, request, create=not call.is_retry, asking=asking)
+        return await new_plan(call, request, create=not call.is_retry, asking=call.can_show)
     planned = await call.context.guard.continue_plan(
         plan_id, request, caller=call.caller.identity, judged=not call.is_retry, rights=call.caller.rights
     )

@@ -91,6 +91,11 @@ class ToolContext:
         shared = ListingsInStore(store, here, self.real_time.now, self.ids.new) if store is not None else here
         object.__setattr__(self, "listings", shared)
 
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether other servers of the store go on with what this one began."""
+        return self.listing_store is not None
+
     async def give_memory_back(self) -> None:
         """Give up listings that are kept no longer, also where nobody lists again. Belongs to the server's lifespan."""
         while True:

@@ -5,12 +5,12 @@ Both are counted in the store, which all servers of it share.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.asking import BY_FORM, SHOWN_AGAIN
+from positions_mcp.domain.operation.asking import SHOWN_AGAIN, by_form
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.guard.dependencies import Dependencies
@@ -54,11 +54,15 @@ class Questions:
         deps, plan = self._deps, operation.plan
         return operation.operation_id in deps.store.open_forms(plan.mode, plan.caller, deps.clock.now())
 
-    def shown_again(self, operation: Operation) -> None:
-        """Write down that a form with a question that was put before is shown, unless one is. Blocking."""
-        if not self.is_open(operation):
-            now = self._deps.clock.now()
-            self._deps.store.note(SHOWN_AGAIN, operation.operation_id, BY_FORM, now)
+    def shown_again(self, operation: Operation, process: str) -> None:
+        """Write down that a form with a question that was put before is shown, unless it is known of here. Blocking.
+
+        `process` is the server with which it ends, or empty.
+        """
+        deps, plan = self._deps, operation.plan
+        now = deps.clock.now()
+        if process not in deps.store.open_forms(plan.mode, plan.caller, now).get(operation.operation_id, ()):
+            deps.store.note(SHOWN_AGAIN, operation.operation_id, by_form(process), now)
 
     @staticmethod
     def check(deps: Dependencies, ledger: Ledger, operation: Operation) -> None:
@@ -69,11 +73,15 @@ class Questions:
             raise Refused(why, hint=f"Nothing was sent. Plan {plan.plan_id} stays open: ask when that is answered.")
 
 
-def _still_open(deps: Dependencies, asked: Sequence[str], operation: Operation) -> str:
+def _still_open(deps: Dependencies, asked: Iterable[str], operation: Operation) -> str:
     """That another question is, in a sentence; empty where none is. One that was answered here with a yes is not."""
     others = (each for each in asked if each != operation.operation_id and each not in deps.taken)
     other = next(others, None)
-    return f"A question of this caller is still open with a person: plan {other}." if other else ""
+    if not other:
+        return ""
+    return (
+        f"A question of this caller is still open with a person: plan {other}. A call with that plan_id shows it again."
+    )
 
 
 def rests(decisions: Iterable[Decision], now: datetime) -> bool:

@@ -27,9 +27,19 @@ class Presence:
         self._said_at: datetime | None = None
         self._said_url: str | None = None
         self._since: datetime | None = None
+        self._saying = anyio.Lock()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has said that it is alive."""
+        return self._said_at is not None
 
     async def say(self, url: str | None) -> None:
         """That it is alive, with the page at `url`; nothing where that was said just now. Raises StoreUnavailable."""
+        async with self._saying:
+            await self._say(url)
+
+    async def _say(self, url: str | None) -> None:
         deps, now = self._deps, self._deps.clock.now()
         if self._said_at is not None and now < self._said_at + SAID_EVERY and url == self._said_url:
             return
