@@ -38,12 +38,30 @@ def opened(url: str, folder: Path) -> Iterator[AnchoredStore]:
 
 
 def standby(url: str) -> str:
-    """A database that is as this one is now, and receives nothing any more."""
+    """A database that is as this one is now, and receives nothing any more. Whoever is connected connects anew."""
     server, _, name = url.partition("?")[0].rpartition("/")
     copy = f"{name}_standby"
-    with psycopg.connect(url.replace(f"/{name}?", "/postgres?"), autocommit=True) as connection:
+    with as_its_keeper(url) as connection:
         connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}")
     return url.replace(f"{server}/{name}?", f"{server}/{copy}?")
+
+
+def fail_over(url: str, behind: str) -> None:
+    """Who connects anew gets the standby."""
+    name, its = (each.partition("?")[0].rpartition("/")[2] for each in (url, behind))
+    with as_its_keeper(url) as connection:
+        connection.execute(f"ALTER DATABASE {name} RENAME TO {name}_lost")
+        connection.execute(f"ALTER DATABASE {its} RENAME TO {name}")
+
+
+@contextmanager
+def as_its_keeper(url: str) -> Iterator[psycopg.Connection]:
+    """Beside the database, in which no session is left."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(url.replace(f"/{name}?", "/postgres?"), autocommit=True) as connection:
+        ends = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+        connection.execute(ends, [name]).fetchall()
+        yield connection
 
 
 def send(store: AnchoredStore, operation: Operation) -> None:
@@ -76,6 +94,58 @@ def test_a_standby_that_lost_what_was_written_halts_when_a_server_starts(
     with opened(behind, tmp_path) as store:
         assert store.open().halts() == (), "a person has looked, and it is not said again"
     assert list(tmp_path.glob("*.lost"))
+
+
+def nothing_else(_: SqlOperationStore) -> None:
+    """The standby is as it was."""
+
+
+def as_much_as_was_lost(store: SqlOperationStore) -> None:
+    """Another server has written to the standby before this one looks, until the journal is as long as it was."""
+    store.set_halt(OTHER)
+
+
+def looks(store: AnchoredStore, _: Operation) -> None:
+    """It looks for changes, as each server does within a second."""
+    store.newest()
+
+
+@pytest.mark.parametrize("afterwards", [looks, send], ids=["looks", "sends"])
+@pytest.mark.parametrize("written_since", [nothing_else, as_much_as_was_lost])
+def test_a_server_that_runs_through_a_failover_halts_where_what_it_saw_of_another_one_is_lost(
+    url: str,
+    tmp_path: Path,
+    written_since: Callable[[SqlOperationStore], None],
+    afterwards: Callable[[AnchoredStore, Operation], None],
+) -> None:
+    with opened(url, tmp_path) as store, opened(url, tmp_path / "of another machine") as another:
+        sent, mine = (claimed(store.open(), plan_of(f"op-{number}")) for number in range(2))
+        store.newest()
+        behind = standby(url)
+        store.newest()
+        send(another, sent)
+        store.newest()
+        fail_over(url, behind)
+        with opened(url, tmp_path / "of a third") as third:
+            written_since(third.open())
+        with pytest.raises(StoreUnavailable, match="lacks what was seen of it"):
+            afterwards(store, mine)
+        (*_, halt) = store.halts()
+        assert halt.is_of_everything
+        assert "lacks 1 entries" in halt.reason
+        store.clear_halts("Ana", NOW, expected=store.halts())
+        send(store, claimed(store.open(), plan_of("op-next")))
+        assert store.halts() == (), "a person has looked, and the server goes on without a new start"
+
+
+def test_sessions_that_end_halt_nobody_where_nothing_is_lost(url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path) as store:
+        operation = claimed(store.open())
+        store.newest()
+        fail_over(url, standby(url))
+        send(store, operation)
+        store.newest()
+        assert store.halts() == ()
 
 
 def test_a_journal_that_lacks_nothing_halts_nobody(url: str, tmp_path: Path) -> None:

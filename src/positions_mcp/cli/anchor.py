@@ -2,7 +2,8 @@
 
 A standby that takes over may not have received the last entries: its journal is whole, and knows nothing of what was
 sent meanwhile. What a server has written before it sent, and what it has seen, is noted in a file of its own. Where the
-journal lacks any of it when a server starts, everything is halted, and a person looks.
+journal lacks any of it when a server starts, or has a new session with the database, everything is halted, and a
+person looks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,39 +98,69 @@ class Anchor:
 
 
 class AnchoredStore(LazyStore):
-    """A store whose journal is compared, when it is opened, with what was seen of it before."""
+    """A store whose journal is compared with what was seen of it.
+
+    That is when it is opened, and when its database may be another one: a session has begun, or the journal is shorter.
+    """
 
     def __init__(self, opening: Callable[[], SqlOperationStore], folder: Callable[[], Path]) -> None:
         super().__init__(lambda: self._compared(opening()))
         self._folder = folder
+        self._noting = threading.Lock()
+        self._left: SqlOperationStore | None = None
+        """What was opened before the journal lost some of it."""
         self._anchor: Anchor | None = None
+        self._sessions = 0
         self._newest = 0
 
     def begin(self, operation_id: str, *said: Any, **named: Any) -> Operation:
         """As the store's; the entry is noted before anything leaves."""
-        operation: Operation = self.open().begin(operation_id, *said, **named)
-        self._note(self.open().walked_to(operation_id))
+        store = self.open()
+        operation = store.begin(operation_id, *said, **named)
+        self._note(store, store.walked_to(operation_id))
         return operation
 
     def begin_withdrawal(self, operation_id: str, *said: Any) -> None:
         """As the store's; the entry is noted before anything leaves."""
-        self.open().begin_withdrawal(operation_id, *said)
-        self._note(self.open().walked_to(operation_id))
+        store = self.open()
+        store.begin_withdrawal(operation_id, *said)
+        self._note(store, store.walked_to(operation_id))
 
     def newest(self) -> int:
         """As the store's; what others have written is noted as well."""
-        newest = self.open().newest()
-        if newest > self._newest:
-            self._note(self.open().last())
+        store, known = self.open(), self._newest
+        newest = store.newest()
+        if newest != known or store.sessions != self._sessions:
+            self._note(store, store.last(), is_shorter=newest < known)
             self._newest = newest
         return newest
 
-    def _note(self, entry: tuple[int, str] | None) -> None:
-        if self._anchor is not None and entry is not None:
-            self._anchor.note(*entry)
+    def _note(self, store: SqlOperationStore, entry: tuple[int, str] | None, *, is_shorter: bool = False) -> None:
+        """Keep an entry of a journal that lacks nothing. Raises StoreUnavailable."""
+        with self._noting:
+            sessions = store.sessions
+            if store is not self._left and (is_shorter or sessions != self._sessions):
+                if self._anchor is not None and store.missing(self._anchor.noted().items()):
+                    self._leave(store)
+                else:
+                    self._sessions = sessions
+            if store is self._left:
+                raise StoreUnavailable(
+                    "The database is another one than before, and its journal lacks what was seen of it.",
+                    hint="Everything is halted until a person has compared the accounts' orders with the record.",
+                )
+            if self._anchor is not None and entry is not None:
+                self._anchor.note(*entry)
+
+    def _leave(self, store: SqlOperationStore) -> None:
+        """Forget all that was walked of a journal that has lost some of it, and open it as a server that starts."""
+        self._left = store
+        self.close()
+        self.open()
 
     def _compared(self, store: SqlOperationStore) -> SqlOperationStore:
         """Halt everything where the journal lacks what was seen of it. Raises StoreUnavailable where that fails."""
+        sessions = store.sessions
         try:
             anchor = Anchor(self._folder(), store.name())
             if missing := store.missing(anchor.noted().items()):
@@ -142,7 +174,7 @@ class AnchoredStore(LazyStore):
         except BaseException:
             store.close()
             raise
-        self._anchor = anchor
+        self._anchor, self._sessions, self._newest = anchor, sessions, 0
         return store
 
 

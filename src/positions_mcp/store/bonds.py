@@ -35,6 +35,11 @@ class Bonds(Access):
                 "a store of its own.",
             )
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions have begun: after one more, a standby may have taken over."""
+        return self._database.sessions
+
     def missing(self, entries: Iterable[tuple[int, str]]) -> tuple[int, ...]:
         """Which of these entries, by number and hash, do not stand in the journal."""
         wanted = dict(entries)

@@ -110,6 +110,11 @@ class Database:
         """How far its clock is ahead of this machine's; nothing for a file, which is on this machine."""
         return self._time.ahead if self._time is not None else timedelta(0)
 
+    @property
+    def sessions(self) -> int:
+        """How many have begun; none with a file, which is the same one always."""
+        return self._time.sessions if self._time is not None else 0
+
     def close(self) -> None:
         """Give up every connection."""
         self._engine.dispose()

@@ -72,6 +72,8 @@ class SharedTime:
         """Whether it decides in transactions; else it is only read."""
         self.ahead = timedelta(0)
         """How far it is ahead of this machine's."""
+        self.sessions = 0
+        """How often one has begun: after it, another machine may be the database."""
 
     def read(self, connection: Connection) -> None:
         """Read it at the beginning of a transaction that is durable where it is committed: one statement for both."""
@@ -86,6 +88,7 @@ class SharedTime:
 
     def take(self, session: Session) -> None:
         """Read it in a session that has only just begun."""
+        self.sessions += 1
         before, began = datetime.now(UTC), monotonic()
         limits = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SESSION.items())
         row = session.execute(f"SELECT clock_timestamp(), {limits}".encode()).fetchone()
