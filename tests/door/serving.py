@@ -117,6 +117,7 @@ async def behind_the_door(
             entrance=Entrance(public_url=url),
             replica=replica,
             sign_in=SignIn(
+                keys,
                 checker,
                 Streams(issuer.clock),
                 Challenges(url, ISSUER, first_is_all=first_is_all),

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import anyio
 import pytest
 
 from positions_mcp.door.issuer import Issuer, is_safe, metadata_urls
 from positions_mcp.door.keys import KeysUnavailable
 
+TRICKLES = "/trickles"
 KEYS = {"keys": [{"kty": "RSA", "kid": "a"}]}
 
 
@@ -22,6 +24,7 @@ class Site:
         self.url = url
         self.pages: dict[str, tuple[int, str]] = {}
         self.asked: list[str] = []
+        self.over = threading.Event()
 
     def has(self, path: str, said: object, status: int = 200) -> None:
         self.pages[path] = status, said if isinstance(said, str) else json.dumps(said)
@@ -32,6 +35,9 @@ def site() -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found.asked.append(self.path)
+            if self.path == TRICKLES:
+                self.trickle()
+                return
             status, body = found.pages.get(self.path, (404, "{}"))
             self.send_response(status)
             if status in (301, 302, 307):
@@ -41,6 +47,15 @@ def site() -> Iterator[Site]:
             self.end_headers()
             self.wfile.write(body.encode())
 
+        def trickle(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            while not found.over.wait(0.02):
+                try:
+                    self.wfile.write(b" ")
+                except OSError:
+                    return
+
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
@@ -49,6 +64,7 @@ def site() -> Iterator[Site]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield found
+    found.over.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -119,6 +135,16 @@ async def test_a_redirect_is_not_followed_and_an_error_is_no_set_of_keys(site: S
         with pytest.raises(KeysUnavailable, match=f"answers {status}"):
             await read(Issuer(site.url, f"{site.url}/keys"))
     assert "/elsewhere" not in site.asked
+
+
+@pytest.mark.requirement("O-03")
+@pytest.mark.parametrize("what", ["metadata", "keys"])
+async def test_an_answer_that_trickles_for_ever_is_none(what: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("positions_mcp.door.issuer.LONGEST_S", 0.2)
+    monkeypatch.setattr("positions_mcp.door.issuer.metadata_urls", lambda issuer: [f"{issuer}{TRICKLES}"])
+    issuer = Issuer(site.url, None if what == "metadata" else f"{site.url}{TRICKLES}")
+    with anyio.fail_after(30), pytest.raises(KeysUnavailable, match=r"does not answer within 0\.2 s"):
+        await read(issuer)
 
 
 async def test_keys_that_have_moved_are_found_again(site: Site) -> None:

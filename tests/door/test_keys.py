@@ -7,9 +7,13 @@ import logging
 import anyio
 import pytest
 
-from door.signing import Issuer, by_hand, key_of, public
+from door.signing import EVERYBODY_OF_DESK, ISSUER, RESOURCE, Issuer, by_hand, key_of, public
+from positions_mcp.cli.sign_in import SignIn
+from positions_mcp.door.challenges import Challenges
 from positions_mcp.door.keys import COOL_DOWN_S, RETRY_S, KeysUnavailable
+from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import BadToken
+from positions_mcp.operating.readiness import Found
 
 
 @pytest.mark.requirement("O-03")
@@ -94,6 +98,22 @@ async def test_keys_outlast_an_outage_of_any_length_and_the_log_says_so_once(cap
     await keys.refresh()
     with pytest.raises(BadToken):
         await checker.check(issuer.token())
+
+
+@pytest.mark.requirement("O-03")
+async def test_a_replica_without_keys_is_not_ready_and_one_with_those_from_before_an_outage_is() -> None:
+    issuer = Issuer(down=True)
+    keys = issuer.cache()
+    challenges = Challenges(RESOURCE, ISSUER)
+    sign_in = SignIn(keys, issuer.checker(keys), Streams(issuer.clock), challenges, (EVERYBODY_OF_DESK,), ())
+    for down, said in (
+        (True, Found("the authorization server's keys have not been read yet", blocks=True)),
+        (False, Found()),
+        (True, Found("the authorization server cannot be reached; its keys are known")),
+    ):
+        issuer.down = down
+        await keys.refresh()
+        assert await sign_in.look() == {"sign-in": said}
 
 
 @pytest.mark.requirement("O-03")

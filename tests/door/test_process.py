@@ -79,6 +79,9 @@ def test_it_asks_everybody_to_sign_in_and_calls_no_token_bad_that_it_cannot_judg
             token = Issuer().token(iss="http://127.0.0.1:9", exp=4_000_000_000)
             unjudged = http.post("/mcp", json=INITIALIZE, headers={"Authorization": f"Bearer {token}"})
             assert (unjudged.status_code, "retry-after" in unjudged.headers) == (503, True)
+            ready = http.get("/readyz")
+            assert ready.status_code == 503, "another replica may know the keys"
+            assert ready.json()["checks"]["sign-in"] == "the authorization server's keys have not been read yet"
             if not by_tls:
                 in_clear = http.get(METADATA, headers={"X-Forwarded-Proto": "http"})
                 assert in_clear.status_code == 403

@@ -48,6 +48,7 @@ OTHERS: dict[str, Any] = {
     "for_accounts": {AccountId(1): Narrower(max_positions=1)},
     "for_callers": {"claude": Narrower(max_positions=1)},
     "for_rights": {"traders": Narrower()},
+    "signing_in": "5f3a",
     "unknown_rights": ("traders",),
 }
 

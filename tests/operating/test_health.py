@@ -122,7 +122,36 @@ async def test_a_replica_with_other_limits_than_those_before_it_is_not_asked(
     with replica_of(settings) as replica:
         found = await replica.watch.look()
     assert found.is_ready is ready
-    assert found.shown["checks"]["policy"] == ("ok" if ready else "1 servers that were there before go by other limits")
+    assert found.shown["checks"]["policy"] == (
+        "ok" if ready else "others that were there before (1) go by other limits, accounts or rights"
+    )
+
+
+TRADERS = {"claim": "groups", "value": "desk", "accounts": [19816]}
+SIGN_IN: dict[str, Any] = {"issuer": "https://login.example.com", "rights": {"traders": TRADERS}}
+
+
+@pytest.mark.parametrize(
+    ("change", "agrees"),
+    [
+        ({}, True),
+        ({"rights": {"traders": TRADERS | {"accounts": ["19816"]}}}, True),
+        ({"leeway_s": 5, "jwks_url": "https://login.example.com/keys"}, True),
+        ({"issuer": "https://login.example.org"}, False),
+        ({"audience": "another"}, False),
+        ({"rights": {"traders": TRADERS | {"value": "desk-7"}}}, False),
+        ({"rights": {"traders": TRADERS | {"claim": "roles"}}}, False),
+        ({"rights": {"traders": TRADERS | {"accounts": [19816, 19817]}}}, False),
+        ({"rights": {"traders": TRADERS | {"scopes": ["positions:read"]}}}, False),
+        ({"rights": {"others": TRADERS}}, False),
+    ],
+)
+def test_replicas_agree_on_who_may_come_in_and_for_which_accounts(change: dict[str, Any], agrees: bool) -> None:
+    said = {"accounts": [19816, 19817], "http": {"public_url": "https://trading.example.com/mcp"}}
+    mine, theirs = (load(said | {"oauth": SIGN_IN | other}).policy for other in ({}, change))
+    assert (mine.fingerprint == theirs.fingerprint) is agrees
+    judged = [each.within(AccountId(19816), "alice").fingerprint for each in (mine, theirs)]
+    assert judged[0] == judged[1], "what is judged by is the same"
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])

@@ -84,10 +84,8 @@ class _Store:
         if fitness.why_not:
             return {"store": Found(fitness.why_not, blocks=True)}
         others = of_another_policy(fitness.servers, process_name(), settings.policy.fingerprint, settings.mode)
-        agrees = (
-            Found(f"{others} servers that were there before go by other limits", blocks=True) if others else Found()
-        )
-        return {"store": Found(), "policy": agrees}
+        words = f"others that were there before ({others}) go by other limits, accounts or rights"
+        return {"store": Found(), "policy": Found(words, blocks=True) if others else Found()}
 
     def close(self) -> None:
         if self._inspector is not None:

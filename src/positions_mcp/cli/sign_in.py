@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from positions_mcp.door.rights import Right
 from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import TokenChecker
 from positions_mcp.http_sessions import App
+from positions_mcp.operating.readiness import Found
 from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings
 from positions_mcp.settings.oauth import RightSettings
@@ -28,6 +29,7 @@ from positions_mcp.tools._scopes import Scope
 class SignIn:
     """Who may come in, as it is made sure of."""
 
+    keys: Keys
     tokens: TokenChecker
     streams: Streams
     challenges: Challenges
@@ -45,6 +47,15 @@ class SignIn:
             streams=self.streams,
         )
 
+    async def look(self) -> Mapping[str, Found]:
+        """Whether anybody can be let in: another replica may have read the keys that this one has not."""
+        if not self.keys.are_known:
+            return {"sign-in": Found("the authorization server's keys have not been read yet", blocks=True)}
+        fresh = self.keys.are_fresh
+        return {
+            "sign-in": Found() if fresh else Found("the authorization server cannot be reached; its keys are known")
+        }
+
 
 @asynccontextmanager
 async def signing_in(settings: Settings, public_url: str, clock: Clock) -> AsyncIterator[SignIn]:
@@ -57,6 +68,7 @@ async def signing_in(settings: Settings, public_url: str, clock: Clock) -> Async
         tasks.start_soon(keys.keep_fresh)
         try:
             yield SignIn(
+                keys,
                 TokenChecker(
                     keys,
                     issuer=oauth.issuer,

@@ -8,12 +8,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import anyio
+
 from positions_mcp.door.keys import KeysUnavailable
 
 if TYPE_CHECKING:
     import httpx
 
-_TIMEOUT_S = 5.0
+LONGEST_S = 5.0
+"""For a whole answer, however evenly it trickles."""
 _LARGEST = 256 * 1024
 
 
@@ -61,15 +64,11 @@ class Issuer:
         import httpx
 
         try:
-            async with self._client().stream("GET", url, headers={"Accept": "application/json"}) as answer:
-                if answer.status_code != HTTPStatus.OK:
-                    raise KeysUnavailable(f"{url} answers {answer.status_code}")
-                body = b""
-                async for piece in answer.aiter_bytes():
-                    body += piece
-                    if len(body) > _LARGEST:
-                        raise KeysUnavailable(f"{url} answers too much")
+            with anyio.fail_after(LONGEST_S):
+                body = await self._body(url)
             found = json.loads(body)
+        except TimeoutError:
+            raise KeysUnavailable(f"{url} does not answer within {LONGEST_S:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise KeysUnavailable(f"{url}: {type(error).__name__}") from None
         except (ValueError, RecursionError):
@@ -78,11 +77,22 @@ class Issuer:
             raise KeysUnavailable(f"{url} does not answer an object")
         return found
 
+    async def _body(self, url: str) -> bytes:
+        async with self._client().stream("GET", url, headers={"Accept": "application/json"}) as answer:
+            if answer.status_code != HTTPStatus.OK:
+                raise KeysUnavailable(f"{url} answers {answer.status_code}")
+            body = b""
+            async for piece in answer.aiter_bytes():
+                body += piece
+                if len(body) > _LARGEST:
+                    raise KeysUnavailable(f"{url} answers too much")
+            return body
+
     def _client(self) -> httpx.AsyncClient:
         import httpx
 
         if self._http is None:
-            self._http = httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False)
+            self._http = httpx.AsyncClient(timeout=LONGEST_S, follow_redirects=False)
         return self._http
 
 

@@ -50,6 +50,16 @@ class Keys:
         self._tried_at = float("-inf")
         self._problem = ""
 
+    @property
+    def are_known(self) -> bool:
+        """Whether anybody's token can be judged."""
+        return self._keys is not None
+
+    @property
+    def are_fresh(self) -> bool:
+        """Whether the last reading of them went well."""
+        return self.are_known and not self._problem
+
     async def find(self, name: str | None, algorithm: str) -> PyJWK | None:
         """The key of a token; None where the issuer has none such. One without a name is found where it is the only.
 
@@ -60,7 +70,7 @@ class Keys:
         if found is None:
             await self._read_if_due()
             found = self._known(name, algorithm)
-        if self._keys is None:
+        if not self.are_known:
             raise KeysUnavailable(self._problem)
         return found
 
@@ -73,7 +83,7 @@ class Keys:
         """Read them again and again, until cancelled."""
         while True:
             await self.refresh()
-            await anyio.sleep(FRESH_S if self._keys is not None else RETRY_S)
+            await anyio.sleep(FRESH_S if self.are_known else RETRY_S)
 
     async def _read_if_due(self) -> None:
         """Whoever comes while keys are being read waits for that reading."""

@@ -55,7 +55,7 @@ class Readiness:
 class Watch:
     """Makes the checks, and logs when the answer changes. `draining` is asked anew each time: it waits for nothing."""
 
-    checks: Mapping[str, Check]
+    checks: dict[str, Check]
     draining: Callable[[], bool]
     now: Callable[[], float] = time.monotonic
     _looking: anyio.Lock = field(default_factory=anyio.Lock)

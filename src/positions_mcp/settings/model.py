@@ -335,6 +335,7 @@ class Settings(_Section):
             for_accounts={AccountId(each): _narrower(limits) for each, limits in self.limits.accounts.items()},
             for_callers={name: _narrower(limits) for name, limits in self.limits.callers.items()},
             for_rights={name: _narrower(self.limits.rights.get(name)) for name in self.oauth.rights},
+            signing_in=self.oauth.fingerprint(self.http.public_url),
             two_persons_above=None if two_above == NO_LIMIT else two_above,
             two_persons_for_close_all=self.approval.two_persons_for_close_all,
         )

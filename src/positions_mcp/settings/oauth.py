@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import json
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -100,3 +102,14 @@ class OAuthSettings(BaseModel):
     rights: dict[str, RightSettings] = Field(
         default_factory=dict, description="tables in a --config file, such as [oauth.rights.traders]"
     )
+
+    def fingerprint(self, public_url: str | None) -> str:
+        """A short name of whose tokens are taken and what they give; none where nobody signs in."""
+        if self.issuer is None:
+            return ""
+        rights = {
+            name: [each.claim, each.value, sorted(each.accounts), sorted(each.scopes)]
+            for name, each in self.rights.items()
+        }
+        said = [self.issuer, self.audience or public_url, rights]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]

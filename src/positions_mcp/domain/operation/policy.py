@@ -112,6 +112,8 @@ class Policy(BaseModel):
 
     for_rights: dict[str, Narrower] = Field(default_factory=dict)
     """By the right of a caller who has signed in: every right there is, also one that narrows nothing."""
+    signing_in: str = ""
+    """A short name of who may come in and for which accounts: nothing is judged by it, but replicas agree on it."""
     unknown_rights: tuple[str, ...] = ()
     """Rights of a caller that are none here: what they narrow is not known, and nothing is sent."""
 
@@ -127,7 +129,7 @@ class Policy(BaseModel):
             narrower.append(self.for_accounts[account_id])
         narrowed = {name: _narrowest(name, (self, *narrower)) for name in Narrower.model_fields}
         unknown = tuple(sorted(set(rights) - self.for_rights.keys()))
-        others = {"for_accounts": {}, "for_callers": {}, "for_rights": {}, "unknown_rights": unknown}
+        others = {"for_accounts": {}, "for_callers": {}, "for_rights": {}, "signing_in": "", "unknown_rights": unknown}
         return self.model_copy(update={**narrowed, **others})
 
     def of(self, plan: Plan) -> Policy:
