@@ -76,7 +76,7 @@ class History:
             for name, plan in self.plans.items()
         }
         orders = {order["id"]: order for order in record["exchange"]["orders"]}
-        self.made: defaultdict[Target, list[set[str]]] = defaultdict(list)
+        self.made: dict[Target, list[set[str]]] = {}
         """The orders of each effect, by what it closed."""
         self.strange: list[Record] = []
         """Effects that are no close of one position."""
@@ -86,11 +86,12 @@ class History:
             if target == "?":
                 self.strange.append(effect)
                 continue
-            self.made[effect["account"], target].append(set(effect["made"]))
-        self.wire: defaultdict[Target, list[float]] = defaultdict(list)
+            self.made.setdefault((effect["account"], target), []).append(set(effect["made"]))
+        self.wire: dict[Target, list[float]] = {}
+        """When requests passed, by what they were to close."""
         for request in record["wire"]:
             if found := _PATH.search(request["path"]):
-                self.wire[int(found[1]), found[2] or "*"].append(request["at"])
+                self.wire.setdefault((int(found[1]), found[2] or "*"), []).append(request["at"])
         self.intents = self._intents()
         at_desk = {each["operation_id"] for each in self.decisions if each.get("how") == "desk"}
         self.own = {
@@ -137,10 +138,11 @@ def at_most_one_request(history: History) -> Iterator[str]:
             yield f"{_row(intent)} may have left {intent.may_have_left} times under one approval"
     for target in {*history.made, *history.wire}:
         intents = history.of(target)
-        attempts, effects = sum(intent.attempts for intent in intents), history.made[target]
+        attempts, effects = sum(intent.attempts for intent in intents), history.made.get(target, [])
+        requests = len(history.wire.get(target, []))
         may = sum(min(intent.may_have_left, 1) for intent in intents)
-        if len(history.wire[target]) > attempts:
-            yield f"{_target(target)}: {len(history.wire[target])} requests passed, and {attempts} were journalled"
+        if requests > attempts:
+            yield f"{_target(target)}: {requests} requests passed, and {attempts} were journalled"
         if len(effects) > may:
             yield f"{_target(target)}: {len(effects)} effects, and at most {may} of the approved requests left"
     for name, times in history.approved.items():
@@ -211,7 +213,8 @@ def clients_are_told_the_truth(history: History) -> Iterator[str]:
     """Who is told that nothing was sent had no request leave meanwhile; who is told that it was had one."""
     for call in history.clients:
         account, instrument = call["account"], call["instrument"]
-        passed = [at for at in history.wire[account, instrument] if call["began"] <= at <= call["ended"]]
+        requests = history.wire.get((account, instrument), [])
+        passed = [at for at in requests if call["began"] <= at <= call["ended"]]
         told = call.get("told") or ""
         if _UNSENT_BY_CALL in told and passed and call["number"] in history.own:
             yield f"call {call['number']} was told that it sent nothing, and what was approved in it was sent: {told}"
@@ -219,7 +222,7 @@ def clients_are_told_the_truth(history: History) -> Iterator[str]:
         if "othing was sent" in told.replace(_UNSENT_BY_CALL, "") and passed:
             about = f"call {call['number']} about {account} {instrument}"
             yield f"{about} was told that nothing was sent, and it was: {told}"
-        if call.get("sent") == "yes" and not history.wire[account, instrument]:
+        if call.get("sent") == "yes" and not requests:
             yield f"call {call['number']} about {account} {instrument} was told that it was sent, and it was not"
 
 

@@ -96,6 +96,12 @@ def test_a_call_may_say_that_it_sent_nothing_where_another_server_sent_what_the_
     assert checker.broken(told) == []
 
 
+def test_a_request_that_nobody_meant_and_that_did_nothing_is_not_called_a_close() -> None:
+    told = history()
+    told["wire"].append({"at": 3.0, "path": "/v1/accounts/1/positions/other"})
+    assert checker.broken(told) == ["1 other: 1 requests passed, and 0 were journalled"]
+
+
 def _says(entry: int, *rows: dict[str, Any]) -> Callable[[History], object]:
     return lambda told: told["journal"][entry].update(content=json.dumps({"rows": rows}))
 
