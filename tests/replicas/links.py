@@ -81,8 +81,10 @@ class Link:
             for side in pair:
                 with suppress(OSError, anyio.ClosedResourceError, anyio.TypedAttributeLookupError):
                     raw = side.extra(anyio.abc.SocketAttribute.raw_socket)
-                    if raw.family != socket.AF_UNIX:
-                        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    if raw.family == socket.AF_UNIX:
+                        raw.shutdown(socket.SHUT_RDWR)  # closed by who receives from it: anyio fails if it is not
+                        continue
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 await anyio.aclose_forcefully(side)
 
     def block(self) -> None:
@@ -103,7 +105,7 @@ class Link:
                     self._open.add(pair := (near, far))
                     awaited: list[Step] = []
                     try:
-                        tasks.start_soon(self._forth, near, far, awaited, tasks.cancel_scope)
+                        tasks.start_soon(self._forth, near, far, awaited)
                         with suppress(*_GONE):
                             await self._back(far, near, awaited)
                         tasks.cancel_scope.cancel()
@@ -118,13 +120,7 @@ class Link:
         host, _, port = self.target.rpartition(":")
         return await anyio.connect_tcp(host, int(port))
 
-    async def _forth(
-        self,
-        near: anyio.abc.ByteReceiveStream,
-        far: anyio.abc.ByteSendStream,
-        awaited: list[Step],
-        scope: anyio.CancelScope,
-    ) -> None:
+    async def _forth(self, near: anyio.abc.ByteReceiveStream, far: anyio.abc.ByteStream, awaited: list[Step]) -> None:
         with suppress(*_GONE):
             while data := await near.receive(_LARGEST):
                 closing = _CLOSING.search(data)
@@ -139,7 +135,8 @@ class Link:
                 if closing:
                     self.passed(closing[1].decode())
                 await far.send(data)
-        scope.cancel()
+        with suppress(*_GONE):
+            await far.send_eof()  # it closes, and what comes back ends
 
     async def _back(
         self, far: anyio.abc.ByteReceiveStream, near: anyio.abc.ByteSendStream, awaited: list[Step]
