@@ -19,7 +19,6 @@ import anyio.to_thread
 import httpx2
 import pytest
 
-from databases import postgres_url
 from over_http.serving import INITIALIZE
 from positions_mcp.tools._forms import TOO_QUICK_S
 from positions_mcp.tools._uris import OPERATION
@@ -27,8 +26,6 @@ from replicas.firm import Firm, Replica, balanced, calling, firm_in
 from test_resources import listening
 from tools.serving import ERAS, data_of
 from trading import no, yes
-
-__all__ = ["postgres_url"]
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from databases import postgres_url
 from guard import sender
 from guard.delegate import EACH, positions
 from guard.desk import PASSPHRASE, POLICY, Desk
@@ -21,7 +20,7 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import Rights
 from positions_mcp.guard.enrolling import changing_member, removing_member
 
-__all__ = ["place", "postgres_url"]
+__all__ = ["place"]
 TESTS = Path(sender.__file__).parents[1]
 pytestmark = pytest.mark.requirement("D-05")
 ENDS: dict[str, tuple[dict[str, Any], Any]] = {

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Table, insert, select, update
 
-from databases import postgres_url
 from guard.desk import CALLER, PASSPHRASE, POLICY, Desk, desk
 from guard.persons import BEN, TWO, Place, change, place, two_people
 from positions_mcp.domain.errors import PositionsError, Refused
@@ -33,7 +32,7 @@ from positions_mcp.signing.statements import sign
 from positions_mcp.store.schema import TABLES
 from signing.people import ACCOUNT, EVE, approver_of, link, yes
 
-__all__ = ["place", "postgres_url"]
+__all__ = ["place"]
 pytestmark = pytest.mark.requirement("G-02", "D-04", "D-05")
 
 

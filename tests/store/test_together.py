@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.operation.operation import Operation, Reservation
 from positions_mcp.domain.operation.states import RowState, Stage
@@ -177,8 +178,9 @@ def test_what_is_read_at_once_is_of_one_moment_and_of_one_thread(
 async def test_one_supervised_close_writes_four_times(tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor:
         await floor.call("close_positions", {"instruments": ["XOM"]}, person=yes())
-        store = floor.deps.guard._deps.store.open()  # type: ignore[attr-defined]
-        with asked_of(store) as statements:
+        store = floor.deps.guard._deps.store
+        assert isinstance(store, LazyStore)
+        with asked_of(store.open()) as statements:
             sent = await floor.call("close_positions", {"instruments": ["KO"]}, person=yes())
         assert sent.structured_content
         assert sent.structured_content["sent"] == "yes"

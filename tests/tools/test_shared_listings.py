@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from databases import new_database, postgres_url
+from databases import new_database
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.server import build_server
 from positions_mcp.store.operations import SqlOperationStore
 from positions_mcp.tools.context import ToolContext
 from tools.serving import ACCOUNT, ERAS, StubBroker, context_over, data_of, error_of, held
-
-__all__ = ["postgres_url"]
 
 ROWS = 601
 LONG = [held(f"S{number:03}", "100", number, instrument_price="1.50") for number in range(ROWS)]
