@@ -28,6 +28,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import JournalEntry
 from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.guard.waiting import Wait
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.paper.holdings import Holding
 from positions_mcp.paper.ledger import Ledger
@@ -148,6 +149,17 @@ class Floor:
     def later(self, **by: float) -> None:
         """Time passes, for the exchange and for the program."""
         self.clock.advance(timedelta(**by))
+
+    def answered_after(self, seconds: float) -> None:
+        """Who is shown a form from now on takes so long to answer it."""
+        self.deps.forms.clock = itertools.count(self.deps.forms.clock(), seconds).__next__
+
+    async def sends(self, operation_id: str) -> None:
+        """Another call sends what the desk approved. The server's own dispatcher may be first: then it waits for it."""
+        async with self.desk() as desk:
+            operation = desk.store.operation(operation_id)
+        assert operation is not None
+        await self.deps.guard.wait_and_send(operation, caller=operation.plan.caller, wait=Wait(60))
 
     def alter(self, statement: str) -> None:
         """Change the store behind the program's back."""

@@ -1,4 +1,4 @@
-"""A broker of a test that servers in other processes ask: it stays where it is, and what it counts is counted there."""
+"""What servers in other processes ask of a test: its broker, which stays where it is and counts there, or its floor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -18,7 +18,7 @@ import anyio.to_thread
 from positions_mcp.domain.account.positions import Book, Reading
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.ports import GatheringT, OnPage
-from tools.serving import StubBroker
+from positions_mcp.tools._definition import ToolDefinition
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,22 @@ class OfABroker:
     data_dir: Path
     store_url: str
     clock: Path
+    only: ToolDefinition[Any] | None
 
 
-class AskedBroker:
-    """The broker, as a server in another process sees it."""
+class Asked:
+    """A broker or floor, as a server in another process sees it."""
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     async def read_book(self, *arguments: Any, on_page: OnPage | None = None, **named: Any) -> Book:
-        book, pages = await self._ask("read_book", *arguments, pages=on_page is not None, **named)
+        answer = await self._ask("read_book", *arguments, pages=on_page is not None, **named)
+        book, pages = cast("tuple[Book, list[tuple[int, int]]]", answer)
         for page in pages:
             if on_page:
                 await on_page(*page)
-        return book  # type: ignore[no-any-return]
+        return book
 
     async def gather_positions(
         self, account_id: Any, begin: Callable[[], GatheringT], *, on_page: OnPage | None = None
@@ -69,36 +71,46 @@ class AskedBroker:
 
 
 @contextmanager
-def asked_by_others(broker: StubBroker, address: Path) -> Iterator[str]:
+def asked_by_others(asked: object, address: Path) -> Iterator[None]:
     """Answer for it, each question in a thread of its own."""
+    ended = threading.Event()
     with Listener(str(address)) as listener:
-        threading.Thread(target=_answer_all, args=(listener, broker), daemon=True).start()
-        yield str(address)
+        answering = threading.Thread(target=_answer_all, args=(listener, asked, ended), daemon=True)
+        answering.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            Client(str(address)).close()  # or it would wait for another one for ever
+            answering.join()
 
 
-def _answer_all(listener: Listener, broker: StubBroker) -> None:
-    with suppress(OSError):  # closed
-        while True:
-            threading.Thread(target=_answer, args=(listener.accept(), broker), daemon=True).start()
+def _answer_all(listener: Listener, asked: object, ended: threading.Event) -> None:
+    while True:
+        connection = listener.accept()
+        if ended.is_set():
+            connection.close()
+            return
+        threading.Thread(target=_answer, args=(connection, asked), daemon=True).start()
 
 
-def _answer(connection: Connection, broker: StubBroker) -> None:
-    with connection:
+def _answer(connection: Connection, asked: object) -> None:
+    with connection, suppress(OSError, EOFError):  # who asked was killed
         name, arguments, named = connection.recv()
         try:
-            answer = True, anyio.run(partial(_called, broker, name, *arguments, **named))
+            answer = True, anyio.run(partial(_called, asked, name, *arguments, **named))
             pickle.dumps(answer)
         except Exception as error:
             answer = False, error
         connection.send(answer)
 
 
-async def _called(broker: StubBroker, name: str, *arguments: Any, pages: bool | None = None, **named: Any) -> Any:
+async def _called(asked: object, name: str, *arguments: Any, pages: bool | None = None, **named: Any) -> Any:
     if pages is None:
-        return await getattr(broker, name)(*arguments, **named)
+        return await getattr(asked, name)(*arguments, **named)
     told: list[tuple[int, int]] = []
 
     async def on_page(done: int, total: int) -> None:
         told.append((done, total))
 
-    return await getattr(broker, name)(*arguments, on_page=on_page if pages else None, **named), told
+    return await getattr(asked, name)(*arguments, on_page=on_page if pages else None, **named), told

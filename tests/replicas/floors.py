@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import shutil
 import sys
+import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from multiprocessing import forkserver
@@ -22,6 +24,7 @@ import httpx
 import httpx2
 import psycopg
 import pytest
+from anyio.from_thread import BlockingPortal
 from benchmarks.databases import drop_database, new_database
 from mcp import Client
 from mcp.client._transport import TransportStreams
@@ -38,25 +41,19 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.settings import Settings, load
 from positions_mcp.store.operations import SqlOperationStore
+from positions_mcp.tools._definition import ToolDefinition
 from positions_mcp.tools._forms import TOO_QUICK_S
 from replicas import served
 from replicas.asked import OfABroker, asked_by_others
 from replicas.rotation import Rotation
 from replicas.served import ClockInAFile, Said
-from tools.serving import ERAS, StandingClock, StubBroker
+from tools.serving import ERAS, StandingClock, StubBroker, data_of
 from trading import Floor, Person
 
 REPLICAS = 3
 _PATIENCE_S = 60
 _THINKING_S = TOO_QUICK_S + 0.01
 """Nobody answers at once; any longer, and more would show in what is said of times."""
-NOT_OVER_REPLICAS = "not over replicas: "
-_ELSEWHERE = {
-    "at": "stops the sender between two steps, within its process",
-    "deps": "reaches into the process that serves",
-    "server": "needs the server as an object",
-}
-"""What a test that uses it does, and cannot do to three processes."""
 
 
 class SharedClock(StandingClock):
@@ -84,7 +81,9 @@ class Children:
         self._empty = new_database(server)
         SqlOperationStore(self._empty).close()
         self.made: dict[Path, str] = {}
-        """The stores of the test that runs, by folder."""
+        """The stores there are, by folder."""
+        self.asked = False
+        """Whether a client has come, since somebody said that none had."""
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["replicas.forked"])
         with pytest.MonkeyPatch.context() as patch:
@@ -111,11 +110,10 @@ class Children:
             self.made[folder] = new_database(self.server, like=self._empty)
         return self.made[folder]
 
-    def forget(self) -> None:
-        """End every session of the stores that were made, and drop them."""
-        for url in self.made.values():
-            drop_database(self.server, url)
-        self.made.clear()
+    def forget(self, kept: Collection[Path]) -> None:
+        """End every session of the other stores, and drop them."""
+        for folder in self.made.keys() - kept:
+            drop_database(self.server, self.made.pop(folder))
 
 
 def _port(told: Connection) -> int:
@@ -126,7 +124,8 @@ def _port(told: Connection) -> int:
 class Firm:
     """Three replicas that run, and callers with tokens."""
 
-    def __init__(self, folders: Sequence[Path], ports: Sequence[int]) -> None:
+    def __init__(self, children: Children, folders: Sequence[Path], ports: Sequence[int]) -> None:
+        self._children = children
         self._folders = folders
         self._ports = ports
         self._tokens: dict[str, str] = {}
@@ -135,6 +134,7 @@ class Firm:
     @asynccontextmanager
     async def streams(self, name: str = "a client") -> AsyncIterator[TransportStreams]:
         """A way to them for one client; a session of the older era stays where it was opened."""
+        self._children.asked = True
         rotation = Rotation(lambda: self._ports, next(self._turns), affinity=True)
         headers = {"Authorization": f"Bearer {self._token(name.replace(' ', '-'))}"}
         async with (
@@ -169,9 +169,6 @@ class Balanced:
     async def __aexit__(self, *raised: object) -> bool | None:
         return await self._open[anyio.get_current_task().id].pop().__aexit__(*raised)
 
-    def __getattr__(self, name: str) -> Any:
-        raise not_over_replicas("server") if not name.startswith("__") else AttributeError(name)
-
 
 class FloorOverReplicas(Floor):
     """The same floor, from outside: what reaches into the server is not there."""
@@ -179,6 +176,8 @@ class FloorOverReplicas(Floor):
     def __init__(self, firm: Firm, exchange: PaperExchange, clock: SharedClock, settings: Settings) -> None:
         self._firm = firm
         self.exchange, self.clock, self.settings = exchange, clock, settings
+        self.at: dict[str, Callable[[], Awaitable[object]]] = {}
+        self._thinking_s = _THINKING_S
         transport = cast("httpx.AsyncBaseTransport", PaperTransport(exchange))
         connect = partial(PositionsClient, "http://localhost", DEFAULT_KEY, transport=transport, clock=exchange.clock)
         self.venue = Venue(connect, exchange.clock, "the paper exchange of a test", clock)
@@ -201,18 +200,31 @@ class FloorOverReplicas(Floor):
 
     def _thinking(self, person: Person) -> ElicitationFnT:
         async def answer(context: Any, asked: Any) -> ElicitResult | ErrorData:
-            self.later(seconds=_THINKING_S)
+            self.later(seconds=self._thinking_s)
             return await person(context, asked)
 
         return answer
 
-    def __getattr__(self, name: str) -> Any:
-        raise not_over_replicas(name) if name in _ELSEWHERE else AttributeError(name)
+    def answered_after(self, seconds: float) -> None:
+        self._thinking_s = seconds
+
+    async def sends(self, operation_id: str) -> None:
+        """One of the servers does, without a call."""
+        state = "APPROVED"
+        while state in ("APPROVED", "SENDING"):
+            state = data_of(await self.call("get_operation", {"operation_id": operation_id}))["state"]
 
 
-def not_over_replicas(name: str) -> BaseException:
-    """Ends a test that cannot be run so, with the reason."""
-    return pytest.skip.Exception(f"{NOT_OVER_REPLICAS}it {_ELSEWHERE[name]}")
+@dataclass(frozen=True)
+class StepsOf:
+    """What servers in other processes ask between two steps of sending."""
+
+    floor: Floor
+    portal: BlockingPortal
+
+    async def checkpoint(self, name: str, operation_id: str) -> None:
+        """Let happen what the test wants to happen there, in the test's own loop."""
+        self.portal.call(self.floor.checkpoint, name, operation_id)
 
 
 @contextmanager
@@ -227,25 +239,22 @@ def firm_of(
             each.mkdir(mode=0o700, exist_ok=True)
             (each / FILE_NAME).unlink(missing_ok=True)
         asked = [stack.enter_context(children.running(serve, said(store, each))) for each in folders]
-        yield Firm(folders, [port() for port in asked])
+        yield Firm(children, folders, [port() for port in asked])
 
 
 @contextmanager
-def replicas_over_paper(
-    children: Children, folder: Path, scenario: str, clock: Path, settings: Mapping[str, Any]
-) -> Iterator[tuple[Firm, str]]:
-    """They, over an exchange that is served to them; and the URL of the store."""
+def replicas_over_paper(children: Children, folder: Path, scenario: str, told: Said) -> Iterator[tuple[Firm, str]]:
+    """They, told so, over an exchange that is served to them; and the URL of the store."""
     book = folder / "paper"
-    told: list[str] = []
 
     def said(store: str, own: Path) -> Said:
-        told.append(store)
-        return Said({**settings, "data_dir": own, "store": {"url": store}}, clock, url)
+        settings = {**told.settings, "data_dir": own, "store": {"url": store}}
+        return replace(told, settings=settings, exchange_url=url)
 
-    with children.running(served.exchange, book, scenario, clock) as port:
+    with children.running(served.exchange, book, scenario, told.clock) as port:
         url = f"http://127.0.0.1:{port()}"
         with firm_of(children, folder, served.replica, said) as firm:
-            yield firm, told[0]
+            yield firm, children.database(folder)
 
 
 @asynccontextmanager
@@ -268,13 +277,19 @@ async def floor_over_replicas(
         "approval": {"wait_s": 0},
         **said,
     }
-    with replicas_over_paper(children, data_dir, scenario, file, settings) as (firm, store):
-        exchange = PaperExchange.open(data_dir / "paper", clock=clock)
-        try:
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
+        steps = Path(folder, "steps")
+        told = Said(settings, file, "the paper exchange of a test", steps)
+        with replicas_over_paper(children, data_dir, scenario, told) as (firm, store):
+            exchange = PaperExchange.open(data_dir / "paper", clock=clock)
             here = load({**settings, "data_dir": data_dir, "store": {"url": store}})
-            yield FloorOverReplicas(firm, exchange, clock, here)
-        finally:
-            exchange.close()
+            floor = FloorOverReplicas(firm, exchange, clock, here)
+            try:
+                async with BlockingPortal() as portal:
+                    with asked_by_others(StepsOf(floor, portal), steps):
+                        yield floor
+            finally:
+                exchange.close()
 
 
 @contextmanager
@@ -284,22 +299,28 @@ def paper_over_replicas(
     """As `tools.serving.paper_server`."""
     file = data_dir / "clock"
     ClockInAFile(file).set((clock or StandingClock()).at)
-    settings = {"mode": Mode.PAPER, "accounts": [DEFAULT_ACCOUNT]}
-    with replicas_over_paper(children, data_dir, scenario, file, settings) as (firm, _):
+    told = Said({"mode": Mode.PAPER}, file, "the embedded paper exchange")
+    with replicas_over_paper(children, data_dir, scenario, told) as (firm, _):
         yield Balanced(firm)
 
 
 @contextmanager
 def broker_over_replicas(
-    children: Children, folder: Path, broker: StubBroker, *, accounts: Sequence[int], mode: Mode
+    children: Children,
+    folder: Path,
+    broker: StubBroker,
+    *,
+    accounts: Sequence[int],
+    mode: Mode,
+    only: ToolDefinition[Any] | None,
 ) -> Iterator[Balanced]:
     """As `tools.serving.server_over`: the replicas ask the broker of the test, which stays where it is."""
     file = folder / "clock"
     broker.clock = SharedClock(file, broker.clock.at)
-    with asked_by_others(broker, folder / "asked") as address:
+    with asked_by_others(broker, address := folder / "asked"):
 
         def said(store: str, own: Path) -> OfABroker:
-            return OfABroker(address, tuple(accounts), mode, own, store, file)
+            return OfABroker(str(address), tuple(accounts), mode, own, store, file, only)
 
         with firm_of(children, folder, served.replica_over_broker, said) as firm:
             yield Balanced(firm)

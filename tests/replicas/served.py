@@ -5,7 +5,6 @@ They are forked from a process that has imported all of it, so that a test may h
 
 from __future__ import annotations
 
-import itertools
 import mmap
 import struct
 from collections.abc import AsyncIterator
@@ -38,11 +37,12 @@ from positions_mcp.request_states import RequestStates
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load
 from positions_mcp.store import open_store
+from positions_mcp.tools._definition import ToolDefinition
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools.context import ToolContext
 from positions_mcp.tools.lazy_context import OpenContext
-from replicas.asked import AskedBroker, OfABroker
-from tools.serving import StandingClock, StubBroker, context_over
+from replicas.asked import Asked, OfABroker
+from tools.serving import StandingClock, StubBroker, context_over, offer
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECONDS = struct.Struct("q")
@@ -72,7 +72,11 @@ class Said:
 
     settings: dict[str, Any]
     clock: Path
-    exchange_url: str
+    venue: str
+    """What it calls the exchange."""
+    steps: Path | None = None
+    """Where it asks between two steps of sending, before it goes on."""
+    exchange_url: str = ""
 
 
 def exchange(book: Path, scenario: str, clock: Path, tell: Connection) -> None:
@@ -86,13 +90,13 @@ def replica(said: Said, tell: Connection) -> None:
     settings, clock = load(said.settings), ClockInAFile(said.clock)
     market = RemoteClock(said.exchange_url, DEFAULT_KEY, clock)
     connect = partial(PositionsClient, said.exchange_url, DEFAULT_KEY, clock=market, plain_http=True)
-    venue = Venue(connect, market, "the paper exchange of a test", clock, market.follow)
+    venue = Venue(connect, market, said.venue, clock, market.follow)
     store = lazy_store(settings, venue)
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
         async with open_deps(settings, venue, store, shares_listings=True) as deps:
-            yield as_tests_want_it(deps)
+            yield as_tests_want_it(deps, clock, said.steps)
 
     serve_over(parts, settings, store, clock, tell)
 
@@ -101,7 +105,7 @@ def replica_over_broker(said: OfABroker, tell: Connection) -> None:
     """One server whose broker is a test's."""
     settings = load({"mode": Mode.PAPER, "accounts": said.accounts, "data_dir": said.data_dir})
     store, clock = LazyStore(lambda: open_store(said.store_url)), ClockInAFile(said.clock)
-    broker = cast("StubBroker", AskedBroker(said.address))
+    broker = cast("StubBroker", Asked(said.address))
     broker.clock = cast("StandingClock", clock)
 
     @asynccontextmanager
@@ -109,16 +113,27 @@ def replica_over_broker(said: OfABroker, tell: Connection) -> None:
         context = context_over(broker, accounts=said.accounts, mode=said.mode, store=store)
         yield replace(context, ids=RandomIds(), listing_store=cast("ListingStore", store))
 
-    serve_over(parts, settings, store, clock, tell)
+    serve_over(parts, settings, store, clock, tell, only=said.only)
 
 
-def as_tests_want_it(deps: ToolContext) -> ToolContext:
-    """Nobody waits for a heartbeat, and nobody answers at once."""
-    seconds = itertools.count()
-    return replace(deps, heartbeat_s=0.01, updates_every_s=0.01, forms=Forms(clock=lambda: next(seconds)))
+def as_tests_want_it(deps: ToolContext, clock: ClockInAFile, steps: Path | None) -> ToolContext:
+    """Nobody waits for a heartbeat, and forms are timed by the clock that a test sets."""
+    if steps is not None:
+        executor = deps.guard._executor
+        executor._deps = replace(executor._deps, checkpoint=Asked(str(steps)).checkpoint)
+    forms = Forms(clock=lambda: clock.now().timestamp())
+    return replace(deps, heartbeat_s=0.01, updates_every_s=0.01, forms=forms)
 
 
-def serve_over(parts: OpenContext, settings: Settings, store: LazyStore, clock: ClockInAFile, tell: Connection) -> None:
+def serve_over(
+    parts: OpenContext,
+    settings: Settings,
+    store: LazyStore,
+    clock: ClockInAFile,
+    tell: Connection,
+    *,
+    only: ToolDefinition[Any] | None = None,
+) -> None:
     """As the command composes it, over these parts."""
     file = TokenFile(settings.data_dir)
     server = build_server(
@@ -128,6 +143,8 @@ def serve_over(parts: OpenContext, settings: Settings, store: LazyStore, clock: 
         whose_token=whose_token(file),
         request_states=RequestStates(lambda: store.open().sealing_keys(clock.now())),
     )
+    if only is not None:
+        offer(server, only)
     with listening_socket(ON_THIS_MACHINE.address, 0) as listener, replica_of(settings) as around:
         serving = partial(
             serve_over_http,

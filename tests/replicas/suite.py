@@ -17,7 +17,6 @@ import pytest
 from benchmarks.databases import postgresql
 
 from replicas.floors import (
-    NOT_OVER_REPLICAS,
     Balanced,
     Children,
     broker_over_replicas,
@@ -31,44 +30,56 @@ class OverReplicas:
     """Puts three replicas where a test would serve in its own process."""
 
     def __init__(self) -> None:
-        self._served = Counter[str]()
+        self._told: dict[str, str] = {}
+        """What became of each test."""
 
-    @pytest.fixture(scope="session")
-    def children(self) -> Iterator[Children]:
-        """What replicas are forked from, and PostgreSQL."""
-        with postgresql(durable=False) as url:
-            yield Children(url)
+    @pytest.fixture(scope="session", autouse=True)
+    def _of_modules(self) -> Iterator[None]:
+        """Servers that a module shares are there too, and end with the session."""
+        with postgresql(durable=False) as url, ExitStack() as stack:
+            self._children, self._end = Children(url), stack
+            self._serve_until(stack)
+            yield
 
     @pytest.fixture(autouse=True)
-    def _elsewhere(self, children: Children, request: pytest.FixtureRequest) -> Iterator[None]:
-        """Servers of a test are there, and end with it."""
+    def _of_one_test(self, _of_modules: None, request: pytest.FixtureRequest) -> Iterator[None]:
+        """Servers of a test end with it."""
         if mark := request.node.get_closest_marker("one_process"):
-            pytest.skip(f"{NOT_OVER_REPLICAS}it {mark.args[0]}")
+            pytest.skip(f"it {mark.args[0]}")
         with ExitStack() as stack:
-            stack.callback(children.forget)
-
-            def over_broker(broker: StubBroker, **said: Any) -> Balanced:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True))
-                return stack.enter_context(broker_over_replicas(children, Path(folder), broker, **said))
-
-            ELSEWHERE.over_broker = over_broker
-            ELSEWHERE.on_paper = partial(paper_over_replicas, children)
-            ELSEWHERE.floor = partial(floor_over_replicas, children)
+            self._children.asked = False
+            stack.callback(self._serve_until, self._end)
+            stack.callback(self._children.forget, set(self._children.made))
+            self._serve_until(stack)
             yield
-            request.node.user_properties.append(("stores", len(children.made)))
+            request.node.user_properties.append(("over replicas", self._children.asked))
+
+    def _serve_until(self, end: ExitStack) -> None:
+        """Servers that are made from now on live until then."""
+        children = self._children
+
+        def over_broker(broker: StubBroker, **said: Any) -> Balanced:
+            folder = end.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True))
+            return end.enter_context(broker_over_replicas(children, Path(folder), broker, **said))
+
+        ELSEWHERE.over_broker = over_broker
+        ELSEWHERE.on_paper = partial(paper_over_replicas, children)
+        ELSEWHERE.floor = partial(floor_over_replicas, children)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Sort it: served by replicas, or why not."""
-        if report.skipped and isinstance(report.longrepr, tuple):
-            self._served[report.longrepr[2].removeprefix("Skipped: ")] += 1
-        elif report.failed:
-            self._served["failed"] += 1
-        elif report.when == "teardown":
-            served = dict(report.user_properties).get("stores", 0)
-            self._served["passed, over three replicas" if served else "passed, and called no server"] += 1
+        """What became of it: the last that is told of a test, unless it failed before."""
+        before = self._told.get(report.nodeid, "")
+        if report.failed:
+            self._told[report.nodeid] = "failed"
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            self._told[report.nodeid] = f"not over replicas: {report.longrepr[2].removeprefix('Skipped: ')}"
+        elif not before:
+            served = dict(report.user_properties).get("over replicas")
+            if report.when == "teardown":
+                self._told[report.nodeid] = f"passed, {'over three replicas' if served else 'and called none of them'}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """How many of each."""
         terminalreporter.section("over three replicas")
-        for what, times in self._served.most_common():
+        for what, times in Counter(self._told.values()).most_common():
             terminalreporter.line(f"{times:>5} {what}")

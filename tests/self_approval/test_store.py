@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -134,10 +135,9 @@ async def _call_another_server(floor: Floor, era: str, plan_id: str) -> None:
     from mcp import Client
     from mcp_types import Implementation
 
-    def parts() -> object:
+    def parts() -> AbstractAsyncContextManager[ToolContext]:
         return open_deps(floor.settings, floor.venue)
 
-    server = build_server(parts, mode=floor.deps.mode, accounts=floor.deps.accounts)  # type: ignore[arg-type]
-    assert isinstance(floor.deps, ToolContext)
+    server = build_server(parts, mode=floor.settings.mode, accounts=floor.settings.allowed_accounts)
     async with Client(server, mode=era, client_info=Implementation(name="a client", version="1")) as client:
         await client.call_tool("close_positions", {"plan_id": plan_id})

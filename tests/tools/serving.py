@@ -34,7 +34,10 @@ from positions_mcp.ports import GatheringT, OnPage, OperationStore, OrderWriter
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
 from positions_mcp.store import open_store
+from positions_mcp.tools._definition import ToolDefinition
+from positions_mcp.tools.catalogue import published_tool
 from positions_mcp.tools.context import ToolContext
+from tools.definitions import published
 
 ERAS = ("legacy", "2026-07-28")
 """Both protocol eras, as a client asks for them."""
@@ -190,17 +193,30 @@ ELSEWHERE = Elsewhere()
 
 
 def server_over(
-    broker: StubBroker, *, accounts: Sequence[int] = (ACCOUNT,), mode: Mode = Mode.PAPER
+    broker: StubBroker,
+    *,
+    accounts: Sequence[int] = (ACCOUNT,),
+    mode: Mode = Mode.PAPER,
+    only: ToolDefinition[Any] | None = None,
 ) -> MCPServer[ToolContext]:
-    """A server whose broker is `broker`."""
+    """A server whose broker is `broker`, with all tools or with one that a test has made."""
     if ELSEWHERE.over_broker is not None:
-        return cast("MCPServer[ToolContext]", ELSEWHERE.over_broker(broker, accounts=accounts, mode=mode))
+        server = ELSEWHERE.over_broker(broker, accounts=accounts, mode=mode, only=only)
+        return cast("MCPServer[ToolContext]", server)
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
         yield context_over(broker, accounts=accounts, mode=mode)
 
-    return build_server(parts, mode=mode, accounts=tuple(map(AccountId, accounts)))
+    ready = build_server(parts, mode=mode, accounts=tuple(map(AccountId, accounts)))
+    if only is not None:
+        offer(ready, only)
+    return ready
+
+
+def offer(server: MCPServer[ToolContext], tool: ToolDefinition) -> None:
+    """Let it have this tool and no other."""
+    server._tool_manager._tools = {tool.name: published_tool(published(tool), lambda: tool)}
 
 
 @contextmanager

@@ -95,15 +95,16 @@ async def test_a_form_that_nobody_answered_is_no_decision_and_starts_no_rest(
 @pytest.mark.requirement("G-20")
 async def test_a_form_declined_within_a_blink_is_told_as_the_clients_own_doing(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor:
-        floor.deps.forms.clock = lambda: 7.0
+        floor.answered_after(0)
         answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=no())
         assert data_of(answer)["state"] == "AWAITING_APPROVAL"
         assert "The client declined by itself, 0 ms after it was asked." in data_of(answer)["why"]
-        floor.deps.forms.clock = iter([1.0, 9.0]).__next__
+        floor.answered_after(8)
         answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=no())
         assert data_of(answer)["state"] == "DECLINED"
 
 
+@pytest.mark.one_process("makes its server forget what it showed: of three servers another one answers anyhow")
 @pytest.mark.requirement("G-20")
 async def test_so_is_one_that_another_server_of_the_store_showed(tmp_path: Path) -> None:
     person, pauses = no(), iter([timedelta(seconds=0.1), timedelta(seconds=1)])

@@ -97,6 +97,7 @@ async def test_a_no_from_the_desk_ends_the_wait(era: str, tmp_path: Path) -> Non
     assert "why" not in data_of(answers[0])
 
 
+@pytest.mark.one_process("expects that nobody else sends what was approved before its call is there")
 @pytest.mark.requirement("G-02")
 async def test_a_call_that_waited_in_vain_can_be_continued_with_its_plan(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path, approval={"wait_s": 0, "channel": "desk"}) as floor, floor.desk() as desk:
@@ -111,6 +112,7 @@ async def test_a_call_that_waited_in_vain_can_be_continued_with_its_plan(era: st
         assert sent["state"] == "SUBMITTED"
 
 
+@pytest.mark.one_process("expects a cancellation to be there at once, which has a network before it")
 @pytest.mark.requirement("G-07")
 async def test_a_call_cancelled_between_yes_and_sending_lapses(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -26,9 +28,9 @@ from positions_mcp.tools._arguments import DAY, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._errors import failure_text
-from positions_mcp.tools.catalogue import NAMES, definition_of, published_tool
+from positions_mcp.tools.catalogue import NAMES, definition_of
 from positions_mcp.tools.context import ToolContext
-from tools.definitions import input_schema, published
+from tools.definitions import input_schema
 from tools.serving import StubBroker, call, data_of, error_of, server_over
 
 UNDER_WAY = "Nothing was sent by this call; get_operation says what became of a plan under way."
@@ -103,10 +105,15 @@ def test_text_of_the_api_in_an_error_is_one_capped_line() -> None:
     assert len(words) <= 700
 
 
-async def test_a_defect_of_the_program_is_masked_and_said_to_be_one(era: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_defect_of_the_program_is_masked_and_said_to_be_one(era: str) -> None:
     broken = StubBroker(error=RuntimeError("Bearer very.secret"))
     message = error_of(await call(server_over(broken), "list_positions", era=era))
     assert message == "An internal error; its details are in the server's log. Nothing was sent: this tool only reads."
+
+
+@pytest.mark.one_process("reads the log of the process that serves")
+async def test_its_details_are_in_the_log(era: str, caplog: pytest.LogCaptureFixture) -> None:
+    await call(server_over(StubBroker(error=RuntimeError("it broke"))), "list_positions", era=era)
     assert "raised an unexpected exception" in caplog.text
 
 
@@ -139,8 +146,12 @@ async def close_rows(_: Call, given: CloseRows) -> Answer:
     return Answer("done", Done(given=given.model_dump(exclude_defaults=True)))
 
 
-def server(effect: Effect) -> MCPServer[ToolContext]:
-    """A server whose only tool is this one."""
+Servers = Mapping[Effect, MCPServer[ToolContext]]
+
+
+@pytest.fixture(scope="module")
+def servers() -> Servers:
+    """Servers whose only tool is this one, by its effect."""
     tool = ToolDefinition(
         name="close_rows",
         title="Close",
@@ -148,11 +159,9 @@ def server(effect: Effect) -> MCPServer[ToolContext]:
         arguments=CloseRows,
         output=Done,
         handler=close_rows,
-        effect=effect,
+        effect=Effect.READS,
     )
-    ready = server_over(StubBroker())
-    ready._tool_manager._tools = {"close_rows": published_tool(published(tool), lambda: tool)}
-    return ready
+    return {effect: server_over(StubBroker(), only=replace(tool, effect=effect)) for effect in Effect}
 
 
 A = {"rows": [{"symbol": "A"}]}
@@ -203,11 +212,11 @@ A = {"rows": [{"symbol": "A"}]}
     ],
 )
 async def test_what_does_not_fit_is_refused_with_the_argument_and_the_form_it_wants(
-    effect: Effect, arguments: dict[str, Any], argument: str, wanted: str
+    servers: Servers, effect: Effect, arguments: dict[str, Any], argument: str, wanted: str
 ) -> None:
     if effect is Effect.READS and arguments.get("cancel_orders", ...) is None:
         arguments = {**arguments, "cancel_orders": "null"}  # null itself is taken there
-    message = error_of(await call(server(effect), "close_rows", arguments))
+    message = error_of(await call(servers[effect], "close_rows", arguments))
     assert argument in message
     assert wanted in message
     assert message.endswith("Nothing was sent by this call.")
@@ -239,9 +248,9 @@ async def test_what_does_not_fit_is_refused_with_the_argument_and_the_form_it_wa
     ],
 )
 async def test_a_value_is_read_in_every_way_that_hosts_write_it(
-    era: str, effect: Effect, arguments: dict[str, Any], given: dict[str, Any]
+    servers: Servers, era: str, effect: Effect, arguments: dict[str, Any], given: dict[str, Any]
 ) -> None:
-    assert data_of(await call(server(effect), "close_rows", arguments, era=era))["given"] == {**A, **given}
+    assert data_of(await call(servers[effect], "close_rows", arguments, era=era))["given"] == {**A, **given}
 
 
 @pytest.mark.parametrize(
@@ -253,10 +262,10 @@ async def test_a_value_is_read_in_every_way_that_hosts_write_it(
     ],
 )
 async def test_null_leaves_out_an_argument_of_a_tool_that_reads_and_is_refused_by_one_that_sends(
-    era: str, arguments: dict[str, Any]
+    servers: Servers, era: str, arguments: dict[str, Any]
 ) -> None:
-    assert data_of(await call(server(Effect.READS), "close_rows", arguments, era=era))["given"] == A
-    message = error_of(await call(server(Effect.DESTROYS), "close_rows", arguments, era=era))
+    assert data_of(await call(servers[Effect.READS], "close_rows", arguments, era=era))["given"] == A
+    message = error_of(await call(servers[Effect.DESTROYS], "close_rows", arguments, era=era))
     assert "null was given" in message
 
 
@@ -266,9 +275,9 @@ NAMED = {"limit": None, "side": None, "names": None, "day": None, "cancel_orders
 @pytest.mark.parametrize("effect", Effect)
 @pytest.mark.parametrize("rows", [[{"symbol": "A", "note": None}], '[{"symbol": "A", "note": null}]'])
 async def test_null_leaves_out_an_argument_of_any_tool_where_every_argument_is_named(
-    era: str, effect: Effect, rows: Any
+    servers: Servers, era: str, effect: Effect, rows: Any
 ) -> None:
-    assert data_of(await call(server(effect), "close_rows", {"rows": rows, **NAMED}, era=era))["given"] == A
+    assert data_of(await call(servers[effect], "close_rows", {"rows": rows, **NAMED}, era=era))["given"] == A
 
 
 @pytest.mark.parametrize(
@@ -281,8 +290,10 @@ async def test_null_leaves_out_an_argument_of_any_tool_where_every_argument_is_n
         ({"rows": [{"symbol": "A", "note": None}, {"symbol": "B"}], **NAMED}, "limit"),
     ],
 )
-async def test_other_nulls_of_a_tool_that_sends_are_refused(era: str, arguments: Any, argument: str) -> None:
-    message = error_of(await call(server(Effect.DESTROYS), "close_rows", arguments, era=era))
+async def test_other_nulls_of_a_tool_that_sends_are_refused(
+    servers: Servers, era: str, arguments: Any, argument: str
+) -> None:
+    message = error_of(await call(servers[Effect.DESTROYS], "close_rows", arguments, era=era))
     assert argument in message
     assert message.endswith("Nothing was sent by this call.")
 

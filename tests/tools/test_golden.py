@@ -35,7 +35,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "where am I": ("get_trading_status", {}),
 }
 _RANDOM = [
-    (re.compile(r"`[^` ]*/(positions-mcp )"), r"`\1"),
+    (re.compile(r"`(?:POSITIONS_MCP_STORE__URL=[^` ]+ )?[^` ]*/(positions-mcp )"), r"`\1"),
     (re.compile(r"--data-dir [^` ]+"), "--data-dir DATA_DIR"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
     (re.compile(r"\b[0-9a-f]{12}-(?=[0-9]+\b)"), "LISTING-"),

@@ -13,7 +13,6 @@ from positions_mcp.domain.errors import NothingSent, PositionsError, ReadFailed,
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.route import Rung, Step
-from positions_mcp.guard.waiting import Wait
 from self_approval.test_client import CHOSEN
 from tools.serving import data_of, error_of, text_of
 from trading import Floor, Person, no, trading_floor, yes
@@ -32,11 +31,8 @@ async def decides_elsewhere(floor: Floor, what: str) -> None:
             await desk.supervisor.reject(operation_id, by="Ana", note="not today")
             return
         await desk.approve(operation_id)
-        if what == "sends":
-            operation = desk.store.operation(operation_id)
-            assert operation is not None
-            # The server's own dispatcher may be first, so it is not sent from here but waited for.
-            await floor.deps.guard.wait_and_send(operation, caller=operation.plan.caller, wait=Wait(60))
+    if what == "sends":
+        await floor.sends(operation_id)
 
 
 @pytest.mark.requirement("G-01", "G-06")
@@ -67,6 +63,7 @@ async def test_whatever_the_form_says_after_the_desk_the_answer_is_true(
             )
 
 
+@pytest.mark.one_process("puts a step of its own into the guard of the process that serves")
 @pytest.mark.requirement("G-06")
 async def test_a_refusal_that_comes_after_another_call_sent_the_plan_says_what_was_sent(
     era: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -88,6 +85,7 @@ async def test_a_refusal_that_comes_after_another_call_sent_the_plan_says_what_w
         assert floor.effects == {"close_position": 1}
 
 
+@pytest.mark.one_process("lets a reading fail in the process that serves, at one place of its code")
 @pytest.mark.requirement("A-03", "G-06")
 @pytest.mark.parametrize("by_plan_id", [True, False], ids=["by its id", "by the same arguments"])
 @pytest.mark.parametrize(
@@ -119,18 +117,28 @@ async def test_a_call_that_fails_while_another_server_sends_its_plan_speaks_of_i
         assert message.count("othing was sent") == 1
 
 
-async def test_a_preview_of_what_is_under_way_says_so(era: str, tmp_path: Path) -> None:
+BEFORE_THE_CLAIM = pytest.mark.one_process("asks for what only the server knows that is about to claim the plan")
+
+
+@pytest.mark.parametrize(
+    ("step", "state"),
+    [
+        pytest.param("read again", "approved, and being sent now.", marks=BEFORE_THE_CLAIM),
+        ("sending journalled", "1 being sent;"),
+    ],
+)
+async def test_a_preview_of_what_is_under_way_says_so(era: str, step: str, state: str, tmp_path: Path) -> None:
     previews = []
     async with trading_floor(tmp_path) as floor:
 
         async def preview() -> None:
             previews.append(await floor.call("preview_close", KO, era=era))
 
-        floor.at["read again"] = preview
+        floor.at[step] = preview
         sent = data_of(await floor.call("close_positions", KO, era=era, person=yes()))
         assert data_of(previews[0])["plan_id"] == sent["operation_id"]
         assert "Nothing was sent." not in text_of(previews[0])
-        assert "It is under way: PAPER account 19816: approved, and being sent now." in text_of(previews[0])
+        assert f"It is under way: PAPER account 19816: {state}" in text_of(previews[0])
         assert f"operation_id={sent['operation_id']}" in data_of(previews[0])["next"]
 
 
@@ -184,8 +192,11 @@ async def test_a_no_is_a_no_whatever_stands_in_the_form(era: str, tmp_path: Path
 @pytest.mark.requirement("G-20")
 async def test_each_showing_of_a_form_is_timed_by_itself(tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor:
-        floor.deps.forms.clock = iter([1.0, 9.0, 60.0, 60.1]).__next__
-        for person, how in ((DISMISSED, "The form was dismissed."), (no(), "declined by itself, 100 ms")):
+        for seconds, person, how in (
+            (8, DISMISSED, "The form was dismissed."),
+            (0.1, no(), "declined by itself, 100 ms"),
+        ):
+            floor.answered_after(seconds)
             answer = await floor.call("close_positions", KO, era="legacy", person=person)
             assert data_of(answer)["state"] == "AWAITING_APPROVAL"
             assert how in data_of(answer)["why"]

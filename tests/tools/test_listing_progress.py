@@ -89,6 +89,7 @@ async def test_without_a_total_the_rows_read_are_said(era: str) -> None:
     ]
 
 
+@pytest.mark.one_process("reads from a broker of its own process, which hears no cancellation from another one")
 @pytest.mark.parametrize("tool", LISTINGS)
 async def test_a_client_that_cancels_stops_the_reading_and_can_go_on(era: str, tool: str) -> None:
     broker = Paged(positions=[held("AAPL")], pages=[(1000, 3000)], ends=False)

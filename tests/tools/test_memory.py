@@ -50,6 +50,7 @@ async def test_a_reading_that_is_shared_no_longer_goes_without_a_collector_of_ga
         assert not Kept.alive
 
 
+@pytest.mark.one_process("counts what its own process remembers")
 @pytest.mark.parametrize(("options", "remembered"), [(2, 2), (3, 0)])
 async def test_the_symbols_of_a_large_book_are_forgotten_after_the_call(
     options: int, remembered: int, monkeypatch: pytest.MonkeyPatch

@@ -102,6 +102,7 @@ async def test_a_client_that_can_do_neither_is_told_the_address(era: str, tmp_pa
         assert (answer["sent"], floor.effects) == ("yes", {"close_position": 1})
 
 
+@pytest.mark.one_process("asks the server's own host of the page")
 async def test_a_second_server_on_the_store_finds_the_page_that_is_there(tmp_path: Path) -> None:
     async with trading_floor(tmp_path, **PAGE) as floor:
         await with_an_approver(floor)
