@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -13,15 +14,22 @@ from domain.books import AS_OF, POSITIONS, book_of, books, identifier, positions
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.last_trade import last_trade
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.instruments import as_root, underlying_root_of
+from positions_mcp.domain.instruments import (
+    OptionContract,
+    as_asked,
+    as_root,
+    is_divided,
+    parse_option_symbol,
+    underlying_root_of,
+)
 from positions_mcp.domain.portfolio.exposure import CoverGroups, exposed, nearer_zero, worsened
-from positions_mcp.domain.portfolio.resolve import Holdings
+from positions_mcp.domain.portfolio.resolve import Holdings, of_same_root
 from positions_mcp.domain.portfolio.uncertain import uncertain_shorts
-from positions_mcp.domain.text import letters_of
+from positions_mcp.domain.text import clean, letters_of
 from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.market_calendar import NewYorkCalendar
 
@@ -61,6 +69,60 @@ def _found(holdings: Holdings[Position], symbol: str) -> Position | str:
         return holdings.find(symbol)
     except InvalidInput as error:
         return error.message
+
+
+letters = st.text(st.sampled_from('aAB1.-/ "\t\u00df\u200b'), max_size=4)
+options = st.builds(
+    lambda root, gap, day, right, strike: f"{root}{gap}{day}{right}{strike:08d}",
+    st.sampled_from(["A", "a.A", "AA", "A1", "1A"]),
+    st.sampled_from(["", " ", "  ", "\t"]),
+    st.sampled_from(["261120", "270115", "279999"]),
+    st.sampled_from("CPc"),
+    st.sampled_from([1000, 2000]),
+)
+names = letters | options | letters.map(lambda name: f"{name} " * 20 + name)
+
+
+@given(st.lists(names, max_size=5), names)
+def test_a_name_finds_what_a_walk_through_all_positions_finds(symbols: list[str], name: str) -> None:
+    held = [Position(AccountId(19816), identifier(n), Decimal(1), symbol) for n, symbol in enumerate(symbols)]
+    for text in (name, *symbols):
+        asked = as_asked(text)
+        contract = parse_option_symbol(asked)
+        found, nearest = _all_found(Holdings(held), text)
+        assert set(found) == {each.instrument_id for each in _walked(held, asked, contract)}
+        if not found and contract is None:
+            shown = {_shown(each.symbol) for each in held if each.symbol and not each.contract}
+            assert nearest == of_same_root(asked, shown)
+
+
+def _all_found(holdings: Holdings[Position], text: str) -> tuple[list[str], list[str]]:
+    """The ids of what is found, and the nearest names where nothing is."""
+    try:
+        return [holdings.find(text).instrument_id], []
+    except UnknownInstrument as error:
+        return [], list(error.nearest)
+    except InvalidInput as error:
+        return error.hint.removeprefix("Use one UUID: ").removesuffix(".").split(", "), []
+
+
+def _walked(held: list[Position], asked: str, contract: OptionContract | None) -> list[Position]:
+    """An option by what its symbol means, others by how it is shown; else by the letters and digits of the root."""
+    if contract is not None:
+        exact = [each for each in held if each.contract == contract]
+        return exact or [each for each in held if each.contract and _folded(each.contract) == _folded(contract)]
+    shares = [each for each in held if each.symbol and not each.contract]
+    exact = [each for each in shares if _shown(each.symbol) == _shown(asked)]
+    root = as_root(asked) if is_divided(asked) else ""
+    return exact or [each for each in shares if root and as_root(_shown(each.symbol)) == root]
+
+
+def _folded(contract: OptionContract) -> OptionContract:
+    return replace(contract, root=as_root(contract.root))
+
+
+def _shown(symbol: str) -> str:
+    return clean(symbol.strip().strip('"')).replace('"', "'").upper()
 
 
 @pytest.mark.requirement("G-12")

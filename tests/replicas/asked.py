@@ -15,7 +15,8 @@ from typing import Any, cast
 import anyio
 import anyio.to_thread
 
-from positions_mcp.domain.account.positions import Book, Reading
+from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.ports import GatheringT, OnPage
 from positions_mcp.tools._definition import ToolDefinition

@@ -21,7 +21,8 @@ from domain.books import POSITIONS
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.domain.account.orders import Order
-from positions_mcp.domain.account.positions import Book, Position, Reading
+from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.operation.plan import Mode

@@ -20,7 +20,8 @@ from positions_mcp.domain.account.dividends import Dividend, InstrumentEvents, n
 from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.market import Greeks, LastQuote, LastTrade, SessionPrices, Snapshot
 from positions_mcp.domain.account.orders import Order
-from positions_mcp.domain.account.positions import Book, Holding, Position, Reading, Side
+from positions_mcp.domain.account.positions import Book, Holding, Position, Side
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.enums import (
     ContractType,
     ExerciseStyle,

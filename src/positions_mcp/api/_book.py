@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from positions_mcp.api._listing import Pages
-from positions_mcp.domain.account.positions import HoldingT, Reading
+from positions_mcp.domain.account.positions import HoldingT
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.errors import InconsistentListing
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import anyio
 import anyio.abc
@@ -42,6 +42,8 @@ class Sameness(Generic[RecordT]):
     """What may not differ. Prices may: they move while pages are read."""
     may_repeat: bool = False
     """Whether an answer that has the same twice means no more than having it once."""
+    are_kept: bool = False
+    """Whether who reads the listing keeps its rows, so that keeping them here costs nothing."""
 
 
 FetchPage = Callable[[str | None], Awaitable[RawPage]]
@@ -68,6 +70,7 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
         received: distinct rows so far, those that are left out included.
         unreadable: rows so far that could not be read.
         of_others: rows so far that are of another account.
+        seen: by their identities the distinct rows so far where they are kept, else what is left of them to compare.
     """
 
     def __init__(self, fetch: FetchPage, rows: RowReader[RecordT], sameness: Sameness[RecordT]) -> None:
@@ -77,7 +80,7 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
         self._tasks: anyio.abc.TaskGroup | None = None
         self._coming: _Coming | None = _Coming(fetch, None)
         self._tokens: set[str] = set()
-        self._seen: dict[Hashable, int] = {}
+        self.seen: dict[Any, Any] = {}
         self._position = 0
         self._contradiction: str | None = None
         self.request_id: str | None = None
@@ -153,25 +156,33 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
 
     def _new_among(self, records: list[RecordT]) -> tuple[list[RecordT], int]:
         """The records that had not come yet, and how many of the others count as one with those."""
-        if self._coming is None and not self._seen and len(set(map(self._sameness.identity, records))) == len(records):
-            return records, 0  # the only page
-        # Hashes instead of the content: a listing may have a hundred thousand rows, whose numbers are not kept.
-        contents = map(hash, map(self._sameness.content, records))
-        arrived = list(zip(map(self._sameness.identity, records), contents, strict=True))
-        here = dict(arrived)
-        if len(here) == len(arrived) and self._seen.keys().isdisjoint(here):
-            self._seen |= here
+        is_only_page = self._coming is None and not self.seen and not self._sameness.are_kept
+        if is_only_page and len(set(map(self._sameness.identity, records))) == len(records):
             return records, 0
-        new, repeated, before = [], 0, self._seen.copy()
-        for record, (identity, content) in zip(records, arrived, strict=True):
-            if identity not in self._seen:
-                self._seen[identity] = content
+        here = dict(zip(map(self._sameness.identity, records), self._noted(records), strict=True))
+        if len(here) == len(records) and self.seen.keys().isdisjoint(here):
+            self.seen |= here
+            return records, 0
+        new, repeated, before = [], 0, self.seen.copy()
+        for record, noted in zip(records, self._noted(records), strict=True):
+            identity = self._sameness.identity(record)
+            if identity not in self.seen:
+                self.seen[identity] = noted
                 new.append(record)
-            elif self._seen[identity] != content:
+            elif not self._is_same(self.seen[identity], noted):
                 self._contradict("a row comes twice with different content")
             elif self._sameness.may_repeat and identity not in before:
                 repeated += 1
         return new, repeated
+
+    def _noted(self, records: Sequence[RecordT]) -> Iterable[Any]:
+        """What is kept of records to compare later ones with."""
+        # Hashes instead of what is kept by nobody else: a listing may have a hundred thousand rows.
+        return records if self._sameness.are_kept else map(hash, map(self._sameness.content, records))
+
+    def _is_same(self, noted: Any, later: Any) -> bool:
+        content = self._sameness.content
+        return content(noted) == content(later) if self._sameness.are_kept else noted == later
 
     def _account_for(self, reply: Reply, *, arrived: int, new: int) -> None:
         total = reply.metadata.total_items

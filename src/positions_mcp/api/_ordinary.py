@@ -40,8 +40,6 @@ _MOST_UNKNOWN_FIELDS = 50
 _BEGIN, _END = b'{"data":[', b'],"error":null,"metadata":'
 _LONGEST_METADATA = 4096
 _IN_BRIEF = ("account_id", *Holding.FIELDS)
-_BRIEF_DECIMALS = attrgetter(*(name for name in _IN_BRIEF if _KINDS[name] in (Decimal, Decimal | None)))
-_BRIEF_TEXTS = tuple(map(attrgetter, (*_IDENTIFIERS, *(name for name in _TYPES if name in _IN_BRIEF))))
 _NO_ROUNDING = Context(prec=MOST_DIGITS, traps=[Inexact, Rounded, InvalidOperation])
 
 
@@ -69,13 +67,22 @@ def read_holdings(rows: Rows) -> list[Holding] | None:
         holdings = _decode_holdings()(rows)
     except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
         return None
-    if not holdings or not _are_sensible(zip(*map(_BRIEF_DECIMALS, holdings), strict=True)):
-        return None
-    texts = [set(map(column, holdings)) for column in _BRIEF_TEXTS]
-    identifiers = "".join(filter(None, set().union(*texts[: len(_IDENTIFIERS)])))
+    return holdings if are_ordinary(holdings, _IN_BRIEF) else None
+
+
+def are_ordinary(holdings: Sequence[Holding], names: tuple[str, ...]) -> bool:
+    """Whether there are any, and these fields of them hold what the tolerant reading would leave as it is."""
+    numbers, identifiers, types = map(partial(map, attrgetter), _to_be_checked(names))
+    if not holdings or not _are_sensible(list(map(column, holdings)) for column in numbers):
+        return False
+    named, texts = set[str | None](), set[str | None]()
+    for column in identifiers:
+        named.update(map(column, holdings))
+    for column in types:
+        texts.update(map(column, holdings))
+    together = "".join(filter(None, named))
     # The API writes identifiers in lower case; where it does not, they have to be changed.
-    is_ordinary = identifiers.isascii() and identifiers == identifiers.lower() and not any("" in each for each in texts)
-    return holdings if is_ordinary else None
+    return together.isascii() and together == together.lower() and "" not in named | texts
 
 
 class OrdinaryPositions:
@@ -131,13 +138,19 @@ def _decode_envelope() -> Callable[[bytes], Any]:
 def _decode_holdings() -> Callable[[Rows], list[Holding]]:
     import msgspec
 
-    row = msgspec.defstruct(
-        "HeldRow", _struct_fields(_IN_BRIEF), bases=(msgspec.Struct, Holding), frozen=True, gc=False
-    )
+    row = msgspec.defstruct("HeldRow", struct_fields(_IN_BRIEF), bases=(msgspec.Struct, Holding), frozen=True, gc=False)
     return msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
 
-def _struct_fields(names: Iterable[str]) -> list[Any]:
+@cache
+def _to_be_checked(names: tuple[str, ...]) -> tuple[list[str], list[str], list[str]]:
+    """Of these fields the numbers, the identifiers, and other texts that are not empty."""
+    numbers = [name for name in names if _KINDS[name] in (Decimal, Decimal | None)]
+    return numbers, [name for name in names if name in _IDENTIFIERS], [name for name in names if name in _TYPES]
+
+
+def struct_fields(names: Iterable[str]) -> list[Any]:
+    """Fields of a position as a struct has them."""
     defaults = Position._field_defaults
     return [(name, _KINDS[name], *([defaults[name]] if name in defaults else [])) for name in names]
 
@@ -148,7 +161,7 @@ def _decode_rows(unknown: tuple[str, ...]) -> Callable[[Rows], list[Any]]:
     import msgspec
 
     others = {f"unknown_{number}": name for number, name in enumerate(unknown)}
-    fields = [*_struct_fields(_FIELDS), *((name, Any, msgspec.UNSET) for name in others)]
+    fields = [*struct_fields(_FIELDS), *((name, Any, msgspec.UNSET) for name in others)]
     row = msgspec.defstruct("Row", fields, rename=others, forbid_unknown_fields=True, gc=False)
     # Numbers in unknown fields stay exact too.
     return msgspec.json.Decoder(list[row], float_hook=exact_number).decode  # type: ignore[valid-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from positions_mcp.api._ordinary import read_holdings
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain import ids
 from positions_mcp.domain.account.orders import Order
-from positions_mcp.domain.account.positions import Book, Holding, Position, Reading, Whole
+from positions_mcp.domain.account.positions import Book, Holding, Position, Whole
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.enums import PositionSortKey, SortDirection
 from positions_mcp.domain.operation.records import Response
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _INSTRUMENT: Sameness[Any] = Sameness(
     attrgetter("instrument_id"), attrgetter("quantity", "available_quantity", "symbol", "position_type")
 )
+_IN_A_BOOK = replace(_INSTRUMENT, are_kept=True)
 _HOLDINGS: RowReader[Holding] = RowReader(Position, read_holdings)
 
 
@@ -33,6 +36,7 @@ class PositionOperations(Operations):
     """Positions: reading and closing them."""
 
     _positions: RowReader[Position]
+    _book_rows: RowReader[Position]
 
     async def get_positions(
         self,
@@ -106,12 +110,19 @@ class PositionOperations(Operations):
         If its pages contradict each other the listing is read once more; if they still do, the book is not
         `consistent`. `on_page` is told (rows so far, total or None) after every page.
         """
+        latest: Pages[Position] | None = None
 
         def listing() -> Pages[Position]:
-            return self.iter_positions(account_id, instrument_ids=instrument_ids).pages
+            nonlocal latest
+            latest = self._pages(
+                lambda token: _requests.positions(account_id, instrument_ids=instrument_ids, page_token=token),
+                self._book_rows.of(account_id),
+                _IN_A_BOOK,
+            )
+            return latest
 
-        whole, reading = await gather(listing, Whole[Position], self._clock.now, on_page)
-        return Book(account_id=ids.account_id(account_id), positions=tuple(whole.positions), **vars(reading))
+        _, reading = await gather(listing, Whole[Position], self._clock.now, on_page)
+        return Book.indexed(latest.seen if latest else {}, ids.account_id(account_id), reading)
 
     async def gather_positions(
         self, account_id: int, begin: Callable[[], ports.GatheringT], *, on_page: ports.OnPage | None = None

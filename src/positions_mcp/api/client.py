@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, get_args
 import anyio
 
 from positions_mcp.api._calls import Calls
+from positions_mcp.api._deferred import DeferredPositions
 from positions_mcp.api._endpoint import Endpoint
 from positions_mcp.api._http import Connection
 from positions_mcp.api._instruction_operations import InstructionOperations
@@ -112,7 +113,9 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         total, attempt = seconds(read_budget_s, "read_budget_s"), seconds(read_timeout_s, "read_timeout_s")
         budget = ReadBudget(total, attempt, monotonic, sleep, random, self._clock.now)
         self._calls = Calls(self._connection, budget, seconds(write_timeout_s, "write_timeout_s"), self._clock.now)
-        self._positions = RowReader(Position, OrdinaryPositions().read)
+        ordinary = OrdinaryPositions()
+        self._positions = RowReader(Position, ordinary.read)
+        self._book_rows = RowReader(Position, DeferredPositions(ordinary).read)
         self._facts = ContractsOfTheDay(self._clock)
 
     def __repr__(self) -> str:

@@ -27,7 +27,9 @@ _WITH_ID = re.compile(r"(.*\S)\s*\[([0-9a-fA-F-]{36})\]", re.ASCII | re.DOTALL)
 _DIVIDED = re.compile(r'"?[A-Za-z0-9]+([./ -][A-Za-z0-9]+)*"?', re.ASCII)
 _ROOT_ALONE = re.compile(r"\s*[0-9]?([A-Z][A-Z./]{0,7})", re.ASCII)
 _LARGEST_STRIKE = Decimal("99999.999")
-_SHORTEST, _LONGEST_REMEMBERED = len("F280121C00195000"), 40
+SHORTEST_OSI = len("F280121C00195000")
+"""No shorter text names an option."""
+_LONGEST_REMEMBERED = 40
 _MOST_REMEMBERED = 2**17
 _KEPT = 10_000
 """So many are kept from one call to the next."""
@@ -123,7 +125,7 @@ def with_its_id(name: str) -> tuple[str, str] | None:
 
 def parse_option_symbol(text: str) -> OptionContract | None:
     """The contract an OSI symbol names, in any spacing and case; None where `text` is not an OSI symbol."""
-    if len(text) < _SHORTEST:
+    if len(text) < SHORTEST_OSI:
         return None
     # The same symbols come with every reading of a book. Longer texts are no symbols worth remembering.
     return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _parse(text)

@@ -37,10 +37,11 @@ async def read_option_facts(
 
     `closing`: what is closed, so that only options among it and over the same underlyings are asked about; None is all.
     """
-    options = [option for option in book.options if option.quantity]
+    options: Sequence[Position] = book.options
     if closing is not None:
-        on = {_on(each) for each in closing}
-        options = [each for each in options if _on(each) in on or each.underlying_instrument_id is None]
+        on = {None, *(_on(each) for each in closing)}
+        options = [each for each in options if each.underlying_instrument_id in on]
+    options = [each for each in options if each.quantity]
     soon = new_york_day(clock.now()) + _SOON
     ending = [each.instrument_id for each in options if each.contract and each.contract.expiration <= soon]
     facts = await read_market_facts(neighbours, terms_of=ending[:_MOST], market_of=_not_held(options, book)[:_MOST])

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from positions_mcp.domain.account.positions import Book, Holding, Reading
+    from positions_mcp.domain.account.positions import Book, Holding
+    from positions_mcp.domain.account.readings import Reading
     from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
     from positions_mcp.domain.operation.doings import Doings
@@ -88,8 +89,7 @@ class PositionsReader(Protocol):
     ) -> tuple[GatheringT, Reading]:
         """Hand all positions of the account in brief, page by page, to what `begin` makes: quicker than a whole book.
 
-        Returns that, and how the listing was read. `begin` is called once more where it is read again. Otherwise as
-        `read_book`.
+        Returns that, and how it was read. `begin` is called again where that is done again. Otherwise as `read_book`.
         """
         ...
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from positions_mcp.domain.account.positions import Holding, Reading, Whole
+from positions_mcp.domain.account.positions import Holding, Whole
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import AccountId

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-from positions_mcp.domain.account import positions as domain
+from positions_mcp.domain.account import readings
 from positions_mcp.domain.account.positions import Book, Holding
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.ports import Gathering, GatheringT, OnPage, PositionsReader
@@ -44,7 +44,7 @@ class SharedPositions:
 
     async def gather_positions(
         self, account_id: AccountId, begin: Callable[[], GatheringT], *, on_page: OnPage | None = None
-    ) -> tuple[GatheringT, domain.Reading]:
+    ) -> tuple[GatheringT, readings.Reading]:
         """As the port says, from pages that others may have begun to read within the last second.
 
         Who gives an equal `begin` shares what it makes too: it is to be looked at, not changed.
@@ -75,11 +75,11 @@ class _Gathered:
     """How many wait for it."""
 
 
-class _Pages(Reading[domain.Reading]):
+class _Pages(Reading[readings.Reading]):
     """The pages of one reading as they come, and what is made of them."""
 
     def __init__(self, positions: PositionsReader, account_id: AccountId, times: Times) -> None:
-        async def read(tell: OnPage) -> domain.Reading:
+        async def read(tell: OnPage) -> readings.Reading:
             _, how = await positions.gather_positions(account_id, self._again, on_page=tell)
             return how
 

@@ -13,7 +13,7 @@ import anyio
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.known import NotKnown
 from positions_mcp.domain.account.market import Snapshot
-from positions_mcp.domain.account.positions import Reading
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import UpstreamError
 from positions_mcp.domain.exercise.cutoffs import expiry_session

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from positions_mcp.domain.account.listings import Page
 from positions_mcp.domain.account.packed import Row
-from positions_mcp.domain.account.positions import Holding, Reading, Whole
+from positions_mcp.domain.account.positions import Holding, Whole
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput

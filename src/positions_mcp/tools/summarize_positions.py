@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from positions_mcp.domain.account.positions import Holding, Reading
+from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId

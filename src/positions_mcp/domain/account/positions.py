@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from positions_mcp.domain.account.letters import ByLetters
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, as_root, parse_option_symbol
-from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.operation.records import Text, said_of_left_out
+from positions_mcp.domain.instruments import (
+    SHORTEST_OSI,
+    STANDARD_MULTIPLIER,
+    OptionContract,
+    as_root,
+    parse_option_symbol,
+)
+from positions_mcp.domain.money import ZERO, exact_sum
+from positions_mcp.domain.operation.records import Text
 from positions_mcp.domain.text import letters_of
 
 
@@ -150,7 +159,7 @@ class Holding:
     @property
     def is_option(self) -> bool:
         """Whether this is an option, by its type or by its symbol."""
-        return self.instrument_type is SecurityType.OPTION or self.contract is not None
+        return self.instrument_type is SecurityType.OPTION or parse_option_symbol(self.symbol) is not None
 
     @property
     def is_cash(self) -> bool:
@@ -258,6 +267,7 @@ class Position(_PositionFields, Holding):
 
 
 HoldingT = TypeVar("HoldingT", bound=Holding)
+_id = attrgetter("instrument_id")
 
 
 class Whole(Generic[HoldingT]):
@@ -274,70 +284,58 @@ class Whole(Generic[HoldingT]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How a listing of an account's positions was read.
-
-    `consistent` is False when pages contradicted each other even after reading again, `unreadable` counts rows that
-    were not positions, and `of_others` rows of another account, which are left out: with any of these, what the
-    account holds is not fully known.
-    """
-
-    as_of: datetime
-    consistent: bool = True
-    unreadable: int = 0
-    of_others: int = 0
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether this is known to be everything the account holds."""
-        return self.consistent and not self.unreadable and not self.of_others
-
-    @property
-    def doubts(self) -> list[str]:
-        """What is known to be wrong with it, in words; nothing for a complete one."""
-        words = said_of_left_out(self.unreadable, self.of_others)
-        if not self.consistent:
-            words.append(
-                "the API's pages contradicted each other even when read again; this may not be everything held"
-            )
-        return words
-
-
-@dataclass(frozen=True, kw_only=True)
 class Book(Reading):
     """All positions of one account as one listing returned them."""
 
     account_id: AccountId
     positions: tuple[Position, ...]
 
+    @classmethod
+    def indexed(cls, by_id: dict[InstrumentId, Position], account_id: AccountId, reading: Reading) -> Book:
+        """A book whose positions are already found by their ids."""
+        book = cls(account_id=account_id, positions=tuple(by_id.values()), **vars(reading))
+        vars(book)["by_id"] = by_id
+        return book
+
     @cached_property
     def by_id(self) -> dict[InstrumentId, Position]:
         """Positions by instrument id."""
-        return {position.instrument_id: position for position in self.positions}
+        return dict(zip(map(_id, self.positions), self.positions, strict=True))
 
     def namesakes(self, position: Position) -> list[Position]:
         """Other positions that an answer would call the same, in whatever case: only their ids tell them apart."""
         name = position.name.upper()
-        alike = self._by_letters.get(letters_of([position.symbol])[0], ())
+        alike = self.by_letters.of(letters_of([position.symbol])[0])
         return [each for each in alike if each.name.upper() == name and each.instrument_id != position.instrument_id]
 
     @cached_property
-    def _by_letters(self) -> dict[str, list[Position]]:
-        """Positions by their symbols without spaces: what has one name has the same letters."""
-        found: dict[str, list[Position]] = {}
-        for letters, position in zip(letters_of([each.symbol for each in self.positions]), self.positions, strict=True):
-            found.setdefault(letters, []).append(position)
-        return found
+    def by_letters(self) -> ByLetters[Position]:
+        """Positions by the letters of their symbols."""
+        return ByLetters(self.positions)
 
     @cached_property
     def options(self) -> tuple[Position, ...]:
         """The options among them."""
-        return tuple(position for position in self.positions if position.is_option)
+        option = SecurityType.OPTION
+        return tuple(
+            [
+                each
+                for each in self.positions
+                if each.instrument_type is option or (len(each.symbol) >= SHORTEST_OSI and each.is_option)
+            ]
+        )
 
     @cached_property
     def short_options(self) -> tuple[Position, ...]:
         """The options that need cover."""
-        return tuple(option for option in self.options if option.counted_quantity < 0)
+        long = PositionType.LONG  # of what is positive and says so, nothing contradicts
+        return tuple(
+            [
+                each
+                for each in self.options
+                if each.quantity < ZERO or (each.position_type is not long and each.side_contradicts)
+            ]
+        )
 
     @cached_property
     def by_root(self) -> dict[str, list[Position]]:

@@ -73,7 +73,15 @@ def check_instructions(
     outstanding = Outstanding(listed or (), now=now, calendar=calendar)
     rows_listed = None if listed is None else tuple(listed)
     checks = _Checker(
-        book, Holdings(book.positions), outstanding, now, calendar, deadline, rows_listed, contracts, open_orders
+        book,
+        Holdings(book.positions, book.by_letters),
+        outstanding,
+        now,
+        calendar,
+        deadline,
+        rows_listed,
+        contracts,
+        open_orders,
     )
     warnings = []
     if listed is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Generic
 
+from positions_mcp.domain.account.letters import ByLetters
 from positions_mcp.domain.account.positions import Holding, HoldingT
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import is_uuid
@@ -28,8 +29,6 @@ _LIKENESS = 0.5
 _SHORTEST_ROOT = 3
 """Letters of a root to which one more may be a slip or another class: GOOG and GOOGL, not F and FB."""
 _CLASS = re.compile(r"[./ -]")
-_PLAIN = re.compile(r"[A-Za-z0-9./_-]*", re.ASCII)
-_LONGEST_PLAIN = 40
 
 COMPANY_NAMES = "Company names are not known here: give the ticker."
 
@@ -44,39 +43,22 @@ def spellings(positions: Iterable[Holding]) -> list[str]:
 
 
 class Holdings(Generic[HoldingT]):
-    """The positions of a book indexed by what people call them."""
+    """The positions of a book, found by what people call them. `counts` says which of them are meant at all."""
 
-    def __init__(self, positions: Sequence[HoldingT]) -> None:
+    def __init__(
+        self,
+        positions: Sequence[HoldingT],
+        by_letters: ByLetters[HoldingT] | None = None,
+        *,
+        counts: Callable[[HoldingT], bool] = lambda _: True,
+    ) -> None:
         self._positions = positions
+        self._by_letters = by_letters or ByLetters(positions)
+        self._counts = counts
 
     @cached_property
     def _by_id(self) -> dict[str, HoldingT]:
         return {position.instrument_id.lower(): position for position in self._positions}
-
-    @cached_property
-    def _contracts(self) -> dict[OptionContract, list[HoldingT]]:
-        found: dict[OptionContract, list[HoldingT]] = {}
-        for position in self._positions:
-            if contract := parse_option_symbol(position.symbol):
-                found.setdefault(contract, []).append(position)
-        return found
-
-    @cached_property
-    def _symbols(self) -> dict[str, list[HoldingT]]:
-        found: dict[str, list[HoldingT]] = {}
-        named = [each for each in self._positions if each.symbol and not parse_option_symbol(each.symbol)]
-        for spelled, position in zip(_all_spelled([each.symbol for each in named]), named, strict=True):
-            found.setdefault(spelled, []).append(position)
-        return found
-
-    @cached_property
-    def _folded(self) -> dict[OptionContract | str, list[HoldingT]]:
-        found: dict[OptionContract | str, list[HoldingT]] = {}
-        for contract, positions in self._contracts.items():
-            found.setdefault(_folded(contract), []).extend(positions)
-        for symbol, positions in self._symbols.items():
-            found.setdefault(as_root(symbol), []).extend(positions)
-        return found
 
     def find(self, text: str) -> HoldingT:
         """The one position that `text` names.
@@ -87,15 +69,14 @@ class Holdings(Generic[HoldingT]):
         """
         wanted = as_asked(text)
         if (named := with_its_id(wanted)) is not None:
-            matches = self._of_id(*named)
+            found = self._of_id(*named)
         elif is_uuid(wanted):
-            position = self._by_id.get(wanted.lower())
-            matches = [position] if position else []
+            found = self._of_uuid(wanted)
         elif contract := parse_option_symbol(wanted):
-            matches = self._contracts.get(contract) or self._alike(_folded(contract))
+            found = self._of_contract(contract)
         else:
-            root = as_root(wanted) if is_divided(wanted) else ""
-            matches = self._symbols.get(_spelled(wanted)) or self._alike(root)
+            found = self._of_symbol(wanted)
+        matches = list({each.instrument_id: each for each in found if self._counts(each)}.values())
         if not matches:
             raise self._unknown(wanted)
         if len(matches) > 1:
@@ -103,10 +84,40 @@ class Holdings(Generic[HoldingT]):
             raise InvalidInput(f"{label(wanted)} names {len(matches)} instruments held.", hint=f"Use one UUID: {ids}.")
         return matches[0]
 
+    def _of_uuid(self, identifier: str) -> list[HoldingT]:
+        position = self._by_id.get(identifier.lower())
+        return [] if position is None else [position]
+
+    def _of_contract(self, contract: OptionContract) -> list[HoldingT]:
+        """The option of any spacing; where there is none, of another spelling of the root: BRKB for BRK.B."""
+        alike = self._by_letters.of(contract.compact)
+        if exact := [each for each in alike if each.contract == contract and self._counts(each)]:
+            return exact
+        folded = _folded(contract)
+        alike = self._of_root(as_root(contract.compact))
+        return [each for each in alike if each.contract and _folded(each.contract) == folded]
+
+    def _of_symbol(self, wanted: str) -> list[HoldingT]:
+        """What is no option, by its symbol as answers show it; where there is none, by BRKB or BRK/B for BRK.B."""
+        spelled = _spelled(wanted)
+        alike = (*self._by_letters.of("".join(spelled.split())), *self._by_letters.odd)
+        if exact := [each for each in self._no_options(alike) if _spelled(each.symbol) == spelled]:
+            return exact
+        root = as_root(wanted) if is_divided(wanted) else ""
+        return list(self._no_options(self._of_root(root))) if root else []
+
+    def _of_root(self, root: str) -> list[HoldingT]:
+        """What is written so where the roots of options are."""
+        odd = (each for each in self._by_letters.odd if root in (as_root(each.symbol), as_root(_spelled(each.symbol))))
+        return [*self._by_letters.of_root(root), *odd]
+
+    def _no_options(self, positions: Iterable[HoldingT]) -> Iterator[HoldingT]:
+        return (each for each in positions if each.symbol and not each.contract and self._counts(each))
+
     def _of_id(self, name: str, identifier: str) -> list[HoldingT]:
         """What an answer shows by both: the UUID decides, and the symbol must be its own."""
         position = self._by_id.get(identifier.lower())
-        if position is None:
+        if position is None or not self._counts(position):
             return []
         wanted, contract = as_asked(name), parse_option_symbol(as_asked(name))
         same = position.contract == contract if contract else _spelled(position.symbol) == _spelled(wanted)
@@ -115,10 +126,6 @@ class Holdings(Generic[HoldingT]):
                 f"{label(identifier)} is {label(position.name)}, not {label(name)}.", hint="Give one of them alone."
             )
         return [position]
-
-    def _alike(self, folded: OptionContract | str) -> list[HoldingT]:
-        """What is held under another spelling of the root: BRKB or BRK/B where BRK.B is held."""
-        return self._folded.get(folded, []) if folded else []
 
     def find_all(self, texts: Iterable[str]) -> list[HoldingT]:
         """The positions that `texts` name, each once, in the order given. Raises as `find` does."""
@@ -137,25 +144,35 @@ class Holdings(Generic[HoldingT]):
         return list(found.values())
 
     def _unknown(self, wanted: str) -> UnknownInstrument:
-        nearest = self._nearest(wanted)
-        root = wanted.upper()
-        if any(held.root == root for held in self._contracts):
+        contract, root = parse_option_symbol(wanted), wanted.upper()
+        nearest = self._nearest(contract) if contract else self._of_same_root(wanted)
+        if not contract and any(held.root == root for held in self._contracts_on(root)):
             return UnknownInstrument(
                 f"Nothing held is called {label(wanted)}, but options on it are.",
                 nearest=nearest,
                 hint=f"List them with underlying={label(root)}.",
             )
-        contract = parse_option_symbol(wanted)
         none_on_it = f"No option on {contract.root} is held." if contract else COMPANY_NAMES
         hint = f"Nearest held: {', '.join(label(name) for name in nearest)}." if nearest else none_on_it
         return UnknownInstrument(f"Nothing held is called {label(wanted)}.", nearest=nearest, hint=hint)
 
-    def _nearest(self, wanted: str) -> list[str]:
-        if contract := parse_option_symbol(wanted):
-            same_root = [held for held in self._contracts if held.root == contract.root]
-            same_root.sort(key=lambda held: _distance(held, contract))
-            return [held.compact for held in same_root[:_NEAREST]]
-        return of_same_root(wanted, self._symbols)
+    def _nearest(self, wanted: OptionContract) -> list[str]:
+        same_root = [held for held in self._contracts_on(wanted.root) if held.root == wanted.root]
+        return [held.compact for held in sorted(same_root, key=lambda held: _distance(held, wanted))[:_NEAREST]]
+
+    def _of_same_root(self, wanted: str) -> list[str]:
+        root = _root(wanted)
+        begun = self._beginning_with(root[:-1] if len(root) > _SHORTEST_ROOT else root)
+        return of_same_root(wanted, (_spelled(each.symbol) for each in begun if each.symbol and not each.contract))
+
+    def _contracts_on(self, root: str) -> list[OptionContract]:
+        """Of the options whose symbols begin so, each once."""
+        return list(dict.fromkeys(each.contract for each in self._beginning_with(root) if each.contract))
+
+    def _beginning_with(self, letters: str) -> Iterator[HoldingT]:
+        """What is called so, or begins so; in a large book that is little."""
+        begun = (*self._by_letters.beginning_with(letters), *self._by_letters.odd) if letters else ()
+        return (each for each in begun if self._counts(each))
 
 
 def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underlyings) -> str:
@@ -191,11 +208,6 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
 def _spelled(symbol: str) -> str:
     """A symbol as it is looked up: as answers show it, without the quotes that stand around an odd one."""
     return clean(symbol.strip().strip('"')).replace('"', "'").upper()
-
-
-def _all_spelled(symbols: Sequence[str]) -> Iterable[str]:
-    are_plain = _PLAIN.fullmatch("".join(symbols)) and max(map(len, symbols), default=0) <= _LONGEST_PLAIN
-    return map(str.upper if are_plain else _spelled, symbols)
 
 
 def _folded(contract: OptionContract) -> OptionContract:

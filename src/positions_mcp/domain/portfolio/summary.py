@@ -10,7 +10,8 @@ from decimal import Decimal
 from functools import cached_property
 from operator import itemgetter
 
-from positions_mcp.domain.account.positions import Holding, Reading
+from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_by
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, grouped, in_order
 from positions_mcp.domain.portfolio.obligations import Obligations

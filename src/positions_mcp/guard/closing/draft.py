@@ -83,7 +83,7 @@ def positions_named(book: Book, instruments: Sequence[str]) -> list[Position]:
     """The positions that the names mean, each once."""
     if not 1 <= len(instruments) <= MOST_INSTRUMENTS:
         raise InvalidInput(f"{len(instruments)} instruments were named.", hint=f"Name 1 to {MOST_INSTRUMENTS}.")
-    holdings = Holdings([position for position in book.positions if position.is_closable])
+    holdings = Holdings(book.positions, book.by_letters, counts=lambda each: each.is_closable)
     found: dict[str, str] = {}
     positions = []
     for name in instruments:
@@ -118,7 +118,7 @@ def _found(name: str, holdings: Holdings[Position], book: Book) -> Position:
     try:
         return holdings.find(name)
     except UnknownInstrument:
-        unclosable = Holdings([position for position in book.positions if not position.is_closable])
+        unclosable = Holdings(book.positions, book.by_letters, counts=lambda each: not each.is_closable)
         try:
             position = unclosable.find(name)
         except UnknownInstrument:

@@ -25,7 +25,8 @@ def unread_targets(instruments: Sequence[str] | None, book: Book) -> tuple[HeldT
     """
     if instruments is None:
         return (HeldTarget(symbol=EVERYTHING, instrument_id=InstrumentId(NIL_UUID), measure=Decimal(0)),)
-    named = dict(_named(name, Holdings(book.positions)) for name in instruments)
+    holdings = Holdings(book.positions, book.by_letters)
+    named = dict(_named(name, holdings) for name in instruments)
     return tuple(HeldTarget(symbol=name, instrument_id=key, measure=Decimal(0)) for key, name in named.items())
 
 
