@@ -99,9 +99,7 @@ async def test_an_account_that_cannot_be_read_is_named_and_not_in_the_sum(era: s
 
 
 async def test_where_no_account_can_be_read_it_is_an_error(era: str) -> None:
-    broker = two(refused=20000)
-    broker.books[19816] = []
-    server = server_over(broker, accounts=(20000, 20000))
+    server = server_over(StubBroker(error=ReadFailed("No answer.", sent=Sent.YES)), accounts=BOTH)
     assert "No answer" in error_of(await call(server, "list_positions", era=era))
 
 
