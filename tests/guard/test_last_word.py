@@ -66,7 +66,7 @@ async def test_who_may_approve_it_no_more_sends_nothing_of_what_was_taken_for_se
 
 
 async def test_of_a_batch_nothing_more_leaves_once_one_of_the_two_was_removed(place: Place, tmp_path: Path) -> None:
-    meanwhile = Meanwhile("outcome journalled")
+    meanwhile = Meanwhile("answered")
     async with two_people(tmp_path, place=place, checkpoint=meanwhile) as it:
         operation = await it.asked("AAPL", "MSFT")
         await it.supervisor.approve(operation.operation_id, BEN, name="Ben")

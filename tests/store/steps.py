@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -85,7 +85,12 @@ def sending(store: SqlOperationStore, plan: Plan | None = None, *, position: int
 
 
 def begin(
-    store: SqlOperationStore, operation: Operation, position: int, *, check: Callable[[object], None] | None = None
+    store: SqlOperationStore,
+    operation: Operation,
+    position: int,
+    *,
+    check: Callable[[object], None] | None = None,
+    outcome: Sequence[Row] = (),
 ) -> Operation:
     at = operation.plan.created_at
     return store.begin(
@@ -95,6 +100,7 @@ def begin(
         now=at,
         market_now=at,
         check=check or allow,
+        outcome=outcome,
     )
 
 

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from positions_mcp.domain.errors import Overtaken
+from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.ports import Ending
 from positions_mcp.store.operations import SqlOperationStore
-from store.steps import ACCOUNT, MINUTE, NOW, begin, claimed, outcome, sending
+from store.steps import ACCOUNT, MINUTE, NOW, begin, claimed, lease_until, outcome, sending
 
 
 @pytest.mark.requirement("G-05")
@@ -108,3 +108,35 @@ def test_what_an_older_release_left_in_doubt_is_answered_by_when_it_was_sent(sto
     with pytest.raises(Overtaken):
         store.record("op-1", "claim-1", [said.changed(sent_at=NOW - MINUTE)], NOW + MINUTE, halt_after=None)
     assert store.record("op-1", "claim-1", [said], NOW + MINUTE, halt_after=None).rows[0].state is RowState.SUBMITTED
+
+
+@pytest.mark.requirement("G-04", "G-05")
+def test_an_outcome_is_written_with_the_next_request_and_alone_where_that_is_refused(store: SqlOperationStore) -> None:
+    def refuse(_: object) -> None:
+        raise Refused("halted")
+
+    operation = sending(store)
+    said = [outcome(operation, 0, RowState.SUBMITTED)]
+    with pytest.raises(Refused, match="halted"):
+        begin(store, operation, 1, check=refuse, outcome=said)
+    assert [row.state for row in store.operation("op-1").rows] == [RowState.SUBMITTED, RowState.NOT_SENT]
+    assert store.record("op-1", "claim-1", said, NOW, halt_after=None) == store.operation("op-1")
+    both = begin(store, operation, 1, outcome=said)
+    assert [row.state for row in both.rows] == [RowState.SUBMITTED, RowState.SENDING]
+    with pytest.raises(Overtaken, match="sent once"):
+        begin(store, operation, 1, outcome=said)
+    assert store.operation("op-1") == both
+    assert [entry.event for entry in store.journal("op-1")][-3:] == ["sending", "outcome", "sending"]
+    assert store.verify().intact
+
+
+@pytest.mark.requirement("G-05")
+def test_an_outcome_of_another_server_keeps_the_next_request_back_and_changes_nothing(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    begin(store, operation, 1)
+    before = store.operation("op-1")
+    theirs = outcome(before, 1, RowState.SUBMITTED).changed(sent_at=NOW - MINUTE)
+    lease = lease_until().model_copy(update={"token": "another"})
+    with pytest.raises(Overtaken, match="sent by another server"):
+        store.begin("op-1", lease, reserving={}, now=NOW, market_now=NOW, check=lambda _: None, outcome=[theirs])
+    assert store.operation("op-1") == before

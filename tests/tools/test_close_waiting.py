@@ -39,10 +39,13 @@ async def state_of(floor: Floor) -> tuple[str, list[str]]:
 
 
 async def ended(client: Client) -> list[str]:
-    """The newest operation as it is listed once nothing of it is being sent any more."""
+    """The newest operation as it is listed once nothing of it is being sent any more.
+
+    Its yes is stored with its first request or its end: what was read just before still awaits one.
+    """
     while True:
         row: list[str] = data_of(await client.call_tool("list_operations", {}))["rows"][0]
-        if row[4] not in ("APPROVED", "SENDING"):
+        if row[4] not in ("AWAITING_APPROVAL", "APPROVED", "SENDING"):
             return row
 
 
@@ -171,7 +174,7 @@ async def test_a_halt_stops_what_was_approved_before_its_next_request(era: str, 
         async def halt() -> None:
             await desk.supervisor.halt("something is wrong", by="supervisor")
 
-        floor.at["outcome journalled"] = halt
+        floor.at["answered"] = halt
         answer = await client.call_tool("close_positions", ALL_THREE)
         assert floor.effects == {"close_position": 1}
         assert sorted(row[1] for row in data_of(answer)["rows"]) == ["NOT_SENT", "NOT_SENT", "SUBMITTED"]

@@ -256,11 +256,13 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         market_now: datetime,
         check: Refusing,
         taking: Taking | None = None,
+        outcome: Sequence[Row] = (),
     ) -> Operation:
         """Make rows SENDING and reserve their notional, durably, before their request leaves.
 
-        `check` is called within the transaction, before anything is written; what it raises prevents the request. With
-        `taking` the operation is decided and claimed in the same transaction, by the rules of `decide` and `claim`.
+        What `check` raises within the transaction prevents the request. With `taking` it is also decided and claimed,
+        by the rules of `decide` and `claim`. The `outcome` of the request before, which took effect, is written as by
+        `record`, also where this one is refused.
         """
         ...
 
@@ -276,8 +278,8 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
     ) -> Operation:
         """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease of that token ran out.
 
-        An answer overrides what somebody settled meanwhile. Counts rejected and unknown outcomes in a row, for each
-        mode and account, and sets the halt at `halt_after`. With `ending` the claim ends with it, where it is held.
+        An answer overrides what somebody settled; one that is there already changes nothing. Counts failures in a row,
+        for each mode and account, and halts at `halt_after`. With `ending` the claim ends with it, where it is held.
         """
         ...
 
@@ -305,10 +307,7 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         ...
 
     def expire(self, now: datetime, *, halt_after: int | None = None) -> tuple[Operation, ...]:
-        """Write down what time has decided: expired plans, lapsed approvals, leases that ran out.
-
-        A lease that ran out counts as an unknown outcome, as in `record`.
-        """
+        """Write down expired plans, lapsed approvals, and leases that ran out: unknown outcomes, as in `record`."""
         ...
 
     def announce(self, server: Server, now: datetime) -> None:
@@ -343,8 +342,8 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         ...
 
     def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt], signed: Signing | None = None) -> None:
-        """Let a person resume from these halts. Raises Overtaken unless each of them stands.
+        """Let a person resume from these halts, and forget the failures in a row where one of them is of everything.
 
-        From everything, it also forgets the outcomes counted in a row.
+        Raises Overtaken unless each of them stands.
         """
         ...

@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
-from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
+from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Row
 from positions_mcp.domain.operation.plan import Plan
-from positions_mcp.domain.operation.states import RowState, Stage
+from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.ports import Ending, Permitting, Rationing, Refusing, Signing, Taking
+from positions_mcp.ports import Permitting, Rationing, Refusing, Signing
 from positions_mcp.store import counting, keeping, passkeys, records
 from positions_mcp.store.schema import as_text
-from positions_mcp.store.transaction import SENDING, Transaction, expect
+from positions_mcp.store.transaction import Transaction, expect
 
 _OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
-_PROGRAM = "positions-mcp"
-_FAILURES = "failures:"
+FAILURES = "failures:"
 _MOST_NOTES = 50
 """Of one event about one operation; of an event about none, within an hour."""
 _NOTES_WITHIN = timedelta(hours=1)
@@ -145,109 +143,6 @@ def claim(
     )
 
 
-def begin(
-    transaction: Transaction,
-    operation_id: str,
-    lease: Lease,
-    *,
-    reserving: Mapping[int, Reservation],
-    now: datetime,
-    market_now: datetime,
-    check: Refusing,
-    taking: Taking | None,
-) -> Operation:
-    """Make rows SENDING and reserve their notional, before their request leaves."""
-    if taking is not None:
-        decide(transaction, taking.decision, now)
-        claim(transaction, operation_id, taking.lease, now, check=taking.check, ration=taking.ration)
-    operation = transaction.operation(operation_id)
-    _expect_lease(operation, lease.token, now)
-    transaction.expect_others(operation)
-    check(transaction)
-    rows = []
-    for position, reservation in reserving.items():
-        row = operation.rows[position]
-        if row.state is not RowState.NOT_SENT:
-            raise Overtaken(f"Row {position + 1} of {operation_id} is {row.state}.", hint="It is sent once.")
-        told = {
-            "state": RowState.SENDING,
-            "detail": "",
-            "lease": lease,
-            "sent_at": now,
-            "reserved": reservation.measure,
-            "reserved_on": new_york_day(market_now),
-            "sent_at_market": market_now,
-            "expected_quantity": reservation.expected_quantity,
-        }
-        rows.append(row.changed(**told))
-    return transaction.save(operation, SENDING, now, rows=rows, lease=lease)
-
-
-def record(
-    transaction: Transaction,
-    operation_id: str,
-    token: str,
-    rows: Sequence[Row],
-    now: datetime,
-    *,
-    halt_after: int | None,
-    ending: Ending | None,
-) -> Operation:
-    """Write outcomes, as who sent them. An answer after its lease ran out still tells the truth and is kept.
-
-    It also overrides what was settled meanwhile: an answer is evidence, and a conclusion without it was a guess.
-    """
-    operation = _record(transaction, operation_id, token, rows, now, halt_after=halt_after)
-    if ending is None or operation.lease is None or operation.lease.token != ending.token:
-        return operation
-    return finish(transaction, operation_id, ending, now)
-
-
-def _record(
-    transaction: Transaction,
-    operation_id: str,
-    token: str,
-    rows: Sequence[Row],
-    now: datetime,
-    *,
-    halt_after: int | None,
-) -> Operation:
-    operation = transaction.operation(operation_id)
-    told, overridden, awaited = [], [], False
-    for row in rows:
-        stored = operation.rows[row.position]
-        if stored.state not in (RowState.SENDING, RowState.UNKNOWN):
-            raise Overtaken(f"Row {row.position + 1} of {operation_id} is {stored.state} already.")
-        if not (stored.lease.token == token if stored.lease else row.sent_at == stored.sent_at):
-            raise Overtaken(f"Row {row.position + 1} of {operation_id} was sent by another server.")
-        awaited = awaited or stored.state is RowState.SENDING
-        if stored.resolution is None:
-            told.append(row)
-        elif row.state not in (RowState.UNKNOWN, RowState.NOT_SENT):
-            told.append(row)
-            overridden.append(stored.resolution.model_dump(mode="json"))
-    if not told:
-        return operation
-    event, content = ("settlement overridden by the answer", {"settled": overridden}) if overridden else ("outcome", {})
-    saved = transaction.save(operation, event, now, content=content, rows=told)
-    count_failures(transaction, saved, told, now, halt_after, counted=not awaited)
-    return saved
-
-
-def finish(
-    transaction: Transaction, operation_id: str, ending: Ending, now: datetime, *, decided: Decision | None = None
-) -> Operation:
-    """End a claim; or, where nobody has taken it, what is `decided` now and was not sent."""
-    operation = transaction.operation(operation_id)
-    if operation.lease is None or operation.lease.token != ending.token:
-        if decided is None or operation.lease is not None:
-            raise Overtaken(f"Operation {operation_id} is no longer held by this process.")
-        operation = decide(transaction, decided, transaction.at(now), said_in_time=True)
-    return transaction.save(
-        operation, "ended", now, rows=ending.rows, stage=ending.stage, reason=ending.reason, lease=None
-    )
-
-
 def observe(
     transaction: Transaction,
     before: Operation,
@@ -294,43 +189,6 @@ def clear_halts(
     left = [halt for halt in standing if halt not in expected]
     ended = [halt.model_dump(mode="json") for halt in expected if not halt.is_of_everything]
     if len(ended) < len(expected):
-        keeping.remove_all(transaction.connection, _FAILURES)
+        keeping.remove_all(transaction.connection, FAILURES)
     told = {"by": by, **({"scopes": ended} if ended else {}), **passkeys.told(transaction, signed, now)}
     transaction.keep_halts("resumed", left, now, told)
-
-
-def _expect_lease(operation: Operation, token: str, now: datetime) -> None:
-    if operation.lease is None or operation.lease.token != token or now >= operation.lease.until:
-        raise Overtaken(f"Operation {operation.operation_id} is no longer held by this process.")
-
-
-def count_failures(
-    transaction: Transaction,
-    operation: Operation,
-    rows: Sequence[Row],
-    now: datetime,
-    halt_after: int | None,
-    *,
-    counted: bool = False,
-) -> None:
-    """One request counts once, for its mode and account: a success ends the series, a failure adds to it.
-
-    `counted` says that its lease ran out before, which counted as an unknown outcome then.
-    """
-    connection = transaction.connection
-    key = f"{_FAILURES}{operation.plan.mode.value}:{operation.account_id}"
-    if any(row.has_effect for row in rows):
-        keeping.put(connection, key, None)
-        return
-    if counted or not any(row.state in (RowState.REJECTED, RowState.UNKNOWN) for row in rows):
-        return
-    count = int(keeping.get(connection, key) or 0) + 1
-    keeping.put(connection, key, str(count))
-    if (
-        halt_after is not None
-        and count >= halt_after
-        and not any(halt.is_of_everything for halt in transaction.halts())
-    ):
-        account = f"{operation.plan.mode.shown} account {operation.account_id}"
-        reason = f"{count} rejected or unknown outcomes in a row in {account}"
-        set_halt(transaction, Halt(reason=reason, by=_PROGRAM, at=now))

@@ -11,10 +11,10 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.store import records
-from positions_mcp.store.changes import count_failures
 from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.journal import chain_of
 from positions_mcp.store.schema import as_text, operations
+from positions_mcp.store.sending import count_failures
 from positions_mcp.store.transaction import Transaction
 
 EXPIRED_AT_ONCE = 100

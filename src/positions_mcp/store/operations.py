@@ -17,7 +17,7 @@ from positions_mcp.domain.operation.search import Found, Search
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Verification
 from positions_mcp.ports import Ending, Permitting, Rationing, Refusing, Signing, Taking
-from positions_mcp.store import changes, counting, expiring, journal, locks, records, searching, verifying
+from positions_mcp.store import changes, counting, expiring, journal, locks, records, searching, sending, verifying
 from positions_mcp.store.asked import StoredCallers
 from positions_mcp.store.bonds import Bonds
 from positions_mcp.store.deciding import Deciders
@@ -217,21 +217,16 @@ class SqlOperationStore(
         market_now: datetime,
         check: Refusing,
         taking: Taking | None = None,
+        outcome: Sequence[Row] = (),
     ) -> Operation:
         """Make rows SENDING and reserve their notional, durably, before their request leaves."""
-        return self._change(
-            operation_id,
-            lambda change: changes.begin(
-                change,
-                operation_id,
-                lease,
-                reserving=reserving,
-                now=change.at(now),
-                market_now=market_now,
-                check=check,
-                taking=taking,
-            ),
-        )
+
+        def work(change: Transaction) -> Operation:
+            begin = partial(sending.begin, change, operation_id, lease, reserving=reserving, now=change.at(now))
+            begin = partial(begin, market_now=market_now, check=check, taking=taking)
+            return sending.after(change, operation_id, lease.token, outcome, change.at(now), then=begin)
+
+        return self._change(operation_id, work)
 
     def record(
         self,
@@ -246,7 +241,7 @@ class SqlOperationStore(
         """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease of that token ran out."""
         return self._change(
             operation_id,
-            lambda change: changes.record(change, operation_id, token, rows, now, halt_after=halt_after, ending=ending),
+            lambda change: sending.record(change, operation_id, token, rows, now, halt_after=halt_after, ending=ending),
         )
 
     def finish(
@@ -263,7 +258,7 @@ class SqlOperationStore(
         """End a claim; `rows` say why what was not sent was not."""
         ending = Ending(token, stage, reason, rows)
         return self._change(
-            operation_id, lambda change: changes.finish(change, operation_id, ending, now, decided=decided)
+            operation_id, lambda change: sending.finish(change, operation_id, ending, now, decided=decided)
         )
 
     def observe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -27,8 +27,8 @@ _NEWEST = (
 _ALL, _ENDING = Compiled(_NEWEST), Compiled(_NEWEST.where(mandates.c.ends > given("after")))
 
 
-def checked(connection: Connection, tallies: Tallies, mandate_id: str) -> Standing:
-    """A mandate and its uses, which are as the journal says, to the last of them.
+def checked(connection: Connection, tallies: Tallies, mandate_id: str, *, seen: Collection[str] = ()) -> Standing:
+    """A mandate and its uses, which are as the journal says, to the last of them; of `seen` operations that is known.
 
     Raises:
         InvalidInput: there is none of that id.
@@ -36,7 +36,7 @@ def checked(connection: Connection, tallies: Tallies, mandate_id: str) -> Standi
     """
     found = known(connection, mandate_id)
     check(found, tallies)
-    _check_operations(connection, [use.operation_id for use in found.uses])
+    _check_operations(connection, [use.operation_id for use in found.uses if use.operation_id not in seen])
     return found
 
 

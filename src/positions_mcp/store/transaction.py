@@ -160,7 +160,8 @@ class Transaction:
     def standing(self, mandate_id: str) -> Standing:
         """A mandate and its uses, which are as the journal says. Raises InvalidInput, StoreUnavailable."""
         tallies = self._known.tallies if self._known else Tallies()
-        return standings.checked(self.connection, tallies, mandate_id)
+        # What it has changed itself is said in the journal at its end.
+        return standings.checked(self.connection, tallies, mandate_id, seen=self._stored)
 
     def operation(self, operation_id: str) -> Operation:
         """An operation that is as its last journal entry left it.

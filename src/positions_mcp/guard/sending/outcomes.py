@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
+import anyio
+
+from positions_mcp.domain.errors import NothingSent, OutcomeUnknown, RequestRejected
 from positions_mcp.domain.operation.operation import Row
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.kind import Answer, Request, RowAnswer
 
+_GRACE = timedelta(seconds=1)
+"""What a writer gets beyond its own time-out: it knows whether anything had left by then, and the guard does not."""
 
-def same_for_all(request: Request, outcome: RowAnswer) -> Answer:
-    """One outcome for every row of a request."""
+
+async def answer_to(
+    request: Request, send: Callable[[], Awaitable[Answer]], time_out: timedelta
+) -> tuple[Answer, NothingSent | None]:
+    """Send once. Whatever happens, every row has an outcome; and why nothing was sent, where that is provable."""
+    with anyio.move_on_after((time_out + _GRACE).total_seconds(), shield=True):
+        try:
+            return await send(), None
+        except NothingSent as error:
+            return _same_for_all(request, RowAnswer(RowState.NOT_SENT, f"Not sent: {error.message}")), error
+        except RequestRejected as error:
+            detail = f"The API refused it: {error.message}"
+            outcome = RowAnswer(RowState.REJECTED, detail, request_id=error.request_id, ended=True)
+            return _same_for_all(request, outcome), None
+        except OutcomeUnknown as error:
+            detail = f"Sent, and the outcome is not known: {error.message}"
+            return _same_for_all(request, RowAnswer(RowState.UNKNOWN, detail, request_id=error.request_id)), None
+        except Exception as error:  # after SENDING every failure is an unknown outcome
+            detail = f"Sent, and the outcome is not known: {type(error).__name__}."
+            return _same_for_all(request, RowAnswer(RowState.UNKNOWN, detail)), None
+    detail = f"No answer within {time_out.total_seconds():g} seconds."
+    return _same_for_all(request, RowAnswer(RowState.UNKNOWN, detail)), None
+
+
+def _same_for_all(request: Request, outcome: RowAnswer) -> Answer:
     return Answer(dict.fromkeys(request.rows, outcome))
 
 

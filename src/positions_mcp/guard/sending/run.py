@@ -1,7 +1,7 @@
 """One approved operation being sent: read again, compare, judge again, then request by request.
 
 Each request is journalled as SENDING, durably, before it leaves; it leaves once; its outcome is journalled before the
-next. An unknown or deviating outcome ends the batch, unless a person flattens.
+next one leaves, with it where it took effect. An unknown or deviating outcome ends the batch, unless a person flattens.
 """
 
 from __future__ import annotations
@@ -11,17 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import anyio
-
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.domain.errors import (
-    NothingSent,
-    OutcomeUnknown,
-    Refused,
-    RequestRejected,
-    StoreUnavailable,
-    UpstreamError,
-)
+from positions_mcp.domain.errors import NothingSent, Refused, StoreUnavailable, UpstreamError
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Lease, Operation, Row
 from positions_mcp.domain.operation.plan import Kind
@@ -30,17 +21,15 @@ from positions_mcp.guard.account import Account, AccountReader
 from positions_mcp.guard.approval.mandates import LastSeen, Under, seen_of
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.kind import Answer, Comparison, OperationKind, Request, RowAnswer, as_planned
+from positions_mcp.guard.kind import Answer, Comparison, OperationKind, Request, as_planned
 from positions_mcp.guard.sending import last_checks
 from positions_mcp.guard.sending.last_checks import SentRows
 from positions_mcp.guard.sending.late import AGAIN, Ended
-from positions_mcp.guard.sending.outcomes import outcome_of, same_for_all, why_ends
+from positions_mcp.guard.sending.outcomes import answer_to, outcome_of, why_ends
 from positions_mcp.ports import Ending, Ledger, Taking
 
 RETRY_NOTHING_SENT_FOR = timedelta(seconds=5)
 LEASE_MARGIN = timedelta(seconds=10)
-GRACE = timedelta(seconds=1)
-"""What a writer gets beyond its own time-out: it knows whether anything had left by then, and the guard does not."""
 _RECORDING_PAUSES_S = (0.1, 0.4, 1.5)
 
 
@@ -86,7 +75,7 @@ class Run:
     counted: SentRows = frozenset()
     """What others had sent before they were read."""
     answered: Sequence[Row] = ()
-    """The outcomes of the last request, which are journalled with the end."""
+    """The outcomes of the last request, which are journalled with the next one or with the end."""
     recorded: bool = True
     """False once an outcome could not be journalled: then what is in memory is all there is."""
 
@@ -159,7 +148,8 @@ class Run:
             answer, failure = await self._ask(kind, request, begun)
             await self._pass("answered")
             rows = self._rows(request, answer, comparison)
-            if failure is None and (is_last or why_ends(self.operation.plan, answer)):
+            is_end = is_last or why_ends(self.operation.plan, answer)
+            if failure is None and (is_end or all(row.has_effect for row in rows)):
                 self.answered = rows
                 self._remember(rows)
                 break
@@ -177,6 +167,7 @@ class Run:
             raise _End(why)
 
     async def _begin(self, request: Request) -> None:
+        """Journal a request, with what came of the one before."""
         now = self.deps.clock.now()
         until = now + self.deps.write_timeout + LEASE_MARGIN
         self.lease = self.lease.model_copy(update={"until": until})
@@ -190,6 +181,7 @@ class Run:
                 market_now=self.deps.market_clock.now(),
                 check=lambda ledger: self._check(ledger, request),
                 taking=self.taking,
+                outcome=self.answered,
             )
         except Refused as refused:
             if self.taking is None or isinstance(refused, _NotNow):
@@ -197,7 +189,7 @@ class Run:
             if self.taking.is_too_late(self.operation.plan, self.deps.clock.now()):
                 raise _End(refused.message, Stage.LAPSED) from refused
             raise  # it was decided or taken elsewhere, or may not be taken
-        self.taking = None
+        self.taking, self.answered = None, ()
         self.deps.taken.pop(self.operation.operation_id, None)
 
     def _check(self, ledger: Ledger, request: Request) -> None:
@@ -224,26 +216,11 @@ class Run:
     async def _ask(
         self, kind: OperationKind[Any], request: Request, begun: datetime
     ) -> tuple[Answer, NothingSent | None]:
-        """Send once. Whatever happens, every row has an outcome."""
-        with anyio.move_on_after((self.deps.write_timeout + GRACE).total_seconds(), shield=True):
-            try:
-                self._expect_in_time(begun)
-                return await kind.send(self.operation, request), None
-            except NothingSent as error:
-                detail = f"Not sent: {error.message}"
-                return same_for_all(request, RowAnswer(RowState.NOT_SENT, detail)), error
-            except RequestRejected as error:
-                detail = f"The API refused it: {error.message}"
-                outcome = RowAnswer(RowState.REJECTED, detail, request_id=error.request_id, ended=True)
-                return same_for_all(request, outcome), None
-            except OutcomeUnknown as error:
-                detail = f"Sent, and the outcome is not known: {error.message}"
-                return same_for_all(request, RowAnswer(RowState.UNKNOWN, detail, request_id=error.request_id)), None
-            except Exception as error:  # after SENDING every failure is an unknown outcome
-                detail = f"Sent, and the outcome is not known: {type(error).__name__}."
-                return same_for_all(request, RowAnswer(RowState.UNKNOWN, detail)), None
-        seconds = self.deps.write_timeout.total_seconds()
-        return same_for_all(request, RowAnswer(RowState.UNKNOWN, f"No answer within {seconds:g} seconds.")), None
+        async def send() -> Answer:
+            self._expect_in_time(begun)
+            return await kind.send(self.operation, request)
+
+        return await answer_to(request, send, self.deps.write_timeout)
 
     def _expect_in_time(self, begun: datetime) -> None:
         """A process that was suspended meanwhile no longer knows what it sends into, and others may have gone on."""
