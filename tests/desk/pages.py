@@ -76,3 +76,9 @@ async def page_over(guarded: GuardedDesk, **parts: Any) -> AsyncIterator[Page]:
     transport = httpx.ASGITransport(desk_app(Desk(replace(guarded.parts, **parts)), origins=[ORIGIN]))
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:
         yield Page(http)
+
+
+def goes_over(one: Page, two: Page) -> None:
+    """The same browser at another desk behind the same address."""
+    two.http.cookies.update(one.http.cookies)
+    two.token = one.token

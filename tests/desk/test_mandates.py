@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from desk.pages import ORIGIN, on_a_desk, page_over
+from desk.pages import ORIGIN, goes_over, on_a_desk, page_over
 from desk.test_passkeys import Ana
 from guard.delegated import sent_without_question, terms
 from guard.desk import PASSPHRASE, Desk
@@ -58,7 +58,7 @@ TYPED = {
 @pytest.mark.requirement("G-16", "D-01")
 @on_a_desk
 async def test_what_is_typed_at_the_page_is_a_draft_with_those_terms_which_a_passkey_signs(desk: Desk) -> None:
-    async with page_over(desk) as page:
+    async with page_over(desk) as page, page_over(desk) as other:
         await page.sign_in()
         made = await page.post("/api/mandates", TYPED)
         assert made.status_code == 200, made.text
@@ -67,7 +67,8 @@ async def test_what_is_typed_at_the_page_is_a_draft_with_those_terms_which_a_pas
         assert "Close positions: AAPL, MSFT" in shown["lines"]
         assert "Only while AAPL costs at least $100" in shown["lines"]
         assert await sent_without_question(desk, "AAPL") is None
-        ana = Ana(desk, page)
+        goes_over(page, other)
+        ana = Ana(desk, page, other)
         await ana.adds()
         answer = await ana.touches(f"/api/mandates/{shown['id']}/sign", {"digest": shown["digest"]})
         assert answer.status_code == 200, answer.text

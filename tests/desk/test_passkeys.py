@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from authenticator import ORIGIN, UP, Authenticator
 from databases import new_database
-from desk.pages import Page, page_over
+from desk.pages import Page, goes_over, page_over
 from guard.desk import CALLER, PASSPHRASE, Desk
 from guard.desk import desk as guarded
 from guard.exchange import raising
@@ -34,17 +35,18 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 
 @dataclass
 class Ana:
-    """The approver, signed in, with a device."""
+    """The approver, signed in, with a device. What one desk asks for, another one behind the same address is told."""
 
     desk: Desk
     page: Page
+    other: Page
     device: Authenticator = field(default_factory=Authenticator)
 
     async def adds(self, **how: Any) -> Any:
         """Make a passkey and have it added; with the passphrase unless it is said otherwise."""
         made = (await self.page.post(MAKE, {"name": "approver", "label": "phone"})).json()
         answer = self.device.makes(made["create"]["challenge"])
-        return await self.page.post(
+        return await self.other.post(
             ADD, {"offer": made["offer"], "made": answer, **(how or {"passphrase": PASSPHRASE})}
         )
 
@@ -62,7 +64,7 @@ class Ana:
     async def answers(self, path: str, asked: Any, **said: str) -> Any:
         """Touch, and send it back; `said` is what the browser writes otherwise."""
         assertion = self.device.signs(asked["sign"]["challenge"], ORIGIN, **said)
-        return await self.page.post(path, {"offer": asked["offer"], "assertion": assertion})
+        return await self.other.post(path, {"offer": asked["offer"], "assertion": assertion})
 
     async def touches(self, path: str, body: dict[str, Any]) -> Any:
         """Both steps."""
@@ -73,9 +75,10 @@ class Ana:
 async def ana_at(place: Path | str, folder: Path, *, enrolled: bool = True) -> AsyncIterator[Ana]:
     async with guarded(folder, place=place) as desk:
         await desk.supervisor.set_up_approver(PASSPHRASE)
-        async with page_over(desk) as page:
+        async with page_over(desk) as page, page_over(desk) as other:
             await page.sign_in()
-            ana = Ana(desk, page)
+            goes_over(page, other)
+            ana = Ana(desk, page, other)
             if enrolled:
                 assert (await ana.adds()).status_code == 200
             yield ana
@@ -196,6 +199,59 @@ async def test_a_signature_is_good_once_for_what_it_was_asked_for_within_a_minut
         ana.desk.clock.advance(timedelta(seconds=60))
         assert (await ana.answers(approve(second)[0], late)).status_code == 403
         assert not decided(ana.desk, second)
+
+
+async def test_what_waits_for_a_touch_is_in_the_store_hashed_bounded_and_gone_after_a_minute(tmp_path: Path) -> None:
+    async with ana_at(tmp_path / "operations.sqlite", tmp_path) as ana:
+        path, body = approve(await ana.desk.asked("AAPL"))
+        names = [(await ana.asks(path, body))["offer"] for _ in range(25)]
+        with connected(ana.desk) as database:
+            kept = database.execute("SELECT offer, session, content FROM desk_offers").fetchall()
+            assert len(kept) == 20
+            cookies = dict(ana.page.http.cookies).values()
+            assert not [secret for secret in (*names, *cookies, ana.page.token, PASSPHRASE) if secret in str(kept)]
+            ana.desk.clock.advance(timedelta(seconds=60))
+            last = await ana.asks(path, body)
+            assert database.execute("SELECT count(*) FROM desk_offers").fetchone() == (1,)
+        assert (await ana.answers(path, last)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("altered", "by", "said"),
+    [
+        ('"note": "go"', '"note": "GO"', "is not what was shown"),
+        ('"decision": "approve"', '"decision": "approved"', "has changed since"),
+        ('"credential": "', '"credential": "0', "was altered"),
+    ],
+)
+async def test_what_was_altered_in_the_store_meanwhile_is_not_what_the_device_signed(
+    tmp_path: Path, altered: str, by: str, said: str
+) -> None:
+    async with ana_at(tmp_path / "operations.sqlite", tmp_path) as ana:
+        operation = await ana.desk.asked("AAPL")
+        asked = await ana.asks(*approve(operation))
+        with connected(ana.desk) as database:
+            (content,) = database.execute("SELECT content FROM desk_offers").fetchone()
+            assert altered in content
+            database.execute("UPDATE desk_offers SET content = ?", (content.replace(altered, by),))
+            database.commit()
+        answer = await ana.answers(approve(operation)[0], asked)
+        assert (answer.status_code, said in answer.text) == (403, True), answer.text
+        assert not decided(ana.desk, operation)
+
+
+async def test_what_has_changed_between_the_question_and_the_touch_is_not_decided(tmp_path: Path) -> None:
+    async with ana_at(tmp_path / "operations.sqlite", tmp_path) as ana:
+        await ana.desk.supervisor.halt("a storm", by="test")
+        asked = await ana.asks("/api/resume", {})
+        await ana.desk.supervisor.halt("another storm", by="test")
+        answer = await ana.answers("/api/resume", asked)
+        assert (answer.status_code, "Nothing was decided" in answer.text) == (403, True), answer.text
+        assert [halt.reason for halt in ana.desk.store.halts()] == ["another storm"]
+
+
+def connected(desk: Desk) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(desk.store.status().place))
 
 
 async def test_a_passkey_that_was_removed_meanwhile_decides_nothing_and_what_it_approved_is_not_sent(

@@ -9,17 +9,11 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from desk.pages import Page, on_a_desk, page_over
+from desk.pages import Page, goes_over, on_a_desk, page_over
 from guard.desk import PASSPHRASE, Desk
 from positions_mcp.desk.app import desk_app
 from positions_mcp.desk.service import Desk as Served
 from positions_mcp.desk.sessions import IDLE, MOST_WRONG
-
-
-def goes_over(one: Page, two: Page) -> None:
-    """The same browser at another desk behind the same address."""
-    two.http.cookies.update(one.http.cookies)
-    two.token = one.token
 
 
 async def status(page: Page) -> int:

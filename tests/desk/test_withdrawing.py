@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from desk.pages import on_a_desk, page_over
+from desk.pages import goes_over, on_a_desk, page_over
 from desk.test_passkeys import Ana
 from guard.desk import PASSPHRASE, Desk
 
@@ -19,7 +19,7 @@ async def cancels(desk: Desk) -> int:
 @on_a_desk
 async def test_what_is_halted_is_shown_signed_cancelled_and_told(desk: Desk, with_passkey: bool) -> None:
     await desk.close("AAPL", "MSFT")
-    async with page_over(desk) as page:
+    async with page_over(desk) as page, page_over(desk) as other:
         await page.sign_in()
         assert (await page.read("/api/withdrawal"))["orders"] == []
         assert (await page.post("/api/halt", {"reason": "news", "kind": "close"})).status_code == 200
@@ -31,7 +31,8 @@ async def test_what_is_halted_is_shown_signed_cancelled_and_told(desk: Desk, wit
         body = {"digest": shown["digest"], "orders": [each["shown"] for each in shown["orders"]]}
         assert await cancels(desk) == 0
         if with_passkey:
-            ana = Ana(desk, page)
+            goes_over(page, other)
+            ana = Ana(desk, page, other)
             await ana.adds()
             answer = await ana.touches("/api/withdrawal", body)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -11,16 +12,17 @@ from starlette.responses import JSONResponse, Response
 
 from positions_mcp.desk.answers import body_of, mapping_of, page_of, text_of
 from positions_mcp.desk.door import Door
+from positions_mcp.desk.offers import Offers
 from positions_mcp.desk.passkeys import to_make
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
-from positions_mcp.desk.touching import is_touched, offered, person_at, signed_either_way
+from positions_mcp.desk.touching import is_touched, offers_of, person_at, signed_either_way, touched
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.credentials import Credential, Passkey
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.enrolling import Change, adding, removing
-from positions_mcp.guard.touches import Told, Touch
+from positions_mcp.guard.touches import Touch
 from positions_mcp.signing.passkeys import enrolled
 
 _LONGEST_LABEL = 40
@@ -58,45 +60,47 @@ class Approvers:
                 "A passkey is an approver's, has a name, and belongs to a page at localhost.",
                 hint="Nothing was enrolled.",
             )
-        name, challenge = member.name, secrets.token_bytes(32)
-
-        async def add(answer: dict[str, Any]) -> Touch | None:
-            made = mapping_of(answer, "made")
-            passkey = enrolled(made, challenge=challenge, origin=page, label=label, now=self.desk.clock.now())
-            change = adding(name, passkey)
-            if "passphrase" not in answer:
-                return await self.desk.enrolling.with_touch(change, person_at(request, session, answer))
-            await self._with_passphrase(request, session, change, answer)
-            return None
-
+        challenge = secrets.token_bytes(32)
         # Of everybody: one device is one person's.
         every = [each for holder in roster.members for each in holder.credentials] if roster else []
         held = [each for each in every if isinstance(each, Passkey) and each.origin == page]
-        offer = session.offers.make(f"{request.url.path}/add", add, now)
-        return JSONResponse({"offer": offer, "create": to_make(challenge, name, page, held)})
+        making = {"name": member.name, "label": label, "challenge": challenge.hex(), "at": now.isoformat()}
+        offer = await self._made(session).make(making)
+        return JSONResponse({"offer": offer, "create": to_make(challenge, member.name, page, held)})
 
     async def add(self, request: Request, session: Session) -> Response:
         """`{offer, made}` with `passphrase`; or with `passkey`, and then `{offer, assertion}`.
 
         What was made is not made again where the passphrase was wrong.
         """
+        made, page = self._made(session), page_of(request)
 
-        async def finished(body: dict[str, Any]) -> Touch | Told | None:
-            name = text_of(body, "offer")
-            touch = await session.offers.find(name, request.url.path, self.desk.clock.now())(body)
-            session.offers.drop(name)
-            return touch
+        async def to_touch(body: dict[str, Any]) -> Touch:
+            return await self.desk.enrolling.with_touch(_addition(body, page), person_at(request, session, body))
 
         async def with_touch() -> dict[str, Any]:
-            touch = await finished(await body_of(request))
-            return offered(self.door, request, session, touch) if isinstance(touch, Touch) else {}
+            body = await body_of(request)
+            if "assertion" in body:
+                return await touched(self.door, request, session, body, to_touch)
+            name = text_of(body, "offer")
+            body["making"] = await made.find(name)
+            asked = await touched(self.door, request, session, body, to_touch)
+            await made.take(name)
+            return asked
 
         async def with_passphrase() -> None:
-            await finished(await body_of(request))
+            body = await body_of(request)
+            name = text_of(body, "offer")
+            body["making"] = await made.find(name)
+            await self._with_passphrase(request, session, _addition(body, page), body)
+            await made.take(name)
 
         if await is_touched(request):
             return await self.door.with_touch(with_touch, None)
         return await self.door.with_passphrase(session, with_passphrase, None)
+
+    def _made(self, session: Session) -> Offers:
+        return offers_of(self.door, session, "a passkey to be made")
 
     async def remove(self, request: Request, session: Session) -> Response:
         """`{fingerprint, digest}` with `passphrase`; or with `passkey`, and then `{offer, assertion}`."""
@@ -112,6 +116,14 @@ class Approvers:
     async def _with_passphrase(self, request: Request, session: Session, change: Change, body: dict[str, Any]) -> None:
         passphrase = text_of(body, "passphrase")
         await self.desk.enrolling.with_passphrase(change, session.name, passphrase, origin=page_of(request))
+
+
+def _addition(body: dict[str, Any], page: str) -> Change:
+    """Of what a browser made, as it was offered to make it."""
+    making = body["making"]
+    challenge, now = bytes.fromhex(making["challenge"]), datetime.fromisoformat(making["at"])
+    passkey = enrolled(mapping_of(body, "made"), challenge=challenge, origin=page, label=making["label"], now=now)
+    return adding(making["name"], passkey)
 
 
 def _removal(body: dict[str, Any]) -> Change:

@@ -1,61 +1,60 @@
-"""What waits for a browser's answer: frozen when it is asked for, answered within a minute, and done once."""
+"""What waits for a browser's answer: frozen when it is asked for, answered at any desk within a minute, used once."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.guard.touches import Told, Touch
+from positions_mcp.guard.blocking import in_thread
+from positions_mcp.ports import Clock
+from positions_mcp.ports.desk import SessionStore, StoredOffer
 
 PATIENCE = timedelta(seconds=60)
 """How long a person may take for the touch; the browser is told the same."""
 _MOST = 20
 
-Finish = Callable[[dict[str, Any]], Awaitable[Touch | Told | None]]
-"""Takes what the page sends back. Answers what is still to be signed, or what the page is told of what was done."""
-
 
 @dataclass(frozen=True, slots=True)
-class _Offer:
-    path: str
-    finish: Finish
-    until: datetime
-
-
-@dataclass(slots=True)
 class Offers:
-    """Those of one session: they end with it, and another session's answer finds none of them."""
+    """Those of one session for one purpose: an answer of another session, or to something else, finds none of them."""
 
-    _open: dict[str, _Offer] = field(default_factory=dict)
+    store: SessionStore
+    clock: Clock
+    session: str
+    """Hash of its cookie."""
+    purpose: str
 
-    def make(self, path: str, finish: Finish, now: datetime) -> str:
-        """The name under which the answer is to come back to a route. Of too many the oldest is forgotten."""
-        while len(self._open) >= _MOST:
-            del self._open[next(iter(self._open))]
-        name = secrets.token_urlsafe(16)
-        self._open[name] = _Offer(path, finish, now + PATIENCE)
+    async def make(self, what: Mapping[str, Any]) -> str:
+        """The name under which the answer is to come back. Of too many the oldest is forgotten."""
+        name, now = secrets.token_urlsafe(16), self.clock.now()
+        offer = StoredOffer(self._hash(name), self.session, now + PATIENCE, json.dumps(what))
+        await in_thread(partial(self.store.keep_offer, offer, now, most=_MOST))
         return name
 
-    def find(self, name: str, path: str, now: datetime) -> Finish:
-        """What was offered there. Raises Refused."""
-        offer = self._open.get(name)
-        if offer is None or offer.path != path or now >= offer.until:
+    async def find(self, name: str) -> dict[str, Any]:
+        """What was offered. Raises Refused."""
+        return await self._read(self.store.offer, name)
+
+    async def take(self, name: str) -> dict[str, Any]:
+        """The same for the only time: it is gone afterwards, whatever the answer is worth. Raises Refused."""
+        return await self._read(self.store.take_offer, name)
+
+    async def _read(self, read: Callable[[str, datetime], str | None], name: str) -> dict[str, Any]:
+        content = await in_thread(read, self._hash(name), self.clock.now())
+        if content is None:
             raise Refused(
                 "What was to be answered is no longer waiting for it.",
                 hint="Nothing was decided. Try again: it has to be answered within a minute, and only once.",
             )
-        return offer.finish
+        what: dict[str, Any] = json.loads(content)
+        return what
 
-    def take(self, name: str, path: str, now: datetime) -> Finish:
-        """The same for the only time: it is gone afterwards, whatever the answer is worth. Raises Refused."""
-        found = self.find(name, path, now)
-        self.drop(name)
-        return found
-
-    def drop(self, name: str) -> None:
-        """Forget it."""
-        self._open.pop(name, None)
+    def _hash(self, name: str) -> str:
+        return hashlib.sha256(json.dumps([name, self.session, self.purpose]).encode()).hexdigest()

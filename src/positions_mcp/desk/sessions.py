@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from positions_mcp.desk.offers import Offers
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.guard.blocking import in_thread
@@ -34,9 +33,8 @@ _MOST_SESSIONS = 100
 
 @dataclass(slots=True)
 class _Here:
-    """What of a session belongs to the desk at which it was begun: what waits for a touch is answered there."""
+    """What of a session belongs to one desk."""
 
-    offers: Offers = field(default_factory=Offers)
     guessing: anyio.Lock = field(default_factory=anyio.Lock)
 
 
@@ -47,7 +45,6 @@ class Session:
     stored: StoredSession
     member: Member
     """Whose it is, as the roster has them by now."""
-    offers: Offers
     guessing: anyio.Lock
 
     @property
@@ -97,7 +94,7 @@ class Sessions:
         self._here.move_to_end(stored.cookie)
         while len(self._here) > _MOST_SESSIONS:
             self._here.popitem(last=False)
-        return Session(stored, member, here.offers, here.guessing)
+        return Session(stored, member, here.guessing)
 
     async def is_open(self, stored: StoredSession) -> bool:
         """Whether it still stands."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from positions_mcp.desk.answers import body_of, mapping_of, page_of, text_of
 from positions_mcp.desk.door import Door
+from positions_mcp.desk.offers import Offers
 from positions_mcp.desk.passkeys import to_sign
 from positions_mcp.desk.sessions import Session
-from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.guard.touches import Person, Told, Touch
+from positions_mcp.domain.operation.statements import Statement
+from positions_mcp.guard.touches import Person, Touch
 
 Act = Callable[[dict[str, Any]], Awaitable[object]]
 ToTouch = Callable[[dict[str, Any]], Awaitable[Touch]]
@@ -25,14 +28,33 @@ def person_at(request: Request, session: Session, body: dict[str, Any]) -> Perso
     return Person(session.name, text_of(body, "passkey"), page_of(request))
 
 
-def offered(door: Door, request: Request, session: Session, touch: Touch) -> dict[str, Any]:
-    """What the browser is to have signed, and the name under which the signature comes back to the same route."""
+def offers_of(door: Door, session: Session, purpose: str) -> Offers:
+    """What waits for the answer of a session's browser to one purpose: a route."""
+    return Offers(door.desk.session_store, door.desk.clock, session.stored.cookie, purpose)
 
-    async def finish(body: dict[str, Any]) -> Told | None:
-        return await touch.finish(mapping_of(body, "assertion"))
 
-    name = session.offers.make(request.url.path, finish, door.desk.clock.now())
-    return {"offer": name, "sign": to_sign(touch.statement, touch.passkey)}
+async def touched(
+    door: Door, request: Request, session: Session, body: dict[str, Any], to_touch: ToTouch
+) -> dict[str, Any]:
+    """What the browser is to have signed; or, where it was, what came of it.
+
+    What is asked for is stored with its statement, and made again from it where the signature comes: at any desk.
+    """
+    offers = offers_of(door, session, request.url.path)
+    if "assertion" not in body:
+        touch = await to_touch(body)
+        name = await offers.make({"asked": body, "statement": touch.statement.model_dump(mode="json")})
+        return {"offer": name, "sign": to_sign(touch.statement, touch.passkey)}
+    offer = await offers.take(text_of(body, "offer"))
+    touch = (await to_touch(offer["asked"])).as_frozen(_statement_of(offer))
+    return await touch.finish(mapping_of(body, "assertion")) or {}
+
+
+def _statement_of(offer: dict[str, Any]) -> Statement:
+    try:
+        return Statement.model_validate(offer["statement"])
+    except ValidationError:
+        raise Refused("What was to be signed was altered in the store.", hint="Nothing was decided.") from None
 
 
 async def signed_either_way(
@@ -54,12 +76,7 @@ async def signed_with_touch(
     """What a passkey is to sign, and then what came of it."""
 
     async def with_touch() -> dict[str, Any]:
-        body = await body_of(request)
-        if "assertion" not in body:
-            return offered(door, request, session, await to_touch(body))
-        finish = session.offers.take(text_of(body, "offer"), request.url.path, door.desk.clock.now())
-        told = await finish(body)
-        return told if isinstance(told, dict) else {}
+        return await touched(door, request, session, await body_of(request), to_touch)
 
     return await door.with_touch(with_touch, about)
 

@@ -7,7 +7,7 @@ decided comes from the browser: it is what was frozen, or nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -63,6 +63,13 @@ class Touch:
         if isinstance(self.credential, Passkey):
             return self.credential
         raise Refused(f"{self.credential.fingerprint} is no passkey.", hint="Nothing was decided.")
+
+    def as_frozen(self, statement: Statement) -> Touch:
+        """The same with the statement that was frozen for it. Raises Refused where it would be another by now."""
+        times = {"decided_at": statement.decided_at, "expires_at": statement.expires_at}
+        if self.statement.changed(**times) != statement:
+            raise Refused("What was to be signed has changed since.", hint="Nothing was decided. Look again.")
+        return replace(self, statement=statement)
 
     async def sign(self, key: Unlocked) -> Told | None:
         """Do it, signed with a passphrase's key."""

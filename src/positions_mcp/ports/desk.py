@@ -28,6 +28,18 @@ class StoredSession:
     """Hash of the challenge that a passkey answered: it is answered once."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredOffer:
+    """What waits for a browser's answer."""
+
+    offer: str
+    """Hash of the name under which the answer comes."""
+    session: str
+    """Hash of the cookie of the session that it is of."""
+    until: datetime
+    content: str
+
+
 class SessionStore(Protocol):
     """Keeps them beside the journal: nothing is decided by a session."""
 
@@ -48,6 +60,21 @@ class SessionStore(Protocol):
 
     def count_guess(self, cookie: str, by: int) -> int:
         """Add to its wrong passphrases. Returns how many there are."""
+        ...
+
+    def keep_offer(self, offer: StoredOffer, now: datetime, *, most: int) -> None:
+        """Keep what waits for an answer; of more than `most` of its session the oldest is forgotten.
+
+        Raises StoreUnavailable.
+        """
+        ...
+
+    def offer(self, offer: str, now: datetime) -> str | None:
+        """The content of the one with this hash; None where it is over, or was taken. Raises StoreUnavailable."""
+        ...
+
+    def take_offer(self, offer: str, now: datetime) -> str | None:
+        """The same for the only time, over all desks. Raises StoreUnavailable."""
         ...
 
     def sealing_keys(self, now: datetime) -> Sequence[str]:

@@ -19,6 +19,7 @@ from positions_mcp.store.schema import (
     OF_SERVERS,
     TABLES,
     chains,
+    desk_offers,
     desk_sessions,
     mandate_shadows,
     mandate_uses,
@@ -52,7 +53,7 @@ def _count_and_delegate(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE operations ADD COLUMN {name} TEXT"))
     counted = "ON operations (mode, account_id, counted_at, caller)"
     connection.execute(text(f"CREATE INDEX IF NOT EXISTS operations_counted {counted}"))
-    for table in (mandates, mandate_uses, mandate_shadows, desk_sessions):
+    for table in (mandates, mandate_uses, mandate_shadows, desk_sessions, desk_offers):
         table.create(connection, checkfirst=True)
     connection.execute(text("ALTER TABLE journal ADD COLUMN chain TEXT NOT NULL DEFAULT ''"))
     connection.execute(text("CREATE INDEX IF NOT EXISTS journal_by_chain ON journal (chain, sequence)"))

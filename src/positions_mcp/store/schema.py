@@ -132,6 +132,15 @@ desk_sessions = Table(
     Column("wrong", Integer, nullable=False),
 )
 
+desk_offers = Table(
+    "desk_offers",
+    TABLES,
+    Column("offer", Text, primary_key=True),
+    Column("session", Text, nullable=False, index=True),
+    Column("until", Text, nullable=False, index=True),
+    Column("content", Text, nullable=False),
+)
+
 mandates = Table(
     "mandates",
     TABLES,

@@ -1,21 +1,22 @@
-"""Who is signed in at the desks of a store: outside the journal, because nothing is decided by it."""
+"""Who is signed in at the desks of a store, and what waits there for a touch: nothing is decided by it alone."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.ports.desk import StoredSession
+from positions_mcp.ports.desk import StoredOffer, StoredSession
 from positions_mcp.store.beside import Beside
-from positions_mcp.store.schema import as_text, desk_sessions
+from positions_mcp.store.schema import as_text, desk_offers, desk_sessions
 
 _FORGOTTEN_AFTER = timedelta(minutes=10)
 """Longer than a challenge may be answered: one that was answered stays so."""
+_CONTENT = select(desk_offers.c.content)
 
 
 class StoredSessions(Beside):
@@ -69,6 +70,31 @@ class StoredSessions(Beside):
         with self._noting() as connection:
             connection.execute(update(desk_sessions).where(of_it).values(wrong=desk_sessions.c.wrong + by))
             return connection.execute(select(desk_sessions.c.wrong).where(of_it)).scalar_one_or_none() or 0
+
+    def keep_offer(self, offer: StoredOffer, now: datetime, *, most: int) -> None:
+        """Keep what waits for an answer, for as long as it says; of more than `most` of its session not the oldest."""
+        mine = select(desk_offers.c.offer).where(desk_offers.c.session == offer.session)
+        too_many = mine.order_by(desk_offers.c.until.desc()).offset(most - 1)
+        with self._noting() as connection:
+            over = connection.execute(too_many).scalars().all()
+            past = or_(desk_offers.c.until <= as_text(now), desk_offers.c.offer.in_(over))
+            connection.execute(delete(desk_offers).where(past))
+            connection.execute(insert(desk_offers).values(**asdict(offer) | {"until": as_text(offer.until)}))
+
+    def offer(self, offer: str, now: datetime) -> str | None:
+        """The content of the one with this hash of a name; None where it is over, or was taken."""
+        with self._reading() as connection:
+            return connection.execute(_CONTENT.where(_waiting(offer, now))).scalar_one_or_none()
+
+    def take_offer(self, offer: str, now: datetime) -> str | None:
+        """The same for the only time."""
+        with self._noting() as connection:
+            taken = delete(desk_offers).where(_waiting(offer, now)).returning(desk_offers.c.content)
+            return connection.execute(taken).scalar_one_or_none()
+
+
+def _waiting(offer: str, now: datetime) -> ColumnElement[bool]:
+    return and_(desk_offers.c.offer == offer, desk_offers.c.until > as_text(now))
 
 
 def _read(found: Row[Any]) -> StoredSession:
