@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -45,6 +46,19 @@ def test_the_same_arguments_find_the_plan_under_way_until_it_expires(store: SqlO
     later = store.add_plan(plan_of("op-3", at=NOW + 5 * MINUTE), "key", NOW + 5 * MINUTE)
     assert later.operation_id == "op-3"
     assert store.latest("key") == later
+
+
+@pytest.mark.parametrize("names", [("op-1", "op-2"), ("op-2", "op-1")])
+@pytest.mark.parametrize("behind", [timedelta(0), timedelta(milliseconds=3)])
+def test_of_two_plans_of_one_instant_the_later_one_is_the_one_that_was_planned_last(
+    store: SqlOperationStore, names: tuple[str, str], behind: timedelta
+) -> None:
+    for name, at in zip(names, (NOW, NOW - behind), strict=True):
+        store.add_plan(plan_of(name, at=at), "key", at)
+        store.move(name, expected=[Stage.PLANNED], to=Stage.REFUSED, reason="", now=NOW)
+    found = store.latest("key")
+    assert found is not None
+    assert found.operation_id == names[1]
 
 
 def test_a_superseded_plan_is_ended_in_the_same_transaction(store: SqlOperationStore) -> None:

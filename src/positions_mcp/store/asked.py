@@ -36,7 +36,7 @@ _OPEN_PLANS = records.Selection.where(
     operations.c.mode == given("mode"),
     operations.c.account_id == given("account_id"),
     operations.c.caller == given("caller"),
-    newest_first=True,
+    order=records.LAST_PLANNED_FIRST,
 )
 
 

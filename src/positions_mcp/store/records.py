@@ -78,8 +78,10 @@ _DECIDE = Compiled(
 )
 
 
-def _by_age(*, newest_first: bool) -> tuple[ColumnElement[Any], ...]:
-    return (operations.c.created_at.desc(), operations.c.id.desc()) if newest_first else (operations.c.created_at,)
+_OLDEST_FIRST = (operations.c.created_at,)
+_NEWEST_FIRST = operations.c.created_at.desc(), operations.c.id.desc()
+LAST_PLANNED_FIRST = (operations.c.planned_entry.desc(),)
+"""By the journal, which alone knows it of two that were planned in one instant, or by servers whose clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,14 @@ class Selection:
 
     @classmethod
     def where(
-        cls, *where: ColumnElement[bool], noted: bool = False, newest_first: bool = False, limit: int | None = None
+        cls,
+        *where: ColumnElement[bool],
+        noted: bool = False,
+        order: Sequence[ColumnElement[Any]] = _OLDEST_FIRST,
+        limit: int | None = None,
     ) -> Selection:
-        """In the order they were planned, with what the journal last says of each where `noted`."""
-        wanted = (_NOTED if noted else _DECIDED).where(*where)
-        return cls(Compiled(wanted.order_by(*_by_age(newest_first=newest_first)).limit(limit)))
+        """In the order they were planned if no other is asked for, with what the journal last says where `noted`."""
+        return cls(Compiled((_NOTED if noted else _DECIDED).where(*where).order_by(*order).limit(limit)))
 
     def stored(self, connection: Connection, **values: Any) -> Iterator[Stored]:
         """As they stand in the tables."""
@@ -110,7 +115,7 @@ _IDS, _IS_UNFINISHED = select(operations.c.id).where(*_IN_ACCOUNT), operations.c
 _SENT_SINCE = operations.c.sent_entry > given("planned")
 BY_ID = Selection.where(operations.c.id == given("id"))
 NOTED = Selection.where(operations.c.id == given("id"), noted=True)
-LATEST = Selection.where(operations.c.request_key == given("key"), newest_first=True, limit=1)
+LATEST = Selection.where(operations.c.request_key == given("key"), order=LAST_PLANNED_FIRST, limit=1)
 UNFINISHED = Selection.where(*_IN_ACCOUNT, _IS_UNFINISHED)
 NOTED_OTHERS = Selection.where(
     operations.c.id.in_(union(_IDS.where(_IS_UNFINISHED), _IDS.where(_SENT_SINCE))), noted=True
@@ -130,7 +135,7 @@ SENT_AFTER = Selection.where(
 SAME_REQUEST = Selection.where(
     or_(operations.c.request_key == given("key"), operations.c.id == given("supersede")),
     operations.c.stage.in_(_UNDER_WAY),
-    newest_first=True,
+    order=LAST_PLANNED_FIRST,
 )
 BEING_SENT = Selection.where(
     *_IN_ACCOUNT, operations.c.stage == Stage.CLAIMED.value, operations.c.id != given("beside")
@@ -140,14 +145,15 @@ BEING_SENT = Selection.where(
 @lru_cache(maxsize=16)
 def in_stages(stages: Sequence[Stage], limit: int) -> Selection:
     """The latest operations that are in one of these stages, newest first."""
-    return Selection.where(operations.c.stage.in_([each.value for each in stages]), newest_first=True, limit=limit)
+    return Selection.where(operations.c.stage.in_([each.value for each in stages]), order=_NEWEST_FIRST, limit=limit)
 
 
 def select_operations(
     connection: Connection, *where: ColumnElement[bool], limit: int | None = None, newest_first: bool = False
 ) -> tuple[Operation, ...]:
     """Operations that match, with rows and decisions, in the order they were planned."""
-    wanted = _DECIDED.where(*where).order_by(*_by_age(newest_first=newest_first)).limit(limit)
+    order = _NEWEST_FIRST if newest_first else _OLDEST_FIRST
+    wanted = _DECIDED.where(*where).order_by(*order).limit(limit)
     return tuple(each.read() for each in with_rows(connection, connection.execute(wanted).all()))
 
 
