@@ -84,11 +84,17 @@ async def behind_the_door(
     first_is_all: bool = True,
     path: str = "/mcp",
     limits: dict[str, dict[str, Any]] | None = None,
+    wait_s: int = 0,
 ) -> AsyncIterator[Behind]:
     """The server as `serve` composes it for callers who sign in, on a paper exchange whose clock stands."""
     issuer = Issuer()
     settings = load(
-        {"accounts": list(accounts), "data_dir": data_dir, "paper": {"scenario": "demo"}, "approval": {"wait_s": 0}}
+        {
+            "accounts": list(accounts),
+            "data_dir": data_dir,
+            "paper": {"scenario": "demo"},
+            "approval": {"wait_s": wait_s},
+        }
     )
     settings = settings.model_copy(update=_by_rights(rights, limits or {}))
     listening = anyio.Event()

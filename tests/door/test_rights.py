@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 
 from door.serving import MODERN, Behind, behind_the_door, calls
+from over_http.serving import INITIALIZE
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
@@ -166,6 +167,7 @@ SEVERAL = (
 )
 NARROWER = {"juniors": {"max_notional": 100, "max_operations_per_day": 7}, "auditors": {"max_notional": 50}}
 KO = {"instruments": ["KO"]}
+APPROVED = {"approve": True}
 
 
 @pytest.mark.requirement("O-02", "G-10")
@@ -220,6 +222,52 @@ async def test_a_yes_that_comes_with_a_token_of_other_rights_sends_nothing_and_s
     [operation] = store.operations()
     assert operation.stage is Stage.AWAITING_APPROVAL
     assert [each.event for each in store.journal(operation.operation_id)][-1] == "yes not taken"
+    store.close()
+
+
+EVERYWHERE = (*SEVERAL, Right("both", "groups", "both", frozenset({AccountId(MINE), AccountId(OTHERS)})))
+
+
+@pytest.mark.requirement("O-02", "G-10")
+@pytest.mark.parametrize(
+    ("groups", "spelling", "taken"),
+    [
+        (["both"], {}, True),
+        (["juniors"], {}, False),
+        (["desk"], {}, False),
+        (["both", "juniors"], {}, False),
+        (["nobody"], {}, False),
+        (["juniors"], {"method": "ping"}, False),
+        (["juniors"], {"error": {"code": 1, "message": "no"}}, False),
+    ],
+)
+async def test_within_a_session_a_yes_counts_by_the_rights_of_the_call_that_asks_alone(
+    groups: list[str], spelling: dict[str, Any], taken: bool, tmp_path: Path
+) -> None:
+    async with behind_the_door(tmp_path, rights=EVERYWHERE, accounts=(MINE, OTHERS), wait_s=45) as server:
+        token = server.token(groups=["both"])
+        shows_forms = {"params": {**INITIALIZE["params"], "capabilities": {"elicitation": {}}}}
+        opened = await server.send(INITIALIZE | shows_forms, token)
+        session = {"Mcp-Session-Id": opened.headers["mcp-session-id"]}
+        await server.send({"jsonrpc": "2.0", "method": "notifications/initialized"}, token, **session)
+        headers = {**session, "Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+        call = calls("close_positions", {**KO, "account_id": OTHERS})
+        async with (
+            httpx2.AsyncClient(timeout=60) as http,
+            http.stream("POST", server.url, json=call, headers=headers) as stream,
+        ):
+            said = (json.loads(each.removeprefix("data: ")) async for each in stream.aiter_lines() if "{" in each)
+            question = await anext(said)
+            answer = {"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": APPROVED}}
+            answered = await server.send(answer | spelling, server.token(groups=groups), **session)
+            assert answered.status_code == (202 if taken else 403)
+            if not taken:
+                answer["result"] = {"action": "decline"}
+                assert (await server.send(answer, token, **session)).status_code == 202, "by the same rights"
+            assert ("1 submitted" if taken else "declined") in json.dumps(await anext(said))
+    store = open_store(tmp_path / DEFAULT_FILE)
+    [operation] = store.operations()
+    assert any(row.has_effect for row in operation.rows) is taken
     store.close()
 
 

@@ -5,6 +5,7 @@
     keys        the issuer's public keys, through rotation and outage
     issuer      where those keys are, and reading them
     scopes      which scopes a request needs, by its body
+    answers     a person's answer in a session, by the rights of the call that asks
     rights      which accounts a token's claims give
     challenges  what a client is told that may not come in, and where it signs in
     streams     what ends when its token does

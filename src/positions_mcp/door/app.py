@@ -11,6 +11,7 @@ from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE
 from starlette.authentication import AuthCredentials
 
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.door.answers import Asking
 from positions_mcp.door.challenges import Challenges, answer
 from positions_mcp.door.keys import KeysUnavailable
 from positions_mcp.door.rights import Right, granted
@@ -45,6 +46,7 @@ class Door:
         self._accounts = frozenset(accounts)
         self._challenges = challenges
         self._streams = streams
+        self._asking = Asking()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -76,6 +78,9 @@ class Door:
         if not needed <= given.scopes:
             await self._challenges.more_scopes(send, needed)
             return
+        if not self._asking.may_answer(scope, given, body):
+            await self._challenges.other_rights(send)
+            return
         name = signed_in_as(checked.issuer, checked.subject)
         whose = {"token": "", "client_id": name, "subject": name}
         caller = CallerToken(**whose, scopes=sorted(given.scopes), accounts=accounts, rights=given.rights)
@@ -83,7 +88,8 @@ class Door:
         if scope["method"] == "GET" or listens(body):
             await self._streams.serve(self._app, inside, _again(body, receive), send, ends_at=checked.expires_at)
         else:
-            await self._app(inside, _again(body, receive), send)
+            with self._asking.within(scope, given):
+                await self._app(inside, _again(body, receive), send)
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> Checked | None:
         """What the token of a request says; None where it has none that is good, which is answered."""

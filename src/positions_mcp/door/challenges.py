@@ -71,6 +71,11 @@ class Challenges:
         why = "You are signed in, and no account of this server is yours. Whoever runs it gives rights by a claim."
         await answer(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
 
+    async def other_rights(self, send: Send) -> None:
+        """A person's answer comes with other rights than the call that asks for it."""
+        why = "The call that asks came with other rights than this token has. The answer was not taken: ask again."
+        await answer(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
+
     async def too_much(self, send: Send) -> None:
         """The request is larger than any that is meant."""
         said = {"error": "invalid_request", "error_description": "The request is larger than this server takes."}
