@@ -50,9 +50,8 @@ class Dispatcher:
         self._presence = Presence(deps, sends=deps.policy.trading_enabled)
 
     async def announce(self) -> None:
-        """Say on the store that this process is alive, if it has not said so yet. Raises StoreUnavailable."""
-        if not self._presence.is_known:
-            await self._say()
+        """Say on the store that this process is alive, unless it has just said so. Raises StoreUnavailable."""
+        await self._presence.say(self._deps.desk.own_url if self._deps.desk is not None else None)
 
     def wake(self) -> None:
         """From now on something may be approved."""
@@ -74,15 +73,12 @@ class Dispatcher:
         finally:
             await self._presence.leave()
 
-    async def _say(self) -> None:
-        await self._presence.say(self._deps.desk.own_url if self._deps.desk is not None else None)
-
     async def _look(self, tasks: TaskGroup) -> None:
         pause = POLL_S
         while True:
             decided, seen = self._deps.decided.next, self._seen
             try:
-                await self._say()
+                await self.announce()
                 for operation in await self._approved():
                     tasks.start_soon(self._send_one, operation)
             except StoreUnavailable as error:

@@ -29,11 +29,6 @@ class Presence:
         self._since: datetime | None = None
         self._saying = anyio.Lock()
 
-    @property
-    def is_known(self) -> bool:
-        """Whether it has said that it is alive."""
-        return self._said_at is not None
-
     async def say(self, url: str | None) -> None:
         """That it is alive, with the page at `url`; nothing where that was said just now. Raises StoreUnavailable."""
         async with self._saying:
