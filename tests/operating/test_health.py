@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx2
+import psycopg
 import pytest
 
 from databases import new_database
@@ -171,6 +172,36 @@ def test_a_store_of_a_newer_program_is_not_traded_on(database: str, tmp_path: Pa
     finally:
         inspector.close()
         store.close()
+
+
+def read_only_by_default(connection: psycopg.Connection, name: str) -> str:
+    """As providers set it when a disk is full."""
+    connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    return "postgres"
+
+
+def without_a_right_to_write(connection: psycopg.Connection, name: str) -> str:
+    role = f"reader_of_{name}"
+    connection.execute(f"CREATE ROLE {role} LOGIN IN ROLE pg_read_all_data")
+    return role
+
+
+@pytest.mark.parametrize("happens", [read_only_by_default, without_a_right_to_write])
+def test_a_database_that_takes_no_writes_is_not_traded_on(
+    postgres_url: str, happens: Callable[[psycopg.Connection, str], str]
+) -> None:
+    url = new_database(postgres_url)
+    open_store(url).close()
+    before = Inspector(url)
+    assert before.look().why_not == ""
+    before.close()
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        user = happens(connection, url.partition("?")[0].rpartition("/")[2])
+    inspector = Inspector(url.replace("//postgres:", f"//{user}:"))
+    try:
+        assert inspector.look().why_not == "it can only be read"
+    finally:
+        inspector.close()
 
 
 async def test_balancers_that_ask_at_once_share_one_look_and_a_look_that_breaks_is_not_ready() -> None:

@@ -16,6 +16,10 @@ from positions_mcp.store.migrations import MIGRATIONS
 
 NEWEST = 1 + len(MIGRATIONS)
 
+_WRITABLE = text(
+    "SELECT current_setting('transaction_read_only') = 'off' AND has_table_privilege('journal', 'INSERT')"
+    " AND has_table_privilege('operations', 'UPDATE')"
+)
 _REPLICATED = text("SELECT count(*) FROM pg_stat_replication WHERE application_name <> 'pg_basebackup'")
 
 
@@ -64,6 +68,8 @@ def _found(connection: Connection, database: Database) -> Fitness:
     if not database.is_sqlite:
         if connection.scalar(text("SELECT pg_is_in_recovery()")):
             return Fitness("it is a standby, which can only be read")
+        if not connection.scalar(_WRITABLE):
+            return Fitness("it can only be read")
         synchronous = connection.scalar(text("SELECT current_setting('synchronous_standby_names')"))
         if not synchronous and connection.scalar(_REPLICATED):
             return Fitness("it is replicated, and no standby is synchronous: a failover could lose what was sent")
