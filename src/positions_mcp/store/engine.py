@@ -60,8 +60,8 @@ class Database:
                 f"The operation store {self.place} cannot be read: it did not answer a moment ago.",
                 hint="Try again in a few seconds.",
             )
-        with self._noting_silence(), self._speaking("read"), self._reader.connect() as connection:
-            connection.begin()  # what goes past SQLAlchemy would not begin one
+        # What goes past SQLAlchemy would begin none; and psycopg forgets what it has prepared where one is rolled back.
+        with self._noting_silence(), self._speaking("read"), self._reader.begin() as connection:
             yield connection
 
     @contextmanager

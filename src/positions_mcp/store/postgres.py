@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
+from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import Any
 
@@ -24,10 +25,14 @@ SESSION = {
 }
 LIBPQ = {"connect_timeout": 4, "tcp_user_timeout": 4_000, "keepalives": 1, "keepalives_idle": 2}
 LIBPQ |= {"keepalives_interval": 1, "keepalives_count": 2}
+_PREPARED_AFTER = 2
+"""Executions of a statement in a session before it is kept prepared there."""
 ANSWER_S = 10.0
 """After which a server that ends its statements sooner is taken to be out of reach."""
 _IS_THERE_S = 2.0
 """The same for one that was left alone and is about to be used again."""
+_JUST_USED_S = 0.25
+"""Since its last use a session is taken to be there, unless it says that it is not."""
 _NOW_AND_DURABLE = b"SELECT clock_timestamp(), set_config('synchronous_commit', 'on', true)"
 
 
@@ -36,20 +41,33 @@ class Session(psycopg.Connection[Any]):
 
     patience_s = ANSWER_S
     """How long it waits for one answer."""
+    used_at = float("-inf")
+    """When it was given back last."""
 
     def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
         """Wait for an answer. Raises OperationalError, and the session is over, where none comes."""
         return super().wait(self._bounded(gen), *arguments, **named)
 
     def is_there(self) -> bool:
-        """Whether it still answers, found out before anything depends on it."""
-        self.patience_s, self.autocommit = _IS_THERE_S, True  # or it would take a transaction to ask
+        """Whether it still answers, found out before anything depends on it.
+
+        One that was used just now is not asked, unless something came of itself, as the end of a session does.
+        """
+        self.patience_s = _IS_THERE_S
         try:
-            self.execute(b"")
+            if monotonic() >= self.used_at + _JUST_USED_S or self._has_news():
+                self.autocommit = True  # or it would take a transaction to ask
+                self.execute(b"")
+                self.autocommit = False
         except psycopg.Error:
             return False
-        self.patience_s, self.autocommit = ANSWER_S, False
+        self.patience_s = ANSWER_S
         return True
+
+    def _has_news(self) -> bool:
+        with DefaultSelector() as waiting:
+            waiting.register(self.pgconn.socket, EVENT_READ)
+            return bool(waiting.select(0))
 
     def _bounded(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         until, ready = monotonic() + self.patience_s, None
@@ -112,7 +130,7 @@ def engine_of(url: URL, *, wait_s: float) -> tuple[Engine, SharedTime]:
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: tuple[Any, ...], named: dict[str, Any]) -> Session:
-        session = Session.connect(*arguments, **(LIBPQ | named))
+        session = Session.connect(*arguments, **(LIBPQ | {"prepare_threshold": _PREPARED_AFTER} | named))
         time.take(session)
         return session
 
@@ -121,6 +139,11 @@ def engine_of(url: URL, *, wait_s: float) -> tuple[Engine, SharedTime]:
         record.info.pop(TOLD, None)
         if not record.fresh and not _session(connection).is_there():
             raise DisconnectionError("the session is over")
+
+    @event.listens_for(engine, "checkin")
+    def _given_back(connection: DBAPIConnection | None, _record: object) -> None:
+        if connection is not None:
+            _session(connection).used_at = monotonic()
 
     return engine, time
 
