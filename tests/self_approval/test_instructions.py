@@ -152,7 +152,8 @@ async def test_the_desk_decides_a_batch_and_a_cancel_where_the_client_cannot_ask
             assert waiting["state"] == "AWAITING_APPROVAL"
             assert sum(floor.effects.values()) == before
             await desk.approve(waiting["operation_id"])
-            sent = data_of(await client.call_tool(tool, {"plan_id": waiting["operation_id"]}))
+            await floor.sends(waiting["operation_id"])
+            sent = data_of(await client.call_tool("get_operation", {"operation_id": waiting["operation_id"]}))
             assert sent["state"] == "SUBMITTED"
             assert "desk" in sent["decision"]
         assert floor.effects == {"submit_position_instructions": 1, "cancel_position_instruction": 1}
