@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from door.signing import key_of
 from positions_mcp.cli.entrance import Certificate, Entrance
 from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.operating.readiness import Found
 from positions_mcp.settings import load
 
 SIGN_IN = """
@@ -33,7 +34,9 @@ accounts = [19816]
 """
 
 
-def certificate(folder: Path, number: int = 0, passphrase: bytes = b"") -> tuple[Path, Path]:
+def certificate(
+    folder: Path, number: int = 0, passphrase: bytes = b"", days: tuple[float, float] = (-1_000, 2)
+) -> tuple[Path, Path]:
     """A certificate of this machine by itself, and its key."""
     key = key_of("EC", number)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"a server {number}")])
@@ -43,8 +46,8 @@ def certificate(folder: Path, number: int = 0, passphrase: bytes = b"") -> tuple
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(number + 1)
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=2))
+        .not_valid_before(datetime.now(UTC) + timedelta(days=days[0]))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=days[1]))
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
             critical=False,
@@ -65,8 +68,8 @@ def entrance(tmp_path: Path, config: str = SIGN_IN, host: str | None = None, **s
     return Entrance.of(host, **said).for_callers(load(config=file, environment={}))
 
 
-def _tls(folder: Path) -> dict[str, Any]:
-    return dict(zip(("tls_cert", "tls_key"), certificate(folder), strict=True))
+def _tls(folder: Path, **said: Any) -> dict[str, Any]:
+    return dict(zip(("tls_cert", "tls_key"), certificate(folder, **said), strict=True))
 
 
 REFUSED: dict[str, tuple[str, Callable[[Path], dict[str, Any]], str]] = {
@@ -91,6 +94,8 @@ REFUSED: dict[str, tuple[str, Callable[[Path], dict[str, Any]], str]] = {
         lambda p: dict(zip(("tls_cert", "tls_key"), certificate(p, 2, b"secret"), strict=True)),
         "has no passphrase",
     ),
+    "a certificate that has expired": (SIGN_IN, lambda p: _tls(p, days=(-30, -0.01)), "only. No client"),
+    "a certificate that is not good yet": (SIGN_IN, lambda p: _tls(p, days=(0.01, 30)), "only. No client"),
     "any proxy there is": (SIGN_IN, lambda _: {"behind_proxy": ["0.0.0.0/0"]}, "names no proxy"),
     "a proxy by name": (SIGN_IN, lambda _: {"behind_proxy": ["proxy"]}, "names no proxy"),
     "a network that is none": (SIGN_IN, lambda _: {"behind_proxy": ["10.0.0.5/24"]}, "names no proxy"),
@@ -148,6 +153,18 @@ def test_a_renewed_certificate_is_used_and_half_of_a_new_pair_is_not(tmp_path: P
     newer[1].replace(key)
     found.renew()
     assert _serial(found, cert) == "02"
+
+
+async def test_a_certificate_that_expires_is_not_ready_and_an_expired_one_replaces_none(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    found = Certificate(cert, key)
+    assert await found.look() == {"certificate": Found()}
+    certificate(tmp_path, days=(-30, -1))
+    with pytest.raises(ConfigurationError, match="is good from"):
+        found.renew()
+    assert await found.look() == {"certificate": Found()}
+    found.ends_at = datetime.now(UTC)
+    assert await found.look() == {"certificate": Found("it has expired", blocks=True)}
 
 
 def _serial(found: Certificate, trusted: Path) -> Any:

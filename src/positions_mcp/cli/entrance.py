@@ -6,14 +6,17 @@ import argparse
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.text import label
+from positions_mcp.operating.readiness import Found
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
@@ -34,6 +37,8 @@ class Certificate:
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = certificate, key
         self._read_as = self._stamp()
+        self.ends_at = datetime.max.replace(tzinfo=UTC)
+        """After which no client takes it."""
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._load(self.context)
@@ -49,6 +54,7 @@ class Certificate:
         certificate, key = self._files
         try:
             context.load_cert_chain(certificate, key, password=lambda: "")
+            begins_at, ends_at = _good_between(certificate.read_bytes())
         except (OSError, ValueError) as error:
             why = (
                 error.strerror if isinstance(error, FileNotFoundError | PermissionError) else "they are no pair in PEM"
@@ -57,6 +63,18 @@ class Certificate:
                 f"--tls-cert {certificate} and --tls-key {key} cannot be used: {why}.",
                 hint="They take a certificate with its chain and its key, which has no passphrase.",
             ) from None
+
+        if not begins_at <= SystemClock().now() < ends_at:
+            raise ConfigurationError(
+                f"--tls-cert {certificate} is good from {begins_at:%Y-%m-%d} to {ends_at:%Y-%m-%d} only.",
+                hint="No client would take it. Renew it.",
+            )
+        self.ends_at = ends_at
+
+    async def look(self) -> Mapping[str, Found]:
+        """Whether clients take it."""
+        over = SystemClock().now() >= self.ends_at
+        return {"certificate": Found("it has expired", blocks=True) if over else Found()}
 
     def _stamp(self) -> tuple[int, ...]:
         try:
@@ -187,6 +205,13 @@ def loopback_socket(host: str, port: int) -> Iterator[socket.socket]:
     """A bound socket on this machine's own interface. Raises ConfigurationError for another one, or as above."""
     with listening_socket(_address(host, anywhere=False), port) as listener:
         yield listener
+
+
+def _good_between(pem: bytes) -> tuple[datetime, datetime]:
+    from cryptography.x509 import load_pem_x509_certificate
+
+    leaf = load_pem_x509_certificate(pem)
+    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
 
 
 def _certificate(certificate: Path | None, key: Path | None) -> Certificate | None:

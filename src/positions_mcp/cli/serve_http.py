@@ -212,6 +212,8 @@ async def serve_over_http(
     if sign_in is not None:
         app = sign_in.door(app)
         replica.watch.checks["sign-in"] = sign_in.look
+    if entrance.certificate is not None:
+        replica.watch.checks["certificate"] = entrance.certificate.look
     app = callers.outside(app)
     if entrance.proxies:
         app = Proxies(app, entrance.proxies)
