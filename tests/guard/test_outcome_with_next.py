@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +14,10 @@ import pytest
 from guard.desk import AAPL, CALLER, MSFT, TSLA, Desk, desk
 from guard.exchange import instrument, raising
 from positions_mcp.domain.errors import RequestRejected, StoreUnavailable
+from positions_mcp.domain.operation.operation import Conclusion, Resolution
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.guard.closing.kind import Closing
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.ports import OperationStore
 from positions_mcp.store import open_store
@@ -132,6 +135,66 @@ async def test_what_is_refused_of_the_next_request_keeps_the_outcome_of_the_one_
         assert sum(row.state is SENT for row in operation.rows) == len(left)
         assert "news" in report.reason
         assert operation.stage is Stage.FINISHED
+
+
+@pytest.mark.requirement("G-11")
+async def test_why_nothing_more_was_sent_is_told_also_where_the_store_does_not_take_the_end(tmp_path: Path) -> None:
+    async with faltering(tmp_path, 3, 4, 5, 6, 7) as (it, _):
+        it.exchange.on_write = lambda _: it.store.set_halt(Halt(reason="news", by="Ana", at=it.clock.now())) and None
+        report = await sent(it)
+        assert [row.state for row in report.rows].count(SENT) == 1
+        with anyio.fail_after(60):
+            while (operation := it.store.operation(report.operation_id)) is None or operation.stage is Stage.CLAIMED:  # noqa: ASYNC110 — nobody tells
+                await anyio.sleep(0.005)
+        for told in (report.reason, operation.reason, *(row.detail for row in operation.rows if row.state is UNSENT)):
+            assert "news" in told
+            assert "could not be journalled" not in told
+        assert [row.state for row in operation.rows] == [row.state for row in report.rows]
+
+
+@pytest.mark.parametrize("place", ["obstacle", "begin"])
+async def test_a_defect_between_two_requests_ends_the_batch_and_costs_no_outcome(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with faltering(tmp_path) as (it, store):
+        owner: Any = Closing if place == "obstacle" else store
+        it.exchange.on_write = lambda _: monkeypatch.setattr(owner, place, fail, raising=False)
+        report = await sent(it)
+        operation = it.store.operation(report.operation_id)
+        assert operation is not None
+        assert (operation.stage, it.exchange.effects) == (Stage.FINISHED, [instrument(TSLA)])
+        assert sorted(row.state for row in operation.rows) == [UNSENT, UNSENT, SENT]
+        assert "RuntimeError" in report.reason
+
+
+@pytest.mark.parametrize("settled", [None, *Conclusion])
+async def test_an_answer_overrides_what_was_made_of_it_once_its_lease_ran_out(
+    tmp_path: Path, settled: Conclusion | None
+) -> None:
+    async def stand_still(name: str, operation_id: str) -> None:
+        if name != "answered":
+            return
+        it.clock.advance(timedelta(minutes=5))
+        (operation,) = it.store.expire(it.clock.now(), halt_after=1)
+        assert operation.operation_id == operation_id
+        if settled is not None:
+            found = Resolution(conclusion=settled, by="Ana", evidence="asked", at=it.clock.now(), by_person=True)
+            rows = [row.changed(resolution=found) for row in operation.rows if row.state is RowState.UNKNOWN]
+            it.store.observe(operation, rows, it.clock.now(), event="settled")
+
+    async with desk(tmp_path, checkpoint=stand_still) as it:
+        report = await sent(it)
+        operation = it.store.operation(report.operation_id)
+        assert operation is not None
+        assert it.exchange.effects == [instrument(TSLA)]
+        assert sorted(row.state for row in operation.rows) == [UNSENT, UNSENT, SENT]
+        assert all(row.resolution is None for row in operation.rows)
+        assert [row.state for row in report.rows] == [row.state for row in operation.rows]
+        assert it.store.used(operation.plan.mode, operation.account_id, it.clock.now().date()) == 9_000
+        assert it.store.verify().intact
 
 
 async def test_what_was_refused_is_journalled_before_anything_else_is_judged(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ next one leaves, with it where it took effect. An unknown or deviating outcome e
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from positions_mcp.ports import Ending, Ledger, Taking
 RETRY_NOTHING_SENT_FOR = timedelta(seconds=5)
 LEASE_MARGIN = timedelta(seconds=10)
 _RECORDING_PAUSES_S = (0.1, 0.4, 1.5)
+_log = logging.getLogger(__name__)
 
 
 class _End(Exception):
@@ -90,6 +92,11 @@ class Run:
             end = _End(f"The account could not be read again before sending: {error.message}", Stage.LAPSED)
         except StoreUnavailable as error:
             end, failure = _End(error.message), error
+        except Exception as error:
+            if not self.answered:
+                raise
+            _log.exception("%s: nothing more is sent", self.operation.operation_id)
+            end = _End(f"Nothing more was sent: this program went wrong ({type(error).__name__}).")
         ended = await self._finish(end)
         await self._pass("ended")
         if failure is not None and ended.plan.flatten and not self._anything_sent:
@@ -184,6 +191,8 @@ class Run:
                 outcome=self.answered,
             )
         except Refused as refused:
+            if isinstance(refused, _NotNow):
+                self.answered = ()  # written before it was asked whether another one may leave
             if self.taking is None or isinstance(refused, _NotNow):
                 raise _End(refused.message, Stage.REFUSED) from refused
             if self.taking.is_too_late(self.operation.plan, self.deps.clock.now()):
