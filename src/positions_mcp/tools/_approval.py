@@ -20,7 +20,7 @@ from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import build_resolver_plans, resolve_arguments
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, InputRequiredResult
+from mcp_types import InputRequiredResult
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from positions_mcp.domain.errors import Overtaken, PositionsError, Refused
@@ -161,14 +161,13 @@ async def _outcome(call: Call, operation: Operation) -> ElicitationResult[Approv
         call.context.forms.shown(operation.operation_id)
     asking = {"answer": (Resolve(_Question(call.context.guard.question(operation), form)), True)}
     try:
+        # Where a session ends, the SDK wakes this with an error and then cancels it: leaving `beside` waits for that.
         async with beside(partial(_note_if_left, call, operation)):
             resolved = await resolve_arguments(asking, build_resolver_plans(asking, set()), {}, call.sdk)
     except anyio.get_cancelled_exc_class():
         await _note_end(call, operation, "The call ended while its form was open.")
         raise
     except MCPError as error:
-        if error.error.code == CONNECTION_CLOSED:  # and the call is about to be cancelled
-            await _note_end(call, operation, "The client was gone while its form was open.")
         raise ToolError(await _not_shown(call, operation, error)) from error
     except ToolError as error:  # accepted, but not filled in as the form asks: not a clear yes
         return AcceptedElicitation(data=Approval.unreadable(_not_as_asked(error)))
