@@ -56,7 +56,7 @@ async def test_the_symbols_of_a_large_book_are_forgotten_after_the_call(
     options: int, remembered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instruments, "_KEPT", 2)
-    instruments._remembered.cache_clear()
+    instruments._remembered.clear()
     rows = [held(f"AAPL  261218C00{200 + number}000", number=number) for number in range(options)]
     text_of(await call(server_over(StubBroker(positions=[held("AAPL", number=9), *rows])), "list_positions"))
-    assert instruments._remembered.cache_info().currsize == remembered
+    assert len(instruments._remembered) == remembered

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
+
+from positions_mcp.domain.letting_go import leave
 
 STANDARD_MULTIPLIER = 100
 """Shares behind one standard equity option. An adjusted contract (its root ends in a digit) may deliver otherwise."""
@@ -33,6 +34,7 @@ _LONGEST_REMEMBERED = 40
 _MOST_REMEMBERED = 2**17
 _KEPT = 10_000
 """So many are kept from one call to the next."""
+_remembered: dict[str, OptionContract | None] = {}
 
 
 class OptionRight(StrEnum):
@@ -127,14 +129,21 @@ def parse_option_symbol(text: str) -> OptionContract | None:
     """The contract an OSI symbol names, in any spacing and case; None where `text` is not an OSI symbol."""
     if len(text) < SHORTEST_OSI:
         return None
-    # The same symbols come with every reading of a book. Longer texts are no symbols worth remembering.
-    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _parse(text)
+    contract = _remembered.get(text, ...)
+    if contract is ...:
+        contract = _parse(text)
+        # The same symbols come with every reading of a book. Longer texts are no symbols worth remembering.
+        if len(text) <= _LONGEST_REMEMBERED and len(_remembered) < _MOST_REMEMBERED:
+            _remembered[text] = contract
+    return contract
 
 
 def forget_a_large_book() -> None:
     """Let go of the symbols where there are many: strewn among what was read, they would keep all of its memory."""
-    if _remembered.cache_info().currsize > _KEPT:
-        _remembered.cache_clear()
+    if len(_remembered) > _KEPT:
+        contracts = list(_remembered.values())
+        _remembered.clear()
+        leave(contracts)
 
 
 def _parse(text: str) -> OptionContract | None:
@@ -148,6 +157,3 @@ def _parse(text: str) -> OptionContract | None:
         return None
     side = OptionRight.CALL if right == "C" else OptionRight.PUT
     return OptionContract(root, expiration, side, Decimal(int(strike)) / 1000)
-
-
-_remembered = lru_cache(_MOST_REMEMBERED)(_parse)

@@ -15,6 +15,7 @@ from positions_mcp.domain.exercise.outstanding import Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.operation.records import Response
 from positions_mcp.domain.portfolio.locks import locks_on
+from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
 
 LOCKED_BY = "locked_by"
@@ -25,7 +26,7 @@ async def what_locks(
     context: ToolContext, account: AccountId, positions: Sequence[Holding]
 ) -> Mapping[InstrumentId, str]:
     """Orders and instructions by id that lock each position; empty where none is locked. What is refused is said."""
-    locked = [position for position in positions if position.locked_quantity]
+    locked = await beside_others(len(positions), lambda: [each for each in positions if each.locked_quantity])
     if not locked:
         return {}
     orders: tuple[Order, ...] | NotKnown = NotKnown("orders", "")
@@ -50,4 +51,8 @@ async def what_locks(
     rows = None if isinstance(listed, NotKnown) else listed.data
     outstanding = None if rows is None else Outstanding(rows, now=now, calendar=context.calendar)
     lacking = f" ({' and '.join(not_read)} could not be read)" if not_read else ""
-    return {each.instrument_id: f"{locks_on(each, still_open, outstanding).said}{lacking}" for each in locked}
+
+    def said() -> Mapping[InstrumentId, str]:
+        return {each.instrument_id: f"{locks_on(each, still_open, outstanding).said}{lacking}" for each in locked}
+
+    return await beside_others(len(locked), said)

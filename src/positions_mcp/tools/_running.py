@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import anyio
 from mcp.server.mcpserver.context import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.shared.exceptions import MCPError
@@ -18,6 +19,7 @@ from positions_mcp.tools._arguments import ToolArguments, as_published
 from positions_mcp.tools._call import begin, kept_alive
 from positions_mcp.tools._definition import Answer, ToolDefinition
 from positions_mcp.tools._errors import crash_text, failure_text
+from positions_mcp.tools._turns import let_go
 
 ArgumentsT = TypeVar("ArgumentsT", bound=ToolArguments)
 
@@ -38,6 +40,8 @@ async def run(
         raise type(error)(f"{error} {definition.failed}") from error
     finally:
         forget_a_large_book()
+        with anyio.CancelScope(shield=True):
+            await let_go()
 
 
 async def _answered(

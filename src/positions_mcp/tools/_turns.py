@@ -8,6 +8,8 @@ from typing import TypeVar
 import anyio.lowlevel
 import anyio.to_thread
 
+from positions_mcp.domain.letting_go import let_go_some
+
 T = TypeVar("T")
 
 _MANY = 2_000
@@ -20,6 +22,12 @@ async def give_way() -> None:
     """Let whatever else is ready run, several steps of it. Costs next to nothing where nothing is."""
     for _ in range(_TURNS):
         await anyio.lowlevel.checkpoint()
+
+
+async def let_go() -> None:
+    """Free what long lists have left, and let others have their turn in between."""
+    while let_go_some():
+        await give_way()
 
 
 async def beside_others(rows: int, work: Callable[[], T]) -> T:

@@ -31,6 +31,7 @@ from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._listings import KeptListings, ListingsInMemory, ListingsInStore
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
+from positions_mcp.tools._turns import let_go
 from positions_mcp.tools._updates import Updates
 
 _SWEPT_EVERY_S = 60
@@ -101,6 +102,7 @@ class ToolContext:
         while True:
             await anyio.sleep(_SWEPT_EVERY_S)
             self.listings.sweep()
+            await let_go()
 
     def within(self, accounts: Collection[AccountId]) -> ToolContext:
         """The same for a caller who may use these accounts only."""

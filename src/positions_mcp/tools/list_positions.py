@@ -19,6 +19,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.letting_go import LongList
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, expiring
 from positions_mcp.domain.portfolio.select import (
@@ -246,7 +247,7 @@ def _found(held: Sequence[Holding], wanted: Filter, given: dict[str, Any], as_of
         rows = [each.position for each in soon]
     else:
         rows = largest_first(positions)
-    return _Found(rows, Totals.of(positions), names_of(held), soon)
+    return _Found(LongList(rows), Totals.of(positions), names_of(held), soon)
 
 
 def _order(given: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from positions_mcp.domain.instruments import (
     as_root,
     parse_option_symbol,
 )
+from positions_mcp.domain.letting_go import LongList
 from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.operation.records import Text
 from positions_mcp.domain.text import letters_of
@@ -274,7 +275,7 @@ class Whole(Generic[HoldingT]):
     """Keeps all positions of a listing as they come in, page by page."""
 
     def __init__(self) -> None:
-        self.positions: list[HoldingT] = []
+        self.positions = LongList[HoldingT]()
         self.made: dict[str, Any] = {}
         """What was made of all of them, by what was asked: who asks the same of the same reading shares it."""
 

@@ -12,6 +12,7 @@ from operator import itemgetter
 
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.readings import Reading
+from positions_mcp.domain.letting_go import LongList
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_by
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, grouped, in_order
 from positions_mcp.domain.portfolio.obligations import Obligations
@@ -91,9 +92,11 @@ class Summary:
         named: dict[str, list[Totals]] = {}
         for key, totals in self._of_underlyings.totals().items():
             named.setdefault(self._underlyings.named(key), []).append(totals)
-        return in_order(
-            GroupBy.UNDERLYING,
-            (Group(name, parts[0] if len(parts) == 1 else Totals.merged(parts)) for name, parts in named.items()),
+        return LongList(
+            in_order(
+                GroupBy.UNDERLYING,
+                (Group(name, parts[0] if len(parts) == 1 else Totals.merged(parts)) for name, parts in named.items()),
+            )
         )
 
     @property

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar, cast
 
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import PositionType
+from positions_mcp.domain.letting_go import leave
 from positions_mcp.domain.money import EXACT, ZERO, exact_sum, percent
 
 KeyT = TypeVar("KeyT")
@@ -121,6 +122,9 @@ class Tallies(Generic[KeyT]):
 
     def __init__(self) -> None:
         self._tallies: defaultdict[KeyT, _Tally] = defaultdict(_Tally)
+
+    def __del__(self) -> None:
+        leave(list(self._tallies.values()))
 
     def add(self, parts: Mapping[KeyT, Sequence[Holding]]) -> None:
         """Count some more positions, by key."""

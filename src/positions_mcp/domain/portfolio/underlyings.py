@@ -10,6 +10,7 @@ from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
+from positions_mcp.domain.letting_go import LongList
 
 
 class Loose(NamedTuple):
@@ -38,7 +39,7 @@ class Underlyings:
         self._roots: dict[InstrumentId, str] = {}
         self._read: set[tuple[InstrumentId, str]] = set()
         self._by_root: dict[str, str | None] | None = None
-        self.others: list[Holding] = []
+        self.others = LongList[Holding]()
         """Those that are no options."""
         self.add(positions)
 
