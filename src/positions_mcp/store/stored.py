@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,7 +27,7 @@ _COUNTED = ("position", "mode", "account_id", "reserved", "reserved_on")
 _quoted = json.encoder.encode_basestring
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stored:
     """One operation as it stands in the tables."""
 
@@ -43,7 +44,7 @@ class Stored:
         """Its id."""
         return str(self.columns["id"])
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that is stored of it. What came after its release and is not set is not part of it.
 
