@@ -86,7 +86,7 @@ class SqlOperationStore(
 
     def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
         """The latest operations that are in one of these stages, newest first."""
-        with self._database.reading() as connection:
+        with self._reading() as connection:
             return records.in_stages(tuple(stages), limit).read(connection)
 
     def latest(self, request_key: str) -> Operation | None:

@@ -113,10 +113,11 @@ class Dispatcher:
 
     def _approved_since_seen(self) -> tuple[Operation, ...]:
         store = self._deps.store
-        newest = store.newest()
-        if newest == self._seen or self._resting:
-            return ()
-        found = store.in_stages((Stage.APPROVED,), _MOST_AT_ONCE)
+        with store.at_once():
+            newest = store.newest()
+            if newest == self._seen or self._resting:
+                return ()
+            found = store.in_stages((Stage.APPROVED,), _MOST_AT_ONCE)
         self._seen = newest
         return found
 
