@@ -229,7 +229,7 @@ async def test_the_store_is_looked_at_less_often_while_nothing_happens_there_and
             await anyio.sleep(0.001)
 
         async def rests() -> bool:
-            return pauses[-3:] == [0.6] * 3
+            return pauses[-3:] == [0.8] * 3
 
         async with serving(it, sleep=noted):
             await until(rests)
@@ -241,4 +241,4 @@ async def test_the_store_is_looked_at_less_often_while_nothing_happens_there_and
 
             await until(is_quick)
             await until(rests)
-        assert max(pauses[1:]) == 0.6  # the first one is that before the first look
+        assert max(pauses[1:]) == 0.8  # the first one is that before the first look

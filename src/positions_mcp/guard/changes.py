@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.viewer import Viewer
@@ -11,6 +12,8 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.reconcile import Reconciler
 
 _MOST = 1000
+_NOTED_EVERY = timedelta(seconds=3)
+"""How often what time decides is written down while nothing else happens: by whoever calls, it is at once."""
 
 
 class ChangeFeed:
@@ -19,6 +22,7 @@ class ChangeFeed:
     def __init__(self, deps: Dependencies, reconciler: Reconciler) -> None:
         self._deps = deps
         self._reconciler = reconciler
+        self._noted_at: datetime | None = None
 
     async def newest(self) -> Mapping[str, int]:
         """Up to where the journal goes now. Raises StoreUnavailable."""
@@ -27,12 +31,16 @@ class ChangeFeed:
     async def since(self, ends: Mapping[str, int]) -> tuple[Mapping[str, int], tuple[Operation, ...]]:
         """Up to where the journal goes now, and the operations of this mode that have changed after `ends`.
 
-        What time decides is written down first. Of more than a thousand operations those changed last.
+        What time decides is written down first, where it was not just now. Of more than a thousand operations those
+        changed last.
 
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        await self._reconciler.note_time()
+        now = self._deps.clock.now()
+        if self._noted_at is None or not timedelta(0) <= now - self._noted_at < _NOTED_EVERY:
+            await self._reconciler.note_time()
+            self._noted_at = now
         newest, changed = await in_thread(self._deps.store.changed_since, ends, most=_MOST)
         found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in changed]
         return newest, tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)

@@ -22,7 +22,7 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.sending.presence import Presence
 
 POLL_S = 0.15
-_SLOWEST_POLL_S = 0.6
+_SLOWEST_POLL_S = 0.8
 """While nothing happens in the store. What is approved elsewhere is begun within a second all the same."""
 _STORE_PAUSE_S = 2.0
 _MOST_AT_ONCE = 100
