@@ -7,12 +7,12 @@ from decimal import Decimal
 import pytest
 
 from positions_mcp.domain.errors import Overtaken, Refused
-from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
+from positions_mcp.domain.operation.operation import Conclusion, Operation, Reservation, Resolution, Row
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.ports import Ending
 from positions_mcp.store.operations import SqlOperationStore
-from store.steps import ACCOUNT, MINUTE, NOW, begin, claimed, lease_until, outcome, sending
+from store.steps import ACCOUNT, MINUTE, NOW, allow, begin, claimed, lease_until, outcome, sending
 
 
 @pytest.mark.requirement("G-05")
@@ -80,7 +80,7 @@ def test_only_who_sent_a_row_can_say_what_came_of_it(
     said = outcome(operation, 0, state, reserved=Decimal(0), reserved_on=None)
     ending = Ending("another", Stage.LAPSED, "", [said])
     for row in (said, said.changed(sent_at=NOW - MINUTE)):
-        with pytest.raises(Overtaken, match="sent by another server"):
+        with pytest.raises(Overtaken, match="outcome of another request"):
             store.record("op-1", "another", [row], NOW, halt_after=None, ending=ending)
     with pytest.raises(Overtaken):
         store.finish("op-1", "another", stage=Stage.LAPSED, reason="", rows=[said], now=NOW, decided=operation.decision)
@@ -97,6 +97,25 @@ def test_who_was_to_send_a_row_can_say_that_it_was_not_sent_after_its_lease_ran_
     assert (told.rows[0].state, told.rows[0].reserved) == (RowState.NOT_SENT, 0)
     with pytest.raises(Overtaken):
         begin(store, operation, 0)
+
+
+@pytest.mark.requirement("G-05")
+def test_an_outcome_is_of_the_request_that_it_came_of_and_not_of_the_next_one(store: SqlOperationStore) -> None:
+    """The second of one claim, after the first provably did not leave."""
+    first = sending(store)
+    store.record("op-1", "claim-1", [unsent()], NOW, halt_after=None)
+    later = {"now": NOW + MINUTE / 2, "market_now": NOW + MINUTE / 2}
+    reserving = {0: Reservation(measure=Decimal("1000.00"))}
+    second = store.begin("op-1", lease_until(), reserving=reserving, check=allow, **later)
+    with pytest.raises(Overtaken, match="outcome of another request"):
+        store.record("op-1", "claim-1", [outcome(first, 0, RowState.SUBMITTED)], NOW + MINUTE / 2, halt_after=None)
+    known = store.record("op-1", "claim-1", [outcome(second, 0, RowState.SUBMITTED)], NOW + MINUTE / 2, halt_after=None)
+    assert known.rows[0].state is RowState.SUBMITTED
+
+
+def unsent() -> Row:
+    """The first row as it is where provably nothing left."""
+    return Row(position=0, detail="Not sent: no connection.")
 
 
 @pytest.mark.requirement("G-05")
@@ -137,6 +156,6 @@ def test_an_outcome_of_another_server_keeps_the_next_request_back_and_changes_no
     before = store.operation("op-1")
     theirs = outcome(before, 1, RowState.SUBMITTED).changed(sent_at=NOW - MINUTE)
     lease = lease_until().model_copy(update={"token": "another"})
-    with pytest.raises(Overtaken, match="sent by another server"):
+    with pytest.raises(Overtaken, match="outcome of another request"):
         store.begin("op-1", lease, reserving={}, now=NOW, market_now=NOW, check=lambda _: None, outcome=[theirs])
     assert store.operation("op-1") == before

@@ -116,8 +116,9 @@ def _record(
             continue  # it is there, although nobody heard so
         if stored.state not in (RowState.SENDING, RowState.UNKNOWN):
             raise Overtaken(f"Row {row.position + 1} of {operation_id} is {stored.state} already.")
-        if not (stored.lease.token == token if stored.lease else row.sent_at == stored.sent_at):
-            raise Overtaken(f"Row {row.position + 1} of {operation_id} was sent by another server.")
+        is_of_it = row.sent_at in (None, stored.sent_at) if stored.lease else row.sent_at == stored.sent_at
+        if not is_of_it or (stored.lease and stored.lease.token != token):
+            raise Overtaken(f"Row {row.position + 1} of {operation_id}: this is the outcome of another request.")
         awaited = awaited or stored.state is RowState.SENDING
         if stored.resolution is None:
             told.append(row)
