@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+import pickle
+from itertools import chain
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -11,10 +14,11 @@ from hypothesis import strategies as st
 
 from api.loopback import AAPL, ACCOUNT, data, position, serving
 from api.test_ordinary_pages import body_of, pages, tolerantly
+from positions_mcp.api import _deferred
 from positions_mcp.api._deferred import DeferredPositions
 from positions_mcp.api._http import Answer
-from positions_mcp.api._ordinary import OrdinaryPositions
-from positions_mcp.api._wire import read_ordinary_page
+from positions_mcp.api._ordinary import OrdinaryPositions, Rows
+from positions_mcp.api._wire import read_ordinary_page, read_record, read_reply
 from positions_mcp.domain.account.positions import Book, Position
 
 LONG = position(instrument_id=str(UUID(int=1)), note="x" * 2**17)
@@ -99,6 +103,128 @@ async def test_a_holding_that_comes_twice_is_compared_by_what_may_not_differ(
     assert [each.market_value for each in book.positions if each.instrument_id == AAPL] == [15050]
     assert (len(book.positions), book.consistent) == (3, is_consistent)
     assert list(book.by_id.items()) == [(each.instrument_id, each) for each in book.positions]
+
+
+_SYMBOLS = [
+    "AAPL",
+    "aapl",
+    "BRK.B",
+    "",
+    " AAPL  280121C00195000",
+    "AAPL280121C00195000",
+    '"],"error":null,"metadata":{"x":"',
+    "\u00e4\n",
+]
+_changing: dict[str, st.SearchStrategy[Any]] = {
+    "quantity": st.sampled_from(["100", "-2", "0", "1E2", 7, None, "many"]),
+    "available_quantity": st.sampled_from(["100", "1", "?", None]),
+    "symbol": st.sampled_from(_SYMBOLS),
+    "position_type": st.sampled_from(["LONG", "SHORT", "NEW", None, ""]),
+    "instrument_type": st.sampled_from(["OPTION", "COMMON_STOCK", "CASH", "INDEX", "NEW", None]),
+    "account_id": st.sampled_from([ACCOUNT, ACCOUNT + 1]),
+    "market_value": st.sampled_from(["1", "1.00", "9" * 60, "?", 2, None]),
+    "page": st.sampled_from([1, [1.10]]),
+    "_whole": st.just({"a": "b"}),
+}
+
+
+@st.composite
+def listings(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
+    """Pages of a large book: rows that come twice, are of others or cannot be read, in any order of their fields."""
+    listed = []
+    for page in range(draw(st.integers(1, 3))):
+        rows = [position(instrument_id=str(UUID(int=100 + page)))]
+        for _ in range(draw(st.integers(0, 12))):
+            names = draw(st.lists(st.sampled_from(list(_changing)), unique=True, max_size=3))
+            row = position(instrument_id=str(UUID(int=draw(st.integers(1, 20)))))
+            row |= {name: draw(_changing[name]) for name in names}
+            rows.append(dict(draw(st.permutations(list(row.items())))) if names else row)
+        listed.append(rows)
+    return listed
+
+
+@pytest.mark.requirement("A-01", "A-02", "A-06")
+@settings(max_examples=40, deadline=None)
+@given(listings(), st.booleans())
+async def test_a_large_book_is_the_book_that_a_walk_through_its_rows_makes(
+    listed: list[list[dict[str, Any]]], backwards: bool
+):
+    for rows in listed:
+        rows[0]["note"] = LONG["note"]
+    held, unreadable, of_others, consistent = _walked(listed)
+    count = len(held) + unreadable + of_others
+    pages = [
+        data(rows, total_items=count, **({"next_page_token": f"{number:04d}"} if number < len(listed) else {}))
+        for number, rows in enumerate(listed, 1)
+    ]
+    async with serving(*pages, *pages) as server, server.client() as client:
+        book = await client.read_book(ACCOUNT)
+    whole = Book(account_id=book.account_id, positions=tuple(held.values()), as_of=book.as_of)
+    looked_at = list(zip(book.positions, whole.positions, strict=True))
+    for each, other in reversed(looked_at) if backwards else looked_at:
+        assert (repr(each), [*each]) == (repr(other), [*other])
+        assert [*map(repr, book.namesakes(each))] == [*map(repr, whole.namesakes(other))]
+    assert (book.unreadable, book.of_others, book.consistent) == (unreadable, of_others, consistent)
+    assert (book.options, book.short_options, book.by_root) == (whole.options, whole.short_options, whole.by_root)
+    assert list(book.by_id) == list(whole.by_id)
+
+
+def _walked(listed: list[list[dict[str, Any]]]) -> tuple[dict[str, Position], int, int, bool]:
+    """The first row of each instrument, how many are unreadable and of others, and whether what repeats is the same."""
+    held: dict[str, Position] = {}
+    unreadable = of_others = 0
+    consistent = True
+    for row in cast("list[Any]", read_reply(Answer(200, body_of([*chain(*listed)]), None, None)).data):
+        read = read_record(Position, row)
+        if isinstance(read, str):
+            unreadable += 1
+        elif read.account_id != ACCOUNT:
+            of_others += 1
+        elif _not_to_differ(held.setdefault(read.instrument_id, read)) != _not_to_differ(read):
+            consistent = False
+    return held, unreadable, of_others, consistent
+
+
+def _not_to_differ(of: Position) -> tuple[object, ...]:
+    return of.quantity, of.available_quantity, of.symbol, of.position_type
+
+
+@pytest.mark.requirement("A-01")
+@pytest.mark.parametrize("odd", ["1", "?"], ids=["all ordinary", "one that is not"])
+def test_a_page_is_not_walked_again_for_each_row_that_is_looked_at(odd: str, monkeypatch: pytest.MonkeyPatch):
+    rows = [position(instrument_id=str(UUID(int=number))) for number in range(2, 302)]
+    found = deferred([*rows, position(market_value=odd)]) or []
+    walks: list[str] = []
+    read, split = OrdinaryPositions.read, _deferred._split
+
+    def reading(self: OrdinaryPositions, of: Rows) -> list[Position] | None:
+        walks.append("all" if memoryview(of).nbytes > 2**17 else "one")
+        return read(self, of)
+
+    def splitting() -> Any:
+        walks.append("split")
+        return split()
+
+    monkeypatch.setattr(OrdinaryPositions, "read", reading)
+    monkeypatch.setattr(_deferred, "_split", splitting)
+    assert {str(each.market_value) for each in found[:-1]} == {"15050.00"}
+    assert (walks.count("all"), walks.count("split")) == (1, 1)
+
+
+@pytest.mark.requirement("A-01")
+def test_a_position_of_a_large_book_is_as_any_other_to_who_takes_it_apart():
+    (read,), (whole,) = deferred([position(margin_rate=1)]) or [], tolerantly([position(margin_rate=1)])
+    assert (tuple(read), len(read), read[1], read[-1]) == (tuple(whole), len(whole), whole[1], whole[-1])
+    assert (repr(read), read._asdict(), read._replace(symbol="X")) == (
+        repr(whole),
+        whole._asdict(),
+        whole._replace(symbol="X"),
+    )
+    for again in (copy.copy(read), copy.deepcopy(read), pickle.loads(pickle.dumps(read))):
+        assert type(again) is Position
+        assert again == read
+    with pytest.raises(AttributeError):
+        read.quantity = 5  # type: ignore[misc]
 
 
 def _other() -> dict[str, object]:

@@ -7,8 +7,10 @@ decoded at once, so that a book knows from the beginning whether it is complete.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
 from positions_mcp.api._document import decode
@@ -56,9 +58,9 @@ class DeferredPositions:
             return None
         if not are_ordinary(held, _AT_ONCE):
             return None
-        page = _Page(rows, self._ordinary)
-        for number, each in enumerate(held):
-            each.page, each.number = page, number
+        put = msgspec.structs.force_setattr  # nothing else changes a position
+        deque(map(put, held, repeat("page"), repeat(_Page(rows, self._ordinary))), maxlen=0)
+        deque(map(put, held, repeat("number"), range(len(held))), maxlen=0)
         return cast("list[Position]", held)
 
 
@@ -79,6 +81,24 @@ class _Deferred(Holding):
     def __hash__(self) -> int:
         return hash(self._whole())
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._whole()[index]
+
+    def __repr__(self) -> str:
+        return repr(self._whole())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Position, tuple(self._whole())
+
+    def __copy__(self) -> Position:
+        return self._whole()
+
     def _whole(self) -> Position:
         # Rows that can be skipped and yet not be decoded say no more than what was decoded at once.
         return self.page.position(self.number) or Position(**{name: getattr(self, name) for name in _AT_ONCE})
@@ -90,6 +110,9 @@ class _Page:
     def __init__(self, rows: Rows, ordinary: OrdinaryPositions) -> None:
         self._rows, self._ordinary = rows, ordinary
         self._made: dict[int, Position | None] = {}
+        self._alone: Sequence[msgspec.Raw] = ()
+        self._are_ordinary = True
+        """Whether all rows together may be, as far as that was tried."""
 
     def position(self, number: int) -> Position | None:
         """The position of a row; None where it cannot be decoded."""
@@ -98,10 +121,13 @@ class _Page:
         return self._made[number]
 
     def _make(self, number: int) -> None:
-        if len(self._made) == _ONE_BY_ONE and (all_of_them := self._ordinary.read(self._rows)) is not None:
-            self._made = dict(enumerate(all_of_them))
-        else:
-            self._made[number] = self._decoded(_split()(self._rows)[number])
+        if len(self._made) >= _ONE_BY_ONE and self._are_ordinary:
+            if (all_of_them := self._ordinary.read(self._rows)) is not None:
+                self._made = dict(enumerate(all_of_them))
+                return
+            self._are_ordinary = False
+        self._alone = self._alone or _split()(self._rows)
+        self._made[number] = self._decoded(self._alone[number])
 
     def _decoded(self, row: msgspec.Raw) -> Position | None:
         if ordinary := self._ordinary.read(memoryview(b"[%b]" % row)):
@@ -116,7 +142,7 @@ def _decode_at_once() -> Callable[[Rows], list[Any]]:
     import msgspec
 
     fields = [*struct_fields(_AT_ONCE), ("page", Any, None), ("number", Any, None)]
-    row = msgspec.defstruct("DeferredRow", fields, bases=(_Deferred, msgspec.Struct), eq=False, gc=False)
+    row = msgspec.defstruct("DeferredRow", fields, bases=(_Deferred, msgspec.Struct), eq=False, frozen=True, gc=False)
     return msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
 

@@ -96,7 +96,7 @@ class OrdinaryPositions:
         import msgspec
 
         try:
-            decoded = self._decode(rows)
+            names, decoded = self._decode(rows)
         except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
             return None
         columns: list[Sequence[Any]] = list(zip(*map(msgspec.structs.astuple, decoded), strict=True))
@@ -109,21 +109,23 @@ class OrdinaryPositions:
                 return None
             columns[index] = identifiers
         known, unknown = columns[: len(_FIELDS)], columns[len(_FIELDS) :]
-        extra = _sent(self._unknown, unknown) if unknown else repeat((), len(decoded))
+        extra = _sent(names, unknown) if unknown else repeat((), len(decoded))
         return list(map(_position, zip(*known, extra, strict=True)))
 
-    def _decode(self, rows: Rows) -> list[Any]:
+    def _decode(self, rows: Rows) -> tuple[tuple[str, ...], list[Any]]:
+        """The names of unknown fields, and the rows with these: other threads may learn more of them meanwhile."""
         import msgspec
 
+        known = self._unknown
         try:
-            return _decode_rows(self._unknown)(rows)
+            return known, _decode_rows(known)(rows)
         except msgspec.ValidationError:
-            unknown = tuple(sorted(_fields_of(rows).union(self._unknown).difference(_FIELDS)))
-            if unknown == self._unknown or len(unknown) > _MOST_UNKNOWN_FIELDS:
+            unknown = tuple(sorted(_fields_of(rows).union(known).difference(_FIELDS)))
+            if unknown == known or len(unknown) > _MOST_UNKNOWN_FIELDS:
                 raise
             decoded = _decode_rows(unknown)(rows)
             self._unknown = unknown
-            return decoded
+            return unknown, decoded
 
 
 @cache
