@@ -104,6 +104,10 @@ class History:
         """The intents about one target."""
         return [intent for intent in self.intents.values() if intent.target == target]
 
+    def may_have_left(self, operation: str) -> bool:
+        """Whether the journal leaves open that any row of it left."""
+        return any(intent.may_have_left for intent in self.intents.values() if intent.operation == operation)
+
     def _intents(self) -> dict[tuple[str, int], Intent]:
         found: dict[tuple[str, int], Intent] = {}
         for entry in self.journal:
@@ -210,7 +214,10 @@ def no_intent_is_lost(history: History) -> Iterator[str]:
 
 
 def clients_are_told_the_truth(history: History) -> Iterator[str]:
-    """Who is told that nothing was sent had no request leave meanwhile; who is told that it was had one."""
+    """Who is told that nothing was sent had no request leave meanwhile; who is told that it was had one.
+
+    Where an operation is named, it is about that one: another caller's may leave at the same time.
+    """
     for call in history.clients:
         account, instrument = call["account"], call["instrument"]
         requests = history.wire.get((account, instrument), [])
@@ -219,7 +226,12 @@ def clients_are_told_the_truth(history: History) -> Iterator[str]:
         if _UNSENT_BY_CALL in told and passed and call["number"] in history.own:
             yield f"call {call['number']} was told that it sent nothing, and what was approved in it was sent: {told}"
         # It says nothing of other servers, which may send what the desk approved.
-        if "othing was sent" in told.replace(_UNSENT_BY_CALL, "") and passed:
+        name = call.get("operation_id")
+        if (
+            "othing was sent" in told.replace(_UNSENT_BY_CALL, "")
+            and passed
+            and (not name or history.may_have_left(name))
+        ):
             about = f"call {call['number']} about {account} {instrument}"
             yield f"{about} was told that nothing was sent, and it was: {told}"
         if call.get("sent") == "yes" and not requests:

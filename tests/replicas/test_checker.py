@@ -96,6 +96,13 @@ def test_a_call_may_say_that_it_sent_nothing_where_another_server_sent_what_the_
     assert checker.broken(told) == []
 
 
+def test_a_call_may_say_that_nothing_of_its_plan_was_sent_where_another_callers_plan_of_the_same_was() -> None:
+    told = history()
+    told["operations"].append(told["operations"][1] | {"id": "op-c"})
+    told["clients"][1].update(operation_id="op-c", state="STALE", sent="no", told="nothing was sent: it changed")
+    assert checker.broken(told) == []
+
+
 def test_a_request_that_nobody_meant_and_that_did_nothing_is_not_called_a_close() -> None:
     told = history()
     told["wire"].append({"at": 3.0, "path": "/v1/accounts/1/positions/other"})
@@ -183,6 +190,10 @@ BROKEN: dict[str, tuple[Callable[[History], object], str]] = {
     ),
     "told that nothing was sent": (
         lambda told: told["clients"][1].update(told="It failed. Nothing was sent."),
+        "was told that nothing was sent, and it was",
+    ),
+    "told that nothing of a plan was sent": (
+        lambda told: told["clients"][1].update(operation_id="op-b", told="nothing was sent: it changed"),
         "was told that nothing was sent, and it was",
     ),
     "told that a call whose form was answered with a yes sent nothing": (
