@@ -159,3 +159,16 @@ def test_an_outcome_of_another_server_keeps_the_next_request_back_and_changes_no
     with pytest.raises(Overtaken, match="outcome of another request"):
         store.begin("op-1", lease, reserving={}, now=NOW, market_now=NOW, check=lambda _: None, outcome=[theirs])
     assert store.operation("op-1") == before
+
+
+@pytest.mark.requirement("G-05")
+def test_an_outcome_that_was_followed_since_is_there_and_stays_as_it_was_seen(store: SqlOperationStore) -> None:
+    operation = sending(store)
+    said = [outcome(operation, 0, RowState.SUBMITTED)]
+    before = store.record("op-1", "claim-1", said, NOW, halt_after=None)
+    seen = store.observe(before, [before.rows[0].changed(residual=Decimal(40))], NOW, event="followed")
+    assert store.record("op-1", "claim-1", said, NOW, halt_after=None) == seen
+    assert begin(store, operation, 1, outcome=said).rows[0] == seen.rows[0]
+    with pytest.raises(Overtaken, match="SUBMITTED already"):
+        store.record("op-1", "claim-1", [said[0].changed(sent_at=NOW - MINUTE)], NOW, halt_after=None)
+    assert store.verify().intact

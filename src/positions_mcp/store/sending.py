@@ -112,7 +112,8 @@ def _record(
     told, overridden, awaited = [], [], False
     for row in rows:
         stored = operation.rows[row.position]
-        if stored == row.released():
+        is_followed = row.state.took_effect and stored.state.took_effect and row.sent_at == stored.sent_at
+        if is_followed or stored == row.released():
             continue  # it is there, although nobody heard so
         if stored.state not in (RowState.SENDING, RowState.UNKNOWN):
             raise Overtaken(f"Row {row.position + 1} of {operation_id} is {stored.state} already.")
