@@ -127,6 +127,7 @@ async def test_two_servers_on_one_store_send_one_request_for_one_plan(era: str, 
             for _ in range(2):
                 tasks.start_soon(_call_another_server, floor, era, operation)
             tasks.start_soon(_call_another_server, floor, era, operation)
+        await floor.sends(operation)  # or another one does, of which all of them heard
         assert floor.effects == {"close_position": 1}
 
 
