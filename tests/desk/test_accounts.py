@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
 
 from desk.pages import on_a_desk, page_over
 from guard.clearing import clearing_desk
 from guard.desk import AAPL, PASSPHRASE, Desk
 from guard.exchange import held
+from positions_mcp.domain.account.positions import Position
 
 
 async def pictures(desk: Desk) -> dict[str, Any]:
@@ -62,6 +64,30 @@ async def test_the_next_expiration_evening_is_drawn_with_everything_that_is_open
         drawn = await pictures(it.desk)
         (evening,) = [each for title, each in drawn.items() if title.startswith("Cash moved by the evening")]
         assert any(line.startswith("Not known:") for line in evening["beside"])
+
+
+class Noting(Position):
+    """Notes which thread asks what it is worth: in a large book that is what decodes it."""
+
+    __slots__ = ()
+    asked: ClassVar[set[int]] = set()
+
+    @property
+    def value(self) -> Decimal | None:
+        self.asked.add(threading.get_ident())
+        return super().value
+
+
+@on_a_desk
+async def test_a_book_is_looked_at_where_nobody_else_waits_for_it(desk: Desk) -> None:
+    desk.exchange.hold(Noting(*held("KO", 10, price="60.00", number=8)))
+    async with page_over(desk) as page:
+        await page.sign_in()
+        for shown in ("pictures", "book"):
+            Noting.asked.clear()
+            await page.read(f"/api/accounts/19816/{shown}")
+            assert Noting.asked
+            assert threading.get_ident() not in Noting.asked
 
 
 @on_a_desk

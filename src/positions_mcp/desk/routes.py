@@ -17,6 +17,7 @@ from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.shapes import closed_share
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.guard.blocking import in_thread
 
 
 @dataclass(eq=False)
@@ -52,7 +53,9 @@ class Routes:
     async def book(self, request: Request, session: Session) -> Response:
         """An account's positions."""
         book = await self.desk.book(_account(request, session))
-        return JSONResponse({"readable": False, "positions": []} if book is None else accounts.listed(book))
+        if book is None:
+            return JSONResponse({"readable": False, "positions": []})
+        return JSONResponse(await in_thread(accounts.listed, book))
 
     async def pictures(self, request: Request, session: Session) -> Response:
         """What an account comes to, drawn as SVG, with the same in words."""
@@ -64,7 +67,7 @@ class Routes:
         book = await self.desk.book_of(operation)
         if book is None:
             return said(503, "The account cannot be read now.")
-        part, whole = closed_share(operation, book)
+        part, whole = await in_thread(closed_share, operation, book)
         percent = f"{100 * part / whole:.1f} %" if whole else "none"
         words = f"{percent} of the account's market value: {part:,f} of {whole:,f} dollars"
         return _svg(pictures.share("Share of the account that this plan is about", part, whole, words))

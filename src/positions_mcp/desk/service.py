@@ -281,7 +281,8 @@ class Desk:
         book = await self.book(account)
         if book is None:
             return []
-        drawn = [accounts.profit(book), accounts.exposure(book), accounts.ladder(book)]
+        # A large book is decoded when it is looked at, which nobody else shall wait for.
+        drawn = [await in_thread(draw, book) for draw in (accounts.profit, accounts.exposure, accounts.ladder)]
         evening = await accounts.projected(self._deps, account)
         return [each.as_data() for each in (*drawn, *([accounts.tonight(evening)] if evening else []))]
 
