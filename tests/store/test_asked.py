@@ -122,6 +122,8 @@ def test_a_form_that_ends_with_its_server_is_open_for_as_long_as_that_is_alive(s
     open_forms = partial(store.open_forms, Mode.PAPER, "tester")
     assert open_forms(NOW) == {"of a": {"a"}, "of both": {"a", "b"}, "of none": {""}}
     assert open_forms(NOW + MINUTE + SECOND) == {"of both": {"b"}, "of none": {""}}
+    slept = open_forms(NOW + MINUTE + SECOND, asking="a")
+    assert slept == {"of a": {"a"}, "of both": {"a", "b"}, "of none": {""}}, "who asks lives, though its machine slept"
     store.withdraw("b")
     assert open_forms(NOW) == {"of a": {"a"}, "of both": {"a"}, "of none": {""}}
 

@@ -126,8 +126,11 @@ class _Page:
                 self._made = dict(enumerate(all_of_them))
                 return
             self._are_ordinary = False
-        self._alone = self._alone or _split()(self._rows)
-        self._made[number] = self._decoded(self._alone[number])
+        try:
+            self._alone = self._alone or _split()(self._rows)
+            self._made[number] = self._decoded(self._alone[number])
+        except RecursionError:  # how deep a row may be depends on where it is looked at from
+            self._made[number] = None
 
     def _decoded(self, row: msgspec.Raw) -> Position | None:
         if ordinary := self._ordinary.read(memoryview(b"[%b]" % row)):

@@ -22,10 +22,11 @@ class CallerStore(Protocol):
         """What people said to what a caller asked for in these accounts after an instant: the noes, or the yeses."""
         ...
 
-    def open_forms(self, mode: Mode, caller: str, now: datetime) -> Mapping[str, frozenset[str]]:
+    def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form, the first one asked first.
 
-        With each the servers that show it; "" where any server of the store takes its answer.
+        With each the servers that show it; "" where any server of the store takes its answer. Who is `asking` is alive,
+        whatever its last word says: its machine may have slept.
         """
         ...
 

@@ -60,10 +60,11 @@ class Ledger(Protocol):
         """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
         ...
 
-    def open_forms(self, mode: Mode, caller: str, now: datetime) -> Mapping[str, frozenset[str]]:
+    def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form, the first one asked first.
 
-        With each the servers that show it; "" where any server of the store takes its answer.
+        With each the servers that show it; "" where any server of the store takes its answer. Who is `asking` is alive,
+        whatever its last word says: its machine may have slept.
         """
         ...
 

@@ -52,10 +52,10 @@ class StoredCallers(Access):
             found = connection.execute(_NOES if declined else _YESES, asked).scalars()
             return tuple(map(Decision.model_validate_json, found))
 
-    def open_forms(self, mode: Mode, caller: str, now: datetime) -> Mapping[str, frozenset[str]]:
+    def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form, the first one asked first."""
         with self._reading() as connection:
-            return counting.open_forms(connection, mode, caller, now)
+            return counting.open_forms(connection, mode, caller, now, asking=asking)
 
     def open_plans_for(self, mode: Mode, account_id: AccountId, caller: str, now: datetime) -> tuple[Operation, ...]:
         """A caller's plans in an account that may still be decided at `now`, the newest first."""

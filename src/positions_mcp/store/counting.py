@@ -10,7 +10,7 @@ from typing import Protocol
 from sqlalchemy import JSON, ColumnElement, Connection, Integer, cast, func, select, type_coerce
 
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation import asking
+from positions_mcp.domain.operation.asking import EVENTS, shown_by, still_shown
 from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
@@ -41,7 +41,7 @@ _ASKED_BY_FORM = Compiled(
         operations.c.mode == given("mode"),
         operations.c.caller == given("caller"),
         operations.c.due_at > given("now"),
-        journal.c.event.in_(asking.EVENTS),
+        journal.c.event.in_(EVENTS),
     )
     .order_by(journal.c.sequence)
 )
@@ -113,7 +113,9 @@ def _open_plans(dialect: str) -> Compiled:
     return Compiled(select(open_ones.c.caller, func.count()).group_by(open_ones.c.caller))
 
 
-def open_forms(connection: Connection, mode: Mode, caller: str, now: datetime) -> dict[str, frozenset[str]]:
+def open_forms(
+    connection: Connection, mode: Mode, caller: str, now: datetime, *, asking: str = ""
+) -> dict[str, frozenset[str]]:
     """The undecided operations of a caller whose question is open in a form, the first one asked first.
 
     With each the servers that show it: a form ends with its server, unless any of the store takes its answer.
@@ -121,7 +123,8 @@ def open_forms(connection: Connection, mode: Mode, caller: str, now: datetime) -
     told: dict[str, list[tuple[str, dict[str, object]]]] = {}
     for key, event, content in _ASKED_BY_FORM.all(connection, mode=mode.value, caller=caller, now=as_text(now)):
         told.setdefault(key, []).append((event, json.loads(content)))
-    shown = {operation_id: by for operation_id, events in told.items() if (by := asking.shown_by(events))}
+    shown = {operation_id: by for operation_id, events in told.items() if (by := shown_by(events))}
     ends_with_server = any(each for by in shown.values() for each in by)
     alive = [each for (each,) in _ALIVE.all(connection, now=as_text(now))] if ends_with_server else []
-    return {operation_id: by for operation_id, each in shown.items() if (by := asking.still_shown(each, alive))}
+    alive.append(asking)
+    return {operation_id: by for operation_id, each in shown.items() if (by := still_shown(each, alive))}

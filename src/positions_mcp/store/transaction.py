@@ -140,11 +140,11 @@ class Transaction:
             locks.lock_plans(self.connection)
         return counting.open_plans(self.connection, mode, now)
 
-    def open_forms(self, mode: Mode, caller: str, now: datetime) -> Mapping[str, frozenset[str]]:
+    def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form; until the end nobody adds one."""
         if self._reach is not None:
             locks.lock_caller(self.connection, caller)
-        return counting.open_forms(self.connection, mode, caller, now)
+        return counting.open_forms(self.connection, mode, caller, now, asking=asking)
 
     def counted_since(
         self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int

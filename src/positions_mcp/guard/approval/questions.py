@@ -5,7 +5,7 @@ Both are counted in the store, which all servers of it share.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -33,7 +33,7 @@ class Questions:
     def why_not(self, operation: Operation) -> str:
         """Why its caller may not ask by a form now; empty if it may. Blocking."""
         caller, now = operation.plan.caller, self._deps.clock.now()
-        if why := _still_open(self._deps, self._deps.store.open_forms(self._deps.mode, caller, now), operation):
+        if why := _still_open(self._deps, self._open_forms(caller), operation):
             return why
         if self._rests(caller, now):
             return (
@@ -51,25 +51,28 @@ class Questions:
 
     def is_open(self, operation: Operation) -> bool:
         """Whether a form with its question is shown now, by whichever server. Blocking."""
-        deps, plan = self._deps, operation.plan
-        return operation.operation_id in deps.store.open_forms(plan.mode, plan.caller, deps.clock.now())
+        return operation.operation_id in self._open_forms(operation.plan.caller)
 
     def shown_again(self, operation: Operation, process: str) -> None:
         """Write down that a form with a question that was put before is shown, unless it is known of here. Blocking.
 
         `process` is the server with which it ends, or empty.
         """
-        deps, plan = self._deps, operation.plan
-        now = deps.clock.now()
-        if process not in deps.store.open_forms(plan.mode, plan.caller, now).get(operation.operation_id, ()):
-            deps.store.note(SHOWN_AGAIN, operation.operation_id, by_form(process), now)
+        if process not in self._open_forms(operation.plan.caller).get(operation.operation_id, ()):
+            deps = self._deps
+            deps.store.note(SHOWN_AGAIN, operation.operation_id, by_form(process), deps.clock.now())
+
+    def _open_forms(self, caller: str) -> Mapping[str, frozenset[str]]:
+        deps = self._deps
+        return deps.store.open_forms(deps.mode, caller, deps.clock.now(), asking=deps.process)
 
     @staticmethod
     def check(deps: Dependencies, ledger: Ledger, operation: Operation) -> None:
         """Within the transaction that asks: of two servers that ask at once one does. Raises Refused."""
         check_rates(deps, ledger, operation)
         plan = operation.plan
-        if why := _still_open(deps, ledger.open_forms(plan.mode, plan.caller, deps.clock.now()), operation):
+        asked = ledger.open_forms(plan.mode, plan.caller, deps.clock.now(), asking=deps.process)
+        if why := _still_open(deps, asked, operation):
             raise Refused(why, hint=f"Nothing was sent. Plan {plan.plan_id} stays open: ask when that is answered.")
 
 
