@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import httpcore
 import httpx
-
-httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 2**18
-"""A page of positions has half a megabyte: in pieces of 64 KiB, receiving it takes a quarter longer."""
 
 
 class HttpClient(httpx.AsyncClient):

@@ -188,7 +188,7 @@ class Guard(Asking, Halting, Routing):
             )
         if why := other_rights(plan, rights):
             await self.note_not_taken(operation, why)
-            raise Refused(why, hint="Nothing was sent. Plan again.")
+            raise Refused(why, hint="Plan again.")
         step = await self.step(Planned(operation, None), can_elicit=True, mandates=False)
         if step.rung is not Rung.ELICITATION:
             await self.note_not_taken(operation, step.reason)
