@@ -58,11 +58,9 @@ class DeskAddress(Protocol):
     @property
     def own_url(self) -> str | None:
         """The address of the page that this process serves; None while it serves none."""
-        ...
 
     async def open(self) -> str | None:
         """The address of a page on this store, opened here if there is none; None where it cannot be."""
-        ...
 
 
 class Decided:

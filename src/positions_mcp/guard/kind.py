@@ -32,22 +32,18 @@ class PlanRequest(Protocol):
     @property
     def kind(self) -> Kind:
         """What it asks for."""
-        ...
 
     @property
     def account_id(self) -> AccountId | None:
         """The account it is about."""
-        ...
 
     @property
     def names(self) -> Sequence[str]:
         """The instruments it names, as they were given; none where it names none, or everything."""
-        ...
 
     @property
     def purpose(self) -> str:
         """Why, in the caller's own words; empty where it does not say. The same request has any purpose."""
-        ...
 
 
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
@@ -130,23 +126,18 @@ class Words(Protocol):
     @property
     def next_steps(self) -> Mapping[OperationState, str]:
         """What to do in a state, where that is not what every kind says."""
-        ...
 
     def heading(self, plan: Plan) -> str:
         """What the plan does, in one line."""
-        ...
 
     def lines(self, plan: Plan) -> Sequence[str]:
         """What is to be decided about each target."""
-        ...
 
     def terms(self, plan: Plan) -> Sequence[str]:
         """Totals, and the conditions that hold for all targets."""
-        ...
 
     def row(self, plan: Plan, row: Row) -> RowWords:
         """One target and what became of it."""
-        ...
 
 
 class OperationKind(Protocol[RequestT_contra]):
@@ -157,31 +148,24 @@ class OperationKind(Protocol[RequestT_contra]):
 
         Raises InvalidInput where an argument is missing that a new plan needs.
         """
-        ...
 
     def draft(self, request: RequestT_contra, account: Account) -> Draft:
         """What a plan of these arguments does to the account. Raises InvalidInput where it cannot be planned."""
-        ...
 
     def agree(self, request: RequestT_contra, plan: Plan) -> None:
         """Raise InvalidInput where an argument was given with a plan and says something else than the plan."""
-        ...
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """What the rules of this kind alone say of a plan."""
-        ...
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """What the account, just read, says against the plan."""
-        ...
 
     def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
         """The requests, in the order of sending; rows already flat are in none."""
-        ...
 
     def obstacle(self, operation: Operation, request: Request, account: Account) -> str:
         """Why this request may not be sent after what became of the ones before it; empty if it may."""
-        ...
 
     async def send(self, operation: Operation, request: Request) -> Answer:
         """Send once and account for every row of the request.
@@ -189,11 +173,9 @@ class OperationKind(Protocol[RequestT_contra]):
         Raises:
             NothingSent, RequestRejected, OutcomeUnknown: as the ports do; the executor accounts for these.
         """
-        ...
 
     async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
         """Rows of which something new is known, from an account just read."""
-        ...
 
 
 def as_planned(plan: Plan) -> Comparison:

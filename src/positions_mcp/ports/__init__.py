@@ -58,7 +58,6 @@ class Gathering(Protocol):
 
     def add(self, positions: Sequence[Holding]) -> None:
         """Take in the positions of one more page."""
-        ...
 
 
 GatheringT = TypeVar("GatheringT", bound=Gathering)
@@ -82,7 +81,6 @@ class PositionsReader(Protocol):
         Raises:
             UpstreamError: the API did not answer usably.
         """
-        ...
 
     async def gather_positions(
         self, account_id: AccountId, begin: Callable[[], GatheringT], *, on_page: OnPage | None = None
@@ -91,7 +89,6 @@ class PositionsReader(Protocol):
 
         Returns that, and how it was read. `begin` is called again where that is done again. Otherwise as `read_book`.
         """
-        ...
 
 
 class InstructionsReader(Protocol):
@@ -101,7 +98,6 @@ class InstructionsReader(Protocol):
         self, account_id: AccountId, instrument_id: str | None = None
     ) -> Response[list[Instruction]]:
         """The account's instructions, or those of one contract (UUID or OSI symbol). Raises UpstreamError."""
-        ...
 
 
 class InstructionWriter(Protocol):
@@ -111,13 +107,11 @@ class InstructionWriter(Protocol):
         self, account_id: AccountId, instructions: Sequence[InstructionRequest]
     ) -> Response[list[Instruction]]:
         """Submit a batch. 200 and 207 answer rows; so does a refusal that carries rows (`status` tells)."""
-        ...
 
     async def cancel_position_instruction(
         self, account_id: AccountId, instruction_id: InstructionId
     ) -> Response[Instruction]:
         """Ask for one instruction, by the server's id, to be cancelled. Answers it as CANCEL_REQUESTED."""
-        ...
 
 
 class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStore, Protocol):
@@ -132,63 +126,48 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
 
     def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
         """What each caller has asked for in an account after an instant, in sums."""
-        ...
 
     def at_once(self) -> AbstractContextManager[None]:
         """Whatever this thread reads within it reads in one consistent view."""
-        ...
 
     def status(self) -> StoreStatus:
         """Whether it can be written."""
-        ...
 
     def verify(self) -> Verification:
         """Walk the whole journal and compare what it describes."""
-        ...
 
     def journal(self, operation_id: str | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
         """The last entries, oldest first; of one operation, or of all."""
-        ...
 
     def newest(self) -> int:
         """How many entries the journal has: cheap, for who looks for changes."""
-        ...
 
     def ends(self) -> Mapping[str, int]:
         """The number of the last entry of each of its chains."""
-        ...
 
     def changed_since(self, ends: Mapping[str, int], *, most: int) -> tuple[Mapping[str, int], tuple[str, ...]]:
         """Where its chains end now, and the operations with entries behind `ends`; of too many those changed last."""
-        ...
 
     def operation(self, operation_id: str) -> Operation | None:
         """One operation, or None."""
-        ...
 
     def operations(self, *, account_id: AccountId | None = None, limit: int = 50) -> tuple[Operation, ...]:
         """The latest operations, newest first."""
-        ...
 
     def waiting(self, now: datetime, limit: int) -> tuple[Operation, ...]:
         """Plans that nobody has decided and that have not expired by `now`, nearest expiry first."""
-        ...
 
     def search(self, wanted: Search, now: datetime, *, after: str = "", limit: int) -> Found:
         """The latest operations that are `wanted`, newest first; with `after` those that come after that one."""
-        ...
 
     def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
         """The latest operations that are in one of these stages, newest first."""
-        ...
 
     def latest(self, request_key: str) -> Operation | None:
         """The newest operation planned for these arguments by this caller, in any stage."""
-        ...
 
     def declined_at(self, target_key: str) -> datetime | None:
         """When this set of targets was last declined, or None."""
-        ...
 
     def add_plan(
         self,
@@ -207,7 +186,6 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         transaction. `check` is called within it before a new plan is written; what it raises prevents that. With `ask`
         a new plan is put before a person as in `move`, by a form, in it; where that is refused the plan is stored.
         """
-        ...
 
     def move(
         self,
@@ -221,15 +199,12 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         content: Mapping[str, str] | None = None,
     ) -> Operation:
         """Change the stage before anything is sent. What is asked for counts for its caller; `ration` may refuse it."""
-        ...
 
     def decide(self, decision: Decision, now: datetime) -> Operation:
         """Record a person's decision about a plan that still awaits one."""
-        ...
 
     def note(self, event: str, operation_id: str | None, content: dict[str, str], now: datetime) -> None:
         """Write down what happened, about an operation or none, without changing it; of a flood only the beginning."""
-        ...
 
     def claim(
         self,
@@ -244,7 +219,6 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
 
         One that was never asked for counts for its caller now; `ration` may refuse it then.
         """
-        ...
 
     def begin(
         self,
@@ -264,7 +238,6 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         by the rules of `decide` and `claim`. The `outcome` of the request before, which took effect, is written as by
         `record`, also where this one is refused.
         """
-        ...
 
     def record(
         self,
@@ -281,7 +254,6 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
         An answer overrides what somebody settled; one that is there already changes nothing. Counts failures in a row,
         for each mode and account, and halts at `halt_after`. With `ending` the claim ends with it, where it is held.
         """
-        ...
 
     def finish(
         self,
@@ -298,52 +270,41 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
 
         With `decided` an operation that nobody has taken is decided in the same transaction, and ends without a claim.
         """
-        ...
 
     def observe(
         self, before: Operation, rows: Sequence[Row], now: datetime, *, event: str, signed: Signing | None = ...
     ) -> Operation:
         """Write what following has seen, unless the rows have changed since `before` was read."""
-        ...
 
     def expire(self, now: datetime, *, halt_after: int | None = None) -> tuple[Operation, ...]:
         """Write down expired plans, lapsed approvals, and leases that ran out: unknown outcomes, as in `record`."""
-        ...
 
     def announce(self, server: Server, now: datetime) -> None:
         """Note that a server is alive on this store until it says."""
-        ...
 
     def servers(self, now: datetime) -> tuple[Server, ...]:
         """The servers that are alive on this store."""
-        ...
 
     def withdraw(self, process: str) -> None:
         """Forget a server that ends."""
-        ...
 
     def sign_withdrawal(self, signing: Signing, content: dict[str, object], now: datetime) -> None:
         """Journal who signed that orders are cancelled, and which. Raises Refused where that was signed before."""
-        ...
 
     def begin_withdrawal(self, operation_id: str, order_id: OrderId, by: str, now: datetime) -> None:
         """Journal that the cancel of one of an operation's own orders is about to leave: once for each order.
 
         Raises Refused where it is none of its orders, Overtaken where a cancel of it may have left before.
         """
-        ...
 
     def end_withdrawal(self, operation_id: str, order_id: OrderId, outcome: str, *, sent: bool, now: datetime) -> None:
         """Journal what came of it. Where provably nothing was `sent` it may be tried again."""
-        ...
 
     def set_halt(self, halt: Halt) -> Halt:
         """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""
-        ...
 
     def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt], signed: Signing | None = None) -> None:
         """Let a person resume from these halts, and forget the failures in a row where one of them is of everything.
 
         Raises Overtaken unless each of them stands.
         """
-        ...

@@ -20,7 +20,6 @@ class CallerStore(Protocol):
         self, mode: Mode, accounts: Collection[AccountId], caller: str, since: datetime, *, declined: bool
     ) -> tuple[Decision, ...]:
         """What people said to what a caller asked for in these accounts after an instant: the noes, or the yeses."""
-        ...
 
     def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form, the first one asked first.
@@ -28,8 +27,6 @@ class CallerStore(Protocol):
         With each the servers that show it; "" where any server of the store takes its answer. Who is `asking` is alive,
         whatever its last word says: its machine may have slept.
         """
-        ...
 
     def open_plans_for(self, mode: Mode, account_id: AccountId, caller: str, now: datetime) -> tuple[Operation, ...]:
         """A caller's plans in an account that may still be decided at `now`, the newest first."""
-        ...

@@ -15,7 +15,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The present instant, aware, in UTC."""
-        ...
 
 
 class Ids(Protocol):
@@ -23,7 +22,6 @@ class Ids(Protocol):
 
     def new(self) -> str:
         """A new UUID in its canonical lower-case form."""
-        ...
 
 
 class MarketCalendar(Protocol):
@@ -31,16 +29,12 @@ class MarketCalendar(Protocol):
 
     def session_on(self, day: date) -> Session | None:
         """The regular session of `day`, or None on a weekend or holiday."""
-        ...
 
     def next_session(self, day: date) -> Session:
         """The first session on `day` or after it."""
-        ...
 
     def previous_session(self, day: date) -> Session:
         """The last session strictly before `day`."""
-        ...
 
     def state_at(self, instant: datetime) -> MarketState:
         """Whether the market is in its regular session at `instant`, and which session comes next."""
-        ...

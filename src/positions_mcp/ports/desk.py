@@ -48,35 +48,27 @@ class SessionStore(Protocol):
 
         Raises Refused where its challenge was answered before, StoreUnavailable.
         """
-        ...
 
     def session(self, cookie: str) -> StoredSession | None:
         """The one with this hash of a cookie, also where it is over. Raises StoreUnavailable."""
-        ...
 
     def keep_session(self, cookie: str, *, seen_at: datetime, until: datetime) -> None:
         """Note that a person did something there, or that it ends: an end is never taken back."""
-        ...
 
     def count_guess(self, cookie: str, by: int) -> int:
         """Add to its wrong passphrases. Returns how many there are."""
-        ...
 
     def keep_offer(self, offer: StoredOffer, now: datetime, *, most: int) -> None:
         """Keep what waits for an answer; of more than `most` of its session the oldest is forgotten.
 
         Raises StoreUnavailable.
         """
-        ...
 
     def offer(self, offer: str, now: datetime) -> str | None:
         """The content of the one with this hash; None where it is over, or was taken. Raises StoreUnavailable."""
-        ...
 
     def take_offer(self, offer: str, now: datetime) -> str | None:
         """The same for the only time, over all desks. Raises StoreUnavailable."""
-        ...
 
     def sealing_keys(self, now: datetime) -> Sequence[str]:
         """The keys that all servers of the store share: the one that seals now, and those that open as well."""
-        ...

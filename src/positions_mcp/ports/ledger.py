@@ -26,39 +26,30 @@ class Ledger(Protocol):
 
     def halts(self) -> tuple[Halt, ...]:
         """The halts that stand, oldest first."""
-        ...
 
     def rosters(self) -> RosterChain:
         """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
-        ...
 
     def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date, *, beside: str) -> Decimal:
         """Dollars sent on somebody's word on a New York day, or being sent, beside those of one operation."""
-        ...
 
     def first_yes(self, operation_id: str) -> SignedStatement | None:
         """What the first of two people has signed of an operation; None where nobody has."""
-        ...
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars reserved for what was sent, or may have been, on a New York day."""
-        ...
 
     def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
         """Operations of the account that may still change its book, oldest first."""
-        ...
 
     def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
         """Other operations of the account that sent something after this one was planned, by the journal's order."""
-        ...
 
     def declined_since(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Operation, ...]:
         """Operations of the account that a person said no to after an instant, oldest first."""
-        ...
 
     def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
         """How many plans nobody has decided yet, by caller; those that have expired by `now` are over."""
-        ...
 
     def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form, the first one asked first.
@@ -66,7 +57,6 @@ class Ledger(Protocol):
         With each the servers that show it; "" where any server of the store takes its answer. Who is `asking` is alive,
         whatever its last word says: its machine may have slept.
         """
-        ...
 
     def counted_since(
         self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
@@ -75,11 +65,9 @@ class Ledger(Protocol):
 
         Only those asked for after `since` are looked at.
         """
-        ...
 
     def standing(self, mandate_id: str) -> Standing:
         """A mandate and its uses, which are as the journal says. Raises InvalidInput, StoreUnavailable."""
-        ...
 
 
 Refusing = Callable[[Ledger], None]

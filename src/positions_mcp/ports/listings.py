@@ -33,8 +33,6 @@ class ListingStore(Protocol):
 
     def keep_listing(self, listing: StoredListing, now: datetime) -> None:
         """Keep it. Raises StoreUnavailable."""
-        ...
 
     def listing(self, name: str, owner: str, packs: range, now: datetime) -> StoredListing | None:
         """An owner's listing with these of its packs; None where it is no longer kept. Raises StoreUnavailable."""
-        ...

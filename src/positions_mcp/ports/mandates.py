@@ -22,23 +22,18 @@ class MandateStore(Protocol):
 
     def mandate(self, mandate_id: str) -> Standing | None:
         """A mandate and its uses as they stand in the tables, or None. Nothing is sent by what this says."""
-        ...
 
     def mandates(self, *, ending_after: datetime | None = None, limit: int = 500) -> tuple[Standing, ...]:
         """The same of all, newest first; with `ending_after` those that may still matter then."""
-        ...
 
     def draft_mandate(self, mandate: Mandate, now: datetime) -> None:
         """Keep a draft."""
-        ...
 
     def sign_mandate(self, signed: Mandate, now: datetime) -> None:
         """Keep the signature of a draft. Raises Overtaken where it is no draft any more."""
-        ...
 
     def revoke_mandate(self, mandate_id: str, by: str, now: datetime) -> Mandate:
         """Take a mandate back. Raises InvalidInput, Overtaken."""
-        ...
 
     def claim_under(
         self,
@@ -55,12 +50,9 @@ class MandateStore(Protocol):
         `permit` is given the operation, and looks at the mandate by the ledger. `ration` may refuse it where it was
         never asked for.
         """
-        ...
 
     def note_shadows(self, notes: Sequence[ShadowNote]) -> None:
         """Keep what drafts say of plans. It is no part of the journal."""
-        ...
 
     def shadows(self, mandate_id: str) -> tuple[ShadowNote, ...]:
         """What a draft noted, oldest first."""
-        ...

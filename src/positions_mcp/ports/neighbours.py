@@ -21,7 +21,6 @@ class OptionContractsReader(Protocol):
 
     async def read_option_contracts(self, ids: Sequence[InstrumentId]) -> dict[InstrumentId, ContractFacts]:
         """The facts of these contracts, by id; what the API does not know is missing. Raises UpstreamError."""
-        ...
 
 
 class MarketDataReader(Protocol):
@@ -29,7 +28,6 @@ class MarketDataReader(Protocol):
 
     async def read_snapshots(self, ids: Sequence[InstrumentId]) -> dict[InstrumentId, Snapshot]:
         """A snapshot of each of these instruments, by id; what has none is missing. Raises UpstreamError."""
-        ...
 
 
 class BalancesReader(Protocol):
@@ -37,7 +35,6 @@ class BalancesReader(Protocol):
 
     async def read_balances(self, account_id: AccountId) -> Balances:
         """The account's balances. Raises UpstreamError."""
-        ...
 
 
 class EventsReader(Protocol):
@@ -47,7 +44,6 @@ class EventsReader(Protocol):
         self, instrument_id: InstrumentId, *, since: date | None = None, until: date | None = None
     ) -> tuple[Dividend, ...]:
         """Dividends of an instrument from one day to another, both included, by ex-date. Raises UpstreamError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,15 +32,12 @@ class OrdersReader(Protocol):
 
         A new or a finished order may be missing: `find_order` may still know it.
         """
-        ...
 
     async def read_orders_of_unknown_status(self, account_id: AccountId, *, since: datetime) -> tuple[Order, ...]:
         """Every order made since then whose status has no name here, and perhaps others. Raises UpstreamError."""
-        ...
 
     async def find_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
         """One order by its id; None where the API knows no such order. Raises UpstreamError."""
-        ...
 
 
 class OrderWriter(Protocol):
@@ -54,11 +51,9 @@ class OrderWriter(Protocol):
         self, account_id: AccountId, instrument_id: InstrumentId, cancel_orders: bool | None = None
     ) -> Response[list[Order]]:
         """Close one position. Answers the orders generated: a list even for one."""
-        ...
 
     async def close_positions(self, account_id: AccountId, cancel_orders: bool | None = None) -> Response[list[Order]]:
         """Close every position of the account. Answers the orders generated."""
-        ...
 
 
 class OrderCanceller(Protocol):
@@ -66,4 +61,3 @@ class OrderCanceller(Protocol):
 
     async def cancel_order(self, account_id: AccountId, order_id: OrderId) -> Response[Order]:
         """Ask for one order to be cancelled. Answers it as it then is; what fills before stays filled."""
-        ...

@@ -18,11 +18,9 @@ class RosterStore(Protocol):
 
     def set_roster(self, link: RosterLink, now: datetime) -> None:
         """Keep who may decide. Raises Refused where it does not follow, or was not signed by who may change it."""
-        ...
 
     def count_passkey(self, passkey: Passkey, assertion: PasskeyAssertion, now: datetime) -> None:
         """Note the count of a passkey that was used to sign in. Raises Refused where it did not grow: it was copied."""
-        ...
 
     def say_yes_first(
         self, operation_id: str, signed: SignedStatement, now: datetime, *, instead_of: SignedStatement | None
@@ -31,4 +29,3 @@ class RosterStore(Protocol):
 
         Raises Overtaken where another one is there by now, or the operation is decided.
         """
-        ...

@@ -62,7 +62,6 @@ class Counting(Ledger, Protocol):
 
     def counts_already(self, operation: Operation) -> bool:
         """Whether it counts for its caller."""
-        ...
 
 
 def begin(ledger: Counting, operation: Operation, now: datetime, ration: Rationing | None) -> datetime | None:

@@ -81,17 +81,14 @@ class KeptListings(Protocol):
 
     async def keep(self, listed: Listed, rows: Sequence[Row], *, owner: str) -> Page[Row]:
         """The first page; its cursor goes on. What fits on it is not kept."""
-        ...
 
     async def resume(
         self, cursor: str, kind: type[ListedT], *, owner: str, limit: LimitOf[ListedT]
     ) -> tuple[ListedT, Page[Row]]:
         """The question and the page behind a cursor. Raises InvalidInput, and CursorExpired where it is not kept."""
-        ...
 
     def sweep(self) -> None:
         """Give up what is kept no longer."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,87 +70,70 @@ class Holding:
         @property
         def instrument_id(self) -> InstrumentId:
             """The instrument, by its UUID."""
-            ...
 
         @property
         def quantity(self) -> Decimal:
             """Shares or contracts; negative when short."""
-            ...
 
         @property
         def symbol(self) -> str:
             """May be empty for an option the API cannot resolve."""
-            ...
 
         @property
         def available_quantity(self) -> Decimal | None:
             """What is free to be operated on: not locked by open orders or exercise instructions."""
-            ...
 
         @property
         def instrument_type(self) -> SecurityType | None:
             """What kind of security it is."""
-            ...
 
         @property
         def position_type(self) -> PositionType | None:
             """How the API classifies it: long or short."""
-            ...
 
         @property
         def market_value(self) -> Decimal | None:
             """Dollars; negative when short."""
-            ...
 
         @property
         def instrument_price(self) -> Decimal | None:
             """Dollars per share, now."""
-            ...
 
         @property
         def closing_price(self) -> Decimal | None:
             """Dollars per share at the last trading day's close, on `closing_price_date`."""
-            ...
 
         @property
         def closing_price_date(self) -> date | None:
             """The day of `closing_price`."""
-            ...
 
         @property
         def unrealized_pnl(self) -> Decimal | None:
             """Unrealised profit or loss in dollars."""
-            ...
 
         @property
         def daily_unrealized_pnl(self) -> Decimal | None:
             """Unrealised profit or loss relative to the previous close, in dollars."""
-            ...
 
         @property
         def underlying_instrument_id(self) -> InstrumentId | None:
             """An option's underlying."""
-            ...
 
         @property
         def underlying_instrument_type(self) -> SecurityType | None:
             """What kind of security that is."""
-            ...
 
         @property
         def cost_basis(self) -> Decimal | None:
             """Dollars."""
-            ...
 
         @property
         def unrealized_pnl_pct(self) -> Decimal | None:
             """Percent, signed and unbounded."""
-            ...
 
         @property
         def daily_realized_pnl(self) -> Decimal | None:
             """Realised profit or loss of the day in dollars."""
-            ...
 
     @property
     def contract(self) -> OptionContract | None:

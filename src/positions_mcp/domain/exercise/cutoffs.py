@@ -21,15 +21,12 @@ class TradingDays(Protocol):
 
     def session_on(self, day: date) -> Session | None:
         """The regular session of `day`, or None on a weekend or holiday."""
-        ...
 
     def next_session(self, day: date) -> Session:
         """The first session on `day` or after it."""
-        ...
 
     def previous_session(self, day: date) -> Session:
         """The last session strictly before `day`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,17 +28,14 @@ class Asked(Protocol):
     @property
     def instrument_id(self) -> InstrumentId:
         """The contract."""
-        ...
 
     @property
     def instruction_type(self) -> InstructionType:
         """To exercise it or not to."""
-        ...
 
     @property
     def quantity(self) -> int:
         """Whole contracts."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

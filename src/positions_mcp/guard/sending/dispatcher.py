@@ -35,7 +35,6 @@ class Send(Protocol):
 
     def __call__(self, operation_id: str, *, caller: str) -> Awaitable[object]:
         """Raises PositionsError where it is not sent, or another server has it."""
-        ...
 
 
 class Dispatcher:
