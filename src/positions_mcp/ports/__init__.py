@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from positions_mcp.ports.callers import CallerStore
 from positions_mcp.ports.clocks import Clock as Clock
 from positions_mcp.ports.clocks import Ids as Ids
 from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
@@ -20,19 +19,15 @@ from positions_mcp.ports.ledger import Rationing as Rationing
 from positions_mcp.ports.ledger import Refusing as Refusing
 from positions_mcp.ports.ledger import Signing as Signing
 from positions_mcp.ports.ledger import Taking as Taking
-from positions_mcp.ports.mandates import MandateStore
-from positions_mcp.ports.neighbours import BalancesReader as BalancesReader
-from positions_mcp.ports.neighbours import EventsReader as EventsReader
-from positions_mcp.ports.neighbours import MarketDataReader as MarketDataReader
-from positions_mcp.ports.neighbours import Neighbours as Neighbours
-from positions_mcp.ports.neighbours import OptionContractsReader as OptionContractsReader
-from positions_mcp.ports.orders import OrderCanceller as OrderCanceller
-from positions_mcp.ports.orders import OrdersReader as OrdersReader
-from positions_mcp.ports.orders import OrderWriter as OrderWriter
-from positions_mcp.ports.rosters import RosterStore as RosterStore
+from positions_mcp.ports.rosters import MandateStore, RosterStore
+from positions_mcp.ports.upstream import BalancesReader as BalancesReader
+from positions_mcp.ports.upstream import Neighbours as Neighbours
+from positions_mcp.ports.upstream import OrderCanceller as OrderCanceller
+from positions_mcp.ports.upstream import OrdersReader as OrdersReader
+from positions_mcp.ports.upstream import OrderWriter as OrderWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -114,7 +109,7 @@ class InstructionWriter(Protocol):
         """Ask for one instruction, by the server's id, to be cancelled. Answers it as CANCEL_REQUESTED."""
 
 
-class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStore, Protocol):
+class OperationStore(Ledger, MandateStore, RosterStore, SessionStore, Protocol):
     """Durable operations. Blocking: call it in a worker thread.
 
     Every write is one transaction, exclusive among all processes on the store, that also appends to the journal.
@@ -165,6 +160,14 @@ class OperationStore(Ledger, MandateStore, RosterStore, CallerStore, SessionStor
 
     def latest(self, request_key: str) -> Operation | None:
         """The newest operation planned for these arguments by this caller, in any stage."""
+
+    def decided_for(
+        self, mode: Mode, accounts: Collection[AccountId], caller: str, since: datetime, *, declined: bool
+    ) -> tuple[Decision, ...]:
+        """What people said to what a caller asked for in these accounts after an instant: the noes, or the yeses."""
+
+    def open_plans_for(self, mode: Mode, account_id: AccountId, caller: str, now: datetime) -> tuple[Operation, ...]:
+        """A caller's plans in an account that may still be decided at `now`, the newest first."""
 
     def declined_at(self, target_key: str) -> datetime | None:
         """When this set of targets was last declined, or None."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from datetime import date, datetime
+from positions_mcp.domain.exercise.cutoffs import TradingDays
 
-    from positions_mcp.domain.account.sessions import MarketState, Session
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from positions_mcp.domain.account.sessions import MarketState
 
 
 class Clock(Protocol):
@@ -24,17 +26,8 @@ class Ids(Protocol):
         """A new UUID in its canonical lower-case form."""
 
 
-class MarketCalendar(Protocol):
+class MarketCalendar(TradingDays, Protocol):
     """Knows the New York trading sessions."""
-
-    def session_on(self, day: date) -> Session | None:
-        """The regular session of `day`, or None on a weekend or holiday."""
-
-    def next_session(self, day: date) -> Session:
-        """The first session on `day` or after it."""
-
-    def previous_session(self, day: date) -> Session:
-        """The last session strictly before `day`."""
 
     def state_at(self, instant: datetime) -> MarketState:
         """Whether the market is in its regular session at `instant`, and which session comes next."""

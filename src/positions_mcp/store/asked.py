@@ -41,7 +41,7 @@ _OPEN_PLANS = records.Selection.where(
 
 
 class StoredCallers(Access):
-    """Implements `positions_mcp.ports.callers.CallerStore`, over what the whole store reads with."""
+    """What `positions_mcp.ports.OperationStore` says of callers, over what the whole store reads with."""
 
     def decided_for(
         self, mode: Mode, accounts: Collection[AccountId], caller: str, since: datetime, *, declined: bool

@@ -17,7 +17,7 @@ _AFTER_THE_CLOSE = timedelta(minutes=90)
 
 
 class TradingDays(Protocol):
-    """The part of a market calendar that deadlines need; `ports.MarketCalendar` is one."""
+    """Knows the days of trading; `ports.MarketCalendar` is one."""
 
     def session_on(self, day: date) -> Session | None:
         """The regular session of `day`, or None on a weekend or holiday."""
