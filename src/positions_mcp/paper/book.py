@@ -7,30 +7,18 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic
 
 from positions_mcp.paper import database
 from positions_mcp.paper.faults import Fault, Strikes
-from positions_mcp.paper.holdings import Account, Holding, Instrument, Record
-from positions_mcp.paper.ledger import Delays, Effect, Facts, Ledger
+from positions_mcp.paper.holdings import Account, Holding, Instrument
+from positions_mcp.paper.ledger import Effect, Facts, Ledger
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.movements import Movement
-
-_MICROSECOND = timedelta(microseconds=1)
-_EMPTYING = (
-    "DELETE FROM account",
-    "DELETE FROM instrument",
-    "DELETE FROM holding",
-    "DELETE FROM orders",
-    "DELETE FROM instruction",
-    "DELETE FROM effect",
-    "DELETE FROM movement",
-    "DELETE FROM fault",
-    "DELETE FROM state WHERE key != 'revision'",
-)
+from positions_mcp.paper.records import Fields, Records, Value
+from positions_mcp.paper.symbols import parse_contract
 
 
 class Book:
@@ -91,8 +79,9 @@ class Book:
             with database.transaction(self._connection):
                 if only_if_empty and database.state(self._connection, "facts") is not None:
                     return
-                for statement in _EMPTYING:
-                    self._connection.execute(statement)
+                for table in (*(each.name for each in _TABLES.values()), "fault"):
+                    self._connection.execute(f"DELETE FROM {table}")  # noqa: S608  # our own names
+                self._connection.execute("DELETE FROM state WHERE key != 'revision'")
                 for key, body in state.items():
                     database.set_state(self._connection, key, body)
                 ledger = make()
@@ -191,23 +180,84 @@ def _struck(met: list[tuple[Fault, Fault | None]]) -> Strikes:
     return Strikes(tuple(fault for fault in striking if fault.is_condition or fault is first))
 
 
+_FACTS = Records(Facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table(Generic[Value]):
+    """The table of one kind of value: where a value is found in the ledger, and how it comes into it."""
+
+    name: str
+    records: Records[Value]
+    found: Callable[[Ledger, Any], Value | None]
+    put: Callable[[Ledger, Value], None]
+    order: str = "key"
+
+    def load(self, connection: sqlite3.Connection, ledger: Ledger) -> None:
+        """Reads every row into the ledger."""
+        for row in connection.execute(f"SELECT * FROM {self.name} ORDER BY {self.order}"):  # noqa: S608  # our own names
+            self.put(ledger, self.records.value(*row))
+
+    def save(self, connection: sqlite3.Connection, ledger: Ledger, changed: Iterable[Any]) -> None:
+        """Writes the rows of what has changed; a value that is not there any more has none."""
+        values = [(key, self.found(ledger, key)) for key in changed]
+        rows = [self.records.row(value) for _, value in values if value is not None]
+        if rows:
+            places = ", ".join("?" * len(rows[0]))
+            connection.executemany(f"INSERT OR REPLACE INTO {self.name} VALUES ({places})", rows)  # noqa: S608  # as above
+        gone = [key for key, value in values if value is None]
+        connection.executemany("DELETE FROM holding WHERE account = ? AND symbol = ?", gone)
+
+
+def _instrument_fields(kept: Fields) -> Fields:
+    return kept | {"instrument_id": kept.get("instrument_id") or kept["id"], "contract": parse_contract(kept["symbol"])}
+
+
+def _movement_fields(kept: Fields) -> Fields:
+    before = kept.get("before")
+    return kept | {"before": before and {"account": kept["account"], "symbol": kept["symbol"], **before}}
+
+
+_TABLES: Mapping[str, _Table[Any]] = {
+    "account": _Table("account", Records(Account, "number"), lambda of, key: of.accounts[key], Ledger.put_account),
+    "instrument": _Table(
+        "instrument",
+        Records(Instrument, "symbol", earlier=_instrument_fields),
+        lambda of, key: of.instruments[key],
+        Ledger.put_instrument,
+    ),
+    "holding": _Table(
+        "holding",
+        Records(Holding, "account", "symbol"),
+        lambda of, key: of.holdings.get(key),
+        Ledger.put_holding,
+        "account, symbol",
+    ),
+    "order": _Table(
+        "orders", Records(Order, "id", "number"), lambda of, key: of.orders[key], Ledger.put_order, "number"
+    ),
+    "instruction": _Table(
+        "instruction",
+        Records(Instruction, "id", "number"),
+        lambda of, key: of.instructions[key],
+        Ledger.put_instruction,
+        "number",
+    ),
+    "effect": _Table("effect", Records(Effect, "number"), lambda of, number: of.effects[number - 1], Ledger.add_effect),
+    "movement": _Table(
+        "movement",
+        Records(Movement, "number", earlier=_movement_fields),
+        lambda of, number: of.movements[number - 1],
+        Ledger.add_movement,
+    ),
+}
+"""By what `Ledger.changed` calls a kind of value."""
+
+
 def _load(connection: sqlite3.Connection) -> Ledger:
-    ledger = Ledger(_facts_from(json.loads(database.state(connection, "facts") or "{}")))
-    for number, body in connection.execute("SELECT key, body FROM account"):
-        record = json.loads(body)
-        ledger.put_account(Account(number, Decimal(record["cash"]), Decimal(record["realized"])))
-    for symbol, body in connection.execute("SELECT key, body FROM instrument"):
-        ledger.put_instrument(Instrument.from_record(symbol, json.loads(body)))
-    for account, symbol, body in connection.execute("SELECT account, symbol, body FROM holding"):
-        ledger.put_holding(Holding.from_record(account, symbol, json.loads(body)))
-    for key, body in connection.execute("SELECT key, body FROM orders ORDER BY number"):
-        ledger.put_order(Order.from_record(key, json.loads(body)))
-    for key, body in connection.execute("SELECT key, body FROM instruction ORDER BY number"):
-        ledger.put_instruction(Instruction.from_record(key, json.loads(body)))
-    for number, body in connection.execute("SELECT key, body FROM effect ORDER BY key"):
-        ledger.effects.append(_effect_from(number, json.loads(body)))
-    for number, body in connection.execute("SELECT key, body FROM movement ORDER BY key"):
-        ledger.movements.append(Movement.from_record(number, json.loads(body)))
+    ledger = Ledger(_FACTS.value(database.state(connection, "facts")))
+    for table in _TABLES.values():
+        table.load(connection, ledger)
     ledger.changed.clear()
     return ledger
 
@@ -216,98 +266,8 @@ def _save(connection: sqlite3.Connection, ledger: Ledger) -> None:
     changed: dict[str, list[Any]] = {}
     for kind, key in ledger.changed:
         changed.setdefault(kind, []).append(key)
-    if "facts" in changed:
-        database.set_state(connection, "facts", json.dumps(_facts_record(ledger.facts)))
+    if changed.pop("facts", None):
+        database.set_state(connection, "facts", _FACTS.text(ledger.facts))
         database.set_state(connection, "as_of", ledger.facts.as_of.isoformat())
-    accounts = (ledger.accounts[key] for key in changed.get("account", ()))
-    connection.executemany(
-        "INSERT OR REPLACE INTO account VALUES (?, ?)",
-        ((a.number, json.dumps({"cash": str(a.cash), "realized": str(a.realized)})) for a in accounts),
-    )
-    instruments = (ledger.instruments[key] for key in changed.get("instrument", ()))
-    connection.executemany(
-        "INSERT OR REPLACE INTO instrument VALUES (?, ?)", ((i.symbol, json.dumps(i.as_record())) for i in instruments)
-    )
-    orders = (ledger.orders[key] for key in changed.get("order", ()))
-    connection.executemany(
-        "INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", ((o.id, o.number, json.dumps(o.as_record())) for o in orders)
-    )
-    instructions = (ledger.instructions[key] for key in changed.get("instruction", ()))
-    connection.executemany(
-        "INSERT OR REPLACE INTO instruction VALUES (?, ?, ?)",
-        ((i.id, i.number, json.dumps(i.as_record())) for i in instructions),
-    )
-    effects = (ledger.effects[number - 1] for number in changed.get("effect", ()))
-    connection.executemany(
-        "INSERT OR REPLACE INTO effect VALUES (?, ?)", ((e.number, json.dumps(_effect_record(e))) for e in effects)
-    )
-    movements = (ledger.movements[number - 1] for number in changed.get("movement", ()))
-    connection.executemany(
-        "INSERT OR REPLACE INTO movement VALUES (?, ?)", ((m.number, json.dumps(m.as_record())) for m in movements)
-    )
-    _save_holdings(connection, ledger, changed.get("holding", ()))
-
-
-def _save_holdings(connection: sqlite3.Connection, ledger: Ledger, keys: Iterable[tuple[int, str]]) -> None:
-    held, gone = [], []
-    for account, symbol in keys:
-        holding = ledger.holdings.get((account, symbol))
-        if holding is None:
-            gone.append((account, symbol))
-        else:
-            held.append((account, symbol, json.dumps(holding.as_record())))
-    connection.executemany("INSERT OR REPLACE INTO holding VALUES (?, ?, ?)", held)
-    connection.executemany("DELETE FROM holding WHERE account = ? AND symbol = ?", gone)
-
-
-def _facts_record(facts: Facts) -> dict[str, object]:
-    return {
-        "scenario": facts.scenario,
-        "title": facts.title,
-        "loaded_at": facts.loaded_at.isoformat(),
-        "anchor": facts.anchor.isoformat(),
-        "as_of": facts.as_of.isoformat(),
-        "token_secret": facts.token_secret,
-        "seed": facts.seed,
-        "digest": facts.digest,
-        "born": facts.born,
-        "ids_made": facts.ids_made,
-        "delays": {name: value // _MICROSECOND for name, value in asdict(facts.delays).items()},
-    }
-
-
-def _facts_from(record: Record) -> Facts:
-    return Facts(
-        scenario=record["scenario"],
-        title=record["title"],
-        loaded_at=datetime.fromisoformat(record["loaded_at"]),
-        anchor=datetime.fromisoformat(record["anchor"]),
-        as_of=datetime.fromisoformat(record["as_of"]),
-        token_secret=record["token_secret"],
-        seed=record.get("seed", ""),
-        digest=record.get("digest", ""),
-        born=record.get("born", ""),
-        ids_made=record.get("ids_made", 0),
-        delays=Delays(**{name: value * _MICROSECOND for name, value in record["delays"].items()}),
-    )
-
-
-def _effect_record(effect: Effect) -> dict[str, object]:
-    return {
-        "at": effect.at.isoformat(),
-        "operation": effect.operation,
-        "account": effect.account,
-        "request_id": effect.request_id,
-        "made": list(effect.made),
-    }
-
-
-def _effect_from(number: int, record: Record) -> Effect:
-    return Effect(
-        number=number,
-        at=datetime.fromisoformat(record["at"]),
-        operation=record["operation"],
-        account=record["account"],
-        request_id=record["request_id"],
-        made=tuple(record["made"]),
-    )
+    for kind, keys in changed.items():
+        _TABLES[kind].save(connection, ledger, keys)

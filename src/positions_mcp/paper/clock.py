@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Literal
 
 from positions_mcp.paper import database
 from positions_mcp.paper.errors import BookError
+from positions_mcp.paper.records import Microseconds, Records
 from positions_mcp.ports import Clock
 
 Mode = Literal["real", "set", "running"]
@@ -26,7 +26,7 @@ class ClockSetting:
 
     mode: Mode = "real"
     at: datetime | None = None
-    ahead: timedelta = timedelta(0)
+    ahead: Microseconds = timedelta(0)
 
     def reading(self, real: datetime) -> datetime:
         """What the clock shows when the real time is `real`."""
@@ -36,17 +36,15 @@ class ClockSetting:
 
     def as_text(self) -> str:
         """The form in which the book keeps it."""
-        at = self.at.isoformat() if self.at else None
-        return json.dumps({"mode": self.mode, "at": at, "ahead": str(self.ahead // timedelta(microseconds=1))})
+        return _SETTINGS.text(self)
 
     @classmethod
     def from_text(cls, text: str | None) -> ClockSetting:
         """The inverse of `as_text`; real time where nothing is kept."""
-        if text is None:
-            return cls()
-        kept = json.loads(text)
-        at = datetime.fromisoformat(kept["at"]) if kept["at"] else None
-        return cls(kept["mode"], at, timedelta(microseconds=int(kept["ahead"])))
+        return cls() if text is None else _SETTINGS.value(text)
+
+
+_SETTINGS = Records(ClockSetting)
 
 
 class PaperClock:

@@ -17,7 +17,7 @@ from positions_mcp.paper.errors import BookError
 from positions_mcp.platforms import this_platform
 
 FILE_NAME = "paper.sqlite"
-FORMAT = 2
+FORMAT = 3
 """Version of the tables below. A file of a later version is refused, not guessed at."""
 
 _BUSY_MS = 15_000

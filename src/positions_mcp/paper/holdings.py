@@ -1,19 +1,19 @@
-"""What a paper book holds: instruments, accounts and positions, as frozen values that write themselves as JSON.
+"""What a paper book holds: instruments, accounts and positions, as frozen values.
 
 Quantities are shares or contracts, signed (short below zero). Money is US dollars.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from positions_mcp.paper.symbols import Contract, parse_contract
+from pydantic import Field
 
-Record = Mapping[str, Any]
+from positions_mcp.paper.symbols import Contract
+
 CONTRACT_MULTIPLIER = Decimal(100)
 ZERO = Decimal(0)
 
@@ -53,23 +53,6 @@ class CompanyEvent:
     denominator: int = 1
     done: bool = False
 
-    def as_record(self) -> Record:
-        """A JSON-able form."""
-        return {
-            "kind": self.kind,
-            "day": self.day.isoformat(),
-            "amount": str(self.amount),
-            "numerator": self.numerator,
-            "denominator": self.denominator,
-            "done": self.done,
-        }
-
-    @classmethod
-    def from_record(cls, record: Record) -> CompanyEvent:
-        """The inverse of `as_record`."""
-        fields = {**record, "day": date.fromisoformat(record["day"]), "amount": Decimal(record["amount"])}
-        return cls(**fields)
-
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
@@ -83,7 +66,7 @@ class Instrument:
 
     symbol: str
     instrument_id: str
-    contract: Contract | None
+    contract: Annotated[Contract | None, Field(exclude=True)]
     price: Decimal | None
     volatility: Decimal
     venue: str
@@ -114,66 +97,6 @@ class Instrument:
         """Shares per unit: 100 for a contract, 1 for a share."""
         return CONTRACT_MULTIPLIER if self.contract else Decimal(1)
 
-    def as_record(self) -> Record:
-        """A JSON-able form; unkind behaviour only where there is some."""
-        kind = self.behaviour
-        record: dict[str, Any] = {
-            "id": self.instrument_id,
-            "price": text_of(self.price),
-            "volatility": str(self.volatility),
-            "venue": self.venue,
-        }
-        special = {
-            "is_index": self.is_index,
-            "over": self.over,
-            "shares": str(self.shares),
-            "european": self.european,
-            "settles_at_open": self.settles_at_open,
-            "events": [event.as_record() for event in self.events],
-            "stated": [[at.isoformat(), str(price)] for at, price in self.stated],
-            "halted_at": self.halted_at.isoformat() if self.halted_at else "",
-        }
-        record |= {name: value for name, value in special.items() if value not in (False, "", "100", [])}
-        if kind != Behaviour():
-            record["behaviour"] = {
-                "fills": str(kind.fills),
-                "rejects": kind.rejects,
-                "reason": kind.reason,
-                "accepts": text_of(kind.accepts),
-                "clearing_rejects": kind.clearing_rejects,
-                "cancel_fails": kind.cancel_fails,
-                "unresolvable": kind.unresolvable,
-                "refuses": kind.refuses,
-                **({"parts": kind.parts, "over": str(kind.over)} if kind.parts else {}),
-            }
-        return record
-
-    @classmethod
-    def from_record(cls, symbol: str, record: Record) -> Instrument:
-        """The inverse of `as_record`."""
-        kind = record.get("behaviour")
-        behaviour = Behaviour()
-        if kind:
-            decimals = {"fills": Decimal(kind["fills"]), "over": Decimal(kind.get("over", 0))}
-            behaviour = Behaviour(**{**kind, **decimals, "accepts": decimal_of(kind["accepts"])})
-        return cls(
-            symbol=symbol,
-            instrument_id=record["id"],
-            contract=parse_contract(symbol),
-            price=decimal_of(record["price"]),
-            volatility=Decimal(record["volatility"]),
-            venue=record["venue"],
-            behaviour=behaviour,
-            is_index=record.get("is_index", False),
-            over=record.get("over", ""),
-            shares=Decimal(record.get("shares", CONTRACT_MULTIPLIER)),
-            european=record.get("european", False),
-            settles_at_open=record.get("settles_at_open", False),
-            events=tuple(CompanyEvent.from_record(event) for event in record.get("events", ())),
-            stated=tuple((datetime.fromisoformat(at), Decimal(price)) for at, price in record.get("stated", ())),
-            halted_at=datetime.fromisoformat(record["halted_at"]) if record.get("halted_at") else None,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -194,35 +117,3 @@ class Holding:
     cost: Decimal
     realized_today: Decimal = ZERO
     realized_day: date | None = None
-
-    def as_record(self) -> Record:
-        """A JSON-able form."""
-        return {
-            "quantity": str(self.quantity),
-            "cost": str(self.cost),
-            "realized_today": str(self.realized_today),
-            "realized_day": self.realized_day.isoformat() if self.realized_day else None,
-        }
-
-    @classmethod
-    def from_record(cls, account: int, symbol: str, record: Record) -> Holding:
-        """The inverse of `as_record`."""
-        day = record["realized_day"]
-        return cls(
-            account=account,
-            symbol=symbol,
-            quantity=Decimal(record["quantity"]),
-            cost=Decimal(record["cost"]),
-            realized_today=Decimal(record["realized_today"]),
-            realized_day=date.fromisoformat(day) if day else None,
-        )
-
-
-def text_of(value: Decimal | None) -> str | None:
-    """A decimal as JSON keeps it."""
-    return None if value is None else str(value)
-
-
-def decimal_of(text: str | None) -> Decimal | None:
-    """The inverse of `text_of`."""
-    return None if text is None else Decimal(text)

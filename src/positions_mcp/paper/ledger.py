@@ -11,6 +11,7 @@ from pathlib import PurePath
 from positions_mcp.paper.holdings import ZERO, Account, Holding, Instrument
 from positions_mcp.paper.model import Instruction, InstructionType, Order
 from positions_mcp.paper.movements import Movement
+from positions_mcp.paper.records import Microseconds
 
 Key = tuple[int, str]
 
@@ -19,11 +20,11 @@ Key = tuple[int, str]
 class Delays:
     """How long things take after the order, its release, the submission or the cancel."""
 
-    acknowledge: timedelta = timedelta(milliseconds=300)
-    first_fill: timedelta = timedelta(seconds=1)
-    last_fill: timedelta = timedelta(seconds=2)
-    clearing: timedelta = timedelta(seconds=5)
-    cancel: timedelta = timedelta(seconds=5)
+    acknowledge: Microseconds = timedelta(milliseconds=300)
+    first_fill: Microseconds = timedelta(seconds=1)
+    last_fill: Microseconds = timedelta(seconds=2)
+    clearing: Microseconds = timedelta(seconds=5)
+    cancel: Microseconds = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +206,6 @@ class Ledger:
         return sum(
             (i.contracts for i in self.standing_instructions() if i.account == account and i.symbol == symbol), ZERO
         )
-
-    def locked(self, account: int, symbol: str) -> Decimal:
-        """Units that cannot be closed, being promised to open orders or exercises. Never above what is held."""
-        holding = self.holdings.get((account, symbol))
-        if holding is None:
-            return ZERO
-        return min(self._all_locks().get((account, symbol), ZERO), abs(holding.quantity))
 
     def available(self, account: int, symbol: str) -> Decimal:
         """Units of a position that are free, without sign."""

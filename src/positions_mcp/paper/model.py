@@ -1,4 +1,4 @@
-"""What happens in a paper book: orders and instructions, as frozen values that write themselves as JSON.
+"""What happens in a paper book: orders and instructions, as frozen values.
 
 Quantities are shares or contracts. Money is US dollars. Instants are aware and in UTC.
 """
@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
-from positions_mcp.paper.holdings import ZERO, Record, decimal_of, text_of
+from positions_mcp.paper.holdings import ZERO
 
 Side = Literal["BUY", "SELL"]
 
@@ -71,8 +71,7 @@ class InstructionType(StrEnum):
     CONTRARY_EXERCISE = "CONTRARY_EXERCISE"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Something that will happen to an order at an instant, unless the order ends before."""
 
     at: datetime
@@ -80,8 +79,7 @@ class Step:
     quantity: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(NamedTuple):
     """One leg of a multi-leg order: `ratio` units of the instrument for each unit of the order."""
 
     symbol: str
@@ -89,8 +87,7 @@ class Leg:
     ratio: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """How an order stood from `at` until it changed; `details`: how many of its details it had."""
 
     at: datetime
@@ -98,16 +95,6 @@ class Past:
     filled: Decimal
     filled_value: Decimal
     details: int
-
-    def as_record(self) -> list[object]:
-        """A JSON-able form."""
-        return [self.at.isoformat(), self.status.value, str(self.filled), str(self.filled_value), self.details]
-
-    @classmethod
-    def from_record(cls, record: list[Any]) -> Past:
-        """The inverse of `as_record`."""
-        at, status, filled, value, details = record
-        return cls(datetime.fromisoformat(at), OrderStatus(status), Decimal(filled), Decimal(value), details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,56 +144,6 @@ class Order:
         """What may still fill: nothing once the order has ended."""
         return self.quantity - self.filled if self.is_open else ZERO
 
-    def as_record(self) -> Record:
-        """A JSON-able form."""
-        return {
-            "number": self.number,
-            "account": self.account,
-            "symbol": self.symbol,
-            "side": self.side,
-            "quantity": str(self.quantity),
-            "status": self.status.value,
-            "created_at": self.created_at.isoformat(),
-            "updated_at": self.updated_at.isoformat(),
-            "venue": self.venue,
-            "order_type": self.order_type,
-            "time_in_force": self.time_in_force,
-            "limit_price": text_of(self.limit_price),
-            "filled": str(self.filled),
-            "filled_value": str(self.filled_value),
-            "releases_at": self.releases_at.isoformat() if self.releases_at else None,
-            "details": list(self.details),
-            "legs": [[leg.symbol, leg.side, str(leg.ratio)] for leg in self.legs],
-            "steps": [[step.at.isoformat(), step.kind, str(step.quantity)] for step in self.steps],
-            "history": [past.as_record() for past in self.history],
-        }
-
-    @classmethod
-    def from_record(cls, key: str, record: Record) -> Order:
-        """The inverse of `as_record`."""
-        return cls(
-            id=key,
-            number=record["number"],
-            account=record["account"],
-            symbol=record["symbol"],
-            side=record["side"],
-            quantity=Decimal(record["quantity"]),
-            status=OrderStatus(record["status"]),
-            created_at=datetime.fromisoformat(record["created_at"]),
-            updated_at=datetime.fromisoformat(record["updated_at"]),
-            venue=record["venue"],
-            order_type=record["order_type"],
-            time_in_force=record["time_in_force"],
-            limit_price=decimal_of(record["limit_price"]),
-            filled=Decimal(record["filled"]),
-            filled_value=Decimal(record["filled_value"]),
-            releases_at=datetime.fromisoformat(record["releases_at"]) if record["releases_at"] else None,
-            details=tuple(record["details"]),
-            legs=tuple(Leg(symbol, side, Decimal(ratio)) for symbol, side, ratio in record["legs"]),
-            steps=tuple(Step(datetime.fromisoformat(at), kind, Decimal(q)) for at, kind, q in record["steps"]),
-            history=tuple(Past.from_record(past) for past in record.get("history", ())),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
@@ -240,43 +177,3 @@ class Instruction:
     def contracts(self) -> Decimal:
         """The contracts it speaks for: what clearing accepted, or what was asked until it has answered."""
         return self.quantity if self.accepted is None else self.accepted
-
-    def as_record(self) -> Record:
-        """A JSON-able form."""
-        return {
-            "number": self.number,
-            "account": self.account,
-            "client_key": self.client_key,
-            "instruction_type": self.instruction_type.value,
-            "symbol": self.symbol,
-            "quantity": str(self.quantity),
-            "status": self.status.value,
-            "created_at": self.created_at.isoformat(),
-            "updated_at": self.updated_at.isoformat(),
-            "accepted": text_of(self.accepted),
-            "reason": self.reason,
-            "reason_code": self.reason_code,
-            "due_at": self.due_at.isoformat() if self.due_at else None,
-            "settled": self.settled,
-        }
-
-    @classmethod
-    def from_record(cls, key: str, record: Record) -> Instruction:
-        """The inverse of `as_record`."""
-        return cls(
-            id=key,
-            number=record["number"],
-            account=record["account"],
-            client_key=record["client_key"],
-            instruction_type=InstructionType(record["instruction_type"]),
-            symbol=record["symbol"],
-            quantity=Decimal(record["quantity"]),
-            status=InstructionStatus(record["status"]),
-            created_at=datetime.fromisoformat(record["created_at"]),
-            updated_at=datetime.fromisoformat(record["updated_at"]),
-            accepted=decimal_of(record["accepted"]),
-            reason=record["reason"],
-            reason_code=record["reason_code"],
-            due_at=datetime.fromisoformat(record["due_at"]) if record["due_at"] else None,
-            settled=record["settled"],
-        )

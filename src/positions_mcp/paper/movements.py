@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from positions_mcp.paper.holdings import ZERO, Holding, Record
+from positions_mcp.paper.holdings import ZERO, Holding
 
 MovementKind = Literal["fill", "exercise", "expiry", "dividend", "split"]
 _NAMESPACE = uuid.UUID("0c4b3c8e-27a5-5c64-8f0d-5a1b8d6b7a31")
@@ -41,34 +41,3 @@ class Movement:
     def side(self) -> str:
         """What the account did."""
         return "BUY" if self.quantity > ZERO else "SELL"
-
-    def as_record(self) -> Record:
-        """A JSON-able form."""
-        return {
-            "at": self.at.isoformat(),
-            "kind": self.kind,
-            "account": self.account,
-            "symbol": self.symbol,
-            "quantity": str(self.quantity),
-            "price": str(self.price),
-            "cash": str(self.cash),
-            "before": self.before.as_record() if self.before else None,
-            "order_id": self.order_id,
-        }
-
-    @classmethod
-    def from_record(cls, number: int, record: Record) -> Movement:
-        """The inverse of `as_record`."""
-        account, symbol, before = record["account"], record["symbol"], record["before"]
-        return cls(
-            number=number,
-            at=datetime.fromisoformat(record["at"]),
-            kind=record["kind"],
-            account=account,
-            symbol=symbol,
-            quantity=Decimal(record["quantity"]),
-            price=Decimal(record["price"]),
-            cash=Decimal(record["cash"]),
-            before=Holding.from_record(account, symbol, before) if before else None,
-            order_id=record["order_id"],
-        )
