@@ -5,7 +5,8 @@ The era of 2026 has no sessions: its requests pass. What a caller has open there
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ class _Session:
     """Requests that are being answered, a stream of updates among them."""
 
 
-def sessions_of(app: App, per_caller: int) -> App:
+def sessions_of(app: App, per_caller: int) -> CallerSessions | SingleRequests:
     """What stands around the SDK's own application, which keeps sessions where a caller may have some."""
     return CallerSessions(app, per_caller=per_caller) if per_caller else SingleRequests(app)
 
@@ -57,6 +58,9 @@ class SingleRequests:
             await self._app(scope, receive, send)
         else:
             await _refuse(send, 405, "This server keeps no sessions: it takes POST only.", (b"allow", b"POST"))
+
+    async def end(self) -> None:
+        """Nothing has to be ended."""
 
 
 class CallerSessions:
@@ -174,9 +178,26 @@ class CallerSessions:
     def _left_alone(self, caller: str) -> str | None:
         return next((key for key, each in self._sessions.items() if each.caller == caller and not each.under_way), None)
 
+    async def end(self) -> None:
+        """End every session. The SDK would wait for seconds for the clients of those that wait for an answer."""
+        for session_id in list(self._sessions):
+            await self._end(session_id)
+
     async def _end(self, session_id: str) -> None:
         """End a session as its caller would."""
         await self._app(self._sessions.pop(session_id).ending, _nothing, _unheard)
+
+
+@asynccontextmanager
+async def ended_with(
+    running: AbstractAsyncContextManager[None], end: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """While that runs; `end` comes before its end."""
+    async with running:
+        try:
+            yield
+        finally:
+            await end()
 
 
 def _ending(opening: Scope, session_id: str) -> Scope:

@@ -8,14 +8,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from over_http.serving import calling
 from positions_mcp.cli.token_file import TokenFile
@@ -89,6 +91,29 @@ async def test_it_serves_both_eras_and_told_to_stop_finishes_the_request_in_flig
     store.close()
     assert [row.state for row in operation.rows] == [RowState.SUBMITTED, RowState.NOT_SENT, RowState.NOT_SENT]
     assert "1 submitted, 2 not sent" in answers[0], "the caller still hears what became of it"
+
+
+@pytest.mark.requirement("G-20")
+async def test_told_to_stop_with_a_form_open_it_notes_that_nobody_answered_and_waits_for_no_client(
+    tmp_path: Path,
+) -> None:
+    alice = TokenFile(tmp_path).issue("alice", SystemClock().now())
+    with anyio.fail_after(60), trading_exchange(tmp_path) as exchange, serving(tmp_path) as (process, url):
+
+        async def tell_it_to_stop(*_: object) -> NoReturn:
+            process.terminate()
+            await anyio.sleep_forever()
+
+        async with calling(url, alice, ERAS[0], tell_it_to_stop) as client:
+            await client.list_tools()
+            with pytest.raises(MCPError):
+                await client.call_tool("close_positions", {"instruments": ["KO"]})
+        assert await anyio.to_thread.run_sync(process.wait) == 0
+        assert exchange.effects() == []
+        assert process.stderr is not None
+        assert process.stderr.read() == "", "the SDK says so where it waits for a client that reads no more"
+    with closing(open_store(tmp_path / DEFAULT_FILE)) as store:
+        assert "form not answered" in [entry.event for entry in store.journal()]
 
 
 @pytest.mark.requirement("G-04", "G-07")
