@@ -1,4 +1,4 @@
-"""Reads of what lies beside positions and orders. An account or a deployment may refuse any of them."""
+"""What lies beside positions and orders, read only: an account or a deployment may refuse any of it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,29 @@ from datetime import date
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from positions_mcp.api import _failures, _neighbour_requests
-from positions_mcp.api._listing import Pages, Sameness
-from positions_mcp.api._neighbour_requests import MOST_LOOKED_UP
+from positions_mcp.api import _failures
+from positions_mcp.api._listing import Sameness
 from positions_mcp.api._operations import Operations
-from positions_mcp.api._requests import checked
+from positions_mcp.api._requests import (
+    account_path,
+    checked,
+    choice,
+    get,
+    instrument_word,
+    joined,
+    paging,
+    plain_word,
+    yes_or_no,
+)
 from positions_mcp.api._wire import RowReader
+from positions_mcp.domain import ids
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.dividends import Dividend, InstrumentEvents
 from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.domain.errors import InconsistentListing
+from positions_mcp.domain.enums import ContractType
+from positions_mcp.domain.errors import InconsistentListing, InvalidInput
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.ids import instrument_id as as_instrument_id
 from positions_mcp.domain.operation.records import Response
@@ -27,8 +38,13 @@ from positions_mcp.domain.operation.records import Response
 if TYPE_CHECKING:
     from positions_mcp import ports
 
+MOST_LOOKED_UP = 100
+"""Instruments that one request for contracts or for snapshots may name."""
+
+
 _CONTRACTS = RowReader(ContractFacts)
 _SNAPSHOTS = RowReader(Snapshot)
+_CONTRACTS_PATH = "/v1/instruments/options/contracts"
 _LONGEST_WAIT_S = 5.0
 """Seconds that a read which nothing depends on may take with all its attempts."""
 
@@ -75,16 +91,19 @@ class NeighbourOperations(Operations):
 
         Either at most 100 `contract_ids` (UUIDs or OSI symbols), or those of an underlying or of an OSI root.
         """
-        request = _neighbour_requests.option_contracts(
-            contract_ids=contract_ids,
-            underlying_instrument_id=underlying_instrument_id,
-            root=root,
-            contract_type=contract_type,
-            expiry=expiry,
-            is_settle_on_open=is_settle_on_open,
-            page_size=page_size,
-            page_token=page_token,
-        )
+        if bool(contract_ids) == (underlying_instrument_id is not None or root is not None):
+            raise InvalidInput("Contracts are looked up by contract_ids, or by underlying_instrument_id or root.")
+        at_open = None if is_settle_on_open is None else yes_or_no(is_settle_on_open, "is_settle_on_open")
+        query = {
+            "contract_ids": _named(contract_ids, "contract_ids"),
+            "underlying_instrument_id": _one(underlying_instrument_id),
+            "root": _one(root),
+            "contract_type": choice(ContractType, contract_type, "contract_type"),
+            "expiry": _day(expiry, "expiry"),
+            "is_settle_on_open": None if at_open is None else str(at_open).lower(),
+            **paging(page_size, page_token),
+        }
+        request = get(_CONTRACTS_PATH, query)
         return await self._calls.read_rows(request, _CONTRACTS, timeout_s=timeout_s)
 
     async def read_option_contracts(self, ids: Sequence[str]) -> dict[InstrumentId, ContractFacts]:
@@ -99,15 +118,8 @@ class NeighbourOperations(Operations):
 
     async def _contracts_of(self, ids: Sequence[str]) -> list[ContractFacts]:
         found: list[ContractFacts] = []
-        pages = Pages(
-            lambda token: self._calls.read_page(
-                _neighbour_requests.option_contracts(contract_ids=ids, page_token=token),
-                _CONTRACTS,
-                timeout_s=_LONGEST_WAIT_S,
-            ),
-            _CONTRACTS,
-            Sameness(attrgetter("id"), attrgetter("id")),
-        )
+        first, by_id = get(_CONTRACTS_PATH, {"contract_ids": _named(ids, "contract_ids")}), attrgetter("id")
+        pages = self._pages(first, _CONTRACTS, Sameness(by_id, by_id), _LONGEST_WAIT_S)
         with suppress(InconsistentListing):  # each contract is looked up by its id: how many there are means nothing
             async for page in pages:
                 found += page.data
@@ -125,17 +137,24 @@ class NeighbourOperations(Operations):
 
         Either 1 to 100 `instrument_ids` (UUIDs or symbols), or the options of an underlying that expire on a day.
         """
-        request = _neighbour_requests.snapshots(
-            instrument_ids=instrument_ids, underlying_instrument_id=underlying_instrument_id, expiry=expiry
-        )
+        is_chain = underlying_instrument_id is not None and expiry is not None
+        if is_chain == bool(instrument_ids) or (underlying_instrument_id is None) != (expiry is None):
+            raise InvalidInput(
+                "Snapshots are read by instrument_ids, or by underlying_instrument_id and expiry together."
+            )
+        query = {
+            "instrument_ids": _named(instrument_ids, "instrument_ids"),
+            "underlying_instrument_id": _one(underlying_instrument_id),
+            "expiry": _day(expiry, "expiry"),
+        }
+        request = get("/v1/market-data/snapshot", query)
         return await self._calls.read_rows(request, _SNAPSHOTS, timeout_s=timeout_s)
 
     async def read_snapshots(self, ids: Sequence[str]) -> dict[InstrumentId, Snapshot]:
         """A snapshot of each of these instruments, by id; what has none is missing."""
         wanted, found = checked(as_instrument_id, ids, "ids"), dict[InstrumentId, Snapshot]()
         for some in _batches(wanted):
-            request = _neighbour_requests.snapshots(instrument_ids=some)
-            answer = await self._calls.read_rows(request, _SNAPSHOTS, timeout_s=_LONGEST_WAIT_S)
+            answer = await self.get_snapshots(instrument_ids=some, timeout_s=_LONGEST_WAIT_S)
             found |= {snapshot.instrument_id: snapshot for snapshot in answer.data}
         return {each: found[each] for each in wanted if each in found}
 
@@ -147,18 +166,19 @@ class NeighbourOperations(Operations):
         timeout_s: float | None = None,
     ) -> Response[Balances]:
         """The account's balances: GET `/v1/accounts/{account_id}/balances`."""
-        return await self._balances(account_id, top_margin_contributors_limit, timeout_s)
-
-    async def read_balances(self, account_id: int) -> Balances:
-        """The account's balances alone."""
-        return (await self._balances(account_id, None, _LONGEST_WAIT_S)).data
-
-    async def _balances(self, account_id: int, limit: int | None, timeout_s: float | None) -> Response[Balances]:
-        request = _neighbour_requests.balances(account_id, top_margin_contributors_limit=limit)
+        limit = top_margin_contributors_limit
+        if limit is not None and not (type(limit) is int and limit >= 0):
+            raise InvalidInput(f"top_margin_contributors_limit is {limit!r:.20}.", hint="It is a whole number.")
+        query = {"top_margin_contributors_limit": None if limit is None else str(limit)}
+        request = get(f"{account_path(account_id)}/balances", query)
         answer = await self._calls.read_one(request, Balances, timeout_s=timeout_s)
         if answer.data.account_id != account_id:
             raise _failures.another("account", answer.metadata.request_id)
         return answer
+
+    async def read_balances(self, account_id: int) -> Balances:
+        """The account's balances alone."""
+        return (await self.get_account_balances(account_id, timeout_s=_LONGEST_WAIT_S)).data
 
     async def get_instrument_events(
         self,
@@ -173,15 +193,21 @@ class NeighbourOperations(Operations):
 
         `since` and `until` are inclusive. `event_types` are EARNINGS, DIVIDEND, STOCK_SPLIT and IPO.
         """
-        request = _neighbour_requests.events(instrument_id, event_types=event_types, since=since, until=until)
+        query = {
+            "event_types": joined(lambda each: plain_word(each, "event type"), event_types, "event_types"),
+            "from_date": _day(since, "since"),
+            "to_date": _day(until, "until"),
+        }
+        request = get(f"/v1/instruments/{ids.instrument_id(instrument_id)}/events", query)
         return await self._calls.read_one(request, InstrumentEvents, timeout_s=timeout_s)
 
     async def read_dividends(
         self, instrument_id: str, *, since: date | None = None, until: date | None = None
     ) -> tuple[Dividend, ...]:
         """Dividends of an instrument from one day to another, both included, by ex-date."""
-        request = _neighbour_requests.events(instrument_id, event_types=["DIVIDEND"], since=since, until=until)
-        answer = await self._calls.read_one(request, InstrumentEvents, timeout_s=_LONGEST_WAIT_S)
+        answer = await self.get_instrument_events(
+            instrument_id, event_types=["DIVIDEND"], since=since, until=until, timeout_s=_LONGEST_WAIT_S
+        )
         if answer.data.instrument_id not in (None, instrument_id):
             raise _failures.another("instrument", answer.metadata.request_id)
         within = [
@@ -196,3 +222,20 @@ def _batches(ids: Sequence[InstrumentId]) -> Iterator[Sequence[InstrumentId]]:
     distinct = tuple(dict.fromkeys(ids))
     for start in range(0, len(distinct), MOST_LOOKED_UP):
         yield distinct[start : start + MOST_LOOKED_UP]
+
+
+def _named(instruments: Sequence[str], name: str) -> str | None:
+    words = checked(instrument_word, instruments, name)
+    if len(words) > MOST_LOOKED_UP:
+        raise InvalidInput(f"{name} has {len(words)} instruments.", hint=f"It has at most {MOST_LOOKED_UP}.")
+    return ",".join(words) or None
+
+
+def _one(instrument: str | None) -> str | None:
+    return None if instrument is None else instrument_word(instrument)
+
+
+def _day(value: date | None, name: str) -> str | None:
+    if value is not None and type(value) is not date:
+        raise InvalidInput(f"{name} is {value!r:.40}.", hint="It is a datetime.date without a time.")
+    return None if value is None else value.isoformat()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from positions_mcp.api._calls import Calls
 from positions_mcp.api._http import Request
-from positions_mcp.api._listing import Pages, Sameness
+from positions_mcp.api._listing import Pages, RawPage, Sameness
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.operation.records import Record
@@ -26,10 +27,15 @@ class Operations:
 
     def _pages(
         self,
-        request: Callable[[str | None], Request],
+        first: Request,
         rows: RowReader[RecordT],
         sameness: Sameness[RecordT],
         timeout_s: float | None = None,
     ) -> Pages[RecordT]:
-        request(None)  # what is wrong with the arguments is said here, not at the first page
-        return Pages(lambda token: self._calls.read_page(request(token), rows, timeout_s=timeout_s), rows, sameness)
+        """The pages of a listing, from its first one on: filters and sort go into the request for each."""
+
+        def fetch(token: str | None) -> Awaitable[RawPage]:
+            page = replace(first, query={**(first.query or {}), "page_token": token}) if token else first
+            return self._calls.read_page(page, rows, timeout_s=timeout_s)
+
+        return Pages(fetch, rows, sameness)

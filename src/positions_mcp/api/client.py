@@ -15,9 +15,8 @@ from positions_mcp.api._endpoint import Endpoint
 from positions_mcp.api._http import Connection
 from positions_mcp.api._instruction_operations import InstructionOperations
 from positions_mcp.api._neighbour_operations import ContractsOfTheDay, NeighbourOperations
-from positions_mcp.api._order_operations import OrderOperations
 from positions_mcp.api._ordinary import OrdinaryPositions
-from positions_mcp.api._position_operations import PositionOperations
+from positions_mcp.api._position_operations import OrderOperations, PositionOperations
 from positions_mcp.api._requests import Contract
 from positions_mcp.api._retry import ReadBudget, seconds
 from positions_mcp.api._wire import RowReader
