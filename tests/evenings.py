@@ -14,8 +14,7 @@ from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.enums import InstructionType, SecurityType
 from positions_mcp.domain.exercise.deciding import LatestPrice, PriceSource
 from positions_mcp.domain.exercise.facts import ExpirationFacts
-from positions_mcp.domain.exercise.instructions import Instruction
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.money import ZERO
 from positions_mcp.market_calendar import NewYorkCalendar

@@ -8,7 +8,7 @@ import pytest
 
 from evenings import CALENDAR, FRIDAY, Afternoon, Told, facts, new_york
 from positions_mcp.domain.account.positions import Position
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.portfolio.exposure import expected_quantities, exposed, notional_of
 from positions_mcp.paper.symbols import instrument_id_of
 

@@ -10,10 +10,9 @@ import pytest
 from domain.books import POSITIONS, identifier
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.exercise.deciding import LatestPrice, PriceSource
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
-from positions_mcp.domain.exercise.tonight import Tonight, assignment_said
-from positions_mcp.domain.exercise.untouched import untouched
+from positions_mcp.domain.exercise.tonight import Tonight, assignment_said, untouched
 from positions_mcp.domain.portfolio.expiring import expiring
 from positions_mcp.market_calendar import NewYorkCalendar
 

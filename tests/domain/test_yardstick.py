@@ -9,7 +9,7 @@ import pytest
 
 from evenings import FRIDAY, Afternoon, Told, facts, given, latest
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exercise.given_up import GivenUp
+from positions_mcp.domain.exercise.cards import GivenUp
 from positions_mcp.domain.exercise.yardstick import AgainstNothing, against_nothing
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.paper.symbols import instrument_id_of

@@ -17,8 +17,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, RequestRejected, UpstreamError
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.early import sent_for
-from positions_mcp.domain.exercise.instructions import Instruction
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind

@@ -16,8 +16,7 @@ from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
 from positions_mcp.domain.exercise.deciding import LatestPrice
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
-from positions_mcp.domain.exercise.instructions import Instruction
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.operation.records import Response
 from positions_mcp.domain.portfolio.exposure import expected_quantities

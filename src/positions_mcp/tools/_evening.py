@@ -12,9 +12,9 @@ from positions_mcp.domain.account.quotes import UnderlyingPrice, moneyness
 from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.deciding import LatestPrice
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
-from positions_mcp.domain.exercise.untouched import NOT_KNOWN, outcome_words, untouched
+from positions_mcp.domain.exercise.tonight import NOT_KNOWN, outcome_words, untouched
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.portfolio.expiring import ExpiringOption
 from positions_mcp.tools._format import EXPIRY_COLUMNS, expiry_cells

@@ -10,8 +10,7 @@ from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.exercise.instructions import Instruction
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.operation.records import Response
 from positions_mcp.domain.portfolio.locks import locks_on

@@ -16,8 +16,14 @@ from positions_mcp.domain.exercise.facts import ExpirationFacts, next_expiration
 from positions_mcp.domain.exercise.projected import ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Span
-from positions_mcp.domain.exercise.shown import most_moving, not_shown
-from positions_mcp.domain.exercise.words import projection_lines, source_of, usual_source, watched_lines
+from positions_mcp.domain.exercise.words import (
+    most_moving,
+    not_shown,
+    projection_lines,
+    source_of,
+    usual_source,
+    watched_lines,
+)
 from positions_mcp.domain.ids import is_uuid
 from positions_mcp.domain.instruments import as_asked, as_root, is_divided, with_its_id
 from positions_mcp.domain.money import plain

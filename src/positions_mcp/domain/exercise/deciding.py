@@ -15,8 +15,7 @@ from enum import StrEnum
 from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, minute
-from positions_mcp.domain.exercise.index_roots import SettlesAt
-from positions_mcp.domain.exercise.terms import Terms
+from positions_mcp.domain.exercise.terms import SettlesAt, Terms
 from positions_mcp.domain.money import plain
 
 

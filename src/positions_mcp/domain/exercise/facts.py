@@ -14,9 +14,9 @@ from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
 from positions_mcp.domain.exercise.deciding import LatestPrice
-from positions_mcp.domain.exercise.index_roots import INDEX_ROOTS
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.terms import INDEX_ROOTS
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.portfolio.exposure import Quantities
 from positions_mcp.domain.portfolio.underlyings import Underlyings

@@ -16,8 +16,7 @@ from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
-from positions_mcp.domain.exercise.index_roots import SettlesAt
-from positions_mcp.domain.exercise.terms import Terms, terms_of
+from positions_mcp.domain.exercise.terms import SettlesAt, Terms, terms_of
 from positions_mcp.domain.text import label
 
 LONGER: Final = timedelta(minutes=15)

@@ -1,7 +1,8 @@
 """Tonight: what the options that expire on a day, and every instruction, will leave the account with.
 
 A pure function of what was read. It says what exercise by exception, the instructions and assignment do at the price
-that decides, for every closing price where that one is not known, and it names what it does not know.
+that decides, for every closing price where that one is not known, on either side of strikes too near to call, and it
+names what it does not know.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Final
 
 from positions_mcp.domain.account.positions import Holding, Position
-from positions_mcp.domain.account.quotes import find_underlying
+from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.cover import Related, flat_position, related
@@ -27,10 +29,9 @@ from positions_mcp.domain.exercise.deciding import (
 )
 from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
-from positions_mcp.domain.exercise.outcomes import Outcome, at_every_price
-from positions_mcp.domain.exercise.outstanding import Claim
-from positions_mcp.domain.exercise.pins import pins_of
-from positions_mcp.domain.exercise.projected import ProjectedOption, ProjectedUnderlying, Projection
+from positions_mcp.domain.exercise.instructions import Claim
+from positions_mcp.domain.exercise.outcomes import Outcome, at_every_price, sum_of
+from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import (
     Asked,
     Flow,
@@ -43,8 +44,63 @@ from positions_mcp.domain.exercise.settlement import (
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
-from positions_mcp.domain.money import plain
+from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
 from positions_mcp.domain.text import label
+
+TOO_NEAR: Final = Decimal("0.005")
+"""Share of the price within which a strike is too near to call."""
+
+
+def pins_of(options: Sequence[ProjectedOption], part: Related, *, is_decided: bool) -> list[Pin]:
+    """The strikes that are too near the price. Of options whose price is known.
+
+    Once the close is known only own shorts are left in doubt: their holders decide, and everything else goes by it.
+    """
+    near: defaultdict[Decimal, list[ProjectedOption]] = defaultdict(list)
+    for each in options:
+        price, strike = each.price.price or ZERO, each.settling.contract.strike
+        if not each.settling.expires or each.settling.terms.in_cash:
+            continue
+        if abs(price - strike) <= exact_product(price, TOO_NEAR) and (
+            each.settling.is_short or not each.price.is_final
+        ):
+            near[strike].append(each)
+    return [
+        Pin(
+            strike,
+            near[strike][0].price.price or ZERO,
+            lower=_side(options, part, strike, -BY_EXCEPTION_THRESHOLD),
+            upper=_side(options, part, strike, BY_EXCEPTION_THRESHOLD),
+            has_short=any(each.settling.is_short for each in near[strike]),
+            is_decided=is_decided,
+        )
+        for strike in sorted(near)
+    ]
+
+
+def _side(options: Sequence[ProjectedOption], part: Related, strike: Decimal, step: Decimal) -> PinSide:
+    beside = exact_sum((strike, step))
+    prices = [_decided_at(each, strike, beside) for each in options]
+    flows = [each.settling.flow(price) for each, price in zip(options, prices, strict=True)]
+    flow = sum_of(flows)
+    settling = [each.settling for each in options]
+    (lacking,) = part.lacking_after(settling, [flow])
+    (expected,) = part.lacking_after(settling, [flow], as_expected=True)
+    return PinSide(
+        flow,
+        lacking=lacking,
+        lacking_expected=expected,
+        assigns_call=any(each.is_assigned_call_at(price) for each, price in zip(options, prices, strict=True)),
+        is_still=all(each == Flow() for each in flows),
+    )
+
+
+def _decided_at(option: ProjectedOption, strike: Decimal, beside: Decimal) -> Decimal:
+    """The price that tells an option's outcome on one side of a strike."""
+    settling = option.settling
+    in_doubt = not option.price.is_final or (settling.is_short and settling.contract.strike == strike)
+    return beside if in_doubt else option.price.price or ZERO
+
 
 ALWAYS_UNKNOWN: Final = (
     "a holder may exercise against the close, so a short option may be assigned out of the money, or not in it",

@@ -22,8 +22,7 @@ from positions_mcp.domain.enums import InstructionType, SecurityType
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
 from positions_mcp.domain.exercise.early import sent_for
-from positions_mcp.domain.exercise.instructions import Instruction
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
 from positions_mcp.domain.exercise.terms import Terms, terms_of
 from positions_mcp.domain.ids import InstrumentId

@@ -15,7 +15,7 @@ from typing import Protocol
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import is_exercised_by_exception, points_in_the_money
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
-from positions_mcp.domain.exercise.outstanding import Claim
+from positions_mcp.domain.exercise.instructions import Claim
 from positions_mcp.domain.exercise.terms import Terms
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract, OptionRight

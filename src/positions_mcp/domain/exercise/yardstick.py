@@ -12,9 +12,9 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
 
+from positions_mcp.domain.exercise.cards import GivenUp, given_up
 from positions_mcp.domain.exercise.cover import Lacking
 from positions_mcp.domain.exercise.facts import ExpirationFacts
-from positions_mcp.domain.exercise.given_up import GivenUp, given_up
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.projected import PinSide, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project

@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.domain.exercise.index_roots import INDEX_ROOTS
+from positions_mcp.domain.exercise.terms import INDEX_ROOTS
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.instruments import OptionContract, as_root, parse_option_symbol
 from positions_mcp.domain.money import is_sensible

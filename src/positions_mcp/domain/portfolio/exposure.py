@@ -23,7 +23,7 @@ from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import find_underlying, underlying_price
 from positions_mcp.domain.enums import InstructionType, OrderSide
-from positions_mcp.domain.exercise.outstanding import Outstanding
+from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight, as_root
 from positions_mcp.domain.money import ZERO, exact_product

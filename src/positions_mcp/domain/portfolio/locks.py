@@ -13,7 +13,7 @@ from decimal import Decimal
 from positions_mcp.domain.account.orders import Order, OrderLeg
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import InstructionType, OrderSide
-from positions_mcp.domain.exercise.outstanding import Claim, Outstanding
+from positions_mcp.domain.exercise.instructions import Claim, Outstanding
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
 from positions_mcp.domain.text import label

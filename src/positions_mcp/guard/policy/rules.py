@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book, Position
-from positions_mcp.domain.exercise.index_roots import INDEX_ROOTS
+from positions_mcp.domain.exercise.terms import INDEX_ROOTS
 from positions_mcp.domain.instruments import OptionRight, as_root, parse_option_symbol, underlying_root_of
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
