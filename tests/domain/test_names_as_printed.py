@@ -8,8 +8,8 @@ from domain.books import POSITIONS, identifier
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.instruments import as_asked
+from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
-from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import label
 from positions_mcp.guard.kind import checked_name, folded
 from positions_mcp.tools._format import names_of

@@ -9,7 +9,7 @@ import pytest
 from domain.books import POSITIONS, identifier
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.portfolio.obligations import MOST_OPTIONS, DeltaAdjusted, Obligations, delta_adjusted
+from positions_mcp.domain.portfolio.summary import MOST_OPTIONS, DeltaAdjusted, Obligations, delta_adjusted
 
 
 def held(symbol: str, quantity: str, number: int = 1, **fields: str) -> Position:

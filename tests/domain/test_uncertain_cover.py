@@ -9,9 +9,9 @@ import pytest
 from domain.books import POSITIONS, book_of, identifier
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
 from positions_mcp.domain.portfolio.uncertain import may_deliver, uncertain_cover
-from positions_mcp.domain.portfolio.underlyings import Underlyings
 
 pytestmark = pytest.mark.requirement("G-12")
 SHARE, SHORT, OTHER, LONG = (InstrumentId(identifier(number)) for number in (1, 2, 3, 4))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.permission import asks_as
 from positions_mcp.domain.operation.policy import Narrower, Policy
-from positions_mcp.domain.operation.roster import Member
+from positions_mcp.domain.operation.roster import Member, asks_as
 from positions_mcp.domain.operation.supervision import Halt, is_called, may_be_called
 from positions_mcp.tools._caller import signed_in_as
 from tools.serving import FRIDAY

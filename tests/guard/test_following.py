@@ -16,8 +16,8 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import OrderSide, OrderStatus, OrderType
 from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused, RequestRejected
 from positions_mcp.domain.operation.operation import Conclusion
+from positions_mcp.domain.operation.search import Viewer
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.waiting import Wait
 

@@ -18,8 +18,8 @@ from guard.exchange import ACCOUNT, FRIDAY, Exchange, StandingClock, held
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.errors import InvalidInput, Refused, UnknownInstrument, UnsafeIdentifier
 from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
+from positions_mcp.domain.operation.search import Viewer
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.domain.operation.viewer import Viewer
 from positions_mcp.guard.approval.question import question
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.planner import short_id

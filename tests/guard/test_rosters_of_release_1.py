@@ -9,9 +9,8 @@ import pytest
 from authenticator import ORIGIN, Authenticator, b64
 from guard.desk import Desk, desk
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.credentials import Passkey
 from positions_mcp.domain.operation.roster import FIRST_NAME, Member, whole_member
-from positions_mcp.domain.operation.statements import TERMINAL
+from positions_mcp.domain.operation.statements import TERMINAL, Passkey
 from positions_mcp.guard.enrolling import (
     Change,
     Enrolling,

@@ -19,11 +19,10 @@ from sqlalchemy import Connection, Table, insert, select, update
 from guard.desk import CALLER, PASSPHRASE, POLICY, Desk, desk
 from guard.persons import BEN, TWO, Place, change, place, two_people
 from positions_mcp.domain.errors import PositionsError, Refused
-from positions_mcp.domain.operation.credentials import PassphraseKey
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.roster import Member, Rights, RosterLink, whole_member
-from positions_mcp.domain.operation.statements import SignedStatement
+from positions_mcp.domain.operation.statements import PassphraseKey, SignedStatement
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.guard.enrolling import adding_member, changing_member, removing_member
 from positions_mcp.signing.keys import Unlocked, unlock

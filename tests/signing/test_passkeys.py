@@ -10,8 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from authenticator import AT, ED, ORIGIN, UP, UV, Authenticator, b64, from_b64
-from positions_mcp.domain.operation.credentials import Passkey
-from positions_mcp.domain.operation.statements import PasskeyAssertion, Statement
+from positions_mcp.domain.operation.statements import Passkey, PasskeyAssertion, Statement
 from positions_mcp.signing.passkeys import NotVerified, check, counted, enrolled, verifies
 from signing.people import ANA, NOW, yes
 

@@ -13,11 +13,10 @@ import pytest
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.asking import NOT_ANSWERED, NOT_TAKEN, SHOWN_AGAIN, by_form
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
-from positions_mcp.domain.operation.servers import Server
+from positions_mcp.domain.operation.servers import NOT_ANSWERED, NOT_TAKEN, SHOWN_AGAIN, Server, by_form
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Ledger
 from positions_mcp.store.operations import SqlOperationStore

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from positions_mcp.domain.account.sessions import moment
-from positions_mcp.domain.operation.credentials import Credential, Passkey
 from positions_mcp.domain.operation.roster import ANYTHING, Member, Rights, Roster
+from positions_mcp.domain.operation.statements import Credential, Passkey
 from positions_mcp.domain.text import clean
 from positions_mcp.signing.rosters import RosterChain
 

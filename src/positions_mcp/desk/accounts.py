@@ -18,7 +18,7 @@ from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.words import projection_lines
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import ZERO, exact_sum
-from positions_mcp.domain.portfolio.underlyings import Underlyings
+from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.expiration import ExpirationReader
 

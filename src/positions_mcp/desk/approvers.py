@@ -18,8 +18,8 @@ from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.touching import is_touched, offers_of, person_at, signed_either_way, touched
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.operation.credentials import Credential, Passkey
 from positions_mcp.domain.operation.roster import Member
+from positions_mcp.domain.operation.statements import Credential, Passkey
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.enrolling import Change, adding, removing
 from positions_mcp.guard.touches import Touch

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from positions_mcp.desk.offers import PATIENCE
-from positions_mcp.domain.operation.credentials import Passkey, relying_party_of
-from positions_mcp.domain.operation.statements import Statement
+from positions_mcp.domain.operation.statements import Passkey, Statement, relying_party_of
 from positions_mcp.signing.passkeys import ALGORITHMS, encoded
 
 _TIMEOUT_MS = int(PATIENCE.total_seconds() * 1000)

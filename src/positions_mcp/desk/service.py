@@ -18,12 +18,11 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, UpstreamError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import ZERO
-from positions_mcp.domain.operation.credentials import Passkey
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.search import Search
-from positions_mcp.domain.operation.statements import PasskeyAssertion
+from positions_mcp.domain.operation.statements import Passkey, PasskeyAssertion
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.blocking import in_thread

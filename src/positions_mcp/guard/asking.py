@@ -7,9 +7,9 @@ from functools import partial
 from typing import NamedTuple
 
 from positions_mcp.domain.errors import Overtaken
-from positions_mcp.domain.operation.asking import NOT_ANSWERED, NOT_TAKEN, by_form
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.servers import NOT_ANSWERED, NOT_TAKEN, by_form
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approval.question import question

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.viewer import Viewer
+from positions_mcp.domain.operation.search import Viewer
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.reconcile import Reconciler

@@ -12,9 +12,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.credentials import Credential, Passkey, PassphraseKey
 from positions_mcp.domain.operation.roster import Member, Roster, RosterLink, whole_member
-from positions_mcp.domain.operation.statements import TERMINAL, Statement
+from positions_mcp.domain.operation.statements import TERMINAL, Credential, Passkey, PassphraseKey, Statement
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.blocking import in_thread

@@ -23,9 +23,8 @@ from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError,
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
-from positions_mcp.domain.operation.search import Search
+from positions_mcp.domain.operation.search import EVERYBODY, Search, Viewer
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.domain.operation.viewer import EVERYBODY, Viewer
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck

@@ -11,8 +11,8 @@ from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.roster import Roster
+from positions_mcp.domain.operation.search import EVERYBODY, Viewer
 from positions_mcp.domain.operation.supervision import Halt, StoreStatus
-from positions_mcp.domain.operation.viewer import EVERYBODY, Viewer
 from positions_mcp.guard.approval.mandates import why_not_signed
 from positions_mcp.guard.dependencies import Dependencies
 

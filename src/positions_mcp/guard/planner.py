@@ -14,11 +14,11 @@ import anyio
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.asking import by_form
 from positions_mcp.domain.operation.coverage import Seen
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Kind, Plan
-from positions_mcp.domain.operation.viewer import Viewer
+from positions_mcp.domain.operation.search import Viewer
+from positions_mcp.domain.operation.servers import by_form
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import Account, AccountReader, Names
 from positions_mcp.guard.approval.mandates import seen_of

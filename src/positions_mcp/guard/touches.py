@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.credentials import Credential, Passkey
 from positions_mcp.domain.operation.operation import Conclusion, Decision, Operation, Row
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.roster import Member, Roster, RosterLink
-from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
+from positions_mcp.domain.operation.statements import Credential, Passkey, Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approval.check import ApprovalCheck

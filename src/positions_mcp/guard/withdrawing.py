@@ -17,11 +17,10 @@ import anyio
 
 from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.ids import OrderId
-from positions_mcp.domain.operation.credentials import Credential
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Frozen, key_of
 from positions_mcp.domain.operation.roster import Member
-from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
+from positions_mcp.domain.operation.statements import Credential, Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.supervision import Halt, covering
 from positions_mcp.guard.approval.rights import may_withdraw, signing
 from positions_mcp.guard.blocking import in_thread

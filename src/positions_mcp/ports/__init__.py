@@ -35,11 +35,10 @@ if TYPE_CHECKING:
     from positions_mcp.domain.account.readings import Reading
     from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
-    from positions_mcp.domain.operation.doings import Doings
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
     from positions_mcp.domain.operation.plan import Mode, Plan
     from positions_mcp.domain.operation.records import Response
-    from positions_mcp.domain.operation.search import Found, Search
+    from positions_mcp.domain.operation.search import Doings, Found, Search
     from positions_mcp.domain.operation.servers import Server
     from positions_mcp.domain.operation.states import Stage
     from positions_mcp.domain.operation.supervision import Halt, JournalEntry, StoreStatus, Verification

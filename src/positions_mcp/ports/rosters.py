@@ -9,11 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from positions_mcp.domain.operation.credentials import Passkey
     from positions_mcp.domain.operation.mandate import Mandate, MandateUse, ShadowNote, Standing
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation
     from positions_mcp.domain.operation.roster import RosterLink
-    from positions_mcp.domain.operation.statements import PasskeyAssertion, SignedStatement
+    from positions_mcp.domain.operation.statements import Passkey, PasskeyAssertion, SignedStatement
     from positions_mcp.ports.ledger import Ledger, Rationing
 
 

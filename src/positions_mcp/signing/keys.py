@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from positions_mcp.domain.errors import InvalidInput, Refused
-from positions_mcp.domain.operation.credentials import PassphraseKey
+from positions_mcp.domain.operation.statements import PassphraseKey
 
 SHORTEST_PASSPHRASE = 12
 

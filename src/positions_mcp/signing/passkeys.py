@@ -18,8 +18,13 @@ from datetime import datetime
 from typing import Any, Self
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.credentials import Passkey, relying_party_of
-from positions_mcp.domain.operation.statements import PasskeyAssertion, SignedStatement, Statement
+from positions_mcp.domain.operation.statements import (
+    Passkey,
+    PasskeyAssertion,
+    SignedStatement,
+    Statement,
+    relying_party_of,
+)
 
 ALGORITHMS = (-7, -8, -257)
 """ES256, EdDSA and RS256, as COSE numbers them, the one to prefer first."""

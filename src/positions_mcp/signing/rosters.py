@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.credentials import PassphraseKey
 from positions_mcp.domain.operation.roster import Member, Roster, RosterLink
-from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
+from positions_mcp.domain.operation.statements import PassphraseKey, Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.signing.release_1 import is_chain
 from positions_mcp.signing.statements import signer

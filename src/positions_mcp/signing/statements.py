@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.credentials import Credential, Passkey, PassphraseKey
 from positions_mcp.domain.operation.roster import Member, Roster
-from positions_mcp.domain.operation.statements import KeySignature, PasskeyAssertion, SignedStatement, Statement
+from positions_mcp.domain.operation.statements import (
+    Credential,
+    KeySignature,
+    Passkey,
+    PasskeyAssertion,
+    PassphraseKey,
+    SignedStatement,
+    Statement,
+)
 from positions_mcp.signing import keys, passkeys
 from positions_mcp.signing.keys import Unlocked
 

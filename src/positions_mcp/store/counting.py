@@ -10,10 +10,10 @@ from typing import Protocol
 from sqlalchemy import JSON, ColumnElement, Connection, Integer, cast, func, select, type_coerce
 
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.asking import EVENTS, shown_by, still_shown
-from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.search import Doings
+from positions_mcp.domain.operation.servers import EVENTS, shown_by, still_shown
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Ledger, Rationing
 from positions_mcp.store import records

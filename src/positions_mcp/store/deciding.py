@@ -7,11 +7,10 @@ from decimal import Decimal
 
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.credentials import Passkey
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.roster import RosterLink
-from positions_mcp.domain.operation.statements import PasskeyAssertion, SignedStatement
+from positions_mcp.domain.operation.statements import Passkey, PasskeyAssertion, SignedStatement
 from positions_mcp.domain.operation.supervision import Approver
 from positions_mcp.signing.release_1 import succeeds
 from positions_mcp.signing.rosters import RosterChain, why_not_next

@@ -10,10 +10,9 @@ from functools import partial
 from sqlalchemy import select
 
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.doings import Doings
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Mode, Plan
-from positions_mcp.domain.operation.search import Found, Search
+from positions_mcp.domain.operation.search import Doings, Found, Search
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Verification
 from positions_mcp.ports import Ending, Permitting, Rationing, Refusing, Signing, Taking

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.credentials import Passkey
-from positions_mcp.domain.operation.statements import PasskeyAssertion, SignedStatement
+from positions_mcp.domain.operation.statements import Passkey, PasskeyAssertion, SignedStatement
 from positions_mcp.ports import Signing
 from positions_mcp.signing.passkeys import counted
 from positions_mcp.store.known import PASSKEYS

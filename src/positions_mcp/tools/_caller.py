@@ -13,7 +13,7 @@ from mcp.server.mcpserver.context import Context
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.viewer import Viewer
+from positions_mcp.domain.operation.search import Viewer
 from positions_mcp.domain.text import clean
 from positions_mcp.platforms import this_platform
 from positions_mcp.tools._scopes import in_order, needed_for

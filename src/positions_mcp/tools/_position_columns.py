@@ -9,10 +9,9 @@ from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.portfolio.groups import share
+from positions_mcp.domain.portfolio.groups import Underlyings, share
 from positions_mcp.domain.portfolio.select import SortKey
 from positions_mcp.domain.portfolio.totals import Tallies, Totals
-from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import label
 from positions_mcp.tools._format import MISSING, number
 

@@ -17,8 +17,8 @@ from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.instruments import as_asked, as_root, parse_option_symbol, with_its_id
+from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
-from positions_mcp.domain.portfolio.underlyings import Underlyings
 from positions_mcp.domain.text import clean, label
 from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
 from positions_mcp.tools._arguments import CursorArgument, ReadAccountArgument, ToolArguments

@@ -19,7 +19,7 @@ from positions_mcp.domain.exercise.settlement import Asked
 from positions_mcp.domain.exercise.terms import INDEX_ROOTS
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.portfolio.exposure import Quantities
-from positions_mcp.domain.portfolio.underlyings import Underlyings
+from positions_mcp.domain.portfolio.groups import Underlyings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,6 +80,15 @@ class Frozen(BaseModel):
         return canonical_json(self.model_dump(mode="json"))
 
 
+class Digested(Frozen):
+    """A frozen value that goes by its digest."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.canonical).hexdigest()
+
+
 class _Target(Frozen):
     symbol: str
     """What to call the instrument in an answer."""
@@ -169,7 +178,7 @@ _ACTION_OF_KIND = {
 }
 
 
-class Plan(Frozen):
+class Plan(Digested):
     """One destructive operation as it is put before a person. Targets stand in the order of sending."""
 
     plan_id: str = Field(min_length=1, max_length=64)
@@ -217,11 +226,6 @@ class Plan(Frozen):
         if not self.created_at < self.expires_at:
             raise ValueError("a plan expires after it is made")
         return self
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the canonical JSON, in hexadecimal."""
-        return hashlib.sha256(self.canonical).hexdigest()
 
     @cached_property
     def measure(self) -> Decimal:

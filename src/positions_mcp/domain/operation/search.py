@@ -1,15 +1,44 @@
-"""What to look for among the operations of a store, and what was found."""
+"""What to look for among the operations of a store, for whom, what was found, and what a caller did in sums."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.plan import Kind, Mode
-from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.domain.operation.plan import Kind, Mode, Plan
+from positions_mcp.domain.operation.states import OperationState, RowState, Stage
+from positions_mcp.domain.operation.supervision import Halt, may_be_called
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A caller that sees its own operations only; None sees those of everybody."""
+
+    caller: str | None = None
+    accounts: frozenset[AccountId] | None = None
+    """Those that it may know of; None where that is every account that may be used."""
+
+    def knows(self, account_id: AccountId) -> bool:
+        """Whether it may know what is in an account."""
+        return self.accounts is None or account_id in self.accounts
+
+    def sees(self, plan: Plan) -> bool:
+        """Whether it may know of an operation."""
+        return self.caller in (None, plan.caller) and self.knows(plan.account_id)
+
+    def is_stopped_by(self, halt: Halt) -> bool:
+        """Whether a halt covers anything of what it may do; it hears of no other."""
+        mine = self.caller is None or not halt.caller or may_be_called(self.caller, halt.caller)
+        return mine and (halt.account_id is None or self.knows(halt.account_id))
+
+
+EVERYBODY = Viewer()
+
 
 _MORE_STAGES = {
     OperationState.EXPIRED: (Stage.PLANNED, Stage.AWAITING_APPROVAL, Stage.EXPIRED),
@@ -57,3 +86,32 @@ class Found:
 
     operations: tuple[Operation, ...]
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Doings:
+    """Of the operations that count for a caller: how many, what was sent, in dollars, declined, and in doubt."""
+
+    account_id: AccountId
+    caller: str
+    operations: int
+    rows_sent: int
+    notional: Decimal
+    """Dollars that count against the limits: what was rejected gave its own back."""
+    declined: int
+    in_doubt: int
+    """Operations with an outcome that is not known."""
+
+    @classmethod
+    def of(cls, account_id: AccountId, caller: str, operations: Sequence[Operation]) -> Doings:
+        """The sums of these."""
+        rows = [row for operation in operations for row in operation.rows]
+        return cls(
+            account_id=account_id,
+            caller=caller,
+            operations=len(operations),
+            rows_sent=sum(row.state is not RowState.NOT_SENT for row in rows),
+            notional=exact_sum(row.reserved for row in rows),
+            declined=sum(operation.stage is Stage.DECLINED for operation in operations),
+            in_doubt=sum(any(row.is_in_doubt for row in operation.rows) for operation in operations),
+        )

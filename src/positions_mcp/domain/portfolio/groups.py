@@ -1,4 +1,4 @@
-"""Positions in groups: by underlying with its options, by type, by side, by expiry."""
+"""Which underlying a position belongs to, so that options roll up under it, and positions in other groups."""
 
 from __future__ import annotations
 
@@ -7,10 +7,122 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.enums import SecurityType
+from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruments import as_root
+from positions_mcp.domain.letting_go import LongList
 from positions_mcp.domain.money import percent
 from positions_mcp.domain.portfolio.totals import Sum, Totals
+
+
+class Loose(NamedTuple):
+    """What an option says about its underlying where the API does not name it, or the symbol has no root."""
+
+    instrument_id: InstrumentId | None
+    root: str
+    own_name: str
+    """Where there is no root either."""
+
+
+Key = InstrumentId | Loose
+"""What a position says about its underlying. Several keys can mean the same one: `Underlyings.named` tells."""
+
+
+class Underlyings:
+    """The underlyings of a book by name: the symbol held, otherwise the root of the options on it.
+
+    An option belongs to the instrument the API names as its underlying, whatever its root says (SPXW is on SPX);
+    where the API names none, to the instrument that its root names. A position that is not an option is its own
+    underlying. An option with neither is left alone under its own name.
+    """
+
+    def __init__(self, positions: Iterable[Holding] = ()) -> None:
+        self._held: dict[InstrumentId, str] = {}
+        self._roots: dict[InstrumentId, str] = {}
+        self._read: set[tuple[InstrumentId, str]] = set()
+        self._by_root: dict[str, str | None] | None = None
+        self.others = LongList[Holding]()
+        """Those that are no options."""
+        self.add(positions)
+
+    def add(self, positions: Iterable[Holding]) -> dict[Key, list[Holding]]:
+        """Learn from some more positions of the book. Returns them by what they say about their underlying."""
+        self._by_root = None
+        parts: defaultdict[Key, list[Holding]] = defaultdict(list)
+        roots, read = self._roots, self._read
+        for position in positions:
+            if position.instrument_type is not SecurityType.OPTION and not position.is_option:
+                self.others.append(position)
+                self._held[position.instrument_id] = position.name
+                parts[position.instrument_id].append(position)
+                continue
+            underlying = position.underlying_instrument_id
+            if underlying is not None and (underlying, position.symbol[:-_TAIL]) not in read:
+                self._learn(underlying, position)
+            parts[underlying if underlying in roots else self.key_of(position)].append(position)
+        return parts
+
+    def _learn(self, underlying: InstrumentId, option: Holding) -> None:
+        if root := option_root(option):
+            if option.symbol.find(" ", -_TAIL) < 0:
+                # It ends in the usual form, so that what stands before is the root: of many options it is read once.
+                self._read.add((underlying, option.symbol[:-_TAIL]))
+            # The shortest root is the plain one: SPX before SPXW, AAPL before the adjusted AAPL1.
+            known = self._roots.get(underlying, root)
+            self._roots[underlying] = min(known, root, key=lambda each: (len(each), each))
+
+    def key_of(self, position: Holding) -> Key:
+        """What `position`, which has been added, says about its underlying."""
+        underlying = position.underlying_instrument_id
+        if not position.is_option:
+            return position.instrument_id
+        if underlying in self._roots:
+            return underlying
+        root = option_root(position)
+        return Loose(underlying, root, "" if root else position.name)
+
+    def named(self, key: Key) -> str:
+        """The name of the underlying that a key means. All positions of the book have been added."""
+        instrument_id = key.instrument_id if isinstance(key, Loose) else key
+        if instrument_id in self._held:
+            return self._held[instrument_id]
+        if instrument_id in self._roots:
+            return self._roots[instrument_id]
+        assert isinstance(key, Loose)
+        return self._held_under(key.root) or key.root or key.own_name
+
+    def _held_under(self, root: str) -> str | None:
+        """The one instrument held that a root names: by its very symbol, or alone as it is written in roots."""
+        if self._by_root is None:
+            by_root: dict[str, str | None] = {}
+            for symbol in sorted(set(self._held.values()), key=lambda symbol: (symbol == as_root(symbol), symbol)):
+                written = as_root(symbol)
+                is_alone = written not in by_root or symbol == written
+                by_root[written] = symbol if is_alone else None
+            self._by_root = by_root  # whole: several threads may ask at the same time
+        return self._by_root.get(root) if root else None
+
+    def name_of(self, position: Holding) -> str:
+        """The name of the underlying that `position`, one of the book, rolls up under."""
+        return self.named(self.key_of(position))
+
+    def matches(self, position: Holding, wanted: str) -> bool:
+        """Whether `wanted` (a symbol or root in upper case, or an instrument UUID in lower case) is its underlying."""
+        if wanted in (position.instrument_id, position.underlying_instrument_id):
+            return True
+        return self.name_of(position).upper() == wanted or option_root(position) == wanted
+
+
+def option_root(position: Holding) -> str:
+    """The root of an option's symbol; empty for what is not an option or cannot be read."""
+    return position.contract.root if position.contract else ""
+
+
+_TAIL = 15
+"""Characters of expiration, right and strike, with which an OSI symbol usually ends."""
 
 
 class GroupBy(StrEnum):

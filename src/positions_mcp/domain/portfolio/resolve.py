@@ -21,7 +21,7 @@ from positions_mcp.domain.instruments import (
     parse_option_symbol,
     with_its_id,
 )
-from positions_mcp.domain.portfolio.underlyings import Underlyings
+from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.text import clean, label
 
 _NEAREST = 5

@@ -16,8 +16,8 @@ from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import UnknownInstrument
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.portfolio.expiring import expiring_by
+from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
-from positions_mcp.domain.portfolio.underlyings import Underlyings
 
 
 class SortKey(StrEnum):

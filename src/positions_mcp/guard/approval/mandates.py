@@ -15,10 +15,9 @@ from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.operation.coverage import Seen, SeenTarget, why_not_covered
 from positions_mcp.domain.operation.mandate import Mandate, MandateUse, Standing
 from positions_mcp.domain.operation.operation import Decision
-from positions_mcp.domain.operation.permission import why_not_approve
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Channel
-from positions_mcp.domain.operation.roster import ANYTHING, Member, Roster
+from positions_mcp.domain.operation.roster import ANYTHING, Member, Roster, why_not_approve
 from positions_mcp.domain.operation.terms import MandateTerms, roots_of
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.asking import SHOWN_AGAIN, by_form
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
+from positions_mcp.domain.operation.servers import SHOWN_AGAIN, by_form
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.policy.rates import check_rates
 from positions_mcp.ports import Ledger

@@ -9,8 +9,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.permission import persons_needed, why_not_approve
-from positions_mcp.domain.operation.roster import Member
+from positions_mcp.domain.operation.roster import Member, persons_needed, why_not_approve
 from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.approval.statements import first_of_two

@@ -11,10 +11,9 @@ from typing import Self
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Decision, Operation, Reservation, Row
-from positions_mcp.domain.operation.permission import persons_needed, why_not_approve
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.domain.operation.roster import Member, Roster
+from positions_mcp.domain.operation.roster import Member, Roster, persons_needed, why_not_approve
 from positions_mcp.domain.operation.statements import Purpose, SignedStatement
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.ports import Ledger

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from positions_mcp.domain.operation.permission import able, persons_needed
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.domain.operation.roster import Roster
+from positions_mcp.domain.operation.roster import Roster, able, persons_needed
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 

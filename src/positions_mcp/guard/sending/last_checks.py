@@ -11,8 +11,8 @@ from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.coverage import why_not_covered
 from positions_mcp.domain.operation.operation import Operation, Reservation
-from positions_mcp.domain.operation.permission import persons_needed
 from positions_mcp.domain.operation.policy import Channel, Policy
+from positions_mcp.domain.operation.roster import persons_needed
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.approval.mandates import LastSeen, expect_on_word_of_signer, objections
