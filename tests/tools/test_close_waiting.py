@@ -44,6 +44,8 @@ async def ended(client: Client) -> list[str]:
     Its yes is stored with its first request or its end: what was read just before still awaits one.
     """
     while True:
+        # Whoever waits until all others wait would never be let go by one who only asks.
+        await wait_all_tasks_blocked()
         row: list[str] = data_of(await client.call_tool("list_operations", {}))["rows"][0]
         if row[4] not in ("AWAITING_APPROVAL", "APPROVED", "SENDING"):
             return row
