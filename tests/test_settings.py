@@ -17,6 +17,7 @@ from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.settings import live_access, load
+from positions_mcp.settings.live import LIVE_URL
 
 LIVE = {"mode": "live", "accounts": [7]}
 
@@ -438,6 +439,8 @@ def test_a_version_at_the_end_of_the_address_is_left_out_and_an_empty_address_is
         "https://notclearstreet.com",
         "https://example.com/api.clearstreet.com",
         "https://10.0.0.1",
+        "https://[2001:db8::1]",
+        "https://[fd00::a]:8443",
     ],
 )
 def test_the_live_key_goes_to_no_other_host_unless_a_person_lists_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -449,6 +452,41 @@ def test_the_live_key_goes_to_no_other_host_unless_a_person_lists_it(url: str, m
     assert f'api.hosts = ["{host}"]' in str(caught.value)
     listed = load({"api": {"hosts": [host.upper()]}}).api.hosts
     assert live_access(listed).base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://API.ClearStreet.com",
+        "https://api.clearstreet.com.",
+        "https://api.clearstreet.com:443/v1/",
+        "HTTPS://api.clearstreet.com",
+    ],
+)
+def test_the_address_of_the_live_api_is_the_same_in_every_spelling(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", "id.secret")
+    monkeypatch.setenv("CLEAR_STREET_BASE_URL", url)
+    assert live_access().base_url == LIVE_URL
+
+
+@pytest.mark.parametrize(
+    ("listed", "hosts"),
+    [
+        (["Gateway.Example.com."], {"gateway.example.com"}),
+        (["2001:DB8:0::1", "[::1]"], {"2001:db8::1", "::1"}),
+        (["10.0.0.1"], {"10.0.0.1"}),
+    ],
+)
+def test_a_listed_host_is_the_same_in_every_spelling(listed: list[str], hosts: set[str]) -> None:
+    assert load({"api": {"hosts": listed}}).api.hosts == hosts
+
+
+@pytest.mark.parametrize(
+    "wrong", ["https://a.example", "a.example:443", "a.example/v1", "a b", ":", "1:2:3", "*.example"]
+)
+def test_what_is_no_name_of_a_host_is_refused(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"It takes names of hosts, such as gateway\.example\.com"):
+        load({"api": {"hosts": [wrong]}})
 
 
 KEY_VARIABLES = ["CLEAR_STREET_API_KEY", "CLEAR_STREET_API_KEY_FILE", "CLEAR_STREET_BASE_URL"]

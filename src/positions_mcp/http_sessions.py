@@ -15,6 +15,7 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from positions_mcp.addresses import authority, origin
 from positions_mcp.under_way import answered
 
 Message = MutableMapping[str, Any]
@@ -186,6 +187,21 @@ class CallerSessions:
     async def _end(self, session_id: str) -> None:
         """End a session as its caller would."""
         await self._app(self._sessions.pop(session_id).ending, _nothing, _unheard)
+
+
+def respelled(app: App, address: str) -> App:
+    """Around what compares Host and Origin letter by letter, for a server that goes by `address`."""
+    scheme = address.partition("://")[0]
+    spell = {b"host": lambda text: authority(text, scheme), b"origin": origin}
+
+    async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (name, spell[name](value.decode("latin-1")).encode("latin-1") if name in spell else value)
+            for name, value in scope["headers"]
+        ]
+        await app({**scope, "headers": headers}, receive, send)
+
+    return inside
 
 
 @asynccontextmanager

@@ -44,7 +44,7 @@ from positions_mcp import __version__, identity, resources
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
-from positions_mcp.http_sessions import App, ended_with, sessions_of
+from positions_mcp.http_sessions import App, ended_with, respelled, sessions_of
 from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.request_states import RequestStates
 from positions_mcp.stdio import serve_stdio
@@ -207,7 +207,8 @@ class PositionsServer(MCPServer[LazyContext]):
         sessions = sessions_of(whole.app, sessions_per_caller)
         whole.app = around_whole(sessions)
         app.router.lifespan_context = lambda _: ended_with(manager.run(), sessions.end)
-        manager.asgi_app = cast("RequestBodyLimitMiddleware", around(whole))  # any application will do
+        known = respelled(around(whole), addresses[0])
+        manager.asgi_app = cast("RequestBodyLimitMiddleware", known)  # any application will do
         return app
 
     @property

@@ -210,6 +210,19 @@ async def test_it_is_accepted_where_nothing_is_wrong(desk: Desk, route: tuple[st
         assert await send(page, route, prepared) == 200
 
 
+@pytest.mark.parametrize("port", ["", ":80", ":"])
+@pytest.mark.parametrize("host", ["desk.example", "DESK.Example", "desk.example."])
+@on_a_desk
+async def test_its_own_name_is_known_in_every_spelling(desk: Desk, host: str, port: str) -> None:
+    app = desk_app(DeskService(desk.parts), origins=["http://desk.example"])
+    said = {"host": f"{host}{port}", "origin": f"HTTP://{host}{port}", "content-type": "application/json"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://desk.example") as http:
+        assert (await http.get("/", headers=said)).status_code == 200
+        answer = await http.request("DELETE", "/api/session", json={}, headers=said)
+    assert answer.json()["error"] != "This desk goes by another address."
+    assert answer.status_code == 401
+
+
 @pytest.mark.requirement("D-02")
 @pytest.mark.parametrize("route", INSIDE, ids=str)
 @on_a_desk

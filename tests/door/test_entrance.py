@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import NameOID
 
 from door.signing import key_of
+from positions_mcp.cli.desk_host import desk_origins
 from positions_mcp.cli.entrance import Certificate, Entrance
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.operating.readiness import Found
@@ -135,10 +136,22 @@ def test_without_an_authorization_server_callers_have_tokens_of_this_programs_on
 
 def test_only_the_public_address_is_one_for_callers_who_sign_in(tmp_path: Path) -> None:
     found = entrance(tmp_path, host="0.0.0.0", behind_proxy=["10.0.0.5", "fd00::/64"])
-    assert found.addresses(8420) == ("https://trading.example.com", "https://trading.example.com:443")
+    assert found.addresses(8420) == ("https://trading.example.com",)
     at_port = SIGN_IN.replace("example.com/mcp", "Example.com:8420/mcp/")
     assert entrance(tmp_path, at_port, **_tls(tmp_path)).addresses(1) == ("https://trading.example.com:8420",)
     assert entrance(tmp_path).public_url == "https://trading.example.com/mcp"
+
+
+@pytest.mark.parametrize("there", ["Trading.Example.COM", "trading.example.com:443", "trading.example.com."])
+def test_the_public_address_is_the_same_in_every_spelling(there: str, tmp_path: Path) -> None:
+    found = entrance(tmp_path, SIGN_IN.replace("trading.example.com", there), **_tls(tmp_path))
+    assert found.public_url == "https://trading.example.com/mcp"
+    assert found.addresses(1) == ("https://trading.example.com",)
+
+
+def test_at_the_port_that_http_means_clients_name_none(tmp_path: Path) -> None:
+    assert entrance(tmp_path, "").addresses(80) == ("http://127.0.0.1", "http://localhost", "http://[::1]")
+    assert desk_origins(80) == ["http://localhost", "http://127.0.0.1", "http://[::1]"]
 
 
 def test_a_renewed_certificate_is_used_and_half_of_a_new_pair_is_not(tmp_path: Path) -> None:

@@ -59,6 +59,13 @@ async def test_who_is_no_proxy_is_refused_whatever_it_says(client: str) -> None:
         (["198.51.100.1,,"], "198.51.100.1"),
         (["10.1.0.7"], "10.0.0.5"),
         (["unknown"], "unknown"),
+        (["198.51.100.1:51234"], "198.51.100.1"),
+        (["198.51.100.1, 10.1.0.7:443"], "198.51.100.1"),
+        (["198.51.100.1, [fd00::7]:443"], "198.51.100.1"),
+        (["[2001:db8::1]:51234"], "2001:db8::1"),
+        (["[2001:db8::1]"], "2001:db8::1"),
+        (["2001:db8::1"], "2001:db8::1"),
+        (["198.51.100.1, ::ffff:10.1.0.7"], "198.51.100.1"),
         (["x" * 200], "x" * 64),
     ],
 )
@@ -84,4 +91,6 @@ async def test_the_host_is_the_one_that_the_client_asked_for_and_nothing_forward
 async def test_what_came_to_the_proxy_in_clear_is_refused() -> None:
     assert (await through("10.0.0.5", ("x-forwarded-proto", "http")))[1] == 403
     assert (await through("10.0.0.5", ("x-forwarded-proto", "https")))[1] == 200
+    assert (await through("10.0.0.5", ("x-forwarded-proto", "HTTPS")))[1] == 200
+    assert (await through("10.0.0.5", ("x-forwarded-proto", "HTTP")))[1] == 403
     assert (await through("10.0.0.5", ("x-forwarded-proto", "https, http")))[1] == 403

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -163,6 +164,14 @@ async def test_a_page_from_elsewhere_is_refused_even_with_a_token(
         modern = {"MCP_Protocol_Version": "2026-07-28", "Authorization": f"Bearer {token}"}
         later = await served.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, **modern, **{header: value})
     assert (answer.status_code, later.status_code) == (status, status)
+
+
+async def test_a_host_and_an_origin_are_known_in_every_spelling(tmp_path: Path) -> None:
+    async with http_server(tmp_path) as served:
+        bearer, port = f"Bearer {served.token('alice')}", urlsplit(served.url).port
+        for host in ("LOCALHOST", "localhost.", "[0:0:0:0:0:0:0:1]"):
+            said = {"Host": f"{host}:{port}", "Origin": f"HTTP://{host}:{port}"}
+            assert (await served.post(Authorization=bearer, **said)).status_code == 200, said
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import TaskGroup
 
+from positions_mcp.addresses import origin, place
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.servers import pages_of
 from positions_mcp.guard.blocking import in_thread
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 def desk_origins(port: int) -> Collection[str]:
     """The addresses of a page on this machine; the first is the one to use, because passkeys work there."""
-    return [f"http://localhost:{port}", f"http://127.0.0.1:{port}", f"http://[::1]:{port}"]
+    return [origin(f"http://{host}:{port}") for host in ("localhost", "127.0.0.1", "[::1]")]
 
 
 class DeskElsewhere:
@@ -93,10 +93,9 @@ def desk_of(settings: Settings) -> DeskHost | DeskElsewhere | None:
 
 async def _answers(url: str) -> bool:
     """Whether something listens there: who was killed is still named for half a minute."""
-    place = urlsplit(url)
     try:
         with anyio.fail_after(_PATIENCE_S):
-            await (await anyio.connect_tcp(place.hostname or "", place.port or 0)).aclose()
+            await (await anyio.connect_tcp(*place(url))).aclose()
     except (OSError, TimeoutError):
         return False
     return True

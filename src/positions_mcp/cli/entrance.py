@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from positions_mcp.addresses import origin
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.text import label
@@ -146,11 +147,9 @@ class Entrance:
     def addresses(self, port: int) -> tuple[str, ...]:
         """What a request may name as its host, and a page as its origin."""
         if self.public_url is None:
-            return tuple(f"http://{name}:{port}" for name in _LOOPBACK)
+            return tuple(origin(f"http://{name}:{port}") for name in _LOOPBACK)
         parts = urlsplit(self.public_url)
-        origin = f"{parts.scheme}://{parts.netloc}"
-        default = f":{443 if parts.scheme == 'https' else 80}"
-        return (origin,) if parts.port else (origin, f"{origin}{default}")
+        return (origin(f"{parts.scheme}://{parts.netloc}"),)
 
     def url(self, listener: socket.socket) -> str:
         """Where clients find the server."""

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import anyio
 from anyio.to_thread import run_sync
 
+from positions_mcp.addresses import place
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import of_another_policy
 from positions_mcp.http_sessions import App
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 3.0
 _BROKER_FRESH_S = 10.0
-_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True)
@@ -111,11 +110,9 @@ class _Broker:
             url = self._settings.paper.url
         else:
             return Found()  # the exchange is in this process
-        place = urlsplit(url)
         try:
             with anyio.fail_after(_PATIENCE_S):
-                stream = await anyio.connect_tcp(place.hostname or "", place.port or _PORTS[place.scheme])
-                await stream.aclose()
+                await (await anyio.connect_tcp(*place(url))).aclose()
         except (OSError, TimeoutError):
             return Found("it cannot be reached")
         return Found()

@@ -12,6 +12,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from positions_mcp.addresses import authority, origin
+
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -50,8 +52,9 @@ class Protection:
     def __init__(self, app: ASGIApp, *, origins: Collection[str], foreign: Callable[[str], Awaitable[None]]) -> None:
         self._app = app
         self._foreign = foreign
-        self._origins = frozenset(origins)
-        self._hosts = frozenset(origin.partition("://")[2] for origin in origins)
+        self._origins = frozenset(map(origin, origins))
+        self._scheme = next(iter(origins)).partition("://")[0]
+        self._hosts = frozenset(each.partition("://")[2] for each in self._origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -75,11 +78,12 @@ class Protection:
         await self._app(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, headers: Headers) -> str:
-        if headers.getlist("host") != [headers.get("host")] or headers.get("host") not in self._hosts:
+        hosts = [authority(each, self._scheme) for each in headers.getlist("host")]
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
             return "This desk goes by another address."
         if method in _SAFE:
             return ""
-        if headers.get("origin") not in self._origins:
+        if origin(headers.get("origin", "")) not in self._origins:
             return "This request does not come from the desk's own page."
         if headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return "This request does not come from the desk's own page."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -12,6 +13,7 @@ from positions_mcp.http_sessions import App, Receive, Scope, Send
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FORWARDED = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"forwarded")
+_WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::\d+)?|([^\s:]+):\d+", re.ASCII)
 _ELSEWHERE = "This server answers its proxy only. Use its public address."
 _IN_CLEAR = "Use https."
 
@@ -30,7 +32,7 @@ class Proxies:
             return
         if not self._is_trusted((scope.get("client") or ("", 0))[0]):
             await _refuse(send, _ELSEWHERE)
-        elif _last(scope, b"x-forwarded-proto") not in ("", "https"):
+        elif _last(scope, b"x-forwarded-proto").lower() not in ("", "https"):
             await _refuse(send, _IN_CLEAR)
         else:
             await self._app(self._as_it_was(scope), receive, send)
@@ -45,7 +47,7 @@ class Proxies:
 
     def _client(self, scope: Scope) -> str:
         """Who is before the first trusted proxy, read from the end: the beginning is anybody's to write."""
-        said = [each.strip() for each in _all(scope, b"x-forwarded-for").split(",") if each.strip()]
+        said = [_without_port(each.strip()) for each in _all(scope, b"x-forwarded-for").split(",") if each.strip()]
         for address in reversed(said):
             if not self._is_trusted(address):
                 return address[:64]
@@ -57,7 +59,13 @@ class Proxies:
         except ValueError:
             return False
         mapped = getattr(found, "ipv4_mapped", None) or found
-        return any(mapped.version == network.version and mapped in network for network in self._trusted)
+        return any(each in network for network in self._trusted for each in (found, mapped))
+
+
+def _without_port(address: str) -> str:
+    """An address alone: some proxies write the port of the client too, which is another one each time."""
+    found = _WITH_PORT.fullmatch(address)
+    return found[1] or found[2] if found else address
 
 
 def _all(scope: Scope, name: bytes) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from positions_mcp.addresses import origin
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.packaged import read_text
 from positions_mcp.settings.values import trimmed
@@ -45,7 +46,7 @@ def live_access(hosts: Collection[str] = ()) -> LiveAccess:
 def _base_url(hosts: Collection[str]) -> str:
     url = _variable(_URL, _URL_FORM) or LIVE_URL
     # The API's paths begin with /v1, and its documentation shows addresses with it.
-    base = url.rstrip("/").removesuffix("/v1").rstrip("/")
+    base = origin(url.rstrip("/").removesuffix("/v1").rstrip("/"))
     try:
         parts = urlsplit(base)
         scheme, host = parts.scheme, "" if "@" in parts.netloc else parts.hostname or ""

@@ -17,7 +17,7 @@ from positions_mcp.domain.ids import AccountId, account_id
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Narrower, Policy
 from positions_mcp.settings.oauth import OAuthSettings, PublicUrl
-from positions_mcp.settings.values import listed, lower_case, not_a_number, not_a_yes_or_no, time_of_day
+from positions_mcp.settings.values import host_names, listed, lower_case, not_a_number, not_a_yes_or_no, time_of_day
 
 PAPER_ACCOUNT = AccountId(19816)
 LIVE_DESK_ABOVE = Decimal(0)
@@ -30,7 +30,6 @@ _YES_OR_NO = "true or false"
 _SYMBOLS = 'symbols, such as AAPL,KO or in a file ["AAPL", "KO"]'
 
 
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
 _SYMBOL = re.compile(r"[A-Za-z0-9./^*+ -]+", re.ASCII)
 
 
@@ -57,12 +56,6 @@ def _symbols(names: list[Any]) -> list[str]:
     if any(not isinstance(name, str) or not _SYMBOL.fullmatch(name) for name in names):
         raise ValueError("symbols")
     return names
-
-
-def _hosts(names: list[Any]) -> list[str]:
-    if any(not isinstance(name, str) or not _HOST.fullmatch(name) for name in names):
-        raise ValueError("names of hosts")
-    return [name.lower() for name in names]
 
 
 def _deadline(latest: time) -> time:
@@ -115,7 +108,7 @@ class ApiSettings(_Section):
     write_timeout_s: Annotated[Seconds, Field(gt=0)] = Field(30.0, description=f"more than 0 {_SECONDS}")
     max_requests: Count = Field(16, description=_COUNT)
     """Reads of one server that are under way at once; what is sent never waits for them."""
-    hosts: Annotated[frozenset[str], BeforeValidator(_hosts), BeforeValidator(listed)] = Field(
+    hosts: Annotated[frozenset[str], BeforeValidator(host_names), BeforeValidator(listed)] = Field(
         frozenset(), description="names of hosts, such as gateway.example.com"
     )
     """Hosts that the live key may go to beside Clear Street's own and this machine."""

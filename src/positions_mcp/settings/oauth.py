@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from positions_mcp.addresses import origin
 from positions_mcp.settings.values import listed, not_a_yes_or_no
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -33,7 +34,7 @@ def _address(text: str) -> str:
 
 def _public(text: str) -> str:
     parts = urlsplit(_address(text))
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    return f"{origin(f'{parts.scheme}://{parts.netloc}')}{parts.path.rstrip('/')}"
 
 
 def _algorithms(names: list[Any]) -> list[str]:

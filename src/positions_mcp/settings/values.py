@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from ipaddress import IPv6Address
 from typing import Any
+
+from positions_mcp.addresses import authority
 
 _INVISIBLE = "\ufeff\u200b"
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 _PLACEHOLDER = re.compile(r"\$\{|\{\{|^\$[A-Za-z_]|^%[^%]+%$|^<[^<>]*>$")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?", re.ASCII)
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?", re.ASCII)
 
 
@@ -73,6 +77,14 @@ def not_a_number(value: Any) -> Any:
 def lower_case(value: Any) -> Any:
     """A word, however it is written."""
     return value.lower() if isinstance(value, str) else value
+
+
+def host_names(names: list[Any]) -> list[str]:
+    """Names or addresses of hosts as they are compared, without ports. Raises ValueError."""
+    found = [str(IPv6Address(n.strip("[]"))) if n.count(":") > 1 else authority(n, "") for n in map(str, names)]
+    if not all(_HOST.fullmatch(host) or host.count(":") > 1 for host in found):
+        raise ValueError("names of hosts")
+    return found
 
 
 def time_of_day(value: Any) -> Any:
