@@ -6,6 +6,7 @@ folder beside `closing` and `exercising`, and `kinds.py` names them all.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +18,7 @@ from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.ids import AccountId, InstructionId, is_uuid
 from positions_mcp.domain.instruments import as_asked, as_root, is_divided, parse_option_symbol, with_its_id
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Reservation, Resolution, Row, SentOrder
-from positions_mcp.domain.operation.plan import Kind, Plan, Target
+from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target, key_of
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.account import Account
@@ -26,24 +27,48 @@ from positions_mcp.guard.policy.findings import Finding
 _LONGEST_NAME = 100
 
 
-class PlanRequest(Protocol):
-    """What a plan is asked for: a frozen value of its kind, in which None means not given."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest(ABC):
+    """What a plan is asked for, of whatever kind. None means not given."""
+
+    account_id: AccountId | None = None
+    purpose: str = ""
+    """Why, in the caller's own words; empty where it does not say. The same request has any purpose."""
 
     @property
+    @abstractmethod
     def kind(self) -> Kind:
         """What it asks for."""
 
     @property
-    def account_id(self) -> AccountId | None:
-        """The account it is about."""
-
-    @property
+    @abstractmethod
     def names(self) -> Sequence[str]:
         """The instruments it names, as they were given; none where it names none, or everything."""
 
     @property
-    def purpose(self) -> str:
-        """Why, in the caller's own words; empty where it does not say. The same request has any purpose."""
+    @abstractmethod
+    def asked(self) -> Sequence[str]:
+        """What a new plan is to be about, the same however it is spelled. Raises InvalidInput where that is missing."""
+
+    @abstractmethod
+    def agree(self, plan: Plan) -> None:
+        """Raise InvalidInput where an argument was given with a plan and says something else than the plan."""
+
+    @property
+    def cancels(self) -> bool:
+        """Whether open orders are cancelled first."""
+        return False
+
+    @property
+    def account(self) -> AccountId:
+        """The account that a new plan is about. Raises InvalidInput where it is not given."""
+        if self.account_id is None:
+            raise InvalidInput("No account was given.", hint="Give account_id.")
+        return self.account_id
+
+    def key(self, caller: str, mode: Mode) -> str:
+        """The same for the same arguments, in any order, from the same caller. Raises InvalidInput as `asked`."""
+        return key_of("request", caller, mode, self.account, self.kind, sorted(self.asked), self.cancels)
 
 
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
@@ -143,17 +168,8 @@ class Words(Protocol):
 class OperationKind(Protocol[RequestT_contra]):
     """Plans, sends and accounts for one kind of operation."""
 
-    def key(self, request: RequestT_contra, caller: str) -> str:
-        """The same for the same arguments from the same caller, however they are spelled.
-
-        Raises InvalidInput where an argument is missing that a new plan needs.
-        """
-
     def draft(self, request: RequestT_contra, account: Account) -> Draft:
         """What a plan of these arguments does to the account. Raises InvalidInput where it cannot be planned."""
-
-    def agree(self, request: RequestT_contra, plan: Plan) -> None:
-        """Raise InvalidInput where an argument was given with a plan and says something else than the plan."""
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """What the rules of this kind alone say of a plan."""
@@ -188,20 +204,13 @@ def took_effect(evidence: str, at: datetime) -> Resolution:
     return Resolution(conclusion=Conclusion.TOOK_EFFECT, by="positions-mcp", evidence=evidence, at=at, by_person=False)
 
 
-def agree(what: str, given: object, planned: object, plan: Plan) -> None:
+def expect_same(what: str, given: object, planned: object, plan: Plan) -> None:
     """Raise InvalidInput where an argument was given and says something else than the plan."""
     if given is not None and given != planned:
         raise InvalidInput(
             f"{what}={str(given).lower() if isinstance(given, bool) else given} contradicts plan {plan.plan_id}.",
             hint="Give plan_id alone, or the arguments it was made with.",
         )
-
-
-def account_of(request: PlanRequest) -> AccountId:
-    """The account that a new plan is about. Raises InvalidInput where it is not given."""
-    if request.account_id is None:
-        raise InvalidInput("No account was given.", hint="Give account_id.")
-    return request.account_id
 
 
 def checked_name(name: str) -> str:

@@ -26,7 +26,7 @@ from positions_mcp.guard.approval.questions import Questions
 from positions_mcp.guard.approval.route import Rung, Step
 from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.kind import Draft, PlanRequest, account_of, agree
+from positions_mcp.guard.kind import Draft, PlanRequest, expect_same
 from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.guard.policy.rules import judge
@@ -84,12 +84,12 @@ class Planner:
         self._check_asks(request, caller)
         account = None
         if choose is not None:
-            account = await self._read(account_of(request), request.kind, lambda book: choose(book).names)
+            account = await self._read(request.account, request.kind, lambda book: choose(book).names)
             request = choose(account.book)
         key = self._key(request, caller)
         found = await in_thread(self._deps.store.latest, key)  # first: the clock may be put right by the store's
         found = found and self._deps.as_known(found)
-        account = account or await self._read(account_of(request), request.kind, request.names)
+        account = account or await self._read(request.account, request.kind, request.names)
         plan, verdict = self.frozen(request, self._kinds[request.kind].draft(request, account), account, caller, rights)
         under_other_names = await self._of_the_same_targets(request, plan, account) if found is None else None
         supersede = self._outdated(found, plan, account)
@@ -125,9 +125,9 @@ class Planner:
         if plan.flatten:
             raise Refused(f"Plan {plan_id} belongs to a person at a terminal.")
         if request is not None:
-            agree("account_id", request.account_id, plan.account_id, plan)
-            agree("tool", request.kind, plan.kind, plan)
-            self._kinds[plan.kind].agree(request, plan)
+            expect_same("account_id", request.account_id, plan.account_id, plan)
+            expect_same("tool", request.kind, plan.kind, plan)
+            request.agree(plan)
         if not judged or not operation.stage.is_open:
             return Planned(operation, None)
         if why := other_rights(plan, rights):
@@ -149,7 +149,7 @@ class Planner:
         plan = Plan(
             plan_id=short_id(deps.ids.new()),
             mode=deps.mode,
-            account_id=account_of(request),
+            account_id=request.account,
             kind=request.kind,
             caller=caller,
             targets=draft.targets,
@@ -157,7 +157,7 @@ class Planner:
             session=draft.session,
             projection=draft.projection,
             purpose=clean(request.purpose, LONGEST_PURPOSE),
-            policy=deps.policy.within(account_of(request), caller, rights).fingerprint,
+            policy=deps.policy.within(request.account, caller, rights).fingerprint,
             rights=rights,
             created_at=now,
             expires_at=now + deps.policy.plan_lifetime,
@@ -197,11 +197,11 @@ class Planner:
     def _check_asks(self, request: PlanRequest, caller: str) -> None:
         if not caller:
             raise Refused("Caller not authenticated.", hint="Over HTTP, a caller needs a token to send anything.")
-        self._deps.check_account(account_of(request))
+        self._deps.check_account(request.account)
 
     def _key(self, request: PlanRequest, caller: str) -> str:
         self._check_asks(request, caller)
-        return self._kinds[request.kind].key(request, caller)
+        return request.key(caller, self._deps.mode)
 
     def _check_room(self, plan: Plan, ledger: Ledger) -> None:
         """Within the transaction that stores the plan: whoever asks too much leaves room for others, and for a person.
@@ -253,14 +253,14 @@ class Planner:
 
     async def _asking_the_same(self, request: PlanRequest, caller: str) -> Sequence[Operation]:
         """The caller's latest operations that these arguments agree with, by whatever names, newest first."""
-        latest = await in_thread(self._deps.store.operations, account_id=account_of(request), limit=_LATEST)
+        latest = await in_thread(self._deps.store.operations, account_id=request.account, limit=_LATEST)
         return [each for each in latest if each.plan.caller == caller and self._agrees(request, each.plan)]
 
     def _agrees(self, request: PlanRequest, plan: Plan) -> bool:
         if plan.flatten or plan.mode is not self._deps.mode or plan.kind is not request.kind:
             return False
         try:
-            self._kinds[plan.kind].agree(request, plan)
+            request.agree(plan)
         except InvalidInput:
             return False
         return True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -295,13 +294,6 @@ def canonical_json(value: Any) -> bytes:
 def key_of(*parts: object) -> str:
     """A short fingerprint of JSON-able parts."""
     return hashlib.sha256(canonical_json(list(parts))).hexdigest()[:32]
-
-
-def request_key(
-    *, caller: str, mode: Mode, account_id: AccountId, kind: Kind, targets: Iterable[str], cancel_orders: bool
-) -> str:
-    """The same for the same arguments from the same caller. `targets` are what was asked for, in any order."""
-    return key_of("request", caller, mode, account_id, kind, sorted(targets), cancel_orders)
 
 
 def _identity(target: CloseTarget | HeldTarget | InstructionTarget | CancelTarget) -> list[str]:

@@ -12,7 +12,7 @@ from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.hours import Hours
-from positions_mcp.guard.closing.request import CloseRequest, named
+from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.stuck import Stuck, unclosable_left_out, why_stuck, why_unclosable
 from positions_mcp.guard.closing.targets import close_target, in_order_of_sending
 from positions_mcp.guard.closing.unread import unread_targets
@@ -32,7 +32,7 @@ def draft_close(request: CloseRequest, account: Account, hours: Hours) -> Draft:
         UnknownInstrument: nothing held goes by a name.
     """
     book = account.book
-    positions = everything_held(book) if request.everything else positions_named(book, named(request))
+    positions = everything_held(book) if request.everything else positions_named(book, request.named)
     found = {each.instrument_id: why_stuck(each, account, request.cancels, hours) for each in positions}
     stuck = [why for why in found.values() if why is not None]
     free = [each for each in positions if found[each.instrument_id] is None]
@@ -48,7 +48,7 @@ def draft_flatten(request: CloseRequest, account: Account, hours: Hours) -> Draf
     """
     book = account.book
     try:
-        positions = everything_held(book) if request.everything else positions_named(book, named(request))
+        positions = everything_held(book) if request.everything else positions_named(book, request.named)
     except InvalidInput:
         if book.is_complete:
             raise

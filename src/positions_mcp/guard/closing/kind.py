@@ -20,7 +20,7 @@ from positions_mcp.guard.closing.follow import follow_closes
 from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.locked import findings_on_locked
 from positions_mcp.guard.closing.off_hours import findings_on_hours
-from positions_mcp.guard.closing.request import CloseRequest, agree_on_close, key_of_close
+from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.stuck import findings_on_last_day, findings_on_left_out
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
@@ -33,17 +33,9 @@ class Closing:
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
 
-    def key(self, request: CloseRequest, caller: str) -> str:
-        """The names in any spelling and order."""
-        return key_of_close(request, caller, self._deps.mode)
-
     def draft(self, request: CloseRequest, account: Account) -> Draft:
         """One target for each position, in the order of sending."""
         return draft_close(request, account, Hours.of(self._deps))
-
-    def agree(self, request: CloseRequest, plan: Plan) -> None:
-        """The same instruments, by whatever name, and the same about open orders."""
-        agree_on_close(request, plan)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Short options losing their cover, the hours, what is locked, trades last today or is left out."""

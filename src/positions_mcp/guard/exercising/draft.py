@@ -31,7 +31,7 @@ from positions_mcp.guard.exercising.evening import (
     with_batch,
     without,
 )
-from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest, asked_id, asked_rows
+from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Draft
 from positions_mcp.ports import Ids
 
@@ -47,7 +47,7 @@ def draft_submit(request: SubmitRequest, account: Account, deps: Dependencies) -
     Raises:
         InvalidBatch: a row or the batch breaks a rule; every reason is in it.
     """
-    batch = check(asked_rows(request), account, deps)
+    batch = check(request.batch, account, deps)
     if not batch.is_valid:
         raise _invalid(batch)
     facts, asked = facts_of(account, deps), [_asked(row, deps.ids) for row in batch.rows]
@@ -71,7 +71,7 @@ def draft_cancel(request: CancelRequest, account: Account, deps: Dependencies) -
     Raises:
         InvalidInput: it is not listed, or can no longer be cancelled.
     """
-    wanted = asked_id(request)
+    wanted = request.wanted
     instruction = cancellable(wanted, account)
     contract = parse_option_symbol(instruction.symbol)
     target = CancelTarget(

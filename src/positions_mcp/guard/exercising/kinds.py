@@ -19,14 +19,7 @@ from positions_mcp.guard.exercising.compare import compare_cancel, compare_submi
 from positions_mcp.guard.exercising.cover import findings_on_cancel, findings_on_submit
 from positions_mcp.guard.exercising.draft import draft_cancel, draft_submit
 from positions_mcp.guard.exercising.follow import follow_batch, follow_cancel
-from positions_mcp.guard.exercising.request import (
-    CancelRequest,
-    SubmitRequest,
-    agree_on_cancel,
-    agree_on_submit,
-    key_of_cancel,
-    key_of_submit,
-)
+from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.findings import Finding
 from positions_mcp.guard.policy.uncertain import findings_on_instructions
@@ -61,17 +54,9 @@ class _InOneRequest:
 class Submitting(_InOneRequest):
     """Implements `positions_mcp.guard.kind.OperationKind` for a batch of instructions: one POST for all rows."""
 
-    def key(self, request: SubmitRequest, caller: str) -> str:
-        """The rows in any order."""
-        return key_of_submit(request, caller, self._deps.mode)
-
     def draft(self, request: SubmitRequest, account: Account) -> Draft:
         """One target for each row, with its consequences."""
         return draft_submit(request, account, self._deps)
-
-    def agree(self, request: SubmitRequest, plan: Plan) -> None:
-        """The same rows, in any order."""
-        agree_on_submit(request, plan)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Less cover than sending nothing leaves, and money given up."""
@@ -127,17 +112,9 @@ class Submitting(_InOneRequest):
 class Cancelling(_InOneRequest):
     """Implements `positions_mcp.guard.kind.OperationKind` for the cancel of one instruction: one DELETE."""
 
-    def key(self, request: CancelRequest, caller: str) -> str:
-        """The server's id."""
-        return key_of_cancel(request, caller, self._deps.mode)
-
     def draft(self, request: CancelRequest, account: Account) -> Draft:
         """The one target, with the consequence of its cancel."""
         return draft_cancel(request, account, self._deps)
-
-    def agree(self, request: CancelRequest, plan: Plan) -> None:
-        """The same id."""
-        agree_on_cancel(request, plan)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Less cover than the instruction leaves where it stands."""

@@ -6,19 +6,17 @@ from dataclasses import dataclass
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.rows import InstructionRow
-from positions_mcp.domain.ids import AccountId, InstructionId
-from positions_mcp.domain.operation.plan import InstructionTarget, Kind, Mode, Plan, canonical_json, request_key
+from positions_mcp.domain.ids import InstructionId
+from positions_mcp.domain.operation.plan import InstructionTarget, Kind, Plan, canonical_json
 from positions_mcp.domain.text import label
-from positions_mcp.guard.kind import account_of, agree, checked_name, folded
+from positions_mcp.guard.kind import PlanRequest, checked_name, expect_same, folded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitRequest:
+class SubmitRequest(PlanRequest):
     """The arguments of a submit. None means not given."""
 
-    account_id: AccountId | None = None
     rows: tuple[InstructionRow, ...] | None = None
-    purpose: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -30,14 +28,38 @@ class SubmitRequest:
         """As `PlanRequest`."""
         return tuple(row.instrument for row in self.rows or ())
 
+    @property
+    def batch(self) -> tuple[InstructionRow, ...]:
+        """The rows of a new plan. Raises InvalidInput where none were given."""
+        if self.rows is None:
+            raise InvalidInput("Neither instructions nor plan_id was given.", hint="Give one of them.")
+        return self.rows
+
+    @property
+    def asked(self) -> list[str]:
+        """The rows."""
+        return list(map(_asked, self.batch))
+
+    def agree(self, plan: Plan) -> None:
+        """The same rows, in any order."""
+        if self.rows is None:
+            return
+        expect_same("instructions", f"{len(self.rows)} rows", f"{len(plan.targets)} rows", plan)
+        left = list(plan.instructions)
+        for row in self.rows:
+            same = next((target for target in left if _is_asked_by(row, target)), None)
+            if same is None:
+                said = f"{label(row.instruction_type)} {label(row.instrument)}"
+                expect_same("instructions", said, "otherwise", plan)
+            else:
+                left.remove(same)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRequest:
+class CancelRequest(PlanRequest):
     """The arguments of a cancel, by the server's id of the instruction. None means not given."""
 
-    account_id: AccountId | None = None
     instruction_id: InstructionId | None = None
-    purpose: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -49,61 +71,22 @@ class CancelRequest:
         """As `PlanRequest`: an instruction that stands is concerned by itself."""
         return ()
 
+    @property
+    def wanted(self) -> InstructionId:
+        """The instruction of a new plan. Raises InvalidInput where none was given."""
+        if self.instruction_id is None:
+            raise InvalidInput("Neither id nor plan_id was given.", hint="list_instructions shows the ids.")
+        return self.instruction_id
 
-def key_of_submit(request: SubmitRequest, caller: str, mode: Mode) -> str:
-    """As `OperationKind.key`."""
-    return _key(request, list(map(_asked, asked_rows(request))), caller, mode)
+    @property
+    def asked(self) -> list[str]:
+        """The server's id."""
+        return [self.wanted]
 
-
-def key_of_cancel(request: CancelRequest, caller: str, mode: Mode) -> str:
-    """As `OperationKind.key`."""
-    return _key(request, [asked_id(request)], caller, mode)
-
-
-def asked_rows(request: SubmitRequest) -> tuple[InstructionRow, ...]:
-    """The rows of a new plan. Raises InvalidInput where none were given."""
-    if request.rows is None:
-        raise InvalidInput("Neither instructions nor plan_id was given.", hint="Give one of them.")
-    return request.rows
-
-
-def asked_id(request: CancelRequest) -> InstructionId:
-    """The instruction of a new plan. Raises InvalidInput where none was given."""
-    if request.instruction_id is None:
-        raise InvalidInput("Neither id nor plan_id was given.", hint="list_instructions shows the ids.")
-    return request.instruction_id
-
-
-def agree_on_submit(request: SubmitRequest, plan: Plan) -> None:
-    """As `OperationKind.agree`; the rows may stand in any order."""
-    rows = request.rows
-    if rows is None:
-        return
-    agree("instructions", f"{len(rows)} rows", f"{len(plan.targets)} rows", plan)
-    left = list(plan.instructions)
-    for row in rows:
-        same = next((target for target in left if _is_asked_by(row, target)), None)
-        if same is None:
-            agree("instructions", f"{label(row.instruction_type)} {label(row.instrument)}", "otherwise", plan)
-        else:
-            left.remove(same)
-
-
-def agree_on_cancel(request: CancelRequest, plan: Plan) -> None:
-    """As `OperationKind.agree`."""
-    for target in plan.cancels:
-        agree("id", request.instruction_id, target.instruction_id, plan)
-
-
-def _key(request: SubmitRequest | CancelRequest, targets: list[str], caller: str, mode: Mode) -> str:
-    return request_key(
-        caller=caller,
-        mode=mode,
-        account_id=account_of(request),
-        kind=request.kind,
-        targets=targets,
-        cancel_orders=False,
-    )
+    def agree(self, plan: Plan) -> None:
+        """The same id."""
+        for target in plan.cancels:
+            expect_same("id", self.instruction_id, target.instruction_id, plan)
 
 
 def _asked(row: InstructionRow) -> str:
