@@ -17,8 +17,8 @@ from domain.instruction_samples import (
     report,
     responded,
 )
-from positions_mcp.domain.batch.reasons import NextStep
 from positions_mcp.domain.batch.report import SubmitAnswer, batch_report
+from positions_mcp.domain.batch.rows import NextStep
 from positions_mcp.domain.errors import NothingSent, OutcomeUnknown, RequestRejected, Sent
 from positions_mcp.domain.ids import NIL_UUID
 from positions_mcp.domain.operation.records import Problem, UnreadableRow

@@ -18,9 +18,8 @@ from domain.instruction_samples import (
     responded,
     uuid_of,
 )
-from positions_mcp.domain.batch.reasons import NextStep
 from positions_mcp.domain.batch.report import SubmitAnswer, batch_report, followed
-from positions_mcp.domain.batch.rows import KeyEcho, RowOutcome
+from positions_mcp.domain.batch.rows import KeyEcho, NextStep, RowOutcome
 from positions_mcp.domain.errors import OutcomeUnknown
 from positions_mcp.domain.ids import NIL_UUID
 

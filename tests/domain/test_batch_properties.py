@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.instruction_samples import ACCOUNT, answer_to, outcomes, planned, responded, target, uuid_of
-from positions_mcp.domain.batch.reasons import NextStep
 from positions_mcp.domain.batch.report import SubmitAnswer, batch_report
-from positions_mcp.domain.batch.rows import RowOutcome
+from positions_mcp.domain.batch.rows import NextStep, RowOutcome
 from positions_mcp.domain.errors import Sent
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import NIL_UUID

@@ -137,7 +137,7 @@ def test_the_words_of_both_contracts_are_said_once():
     row = read_record(Instruction, instruction(status="REJECTED", **both))
     assert isinstance(row, Instruction)
     assert row.words_of_refusal == WHY
-    assert refusal_of_row(row, 1, 207).code == "EXERCISE_PAST_CUTOFF"
+    assert refusal_of_row(row, 1, 207).reason_code == "EXERCISE_PAST_CUTOFF"
 
 
 PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
@@ -154,4 +154,4 @@ def test_an_error_object_of_any_form_says_why(error: dict[str, Any], words: str)
     problem = read_record(Problem, error)
     assert isinstance(problem, Problem)
     assert words in problem.reasons
-    assert words in refusal_of_batch(422, problem).said
+    assert words in refusal_of_batch(422, problem, "").said

@@ -12,8 +12,7 @@ import pytest
 from guard.clearing import CALL_220, GIVING_UP, PUT_220, ClearingDesk, clearing_desk, listed, number_of, row
 from guard.desk import CALLER, PASSPHRASE
 from guard.exchange import raising
-from positions_mcp.domain.batch.reasons import NextStep
-from positions_mcp.domain.batch.rows import RowOutcome
+from positions_mcp.domain.batch.rows import NextStep, RowOutcome
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import NothingSent, OutcomeUnknown, Refused, RequestRejected
 from positions_mcp.domain.exercise.instructions import Instruction

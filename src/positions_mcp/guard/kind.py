@@ -199,6 +199,12 @@ def as_planned(plan: Plan) -> Comparison:
     return Comparison(reserving={i: Reservation(measure=target.measure) for i, target in enumerate(plan.targets)})
 
 
+def observed(row: Row, seen: Mapping[str, object], at: datetime) -> list[Row]:
+    """The row with what was seen of it; none where nothing of that is new."""
+    is_new = any(getattr(row, name) != value for name, value in seen.items())
+    return [row.changed(**seen, observed_at=at)] if is_new else []
+
+
 def took_effect(evidence: str, at: datetime) -> Resolution:
     """The program's own conclusion. It never concludes the opposite: only a person does."""
     return Resolution(conclusion=Conclusion.TOOK_EFFECT, by="positions-mcp", evidence=evidence, at=at, by_person=False)

@@ -13,24 +13,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
+from positions_mcp.domain.batch.rows import NextStep, RowOutcome, RowVerdict
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import is_uuid
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.records import Problem
 from positions_mcp.domain.text import clean, label, quoted
-
-
-class NextStep(StrEnum):
-    """What may be done about a row. No resubmission is ever done by the program; each is a plan a person decides."""
-
-    NOTHING = "nothing"
-    WAIT = "wait"
-    SAME_KEY = "may be resubmitted with the same key"
-    NEW_KEY = "may be resubmitted with a new key"
-    MUST_NOT = "must not be resubmitted"
 
 
 class ReasonCode(StrEnum):
@@ -44,25 +33,9 @@ class ReasonCode(StrEnum):
     OPTIONS_LEVEL_EXCEEDED = "OPTIONS_LEVEL_EXCEEDED"
 
 
-class Refusal(BaseModel):
-    """Why a row was refused and what may be done about it. Text of the API is cleaned."""
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-    code: str | None
-    """The API's reason code, known or not; None where it gave none."""
-    text: str | None
-    """The API's own words."""
-    said: str
-    """The cause in words; what is not understood is quoted."""
-    duplicate_of: str | None
-    next_step: NextStep
-    advice: str
-
-
 class _Advice(NamedTuple):
     next_step: NextStep
-    text: str
+    advice: str
 
 
 _DUPLICATE = _Advice(
@@ -115,7 +88,7 @@ _DATE_OR_TIME = re.compile(r"[0-9][0-9T:.Z+-]{3,34}( [A-Za-z/_]{2,30})?", re.ASC
 _LONGEST_REASON = 160
 
 
-def refusal_of_row(row: Instruction, asked: int, status: int | None) -> Refusal:
+def refusal_of_row(row: Instruction, asked: int, status: int | None) -> RowVerdict:
     """Why one row that came back was refused.
 
     Args:
@@ -134,27 +107,25 @@ def refusal_of_row(row: Instruction, asked: int, status: int | None) -> Refusal:
         advice = _LATER
     else:
         advice = _A_PERSON_LOOKS
-    return Refusal(
-        code=clean(code, 60) if code else None,
-        text=clean(text, _LONGEST_REASON) if text else None,
+    return RowVerdict(
+        outcome=RowOutcome.REJECTED,
         said=_said(row, asked, known=known, existing=existing),
+        reason_code=clean(code, 60) if code else None,
+        reason=clean(text, _LONGEST_REASON) if text else None,
         duplicate_of=existing.lower() if existing else None,
-        next_step=advice.next_step,
-        advice=advice.text,
+        **advice._asdict(),
     )
 
 
-def refusal_of_batch(status: int | None, problem: Problem | None) -> Refusal:
-    """Why the whole batch was refused, where no rows came back."""
-    advice = _BY_STATUS.get(status or 0, _A_PERSON_LOOKS)
+def refusal_of_batch(status: int | None, problem: Problem | None, said: str) -> RowVerdict:
+    """The one verdict on every row of a batch that was refused as a whole. `said`: why, in words of this program."""
     message = problem.said if problem else ""
-    return Refusal(
-        code=None,
-        text=clean(message, _LONGEST_REASON) or None,
-        said=f"the API refused the batch with {status}" + (f" {quoted(message, _LONGEST_REASON)}" if message else ""),
-        duplicate_of=None,
-        next_step=advice.next_step,
-        advice=advice.text,
+    why = f" {quoted(message, _LONGEST_REASON)}" if message else ""
+    return RowVerdict(
+        outcome=RowOutcome.REJECTED,
+        said=clean(said).rstrip(".") or f"the API refused the batch with {status}{why}",
+        reason=clean(message, _LONGEST_REASON) or None,
+        **_BY_STATUS.get(status or 0, _A_PERSON_LOOKS)._asdict(),
     )
 
 

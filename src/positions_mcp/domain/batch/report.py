@@ -9,12 +9,20 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.domain.batch.matching import AnsweredRow, Matching, match
-from positions_mcp.domain.batch.rows import BatchReport, KeyEcho, RowOutcome, RowReport, RowVerdict, UnexpectedRow
+from positions_mcp.domain.batch.reasons import refusal_of_batch
+from positions_mcp.domain.batch.rows import (
+    BatchReport,
+    KeyEcho,
+    RowOutcome,
+    RowReport,
+    RowVerdict,
+    UnexpectedRow,
+    honours_keys,
+)
 from positions_mcp.domain.batch.verdicts import (
     NOTHING_LEFT,
     deviating,
     verdict_on_listed,
-    verdict_on_refused_batch,
     verdict_on_row,
     verdict_without_row,
 )
@@ -152,7 +160,7 @@ def _verdict_on_all(answer: SubmitAnswer, same_key: bool | None) -> RowVerdict:
     if answer.sent is Sent.NO:
         return NOTHING_LEFT
     if answer.is_refusal:
-        return verdict_on_refused_batch(answer.status, answer.problem, answer.message)
+        return refusal_of_batch(answer.status, answer.problem, answer.message)
     said = f"the answer was {answer.status}" if answer.status else "no answer was read after sending"
     return verdict_without_row(said, outcome=RowOutcome.UNKNOWN, same_key=same_key)
 
@@ -163,7 +171,7 @@ def _by_rows(
     length = len(answer.rows) + len(answer.unreadable)
     matching = match(planned, _in_their_places(answer, length), account_id, length)
     echoes = {index: _echo(planned[index], row) for index, row in matching.answers.items()}
-    honoured = _honoured(echoes.values())
+    honoured = honours_keys(echoes.values())
     shared_ids = _shared_ids(matching)
     stray_keys = {row.instruction_id for row in matching.left_over}
     rows = []
@@ -226,13 +234,6 @@ def _echo(target: InstructionTarget, row: Instruction) -> KeyEcho:
     if not row.instruction_id and row.was_refused_before_acceptance:
         return KeyEcho.NOT_SEEN
     return KeyEcho.IGNORED
-
-
-def _honoured(echoes: Iterable[KeyEcho]) -> bool | None:
-    seen = set(echoes)
-    if KeyEcho.IGNORED in seen:
-        return False
-    return True if KeyEcho.ECHOED in seen else None
 
 
 def _shared_ids(matching: Matching) -> frozenset[str]:

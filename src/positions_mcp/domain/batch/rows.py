@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from positions_mcp.domain.batch.reasons import NextStep
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.ids import InstructionId, InstrumentId
 from positions_mcp.domain.money import plain
@@ -38,6 +37,21 @@ class KeyEcho(StrEnum):
     ECHOED = "echoed"
     IGNORED = "ignored"
     NOT_SEEN = "not seen"
+
+
+def honours_keys(echoes: Collection[KeyEcho]) -> bool | None:
+    """Whether a server showed that it reads callers' keys: not once it ignored one; None without evidence."""
+    return False if KeyEcho.IGNORED in echoes else True if KeyEcho.ECHOED in echoes else None
+
+
+class NextStep(StrEnum):
+    """What may be done about a row. No resubmission is ever done by the program; each is a plan a person decides."""
+
+    NOTHING = "nothing"
+    WAIT = "wait"
+    SAME_KEY = "may be resubmitted with the same key"
+    NEW_KEY = "may be resubmitted with a new key"
+    MUST_NOT = "must not be resubmitted"
 
 
 class RowVerdict(BaseModel):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from positions_mcp.domain.batch.reasons import NextStep, refusal_of_batch, refusal_of_row
-from positions_mcp.domain.batch.rows import RowOutcome, RowVerdict
+from positions_mcp.domain.batch.reasons import refusal_of_row
+from positions_mcp.domain.batch.rows import NextStep, RowOutcome, RowVerdict
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import InstructionTarget
-from positions_mcp.domain.operation.records import Problem
-from positions_mcp.domain.text import clean, label
+from positions_mcp.domain.text import label
 
 _OUTCOMES = {InstructionStatus.SENT: RowOutcome.SENT, InstructionStatus.ACCEPTED: RowOutcome.ACCEPTED}
 _LOOK_UP = "Must not be submitted again. Look it up by key and id; not finding it is not proof that it was not taken."
@@ -48,16 +47,7 @@ def verdict_on_row(
     if contradiction := _contradiction(row, repeats, shared_ids):
         return _in_doubt(contradiction)
     if row.status.is_rejected:
-        refusal = refusal_of_row(row, target.quantity, http_status)
-        return RowVerdict(
-            outcome=RowOutcome.REJECTED,
-            said=refusal.said,
-            next_step=refusal.next_step,
-            advice=refusal.advice,
-            reason_code=refusal.code,
-            reason=refusal.text,
-            duplicate_of=refusal.duplicate_of,
-        )
+        return refusal_of_row(row, target.quantity, http_status)
     outcome = _OUTCOMES.get(row.status)
     if outcome is None:
         return _in_doubt(f"its status {label(row.status)} is not one a submission ends in")
@@ -95,18 +85,6 @@ def deviating(verdict: RowVerdict, deviation: str) -> RowVerdict:
     advice = f"{_DEVIATED} {_LOOK_UP}"
     update = {"deviation": deviation, "next_step": NextStep.MUST_NOT, "advice": advice}
     return verdict.model_copy(update=update)
-
-
-def verdict_on_refused_batch(status: int | None, problem: Problem | None, said: str = "") -> RowVerdict:
-    """The one verdict on every row of a batch that was refused as a whole. `said`: why, in words of this program."""
-    refusal = refusal_of_batch(status, problem)
-    return RowVerdict(
-        outcome=RowOutcome.REJECTED,
-        said=clean(said).rstrip(".") or refusal.said,
-        reason=refusal.text,
-        next_step=refusal.next_step,
-        advice=refusal.advice,
-    )
 
 
 NOTHING_LEFT = RowVerdict(

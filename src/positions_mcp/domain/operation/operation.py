@@ -166,6 +166,11 @@ class Row(Frozen):
         return self.is_not_known or (self.has_effect and not self.ended)
 
     @property
+    def is_followed(self) -> bool:
+        """Whether what becomes of it is looked for: not while it is being sent."""
+        return self.is_unfinished and self.state is not RowState.SENDING
+
+    @property
     def has_effect(self) -> bool:
         """Whether it is known to have taken effect."""
         settled = self.resolution is not None and self.resolution.conclusion is Conclusion.TOOK_EFFECT

@@ -23,7 +23,7 @@ from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.portfolio.exposure import nearer_zero
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.kind import took_effect
+from positions_mcp.guard.kind import observed, took_effect
 
 CLOCK_SKEW = timedelta(seconds=5)
 """How far the exchange's clock may be behind this one when an order is matched to a request."""
@@ -41,21 +41,16 @@ def follow_closes(
     what was filled, or has not for `book_lag`.
     """
     orders = None if account.orders is None else {order.id: order for order in account.orders}
-    changed = []
+    changed: list[Row] = []
     for row in operation.rows:
-        if not _is_worth_following(row):
+        if not row.is_followed:
             continue
         target = operation.plan.closings[row.position]
         update = _observed(row, target, account.book, orders, book_lag)
         if isinstance(target, CloseTarget) and row.is_in_doubt:
             update |= _concluded(operation, row, target, account, write_timeout)
-        if any(getattr(row, name) != value for name, value in update.items()):
-            changed.append(row.changed(**update, observed_at=account.book.as_of))
+        changed += observed(row, update, account.book.as_of)
     return changed
-
-
-def _is_worth_following(row: Row) -> bool:
-    return row.is_unfinished and row.state is not RowState.SENDING
 
 
 def _observed(

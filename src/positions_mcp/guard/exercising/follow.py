@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from positions_mcp.domain.batch.reasons import NextStep
 from positions_mcp.domain.batch.report import SubmitAnswer, batch_report, followed
-from positions_mcp.domain.batch.rows import BatchReport, KeyEcho, RowOutcome, RowReport
+from positions_mcp.domain.batch.rows import BatchReport, NextStep, RowOutcome, RowReport, honours_keys
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.errors import ReadFailed, Sent
 from positions_mcp.domain.exercise.instructions import Instruction
@@ -23,7 +22,7 @@ from positions_mcp.domain.operation.plan import CancelTarget
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.kind import took_effect
+from positions_mcp.guard.kind import observed, took_effect
 
 KeysHonoured = Callable[[AccountId], Awaitable[bool | None]]
 
@@ -88,14 +87,14 @@ def _kept(operation: Operation, keys_honoured: bool | None = None) -> BatchRepor
         rows=answered,
         unexpected=rows[0].unexpected,
         unreadable=rows[0].unreadable,
-        keys_honoured=_shown_by(answered),
+        keys_honoured=honours_keys([row.key_echo for row in answered]),
         request_id=rows[0].request_id,
     )
 
 
 async def follow_batch(operation: Operation, account: Account, keys_honoured: KeysHonoured) -> Sequence[Row]:
     """Rows that have changed, looked up by id, else by key and content."""
-    if not any(_is_worth_following(row) for row in operation.rows):
+    if not any(row.is_followed for row in operation.rows):
         return ()
     listed = _listed(account)
     known = await keys_honoured(operation.account_id) if any(row.answered is None for row in operation.rows) else None
@@ -103,26 +102,20 @@ async def follow_batch(operation: Operation, account: Account, keys_honoured: Ke
     if before is None:
         return ()
     after = followed(before, operation.plan.instructions, listed)
-    changed = []
+    at, changed = account.book.as_of, list[Row]()
     for row, now in zip(operation.rows, after.rows, strict=True):
-        if not _is_worth_following(row):
-            continue
-        update = _update(row, _as_deviated(row, now), account.book.as_of)
-        if any(getattr(row, name) != value for name, value in update.items()):
-            changed.append(row.changed(**update, observed_at=account.book.as_of))
+        if row.is_followed:
+            changed += observed(row, _update(row, _as_deviated(row, now), at), at)
     return changed
 
 
 def follow_cancel(operation: Operation, account: Account) -> Sequence[Row]:
     """The one row, if the account's instructions say something new of it."""
     (row,), (target,) = operation.rows, operation.plan.cancels
-    if not _is_worth_following(row):
+    if not row.is_followed:
         return ()
     found = next((each for each in _listed(account) if each.id.lower() == target.instruction_id), None)
-    update = _of_cancel(row, target, found, account.book.as_of)
-    if all(getattr(row, name) == value for name, value in update.items()):
-        return ()
-    return (row.changed(**update, observed_at=account.book.as_of),)
+    return observed(row, _of_cancel(row, target, found, account.book.as_of), account.book.as_of)
 
 
 def cancel_state(row: Instruction) -> tuple[RowState | None, str]:
@@ -145,10 +138,6 @@ def cancel_state(row: Instruction) -> tuple[RowState | None, str]:
             return RowState.REJECTED, f"Clearing rejected the instruction itself: it does not stand.{why}"
         case _:
             return None, ""
-
-
-def _is_worth_following(row: Row) -> bool:
-    return row.is_unfinished and row.state is not RowState.SENDING
 
 
 def _listed(account: Account) -> tuple[Instruction, ...]:
@@ -217,10 +206,3 @@ def _with_resolution(row: Row, known: RowReport) -> RowReport:
         return known.model_copy(update={"note": note})
     again = {"next_step": NextStep.SAME_KEY, "advice": _SETTLED}
     return known.model_copy(update={"note": note, "said": "a person concluded that it was not taken", **again})
-
-
-def _shown_by(rows: Sequence[RowReport]) -> bool | None:
-    echoes = {row.key_echo for row in rows}
-    if KeyEcho.IGNORED in echoes:
-        return False
-    return True if KeyEcho.ECHOED in echoes else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from positions_mcp.domain.batch.report import SubmitAnswer
-from positions_mcp.domain.batch.rows import KeyEcho
+from positions_mcp.domain.batch.rows import honours_keys
 from positions_mcp.domain.errors import AnsweredForAnother, NothingSent, StoreUnavailable, UpstreamError
 from positions_mcp.domain.exercise.instructions import InstructionRequest
 from positions_mcp.domain.ids import AccountId
@@ -101,11 +101,9 @@ class Submitting(_InOneRequest):
         for operation in found:
             if operation.plan.mode is not self._deps.mode or operation.plan.kind is not Kind.SUBMIT_INSTRUCTIONS:
                 continue
-            echoes = {row.answered.key_echo for row in operation.rows if row.answered}
-            if KeyEcho.IGNORED in echoes:
-                return False
-            if KeyEcho.ECHOED in echoes:
-                return True
+            shown = honours_keys({row.answered.key_echo for row in operation.rows if row.answered})
+            if shown is not None:
+                return shown
         return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from positions_mcp.domain.batch.reasons import NextStep
+from positions_mcp.domain.batch.rows import NextStep
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import InstructionTarget, Plan, Target
 from positions_mcp.domain.operation.states import RowState
