@@ -19,7 +19,7 @@ from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.operation.plan import CloseTarget
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.guard.closing.moved import Now, why_moved
+from positions_mcp.guard.closing.compare import Now, why_moved
 
 YEAR_MINUTES = 252 * 390
 LIMIT = 0.05

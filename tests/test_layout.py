@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
 # The layers of the guard, lowest first. A part imports itself and lower layers: nothing climbs, and no kind of
 # operation knows another one.
 GUARD_LAYERS: list[set[str]] = [
-    {"blocking", "market_facts"},
+    {"market_facts"},
     {"expiration", "option_facts"},
     {"dependencies"},
     {"orders"},
@@ -73,9 +73,8 @@ GUARD_LAYERS: list[set[str]] = [
     {"kinds"},
     {"approval"},
     {"sending"},
-    {"reports", "reconcile", "overview", "waiting", "halting", "cancelling"},
-    {"planner", "changes", "asking"},
-    {"mandating"},
+    {"reports", "reconcile", "waiting", "halting", "cancelling"},
+    {"planner", "asking"},
     {"routing"},
     {"deciding"},
     {"touches"},

@@ -16,7 +16,7 @@ from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.records import Response, UnreadableRow
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.policy.findings import Rule, Severity
 
 OTHER = AccountId(777)

@@ -18,7 +18,7 @@ from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.errors import InvalidInput, ReadFailed
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.policy.findings import Rule
 from positions_mcp.ports import Neighbours
 

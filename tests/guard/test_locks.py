@@ -16,7 +16,7 @@ from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import InvalidInput, Sent
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.policy.findings import Rule, Severity
 
 CALL, PUT = 7, 8

@@ -15,7 +15,7 @@ from guard.exchange import held, instrument
 from guard.test_last_trade import Listed
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.policy.findings import Rule
 
 OPTION = 7

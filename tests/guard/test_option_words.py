@@ -9,7 +9,7 @@ import pytest
 from guard.desk import desk
 from guard.exchange import held
 from positions_mcp.domain.account.positions import Position
-from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import question
 
 SHORT, LONG = "AAPL280121P00195000", "AAPL280121P00190000"
 LEGS_IN = " Market orders leg in one after another, each at its own price."

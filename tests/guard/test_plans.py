@@ -20,7 +20,7 @@ from positions_mcp.domain.errors import InvalidInput, Refused, UnknownInstrument
 from positions_mcp.domain.operation.plan import CloseTarget, Kind, Mode, Plan
 from positions_mcp.domain.operation.search import Viewer
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.planner import short_id
 from positions_mcp.guard.policy.findings import Rule

@@ -17,7 +17,7 @@ from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, OrderId
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.policy.findings import Rule
 
 CASH, INDEX = 8, 9

@@ -18,7 +18,7 @@ from positions_mcp.cli.words import halted, operation_text
 from positions_mcp.domain.account.sessions import NEW_YORK, moment
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.supervision import JournalEntry, Verification
-from positions_mcp.guard.approval.question import question
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.reports import report
 
 

@@ -25,14 +25,12 @@ from positions_mcp.domain.operation.search import Search
 from positions_mcp.domain.operation.statements import Passkey, PasskeyAssertion
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
-from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.deciding import digest_of_row
 from positions_mcp.guard.delegating import Delegation
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.kinds import WORDS
-from positions_mcp.guard.overview import overview
-from positions_mcp.guard.reports import first_yes_said, report
+from positions_mcp.guard.reports import first_yes_said, overview, report
 from positions_mcp.guard.sending.presence import Presence
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.guard.touches import Touches

@@ -17,8 +17,8 @@ from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.touching import is_touched, person_at, signed_with_touch
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.guard.blocking import in_thread
 from positions_mcp.guard.cancelling import Own
+from positions_mcp.guard.dependencies import in_thread
 from positions_mcp.guard.touches import Person, Touch
 from positions_mcp.guard.withdrawing import Act, Shown, digest_of, shown_of, told
 

@@ -24,8 +24,7 @@ from positions_mcp.domain.operation.plan import InstructionTarget, Kind
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.expiration import Beside, concerned, read_beside
 from positions_mcp.guard.option_facts import OptionFacts, read_option_facts
 from positions_mcp.guard.orders import MOST_IDS, OrdersListed

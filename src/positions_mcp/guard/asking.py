@@ -12,11 +12,8 @@ from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.servers import NOT_ANSWERED, NOT_TAKEN, by_form
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.text import clean
-from positions_mcp.guard.approval.question import question
-from positions_mcp.guard.approval.questions import Questions
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.policy.rates import check_rates
+from positions_mcp.guard.approval.questions import Questions, check_rates, question
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.dispatcher import Dispatcher
 

@@ -23,8 +23,7 @@ from positions_mcp.domain.ids import AccountId, OrderId
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.text import clean
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 
 GRACE = timedelta(seconds=1)
 """What the writer gets beyond its own time-out: it knows whether anything had left by then."""

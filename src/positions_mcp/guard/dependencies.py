@@ -1,4 +1,4 @@
-"""What the guard works with: the ports, the limits, and the clocks."""
+"""What the guard works with: the ports, the limits, and the clocks; the store, which blocks, from worker threads."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
@@ -19,7 +21,6 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.text import quoted
-from positions_mcp.guard.blocking import in_thread
 from positions_mcp.ports import (
     Clock,
     Ids,
@@ -33,6 +34,15 @@ from positions_mcp.ports import (
     OrderWriter,
     PositionsReader,
 )
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `function` in a worker thread. A cancelled caller still waits for it: a write is never left half known."""
+    return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
+
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LIFE = secrets.token_hex(4)

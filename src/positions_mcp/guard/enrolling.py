@@ -16,8 +16,7 @@ from positions_mcp.domain.operation.roster import Member, Roster, RosterLink, wh
 from positions_mcp.domain.operation.statements import TERMINAL, Credential, Passkey, PassphraseKey, Statement
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.touches import Person, Touch, Touches
 from positions_mcp.signing.keys import Hardness, Unlocked, new_key, opens, unlock
 from positions_mcp.signing.rosters import RosterChain, next_roster, statement_of

@@ -31,15 +31,12 @@ from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.questions import Questions
 from positions_mcp.guard.approval.route import Rung
 from positions_mcp.guard.asking import Asking, CanShow
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.changes import ChangeFeed
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.halting import Halting
 from positions_mcp.guard.kind import PlanRequest
-from positions_mcp.guard.overview import GuardStatus, overview
 from positions_mcp.guard.planner import Choosing, Decider, Planned, Planner, other_rights
-from positions_mcp.guard.reconcile import Reconciler
-from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.reconcile import ChangeFeed, Reconciler
+from positions_mcp.guard.reports import GuardStatus, OperationReport, overview, report
 from positions_mcp.guard.routing import Routing
 from positions_mcp.guard.sending.dispatcher import Dispatcher
 from positions_mcp.guard.sending.executor import Elicited, Executor

@@ -10,8 +10,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.supervision import Halt, may_be_called
 from positions_mcp.domain.text import clean
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.ports import OperationStore
 
 _LATEST = 500

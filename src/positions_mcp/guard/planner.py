@@ -24,8 +24,7 @@ from positions_mcp.guard.account import Account, AccountReader, Names
 from positions_mcp.guard.approval.mandates import seen_of
 from positions_mcp.guard.approval.questions import Questions
 from positions_mcp.guard.approval.route import Rung, Step
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.kind import Draft, PlanRequest, expect_same
 from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.policy.findings import Verdict

@@ -1,20 +1,114 @@
-"""Who decides a plan, and how a person outside of the client does."""
+"""Who decides a plan, and how a person outside of the client does. What a mandate covers is sent without a question.
+
+A draft of a mandate only notes what it would have done.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from positions_mcp.domain.operation.mandate import Standing
+from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.operation.coverage import why_not_by_account, why_not_by_terms
+from positions_mcp.domain.operation.mandate import Mandate, ShadowNote, Standing
+from positions_mcp.domain.operation.operation import Operation
+from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.account import AccountReader
+from positions_mcp.guard.approval.check import ApprovalCheck
+from positions_mcp.guard.approval.mandates import covering, objections
 from positions_mcp.guard.approval.questions import Questions
 from positions_mcp.guard.approval.route import Rung, Step, rung_for
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.mandating import Mandating
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.guard.policy.rules import judge_unread
+from positions_mcp.guard.reports import OperationReport, report
+from positions_mcp.guard.sending.executor import Executor
+
+MOST_NOTED_AT_ONCE = 20
+"""Plans that wait for what drafts say of them: of a flood no more are noted."""
+_log = logging.getLogger(__name__)
+
+
+class Mandating:
+    """What the guard does by mandates."""
+
+    _deps: Dependencies
+    _approvals: ApprovalCheck
+    _executor: Executor
+    _noting: int = 0
+
+    async def mandate_for(self, planned: Planned, standing: Sequence[Standing]) -> Mandate | None:
+        """The one of these mandates that an open plan, just judged, is covered by; None where none covers it."""
+        operation, verdict, seen, now = planned.operation, planned.verdict, planned.seen, self._deps.clock.now()
+        if verdict is None or seen is None or verdict.is_refused or not operation.stage.is_open:
+            return None
+        held = [each for each in standing if each.mandate.holds_at(now)]
+        signed = await self._approvals.on_word_of_signers(held, operation.plan)
+        found = covering(signed, operation.plan, now, verdict, seen)
+        return None if found is None or await self._approvals.was_declined(operation.plan) else found.mandate
+
+    async def send_under(self, operation: Operation, mandate_id: str, *, caller: str) -> OperationReport:
+        """Send an open plan under a mandate, which is counted in the transaction that takes it for sending.
+
+        Raises:
+            Refused: the mandate does not cover it, or not any more: it was used up, revoked, or ended.
+            StoreUnavailable: the mandate or a use of it was altered, or nothing can be written. Nothing was sent.
+        """
+        under = self._approvals.of_mandate(mandate_id, caller)
+        done = await self._executor.run(operation.operation_id, under, belongs_to_call=True)
+        return report(done, self._deps.clock.now())
+
+    def note_shadows(self, planned: Planned) -> None:
+        """Let drafts note in the background what they would have done with a plan. It neither waits nor fails."""
+        if self._noting < MOST_NOTED_AT_ONCE and planned.verdict is not None and planned.seen is not None:
+            self._noting += 1
+            if not self._executor.aside(self._note, planned):
+                self._noting -= 1
+
+    async def _note(self, planned: Planned) -> None:
+        try:
+            now, plan = self._deps.clock.now(), planned.operation.plan
+            drafts = [
+                each.mandate
+                for each in await in_thread(self._deps.store.mandates, ending_after=now)
+                if each.mandate.is_draft and _is_about(each.mandate, plan)
+            ]
+            if notes := [_shadow(draft, planned) for draft in drafts]:
+                await in_thread(self._deps.store.note_shadows, notes)
+        except PositionsError as error:
+            _log.info("what drafts of mandates would do was not noted: %s", error.message)
+        except Exception:  # whatever it is, planning goes on
+            _log.exception("what drafts of mandates would do was not noted")
+        finally:
+            self._noting -= 1
+
+
+def _is_about(draft: Mandate, plan: Plan) -> bool:
+    """Whether a plan is of its account, and not a person's own way out."""
+    return (draft.terms.mode, draft.terms.account_id) == (plan.mode, plan.account_id) and not plan.flatten
+
+
+def _shadow(draft: Mandate, planned: Planned) -> ShadowNote:
+    """What a draft would have done with one plan, apart from how often it was used by then."""
+    plan, verdict, terms = planned.operation.plan, planned.verdict, draft.terms
+    size = [f"${plan.measure:,f} is more than its ${terms.per_operation:,f} per operation."]
+    return ShadowNote(
+        mandate_id=draft.mandate_id,
+        plan_id=plan.plan_id,
+        target_key=plan.target_key,
+        symbols=tuple(target.symbol for target in plan.targets),
+        measure=plan.measure,
+        at=plan.created_at,
+        why_not=(
+            *why_not_by_terms(terms, plan),
+            *(size if plan.measure > terms.per_operation else []),
+            *why_not_by_account(terms, plan, planned.seen or {}),
+            *(objections(verdict) if verdict else ()),
+        ),
+    )
 
 
 class _Noted(NamedTuple):

@@ -19,9 +19,7 @@ from positions_mcp.domain.operation.statements import Credential, Passkey, Purpo
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.approval.rights import may_resume, may_say_yes, may_settle, signing
-from positions_mcp.guard.approval.statements import APPROVE
-from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.approval.statements import APPROVE, may_resume, may_say_yes, may_settle, signing
 from positions_mcp.guard.deciding import (
     digest_of_halts,
     digest_of_row,
@@ -30,7 +28,7 @@ from positions_mcp.guard.deciding import (
     to_resume,
     to_settle,
 )
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.signing.keys import Unlocked
 from positions_mcp.signing.passkeys import signed_by
 from positions_mcp.signing.statements import sign

@@ -22,11 +22,10 @@ from positions_mcp.domain.operation.plan import Frozen, key_of
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Credential, Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.supervision import Halt, covering
-from positions_mcp.guard.approval.rights import may_withdraw, signing
-from positions_mcp.guard.blocking import in_thread
+from positions_mcp.guard.approval.statements import may_withdraw, signing
 from positions_mcp.guard.cancelling import NO_MORE_AFTER, Own, Withdrawn, cancel_own
 from positions_mcp.guard.deciding import digest_of_halts
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.touches import Person, Told, Touch, Touches
 from positions_mcp.signing.keys import Unlocked

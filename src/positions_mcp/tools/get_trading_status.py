@@ -12,7 +12,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import quoted
-from positions_mcp.guard.overview import GuardStatus
+from positions_mcp.guard.reports import GuardStatus
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._caller import Caller

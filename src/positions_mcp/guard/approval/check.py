@@ -23,8 +23,7 @@ from positions_mcp.guard.approval.mandates import (
     holds_for,
 )
 from positions_mcp.guard.approval.statements import expect_approved
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.ports import Ledger, Permitting
 from positions_mcp.signing.rosters import RosterChain
 

@@ -18,9 +18,14 @@ from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.targets import close_target, locks_of
-from positions_mcp.guard.policy.cover import counted_on, is_short_option, uncovered
+from positions_mcp.guard.policy.cover import (
+    counted_on,
+    findings_on_uncertain_cover,
+    is_short_option,
+    said_of,
+    uncovered,
+)
 from positions_mcp.guard.policy.findings import Finding
-from positions_mcp.guard.policy.uncertain import findings_on_uncertain_cover, said_of
 
 
 def findings_on_cover(policy: Policy, plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Why a position cannot be closed now: it trades no more, or everything of it is locked."""
+"""Why a position cannot be closed now, or by a form: it trades no more, all of it is locked, the market is closed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.sessions import minute
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operation.plan import Plan
+from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.portfolio.locks import Locks
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
@@ -112,3 +113,21 @@ def _way_to_free(locks: Locks) -> str:
     if locks.by_instructions:
         return "cancel_instruction withdraws an instruction, as long as it is not final."
     return "list_instructions shows what is instructed. Ask again when it is free."
+
+
+def findings_on_hours(plan: Plan, hours: Hours) -> Iterator[Finding]:
+    """Outside the regular session the supervisor decides in live; on paper, where nothing is lost, a form will do.
+
+    A person who flattens is told of the session by the question, and nothing stands against it.
+    """
+    market = hours.market
+    if plan.mode is Mode.PAPER or plan.flatten or market.is_open:
+        return
+    yield Finding(
+        rule=Rule.OFF_HOURS,
+        severity=Severity.DESK,
+        limit="closes in the regular session",
+        seen="the market is closed",
+        message=f"The market is closed until {minute(market.next.opens)}: an order may wait until then and fill at "
+        "another price, so the supervisor decides.",
+    )

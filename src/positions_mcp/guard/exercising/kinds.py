@@ -12,17 +12,20 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import Kind, Plan
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.exercising.answer import account_for, cancel_of_another, outcome_of_cancel
-from positions_mcp.guard.exercising.compare import compare_cancel, compare_submit
-from positions_mcp.guard.exercising.cover import findings_on_cancel, findings_on_submit
-from positions_mcp.guard.exercising.draft import draft_cancel, draft_submit
-from positions_mcp.guard.exercising.follow import follow_batch, follow_cancel
+from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.exercising.answer import (
+    account_for,
+    cancel_of_another,
+    follow_batch,
+    follow_cancel,
+    outcome_of_cancel,
+)
+from positions_mcp.guard.exercising.draft import compare_cancel, compare_submit, draft_cancel, draft_submit
+from positions_mcp.guard.exercising.evening import findings_on_cancel, findings_on_submit
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
+from positions_mcp.guard.policy.cover import findings_on_instructions
 from positions_mcp.guard.policy.findings import Finding
-from positions_mcp.guard.policy.uncertain import findings_on_instructions
 from positions_mcp.ports import InstructionWriter
 
 _REMEMBERED = 200

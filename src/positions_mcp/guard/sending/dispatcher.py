@@ -17,8 +17,7 @@ from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.sending.presence import Presence
 
 POLL_S = 0.15

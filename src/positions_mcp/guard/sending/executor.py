@@ -22,10 +22,9 @@ from positions_mcp.domain.operation.operation import Decision, Lease, Operation
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.mandates import Under
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.approval.questions import check_rates
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.kinds import kinds_of
-from positions_mcp.guard.policy.rates import check_rates
 from positions_mcp.guard.sending.late import Ended, LateRecords
 from positions_mcp.guard.sending.run import Run
 from positions_mcp.ports import Permitting, Taking

@@ -13,8 +13,7 @@ import anyio
 from positions_mcp.domain.errors import Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0)
 """Between one offer and the next; the last one from then on."""

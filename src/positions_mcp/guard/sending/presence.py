@@ -9,8 +9,7 @@ import anyio
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.servers import ALIVE_FOR, Server
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 
 SAID_EVERY = timedelta(seconds=10)
 _SECONDS_TO_LEAVE = 2

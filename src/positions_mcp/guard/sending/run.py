@@ -20,8 +20,7 @@ from positions_mcp.domain.operation.plan import Kind
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.guard.account import Account, AccountReader
 from positions_mcp.guard.approval.mandates import LastSeen, Under, seen_of
-from positions_mcp.guard.blocking import in_thread
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.kind import Answer, Comparison, OperationKind, Request, as_planned
 from positions_mcp.guard.sending import last_checks
 from positions_mcp.guard.sending.last_checks import SentRows
