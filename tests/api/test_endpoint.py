@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from api.loopback import AAPL, ACCOUNT, KEY, answer, data, drop, raw, serving, silence
 from positions_mcp.api import PositionsClient
-from positions_mcp.domain.errors import ConfigurationError, NothingSent, ReadFailed, Sent
+from positions_mcp.cli.composition import open_venue
+from positions_mcp.domain.errors import ConfigurationError, NothingSent, ReadFailed, Sent, UpstreamError
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.settings import load
 
 FAR = "https://api.example.invalid"
 
@@ -181,3 +187,54 @@ def test_importing_and_making_a_client_does_not_import_the_http_library():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.requirement("A-03", "G-15")
+@pytest.mark.parametrize(
+    ("url", "name", "who"),
+    [
+        ("https://api.clearstreet.com", "", "Clear Street"),
+        ("https://API.Sandbox.ClearStreet.com/v1", "", "Clear Street"),
+        ("https://notclearstreet.com", "", "The API at https://notclearstreet.com"),
+        ("https://gateway.example.com:8443", "", "The API at https://gateway.example.com:8443"),
+        ("http://127.0.0.1:8080", "", "The API at http://127.0.0.1:8080"),
+        ("http://127.0.0.1:8080", "the paper exchange", "The paper exchange"),
+    ],
+)
+async def test_an_error_names_who_answered_or_did_not(url: str, name: str, who: str):
+    said: list[httpx.Response | Exception] = []
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        found = said.pop()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    refusal = {"error": {"code": 403, "message": "no"}, "metadata": {"request_id": "r"}}
+    said_once: dict[str, Any] = {
+        "transport": httpx.MockTransport(upstream),
+        "random": lambda: 1e9,
+    }  # the next attempt never comes
+    async with PositionsClient(url, KEY, name=name, **said_once) as client:
+        for answered, words in (
+            (httpx.ConnectError("refused"), f"{who} could not be read: "),
+            (httpx.Response(500), f"{who} answered 500"),
+            (httpx.Response(200, text="<html>"), f"{who} answered 200, but "),
+            (httpx.Response(403, json=refusal), f"{who} refused the request with 403"),
+        ):
+            said.append(answered)
+            with pytest.raises(UpstreamError, match=f"^{re.escape(words)}"):
+                await client.get_positions(ACCOUNT)
+        for status, words in ((502, f": {who} answered 502"), (403, f"{who} refused the request with 403")):
+            said.append(httpx.Response(status, json=refusal))
+            with pytest.raises(UpstreamError, match=re.escape(words)):
+                await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
+
+
+@pytest.mark.requirement("G-15")
+async def test_in_paper_mode_no_error_speaks_of_clear_street(tmp_path: Path):
+    paper = {"data_dir": tmp_path, "paper": {"url": "http://127.0.0.1:1"}}
+    with open_venue(load(paper)) as venue:
+        async with venue.connect() as client:
+            with pytest.raises(ReadFailed, match=r"^The paper exchange at http://127\.0\.0\.1:1 could not be read: "):
+                await client.get_positions(AccountId(19816), timeout_s=0)

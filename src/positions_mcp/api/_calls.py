@@ -20,12 +20,14 @@ RecordT = TypeVar("RecordT", bound=Record | Holding)
 class Calls:
     """What the operations share: asking within the budget, sending once, and judging what came back.
 
-    `timeout_s`, in seconds, replaces the budget of one read, or the time-out of one write.
+    `who` is asked stands in errors. `timeout_s`, in seconds, replaces the budget of one read, or the time-out of one
+    write.
     """
 
     def __init__(
-        self, connection: Connection, budget: ReadBudget, write_timeout_s: float, now: Callable[[], datetime]
+        self, who: str, connection: Connection, budget: ReadBudget, write_timeout_s: float, now: Callable[[], datetime]
     ) -> None:
+        self._who = who
         self._connection = connection
         self._budget = budget
         self._write_timeout_s = write_timeout_s
@@ -41,7 +43,7 @@ class Calls:
                 return reply, reply.data
             if reply.data is None and reply.error is None and reply.metadata.total_items == 0:
                 return reply, []
-            raise _failures.read_refusal(asked, reply, self._now())
+            raise _failures.read_refusal(self._who, asked, reply, self._now())
 
         if rows.reads_ordinary_pages and (ordinary := read_ordinary_page(answer)):
             return RawPage(*ordinary, tolerantly)
@@ -65,7 +67,7 @@ class Calls:
         reply = self._usable(asked, read_reply(answer))
         record = read_record(kind, reply.data)
         if isinstance(record, str):
-            raise _failures.read_refusal(asked, reply, self._now())
+            raise _failures.read_refusal(self._who, asked, reply, self._now())
         return _response(reply, record)
 
     async def write_rows(
@@ -75,7 +77,7 @@ class Calls:
         reply = await self._write(request, timeout_s)
         if reply.is_success and isinstance(reply.data, list):
             return _rows_response(reply, reply.data, rows)
-        raise _failures.write_refusal(reply, self._now(), has_no_effect=not reply.data)
+        raise _failures.write_refusal(self._who, reply, self._now(), has_no_effect=not reply.data)
 
     async def submit_rows(
         self, request: Request, rows: RowReader[RecordT], *, timeout_s: float | None = None
@@ -85,7 +87,7 @@ class Calls:
         may_carry_rows = reply.is_success or reply.status >= 400
         if isinstance(reply.data, list) and may_carry_rows and (reply.data or reply.is_success):
             return _rows_response(reply, reply.data, rows)
-        raise _failures.write_refusal(reply, self._now(), clearing_may_be_unavailable=True)
+        raise _failures.write_refusal(self._who, reply, self._now(), clearing_may_be_unavailable=True)
 
     async def write_one(
         self, request: Request, kind: type[RecordT], *, timeout_s: float | None = None
@@ -94,7 +96,7 @@ class Calls:
         reply = await self._write(request, timeout_s)
         record = read_record(kind, reply.data)
         if not reply.is_success or isinstance(record, str):
-            raise _failures.write_refusal(reply, self._now())
+            raise _failures.write_refusal(self._who, reply, self._now())
         return _response(reply, record)
 
     async def _ask(self, request: Request, timeout_s: float | None) -> tuple[Asked, Answer]:
@@ -104,12 +106,12 @@ class Calls:
             None if timeout_s is None else seconds(timeout_s, "timeout_s"),
         )
         if isinstance(asked.outcome, Failure):
-            raise _failures.read_failure(asked, asked.outcome)
+            raise _failures.read_failure(self._who, asked, asked.outcome)
         return asked, asked.outcome
 
     def _usable(self, asked: Asked, reply: Reply) -> Reply:
         if not reply.is_success or reply.flaw:
-            raise _failures.read_refusal(asked, reply, self._now())
+            raise _failures.read_refusal(self._who, asked, reply, self._now())
         return reply
 
     async def _write(self, request: Request, timeout_s: float | None) -> Reply:

@@ -20,6 +20,12 @@ class Endpoint:
     is_loopback: bool
     key: SecretStr
 
+    @property
+    def name(self) -> str:
+        """Who answers there, within a sentence."""
+        host = urlsplit(self.base_url).hostname or ""
+        return "Clear Street" if f".{host}".endswith(".clearstreet.com") else f"the API at {self.base_url}"
+
     @classmethod
     def checked(cls, base_url: str, api_key: str, *, plain_http: bool = False) -> Endpoint:
         """The endpoint, if it is safe to send the key there; over plain http where it is known to be worth nothing.

@@ -9,6 +9,8 @@ What a write's answer means:
 | close: the same, but with data beside the error | OutcomeUnknown: orders may have been made |
 | submit: 503 with a code and a message, the documented refusal while clearing is unavailable | RequestRejected |
 | everything else that is not a readable 2xx | OutcomeUnknown |
+
+`who` is what the API there is called at the beginning of a sentence.
 """
 
 from __future__ import annotations
@@ -58,20 +60,20 @@ class _Facts(TypedDict):
     said: str
 
 
-def read_failure(asked: Asked, failure: Failure) -> ReadFailed:
+def read_failure(who: str, asked: Asked, failure: Failure) -> ReadFailed:
     """A read that got no complete answer."""
-    message = f"Clear Street could not be read: {failure.reason}{_after(asked)}."
+    message = f"{who} could not be read: {failure.reason}{_after(asked)}."
     return ReadFailed(message, hint=_ASK_AGAIN, sent=failure.left, status=failure.status)
 
 
-def read_refusal(asked: Asked, reply: Reply, now: datetime) -> UpstreamError:
+def read_refusal(who: str, asked: Asked, reply: Reply, now: datetime) -> UpstreamError:
     """A read whose answer is not a usable success: refused, failed, redirected or unreadable."""
     if reply.status in _REFUSALS:
-        return _refusal(reply, now, after=_waited(asked))
+        return _refusal(who, reply, now, after=_waited(asked))
     if reply.is_success:
-        message = f"Clear Street answered {reply.status}, but {reply.flaw or 'without data'}{_said(reply)}."
+        message = f"{who} answered {reply.status}, but {reply.flaw or 'without data'}{_said(reply)}."
     else:
-        message = f"Clear Street answered {_named(reply.status)}{_said(reply)}{_after(asked)}{_waited(asked)}."
+        message = f"{who} answered {_named(reply.status)}{_said(reply)}{_after(asked)}{_waited(asked)}."
     return ReadFailed(message, hint=_ASK_AGAIN, **_facts(reply))
 
 
@@ -88,14 +90,14 @@ def write_failure(failure: Failure) -> UpstreamError:
 
 
 def write_refusal(
-    reply: Reply, now: datetime, *, clearing_may_be_unavailable: bool = False, has_no_effect: bool = True
+    who: str, reply: Reply, now: datetime, *, clearing_may_be_unavailable: bool = False, has_no_effect: bool = True
 ) -> UpstreamError:
     """A write whose answer carries nothing that could be read as its result. `has_no_effect`: if it is a refusal."""
     if has_no_effect and reply.status in _REFUSALS and reply.error is not None:
-        return _refusal(reply, now)
+        return _refusal(who, reply, now)
     if clearing_may_be_unavailable and reply.status == _CLEARING_UNAVAILABLE and _is_documented(reply):
-        return _refusal(reply, now)
-    answered = f"Clear Street answered {_named(reply.status)}{_said(reply)}"
+        return _refusal(who, reply, now)
+    answered = f"{who} answered {_named(reply.status)}{_said(reply)}"
     flaw = f", but {reply.flaw or 'without data'}" if reply.is_success else ""
     if not has_no_effect and not reply.is_success:
         flaw = ", but with data beside it: orders may have been made"
@@ -113,7 +115,7 @@ def rows_left_out(unreadable: int, of_others: int, request_id: str | None) -> Re
 def another(what: str, request_id: str | None) -> ReadFailed:
     """An answer about something else than what was asked for."""
     return ReadFailed(
-        f"Clear Street answered with another {what} than the one asked for.",
+        f"The answer is about another {what} than the one asked for.",
         hint=_ASK_AGAIN,
         sent=Sent.YES,
         status=200,
@@ -132,11 +134,9 @@ def answered_another(account_id: int, request_id: str | None) -> AnsweredForAnot
     )
 
 
-def _refusal(reply: Reply, now: datetime, after: str = "") -> RequestRejected:
+def _refusal(who: str, reply: Reply, now: datetime, after: str = "") -> RequestRejected:
     kind, hint = _KINDS.get(reply.status, (RequestRejected, ""))
-    error = kind(
-        f"Clear Street refused the request with {reply.status}{_said(reply)}{after}.", hint=hint, **_facts(reply)
-    )
+    error = kind(f"{who} refused the request with {reply.status}{_said(reply)}{after}.", hint=hint, **_facts(reply))
     if isinstance(error, RateLimited):
         error.retry_after_s = retry_after_seconds(reply.retry_after, now)
     return error

@@ -61,6 +61,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         connect_timeout_s: seconds that connecting may take.
         max_requests: how many reads may be under way at once, and as many writes; more wait within their own limits.
         plain_http: whether http will do, as for a paper exchange in a container: its key is worth nothing.
+        name: what the API there is called in errors; Clear Street, or the API at its address, if left out.
         transport: replaces the network, as for a service in the same process. Its connections are its own matter.
         http_client: sends the requests instead of clients made here, by its proxies, certificates and limits; nothing
             else of its settings counts. Whoever made it closes it.
@@ -83,6 +84,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         connect_timeout_s: float = 5.0,
         max_requests: int = 16,
         plain_http: bool = False,
+        name: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         http_client: httpx.AsyncClient | None = None,
         recording: Recording | None = None,
@@ -111,7 +113,9 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         )
         total, attempt = seconds(read_budget_s, "read_budget_s"), seconds(read_timeout_s, "read_timeout_s")
         budget = ReadBudget(total, attempt, monotonic, sleep, random, self._clock.now)
-        self._calls = Calls(self._connection, budget, seconds(write_timeout_s, "write_timeout_s"), self._clock.now)
+        limit = seconds(write_timeout_s, "write_timeout_s")
+        who = name or self._endpoint.name
+        self._calls = Calls(f"{who[0].upper()}{who[1:]}", self._connection, budget, limit, self._clock.now)
         ordinary = OrdinaryPositions()
         self._positions = RowReader(Position, ordinary.read)
         self._book_rows = RowReader(Position, DeferredPositions(ordinary).read)

@@ -112,22 +112,22 @@ def _open_venue(settings: Settings, time: Clock, recording: Recording | None) ->
 
         key = settings.paper.key.get_secret_value()
         clock = RemoteClock(settings.paper.url, key, time)
-        connect = partial(client, settings.paper.url, key, clock=clock, plain_http=True)
+        name = f"the paper exchange at {settings.paper.url}"
+        connect = partial(client, settings.paper.url, key, clock=clock, plain_http=True, name=name)
         connect()
         try:
-            yield Venue(
-                connect, clock, f"the paper exchange at {settings.paper.url}", time, clock.follow, clock.exchange
-            )
+            yield Venue(connect, clock, name, time, clock.follow, clock.exchange)
         finally:
             clock.close()
         return
     exchange = _open_exchange(settings, time)
     transport = paper_transport(exchange)
     try:
+        name = "the embedded paper exchange"
         yield Venue(
-            partial(client, _PAPER_URL, exchange.keys[0], transport=transport, clock=exchange.clock),
+            partial(client, _PAPER_URL, exchange.keys[0], transport=transport, clock=exchange.clock, name=name),
             exchange.clock,
-            "the embedded paper exchange",
+            name,
             time,
             exchange=lambda: exchange.identity,
         )
