@@ -9,7 +9,7 @@ How faithful it is: `docs/paper-exchange.md`.
 
 from positions_mcp.paper.errors import BookError, PaperError, ScenarioError
 from positions_mcp.paper.exchange import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_SCENARIO, PaperExchange
-from positions_mcp.paper.fault_kinds import CONDITIONS, KINDS, OPERATIONS
+from positions_mcp.paper.fault_kinds import CONDITIONS, KINDS
 from positions_mcp.paper.faults import (
     AnswerTruncated,
     ConnectionDropped,
@@ -17,6 +17,7 @@ from positions_mcp.paper.faults import (
     Fault,
     TransportFault,
 )
+from positions_mcp.paper.operations import OPERATIONS
 
 __all__ = [
     "CONDITIONS",

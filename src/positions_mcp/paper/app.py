@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,28 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from positions_mcp.paper import control
-from positions_mcp.paper.answers import error_response
+from positions_mcp.paper.answers import Answer, error_response
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import TransportFault
 from positions_mcp.paper.handlers import NO_ACCOUNT, Call, Handlers
-from positions_mcp.paper.neighbours import ACCOUNT_PATHS, COMMON_PATHS
 from positions_mcp.paper.neighbours.handlers import Neighbours
+from positions_mcp.paper.openapi_operations import Operation
+from positions_mcp.paper.operations import is_known, operations_of
 from positions_mcp.paper.requests import Query, account_number
-from positions_mcp.paper.striking import Striking
+from positions_mcp.paper.striking import Handler, Striking
 from positions_mcp.paper.venue import Venue
 
 LARGEST_BODY = 1024 * 1024
-_ACCOUNT = "/v1/accounts/{account_id}"
-_PATHS: Mapping[str, Mapping[str, str]] = {
-    "/positions": {"GET": "get_positions", "DELETE": "close_positions"},
-    "/positions/instructions": {"GET": "get_position_instructions", "POST": "submit_position_instructions"},
-    "/positions/instructions/{target}": {"DELETE": "cancel_position_instruction"},
-    "/positions/{target}": {"DELETE": "close_position"},
-    "/orders": {"GET": "get_orders", "POST": "submit_orders"},
-    "/orders/{target}": {"GET": "get_order", "DELETE": "cancel_order"},
-    **ACCOUNT_PATHS,
-}
-_SINCE_SUMMER = "cancel_order"
 _MESSAGES = {404: "no such resource", 405: "method not allowed for this resource"}
 _log = logging.getLogger(__name__)
 
@@ -52,21 +43,20 @@ class PaperApp:
         self._handlers = Handlers(exchange)
         self._neighbours = Neighbours(exchange)
         self._striking = Striking(exchange)
-        paths = {_ACCOUNT + path: by for path, by in _PATHS.items()} | {
-            f"/v1{path}": by for path, by in COMMON_PATHS.items()
-        }
+        by_path: dict[str, dict[str, Operation]] = {}
+        for operation in operations_of(self._dialect):
+            by_path.setdefault(operation.path, {})[operation.method] = operation
         routes = [
             Route(path, self._endpoint(each), methods=list(each))
-            for path, by in paths.items()
-            for each in self._advertised_first(by)
+            for path, by_method in by_path.items()
+            for each in self._advertised_first(by_method)
         ]
         self._router = Router(routes=[*routes, *control.routes(exchange)], redirect_slashes=False)
 
-    def _advertised_first(self, by_method: Mapping[str, str]) -> list[dict[str, str]]:
+    def _advertised_first(self, by_method: Mapping[str, Operation]) -> list[dict[str, Operation]]:
         """The methods of a path; apart from them those that its contract does not know, which no `Allow` names."""
-        unknown = {_SINCE_SUMMER} if self._dialect.is_seed else set()
-        known = {method: operation for method, operation in by_method.items() if operation not in unknown}
-        rest = {method: operation for method, operation in by_method.items() if operation in unknown}
+        known = {method: each for method, each in by_method.items() if is_known(each, self._dialect)}
+        rest = {method: each for method, each in by_method.items() if method not in known}
         return [each for each in (known, rest) if each]
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -107,22 +97,29 @@ class PaperApp:
         _log.error("request %s failed", request_id, exc_info=error)
         return error_response(self._dialect, Refusal(500, "internal error"), request_id)
 
-    def _endpoint(self, by_method: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, by_method: Mapping[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             operation = by_method["GET" if request.method == "HEAD" else request.method]
-            target = unquote(request.path_params.get("target", ""))
-            if operation == "close_position" and target == "instructions":
+            parts = {name: unquote(value) for name, value in request.path_params.items()}
+            named = parts.pop("account_id", None)
+            target = next(iter(parts.values()), "")
+            if operation.name == "close_position" and target == "instructions":
                 raise HTTPException(405, headers={"Allow": "GET, POST"})
             access = control.access_of(request, self._exchange)
-            named = request.path_params.get("account_id")
-            account = NO_ACCOUNT if named is None else account_number(unquote(named))
+            account = NO_ACCOUNT if named is None else account_number(named)
             body = await _body(request)
             query = Query(request.scope["query_string"])
-            call = Call(operation, account, request.scope["paper.request_id"], query, body, target, access=access)
-            among = self._handlers if hasattr(self._handlers, operation) else self._neighbours
-            return await self._striking.serve(call, getattr(among, operation), self._authorise)
+            call = Call(operation.name, account, request.scope["paper.request_id"], query, body, target, access=access)
+            return await self._striking.serve(call, partial(self._answered, operation), self._authorise)
 
         return serve
+
+    def _answered(self, operation: Operation, call: Call) -> Answer | Response:
+        if operation.known is not None:
+            call.query.only(operation.known)
+        among = self._handlers if hasattr(self._handlers, operation.name) else self._neighbours
+        handler: Handler = getattr(among, operation.name)
+        return handler(call)
 
     def _authorise(self, call: Call) -> None:
         if call.account == NO_ACCOUNT:

@@ -4,31 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-READS = (
-    "get_positions",
-    "get_position_instructions",
-    "get_orders",
-    "get_order",
-    "get_accounts",
-    "get_account",
-    "get_balances",
-    "get_executions",
-    "get_clock",
-    "get_market_hours",
-    "get_instruments",
-    "get_instrument",
-    "get_instrument_events",
-    "get_option_contracts",
-    "get_snapshots",
-)
-WRITES = (
-    "close_positions",
-    "close_position",
-    "submit_position_instructions",
-    "cancel_position_instruction",
-    "cancel_order",
-)
-OPERATIONS = (*READS, *WRITES)
 ANY = "any"
 
 KINDS: Mapping[str, str] = {

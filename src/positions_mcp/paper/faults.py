@@ -24,7 +24,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from positions_mcp.paper.errors import PaperError
-from positions_mcp.paper.fault_kinds import ANY, CONDITIONS, KINDS, KINDS_FOR, ON_ROWS, OPERATIONS
+from positions_mcp.paper.fault_kinds import ANY, CONDITIONS, KINDS, KINDS_FOR, ON_ROWS
+from positions_mcp.paper.operations import OPERATIONS
 from positions_mcp.paper.symbols import as_uuid, canonical, instrument_id_of
 
 _STATUS = re.compile(r"status_([2345][0-9][0-9])", re.ASCII)

@@ -16,6 +16,7 @@ from positions_mcp.paper.faults import NO_STRIKES, Strikes
 from positions_mcp.paper.keys import EVERY_ACCOUNT, Access
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, Order
+from positions_mcp.paper.operations import SUBMITTING
 from positions_mcp.paper.reading import Reader
 from positions_mcp.paper.requests import Query
 from positions_mcp.paper.venue import Venue
@@ -33,9 +34,6 @@ from positions_mcp.paper.wire import (
 from positions_mcp.paper.writing import Act
 
 _CLEARING_DOWN = Refusal(503, CLEARING_UNAVAILABLE)
-_NOTHING: frozenset[str] = frozenset()
-
-
 NO_ACCOUNT = -1
 
 
@@ -63,7 +61,7 @@ def fails_inside(call: Call) -> bool:
     fault = call.strikes.refusing
     if fault is None or fault.body is not None:
         return False
-    return fault.status == 500 and call.operation == "submit_position_instructions"
+    return fault.status == 500 and call.operation == SUBMITTING
 
 
 class Handlers:
@@ -97,28 +95,24 @@ class Handlers:
 
     def get_order(self, call: Call) -> Answer:
         """GET one order: 200 with one object."""
-        call.query.only(_NOTHING)
         with self._exchange.reading() as moment:
             shown = OrderView(call.strikes, moment)
             return Answer([self._reader.order(moment.ledger, call.account, call.target, shown.known)], many=False)
 
     def close_positions(self, call: Call) -> Answer:
         """DELETE positions: 200 with one order for each position."""
-        call.query.only(_NOTHING)
         wanted = cancel_orders(call.body)
         with self._acting(call) as act:
             return self._orders(act.close_all(wanted), act.ledger)
 
     def close_position(self, call: Call) -> Answer:
         """DELETE one position: 200 with a list of one order."""
-        call.query.only(_NOTHING)
         wanted = cancel_orders(call.body)
         with self._acting(call) as act:
             return self._orders(act.close(call.target, wanted), act.ledger)
 
     def submit_position_instructions(self, call: Call) -> Answer | Response:
         """POST instructions: 200 if all were taken in, 207 if some were, otherwise the error that fits."""
-        call.query.only(_NOTHING)
         rows = submitted_rows(call.body, self._dialect)
         if fails_inside(call):
             return self._failed(rows, call)
@@ -133,7 +127,6 @@ class Handlers:
 
     def cancel_position_instruction(self, call: Call) -> Answer:
         """DELETE one instruction: 200 with the instruction, CANCEL_REQUESTED."""
-        call.query.only(_NOTHING)
         if call.struck_by("clearing_down"):
             raise _CLEARING_DOWN
         with self._acting(call) as act:

@@ -10,12 +10,10 @@ from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.ledger import Ledger, order_parts
 from positions_mcp.paper.lookup import known_symbols, underlying_symbol
 from positions_mcp.paper.model import Order
-from positions_mcp.paper.requests import PAGING, Query, Span
+from positions_mcp.paper.requests import Query, Span
 from positions_mcp.paper.symbols import canonical
 
-_BOUNDS = frozenset(f"updated_at[{bound}]" for bound in ("gt", "gte", "lt", "lte"))
-_LISTS = frozenset({"order_ids", "instrument_ids", "underlying_instrument_ids", "status"})
-_KNOWN = PAGING | _BOUNDS | _LISTS | {"instrument_type", "symbol", "from", "to"}
+_LISTS = ("order_ids", "instrument_ids", "underlying_instrument_ids", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,6 @@ class OrderFilters:
         Raises:
             Refusal: 400 for a parameter that is not known, or a value that is not allowed.
         """
-        query.only(_KNOWN)
         return cls(
             order_ids=query.several("order_ids"),
             instrument_ids=query.several("instrument_ids"),

@@ -17,7 +17,7 @@ from positions_mcp.paper.lookup import known_symbol, known_symbols, underlying_s
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.order_filters import OrderFilters
 from positions_mcp.paper.paging import page_of
-from positions_mcp.paper.requests import PAGING, Query, uuids_only
+from positions_mcp.paper.requests import Query, uuids_only
 from positions_mcp.paper.valuation import Valuation, ValuedPosition
 from positions_mcp.paper.views import late_holdings
 from positions_mcp.paper.wire import (
@@ -30,7 +30,6 @@ from positions_mcp.paper.wire import (
     shown_symbol,
 )
 
-_POSITION_FILTERS = PAGING | {"instrument_ids", "sort_by", "sort_direction"}
 _LAST = "~"
 """What an empty symbol is sorted as: behind every other."""
 _WORTH = {"MARKET_VALUE", "UNREALIZED_PNL", "DAILY_UNREALIZED_PNL", "DAILY_REALIZED_PNL"}
@@ -70,7 +69,6 @@ class Reader:
         Raises:
             Refusal: 400 for a parameter that is not allowed.
         """
-        query.only(_POSITION_FILTERS)
         wanted = uuids_only("instrument_ids", query.several("instrument_ids"), self._dialect)
         sort_by = query.one_of("sort_by", self._dialect.sort_keys) or "SYMBOL"
         descending = query.one_of("sort_direction", ("ASC", "DESC")) == "DESC"
@@ -102,7 +100,6 @@ class Reader:
             Refusal: 404 for an instrument that the market does not know.
         """
         found: Iterable[Instruction] = (i for i in ledger.instructions.values() if i.account == account)
-        query.only({"instrument_id", "underlying_instrument_id"})
         contract, over = query.text("instrument_id"), query.text("underlying_instrument_id")
         if contract is not None:
             symbol = known_symbol(ledger, contract)

@@ -15,7 +15,6 @@ from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.paging import LARGEST_SIZE
 from positions_mcp.paper.symbols import as_uuid
 
-PAGING = frozenset({"page_size", "page_token"})
 _MOST_PARAMETERS = 2000
 _LONGEST_NAME = 40
 IDENTIFIER = r"[A-Za-z0-9._/-]+(?: +[A-Za-z0-9._/-]+)*"

@@ -5,16 +5,15 @@ from __future__ import annotations
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.lookup import known_symbols, underlying_symbol
 from positions_mcp.paper.movements import Movement
-from positions_mcp.paper.requests import PAGING, Query
+from positions_mcp.paper.requests import Query
 from positions_mcp.paper.wire import Row, plain, shown_symbol, timestamp
 
-_LISTS = frozenset({"instrument_ids", "order_ids", "underlying_instrument_ids"})
+_LISTS = ("instrument_ids", "order_ids", "underlying_instrument_ids")
 
 
 def executions(ledger: Ledger, account: int, query: Query) -> tuple[list[Row], dict[str, object]]:
     """The executions that a query asks for, and the filters that a page token is bound to."""
-    query.only(_LISTS | PAGING | {"from", "to"})
-    span, lists = query.between("from", "to"), {name: query.several(name) for name in sorted(_LISTS)}
+    span, lists = query.between("from", "to"), {name: query.several(name) for name in _LISTS}
     orders = lists["order_ids"]
     instruments = known_symbols(ledger, lists["instrument_ids"])
     underlyings = known_symbols(ledger, lists["underlying_instrument_ids"])

@@ -18,27 +18,14 @@ from positions_mcp.paper.neighbours.executions import executions
 from positions_mcp.paper.neighbours.hours import EVENT_CONTRACTS, MARKETS, market_hours_row
 from positions_mcp.paper.neighbours.instruments import contract_row, events_row, expiry_dates, instrument_row
 from positions_mcp.paper.neighbours.quotes import snapshot_row
+from positions_mcp.paper.neighbours.specification import EVENT_TYPES, FLAGS, MOST_IDS
 from positions_mcp.paper.paging import page_of
 from positions_mcp.paper.reading import Reader
-from positions_mcp.paper.requests import PAGING, Query
+from positions_mcp.paper.requests import Query
 from positions_mcp.paper.symbols import canonical
 from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.wire import Row, compact, timestamp
 from positions_mcp.paper.writing import Act
-
-MOST_IDS = 100
-EVENT_TYPES = ("EARNINGS", "DIVIDEND", "STOCK_SPLIT", "IPO")
-FLAGS = (
-    "easy_to_borrow",
-    "is_liquidation_only",
-    "is_marginable",
-    "is_ptp",
-    "is_short_prohibited",
-    "is_threshold_security",
-)
-_CONTRACT_FILTERS = frozenset(
-    {"contract_type", "expiry", "is_settle_on_open", "root", "underlier", "underlying_instrument_id"}
-)
 
 
 class Neighbours:
@@ -50,7 +37,6 @@ class Neighbours:
 
     def get_accounts(self, call: Call) -> Answer:
         """GET accounts: those of the key."""
-        call.query.only({"account_id", "account_name", *PAGING})
         prefix, part = call.query.text("account_id") or "", (call.query.text("account_name") or "").lower()
         with self._exchange.reading() as moment:
             numbers = [
@@ -64,13 +50,11 @@ class Neighbours:
 
     def get_account(self, call: Call) -> Answer:
         """GET one account."""
-        call.query.only(frozenset())
         with self._exchange.reading() as moment:
             return _one(account_row(call.account, moment.ledger.facts.loaded_at))
 
     def get_balances(self, call: Call) -> Answer:
         """GET balances."""
-        call.query.only(frozenset())
         with self._exchange.reading() as moment:
             return _one(balances_row(moment, call.account))
 
@@ -80,15 +64,13 @@ class Neighbours:
             rows, filters = executions(moment.ledger, call.account, call.query)
             return _paged(call, rows, filters, moment.ledger)
 
-    def get_clock(self, call: Call) -> Answer:
+    def get_clock(self, _: Call) -> Answer:
         """GET clock: the paper clock."""
-        call.query.only(frozenset())
         with self._exchange.reading() as moment:
             return _one({"clock": timestamp(moment.now)})
 
     def get_market_hours(self, call: Call) -> Answer:
         """GET market hours of a day: of shares and of options, or of the market that is named."""
-        call.query.only({"date", "market"})
         market = call.query.one_of("market", (*MARKETS, EVENT_CONTRACTS))
         with self._exchange.reading() as moment:
             day = _day(call.query, "date") or new_york_day(moment.now)
@@ -99,7 +81,6 @@ class Neighbours:
     def get_instruments(self, call: Call) -> Answer:
         """GET instruments: those of the book, by symbol."""
         query = call.query
-        query.only({"instrument_ids", "instrument_type", *FLAGS, *PAGING})
         wanted, kind = (
             query.several("instrument_ids"),
             query.one_of("instrument_type", self._exchange.dialect.instrument_types),
@@ -117,7 +98,6 @@ class Neighbours:
 
     def get_instrument(self, call: Call) -> Answer:
         """GET one instrument, by UUID or symbol."""
-        call.query.only({"include_options_expiry_dates"})
         with self._exchange.reading() as moment:
             instrument = moment.ledger.instruments[known_symbol(moment.ledger, call.target)]
             more = expiry_dates(instrument, moment) if _truth(call.query, "include_options_expiry_dates") else {}
@@ -126,7 +106,6 @@ class Neighbours:
     def get_instrument_events(self, call: Call) -> Answer:
         """GET the events of one instrument."""
         query = call.query
-        query.only({"event_types", "from_date", "to_date"})
         kinds = query.several("event_types", EVENT_TYPES)
         since, until = _day(query, "from_date"), _day(query, "to_date")
         if since and until and since > until:
@@ -138,7 +117,6 @@ class Neighbours:
     def get_option_contracts(self, call: Call) -> Answer:
         """GET option contracts: those named, or those over an underlying."""
         query = call.query
-        query.only({"contract_ids", *_CONTRACT_FILTERS, *PAGING})
         wanted, root = query.several("contract_ids"), query.text("root") or query.text("underlier")
         over = query.text("underlying_instrument_id")
         if wanted is not None and (root or over):
@@ -166,7 +144,6 @@ class Neighbours:
     def get_snapshots(self, call: Call) -> Answer:
         """GET snapshots: one for each instrument that is known; what is not known has no row."""
         query = call.query
-        query.only({"instrument_ids", "underlying_instrument_id", "expiry"})
         wanted, over, expiry = query.several("instrument_ids"), query.text("underlying_instrument_id"), None
         if wanted is None:
             expiry = _day(query, "expiry")
@@ -189,7 +166,6 @@ class Neighbours:
         """DELETE one order: 200 with the order, PENDING_CANCEL. The first contract has no such operation."""
         if self._exchange.dialect.is_seed:
             raise Refusal(404, "no such resource: this contract cancels no order by its id")
-        call.query.only(frozenset())
         with self._exchange.changing() as moment:
             act = Act(moment, self._exchange.ids_of(moment.ledger), call.account, call.request_id)
             order = act.cancel_order(call.target)

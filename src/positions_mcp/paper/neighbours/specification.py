@@ -3,97 +3,120 @@
 from __future__ import annotations
 
 from positions_mcp.paper.dialects import Dialect
-from positions_mcp.paper.neighbours.handlers import EVENT_TYPES, FLAGS, MOST_IDS
 from positions_mcp.paper.neighbours.hours import EVENT_CONTRACTS, MARKETS
 from positions_mcp.paper.openapi_operations import (
     PAGING_PARAMETERS,
+    Operation,
     identifiers,
-    in_path,
     list_of,
     one_of,
-    operation,
     query,
+    several,
 )
 from positions_mcp.paper.openapi_schemas import DECIMAL, TEXT, TIME, UUID_TEXT, Schema, enum_of, object_of, or_null
 
+MOST_IDS = 100
+EVENT_TYPES = ("EARNINGS", "DIVIDEND", "STOCK_SPLIT", "IPO")
+FLAGS = (
+    "easy_to_borrow",
+    "is_liquidation_only",
+    "is_marginable",
+    "is_ptp",
+    "is_short_prohibited",
+    "is_threshold_security",
+)
 _DAY: Schema = {"type": "string", "format": "date"}
 _TRUTH = enum_of(("true", "false"))
 _BOOLEAN: Schema = {"type": "boolean"}
 _WHOLE: Schema = {"type": "integer"}
 
 
-def paths(dialect: Dialect) -> dict[str, Schema]:
-    """The operations, by path."""
+def operations_of(dialect: Dialect) -> list[Operation]:
+    """All of them read."""
     account, instruments = "/v1/accounts/{account_id}", "/v1/instruments"
-    kinds = query("instrument_type", enum_of(dialect.instrument_types))
-    span = [query("from", TIME), query("to", TIME)]
+    instrument = f"{instruments}/{{instrument_id}}"
     lists = [identifiers(name) for name in ("instrument_ids", "order_ids", "underlying_instrument_ids")]
-    return {
-        "/v1/accounts": _common(
+    return [
+        Operation(
             "get_accounts",
+            "GET",
+            "/v1/accounts",
             list_of("Account"),
-            query("account_id", TEXT),
-            query("account_name", TEXT),
-            *PAGING_PARAMETERS,
+            parameters=(query("account_id", TEXT), query("account_name", TEXT), *PAGING_PARAMETERS),
         ),
-        account: {"get": operation("get_account", {"200": one_of("Account")})},
-        f"{account}/balances": {"get": operation("get_balances", {"200": one_of("Balances")})},
-        f"{account}/executions": {
-            "get": operation(
-                "get_executions", {"200": list_of("Execution")}, parameters=[*lists, *span, *PAGING_PARAMETERS]
-            )
-        },
-        "/v1/clock": _common("get_clock", one_of("Clock")),
-        "/v1/calendars/market-hours": _common(
+        Operation("get_account", "GET", account, one_of("Account")),
+        Operation("get_balances", "GET", f"{account}/balances", one_of("Balances")),
+        Operation(
+            "get_executions",
+            "GET",
+            f"{account}/executions",
+            list_of("Execution"),
+            parameters=(*lists, query("from", TIME), query("to", TIME), *PAGING_PARAMETERS),
+        ),
+        Operation("get_clock", "GET", "/v1/clock", one_of("Clock")),
+        Operation(
             "get_market_hours",
+            "GET",
+            "/v1/calendars/market-hours",
             list_of("MarketHours"),
-            query("date", _DAY),
-            query("market", enum_of((*MARKETS, EVENT_CONTRACTS))),
+            parameters=(query("date", _DAY), query("market", enum_of((*MARKETS, EVENT_CONTRACTS)))),
         ),
-        "/v1/market-data/snapshot": _common(
-            "get_snapshots",
-            list_of("Snapshot"),
-            _several("instrument_ids"),
-            query("underlying_instrument_id", TEXT),
-            query("expiry", _DAY),
-            errors=("404",),
-        ),
-        instruments: _common(
+        Operation(
             "get_instruments",
+            "GET",
+            instruments,
             list_of("Instrument"),
-            identifiers("instrument_ids"),
-            kinds,
-            *(query(name, _TRUTH) for name in FLAGS),
-            *PAGING_PARAMETERS,
+            parameters=(
+                identifiers("instrument_ids"),
+                query("instrument_type", enum_of(dialect.instrument_types)),
+                *(query(name, _TRUTH) for name in FLAGS),
+                *PAGING_PARAMETERS,
+            ),
         ),
-        f"{instruments}/options/contracts": _common(
-            "get_option_contracts",
-            list_of("OptionContract"),
-            _several("contract_ids"),
-            query("contract_type", enum_of(("CALL", "PUT"))),
-            query("expiry", _DAY),
-            query("is_settle_on_open", _TRUTH),
-            *(query(name, TEXT) for name in ("root", "underlier", "underlying_instrument_id")),
-            *PAGING_PARAMETERS,
-            errors=("404",),
-        ),
-        f"{instruments}/{{instrument_id}}": _common(
+        Operation(
             "get_instrument",
+            "GET",
+            instrument,
             one_of("Instrument"),
-            in_path("instrument_id"),
-            query("include_options_expiry_dates", _TRUTH),
-            errors=("404", "405"),
+            ("404", "405"),
+            [query("include_options_expiry_dates", _TRUTH)],
         ),
-        f"{instruments}/{{instrument_id}}/events": _common(
+        Operation(
             "get_instrument_events",
+            "GET",
+            f"{instrument}/events",
             one_of("InstrumentEvents"),
-            in_path("instrument_id"),
-            query("event_types", {"type": "string", "pattern": _any_of(EVENT_TYPES)}),
-            query("from_date", _DAY),
-            query("to_date", _DAY),
-            errors=("404",),
+            ("404",),
+            [
+                query("event_types", several(f"({'|'.join(EVENT_TYPES)})")),
+                query("from_date", _DAY),
+                query("to_date", _DAY),
+            ],
         ),
-    }
+        Operation(
+            "get_option_contracts",
+            "GET",
+            f"{instruments}/options/contracts",
+            list_of("OptionContract"),
+            ("404",),
+            [
+                _at_most_a_hundred("contract_ids"),
+                query("contract_type", enum_of(("CALL", "PUT"))),
+                query("expiry", _DAY),
+                query("is_settle_on_open", _TRUTH),
+                *(query(name, TEXT) for name in ("root", "underlier", "underlying_instrument_id")),
+                *PAGING_PARAMETERS,
+            ],
+        ),
+        Operation(
+            "get_snapshots",
+            "GET",
+            "/v1/market-data/snapshot",
+            list_of("Snapshot"),
+            ("404",),
+            [_at_most_a_hundred("instrument_ids"), query("underlying_instrument_id", TEXT), query("expiry", _DAY)],
+        ),
+    ]
 
 
 def schemas(dialect: Dialect) -> dict[str, Schema]:
@@ -200,21 +223,9 @@ def schemas(dialect: Dialect) -> dict[str, Schema]:
     }
 
 
-def _common(name: str, answer: Schema, *parameters: Schema, errors: tuple[str, ...] = ()) -> Schema:
-    """A GET that is about no account in particular."""
-    return {"get": operation(name, {"200": answer}, *errors, parameters=parameters, of_account=False)}
-
-
 def _rows(required: dict[str, Schema]) -> Schema:
     return {"type": "array", "items": object_of(required)}
 
 
-def _several(name: str) -> Schema:
-    """At most a hundred identifiers."""
-    found = identifiers(name)
-    return found | {"description": f"At most {MOST_IDS}."}
-
-
-def _any_of(values: tuple[str, ...]) -> str:
-    one = "|".join(values)
-    return f"^({one})(,({one}))*$"
+def _at_most_a_hundred(name: str) -> Schema:
+    return identifiers(name) | {"description": f"At most {MOST_IDS}."}

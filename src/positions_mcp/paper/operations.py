@@ -1,0 +1,122 @@
+"""Every operation of the paper exchange in each contract: its routes, queries and specification go by this."""
+
+from __future__ import annotations
+
+from positions_mcp.paper.bodies import MOST_ROWS
+from positions_mcp.paper.dialects import Dialect, dialect_of
+from positions_mcp.paper.neighbours.specification import operations_of as neighbours_of
+from positions_mcp.paper.openapi_operations import (
+    PAGING_PARAMETERS,
+    Operation,
+    identifiers,
+    json_of,
+    list_of,
+    one_of,
+    query,
+    several,
+)
+from positions_mcp.paper.openapi_schemas import TEXT, TIME, Schema, enum_of, or_null
+
+_ORDERS = "/v1/accounts/{account_id}/orders"
+_POSITIONS = "/v1/accounts/{account_id}/positions"
+_INSTRUCTIONS = f"{_POSITIONS}/instructions"
+SUBMITTING = "submit_position_instructions"
+CANCELLING = "cancel_order"
+"""An order, by its id. The first contract does not know of it."""
+_CLOSE: Schema = {"required": False, "content": json_of(or_null({"$ref": "#/components/schemas/Close"}))}
+_ROWS: Schema = {
+    "type": "array",
+    "items": {"$ref": "#/components/schemas/NewInstruction"},
+    "minItems": 1,
+    "maxItems": MOST_ROWS,
+}
+
+
+def operations_of(dialect: Dialect) -> list[Operation]:
+    """All that there are, reads first; a path that is a case of another one comes before it."""
+    kinds = query("instrument_type", enum_of(dialect.instrument_types))
+    by_instrument = (identifiers("instrument_ids"), identifiers("underlying_instrument_ids"))
+    return [
+        Operation(
+            "get_positions",
+            "GET",
+            _POSITIONS,
+            list_of("Position"),
+            parameters=(
+                identifiers("instrument_ids", uuids=not dialect.is_current),
+                *PAGING_PARAMETERS,
+                query("sort_by", enum_of(dialect.sort_keys)),
+                query("sort_direction", enum_of(("ASC", "DESC"))),
+            ),
+        ),
+        Operation(
+            "get_position_instructions",
+            "GET",
+            _INSTRUCTIONS,
+            list_of("Instruction"),
+            ("404", "503"),
+            [query(name, {"type": "string", "minLength": 1}) for name in ("instrument_id", "underlying_instrument_id")],
+        ),
+        Operation(
+            "get_orders",
+            "GET",
+            _ORDERS,
+            list_of("Order"),
+            parameters=(
+                identifiers("order_ids"),
+                *by_instrument,
+                query("status", several(f"({'|'.join(dialect.order_statuses)})")),
+                kinds,
+                query("symbol", TEXT),
+                query("from", TIME),
+                query("to", TIME),
+                *(query(f"updated_at[{bound}]", TIME) for bound in ("gt", "gte", "lt", "lte")),
+                *PAGING_PARAMETERS,
+            ),
+        ),
+        Operation("get_order", "GET", f"{_ORDERS}/{{order_id}}", one_of("Order"), ("404",)),
+        *neighbours_of(dialect),
+        Operation("close_positions", "DELETE", _POSITIONS, list_of("Order"), ("422",), body=_CLOSE),
+        Operation(
+            "close_position",
+            "DELETE",
+            f"{_POSITIONS}/{{instrument_id}}",
+            list_of("Order"),
+            ("404", "405", "422"),
+            body=_CLOSE,
+        ),
+        Operation(
+            SUBMITTING,
+            "POST",
+            _INSTRUCTIONS,
+            list_of("Instruction"),
+            ("404", "409", "422", "503"),
+            body={"required": True, "content": json_of(_ROWS)},
+            statuses=("200", "207"),
+        ),
+        Operation(
+            "cancel_position_instruction",
+            "DELETE",
+            f"{_INSTRUCTIONS}/{{instruction_id}}",
+            one_of("Instruction"),
+            ("404", "409", "503"),
+        ),
+        Operation(
+            CANCELLING,
+            "DELETE",
+            f"{_ORDERS}/{{order_id}}",
+            None if dialect.is_seed else one_of("Order"),
+            ("404", "409"),
+        ),
+        # The paper exchange takes no orders: this says so to every request.
+        Operation("submit_orders", "POST", _ORDERS, None, ("405",)),
+    ]
+
+
+def is_known(operation: Operation, dialect: Dialect) -> bool:
+    """Whether a contract has an operation: what it has not is answered, and no `Allow` or specification names it."""
+    return not (dialect.is_seed and operation.name == CANCELLING)
+
+
+OPERATIONS = tuple(each.name for each in operations_of(dialect_of("current")) if each.answer is not None)
+"""The names of all that do something."""
