@@ -84,7 +84,9 @@ async def test_no_other_spelling_of_the_address_leads_around_the_door(tmp_path: 
     async with behind_the_door(tmp_path) as server:
         for path in paths:
             for token in (None, server.token()):
-                assert (await server.send(token=token, path=path)).status_code == 404, path
+                answer = await server.send(token=token, path=path)
+                assert answer.status_code == 404, path
+                assert answer.json()["error_description"] == f"The server is at {server.url}."
 
 
 @pytest.mark.requirement("O-03")

@@ -93,4 +93,14 @@ async def test_what_came_to_the_proxy_in_clear_is_refused() -> None:
     assert (await through("10.0.0.5", ("x-forwarded-proto", "https")))[1] == 200
     assert (await through("10.0.0.5", ("x-forwarded-proto", "HTTPS")))[1] == 200
     assert (await through("10.0.0.5", ("x-forwarded-proto", "HTTP")))[1] == 403
+    assert (await through("10.0.0.5", ("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")))[1] == 403
+    for said, status in (
+        ("for=198.51.100.1;proto=https", 200),
+        ('for=198.51.100.1; Proto="HTTPS"', 200),
+        ("proto=http, for=198.51.100.1;proto=https", 200),
+        ("for=198.51.100.1;proto=http", 403),
+        ('for=198.51.100.1; Proto = "HTTP"', 403),
+        ("proto=https, proto=http", 403),
+    ):
+        assert (await through("10.0.0.5", ("forwarded", said)))[1] == status, said
     assert (await through("10.0.0.5", ("x-forwarded-proto", "https, http")))[1] == 403

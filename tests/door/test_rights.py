@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from mcp import Client
@@ -246,19 +249,8 @@ async def test_within_a_session_a_yes_counts_by_the_rights_of_the_call_that_asks
 ) -> None:
     async with behind_the_door(tmp_path, rights=EVERYWHERE, accounts=(MINE, OTHERS), wait_s=45) as server:
         token = server.token(groups=["both"])
-        shows_forms = {"params": {**INITIALIZE["params"], "capabilities": {"elicitation": {}}}}
-        opened = await server.send(INITIALIZE | shows_forms, token)
-        session = {"Mcp-Session-Id": opened.headers["mcp-session-id"]}
-        await server.send({"jsonrpc": "2.0", "method": "notifications/initialized"}, token, **session)
-        headers = {**session, "Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
-        call = calls("close_positions", {**KO, "account_id": OTHERS})
-        async with (
-            httpx2.AsyncClient(timeout=60) as http,
-            http.stream("POST", server.url, json=call, headers=headers) as stream,
-        ):
-            said = (json.loads(each.removeprefix("data: ")) async for each in stream.aiter_lines() if "{" in each)
-            question = await anext(said)
-            answer = {"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": APPROVED}}
+        async with _asking(server, token) as (session, said):
+            answer = _yes(await anext(said))
             answered = await server.send(answer | spelling, server.token(groups=groups), **session)
             assert answered.status_code == (202 if taken else 403)
             if not taken:
@@ -269,6 +261,54 @@ async def test_within_a_session_a_yes_counts_by_the_rights_of_the_call_that_asks
     [operation] = store.operations()
     assert any(row.has_effect for row in operation.rows) is taken
     store.close()
+
+
+@pytest.mark.requirement("O-02", "G-10")
+async def test_the_rights_of_a_question_are_known_when_the_connection_is_gone_over_which_it_was_asked(
+    tmp_path: Path,
+) -> None:
+    async with behind_the_door(tmp_path, rights=EVERYWHERE, accounts=(MINE, OTHERS), wait_s=45) as server:
+        token, less = server.token(groups=["both"]), server.token(groups=["juniors"])
+        async with _asking(server, token) as (session, said):
+            answer = _yes(await anext(said))
+        await _until(tmp_path, "form not answered")
+        for spelled in (answer, [answer], answer | {"id": str(answer["id"])}, answer | {"id": 77}):
+            assert (await server.send(spelled, less, **session)).status_code == 403
+        assert (await server.send(answer | {"id": 77}, token, **session)).status_code == 403, "nobody asked"
+        assert (await server.send(answer, token, **session)).status_code == 202
+        await _until(tmp_path, "ended")
+        with closing(open_store(tmp_path / DEFAULT_FILE)) as store:
+            assert [each.event for each in store.journal()].count("sending") == 1
+
+
+@asynccontextmanager
+async def _asking(server: Behind, token: str) -> AsyncIterator[tuple[dict[str, str], AsyncIterator[dict[str, Any]]]]:
+    """A call in a session of its own: the session's header, and what is said over the connection of the call."""
+    shows_forms = {"params": {**INITIALIZE["params"], "capabilities": {"elicitation": {}}}}
+    opened = await server.send(INITIALIZE | shows_forms, token)
+    session = {"Mcp-Session-Id": opened.headers["mcp-session-id"]}
+    await server.send({"jsonrpc": "2.0", "method": "notifications/initialized"}, token, **session)
+    headers = {**session, "Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+    call = calls("close_positions", {**KO, "account_id": OTHERS})
+    async with (
+        httpx2.AsyncClient(timeout=60) as http,
+        http.stream("POST", server.url, json=call, headers=headers) as stream,
+    ):
+        yield session, (json.loads(each[6:]) async for each in stream.aiter_lines() if "{" in each)
+
+
+def _yes(question: dict[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": APPROVED}}
+
+
+async def _until(folder: Path, event: str) -> None:
+    """Wait until the journal has an event."""
+    with anyio.fail_after(60):
+        while True:
+            with closing(open_store(folder / DEFAULT_FILE)) as store:
+                if event in [entry.event for entry in store.journal()]:
+                    return
+            await anyio.sleep(0.01)
 
 
 def _modern(arguments: dict[str, Any], **more: Any) -> dict[str, Any]:

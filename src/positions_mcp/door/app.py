@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from http import HTTPStatus
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -12,7 +11,7 @@ from starlette.authentication import AuthCredentials
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.door.answers import Asking
-from positions_mcp.door.challenges import Challenges, answer
+from positions_mcp.door.challenges import Challenges
 from positions_mcp.door.keys import KeysUnavailable
 from positions_mcp.door.rights import Right, granted
 from positions_mcp.door.scopes import listens, needed_by
@@ -55,7 +54,7 @@ class Door:
         elif scope["path"] in self._challenges.metadata_paths:
             await self._challenges.metadata(scope["method"], send)
         elif scope["path"] not in (SERVED_AT, self._challenges.path):
-            await answer(send, HTTPStatus.NOT_FOUND, {"error": "not_found"})
+            await self._challenges.not_here(send)
         else:
             await self._let_in({**scope, "path": SERVED_AT, "raw_path": SERVED_AT.encode()}, receive, send)
 
@@ -88,8 +87,7 @@ class Door:
         if scope["method"] == "GET" or listens(body):
             await self._streams.serve(self._app, inside, _again(body, receive), send, ends_at=checked.expires_at)
         else:
-            with self._asking.within(scope, given):
-                await self._app(inside, _again(body, receive), send)
+            await self._app(inside, _again(body, receive), self._asking.noting(scope, given, send))
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> Checked | None:
         """What the token of a request says; None where it has none that is good, which is answered."""

@@ -72,9 +72,14 @@ class Challenges:
         await answer(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
 
     async def other_rights(self, send: Send) -> None:
-        """A person's answer comes with other rights than the call that asks for it."""
-        why = "The call that asks came with other rights than this token has. The answer was not taken: ask again."
+        """A person's answer comes with other rights than the question had, or to none."""
+        why = "No question was asked by the rights of this token that this answers. It was not taken: ask again."
         await answer(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
+
+    async def not_here(self, send: Send) -> None:
+        """Nothing is at that path."""
+        said = {"error": "not_found", "error_description": f"The server is at {self.resource}."}
+        await answer(send, HTTPStatus.NOT_FOUND, said)
 
     async def too_much(self, send: Send) -> None:
         """The request is larger than any that is meant."""

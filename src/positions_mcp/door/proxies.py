@@ -14,6 +14,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FORWARDED = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"forwarded")
 _WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::\d+)?|([^\s:]+):\d+", re.ASCII)
+_PROTO = re.compile(r'(?i)(?:^|;)\s*proto\s*=\s*"?(?!https\b)([^";\s]*)')
+"""In a header `Forwarded`, any other than https."""
+_TLS = {"", "https"}
 _ELSEWHERE = "This server answers its proxy only. Use its public address."
 _IN_CLEAR = "Use https."
 
@@ -32,7 +35,7 @@ class Proxies:
             return
         if not self._is_trusted((scope.get("client") or ("", 0))[0]):
             await _refuse(send, _ELSEWHERE)
-        elif _last(scope, b"x-forwarded-proto").lower() not in ("", "https"):
+        elif not {_last(scope, b"x-forwarded-proto").lower(), *_PROTO.findall(_last(scope, b"forwarded"))} <= _TLS:
             await _refuse(send, _IN_CLEAR)
         else:
             await self._app(self._as_it_was(scope), receive, send)
