@@ -36,13 +36,14 @@ class Book:
             _order(account, number, _NOW - timedelta(days=order_days * number / orders)) for number in range(orders)
         )
         self._orders = [(order, _bytes(order)) for order in past]
+        self._ready = list(self.rows.values())
         self._pages: dict[tuple[int, int], bytes] = {}
 
     def page(self, query: dict[str, str]) -> bytes:
         """A page of positions."""
         begin, size = int(query.get("page_token", "p0")[1:]), int(query.get("page_size", _PAGE))
         if (begin, size) not in self._pages:
-            self._pages[begin, size] = _paged(list(self.rows.values()), begin, size)
+            self._pages[begin, size] = _paged(self._ready, begin, size)
         return self._pages[begin, size]
 
     def orders(self, query: dict[str, str]) -> bytes:
@@ -71,6 +72,7 @@ class Book:
             kept = order if self._fills else unfilled | {"status": "NEW"}
             self._orders.append((kept, _bytes(kept)))
             made.append(_bytes(unfilled))
+        self._ready = list(self.rows.values())
         self._pages.clear()
         return _paged(made, 0, len(made))
 

@@ -159,11 +159,14 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
         is_only_page = self._coming is None and not self.seen and not self._sameness.are_kept
         if is_only_page and len(set(map(self._sameness.identity, records))) == len(records):
             return records, 0
-        here = dict(zip(map(self._sameness.identity, records), self._noted(records), strict=True))
-        if len(here) == len(records) and self.seen.keys().isdisjoint(here):
-            self.seen |= here
-            return records, 0
-        new, repeated, before = [], 0, self.seen.copy()
+        here, before = list(map(self._sameness.identity, records)), len(self.seen)
+        if self.seen.keys().isdisjoint(here):
+            self.seen.update(zip(here, self._noted(records), strict=True))
+            if len(self.seen) == before + len(records):
+                return records, 0
+            for identity in set(here):  # one comes twice on this page
+                del self.seen[identity]
+        new, repeated, earlier = [], 0, self.seen.copy()
         for record, noted in zip(records, self._noted(records), strict=True):
             identity = self._sameness.identity(record)
             if identity not in self.seen:
@@ -171,7 +174,7 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
                 new.append(record)
             elif not self._is_same(self.seen[identity], noted):
                 self._contradict("a row comes twice with different content")
-            elif self._sameness.may_repeat and identity not in before:
+            elif self._sameness.may_repeat and identity not in earlier:
                 repeated += 1
         return new, repeated
 

@@ -291,7 +291,7 @@ def _ended(orders: Sequence[Order] | None) -> frozenset[OrderId]:
 
 def _named(book: Book, names: Sequence[str]) -> list[Position]:
     """The positions that names mean, each once; what names nothing is left to the rules."""
-    holdings = Holdings(book.positions, book.by_letters)
+    holdings = Holdings.of_book(book)
     found: dict[InstrumentId, Position] = {}
     for name in names:
         try:

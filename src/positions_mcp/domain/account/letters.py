@@ -30,7 +30,10 @@ class ByLetters(Generic[HeldT]):
 
     def __init__(self, positions: Sequence[HeldT]) -> None:
         self._positions = positions
-        self._symbols = [each.symbol for each in positions]
+
+    @cached_property
+    def _symbols(self) -> list[str]:
+        return [each.symbol for each in self._positions]
 
     def of(self, letters: str) -> list[HeldT]:
         """Those with these letters, in their order."""

@@ -73,7 +73,7 @@ def check_instructions(
     rows_listed = None if listed is None else tuple(listed)
     checks = _Checker(
         book,
-        Holdings(book.positions, book.by_letters),
+        Holdings.of_book(book),
         outstanding,
         now,
         calendar,

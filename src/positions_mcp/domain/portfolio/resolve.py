@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Generic
 
 from positions_mcp.domain.account.letters import ByLetters
-from positions_mcp.domain.account.positions import Holding, HoldingT
+from positions_mcp.domain.account.positions import Book, Holding, HoldingT, Position
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import is_uuid
 from positions_mcp.domain.instruments import (
@@ -45,20 +45,24 @@ def spellings(positions: Iterable[Holding]) -> list[str]:
 class Holdings(Generic[HoldingT]):
     """The positions of a book, found by what people call them. `counts` says which of them are meant at all."""
 
-    def __init__(
-        self,
-        positions: Sequence[HoldingT],
-        by_letters: ByLetters[HoldingT] | None = None,
-        *,
-        counts: Callable[[HoldingT], bool] = lambda _: True,
-    ) -> None:
+    def __init__(self, positions: Sequence[HoldingT], *, counts: Callable[[HoldingT], bool] = lambda _: True) -> None:
         self._positions = positions
-        self._by_letters = by_letters or ByLetters(positions)
         self._counts = counts
+
+    @classmethod
+    def of_book(cls, book: Book, *, counts: Callable[[Position], bool] = lambda _: True) -> Holdings[Position]:
+        """Those of a book, by what it has worked out for everybody."""
+        holdings = Holdings(book.positions, counts=counts)
+        vars(holdings).update(_by_id=book.by_id, _by_letters=book.by_letters)
+        return holdings
 
     @cached_property
     def _by_id(self) -> dict[str, HoldingT]:
-        return {position.instrument_id.lower(): position for position in self._positions}
+        return {position.instrument_id: position for position in self._positions}
+
+    @cached_property
+    def _by_letters(self) -> ByLetters[HoldingT]:
+        return ByLetters(self._positions)
 
     def find(self, text: str) -> HoldingT:
         """The one position that `text` names.

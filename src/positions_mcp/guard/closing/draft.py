@@ -32,7 +32,7 @@ def unread_targets(instruments: Sequence[str] | None, book: Book) -> tuple[HeldT
     """
     if instruments is None:
         return (HeldTarget(symbol=EVERYTHING, instrument_id=InstrumentId(NIL_UUID), measure=Decimal(0)),)
-    holdings = Holdings(book.positions, book.by_letters)
+    holdings = Holdings.of_book(book)
     named = dict(_named(name, holdings) for name in instruments)
     return tuple(HeldTarget(symbol=name, instrument_id=key, measure=Decimal(0)) for key, name in named.items())
 
@@ -117,7 +117,7 @@ def positions_named(book: Book, instruments: Sequence[str]) -> list[Position]:
     """The positions that the names mean, each once."""
     if not 1 <= len(instruments) <= MOST_INSTRUMENTS:
         raise InvalidInput(f"{len(instruments)} instruments were named.", hint=f"Name 1 to {MOST_INSTRUMENTS}.")
-    holdings = Holdings(book.positions, book.by_letters, counts=lambda each: each.is_closable)
+    holdings = Holdings.of_book(book, counts=lambda each: each.is_closable)
     found: dict[str, str] = {}
     positions = []
     for name in instruments:
@@ -152,7 +152,7 @@ def _found(name: str, holdings: Holdings[Position], book: Book) -> Position:
     try:
         return holdings.find(name)
     except UnknownInstrument:
-        unclosable = Holdings(book.positions, book.by_letters, counts=lambda each: not each.is_closable)
+        unclosable = Holdings.of_book(book, counts=lambda each: not each.is_closable)
         try:
             position = unclosable.find(name)
         except UnknownInstrument:
