@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Without arguments, and for a command of which only its subcommands do anything, it prints help.
     """
     # Modules and large books are many objects without cycles: looking for some every 700 doubles the time to start.
-    gc.set_threshold(5_000, 10, 400)
+    # A look at 50,000 young ones at once would keep every call waiting.
+    gc.set_threshold(5_000, 2, 2_000)
     # A thread that works out an answer of a hundred thousand rows leaves the others a turn five times as often.
     sys.setswitchinterval(0.001)
     _print_what_can_be_printed()

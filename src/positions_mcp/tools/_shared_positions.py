@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
+
+import anyio
 
 from positions_mcp.domain.account import readings
 from positions_mcp.domain.account.positions import Book, Holding
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.ports import Gathering, GatheringT, OnPage, PositionsReader
 from positions_mcp.tools._shared_reads import Reading, SharedReads, Times
-from positions_mcp.tools._turns import give_way
+from positions_mcp.tools._turns import beside_others
 
 MOST_ROWS = 20_000
 """Pages of more rows are let go as soon as everybody there has them: who comes later, and makes something else of
@@ -56,13 +59,8 @@ class SharedPositions:
             may_join=lambda reading: reading.are_there_for(begin),
         )
 
-        async def take(read: int, total: int | None) -> None:
-            await pages.taken_by(begin)
-            if on_page:
-                await on_page(read, total)
-
         with pages.kept_for(begin):
-            how = await pages.wait(take)
+            how = await pages.wait(on_page)
             return cast("GatheringT", await pages.taken_by(begin)), how
 
 
@@ -73,6 +71,7 @@ class _Gathered:
     """How many it has taken in."""
     callers: int = 0
     """How many wait for it."""
+    taking: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
 
 
 class _Pages(Reading[readings.Reading]):
@@ -80,7 +79,12 @@ class _Pages(Reading[readings.Reading]):
 
     def __init__(self, positions: PositionsReader, account_id: AccountId, times: Times) -> None:
         async def read(tell: OnPage) -> readings.Reading:
-            _, how = await positions.gather_positions(account_id, self._again, on_page=tell)
+            async def take(read: int, total: int | None) -> None:
+                for begin in list(self._begins):
+                    await self._take(begin)
+                await tell(read, total)
+
+            _, how = await positions.gather_positions(account_id, self._again, on_page=take)
             return how
 
         super().__init__(read, times)
@@ -111,18 +115,22 @@ class _Pages(Reading[readings.Reading]):
                 del self._begins[begin]
 
     async def taken_by(self, begin: Callable[[], Any]) -> Gathering:
-        """What this makes of the pages that have come, one after another; whoever comes first takes the next one in."""
-        while (gathered := self._begins[begin]).pages < self._let_go + len(self._pages):
-            page = self._pages[gathered.pages - self._let_go]
-            gathered.pages += 1
-            gathered.into.add(page)
-            self._let_go_what_all_have()
-            await give_way()
-        return gathered.into
+        """What this makes of all pages that have come, also of those that came before it."""
+        await self._take(begin)
+        return self._begins[begin].into
+
+    async def _take(self, begin: Callable[[], Any]) -> None:
+        while (gathered := self._begins.get(begin)) and gathered.pages < self._let_go + len(self._pages):
+            async with gathered.taking:
+                if gathered is self._begins.get(begin) and gathered.pages < self._let_go + len(self._pages):
+                    page = self._pages[gathered.pages - self._let_go]
+                    await beside_others(self._rows, partial(gathered.into.add, page))
+                    gathered.pages += 1
+                    self._let_go_what_all_have()
 
     def _let_go_what_all_have(self) -> None:
         if self._rows > MOST_ROWS:
-            taken = min(each.pages for each in self._begins.values()) - self._let_go
+            taken = min((each.pages for each in self._begins.values()), default=self._let_go) - self._let_go
             del self._pages[:taken]
             self._let_go += taken
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from positions_mcp.domain import letting_go
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
@@ -160,7 +161,7 @@ def in_order(by: GroupBy, groups: Iterable[Group]) -> list[Group]:
     if by is GroupBy.EXPIRY:
         # Dates sort before the words for no date.
         return sorted(groups, key=lambda each: each.name)
-    return sorted(groups, key=lambda each: (-each.totals.gross.amount, each.name))
+    return list(letting_go.in_order(list(groups), lambda each: (-each.totals.gross.amount, each.name)))
 
 
 def ordered(groups: Iterable[Group], by: GroupOrder, *, descending: bool = True) -> list[Group]:
@@ -172,7 +173,7 @@ def ordered(groups: Iterable[Group], by: GroupOrder, *, descending: bool = True)
             missing.append(group)
         else:
             known.append((-amount if descending else amount, group.name, group))
-    return [*(group for *_, group in sorted(known, key=lambda each: each[:2])), *missing]
+    return [*(group for *_, group in letting_go.in_order(known, lambda each: each[:2])), *missing]
 
 
 def worst_of_day(groups: Iterable[Group]) -> Group | None:

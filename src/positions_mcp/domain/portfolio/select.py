@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from heapq import merge
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -15,6 +14,7 @@ from positions_mcp.domain.account.positions import HoldingT, Side
 from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import UnknownInstrument
 from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.letting_go import in_order
 from positions_mcp.domain.portfolio.expiring import expiring_by
 from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
@@ -151,7 +151,6 @@ def natural_direction(key: SortKey) -> SortDirection:
 
 
 _first = itemgetter(0)
-_AT_A_TIME = 5_000
 _Value = Decimal | str | None
 _WORDS = frozenset({SortKey.SYMBOL, SortKey.INSTRUMENT_TYPE, SortKey.POSITION_TYPE})
 _KEYS: dict[SortKey, Callable[[Any], _Value]] = {
@@ -180,12 +179,5 @@ def _ordered(positions: Iterable[HoldingT], value: Callable[[HoldingT], _Value],
 
 
 def _in_order(keyed: list[tuple[Any, HoldingT]], *, descending: bool) -> Iterator[HoldingT]:
-    """By the key. Ties stand in the order of the book whichever way it runs.
-
-    Of many, a few thousand at a time: nothing else in the process runs during one sort.
-    """
-    runs = [keyed[start : start + _AT_A_TIME] for start in range(0, len(keyed), _AT_A_TIME)]
-    for run in runs:
-        run.sort(key=_first, reverse=descending)
-    in_order = runs[0] if len(runs) == 1 else merge(*runs, key=_first, reverse=descending)
-    return (position for _, position in in_order)
+    """By the key. Ties stand in the order of the book whichever way it runs."""
+    return (position for _, position in in_order(keyed, _first, descending=descending))

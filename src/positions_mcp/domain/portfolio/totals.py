@@ -17,6 +17,9 @@ from positions_mcp.domain.money import EXACT, ZERO, exact_sum, percent
 
 KeyT = TypeVar("KeyT")
 
+_AT_A_TIME = 1_000
+"""Positions that are counted together: nothing else in the process runs meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sum:
@@ -87,10 +90,10 @@ class Totals:
     @classmethod
     def of(cls, positions: Iterable[Holding]) -> Totals:
         """The totals of `positions`."""
-        tally = _Tally()
-        if held := list(positions):
-            with localcontext(EXACT):
-                tally.add(held)
+        tally, held = _Tally(), list(positions)
+        with localcontext(EXACT):
+            for at in range(0, len(held), _AT_A_TIME):
+                tally.add(held[at : at + _AT_A_TIME])
         return tally.totals()
 
     @classmethod
