@@ -154,6 +154,10 @@ class Floor:
         """Who is shown a form from now on takes so long to answer it."""
         self.deps.forms.clock = itertools.count(self.deps.forms.clock(), seconds).__next__
 
+    def sends_nothing_by_itself(self) -> None:
+        """What is approved waits for a call from now on."""
+        self.deps.guard.leave()
+
     async def sends(self, operation_id: str) -> None:
         """Another call sends what the desk approved. The server's own dispatcher may be first: then it waits for it."""
         async with self.desk() as desk:
@@ -167,11 +171,12 @@ class Floor:
             connection.execute(statement)
 
     @asynccontextmanager
-    async def desk(self) -> AsyncIterator[Desk]:
-        """The supervisor's own process: another connection to the same store."""
+    async def desk(self, *, behind: timedelta = timedelta()) -> AsyncIterator[Desk]:
+        """The supervisor's own process: another connection to the same store, by a clock that is so far behind."""
+        clock = StandingClock(self.clock.now() - behind) if behind else self.clock
         async with self.venue.connect() as client:
             with open_operations(self.settings) as store:
-                parts = guard_dependencies(self.settings, client, self.clock, store, real_time=self.clock)
+                parts = guard_dependencies(self.settings, client, clock, store, real_time=clock)
                 yield Desk(Supervisor(parts, hardness=QUICK), store)
 
     async def journal(self) -> tuple[JournalEntry, ...]:

@@ -115,6 +115,7 @@ async def test_what_somebody_approved_is_not_replaced(era: str, tmp_path: Path) 
         await desk.set_up()
         first = data_of(await floor.call("close_positions", KO, era=era))["operation_id"]
         floor.later(minutes=4, seconds=30)
+        floor.sends_nothing_by_itself()
         await desk.approve(first)
         sent = data_of(await floor.call("close_positions", KO, era=era))
         assert sent["operation_id"] == first

@@ -61,13 +61,13 @@ async def test_a_forged_decision_of_the_desk_sends_nothing(era: str, tmp_path: P
 async def test_a_signature_copied_from_another_decision_sends_nothing(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor:
         first = await awaiting(floor, era)
-        async with floor.desk() as desk:
+        floor.later(minutes=2)  # so that it has lapsed before any server sees it
+        async with floor.desk(behind=timedelta(minutes=2)) as desk:
             await desk.approve(first)
             genuine = desk.store.operation(first)
             assert genuine is not None
             assert genuine.decision is not None
             signed = genuine.decision.signed
-            floor.later(minutes=2)  # it lapses unused
             second = await awaiting(floor, era)
             assert second != first
             copied = decision(floor, desk, second, signature=None, signed=signed, by=genuine.decision.by)
@@ -92,9 +92,9 @@ async def test_an_elicited_yes_written_into_the_store_approves_no_call(era: str,
 async def test_a_desk_approval_that_nobody_used_in_time_lapses(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor:
         operation = await awaiting(floor, era)
-        async with floor.desk() as desk:
-            await desk.approve(operation)
         floor.later(seconds=61)
+        async with floor.desk(behind=timedelta(seconds=61)) as desk:
+            await desk.approve(operation)
         assert "it is LAPSED" in error_of(await floor.call("close_positions", {"plan_id": operation}, era=era))
         assert floor.effects == {}
 

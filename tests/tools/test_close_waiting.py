@@ -110,6 +110,7 @@ async def test_a_call_that_waited_in_vain_can_be_continued_with_its_plan(era: st
         waited = data_of(await floor.call("close_positions", KO, era=era))
         assert waited["state"] == "AWAITING_APPROVAL"
         assert f"plan_id={waited['operation_id']}" in waited["next"]
+        floor.sends_nothing_by_itself()
         await desk.approve(waited["operation_id"])
         shown = await floor.call("get_operation", {"operation_id": waited["operation_id"]}, era=era)
         assert text_of(shown).startswith("PAPER account 19816: APPROVED, NOT SENT.")
