@@ -21,7 +21,7 @@ from over_http.serving import INITIALIZE, calling
 from positions_mcp.cli.commands import NAMED
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.connections import Connections
-from positions_mcp.cli.entrance import Entrance, loopback_socket
+from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
 from positions_mcp.cli.replica import replica_of
 from positions_mcp.cli.serve_http import serve_over_http
 from positions_mcp.cli.sign_in import SignIn
@@ -100,7 +100,7 @@ async def behind_the_door(
     listening = anyio.Event()
     with (
         open_venue(settings, real_time=issuer.clock) as venue,
-        loopback_socket("localhost", 0) as listener,
+        listening_socket(ON_THIS_MACHINE.address, 0) as listener,
         replica_of(settings) as replica,
     ):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}{path}"

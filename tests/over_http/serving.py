@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from positions_mcp.cli.composition import open_deps, open_venue
 from positions_mcp.cli.connections import Connections
-from positions_mcp.cli.entrance import Entrance, loopback_socket
+from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
 from positions_mcp.cli.replica import Replica, replica_of
 from positions_mcp.cli.serve_http import names_in, serve_over_http, whose_token
 from positions_mcp.cli.token_file import TokenFile
@@ -90,7 +90,7 @@ async def http_server(data_dir: Path, connections: Connections | None = None, **
     listening = anyio.Event()
     with (
         open_venue(settings, real_time=clock) as venue,
-        loopback_socket("localhost", 0) as listener,
+        listening_socket(ON_THIS_MACHINE.address, 0) as listener,
         replica_of(settings) as replica,
     ):
         if connections is not None:  # who does not read is noticed as soon as this is full, which may be megabytes

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import httpx
 
-from positions_mcp.cli.paper import main
+from positions_mcp.cli import main
 from positions_mcp.paper import DEFAULT_KEY
 
-COMMAND = (sys.executable, "-m", "positions_mcp.cli.paper")
+COMMAND = (sys.executable, "-m", "positions_mcp", "paper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +101,5 @@ def command(*arguments: str, data_dir: Path) -> Done:
     """Runs a `paper` subcommand to its end, in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        code = main([*arguments, "--data-dir", str(data_dir)])
+        code = main(["paper", *arguments, "--data-dir", str(data_dir)])
     return Done(code, out.getvalue(), err.getvalue())

@@ -20,7 +20,7 @@ import pytest
 
 from paper.serving import Served, command, serving_twice
 from paper.support import ORDERS, POSITIONS, Opening, by_symbol, delete, http
-from positions_mcp.cli.paper import main
+from positions_mcp.cli import main
 from positions_mcp.paper import BookError, PaperExchange
 from positions_mcp.paper.database import connect
 
@@ -216,7 +216,7 @@ def test_a_book_of_a_later_program_or_of_no_program_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
 def test_a_port_that_cannot_be_is_named(tmp_path: Path, port: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit, match="2"):
-        main(["serve", f"--port={port}", "--data-dir", str(tmp_path)])
+        main(["paper", "serve", f"--port={port}", "--data-dir", str(tmp_path)])
     assert f"'{port}' is no port; it is from 0 to 65535" in capsys.readouterr().err
 
 

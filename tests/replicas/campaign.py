@@ -25,7 +25,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult
 
-from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
+from positions_mcp.cli.composition import guard_dependencies, open_venue
+from positions_mcp.cli.stores import open_operations
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Plan

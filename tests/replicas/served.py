@@ -19,13 +19,14 @@ from typing import Any, cast
 import anyio
 
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import Venue, lazy_store, open_deps
+from positions_mcp.cli.composition import Venue, open_deps
 from positions_mcp.cli.entrance import ON_THIS_MACHINE, listening_socket
 from positions_mcp.cli.first_answer import warm_up
 from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.cli.remote_clock import RemoteClock
 from positions_mcp.cli.replica import replica_of
 from positions_mcp.cli.serve_http import names_in, serve_over_http, whose_token
+from positions_mcp.cli.stores import lazy_store
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.clock import RandomIds
 from positions_mcp.domain.ids import AccountId
@@ -91,7 +92,7 @@ def replica(said: Said, tell: Connection) -> None:
     market = RemoteClock(said.exchange_url, DEFAULT_KEY, clock)
     connect = partial(PositionsClient, said.exchange_url, DEFAULT_KEY, clock=market, plain_http=True)
     venue = Venue(connect, market, said.venue, clock, market.follow)
-    store = lazy_store(settings, venue)
+    store = lazy_store(settings, venue.exchange)
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:

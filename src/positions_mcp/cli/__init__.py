@@ -1,8 +1,7 @@
 """The command line: `positions-mcp COMMAND`.
 
 Each command is a module of its own, imported only when it is the one asked for, so that `serve` starts fast. It has
-`add_arguments(parser)` and `run(arguments) -> exit code`; one that describes itself wholly has `add_parser(subparsers)`
-instead, and sets `handler`. To add a command, write its module and a line in `COMMANDS`.
+`add_arguments(parser)` and `run(arguments) -> exit code`. To add a command, write its module and a line in `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -93,9 +92,6 @@ def parser_of(*asked_for: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         implementation = importlib.import_module(module) if name in asked_for else None
-        if implementation and hasattr(implementation, "add_parser"):
-            implementation.add_parser(commands)
-            continue
         described = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if implementation:
             implementation.add_arguments(described)

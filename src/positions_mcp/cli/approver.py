@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from positions_mcp.cli.identity import add_name, person, roster_of
 from positions_mcp.cli.members import lines_of, lines_of_change, shape_of
-from positions_mcp.cli.options import add_settings_options, whole_number
+from positions_mcp.cli.options import add_subcommands, whole_number
 from positions_mcp.cli.output import add_json_option, print_json
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
@@ -33,26 +33,28 @@ _ADVICE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommands of `positions-mcp approver`."""
-    commands = parser.add_subparsers(dest="approver_command", required=True, metavar="COMMAND")
-
-    def command(name: str, what: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        add_settings_options(made)
-        return made
-
-    first = command("init", "choose the passphrase that approves on the supervisor's page; of the first approver")
-    first.add_argument("name", metavar="NAME", nargs="?", default=FIRST_NAME, help="what the approver is called")
-    add_name(command("replace", "choose another passphrase of your own; takes the old one"))
-    for reading in (command("list", "who may decide, what and how much"), command("show", "the same as list")):
-        add_json_option(reading)
-    adding = command("add", "add a person, who types a passphrase of their own; an approver who may signs it")
-    removing = command("remove", "remove a person; an approver who may signs it")
-    changing = command("role", "change what a person may decide; an approver who may signs it")
-    for each in (adding, removing, changing):
-        each.add_argument("name", metavar="NAME")
-        each.add_argument("--as", dest="by", metavar="NAME", default="", help="who you are, who signs the change")
-    for each in (adding, changing):
-        _add_rights(each)
+    told = {
+        "init": "choose the passphrase that approves on the supervisor's page; of the first approver",
+        "replace": "choose another passphrase of your own; takes the old one",
+        "list": "who may decide, what and how much",
+        "show": "the same as list",
+        "add": "add a person, who types a passphrase of their own; an approver who may signs it",
+        "remove": "remove a person; an approver who may signs it",
+        "role": "change what a person may decide; an approver who may signs it",
+    }
+    commands = add_subcommands(parser, "approver_command", told)
+    init = commands["init"]
+    init.add_argument("name", metavar="NAME", nargs="?", default=FIRST_NAME, help="what the approver is called")
+    add_name(commands["replace"])
+    for name in ("list", "show"):
+        add_json_option(commands[name])
+    for name in ("add", "remove", "role"):
+        commands[name].add_argument("name", metavar="NAME")
+        commands[name].add_argument(
+            "--as", dest="by", metavar="NAME", default="", help="who you are, who signs the change"
+        )
+    for name in ("add", "role"):
+        _add_rights(commands[name])
 
 
 def _add_rights(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from positions_mcp.cli import stores
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.lazy_store import LazyStore, SharedClock
 from positions_mcp.cli.paper_transport import paper_transport
+from positions_mcp.cli.stores import lazy_store, prepare_data_dir
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.platforms import home_folder, this_platform
 from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:
@@ -73,66 +72,44 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None, record: Pa
             fit the accounts or the scenario.
     """
     time = real_time or SystemClock()
-    with _recording(record, settings, time) as recording, _open_venue(settings, time, recording) as venue:
-        yield venue
+    with ExitStack() as stack:
+        client = partial(
+            _client,
+            contract=settings.api.contract,
+            write_timeout_s=settings.api.write_timeout_s,
+            max_requests=settings.api.max_requests,
+            recording=None if record is None else stack.enter_context(closing(_recording(record, settings, time))),
+        )
+        if settings.mode is Mode.LIVE:
+            access = live_access(settings.api.hosts)
+            key = access.api_key.get_secret_value()
+            connect = partial(client, access.base_url, key, clock=time)
+            connect()  # what is wrong with the address or the key is said now, not to the first caller
+            yield Venue(connect, time, access.base_url, time)
+        elif settings.paper.url is not None:
+            from positions_mcp.cli.remote_clock import RemoteClock
+
+            url, key = settings.paper.url, settings.paper.key.get_secret_value()
+            clock = stack.enter_context(closing(RemoteClock(url, key, time)))
+            connect = partial(client, url, key, clock=clock, plain_http=True)
+            connect()
+            yield Venue(connect, clock, f"the paper exchange at {url}", time, clock.follow, clock.exchange)
+        else:
+            exchange = stack.enter_context(closing(_open_exchange(settings, time)))
+            transport = paper_transport(exchange)
+            yield Venue(
+                partial(client, _PAPER_URL, exchange.keys[0], transport=transport, clock=exchange.clock),
+                exchange.clock,
+                "the embedded paper exchange",
+                time,
+                exchange=lambda: exchange.identity,
+            )
 
 
-@contextmanager
-def _recording(file: Path | None, settings: Settings, clock: Clock) -> Iterator[Recording | None]:
-    if file is None:
-        yield None
-        return
+def _recording(file: Path, settings: Settings, clock: Clock) -> Recording:
     from positions_mcp.api.recording import Recording
 
-    recording = Recording(file, clock, reads_only=settings.mode is Mode.LIVE)
-    try:
-        yield recording
-    finally:
-        recording.close()
-
-
-@contextmanager
-def _open_venue(settings: Settings, time: Clock, recording: Recording | None) -> Iterator[Venue]:
-    client = partial(
-        _client,
-        contract=settings.api.contract,
-        write_timeout_s=settings.api.write_timeout_s,
-        max_requests=settings.api.max_requests,
-        recording=recording,
-    )
-    if settings.mode is Mode.LIVE:
-        access = live_access(settings.api.hosts)
-        key = access.api_key.get_secret_value()
-        connect = partial(client, access.base_url, key, clock=time)
-        connect()  # what is wrong with the address or the key is said now, not to the first caller
-        yield Venue(connect, time, access.base_url, time)
-        return
-    if settings.paper.url is not None:
-        from positions_mcp.cli.remote_clock import RemoteClock
-
-        key = settings.paper.key.get_secret_value()
-        clock = RemoteClock(settings.paper.url, key, time)
-        name = f"the paper exchange at {settings.paper.url}"
-        connect = partial(client, settings.paper.url, key, clock=clock, plain_http=True, name=name)
-        connect()
-        try:
-            yield Venue(connect, clock, name, time, clock.follow, clock.exchange)
-        finally:
-            clock.close()
-        return
-    exchange = _open_exchange(settings, time)
-    transport = paper_transport(exchange)
-    try:
-        name = "the embedded paper exchange"
-        yield Venue(
-            partial(client, _PAPER_URL, exchange.keys[0], transport=transport, clock=exchange.clock, name=name),
-            exchange.clock,
-            name,
-            time,
-            exchange=lambda: exchange.identity,
-        )
-    finally:
-        exchange.close()
+    return Recording(file, clock, reads_only=settings.mode is Mode.LIVE)
 
 
 def _client(url: str, key: str, **said: Any) -> PositionsClient:
@@ -202,7 +179,7 @@ async def open_guard(
     from positions_mcp.guard.guard import Guard
 
     await venue.follow()
-    store = store or lazy_store(settings, venue)
+    store = store or lazy_store(settings, venue.exchange)
     desk = desk_of(settings)
     deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
     deps = replace(deps, desk=desk)
@@ -231,27 +208,13 @@ async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
     from positions_mcp.desk.service import Desk
 
     await venue.follow()
-    store = lazy_store(settings, venue)
+    store = lazy_store(settings, venue.exchange)
     async with venue.connect() as client:
         deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
         try:
             yield Desk(deps)
         finally:
             store.close()
-
-
-@contextmanager
-def open_operations(settings: Settings) -> Iterator[SqlOperationStore]:
-    """The operation store that the configuration names. Blocking.
-
-    Raises:
-        ConfigurationError, StoreUnavailable: it cannot be opened at all.
-    """
-    store = stores.open_configured(settings.store, partial(prepare_data_dir, settings))
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def guard_dependencies(
@@ -297,32 +260,6 @@ def _neighbours(client: PositionsClient) -> Neighbours:
     from positions_mcp.ports import Neighbours
 
     return Neighbours(contracts=client, market_data=client, balances=client, events=client)
-
-
-def prepare_data_dir(settings: Settings) -> Path:
-    """The data directory, made if it is not there, and closed to everybody else.
-
-    Raises:
-        ConfigurationError: it cannot be made or is no directory.
-    """
-    folder = settings.data_dir.expanduser().absolute()
-    try:
-        this_platform().make_folder(folder)
-        if this_platform().is_open(folder.resolve()):
-            if folder in (home_folder(), Path(folder.anchor)):
-                raise ConfigurationError(f"data_dir = {folder} would be closed to others.", hint="Name a folder in it.")
-            this_platform().close(folder.resolve())
-    except OSError as error:
-        raise ConfigurationError(
-            f"data_dir = {folder} cannot be used: {error.strerror}.",
-            hint="Set --data-dir or POSITIONS_MCP_DATA_DIR to a directory of your own.",
-        ) from None
-    return folder
-
-
-def lazy_store(settings: Settings, venue: Venue) -> LazyStore:
-    """The operation store that the configuration names, for this venue alone; opened when it is first needed."""
-    return stores.lazy_store(settings.store, venue.exchange, partial(prepare_data_dir, settings))
 
 
 def _open_exchange(settings: Settings, real_time: Clock) -> PaperExchange:

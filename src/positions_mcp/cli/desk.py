@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import cast
 
 import anyio
-from anyio.abc import TaskStatus
 
 from positions_mcp.cli.composition import open_desk, open_venue
 from positions_mcp.cli.connections import connections_for
@@ -23,7 +22,6 @@ from positions_mcp.cli.replica import replica_of
 from positions_mcp.door.proxies import Proxies
 from positions_mcp.http_sessions import App
 from positions_mcp.operating.logs import log_to_stderr
-from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
 
@@ -68,23 +66,9 @@ async def _serve(settings: Settings, entrance: Entrance, port: int, open_browser
         replica_of(settings) as replica,
     ):
         async with open_desk(settings, venue) as desk, anyio.create_task_group() as tasks:
-
-            async def stop_when_told(*, task_status: TaskStatus[None]) -> None:
-                with this_platform().stop_signals() as signals:
-                    task_status.started()
-                    async for _ in signals:
-                        if replica.drain.is_draining:
-                            replica.drain.hurry()
-                        else:
-                            tasks.start_soon(replica.drain.out, tasks.cancel_scope.cancel)
-
-            await tasks.start(stop_when_told)
+            await tasks.start(replica.stopped_when_told, tasks.cancel_scope.cancel)
             url = next(iter(origins))
-            print(
-                f"{settings.mode.shown} desk at {url} (Ctrl-C ends it)",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(f"{settings.mode.shown} desk at {url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
             tasks.start_soon(desk.presence.keep_saying, url)
             if open_browser:
                 await anyio.to_thread.run_sync(webbrowser.open, url)

@@ -15,19 +15,16 @@ from pathlib import Path
 import anyio
 
 from positions_mcp.cli.approver import new_passphrase
+from positions_mcp.cli.options import settings_of_either_mode
 from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import Record, commands_of, on_error, open_record
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
-from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.platforms import this_platform
-from positions_mcp.settings import load
 from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.store import DEFAULT_FILE, open_store
 from positions_mcp.store.operations import SqlOperationStore
-
-"""Where files are kept in memory: gone at the next start, and never full of what fills a disk."""
 
 
 class NotJournalled(StoreUnavailable):
@@ -65,7 +62,7 @@ def flatten_on_record(
 
 def _expect_not_emptied(arguments: argparse.Namespace) -> None:
     """Raise StoreUnavailable for a file that is there and holds nothing: opening it would begin a store anew."""
-    settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
+    settings = settings_of_either_mode(arguments)
     file = settings.data_dir.expanduser() / DEFAULT_FILE
     if settings.store.url is None and file.exists() and not file.stat().st_size:
         raise StoreUnavailable(f"{file} is empty: what it held is lost.")
@@ -82,7 +79,7 @@ def _rosters_of(store: SqlOperationStore) -> RosterChain | None:
 def _emergency_record(
     arguments: argparse.Namespace, terminal: Terminal, why: str, chain: RosterChain | None
 ) -> Iterator[Record]:
-    settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
+    settings = settings_of_either_mode(arguments)
     terminal.show(paragraph(f"THE OPERATION STORE CANNOT BE USED: {why}"))
     store = _emergency_store()
     try:

@@ -199,13 +199,6 @@ def listening_socket(address: IpAddress, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-@contextmanager
-def loopback_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A bound socket on this machine's own interface. Raises ConfigurationError for another one, or as above."""
-    with listening_socket(_address(host, anywhere=False), port) as listener:
-        yield listener
-
-
 def _good_between(pem: bytes) -> tuple[datetime, datetime]:
     from cryptography.x509 import load_pem_x509_certificate
 

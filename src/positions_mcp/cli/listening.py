@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, cast
@@ -30,10 +31,22 @@ _SECONDS_TO_ANSWER = 1
 _log = logging.getLogger(__name__)
 
 
+def _nothing() -> None:
+    """Where nobody has to be told."""
+
+
 class Listening(uvicorn.Server):
     """A server that leaves signals to the command that runs it, and keeps nobody waiting who keeps it waiting."""
 
-    def __init__(self, app: Any, connections: Connections, certificate: Certificate | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        connections: Connections,
+        certificate: Certificate | None = None,
+        *,
+        announce: Callable[[], object] = _nothing,
+        each_second: Callable[[], object] = _nothing,
+    ) -> None:
         config = _Config(
             app,
             http=_Watched,
@@ -51,17 +64,30 @@ class Listening(uvicorn.Server):
         config.connections = self._connections = connections
         self._certificate = certificate
         config.tls = certificate.context if certificate else None
+        self._announce = announce
+        self._each_second = each_second
         super().__init__(config)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: look whom nobody waits for any longer."""
         self._connections.sweep()
-        if self._certificate is not None and not counter % _TICKS_A_SECOND:
-            try:
-                self._certificate.renew()
-            except ConfigurationError as error:
-                _log.warning("%s The one before it stays in use.", error.message)
+        if not counter % _TICKS_A_SECOND:
+            self._renew()
+            self._each_second()
         return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+    def _renew(self) -> None:
+        try:
+            if self._certificate is not None:
+                self._certificate.renew()
+        except ConfigurationError as error:
+            _log.warning("%s The one before it stays in use.", error.message)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

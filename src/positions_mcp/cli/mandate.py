@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from positions_mcp.cli.identity import add_name, person, roster_of, whose
-from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.options import add_subcommands
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, say, table
 from positions_mcp.cli.record import Record, on_error, open_record, os_user
 from positions_mcp.cli.shapes import Shape, mandate_shape, uses_shape
@@ -31,7 +31,6 @@ _MOST_SHADOWS = 40
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommands of `positions-mcp mandate`."""
-    commands = parser.add_subparsers(dest="mandate_command", required=True, metavar="COMMAND")
     told = {
         "draft": "write one that lets nothing through, and notes what it would have",
         "sign": "sign a draft for one trading day, at a terminal",
@@ -39,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "show": "one of them: what it says, what is left, what it was used for",
         "revoke": "take one back at once, or throw a draft away",
     }
-    made = {
-        name: commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        for name, what in told.items()
-    }
-    for command in made.values():
-        add_settings_options(command)
+    made = add_subcommands(parser, "mandate_command", told)
     for name in ("list", "show"):
         add_json_option(made[name])
     for name in ("sign", "show", "revoke"):

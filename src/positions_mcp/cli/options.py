@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.settings import Settings, load
 
 
@@ -29,7 +32,19 @@ def add_log_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-format", choices=("text", "json"), help="json: one line an event (log.format)")
 
 
-def settings_from(arguments: argparse.Namespace) -> Settings:
+def add_subcommands(
+    parser: argparse.ArgumentParser, name: str, told: Mapping[str, str]
+) -> dict[str, argparse.ArgumentParser]:
+    """Add subcommands, each with what it does and the settings' options. The parsed arguments say which, by `name`."""
+    commands = parser.add_subparsers(dest=name, required=True, metavar="COMMAND")
+    made = {}
+    for command, what in told.items():
+        made[command] = commands.add_parser(command, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        add_settings_options(made[command])
+    return made
+
+
+def settings_from(arguments: argparse.Namespace, **instead: Any) -> Settings:
     """The settings that the parsed command line, the environment and the files give. Raises ConfigurationError."""
     options = {
         "mode": arguments.mode,
@@ -37,7 +52,12 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         "data_dir": arguments.data_dir,
         "paper": {"scenario": arguments.scenario},
     }
-    return load(options, config=arguments.config)
+    return load(options | instead, config=arguments.config)
+
+
+def settings_of_either_mode(arguments: argparse.Namespace) -> Settings:
+    """Those of which a command only reads where its data are: paper stands for either mode."""
+    return load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
 
 
 def whole_number(text: str) -> int:

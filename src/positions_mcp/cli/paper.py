@@ -24,14 +24,9 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?", re.ASCII)
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `paper` with its subcommands; each sets `handler`, which takes the arguments and returns the exit code."""
-    paper = subparsers.add_parser(
-        "paper",
-        help="the paper exchange",
-        description="Serve the paper exchange, begin it again, move its clock, make it fail, look into it.",
-    )
-    paper.set_defaults(handler=run)
+def add_arguments(paper: argparse.ArgumentParser) -> None:
+    """Describe the subcommands of `positions-mcp paper`."""
+    paper.description = "Serve the paper exchange, begin it again, move its clock, make it fail, look into it."
     commands = paper.add_subparsers(dest="paper_command", required=True, metavar="COMMAND")
 
     serve = _command(commands, "serve", "serve the API on loopback until interrupted")
@@ -311,15 +306,3 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
         raise argparse.ArgumentTypeError(f"{text!r} is no port; it is from 0 to {_LAST_PORT}")
     return int(text)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """`python -m positions_mcp.cli.paper …`: the `paper` subcommands on their own."""
-    parser = argparse.ArgumentParser(prog="positions-mcp")
-    add_parser(parser.add_subparsers(required=True))
-    args = parser.parse_args(["paper", *(sys.argv[1:] if argv is None else argv)])
-    return int(args.handler(args))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

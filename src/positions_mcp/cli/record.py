@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.composition import guard_dependencies, open_operations, open_venue
+from positions_mcp.cli.composition import guard_dependencies, open_venue
 from positions_mcp.cli.lazy_store import SharedClock
+from positions_mcp.cli.options import settings_from, settings_of_either_mode
+from positions_mcp.cli.stores import open_operations
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError
 from positions_mcp.domain.ids import AccountId
@@ -26,7 +28,7 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.platforms import this_platform
-from positions_mcp.settings import AccountsNotNamed, Settings, load
+from positions_mcp.settings import AccountsNotNamed, Settings
 
 if TYPE_CHECKING:
     from positions_mcp.ports import Clock
@@ -115,8 +117,7 @@ def open_record(arguments: argparse.Namespace) -> Iterator[Record]:
     Raises:
         ConfigurationError, StoreUnavailable: it cannot be opened.
     """
-    # Paper stands for "either": nothing but the place of the store is read from these settings.
-    settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
+    settings = settings_of_either_mode(arguments)
     with open_operations(settings) as store:
         yield Record(settings, store, commands_of(arguments, settings))
 
@@ -132,16 +133,10 @@ def settings_for(arguments: argparse.Namespace, account_id: AccountId, *, mode: 
     Raises:
         ConfigurationError: as `settings.load`.
     """
-    said: dict[str, Any] = {
-        "mode": mode,
-        "accounts": arguments.accounts,
-        "data_dir": arguments.data_dir,
-        "paper": {"scenario": arguments.scenario},
-    }
     try:
-        return load(said, config=arguments.config)
+        return settings_from(arguments, mode=mode)
     except AccountsNotNamed:
-        return load({**said, "accounts": [account_id]}, config=arguments.config)
+        return settings_from(arguments, mode=mode, accounts=[account_id])
 
 
 @asynccontextmanager

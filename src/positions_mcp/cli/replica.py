@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.abc import TaskStatus
 from anyio.to_thread import run_sync
 
 from positions_mcp.addresses import place
@@ -20,6 +21,7 @@ from positions_mcp.operating.drain import Drain
 from positions_mcp.operating.health import Health
 from positions_mcp.operating.limits import Limits
 from positions_mcp.operating.readiness import Found, Watch
+from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings, live_access
 
 if TYPE_CHECKING:
@@ -48,6 +50,17 @@ class Replica:
     def whole(self, app: App) -> App:
         """Where the body of a request is whole as well."""
         return requests.inside(self.drain.around(app))
+
+    async def stopped_when_told(self, end: Callable[[], object], *, task_status: TaskStatus[None]) -> None:
+        """Drain at the first signal, and then `end`; wait for nothing any more at the next."""
+        with this_platform().stop_signals() as signals:
+            async with anyio.create_task_group() as tasks:
+                task_status.started()
+                async for _ in signals:
+                    if self.drain.is_draining:
+                        self.drain.hurry()
+                    else:
+                        tasks.start_soon(self.drain.out, end)
 
 
 @contextmanager

@@ -15,18 +15,18 @@ import anyio
 
 from positions_mcp.cli.callers import Callers
 from positions_mcp.cli.commands import NAMED, Commands
-from positions_mcp.cli.composition import Venue, lazy_store, open_deps, open_venue, prepare_data_dir
+from positions_mcp.cli.composition import Venue, open_deps, open_venue
 from positions_mcp.cli.connections import Connections, connections_for
 from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
 from positions_mcp.cli.first_answer import warm_up
 from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.cli.listening import Listening
 from positions_mcp.cli.replica import Replica, replica_of
+from positions_mcp.cli.stores import lazy_store, prepare_data_dir
 from positions_mcp.cli.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.door.proxies import Proxies
-from positions_mcp.http_sessions import App
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from positions_mcp.tools.context import ToolContext
 
 DEFAULT_PORT = 8420
-_TICKS_A_SECOND = 10
 _DESCRIPTORS = 2_048
 """Enough for every connection that callers and the page may have, and for what answers them."""
 
@@ -74,7 +73,7 @@ async def _serve(
     from positions_mcp.request_states import RequestStates
     from positions_mcp.server import build_server
 
-    store = lazy_store(settings, venue)
+    store = lazy_store(settings, venue.exchange)
     clock = SharedClock(SystemClock(), store)
     # A file is this process's alone; one database may serve many of them.
     states = RequestStates(lambda: store.open().sealing_keys(clock.now())) if settings.store.url else None
@@ -218,7 +217,14 @@ async def serve_over_http(
     if entrance.proxies:
         app = Proxies(app, entrance.proxies)
     app = replica.outside(app)
-    http = _Announced(app, connections, entrance, announce=announce, names=names, sign_in=sign_in)
+
+    def each_second() -> None:
+        if names is not None:
+            connections.keep_callers(names())
+        if sign_in is not None:
+            sign_in.streams.sweep()
+
+    http = Listening(app, connections, entrance.certificate, announce=announce, each_second=each_second)
     async with anyio.create_task_group() as tasks:
 
         def end() -> None:
@@ -227,55 +233,10 @@ async def serve_over_http(
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             http.should_exit = True
 
-        async def stop_when_told() -> None:
-            with this_platform().stop_signals() as signals:
-                async for _ in signals:
-                    if replica.drain.is_draining:
-                        replica.drain.hurry()
-                    else:
-                        tasks.start_soon(replica.drain.out, end)
-
-        tasks.start_soon(stop_when_told)
+        await tasks.start(replica.stopped_when_told, end)
         await http.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
 
 
 def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
-
-
-class _Announced(Listening):
-    """Says when it can be reached, and ends what belongs to callers whose token is good no more."""
-
-    def __init__(
-        self,
-        app: App,
-        connections: Connections,
-        entrance: Entrance,
-        *,
-        announce: Callable[[], None],
-        names: Callable[[], Collection[str]] | None,
-        sign_in: SignIn | None,
-    ) -> None:
-        super().__init__(app, connections, entrance.certificate)
-        self._announce = announce
-        self._known = connections
-        self._names = names
-        self._sign_in = sign_in
-
-    async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
-        if not counter % _TICKS_A_SECOND:
-            self._once_a_second()
-        return await super().on_tick(counter)
-
-    def _once_a_second(self) -> None:
-        if self._names is not None:
-            self._known.keep_callers(self._names())
-        if self._sign_in is not None:
-            self._sign_in.streams.sweep()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._announce()

@@ -1,30 +1,58 @@
-"""The operation store that a configuration names, and what it is bound to."""
+"""The operation store that a configuration names, and the folder that it is in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from positions_mcp.cli.lazy_store import LazyStore
+from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.platforms import home_folder, this_platform
+from positions_mcp.settings import Settings
 
 if TYPE_CHECKING:
-    from positions_mcp.settings.model import StoreSettings
     from positions_mcp.store.operations import SqlOperationStore
 
 
-def open_configured(settings: StoreSettings, data_dir: Callable[[], Path]) -> SqlOperationStore:
-    """Open it. Blocking. Raises ConfigurationError or StoreUnavailable where it cannot be opened at all."""
-    from positions_mcp.store import DEFAULT_FILE, open_store
+def prepare_data_dir(settings: Settings) -> Path:
+    """The data directory, made if it is not there, and closed to everybody else.
 
-    return open_store(settings.url.get_secret_value() if settings.url else data_dir() / DEFAULT_FILE)
+    Raises:
+        ConfigurationError: it cannot be made or is no directory.
+    """
+    folder = settings.data_dir.expanduser().absolute()
+    try:
+        this_platform().make_folder(folder)
+        if this_platform().is_open(folder.resolve()):
+            if folder in (home_folder(), Path(folder.anchor)):
+                raise ConfigurationError(f"data_dir = {folder} would be closed to others.", hint="Name a folder in it.")
+            this_platform().close(folder.resolve())
+    except OSError as error:
+        raise ConfigurationError(
+            f"data_dir = {folder} cannot be used: {error.strerror}.",
+            hint="Set --data-dir or POSITIONS_MCP_DATA_DIR to a directory of your own.",
+        ) from None
+    return folder
 
 
-def lazy_store(settings: StoreSettings, exchange: Callable[[], str], data_dir: Callable[[], Path]) -> LazyStore:
+@contextmanager
+def open_operations(settings: Settings) -> Iterator[SqlOperationStore]:
+    """The store, open within. Blocking.
+
+    Raises:
+        ConfigurationError, StoreUnavailable: it cannot be opened at all.
+    """
+    with closing(_opened(settings)) as store:
+        yield store
+
+
+def lazy_store(settings: Settings, exchange: Callable[[], str]) -> LazyStore:
     """The store, opened when it is first needed, for one paper exchange alone; one in PostgreSQL is anchored here."""
 
     def opening() -> SqlOperationStore:
-        store = open_configured(settings, data_dir)
+        store = _opened(settings)
         try:
             if name := exchange():
                 store.bind(name)
@@ -33,8 +61,15 @@ def lazy_store(settings: StoreSettings, exchange: Callable[[], str], data_dir: C
             raise
         return store
 
-    if settings.url is None:
+    if settings.store.url is None:
         return LazyStore(opening)
     from positions_mcp.cli.anchor import AnchoredStore
 
-    return AnchoredStore(opening, lambda: settings.anchor_dir or data_dir())
+    return AnchoredStore(opening, lambda: settings.store.anchor_dir or prepare_data_dir(settings))
+
+
+def _opened(settings: Settings) -> SqlOperationStore:
+    from positions_mcp.store import DEFAULT_FILE, open_store
+
+    url = settings.store.url
+    return open_store(url.get_secret_value() if url else prepare_data_dir(settings) / DEFAULT_FILE)

@@ -6,14 +6,12 @@ import argparse
 import sys
 
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.composition import prepare_data_dir
-from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.options import add_subcommands, settings_of_either_mode
 from positions_mcp.cli.output import add_json_option, print_json, say, table
+from positions_mcp.cli.stores import prepare_data_dir
 from positions_mcp.cli.token_file import Token, TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
-from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.settings import load
 
 _ONCE = (
     "This is the token of {name}. It is shown once and kept as a hash only. Its client sends it as\n"
@@ -24,24 +22,22 @@ _ONCE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommands of `positions-mcp token`."""
-    commands = parser.add_subparsers(dest="token_command", required=True, metavar="COMMAND")
-    for name, what in (
-        ("new", "make a token for a caller, and show it once"),
-        ("list", "list the callers that have a token"),
-        ("revoke", "let a caller's token open nothing any more"),
-    ):
-        command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-        add_settings_options(command)
-        if name == "list":
-            add_json_option(command)
-        else:
-            command.add_argument("name", metavar="NAME", help="the caller, such as the client and machine it runs on")
+    told = {
+        "new": "make a token for a caller, and show it once",
+        "list": "list the callers that have a token",
+        "revoke": "let a caller's token open nothing any more",
+    }
+    commands = add_subcommands(parser, "token_command", told)
+    add_json_option(commands["list"])
+    for name in ("new", "revoke"):
+        commands[name].add_argument(
+            "name", metavar="NAME", help="the caller, such as the client and machine it runs on"
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a subcommand. Returns the exit code. Standard output of `new` is the token and nothing else."""
-    # Paper stands for "either": nothing but the place of the file is read from these settings.
-    settings = load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
+    settings = settings_of_either_mode(arguments)
     file = TokenFile(prepare_data_dir(settings))
     match arguments.token_command:
         case "new":

@@ -10,6 +10,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.identity import add_name, person, roster_of, whose
+from positions_mcp.cli.options import settings_from
 from positions_mcp.cli.output import paragraph, say, table
 from positions_mcp.cli.record import Record, account_dependencies
 from positions_mcp.cli.terminal import controlling_terminal
@@ -21,7 +22,7 @@ from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.touches import Person, Touches
 from positions_mcp.guard.withdrawing import Offer, Withdrawing, shown_of
-from positions_mcp.settings import Settings, load
+from positions_mcp.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, record: Record, halts: Sequence[Halt]) -> int:
     """Show what there is, ask for the passphrase, cancel, report. Returns 0 where nothing of it can fill any more."""
-    settings = load(
-        {
-            "mode": arguments.mode,
-            "accounts": arguments.accounts,
-            "data_dir": arguments.data_dir,
-            "paper": {"scenario": arguments.scenario},
-        },
-        config=arguments.config,
-    )
+    settings = settings_from(arguments)
     accounts = ", ".join(map(str, settings.allowed_accounts))
     with controlling_terminal() as terminal:
         terminal.show(f"\n*** CANCEL own unfilled closes in {money_at_stake(settings.mode)}, account {accounts} ***")
