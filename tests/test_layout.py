@@ -63,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
 # operation knows another one.
 GUARD_LAYERS: list[set[str]] = [
     {"market_facts"},
-    {"expiration", "option_facts"},
+    {"expiration"},
     {"dependencies"},
     {"orders"},
     {"account"},

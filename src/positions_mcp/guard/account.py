@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import anyio
 
-from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position
@@ -25,10 +24,10 @@ from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.guard.dependencies import Dependencies, in_thread
-from positions_mcp.guard.expiration import Beside, concerned, read_beside
-from positions_mcp.guard.option_facts import OptionFacts, read_option_facts
+from positions_mcp.guard.expiration import concerned
+from positions_mcp.guard.market_facts import Coming, MarketFacts, read_beside, read_for_close
 from positions_mcp.guard.orders import MOST_IDS, OrdersListed
-from positions_mcp.ports import BalancesReader, Ledger
+from positions_mcp.ports import Ledger
 from positions_mcp.signing.rosters import RosterChain
 
 T = TypeVar("T")
@@ -81,10 +80,8 @@ class Account:
     """As listed, where an option is held or they are what it is about."""
     instruction_doubts: tuple[str, ...] = ()
     """What their listing came without, in words: what rows that were left out claim is not known."""
-    beside: Beside = field(default_factory=Beside)
-    """What neighbours say, where instructions are what it is about."""
-    options: OptionFacts = field(default_factory=OptionFacts)
-    """What is known of options beside the book, where closes are what it is about."""
+    beside: MarketFacts = field(default_factory=MarketFacts)
+    """What neighbours say of options, as far as what it is about needs that."""
 
     _worked_out: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -137,38 +134,21 @@ class AccountReader:
         With `recent`, right before sending, also those of the last days in statuses that this program does not know to
         ask for. Raises UpstreamError where the book itself cannot be read.
         """
-        orders: tuple[Order, ...] | None = None
-        listed = _Listed(None)
-        balances: Balances | NotKnown | None = None
-
-        async def read_orders() -> None:
-            nonlocal orders
-            orders = await self._orders.that_may_fill(account_id, recent=recent)
-
-        async def read_instructions() -> None:
-            nonlocal listed
-            listed = await self._instructions(account_id)
-
-        async def read_balances(reader: BalancesReader) -> None:
-            nonlocal balances
-            balances = await known("balances", reader.read_balances(account_id))
-
-        async with anyio.create_task_group() as side_by_side:
-            side_by_side.start_soon(read_orders)
-            side_by_side.start_soon(read_instructions)
-            if not kind.is_close and (reader := self._deps.neighbours.balances):
-                side_by_side.start_soon(read_balances, reader)
+        reader = None if kind.is_close else self._deps.neighbours.balances
+        async with anyio.create_task_group() as tasks:
+            orders = Coming(tasks, lambda: self._orders.that_may_fill(account_id, recent=recent))
+            listing = Coming(tasks, lambda: self._instructions(account_id))
+            balances = Coming(tasks, lambda: known("balances", reader.read_balances(account_id) if reader else None))
         book = await self._deps.positions.read_book(account_id)
         names = names(book) if callable(names) else names
-        if kind.is_close and not book.options:
-            listed = listed._replace(rows=())
-        account = await self._account(book, orders, listed)
+        listed = listing.value._replace(rows=()) if kind.is_close and not book.options else listing.value
+        account = await self._account(book, orders.value, listed)
         if kind.is_close:
             closing = _named(book, names) if kind is Kind.CLOSE_POSITIONS and names else None
             neighbours, clock = self._deps.neighbours, self._deps.market_clock
-            return replace(account, options=await read_option_facts(neighbours, book, clock, closing=closing))
-        beside = await self._beside(account, names)
-        return replace(account, beside=replace(beside, balances=None if isinstance(balances, NotKnown) else balances))
+            return replace(account, beside=await read_for_close(neighbours, book, clock, closing=closing))
+        money = None if isinstance(balances.value, NotKnown) else balances.value
+        return replace(account, beside=replace(await self._beside(account, names), balances=money))
 
     async def to_follow(self, operations: Sequence[Operation]) -> Account:
         """For what became of operations of one account: the orders of closes, the instructions. Raises as `to_decide`.
@@ -237,7 +217,7 @@ class AccountReader:
             rosters=ledger.rosters(),
         )
 
-    async def _beside(self, account: Account, names: Sequence[str]) -> Beside:
+    async def _beside(self, account: Account, names: Sequence[str]) -> MarketFacts:
         """What the options concerned are. Dividends where those exercised early are on one underlying."""
         now, calendar = self._deps.market_clock.now(), self._deps.calendar
         day = sent_for(now, calendar, DeadlineRule(self._deps.policy.exercise_deadline)).day

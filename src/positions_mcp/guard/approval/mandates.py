@@ -211,8 +211,5 @@ def _underlying_price(held: Position, account: Account) -> Decimal | None:
     found = underlying_price(find_underlying(held, account.book), account.book.as_of)
     if found is not None and found.close_of is None:
         return found.price
-    on = held.underlying_instrument_id
-    if on is None:
-        return None
-    latest = account.beside.latest.get(on)
-    return account.options.prices.get(on) if latest is None else latest.price
+    latest = account.beside.latest.get(held.underlying_instrument_id or "")
+    return latest.price if latest else None

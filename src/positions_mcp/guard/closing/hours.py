@@ -44,5 +44,5 @@ class Hours:
 
     def last_trade(self, position: Position, account: Account) -> TradingEnd | None:
         """When a position trades for the last time, by the API's facts where they were read; None if not an option."""
-        facts = account.options.contracts.get(position.instrument_id)
+        facts = account.beside.contracts.get(position.instrument_id)
         return last_trade(position, facts, self.calendar, self.deadline)

@@ -81,8 +81,8 @@ def price_of_underlying(position: Position, account: Account) -> Decimal | None:
     held = underlying_price(find_underlying(position, account.book), account.book.as_of)
     if held is not None:
         return held.price
-    on = position.underlying_instrument_id
-    return None if on is None else account.options.prices.get(on)
+    latest = account.beside.latest.get(position.underlying_instrument_id or "")
+    return latest.price if latest else None
 
 
 def locks_of(position: Position, account: Account) -> Locks:
