@@ -12,7 +12,7 @@ from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowRule
-from positions_mcp.domain.exercise.rules import MOST_ROWS, check_instructions
+from positions_mcp.domain.exercise.rules import MOST_ROWS, BatchRules
 from positions_mcp.market_calendar import NewYorkCalendar
 
 CALENDAR = NewYorkCalendar()
@@ -29,7 +29,7 @@ def held(**fields: object) -> Position:
 
 def check(*rows: InstructionRow, of: Book | None = None, listed: list[Instruction] | None = None, **more: object):
     given = {"now": FRIDAY, "calendar": CALENDAR, "deadline": DeadlineRule()} | more
-    return check_instructions(rows, book=of or book(held(), position(LATER, 5, 2)), listed=listed or [], **given)
+    return BatchRules(book=of or book(held(), position(LATER, 5, 2)), listed=listed or [], **given).check(rows)
 
 
 def ask(instrument: str = CALL, kind: str = "EXERCISE", quantity: str = "1", key: str | None = None) -> InstructionRow:
@@ -290,14 +290,10 @@ def test_an_instruction_of_unknown_size_is_said() -> None:
 
 @pytest.mark.requirement("I-03")
 def test_what_could_not_be_read_is_said() -> None:
-    unread = check_instructions(
-        [ask()],
-        book=book(held(), consistent=False),
-        listed=None,
-        now=FRIDAY,
-        calendar=CALENDAR,
-        deadline=DeadlineRule(),
+    rules = BatchRules(
+        book=book(held(), consistent=False), listed=None, now=FRIDAY, calendar=CALENDAR, deadline=DeadlineRule()
     )
+    unread = rules.check([ask()])
     assert len(unread.warnings) == 2
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.instruction_samples import book, position
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.rows import CheckedRow, InstructionRow, RowRule
-from positions_mcp.domain.exercise.rules import check_instructions
+from positions_mcp.domain.exercise.rules import BatchRules
 from positions_mcp.market_calendar import NewYorkCalendar
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -29,9 +29,8 @@ def check(
     symbol = f"AAPL{expiration:%y%m%d}C00195000"
     row = InstructionRow(instrument=symbol, instruction_type=kind, quantity="1")
     holdings = book(position(symbol, 1, 1))
-    return check_instructions(
-        [row], book=holdings, listed=[], now=now, calendar=CALENDAR, deadline=rule or DeadlineRule()
-    ).rows[0]
+    checks = BatchRules(book=holdings, listed=[], now=now, calendar=CALENDAR, deadline=rule or DeadlineRule())
+    return checks.check([row]).rows[0]
 
 
 def rules(row: CheckedRow) -> list[RowRule]:

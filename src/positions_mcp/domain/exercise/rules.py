@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 from positions_mcp.domain.account.contracts import ContractFacts
@@ -41,78 +40,50 @@ _SOON = timedelta(minutes=15)
 _ON_EXPIRY_ONLY: Final = (InstructionType.DO_NOT_EXERCISE, InstructionType.CONTRARY_EXERCISE)
 
 
-def check_instructions(
-    rows: Sequence[InstructionRow],
-    *,
-    book: Book,
-    listed: Sequence[Instruction] | None,
-    now: datetime,
-    calendar: TradingDays,
-    deadline: DeadlineRule,
-    contracts: Mapping[InstrumentId, ContractFacts] = MappingProxyType({}),
-    open_orders: Sequence[Order] | None = None,
-) -> CheckedBatch:
-    """Check a batch before it becomes a plan. Nothing is raised: what is wrong is in the findings.
-
-    Args:
-        rows: what the caller asks for.
-        book: all positions of the account.
-        listed: the account's instructions as the API lists them; None where they could not be read.
-        now: the present instant, aware.
-        calendar: the trading days.
-        deadline: the deadline of a day.
-        contracts: what the API says of contracts, as far as it was read.
-        open_orders: orders that may still fill, to say which of them lock contracts; None where they were not read.
-    """
-    if not rows:
-        return CheckedBatch(findings=(RowFinding(rule=RowRule.NO_ROWS, message="There is no row to submit."),))
-    if len(rows) > MOST_ROWS:
-        message = f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one batch may hold."
-        return CheckedBatch(findings=(RowFinding(rule=RowRule.TOO_MANY_ROWS, message=message),))
-    outstanding = Outstanding(listed or (), now=now, calendar=calendar)
-    rows_listed = None if listed is None else tuple(listed)
-    checks = _Checker(
-        book,
-        Holdings.of_book(book),
-        outstanding,
-        now,
-        calendar,
-        deadline,
-        rows_listed,
-        contracts,
-        open_orders,
-    )
-    warnings = []
-    if listed is None:
-        warnings.append("The account's instructions could not be read: what is already instructed is not known.")
-    if not book.is_complete:
-        warnings.append("The listing of positions is incomplete: what the account holds is not fully known.")
-    return CheckedBatch(
-        rows=tuple(checks.check(index, row) for index, row in enumerate(rows)), warnings=tuple(warnings)
-    )
-
-
-@dataclass
-class _Checker:
-    """Checks one batch row by row, remembering what the rows above claimed."""
+@dataclass(kw_only=True)
+class BatchRules:
+    """Checks one batch row by row before it becomes a plan, remembering what the rows above claimed."""
 
     book: Book
-    holdings: Holdings[Position]
-    outstanding: Outstanding
+    """All positions of the account."""
+    listed: Sequence[Instruction] | None
+    """The account's instructions as the API lists them; None where they could not be read."""
     now: datetime
+    """The present instant, aware."""
     calendar: TradingDays
     deadline: DeadlineRule
-    listed: tuple[Instruction, ...] | None
-    contracts: Mapping[InstrumentId, ContractFacts]
-    open_orders: Sequence[Order] | None
-    claimed: Counter[InstrumentId] = field(default_factory=Counter)
-    first_row_with_key: dict[str, int] = field(default_factory=dict)
-    first_row_asking: dict[tuple[InstrumentId, InstructionType], int] = field(default_factory=dict)
-    findings: list[RowFinding] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    contracts: Mapping[InstrumentId, ContractFacts] = field(default_factory=dict)
+    """What the API says of contracts, as far as it was read."""
+    open_orders: Sequence[Order] | None = None
+    """Orders that may still fill, to say which of them lock contracts; None where they were not read."""
 
-    def check(self, index: int, row: InstructionRow) -> CheckedRow:
-        self.findings, self.warnings = [], []
+    def __post_init__(self) -> None:
+        self._holdings = Holdings.of_book(self.book)
+        self._outstanding = Outstanding(self.listed or (), now=self.now, calendar=self.calendar)
+        self._claimed: Counter[InstrumentId] = Counter()
+        self._first_row_with_key: dict[str, int] = {}
+        self._first_row_asking: dict[tuple[InstrumentId, InstructionType], int] = {}
+        self._findings: list[RowFinding] = []
+        self._warnings: list[str] = []
+
+    def check(self, rows: Sequence[InstructionRow]) -> CheckedBatch:
+        """Nothing is raised: what is wrong is in the findings."""
+        if not rows:
+            return CheckedBatch(findings=(RowFinding(rule=RowRule.NO_ROWS, message="There is no row to submit."),))
+        if len(rows) > MOST_ROWS:
+            message = f"{len(rows):,} rows are more than the {MOST_ROWS:,} that one batch may hold."
+            return CheckedBatch(findings=(RowFinding(rule=RowRule.TOO_MANY_ROWS, message=message),))
+        warnings = []
+        if self.listed is None:
+            warnings.append("The account's instructions could not be read: what is already instructed is not known.")
+        if not self.book.is_complete:
+            warnings.append("The listing of positions is incomplete: what the account holds is not fully known.")
+        return CheckedBatch(
+            rows=tuple(self._checked(index, row) for index, row in enumerate(rows)), warnings=tuple(warnings)
+        )
+
+    def _checked(self, index: int, row: InstructionRow) -> CheckedRow:
+        self._findings, self._warnings = [], []
         kind = self._type(row)
         quantity = self._quantity(row)
         self._key(index, row)
@@ -131,12 +102,12 @@ class _Checker:
             instruction_type=kind,
             quantity=quantity,
             deadline=ends,
-            findings=tuple(self.findings),
-            warnings=tuple(self.warnings),
+            findings=tuple(self._findings),
+            warnings=tuple(self._warnings),
         )
 
     def _against(self, rule: RowRule, message: str) -> None:
-        self.findings.append(RowFinding(rule=rule, message=message))
+        self._findings.append(RowFinding(rule=rule, message=message))
 
     def _type(self, row: InstructionRow) -> InstructionType | None:
         kind = InstructionType(row.instruction_type)
@@ -160,7 +131,7 @@ class _Checker:
         if not _KEY.fullmatch(key):
             self._against(RowRule.UNUSABLE_KEY, "A key is 1 to 128 printable ASCII characters without spaces.")
             return
-        if (first := self.first_row_with_key.setdefault(key, index)) != index:
+        if (first := self._first_row_with_key.setdefault(key, index)) != index:
             self._against(RowRule.REUSED_KEY, f"The key {label(key)} is already that of row {first + 1}.")
         for instruction in self.listed or ():
             if instruction.instruction_id == key:
@@ -173,7 +144,7 @@ class _Checker:
 
     def _position(self, row: InstructionRow) -> Position | None:
         try:
-            position = self.holdings.find(row.instrument)
+            position = self._holdings.find(row.instrument)
         except UnknownInstrument as error:
             self._against(RowRule.NOT_HELD, str(error))
             return None
@@ -183,7 +154,7 @@ class _Checker:
         return position
 
     def _repeated(self, index: int, position: Position, kind: InstructionType) -> None:
-        first = self.first_row_asking.setdefault((position.instrument_id, kind), index)
+        first = self._first_row_asking.setdefault((position.instrument_id, kind), index)
         if first != index:
             message = f"Row {first + 1} already asks {kind} of {label(position.name)}: put both into one row."
             self._against(RowRule.REPEATED_ROW, message)
@@ -204,7 +175,7 @@ class _Checker:
             message = f"The API names no readable symbol for {name}: strike, expiration and cut-off are not known."
             self._against(RowRule.UNRESOLVED_CONTRACT, message)
         if position.underlying_instrument_type is SecurityType.INDEX:
-            self.warnings.append("An index option is settled in cash and may end earlier than an equity option.")
+            self._warnings.append("An index option is settled in cash and may end earlier than an equity option.")
         return position.contract
 
     def _time(self, position: Position, contract: OptionContract, kind: InstructionType | None) -> datetime:
@@ -242,31 +213,31 @@ class _Checker:
     def _said_of_time(self, contract: OptionContract, last: Session, ends: datetime) -> None:
         today = new_york_day(self.now)
         if last.day != contract.expiration:
-            self.warnings.append(
+            self._warnings.append(
                 f"{contract.expiration.isoformat()} is not a trading day: the last session before it is taken for the "
                 "day."
             )
         if ends - self.now <= _SOON:
-            self.warnings.append(f"The cut-off is at {ends:%H:%M} New York time, in less than 15 minutes.")
+            self._warnings.append(f"The cut-off is at {ends:%H:%M} New York time, in less than 15 minutes.")
         elif self.calendar.session_on(today) is None:
-            self.warnings.append("Today is not a trading day: the API may refuse this, or take it for the next one.")
+            self._warnings.append("Today is not a trading day: the API may refuse this, or take it for the next one.")
         elif today != last.day and ends.date() != today:
-            self.warnings.append(
+            self._warnings.append(
                 "Today's cut-off is over: the API may refuse this, or take it for the next trading day."
             )
 
     def _enough(self, position: Position, quantity: int) -> None:
-        claims = self.outstanding.on(position.instrument_id)
-        above = self.claimed[position.instrument_id]
-        self.claimed[position.instrument_id] += quantity
+        claims = self._outstanding.on(position.instrument_id)
+        above = self._claimed[position.instrument_id]
+        self._claimed[position.instrument_id] += quantity
         available = position.quantity if position.available_quantity is None else position.available_quantity
         usable = max(min(position.quantity, available), ZERO)
         if position.available_quantity is None:
-            self.warnings.append("The API does not say how many contracts are free of open orders.")
+            self._warnings.append("The API does not say how many contracts are free of open orders.")
         rows_above = f", {above} in rows above" if above else ""
         if quantity + above > usable:
             locked = position.quantity - usable
-            known = None if self.listed is None else self.outstanding
+            known = None if self.listed is None else self._outstanding
             by = f", locked: {locks_on(position, self.open_orders, known).said}" if locked else ""
             self._against(
                 RowRule.INSUFFICIENT_POSITION,
@@ -280,9 +251,9 @@ class _Checker:
                 f"instruction ({claims.said}{rows_above}).",
             )
         elif quantity + above > usable - claims.quantity:
-            self.warnings.append(
+            self._warnings.append(
                 f"{plain(claims.quantity)} contracts are already under instruction ({claims.said}); the API may count "
                 f"them against the {plain(usable)} available and refuse this row."
             )
         if claims.has_unknown_quantity:
-            self.warnings.append("An instruction already outstanding on this contract has no readable quantity.")
+            self._warnings.append("An instruction already outstanding on this contract has no readable quantity.")

@@ -18,7 +18,7 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow
-from positions_mcp.domain.exercise.rules import check_instructions
+from positions_mcp.domain.exercise.rules import BatchRules
 from positions_mcp.domain.ids import InstructionId, InstrumentId, instrument_id, is_uuid
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import ZERO, plain
@@ -107,8 +107,7 @@ def draft_cancel(request: CancelRequest, account: Account, deps: Dependencies) -
 
 def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) -> CheckedBatch:
     """The rules of a batch against an account just read, by the exchange's time."""
-    return check_instructions(
-        rows,
+    rules = BatchRules(
         book=account.book,
         listed=account.instructions,
         now=deps.market_clock.now(),
@@ -117,6 +116,7 @@ def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) 
         contracts=account.beside.contracts,
         open_orders=account.open_orders,
     )
+    return rules.check(rows)
 
 
 def session_of(batch: CheckedBatch) -> str:
