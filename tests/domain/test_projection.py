@@ -143,7 +143,7 @@ def test_a_contrary_exercise_in_the_money_may_also_give_the_option_up() -> None:
 def test_a_strike_too_near_to_call_has_its_outcome_on_either_side(price: str, below: int, above: int) -> None:
     (underlying,) = at(price, {series(TODAY, "C", 100): 1, series(TODAY, "C", 102): 1}).underlyings
     (pin,) = underlying.pins
-    assert (pin.strike, pin.below.shares.expected, pin.above.shares.expected) == (100, below, above)
+    assert (pin.strike, pin.lower.left.flow.shares.expected, pin.upper.left.flow.shares.expected) == (100, below, above)
     assert not pin.has_short
 
 
@@ -151,8 +151,8 @@ def test_both_sides_of_a_near_strike_have_what_is_exercised_early_too() -> None:
     later = series("AAPL261218", "P", 100)
     (underlying,) = at("100", {series(TODAY, "C", 100): 1, later: 1}, Told("EXERCISE", later, 1)).underlyings
     (pin,) = underlying.pins
-    assert (pin.below.shares.expected, pin.above.shares.expected) == (-100, 0)
-    assert (pin.below.cash.expected, pin.above.cash.expected) == (10_000, 0)
+    assert (pin.lower.left.flow.shares.expected, pin.upper.left.flow.shares.expected) == (-100, 0)
+    assert (pin.lower.left.flow.cash.expected, pin.upper.left.flow.cash.expected) == (10_000, 0)
 
 
 def test_once_the_close_is_known_only_own_shorts_differ_on_either_side() -> None:
@@ -160,7 +160,7 @@ def test_once_the_close_is_known_only_own_shorts_differ_on_either_side() -> None
     afternoon = Afternoon(holds=holds, closes={"AAPL": "100"}, at="16:20")
     (underlying,) = project(facts(afternoon, closes=given(afternoon)), FRIDAY).underlyings
     (pin,) = underlying.pins
-    assert (pin.below.shares.expected, pin.above.shares.expected) == (100, 0)
+    assert (pin.lower.left.flow.shares.expected, pin.upper.left.flow.shares.expected) == (100, 0)
 
 
 def test_once_the_close_is_known_only_own_shorts_near_it_are_in_doubt() -> None:

@@ -19,6 +19,21 @@ Lacking = Mapping[tuple[str, OptionRight | None], Exposed]
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What one course of the evening leaves: what moves, and which short options lack cover then."""
+
+    flow: Flow
+    at_worst: Lacking
+    expected: Lacking
+    """Where every instruction ends as expected."""
+
+    def short_of(self, held: Decimal) -> tuple[Decimal, Decimal]:
+        """Shares short in the end, of so many held before: at worst, and as expected."""
+        moved = self.flow.shares
+        return max(-exact_sum((held, moved.least)), ZERO), max(-exact_sum((held, moved.expected)), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
 class Related:
     """The part of a book that is on one underlying.
 
@@ -40,10 +55,16 @@ class Related:
         held = {position.instrument_id: self._counted(position) for position in self.book.positions}
         return exposed(self.book, held)
 
-    def lacking_after(
-        self, options: Sequence[Settling], flows: Iterable[Flow], *, as_expected: bool = False
+    def left(self, options: Sequence[Settling], flows: Sequence[Flow]) -> tuple[Left, ...]:
+        """What is left once `options` have settled, for each of the ways shares may have moved."""
+        at_worst = self._lacking_after(options, flows, as_expected=False)
+        expected = self._lacking_after(options, flows, as_expected=True)
+        return tuple(map(Left, flows, at_worst, expected))
+
+    def _lacking_after(
+        self, options: Sequence[Settling], flows: Iterable[Flow], *, as_expected: bool
     ) -> tuple[Lacking, ...]:
-        """The short options that lack cover once `options` have settled, for each of the ways shares may have moved.
+        """The short options that lack cover then.
 
         Shares count as far as they are certain, not those that an open order or an instruction may still take; where
         instructions end `as_expected`, only open orders take any.

@@ -7,13 +7,13 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import Session
-from positions_mcp.domain.exercise.cover import Lacking
+from positions_mcp.domain.exercise.cover import Lacking, Left
 from positions_mcp.domain.exercise.deciding import DecidingPrice
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_sum
-from positions_mcp.domain.portfolio.exposure import Exposed, worsened
+from positions_mcp.domain.portfolio.exposure import Exposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,7 @@ class ProjectedOption:
 class PinSide:
     """What the whole evening does on one side of a strike that is too near to call."""
 
-    flow: Flow
-    lacking: Lacking
-    """Short options without cover afterwards, at worst."""
-    lacking_expected: Lacking
-    """The same where every instruction ends as expected."""
+    left: Left
     assigns_call: bool
     """Whether a short call is assigned."""
     is_still: bool
@@ -108,16 +104,6 @@ class Pin:
     is_decided: bool = False
     """Whether the cut-off is over, so that they have decided."""
 
-    @property
-    def below(self) -> Flow:
-        """What moves in all below it."""
-        return self.lower.flow
-
-    @property
-    def above(self) -> Flow:
-        """What moves in all above it."""
-        return self.upper.flow
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectedUnderlying:
@@ -130,10 +116,8 @@ class ProjectedUnderlying:
     """What moves: one where the price is known, else one for each range of closing prices. Without what is not
     `stated`."""
     lacking_before: Lacking
-    lacking_after: tuple[Lacking, ...]
-    """Short options without cover afterwards at worst, one for each outcome."""
-    lacking_expected: tuple[Lacking, ...]
-    """The same where every instruction ends as expected."""
+    left: tuple[Left, ...]
+    """What each of them leaves."""
     pins: tuple[Pin, ...] = ()
     not_stated: tuple[ProjectedOption, ...] = ()
     """Options whose cash and shares are not in the sums, because they are not known."""
@@ -171,21 +155,11 @@ class ProjectedUnderlying:
     def left_lacking(self) -> tuple[Exposed, ...]:
         """Short options that lack cover afterwards, at worst over every outcome."""
         worst: dict[object, Exposed] = {}
-        for lacking in self.lacking_after:
-            for group, after in lacking.items():
+        for left in self.left:
+            for group, after in left.at_worst.items():
                 known = worst.get(group, after)
                 worst[group] = max(known, after, key=lambda each: (each.uncovered, each.unprotected))
         return tuple(each for each in worst.values() if each.uncovered or each.unprotected)
-
-    @property
-    def worse(self) -> tuple[tuple[Exposed, Exposed], ...]:
-        """Groups that lack more cover afterwards than now, as (now, afterwards), each once."""
-        found: dict[object, tuple[Exposed, Exposed]] = {}
-        for after in self.lacking_after:
-            for was, now in worsened(self.lacking_before, after):
-                key = (now.root, now.right)
-                found[key] = max(found.get(key, (was, now)), (was, now), key=lambda pair: pair[1].uncovered)
-        return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

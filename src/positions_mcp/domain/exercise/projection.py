@@ -84,12 +84,9 @@ def _side(options: Sequence[ProjectedOption], part: Related, strike: Decimal, st
     flows = [each.settling.flow(price) for each, price in zip(options, prices, strict=True)]
     flow = sum_of(flows)
     settling = [each.settling for each in options]
-    (lacking,) = part.lacking_after(settling, [flow])
-    (expected,) = part.lacking_after(settling, [flow], as_expected=True)
+    (left,) = part.left(settling, [flow])
     return PinSide(
-        flow,
-        lacking=lacking,
-        lacking_expected=expected,
+        left,
         assigns_call=any(each.is_assigned_call_at(price) for each, price in zip(options, prices, strict=True)),
         is_still=all(each == Flow() for each in flows),
     )
@@ -199,8 +196,7 @@ def _underlying(
         shares_before=part.shares_held,
         outcomes=outcomes,
         lacking_before=part.lacking_now(),
-        lacking_after=part.lacking_after(settling, flows),
-        lacking_expected=part.lacking_after(settling, flows, as_expected=True),
+        left=part.left(settling, flows),
         pins=tuple(pins_of(priced, part, is_decided=facts.now >= facts.deadline.on(session))),
         not_stated=tuple(each for each in options if each not in priced and each not in open_ended),
         doubts=tuple(_doubts(facts, settling)),

@@ -226,7 +226,7 @@ def _pin(pin: Pin) -> str:
 
 
 def _side(side: PinSide) -> str:
-    flow = side.flow
+    flow = side.left.flow
     if not flow.cash.expected and not flow.shares.expected:
         return _NOTHING if side.is_still else _OFFSET
     return f"{_signed(flow.shares.expected)} shares, cash {_dollars(flow.cash.expected)}"

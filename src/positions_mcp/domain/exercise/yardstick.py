@@ -13,14 +13,14 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from positions_mcp.domain.exercise.cards import GivenUp, given_up
-from positions_mcp.domain.exercise.cover import Lacking
+from positions_mcp.domain.exercise.cover import Left
 from positions_mcp.domain.exercise.facts import ExpirationFacts
 from positions_mcp.domain.exercise.outcomes import Outcome
-from positions_mcp.domain.exercise.projected import PinSide, ProjectedUnderlying, Projection
+from positions_mcp.domain.exercise.projected import ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Asked, Flow
 from positions_mcp.domain.instruments import OptionRight
-from positions_mcp.domain.money import ZERO, exact_sum
+from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.portfolio.exposure import Exposed, worsened
 
 _Group: TypeAlias = tuple[str, OptionRight | None]
@@ -102,8 +102,7 @@ def _every_underlying(nothing: Projection, then: Projection) -> tuple[ProjectedU
         replace(
             each,
             outcomes=(Outcome(None, None, Flow()),),
-            lacking_after=(each.lacking_before,),
-            lacking_expected=(each.lacking_before,),
+            left=(_untouched(each),),
         )
         for each in nothing.underlyings
         if each.name not in names
@@ -150,10 +149,11 @@ def _more_short(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What one closing price, or a range of them, leaves: with nothing sent, and otherwise."""
+    """What one closing price, or a range of them, leaves of so many shares: with nothing sent, and otherwise."""
 
-    nothing: _After
-    then: _After
+    held: Decimal
+    nothing: Left
+    then: Left
     assigns_call: bool
     """Whether a short call is assigned then."""
 
@@ -169,29 +169,18 @@ class _Case:
     @property
     def more_short(self) -> Decimal:
         """Shares more short than with nothing sent, at worst or where instructions end as expected."""
-        return max(now - was for was, now in zip(self.nothing.short, self.then.short, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class _After:
-    """What one course of the evening leaves: at worst, and where every instruction ends as expected."""
-
-    at_worst: Lacking
-    expected: Lacking
-    short: tuple[Decimal, Decimal]
-    """Shares short, in that order."""
+        before, after = self.nothing.short_of(self.held), self.then.short_of(self.held)
+        return max(now - was for was, now in zip(before, after, strict=True))
 
 
 def _cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[_Case]:
     """Every closing price at which both can be told."""
-    afters = [(outcome, after, _assigns_call(then, outcome)) for outcome, after in _afters(then)]
+    afters = [(each, left, _assigns_call(then, each)) for each, left in zip(then.outcomes, then.left, strict=True)]
     if nothing is None:
-        short = max(-then.shares_before, ZERO)
-        untouched = _After(then.lacking_before, then.lacking_before, (short, short))
-        return [_Case(untouched, after, assigns) for _, after, assigns in afters]
+        return [_Case(then.shares_before, _untouched(then), left, assigns) for _, left, assigns in afters]
     return [
-        _Case(was, now, assigns)
-        for one, was in _afters(nothing)
+        _Case(then.shares_before, was, now, assigns)
+        for one, was in zip(nothing.outcomes, nothing.left, strict=True)
         for other, now, assigns in afters
         if _overlap(one, other)
     ]
@@ -202,31 +191,14 @@ def _pin_cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -
     before = {pin.strike: pin for pin in nothing.pins} if nothing else {}
     pairs = [(before[pin.strike], pin) for pin in then.pins if pin.strike in before]
     return [
-        _Case(_beside(then.shares_before, was), _beside(then.shares_before, now), now.assigns_call)
+        _Case(then.shares_before, was.left, now.left, now.assigns_call)
         for one, other in pairs
         for was, now in ((one.lower, other.lower), (one.upper, other.upper))
     ]
 
 
-def _beside(held: Decimal, side: PinSide) -> _After:
-    return _after(held, side.flow, side.lacking, side.lacking_expected)
-
-
-def _afters(projected: ProjectedUnderlying) -> list[tuple[Outcome, _After]]:
-    return [
-        (outcome, _after(projected.shares_before, outcome.flow, at_worst, expected))
-        for outcome, at_worst, expected in zip(
-            projected.outcomes, projected.lacking_after, projected.lacking_expected, strict=True
-        )
-    ]
-
-
-def _after(held: Decimal, flow: Flow, at_worst: Lacking, expected: Lacking) -> _After:
-    return _After(at_worst, expected, (_short(held, flow.shares.least), _short(held, flow.shares.expected)))
-
-
-def _short(held: Decimal, moved: Decimal) -> Decimal:
-    return max(-exact_sum((held, moved)), ZERO)
+def _untouched(projected: ProjectedUnderlying) -> Left:
+    return Left(Flow(), projected.lacking_before, projected.lacking_before)
 
 
 def _assigns_call(projected: ProjectedUnderlying, outcome: Outcome) -> bool:
