@@ -101,7 +101,9 @@ def test_a_later_short_call_is_left_uncovered_when_its_shares_are_delivered() ->
 def test_short_shares_that_an_exercised_call_buys_back_no_longer_cover_a_put() -> None:
     holds = {"AAPL": -100, series(TODAY, "C", 95): 1, series(LATER, "P", 90): -1}
     (underlying,) = at("100", holds).underlyings
-    assert [(was.uncovered, now.uncovered) for was, now in underlying.worse] == [(0, 1)]
+    (left,) = underlying.left
+    lacking = (underlying.lacking_before, left.at_worst)
+    assert [sum(each.uncovered for each in groups.values()) for groups in lacking] == [0, 1]
 
 
 def test_shares_that_an_open_order_may_sell_are_not_counted_as_cover() -> None:
