@@ -101,6 +101,15 @@ def test_totals_are_the_exact_sums_of_what_is_known_and_count_what_is_not(book: 
 
 
 @pytest.mark.requirement("A-01")
+@given(books(), st.sampled_from(["0", "1.5"]))
+def test_what_a_position_counts_for_does_not_depend_on_what_it_is_counted_with(book: Book, realized: str) -> None:
+    closed = held("SOLD", "0", number=900, daily_unrealized_pnl=None, daily_realized_pnl="0")
+    moved = held("KO", number=901, daily_realized_pnl=realized)
+    rows = [*book.positions, closed, moved]
+    assert Totals.merged(Totals.of([each]) for each in rows) == Totals.of(rows)
+
+
+@pytest.mark.requirement("A-01")
 def test_a_value_of_zero_for_want_of_a_price_is_missing_and_one_with_a_price_is_not() -> None:
     halted, worthless = held("HALT", market_value="0.00"), held("X", number=1, market_value="0", instrument_price="0")
     flat = held("FLAT", "0", number=2, market_value="0")
