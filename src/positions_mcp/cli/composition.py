@@ -90,17 +90,18 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None, record: Pa
             from positions_mcp.cli.remote_clock import RemoteClock
 
             url, key = settings.paper.url, settings.paper.key.get_secret_value()
+            name = f"the paper exchange at {url}"
             clock = stack.enter_context(closing(RemoteClock(url, key, time)))
-            connect = partial(client, url, key, clock=clock, plain_http=True)
+            connect = partial(client, url, key, clock=clock, plain_http=True, name=name)
             connect()
-            yield Venue(connect, clock, f"the paper exchange at {url}", time, clock.follow, clock.exchange)
+            yield Venue(connect, clock, name, time, clock.follow, clock.exchange)
         else:
             exchange = stack.enter_context(closing(_open_exchange(settings, time)))
-            transport = paper_transport(exchange)
+            name, transport = "the embedded paper exchange", paper_transport(exchange)
             yield Venue(
-                partial(client, _PAPER_URL, exchange.keys[0], transport=transport, clock=exchange.clock),
+                partial(client, _PAPER_URL, exchange.keys[0], transport=transport, clock=exchange.clock, name=name),
                 exchange.clock,
-                "the embedded paper exchange",
+                name,
                 time,
                 exchange=lambda: exchange.identity,
             )

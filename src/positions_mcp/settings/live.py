@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from positions_mcp.addresses import origin
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.packaged import read_text
+from positions_mcp.settings.oauth import is_this_machine
 from positions_mcp.settings.values import trimmed
 
 LIVE_URL = "https://api.clearstreet.com"
@@ -52,9 +53,9 @@ def _base_url(hosts: Collection[str]) -> str:
         scheme, host = parts.scheme, "" if "@" in parts.netloc else parts.hostname or ""
     except ValueError:
         scheme, host = "", ""
-    if not host or not (scheme == "https" or (scheme == "http" and _is_loopback(host))):
+    if not host or not (scheme == "https" or (scheme == "http" and is_this_machine(host))):
         raise ConfigurationError(f"{_URL} is not an address of the live API.", hint=f"It takes {_URL_FORM}.")
-    if not (_is_loopback(host) or host == _DOMAIN or host.endswith(f".{_DOMAIN}") or host in hosts):
+    if not (is_this_machine(host) or host == _DOMAIN or host.endswith(f".{_DOMAIN}") or host in hosts):
         raise ConfigurationError(
             f"{_URL}: {host} is not one of Clear Street's hosts, and the key goes nowhere else.",
             hint=f'If a person means it: api.hosts = ["{host}"] in a file for --config.',
@@ -125,12 +126,3 @@ def _trimmed(text: str, place: str, form: str) -> str:
         return trimmed(text)
     except ValueError as error:
         raise ConfigurationError(f"{place} {error}.", hint=f"It takes {form}.") from None
-
-
-def _is_loopback(host: str) -> bool:
-    import ipaddress
-
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

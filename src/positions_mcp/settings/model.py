@@ -202,7 +202,7 @@ class OverrideSettings(_Section):
 
 
 class LimitsSettings(_Section):
-    """Narrower limits of accounts, callers and rights, from a file only; read by `positions_mcp.settings.overrides`."""
+    """Narrower limits of accounts, callers and rights, from a file only; read by `positions_mcp.settings.tables`."""
 
     accounts: dict[int, OverrideSettings] = Field(
         default_factory=dict, description='tables in a --config file, such as [limits.accounts."19816"]'

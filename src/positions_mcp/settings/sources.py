@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.packaged import config_dir, read_text
-from positions_mcp.settings import overrides, rights
+from positions_mcp.settings import tables
 from positions_mcp.settings.model import Settings
 from positions_mcp.settings.values import shown, tidy
 
@@ -62,8 +62,7 @@ def load(
     said |= _of_environment(os.environ if environment is None else environment)
     said |= {name: _Said(value, _option(name)) for name, value in _leaves(options or {}) if value is not None}
     settings = _checked(said).from_file(config)
-    overrides.check(settings)
-    rights.check(settings)
+    tables.check(settings)
     if settings.mode is Mode.LIVE and not settings.accounts:
         raise AccountsNotNamed(
             "Live mode needs the accounts that may be used.",
@@ -97,11 +96,8 @@ def _of_file(file: Path, place: str) -> dict[SettingName, _Said]:
         raise ConfigurationError(f"The configuration {file} is not TOML: {error}.") from None
     known = {".".join(name): name for name in _names(Settings)}
     said: dict[SettingName, _Said] = {
-        ("limits", kind): _Said(tables, f"limits.{kind} in {place}")
-        for kind, tables in overrides.take(contents, place).items()
+        name: _Said(found, f"{'.'.join(name)} in {place}") for name, found in tables.take(contents, place).items()
     }
-    if (tables := rights.take(contents, place)) is not None:
-        said["oauth", "rights"] = _Said(tables, f"oauth.rights in {place}")
     for name, value in _leaves(contents):
         dotted = ".".join(name)
         if name in _SECTIONS:

@@ -1,10 +1,13 @@
-"""Limits of an account, caller or right, in tables of a file: `[limits.accounts."19816"]`. Downwards only."""
+"""Tables of a file with one for each name: limits of an account, caller or right, and what signed-in callers may use.
+
+`[limits.accounts."19816"]` and `[oauth.rights.traders]`. Limits go downwards only, and a right gives no other account.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,27 +15,36 @@ from positions_mcp.domain.errors import ConfigurationError, InvalidInput
 from positions_mcp.domain.ids import account_id
 from positions_mcp.domain.operation.policy import Narrower
 from positions_mcp.settings.model import OverrideSettings, Settings
+from positions_mcp.settings.oauth import RightSettings
 from positions_mcp.settings.values import shown, tidy
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
 _KINDS = ("accounts", "callers", "rights")
+_MODELS: Mapping[tuple[str, str], type[BaseModel]] = {
+    **{("limits", kind): OverrideSettings for kind in _KINDS},
+    ("oauth", "rights"): RightSettings,
+}
 _OF_APPROVAL = ("desk_above", "two_persons_above", "give_up_above")
 
 
-def take(contents: dict[str, Any], place: str) -> dict[str, dict[Any, OverrideSettings]]:
-    """The tables below `[limits]` of a file, taken out of its contents, by kind.
+def take(contents: dict[str, Any], place: str) -> dict[tuple[str, str], dict[Any, BaseModel]]:
+    """Those of a file, taken out of its contents, by their setting.
 
     Raises ConfigurationError, which names what is wrong and where.
     """
-    section = contents.get("limits")
-    if not isinstance(section, dict):
-        return {}
-    return {kind: _of_each(kind, section.pop(kind), place) for kind in _KINDS if isinstance(section.get(kind), dict)}
+    found = {}
+    for section, kind in _MODELS:
+        tables = contents.get(section)
+        if isinstance(tables, dict) and isinstance(tables.get(kind), dict):
+            found[section, kind] = _of_each(section, kind, tables.pop(kind), place)
+    return found
 
 
 def check(settings: Settings) -> None:
-    """Raise ConfigurationError where a limit is of a right that there is not, or wider than the common one."""
+    """Raise ConfigurationError where they say what the other settings do not allow.
+
+    That is a limit of a right that there is not, or one that is wider than the common one, or a right that gives an
+    account which the configuration does not have.
+    """
     if unknown := sorted(settings.limits.rights.keys() - settings.oauth.rights.keys()):
         known = ", ".join(settings.oauth.rights) or "none"
         raise ConfigurationError(
@@ -49,20 +61,27 @@ def check(settings: Settings) -> None:
                 f"{shown(getattr(policy, name))}.",
                 hint="A limit of one account, caller or right may only be narrower.",
             )
+    for name, right in settings.oauth.rights.items():
+        if others := sorted(right.accounts - set(settings.allowed_accounts)):
+            raise ConfigurationError(
+                f"oauth.rights.{name}.accounts has {others[0]}, which is not among accounts = "
+                f"{', '.join(map(str, settings.allowed_accounts))}.",
+                hint="A right can give no other account.",
+            )
 
 
 def _named(kind: str, limits: Mapping[Any, Narrower]) -> Iterator[tuple[str, Narrower]]:
     return ((f'limits.{kind}."{name}"', each) for name, each in limits.items())
 
 
-def _of_each(kind: str, tables: Mapping[str, Any], place: str) -> dict[Any, OverrideSettings]:
-    found: dict[Any, OverrideSettings] = {}
-    for name, limits in tables.items():
-        dotted = f'limits.{kind}."{name}"'
+def _of_each(section: str, kind: str, tables: Mapping[str, Any], place: str) -> dict[Any, BaseModel]:
+    found: dict[Any, BaseModel] = {}
+    for name, values in tables.items():
+        dotted = f"{section}.{kind}.{name}" if section == "oauth" else f'{section}.{kind}."{name}"'
         key = _name(kind, name, f"{dotted} in {place}")
         if key in found:
             raise ConfigurationError(f"{dotted} in {place} is there twice.")
-        found[key] = table_of(OverrideSettings, limits, dotted, place)
+        found[key] = _table_of(_MODELS[section, kind], values, dotted, place)
     return found
 
 
@@ -79,8 +98,7 @@ def _name(kind: str, name: str, place: str) -> int | str:
         raise ConfigurationError(f"{place} is not the number of an account.") from None
 
 
-def table_of(model: type[ModelT], values: Any, dotted: str, place: str) -> ModelT:
-    """One table of a file. Raises ConfigurationError, which names what is wrong, where, and what it takes."""
+def _table_of(model: type[BaseModel], values: Any, dotted: str, place: str) -> BaseModel:
     fields = model.model_fields
     if not isinstance(values, Mapping):
         raise ConfigurationError(
