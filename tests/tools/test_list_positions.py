@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from tools.serving import FRIDAY, StubBroker, call, data_of, error_of, held, server_over, text_of
+from tools.serving import FRIDAY, StubBroker, call, data_of, error_of, held, server_over, text_of, words_of
 
 CALL = "AAPL261218C00240000"
+EXERCISE = {"instruction_type": "EXERCISE", "quantity": "1"}
 
 
 def mixed() -> StubBroker:
@@ -244,6 +245,36 @@ async def test_a_book_that_may_not_be_whole_is_said_to_be_so_first(era: str) -> 
     warnings = [line for line in text_of(answer).splitlines() if line.startswith("WARNING: ")]
     assert len(warnings) == len(data_of(answer)["warnings"]) == 2
     assert "2 rows of the API could not be read" in warnings[0]
+
+
+@pytest.mark.requirement("A-02", "A-06")
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("list_positions", {"instruments": ["ZZZ"]}),
+        ("list_positions", {"instruments": ["ZZZ", "YYY"]}),
+        ("list_positions", {"underlying": "ZZZ"}),
+        ("list_positions", {"instruments": ["ZZZ261218C00100000"]}),
+        ("list_instructions", {"instrument": "ZZZ"}),
+        ("preview_close", {"instruments": ["ZZZ"]}),
+        ("preview_instructions", {"instructions": [{"instrument": "ZZZ261218C00100000", **EXERCISE}]}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("book", "doubt"),
+    [
+        ({"unreadable": 2}, "But 2 rows of the API could not be read and are not included."),
+        ({"consistent": False}, "this may not be everything held."),
+        ({}, ""),
+    ],
+)
+async def test_what_is_not_found_in_a_book_that_may_not_be_whole_may_be_held(
+    tool: str, arguments: dict[str, Any], book: dict[str, Any], doubt: str
+) -> None:
+    words = words_of(await call(server_over(StubBroker(positions=[held("KO")], **book)), tool, arguments))
+    assert "Nothing held is" in words
+    assert doubt in words
+    assert ("But " in words) is bool(doubt)
 
 
 async def test_an_empty_account_is_an_answer_without_rows(era: str) -> None:

@@ -72,6 +72,19 @@ async def test_what_one_of_them_holds_is_found_with_its_quantity(era: str) -> No
     assert "Nothing held is called ZZZ" in error_of(await call(server, "list_positions", {"instruments": ["ZZZ"]}))
 
 
+async def test_what_may_be_among_rows_that_were_not_read_is_no_clear_no(era: str) -> None:
+    aapl, ko = ("list_positions", {"instruments": ["AAPL"]}), ("list_positions", {"instruments": ["KO"]})
+    broker = two()
+    broker.unreadable = 2
+    data = data_of(await call(server_over(broker, accounts=BOTH), *aapl, era=era))
+    assert "account 20000: Nothing held is called AAPL. But 2 rows of the API could not be read" in str(
+        data["warnings"]
+    )
+    broker = two(refused=20000)
+    broker.books[19816] = []
+    assert "No answer" in error_of(await call(server_over(broker, accounts=BOTH), *ko, era=era)), "not: nothing is held"
+
+
 async def test_a_summary_has_a_line_for_each_account_and_the_sum(era: str) -> None:
     data = data_of(await call(server_over(two(), accounts=BOTH), "summarize_positions", era=era))
     assert data["group_columns"][:3] == ["account", "positions", "net"]

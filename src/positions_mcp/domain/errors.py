@@ -71,11 +71,13 @@ class UnknownInstrument(InvalidInput):
 
     Attributes:
         nearest: symbols held that resemble it, best first; may be empty.
+        is_doubted: whether it may be held all the same, because not everything held could be read.
     """
 
-    def __init__(self, message: str, *, nearest: Sequence[str] = (), hint: str = "") -> None:
+    def __init__(self, message: str, *, nearest: Sequence[str] = (), hint: str = "", is_doubted: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.nearest = tuple(nearest)
+        self.is_doubted = is_doubted
 
 
 class InvalidBatch(InvalidInput):

@@ -14,6 +14,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.tools._format import Heading, heading
 from positions_mcp.tools.context import ToolContext
 
+_NOT_READ = " could not be read and is not in the sum"
 T = TypeVar("T")
 
 
@@ -33,16 +34,16 @@ class OverAccounts(Generic[T]):
     def warnings(self) -> list[str]:
         """Which accounts the sum lacks, and why."""
         return [
-            f"account {account} could not be read and is not in the sum: {error.message.rstrip('.')}"
+            f"account {account}{_NOT_READ * isinstance(error, UpstreamError)}: {error.message.rstrip('.')}"
             for account, error in self.failed
-            if not isinstance(error, UnknownInstrument)
+            if not _is_certain(error)
         ]
 
 
 async def over_accounts(context: ToolContext, read: Callable[[AccountId], Awaitable[T]]) -> OverAccounts[T]:
     """Read every account, side by side. What one of them does not hold is no error where another holds it.
 
-    Raises what was raised for the first account, where none answered.
+    Raises what was raised for an account that could not be read, or else for the first one, where none answered.
     """
     answers: dict[AccountId, T] = {}
     errors: dict[AccountId, PositionsError] = {}
@@ -57,12 +58,17 @@ async def over_accounts(context: ToolContext, read: Callable[[AccountId], Awaita
         for account in context.accounts:
             side_by_side.start_soon(read_one, account)
     if not answers:
-        raise errors[context.accounts[0]]
+        raise min((errors[each] for each in context.accounts), key=_is_certain)
     in_order = context.accounts
     return OverAccounts(
         [(account, answers[account]) for account in in_order if account in answers],
         [(account, errors[account]) for account in in_order if account in errors],
     )
+
+
+def _is_certain(error: PositionsError) -> bool:
+    """Whether nothing of an account was left unread: what is asked for is not held there."""
+    return isinstance(error, UnknownInstrument) and not error.is_doubted
 
 
 def heading_of_all(context: ToolContext, read_at: Iterable[datetime]) -> Heading:

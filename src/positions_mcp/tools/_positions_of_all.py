@@ -11,6 +11,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.portfolio.resolve import looked_up
 from positions_mcp.domain.portfolio.select import select
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.tools._accounts import heading_of_all, over_accounts
@@ -35,7 +36,8 @@ async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
         brief, reading = await context.positions.gather_positions(account, Whole[Holding])
         held = brief.positions
         doubts = [*reading.doubts, *without_percent(held, wanted)]
-        return len(held), select(held, wanted) if wanted.is_narrowing else held, doubts, reading
+        with looked_up(reading.doubts):
+            return len(held), select(held, wanted) if wanted.is_narrowing else held, doubts, reading
 
     read_all = await over_accounts(context, read)
     sums_of = {account: Totals.of(positions) for account, (_, positions, *_) in read_all.answered}

@@ -18,7 +18,7 @@ from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.instruments import as_asked, as_root, parse_option_symbol, with_its_id
 from positions_mcp.domain.portfolio.groups import Underlyings
-from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
+from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying, looked_up
 from positions_mcp.domain.text import clean, label
 from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
 from positions_mcp.tools._arguments import CursorArgument, ReadAccountArgument, ToolArguments
@@ -135,12 +135,13 @@ async def _read(call: Call, account: AccountId, given: dict[str, Any], limit: in
     rows = answer.data if wanted is None else [row for row in answer.data if _is_on(row, wanted)]
     if wanted is not None and not rows:
         # No instruction on what is held is an answer; on what nobody holds it is more likely a misspelt symbol.
-        brief, _ = await context.positions.gather_positions(account, Whole[Holding])
+        brief, reading = await context.positions.gather_positions(account, Whole[Holding])
         held = brief.positions
-        if _is_underlying(wanted):
-            find_underlying(wanted, held, Underlyings(held))
-        else:
-            Holdings(held).find(wanted)
+        with looked_up(reading.doubts):
+            if _is_underlying(wanted):
+                find_underlying(wanted, held, Underlyings(held))
+            else:
+                Holdings(held).find(wanted)
     if "status" in given:
         rows = [row for row in rows if _status(row) in given["status"]]
     rows = sorted(rows, key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)

@@ -22,6 +22,7 @@ from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.letting_go import LongList
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, expiring
+from positions_mcp.domain.portfolio.resolve import looked_up
 from positions_mcp.domain.portfolio.select import (
     Filter,
     SortKey,
@@ -155,7 +156,8 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         made = made if reads_more else brief.made  # by this reading alone, for all who ask it the same
     if asked in made:
         return made[asked]
-    found = await beside_others(len(held), partial(_found, held, wanted, given, reading.as_of))
+    with looked_up(reading.doubts):
+        found = await beside_others(len(held), partial(_found, held, wanted, given, reading.as_of))
     cash = cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None
     locks = await what_locks(context, account, found.rows) if detail == "full" or given.get("locked") else {}
     evening = await read_evening(context, account, found.expiring, reading.as_of) if wanted.expires_by else None

@@ -28,7 +28,7 @@ from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain
 from positions_mcp.domain.portfolio.locks import locks_on
-from positions_mcp.domain.portfolio.resolve import Holdings
+from positions_mcp.domain.portfolio.resolve import Holdings, looked_up
 from positions_mcp.domain.text import label, quoted
 
 MOST_ROWS = 1000
@@ -144,7 +144,8 @@ class BatchRules:
 
     def _position(self, row: InstructionRow) -> Position | None:
         try:
-            position = self._holdings.find(row.instrument)
+            with looked_up(self.book.doubts):
+                position = self._holdings.find(row.instrument)
         except UnknownInstrument as error:
             self._against(RowRule.NOT_HELD, str(error))
             return None

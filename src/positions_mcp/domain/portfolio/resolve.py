@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Generic
@@ -177,6 +178,18 @@ class Holdings(Generic[HoldingT]):
         """What is called so, or begins so; in a large book that is little."""
         begun = (*self._by_letters.beginning_with(letters), *self._by_letters.odd) if letters else ()
         return (each for each in begun if self._counts(each))
+
+
+@contextmanager
+def looked_up(doubts: Sequence[str]) -> Iterator[None]:
+    """Within, what nothing held is called may be among what could not be read: an error says that too."""
+    try:
+        yield
+    except UnknownInstrument as error:
+        if not doubts:
+            raise
+        said = f"{error.message} But {'; '.join(doubts)}."
+        raise UnknownInstrument(said, nearest=error.nearest, hint=error.hint, is_doubted=True) from None
 
 
 def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underlyings) -> str:

@@ -11,7 +11,7 @@ from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId, instrument_id, is_uuid
 from positions_mcp.domain.instruments import with_its_id
 from positions_mcp.domain.operation.plan import HeldTarget, Target
-from positions_mcp.domain.portfolio.resolve import Holdings
+from positions_mcp.domain.portfolio.resolve import Holdings, looked_up
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.hours import Hours
@@ -66,7 +66,8 @@ def draft_close(request: CloseRequest, account: Account, hours: Hours) -> Draft:
         UnknownInstrument: nothing held goes by a name.
     """
     book = account.book
-    positions = everything_held(book) if request.everything else positions_named(book, request.named)
+    with looked_up(book.doubts):
+        positions = everything_held(book) if request.everything else positions_named(book, request.named)
     found = {each.instrument_id: why_stuck(each, account, request.cancels, hours) for each in positions}
     stuck = [why for why in found.values() if why is not None]
     free = [each for each in positions if found[each.instrument_id] is None]
