@@ -55,11 +55,6 @@ class ProjectedOption:
         return None if whole is None else exact_sum((abs(self.settling.position.quantity), -whole))
 
     @property
-    def withheld(self) -> Decimal:
-        """Contracts in the money or not that are instructed not to be exercised."""
-        return self.settling.instructed.withhold.expected
-
-    @property
     def flow(self) -> Flow | None:
         """Cash and shares that it moves; None where that is not known."""
         if self.price.price is None or not self.is_stated:

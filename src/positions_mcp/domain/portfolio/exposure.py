@@ -138,11 +138,6 @@ class Exposed:
     uncovered: Decimal
     unprotected: Decimal
 
-    @property
-    def name(self) -> str:
-        """How a person says it: `AAPL calls`."""
-        return f"{self.root} {self.right.lower()}s" if self.right else f"options on {self.root}"
-
 
 _Group: TypeAlias = tuple[str, OptionRight | None]
 

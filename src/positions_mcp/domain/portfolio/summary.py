@@ -81,11 +81,6 @@ class Obligations:
         else:
             self.calls += amount
 
-    @property
-    def exist(self) -> bool:
-        """Whether any option is held short."""
-        return bool(self.puts or self.calls or self.in_cash or self.not_known)
-
 
 @dataclass(frozen=True, slots=True)
 class DeltaAdjusted:
