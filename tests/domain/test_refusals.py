@@ -9,7 +9,7 @@ import pytest
 from api.loopback import ACCOUNT, CALL, INSTRUCTION, instruction, order
 from positions_mcp.api._wire import read_record
 from positions_mcp.domain.account.orders import Order
-from positions_mcp.domain.batch.reasons import refusal_of_batch, refusal_of_row
+from positions_mcp.domain.batch.verdicts import refusal_of_batch, refusal_of_row
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.operation.records import Problem
 

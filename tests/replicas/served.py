@@ -33,7 +33,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.paper.serve import serve
-from positions_mcp.ports.listings import ListingStore
+from positions_mcp.ports.beside import ListingStore
 from positions_mcp.request_states import RequestStates
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load

@@ -13,7 +13,7 @@ import pytest
 from databases import new_database
 from positions_mcp.domain.account.listings import LIFETIME, MOST_KEPT
 from positions_mcp.domain.errors import StoreUnavailable
-from positions_mcp.ports.listings import StoredListing
+from positions_mcp.ports.beside import StoredListing
 from positions_mcp.store import listings
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import NOW

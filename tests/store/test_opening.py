@@ -24,8 +24,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.ports.desk import StoredSession
-from positions_mcp.ports.listings import StoredListing
+from positions_mcp.ports.beside import StoredListing, StoredSession
 from positions_mcp.store import open_store
 from positions_mcp.store.migrations import MIGRATIONS
 from positions_mcp.store.operations import SqlOperationStore

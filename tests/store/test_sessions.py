@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.ports.desk import StoredSession
+from positions_mcp.ports.beside import StoredSession
 from positions_mcp.store.operations import SqlOperationStore
 from store.steps import MINUTE, NOW
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from positions_mcp.guard.guard import Guard
     from positions_mcp.paper.exchange import PaperExchange
     from positions_mcp.ports import Clock, Neighbours, OperationStore
-    from positions_mcp.ports.listings import ListingStore
+    from positions_mcp.ports.beside import ListingStore
     from positions_mcp.store.operations import SqlOperationStore
     from positions_mcp.tools.context import ToolContext
 

@@ -19,7 +19,7 @@ from positions_mcp.desk.sessions import LONGEST, MOST_WRONG, Session, Sessions
 from positions_mcp.domain.errors import PositionsError, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import Member
-from positions_mcp.ports.desk import StoredSession
+from positions_mcp.ports.beside import StoredSession
 from positions_mcp.signing.keys import Unlocked, WrongPassphrase
 
 SESSION_HEADER = "x-desk-token"

@@ -14,7 +14,7 @@ from typing import Any
 from positions_mcp.domain.errors import Refused
 from positions_mcp.guard.dependencies import in_thread
 from positions_mcp.ports import Clock
-from positions_mcp.ports.desk import SessionStore, StoredOffer
+from positions_mcp.ports.beside import SessionStore, StoredOffer
 
 PATIENCE = timedelta(seconds=60)
 """How long a person may take for the touch; the browser is told the same."""

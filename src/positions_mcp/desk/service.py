@@ -36,7 +36,7 @@ from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.guard.touches import Touches
 from positions_mcp.guard.withdrawing import Withdrawing
 from positions_mcp.ports import Clock
-from positions_mcp.ports.desk import SessionStore
+from positions_mcp.ports.beside import SessionStore
 
 _MOST_SHOWN = 500
 _MOST_ENTRIES = 200

@@ -20,7 +20,7 @@ from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.guard.dependencies import in_thread
 from positions_mcp.ports import Clock
-from positions_mcp.ports.desk import SessionStore, StoredSession
+from positions_mcp.ports.beside import SessionStore, StoredSession
 
 LONGEST = timedelta(hours=12)
 IDLE = timedelta(minutes=30)

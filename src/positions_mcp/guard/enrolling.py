@@ -29,11 +29,7 @@ Change = Callable[[RosterChain], Sequence[Member]]
 
 def adding(name: str, passkey: Passkey) -> Change:
     """One more passkey for a member."""
-
-    def change(chain: RosterChain) -> Sequence[Member]:
-        return _with_credentials(chain, name, lambda held: (*held, passkey))
-
-    return change
+    return lambda chain: _with_credentials(chain, name, lambda held: (*held, passkey))
 
 
 def removing(fingerprint: str, shown: str) -> Change:
@@ -52,42 +48,24 @@ def removing(fingerprint: str, shown: str) -> Change:
 
 def adding_member(member: Member) -> Change:
     """One more person."""
-
-    def change(chain: RosterChain) -> Sequence[Member]:
-        return [*_members(chain), member]
-
-    return change
+    return lambda chain: [*_members(chain), member]
 
 
 def removing_member(name: str) -> Change:
     """A person who decides no more."""
-
-    def change(chain: RosterChain) -> Sequence[Member]:
-        meant = _called(chain, name)
-        return [member for member in _members(chain) if member != meant]
-
-    return change
+    return lambda chain: _with(chain, name, lambda _: ())
 
 
 def changing_member(name: str, /, **changes: object) -> Change:
     """A person with other rights, or another name."""
-
-    def change(chain: RosterChain) -> Sequence[Member]:
-        meant = _called(chain, name)
-        return [member.changed(**changes) if member == meant else member for member in _members(chain)]
-
-    return change
+    return lambda chain: _with(chain, name, lambda member: (member.changed(**changes),))
 
 
 def replacing_key(name: str, key: PassphraseKey) -> Change:
     """Another passphrase for a person, whose passkeys stay."""
-
-    def change(chain: RosterChain) -> Sequence[Member]:
-        return _with_credentials(
-            chain, name, lambda held: tuple(key if isinstance(each, PassphraseKey) else each for each in held)
-        )
-
-    return change
+    return lambda chain: _with_credentials(
+        chain, name, lambda held: tuple(key if isinstance(each, PassphraseKey) else each for each in held)
+    )
 
 
 class Enrolling:
@@ -169,29 +147,21 @@ class Enrolling:
         return next(each for each in roster.members if each.name == member.name)
 
     async def _sign(self, roster: Roster, member: Member, unlocked: Unlocked, origin: str) -> None:
-        state = partial(statement_of, roster, member, unlocked.key.fingerprint, origin=origin, note="")
-        now = self._deps.clock.now()
-        link = RosterLink(roster=roster, signed=sign(state(now=now), unlocked))
-        await in_thread(self._deps.store.set_roster, link, now)
+        link = RosterLink(roster=roster, signed=sign(self._statement(roster, member, unlocked.key, origin), unlocked))
+        await in_thread(self._deps.store.set_roster, link, self._deps.clock.now())
 
     async def with_touch(self, change: Change, who: Person) -> Touch:
         """The same as something to sign with a passkey that counts already."""
-        member = await self._manager(who.name)
+        member = _who_manages(await self._touches.member(who.name))
         credential = next((each for each in member.credentials if each.fingerprint == who.fingerprint), None)
         if credential is None:
             raise Refused(f"Passkey {who.fingerprint:.12} is none of {member.name}'s.", hint="Nothing was changed.")
-        roster, statement = await self._next(change, member, credential, who.origin)
-        return await self._touches.change(roster, statement, who)
-
-    async def _manager(self, name: str) -> Member:
-        return _who_manages(await self._touches.member(name))
-
-    async def _next(
-        self, change: Change, member: Member, credential: Credential, origin: str
-    ) -> tuple[Roster, Statement]:
         roster = await self.proposed(change)
-        state = partial(statement_of, roster, member, credential.fingerprint, origin=origin, note="")
-        return roster, state(now=self._deps.clock.now())
+        return await self._touches.change(roster, self._statement(roster, member, credential, who.origin), who)
+
+    def _statement(self, roster: Roster, member: Member, credential: Credential, origin: str) -> Statement:
+        now = self._deps.clock.now()
+        return statement_of(roster, member, credential.fingerprint, origin=origin, note="", now=now)
 
 
 def _who_manages(member: Member) -> Member:
@@ -223,8 +193,10 @@ def _called(chain: RosterChain, name: str) -> Member:
 def _with_credentials(
     chain: RosterChain, name: str, changed: Callable[[tuple[Credential, ...]], tuple[Credential, ...]]
 ) -> Sequence[Member]:
+    return _with(chain, name, lambda member: (member.changed(credentials=changed(member.credentials)),))
+
+
+def _with(chain: RosterChain, name: str, instead: Callable[[Member], tuple[Member, ...]]) -> Sequence[Member]:
+    """The members with others, or none, in place of the one of that name. Raises Refused where there is none."""
     meant = _called(chain, name)
-    return [
-        member.changed(credentials=changed(member.credentials)) if member == meant else member
-        for member in _members(chain)
-    ]
+    return [each for member in _members(chain) for each in (instead(member) if member == meant else (member,))]

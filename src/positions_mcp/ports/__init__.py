@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from positions_mcp.ports.beside import SessionStore
 from positions_mcp.ports.clocks import Clock as Clock
 from positions_mcp.ports.clocks import Ids as Ids
 from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
-from positions_mcp.ports.desk import SessionStore
 from positions_mcp.ports.ledger import Ending as Ending
 from positions_mcp.ports.ledger import Ledger as Ledger
 from positions_mcp.ports.ledger import Permitting as Permitting

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
 from positions_mcp.domain.account.listings import LIFETIME, MOST_KEPT
-from positions_mcp.ports.listings import StoredListing
+from positions_mcp.ports.beside import StoredListing
 from positions_mcp.store.beside import Beside
 from positions_mcp.store.instants import instant
 from positions_mcp.store.schema import as_text, listing_packs, listings
@@ -24,7 +24,7 @@ MOST_STORED_BYTES = 400_000_000
 
 
 class StoredListings(Beside):
-    """Implements `positions_mcp.ports.listings.ListingStore`, over what the whole store reads and writes with."""
+    """Implements `positions_mcp.ports.beside.ListingStore`, over what the whole store reads and writes with."""
 
     def keep_listing(self, listing: StoredListing, now: datetime) -> None:
         """Keep it for ten minutes by the database's clock. Of too many the oldest are given up."""

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, up
 from sqlalchemy.exc import IntegrityError
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.ports.desk import StoredOffer, StoredSession
+from positions_mcp.ports.beside import StoredOffer, StoredSession
 from positions_mcp.store.beside import Beside
 from positions_mcp.store.schema import as_text, desk_offers, desk_sessions
 
@@ -20,7 +20,7 @@ _CONTENT = select(desk_offers.c.content)
 
 
 class StoredSessions(Beside):
-    """Implements `positions_mcp.ports.desk.SessionStore`, over what the whole store reads and writes with."""
+    """Implements `positions_mcp.ports.beside.SessionStore`, over what the whole store reads and writes with."""
 
     def open_session(self, session: StoredSession, *, most: int) -> None:
         """Keep a new one. Raises Refused where its challenge was answered before."""

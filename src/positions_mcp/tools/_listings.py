@@ -26,7 +26,7 @@ from positions_mcp.domain.account.listings import (
 from positions_mcp.domain.account.packed import AT_A_TIME, PackedRows, Row, packed, unpacked
 from positions_mcp.domain.errors import CursorExpired, StoreUnavailable
 from positions_mcp.guard.dependencies import in_thread
-from positions_mcp.ports.listings import ListingStore, StoredListing
+from positions_mcp.ports.beside import ListingStore, StoredListing
 from positions_mcp.tools._turns import beside_others
 
 _MOST_PLAIN = 2_000

@@ -26,7 +26,7 @@ from positions_mcp.ports import (
     OrdersReader,
     PositionsReader,
 )
-from positions_mcp.ports.listings import ListingStore
+from positions_mcp.ports.beside import ListingStore
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._listings import KeptListings, ListingsInMemory, ListingsInStore
 from positions_mcp.tools._single_flight import SingleFlight

@@ -9,7 +9,6 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from positions_mcp.domain.batch.matching import AnsweredRow, Matching, match
-from positions_mcp.domain.batch.reasons import refusal_of_batch
 from positions_mcp.domain.batch.rows import (
     BatchReport,
     KeyEcho,
@@ -22,6 +21,7 @@ from positions_mcp.domain.batch.rows import (
 from positions_mcp.domain.batch.verdicts import (
     NOTHING_LEFT,
     deviating,
+    refusal_of_batch,
     verdict_on_listed,
     verdict_on_row,
     verdict_without_row,

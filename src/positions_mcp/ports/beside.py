@@ -1,7 +1,8 @@
-"""Who is signed in at a desk, as all desks of a store know it."""
+"""What the servers of a store share beside its journal: who is signed in at a desk, and listings between pages."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -72,3 +73,31 @@ class SessionStore(Protocol):
 
     def sealing_keys(self, now: datetime) -> Sequence[str]:
         """The keys that all servers of the store share: the one that seals now, and those that open as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredListing:
+    """A listing as it is stored: a store looks into neither what was asked nor the rows."""
+
+    name: str
+    owner: str
+    """Who asked with which tool: nobody else may go on with it."""
+    asked: str
+    rows: int
+    packs: Sequence[bytes]
+    """All of them where it is kept; of one that is looked up, those that were asked for."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, more or less."""
+        return len(self.asked) + sum(map(len, self.packs))
+
+
+class ListingStore(Protocol):
+    """Keeps listings for some minutes, the latest of each owner, in so much space."""
+
+    def keep_listing(self, listing: StoredListing, now: datetime) -> None:
+        """Keep it. Raises StoreUnavailable."""
+
+    def listing(self, name: str, owner: str, packs: range, now: datetime) -> StoredListing | None:
+        """An owner's listing with these of its packs; None where it is no longer kept. Raises StoreUnavailable."""
