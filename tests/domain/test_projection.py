@@ -179,6 +179,13 @@ def _without(book, text: str):
     return replace(book, positions=tuple(each for each in book.positions if text not in each.symbol))
 
 
+def test_what_expires_before_the_evening_asked_for_has_not_expired_yet() -> None:
+    holds = {"AAPL": 100, series(TODAY, "C", 100): 1, "AAPL261218C00100000": 2}
+    said = " | ".join(project(facts(Afternoon(holds=holds, closes={})), date(2026, 12, 18)).unknown)
+    assert "what will become of 1 option expiring sooner" in said
+    assert "still in the book" not in said
+
+
 def test_what_is_not_known_is_named() -> None:
     holds = {"AAPL": 100, series(TODAY, "C", 100): 1, "AAPL1261120C00100000": 1, "SPX261120C06000000": 1}
     known = facts(Afternoon(holds=holds, closes={}), outstanding=None, with_ids=False)

@@ -277,13 +277,12 @@ def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[Proje
     unreadable = sum(1 for each in facts.book.positions if each.is_option and each.contract is None and each.quantity)
     if unreadable:
         said.append(f"{_options(unreadable)} whose symbol cannot be read, so when they expire")
-    overdue = [
-        each
-        for each in facts.book.positions
-        if each.quantity and (last := last_session(each, facts.calendar)) and last.day < session.day
-    ]
-    if overdue:
-        said.append(f"what became of {_options(len(overdue))} expired before and still in the book")
+    lasts = [last_session(each, facts.calendar) for each in facts.book.positions if each.quantity]
+    earlier = [last.closes <= facts.now for last in lasts if last and last.day < session.day]
+    if overdue := earlier.count(True):
+        said.append(f"what became of {_options(overdue)} expired before and still in the book")
+    if sooner := earlier.count(False):
+        said.append(f"what will become of {_options(sooner)} expiring sooner")
     options = [each for underlying in projected for each in underlying.options]
     # The close decides nothing of what is exercised early.
     bases = {each.price.basis for each in options if each.settling.expires or not each.is_stated}
