@@ -11,7 +11,7 @@ from guard.exchange import ACCOUNT
 from positions_mcp.domain.operation.mandate import Mandate
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.terms import MandateKind, MandateTerms
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.reports import OperationReport
 

@@ -9,7 +9,7 @@ import pytest
 from guard.desk import AAPL, CALLER, TSLA, desk
 from guard.exchange import instrument
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Rung
 
 
 @pytest.mark.requirement("G-01", "G-14")

@@ -27,7 +27,7 @@ from guard.exchange import held, instrument, raising
 from positions_mcp.domain.enums import InstructionStatus, SecurityType
 from positions_mcp.domain.errors import InvalidBatch, InvalidInput, OutcomeUnknown
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.policy.findings import Rule, Severity, Verdict
 
 

@@ -16,7 +16,7 @@ from guard.exchange import held
 from positions_mcp.domain.errors import InvalidInput, Refused, StoreUnavailable
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.delegating import Delegation
 
 pytestmark = pytest.mark.requirement("G-16")

@@ -10,7 +10,7 @@ import pytest
 from guard.desk import CALLER, PASSPHRASE, Desk, desk
 from guard.exchange import ACCOUNT, StandingClock
 from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.policy.findings import Rule, Severity
 
 pytestmark = pytest.mark.requirement("G-10")

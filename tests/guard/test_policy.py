@@ -13,7 +13,7 @@ from positions_mcp.domain.errors import NothingSent, Refused
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.policy.findings import Rule, Severity, Verdict
 
 

@@ -21,7 +21,7 @@ from positions_mcp.domain.operation.operation import Decision
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.dependencies import no_checkpoint
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.sending.late import Ended, LateRecords

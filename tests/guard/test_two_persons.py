@@ -18,7 +18,7 @@ from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.policy import Channel, Narrower
 from positions_mcp.domain.operation.roster import FIRST_NAME, Rights, whole_member
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.enrolling import adding_member, changing_member, removing_member
 from positions_mcp.guard.guard import Guard

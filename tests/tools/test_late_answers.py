@@ -12,7 +12,7 @@ import pytest
 from positions_mcp.domain.errors import NothingSent, PositionsError, ReadFailed, Sent, StoreUnavailable
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.account import AccountReader
-from positions_mcp.guard.approval.route import Rung, Step
+from positions_mcp.guard.approval.questions import Rung, Step
 from self_approval.test_client import CHOSEN
 from tools.serving import data_of, error_of, text_of
 from trading import Floor, Person, no, trading_floor, yes

@@ -164,7 +164,8 @@ class AccountReader:
                 orders = await self._orders.of(account_id, closes)
             if len(closes) < len(operations):
                 listed = await self._instructions(account_id)
-        book = await self._book_of(account_id, operations, _ended(orders))
+        ended = frozenset(order.id for order in orders or () if not order.is_open)
+        book = await self._book_of(account_id, operations, ended)
         # What others may have done is asked of what is in doubt alone.
         in_doubt = any(row.is_in_doubt for operation in operations for row in operation.rows)
         return await self._account(book, orders, listed, None if in_doubt else AccountRecord())
@@ -263,10 +264,6 @@ class AccountReader:
         except UpstreamError:
             return _Listed(None)
         return _Listed(tuple(listed.data), listed.left_out)
-
-
-def _ended(orders: Sequence[Order] | None) -> frozenset[OrderId]:
-    return frozenset(order.id for order in orders or () if not order.is_open)
 
 
 def _named(book: Book, names: Sequence[str]) -> list[Position]:

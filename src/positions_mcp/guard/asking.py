@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -66,8 +65,9 @@ class Asking:
 
     async def refuse(self, operation: Operation, reason: str) -> OperationReport:
         """Note that policy refused it, so that the record shows it."""
-        refused = await self._move(operation, (Stage.PLANNED, Stage.AWAITING_APPROVAL), Stage.REFUSED, reason)
-        return report(refused, self._deps.clock.now())
+        move, now = partial(self._deps.store.move, operation.operation_id, to=Stage.REFUSED), self._deps.clock.now()
+        expected = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
+        return report(await in_thread(move, expected=expected, reason=reason, now=now), now)
 
     async def note_unanswered(self, operation: Operation, how: str, *, client: str) -> OperationReport:
         """Write down that a form came back without a person's answer: the plan stays open (G-20)."""
@@ -97,7 +97,3 @@ class Asking:
             expires_at=now,
         )
         return report(await in_thread(self._deps.store.decide, decision, now), now)
-
-    async def _move(self, operation: Operation, expected: Sequence[Stage], to: Stage, reason: str) -> Operation:
-        move, now = self._deps.store.move, self._deps.clock.now()
-        return await in_thread(move, operation.operation_id, expected=expected, to=to, reason=reason, now=now)

@@ -28,8 +28,7 @@ from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.approval.questions import Questions
-from positions_mcp.guard.approval.route import Rung
+from positions_mcp.guard.approval.questions import Questions, Rung
 from positions_mcp.guard.asking import Asking, CanShow
 from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.halting import Halting

@@ -22,8 +22,7 @@ from positions_mcp.domain.operation.servers import by_form
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import Account, AccountReader, Names
 from positions_mcp.guard.approval.mandates import seen_of
-from positions_mcp.guard.approval.questions import Questions
-from positions_mcp.guard.approval.route import Rung, Step
+from positions_mcp.guard.approval.questions import Questions, Rung, Step
 from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.kind import Draft, PlanRequest, expect_same
 from positions_mcp.guard.kinds import kinds_of
@@ -119,7 +118,7 @@ class Planner:
         self, plan_id: str, request: PlanRequest | None, *, caller: str, judged: bool, rights: tuple[str, ...]
     ) -> Planned:
         """A plan as `Guard.continue_plan` has it."""
-        operation = await self.operation_of(plan_id, caller)
+        operation = await self.seen_by(Viewer(caller), plan_id)
         plan = operation.plan
         if plan.flatten:
             raise Refused(f"Plan {plan_id} belongs to a person at a terminal.")
@@ -164,10 +163,6 @@ class Planner:
         )
         verdict = self._judge(plan, account)
         return plan.changed(warnings=(*draft.warnings, *verdict.warnings)), verdict
-
-    async def operation_of(self, operation_id: str, caller: str) -> Operation:
-        """An operation of this caller. Raises Refused otherwise."""
-        return await self.seen_by(Viewer(caller), operation_id)
 
     async def seen_by(self, viewer: Viewer, operation_id: str) -> Operation:
         """An operation that a viewer sees. Raises Refused otherwise: of another's it says no more than of none."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.coverage import why_not_by_account, why_not_by_terms
 from positions_mcp.domain.operation.mandate import Mandate, ShadowNote, Standing
@@ -18,8 +19,7 @@ from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.mandates import covering, objections
-from positions_mcp.guard.approval.questions import Questions
-from positions_mcp.guard.approval.route import Rung, Step, rung_for
+from positions_mcp.guard.approval.questions import Questions, Rung, Step
 from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
@@ -117,7 +117,9 @@ class _Noted(NamedTuple):
     verdict: Verdict
     approver_set: bool
     declined_at: datetime | None
+    """When these targets were last declined."""
     why_no_form: str
+    """Why this caller may not ask by a form now; empty if it may."""
     mandates: Sequence[Standing]
 
 
@@ -133,16 +135,11 @@ class Routing(Mandating):
         """Who decides: a mandate, the desk by its page, a form, or nobody until a person has done something."""
         plan, deps = planned.operation.plan, self._deps
         noted = await in_thread(self._noted, planned, mandates=mandates)
-        step = rung_for(
-            noted.verdict,
-            deps.policy,
-            mode=deps.mode,
+        step = _step(
+            deps,
+            noted,
             can_elicit=can_elicit,
             can_open_page=can_open_link and noted.approver_set and deps.desk is not None,
-            approver_set=noted.approver_set,
-            declined_at=noted.declined_at,
-            why_no_form=noted.why_no_form,
-            now=deps.clock.now(),
             mandate=await self.mandate_for(planned, noted.mandates),
         )
         if step.rung in (Rung.MANDATE, Rung.ELICITATION) or noted.verdict.is_refused:
@@ -176,3 +173,37 @@ class Routing(Mandating):
             return f"To decide, the supervisor runs: {deps.command(f'approve {operation_id}')}", ""
         link = f"{url}/op/{operation_id}"
         return f"A supervisor decides at {link}", link
+
+
+def _step(deps: Dependencies, noted: _Noted, *, can_elicit: bool, can_open_page: bool, mandate: Mandate | None) -> Step:
+    """The highest rung that applies. Nothing a caller passes as a tool argument changes it.
+
+    `can_open_page`: the client opens links, there is a page to open, and somebody can decide there. `mandate` covers
+    the plan: but for what a person has just declined, nobody is asked.
+    """
+    verdict, policy, declined_at = noted.verdict, deps.policy, noted.declined_at
+    if verdict.is_refused:
+        return Step(rung=Rung.REFUSE, reason=" ".join(finding.message for finding in verdict.refusals))
+    why_desk = [finding.message for finding in verdict.needs_desk]
+    rests = declined_at is not None and deps.clock.now() < declined_at + policy.decline_rest
+    if mandate is not None and not rests:
+        said = f"Under mandate {mandate.mandate_id}, signed by {mandate.signed_by}."
+        return Step(rung=Rung.MANDATE, reason=said, mandate=mandate.mandate_id)
+    if declined_at is not None and rests:
+        at = f"{moment(declined_at)}{deps.mode.real_clock}"
+        minutes = int(policy.decline_rest.total_seconds() // 60)
+        why_desk.append(
+            f"A person declined these targets at {at}; they are not asked about again here for {minutes} minutes."
+        )
+    if noted.why_no_form:
+        why_desk.append(noted.why_no_form)
+    if not can_elicit and not can_open_page:
+        why_desk.append("The question cannot be shown to a person in this client.")
+    if noted.approver_set and (why_desk or can_open_page):
+        return Step(rung=Rung.DESK, reason=" ".join(why_desk))
+    if not why_desk:
+        return Step(rung=Rung.ELICITATION)
+    return Step(
+        rung=Rung.REFUSE,
+        reason=" ".join([*why_desk, "No approver is set up, so nobody can decide on the supervisor's page."]),
+    )

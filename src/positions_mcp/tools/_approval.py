@@ -29,7 +29,7 @@ from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
-from positions_mcp.guard.approval.route import Rung, Step
+from positions_mcp.guard.approval.questions import Rung, Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.waiting import Wait

@@ -6,7 +6,7 @@ from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.text import label
-from positions_mcp.guard.approval.route import Rung, Step
+from positions_mcp.guard.approval.questions import Rung, Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Rule, Verdict
 from positions_mcp.tools._call import Call

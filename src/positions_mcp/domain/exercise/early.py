@@ -36,15 +36,12 @@ class EarlyExercise:
     """Why it cannot be sent at all."""
 
     @property
-    def _not_today(self) -> str:
-        return "today's cut-off is over" if self.is_trading_day else "today is not a trading day"
-
-    @property
     def said(self) -> tuple[str, ...]:
         """In sentences, for a card."""
         if self.refusal:
             return (self.refusal,)
-        when = "today" if self.is_for_today else f"{self.session.day.isoformat()}, as {self._not_today}"
+        why = "today's cut-off is over" if self.is_trading_day else "today is not a trading day"
+        when = "today" if self.is_for_today else f"{self.session.day.isoformat()}, as {why}"
         cutoff = minute(self.cutoff)
         lines = [f"Early exercise, irrevocable once accepted: sent for {when}, cut-off {cutoff}."]
         if self.time_value is None:

@@ -74,7 +74,9 @@ class TradingEnd:
         early = " (early close)" if self.session.early_close else ""
         if self.has_expired(now):
             return f"it expired on {self.ends.day.isoformat()}; its last trade was on {day}{early}"
-        settles = f", and the opening of {self.ends.day.isoformat()} settles it" if self._is_am else ""
+        settles = (
+            f", and the opening of {self.ends.day.isoformat()} settles it" if self.session.day != self.ends.day else ""
+        )
         return f"its last trade was on {day}{early}{settles}"
 
     def way(self, now: datetime) -> str:
@@ -89,10 +91,6 @@ class TradingEnd:
         if now >= self.cutoff:
             return f"Exercise instructions ended on {until}: project_expiration shows what happens to it."
         return f"Exercise instructions are taken until {until} (preview_instructions)."
-
-    @property
-    def _is_am(self) -> bool:
-        return self.session.day != self.ends.day
 
 
 def last_trade(

@@ -23,7 +23,7 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, exp
 from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
-from positions_mcp.domain.exercise.terms import Terms, terms_of
+from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain
@@ -184,7 +184,7 @@ class BatchRules:
         today = new_york_day(self.now)
         last = expiry_session(contract.expiration, self.calendar)
         session = min(sent_for(self.now, self.calendar, self.deadline), last, key=lambda each: each.day)
-        ends = self.deadline.on(session)
+        ends, terms = self.deadline.on(session), terms_of(position, self.contracts.get(position.instrument_id))
         expiration = contract.expiration.isoformat()
         if contract.expiration < today:
             self._against(RowRule.EXPIRED, f"{contract.compact} expired on {expiration}.")
@@ -199,7 +199,7 @@ class BatchRules:
                 f"{kind} is taken on the expiration day only: {last.day.isoformat()}, "
                 f"and today is {today.isoformat()} in New York.",
             )
-        elif session.day < last.day and not self._terms(position).may_be_exercised_early:
+        elif session.day < last.day and not terms.may_be_exercised_early:
             self._against(
                 RowRule.EUROPEAN,
                 f"{contract.compact} is European: it is exercised at expiration only, on {last.day.isoformat()}.",
@@ -207,9 +207,6 @@ class BatchRules:
         else:
             self._said_of_time(contract, last, ends)
         return ends
-
-    def _terms(self, position: Position) -> Terms:
-        return terms_of(position, self.contracts.get(position.instrument_id))
 
     def _said_of_time(self, contract: OptionContract, last: Session, ends: datetime) -> None:
         today = new_york_day(self.now)

@@ -125,8 +125,8 @@ def assignment_said(option: ProjectedOption) -> str:
     settling, contract = option.settling, option.settling.contract
     if not settling.is_short or not settling.expires:
         return ""
-    named = f"short {plain(abs(settling.position.quantity))} {contract.root} {_strike(contract.strike)}"
-    named += contract.right[0]
+    named = f"short {plain(abs(settling.position.quantity))} {contract.root} "
+    named += f"{plain(contract.strike.normalize())}{contract.right[0]}"
     if not option.is_stated:
         return f"{named}: adjusted contract, so what an assignment delivers is not known"
     price = option.price.price
@@ -153,10 +153,6 @@ def _moves(option: ProjectedOption, points: Decimal) -> str:
         return f"pays {_dollars(exact_product(size, points))} in cash"
     verb = "sells" if contract.right is OptionRight.CALL else "buys"
     return f"{verb} {plain(size)} {contract.underlying_root} for {_dollars(exact_product(size, contract.strike))}"
-
-
-def _strike(strike: Decimal) -> str:
-    return plain(strike.normalize())
 
 
 def _dollars(amount: Decimal) -> str:

@@ -108,7 +108,8 @@ def _decides(projection: Projection) -> str:
 def _underlying_lines(underlying: ProjectedUnderlying, usual: str | None) -> Iterator[str]:
     options = "; ".join(_option(each, underlying.name) for each in underlying.options)
     line = f"{label(underlying.name)}{_price(underlying.price, usual)}: {options}."
-    yield line if _only_lapses(underlying) else f"{line} {_sentence(_result(underlying))}"
+    result = _result(underlying)
+    yield line if _only_lapses(underlying) else f"{line} {result[:1].upper()}{result[1:]}."
     for line in watched_lines(underlying):
         yield f"  {line}"
 
@@ -184,10 +185,6 @@ def _only_lapses(underlying: ProjectedUnderlying) -> bool:
     return not underlying.doubts and all(
         each.lapses == abs(each.settling.position.quantity) for each in underlying.options
     )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _moved(underlying: ProjectedUnderlying, outcome: Outcome) -> str:

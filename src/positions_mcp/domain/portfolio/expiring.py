@@ -86,7 +86,7 @@ def expiring(options: Iterable[Holding], others: Iterable[Holding], read_at: dat
         underlying, price = priced[key]
         told = moneyness(contract, price.price if price else None)
         found.append(ExpiringOption(position, contract, underlying, price, told))
-    return sorted(found, key=lambda each: (each.contract.expiration, -_size(each.position)))
+    return sorted(found, key=lambda each: (each.contract.expiration, -(each.position.market_value or ZERO).copy_abs()))
 
 
 class _Held:
@@ -107,7 +107,3 @@ class _Held:
         if option.contract is None or not option.contract.is_standard:
             return None
         return self._by_root.get(option.contract.underlying_root)
-
-
-def _size(position: Holding) -> Decimal:
-    return position.market_value.copy_abs() if position.market_value is not None else ZERO

@@ -1,4 +1,4 @@
-"""What a person is asked, and how often a caller may ask (G-10, G-22, G-23).
+"""What a person is asked and who decides, and how often a caller may ask (G-10, G-22, G-23).
 
 Operations are counted by the minute and by the day: each once, when it is put before a person, or when it is sent
 without having been. Forms are shown one at a time, and none after three noes. All of it is counted in the store, which
@@ -10,18 +10,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import partial
 
 from positions_mcp.domain.account.sessions import moment, next_new_york_day, start_of_new_york_day
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Decision, Operation
-from positions_mcp.domain.operation.plan import Mode, Plan
+from positions_mcp.domain.operation.plan import Frozen, Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.servers import SHOWN_AGAIN, by_form
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import WORDS
 from positions_mcp.ports import Ledger
+
+
+class Rung(StrEnum):
+    """The rungs of the ladder, the highest first."""
+
+    MANDATE = "mandate"
+    """A person signed in advance: nobody is asked."""
+    ELICITATION = "elicitation"
+    DESK = "desk"
+    REFUSE = "refuse"
+
+
+class Step(Frozen):
+    """The rung that applies, why, and what to tell people. `reason` is empty for elicitation."""
+
+    rung: Rung
+    reason: str = ""
+    for_the_person: str = ""
+    """How the person decides, where that is not in the client: one sentence."""
+    link: str = ""
+    """The plan's page, where there is one."""
+    mandate: str = ""
+    """The id of the mandate that covers it."""
 
 
 def question(plan: Plan) -> str:

@@ -15,7 +15,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.operation.operation import Decision, Operation, Reservation, Row
+from positions_mcp.domain.operation.operation import Decision, Operation, Reservation
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.roster import Member, Roster, persons_needed, why_not_approve
@@ -45,8 +45,9 @@ class Size:
     def of(cls, operation: Operation, going: Mapping[int, Reservation]) -> Self:
         """Of an operation some rows of which are about to go, for what is to be reserved of them."""
         rows = list(zip(operation.plan.targets, operation.rows, strict=True))
-        sent = [row.reserved for _, row in rows if row.position not in going]
-        waiting = [target.measure for target, row in rows if _waits(row) and row.position not in going]
+        others = [(target, row) for target, row in rows if row.position not in going]
+        sent = [row.reserved for _, row in others]
+        waiting = [target.measure for target, row in others if row.state is RowState.NOT_SENT]
         return cls(exact_sum(sent), exact_sum([*waiting, *(each.measure for each in going.values())]))
 
 
@@ -87,10 +88,6 @@ def first_of_two(roster: Roster, plan: Plan, signed: SignedStatement | None) -> 
         return _signer_of_yes(roster, plan, signed)
     except Refused:
         return None
-
-
-def _waits(row: Row) -> bool:
-    return row.state is RowState.NOT_SENT
 
 
 def _signers(roster: Roster, chain: RosterChain, plan: Plan, decision: Decision) -> list[Member]:

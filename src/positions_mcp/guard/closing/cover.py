@@ -127,9 +127,5 @@ def _ordered(order: SentOrder) -> Decimal:
 def _said(was: Exposed, now: Exposed) -> str:
     more = max(now.uncovered - was.uncovered, now.unprotected - was.unprotected)
     kind = "uncovered" if now.uncovered > was.uncovered else "without the long option that limits them"
-    group = f"short {label(now.root)} {_right(now)}"
+    group = f"short {label(now.root)} {f'{now.right.lower()}s' if now.right else 'options'}"
     return f"It would leave {plain(more)} more {group} {kind} ({plain(now.uncovered)} in all)."
-
-
-def _right(group: Exposed) -> str:
-    return f"{group.right.lower()}s" if group.right else "options"

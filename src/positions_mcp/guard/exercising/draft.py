@@ -5,9 +5,9 @@ Right before sending it is asked again whether what was approved is still so, de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 from positions_mcp.domain.account.quotes import is_exercised_by_exception
 from positions_mcp.domain.account.sessions import NEW_YORK
@@ -29,7 +29,7 @@ from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.exercising.evening import (
-    cards_of,
+    card_of,
     facts_of,
     options_of,
     projection_of,
@@ -40,6 +40,7 @@ from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Comparison, Draft
 from positions_mcp.ports import Ids
 
+TargetT = TypeVar("TargetT", InstructionTarget, CancelTarget)
 _NOT_CANCELLABLE = {
     InstructionStatus.CANCEL_REQUESTED: "a cancel is already under way",
     InstructionStatus.CANCEL_FAILED: "its cancel failed: the broker's operators must look, and it may stand",
@@ -57,13 +58,14 @@ def draft_submit(request: SubmitRequest, account: Account, deps: Dependencies) -
         raise _invalid(batch)
     facts, asked = facts_of(account, deps), [_asked(row, deps.ids) for row in batch.rows]
     against = with_batch(facts, asked)
-    options, cards = options_of(against), cards_of(facts, account, asked)
-    targets = tuple(
-        _target(row, each, options[each.instrument_id], lines)
-        for row, each, lines in zip(batch.rows, asked, cards, strict=True)
-    )
+    options = options_of(against)
+    targets = []
+    for row, each in zip(batch.rows, asked, strict=True):
+        option, warnings = options[each.instrument_id], (f"Warning: {warning}" for warning in row.warnings)
+        notional = notional_of_instruction(each.instruction_type, each.quantity, option)
+        targets.append(_known(each, notional, option, (*card_of(facts, account, each, option), *warnings)))
     return Draft(
-        targets=targets,
+        targets=tuple(targets),
         warnings=tuple(batch.warnings),
         session=session_of(batch),
         projection=projection_of(against),
@@ -91,18 +93,8 @@ def draft_cancel(request: CancelRequest, account: Account, deps: Dependencies) -
     )
     against = without(facts_of(account, deps), target)
     option = options_of(against).get(target.instrument_id)
-    notional = notional_of_cancel(target, option)
-    return Draft(
-        targets=(
-            target.changed(
-                measure=notional.amount,
-                priced=notional.priced,
-                underlying_price=option.price.price if option else None,
-                consequences=_withdrawn(target, option),
-            ),
-        ),
-        projection=projection_of(against),
-    )
+    known = _known(target, notional_of_cancel(target, option), option, _withdrawn(target, option))
+    return Draft(targets=(known,), projection=projection_of(against))
 
 
 def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) -> CheckedBatch:
@@ -152,35 +144,29 @@ def whole(quantity: Decimal | None) -> int | None:
     return int(quantity) if quantity is not None and quantity > 0 and quantity % 1 == 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A row that was checked, under the key that it will be sent with."""
-
-    instrument_id: InstrumentId
-    instruction_type: InstructionType
-    quantity: int
-    key: str
-
-
-def _asked(row: CheckedRow, ids: Ids) -> _Asked:
-    if row.position is None or row.instruction_type is None or row.quantity is None:
+def _asked(row: CheckedRow, ids: Ids) -> InstructionTarget:
+    """A row that was checked, under the key that it will be sent with. What it comes to is not known yet."""
+    position, kind, quantity = row.position, row.instruction_type, row.quantity
+    if position is None or position.contract is None or kind is None or quantity is None:
         raise ValueError(f"row {row.index + 1} was not checked")
-    key = row.asked.instruction_id or ids.new()
-    return _Asked(instrument_id(row.position.instrument_id), row.instruction_type, row.quantity, key)
-
-
-def _target(row: CheckedRow, asked: _Asked, option: ProjectedOption, card: Sequence[str]) -> InstructionTarget:
-    notional = notional_of_instruction(asked.instruction_type, asked.quantity, option)
     return InstructionTarget(
-        symbol=option.settling.contract.compact,
-        instrument_id=asked.instrument_id,
+        symbol=position.contract.compact,
+        instrument_id=instrument_id(position.instrument_id),
+        measure=ZERO,
+        priced=False,
+        instruction_type=kind,
+        quantity=quantity,
+        instruction_key=row.asked.instruction_id or ids.new(),
+    )
+
+
+def _known(target: TargetT, notional: Notional, option: ProjectedOption | None, consequences: Iterable[str]) -> TargetT:
+    """A target with what it comes to, and at what price of its underlying."""
+    return target.changed(
         measure=notional.amount,
         priced=notional.priced,
-        instruction_type=asked.instruction_type,
-        quantity=asked.quantity,
-        instruction_key=asked.key,
-        underlying_price=option.price.price,
-        consequences=(*card, *(f"Warning: {warning}" for warning in row.warnings)),
+        underlying_price=option.price.price if option else None,
+        consequences=tuple(consequences),
     )
 
 

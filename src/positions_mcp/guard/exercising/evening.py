@@ -68,24 +68,20 @@ def options_of(compared_with: AgainstNothing) -> Mapping[InstrumentId, Projected
     }
 
 
-def cards_of(facts: ExpirationFacts, account: Account, batch: Sequence[Asked]) -> list[tuple[str, ...]]:
-    """The card of each row of a batch."""
-    options = options_of(with_batch(facts, batch))
-    cards = []
-    for row in batch:
-        option = options[row.instrument_id]
-        early = early_exercise(
-            option.settling.position,
-            row.quantity,
-            option.settling.terms,
-            now=facts.now,
-            calendar=facts.calendar,
-            deadline=facts.deadline,
-            price=option.price.price,
-            ex_dates=account.beside.ex_dates.get(option.settling.position.underlying_instrument_id or ""),
-        )
-        cards.append(card(row, option, early))
-    return cards
+def card_of(facts: ExpirationFacts, account: Account, row: Asked, option: ProjectedOption) -> tuple[str, ...]:
+    """The card of one row, by its option of the evening."""
+    position = option.settling.position
+    early = early_exercise(
+        position,
+        row.quantity,
+        option.settling.terms,
+        now=facts.now,
+        calendar=facts.calendar,
+        deadline=facts.deadline,
+        price=option.price.price,
+        ex_dates=account.beside.ex_dates.get(position.underlying_instrument_id or ""),
+    )
+    return card(row, option, early)
 
 
 def projection_of(against: AgainstNothing) -> tuple[str, ...]:
