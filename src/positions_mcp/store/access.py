@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
 from positions_mcp.domain.errors import InvalidInput, PositionsError, StoreUnavailable
+from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import StoreStatus
 from positions_mcp.store import anchors, keeping, locks
@@ -24,6 +25,7 @@ from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.engine import open_database
 from positions_mcp.store.journal import COMMON, Head, broken, chain_of
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
+from positions_mcp.store.records import Selection
 from positions_mcp.store.schema import operations
 from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.walk import Walk, heads
@@ -101,18 +103,29 @@ class Access(Clocked):
                 self._view.connection = self._view.shown = None
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        """One consistent view. What a newer program wrote is read as far as it can be."""
+    def _reading(self, *, at_once: bool = True) -> Iterator[Connection]:
+        """One consistent view, as `Database.reading`. What a newer program wrote is read as far as it can be."""
         try:
             if (shared := self._view.connection) is not None:
                 yield shared
             else:
-                with self._database.reading() as connection:
+                with self._database.reading(at_once=at_once) as connection:
                     yield connection
         except StoreUnavailable as error:
             if self._newer:
                 raise self._too_new() from error
             raise
+
+    def _selected(self, selection: Selection, **values: Any) -> tuple[Operation, ...]:
+        """Operations of which there are mostly none: only where some are found do these, with their rows, take a view.
+
+        That is a transaction, which takes twice as long to begin and end as the statement.
+        """
+        with self._reading(at_once=False) as connection:
+            if not selection.found.all(connection, **values):
+                return ()
+        with self._reading() as connection:
+            return selection.read(connection, **values)
 
     @contextmanager
     def _viewing(self) -> Iterator[Transaction]:
@@ -149,7 +162,7 @@ class Access(Clocked):
         """The chain of an operation's account, neither of which ever changes."""
         if (known := self._chains.get(operation_id)) is not None:
             return known
-        with self._reading() as connection:
+        with self._reading(at_once=False) as connection:
             found = _ACCOUNT_OF.first(connection, id=operation_id)
         if found is None:
             raise InvalidInput(

@@ -60,5 +60,4 @@ class StoredCallers(Access):
     def open_plans_for(self, mode: Mode, account_id: AccountId, caller: str, now: datetime) -> tuple[Operation, ...]:
         """A caller's plans in an account that may still be decided at `now`, the newest first."""
         asked = {"mode": mode.value, "account_id": account_id, "caller": caller, "now": as_text(now)}
-        with self._reading() as connection:
-            return _OPEN_PLANS.read(connection, **asked)
+        return self._selected(_OPEN_PLANS, **asked)

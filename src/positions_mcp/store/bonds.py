@@ -56,7 +56,7 @@ class Bonds(Access):
 
     def last(self) -> tuple[int, str] | None:
         """The entry of the highest number, by number and hash; None where there is none."""
-        with self._reading() as connection:
+        with self._reading(at_once=False) as connection:
             found = _LAST.first(connection)
         return None if found is None else (int(found[0]), str(found[1]))
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.text import clean
 from positions_mcp.platforms import this_platform
+from positions_mcp.store.compiled import Compiled
 
 if TYPE_CHECKING:
     from positions_mcp.store.postgres import SharedTime
@@ -29,6 +30,12 @@ SILENCE_S = 1.0
 LEFT_ALONE_S = 2.0
 """How long nobody waits for one that is. Who writes, as a halt does, tries all the same."""
 _WRITING = "positions_mcp_writing"
+_BEGIN_FILE = Compiled(text("BEGIN")), Compiled(text("BEGIN IMMEDIATE"))
+# A writer waits for the lock and then has to see what the one before it wrote: no snapshot from before.
+_BEGIN_SHARED = (
+    Compiled(text("BEGIN ISOLATION LEVEL REPEATABLE READ")),
+    Compiled(text("BEGIN ISOLATION LEVEL READ COMMITTED")),
+)
 
 
 class Database:
@@ -43,17 +50,20 @@ class Database:
         self._silent_until = 0.0
         self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.is_sqlite = engine.dialect.name == "sqlite"
-        isolation = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        self._reader = engine.execution_options(**isolation)
-        # A writer waits for the lock and then has to see what the one before it wrote: no snapshot from before.
-        isolation = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
-        self._writer = engine.execution_options(**{_WRITING: True}, **isolation)
+        self._writer = engine.execution_options(**{_WRITING: True})
+        to_read, to_write = _BEGIN_FILE if self.is_sqlite else _BEGIN_SHARED
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            is_writer = connection.get_execution_options().get(_WRITING, False)
+            (to_write if is_writer else to_read).run(connection)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, *, at_once: bool = True) -> Iterator[Connection]:
         """One consistent view. Raises StoreUnavailable: at once, where a database has only just not answered.
 
-        A call reads several times: it waits once.
+        A call reads several times: it waits once. One `Compiled` statement is a view by itself, and needs no
+        transaction around it: it is asked without `at_once`.
         """
         if monotonic() < self._silent_until:
             raise StoreUnavailable(
@@ -61,7 +71,8 @@ class Database:
                 hint="Try again in a few seconds.",
             )
         # What goes past SQLAlchemy would begin none; and psycopg forgets what it has prepared where one is rolled back.
-        with self._noting_silence(), self._speaking("read"), self._reader.begin() as connection:
+        begun = self._engine.begin if at_once else self._engine.connect
+        with self._noting_silence(), self._speaking("read"), begun() as connection:
             yield connection
 
     @contextmanager
@@ -219,17 +230,6 @@ def _reader_of(path: Path) -> Callable[[], sqlite3.Connection]:
 
 
 def _sqlite_engine(connect: Callable[[], sqlite3.Connection]) -> Engine:
-    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=_pool())
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get(_WRITING, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-    return engine
-
-
-def _pool() -> type:
     from sqlalchemy.pool import QueuePool
 
-    return QueuePool
+    return create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool)

@@ -20,7 +20,7 @@ class StoredFeed(Access):
 
     def newest(self) -> int:
         """How many entries the journal has: cheap, for who looks for changes."""
-        with self._reading() as connection:
+        with self._reading(at_once=False) as connection:
             return count(connection)
 
     def ends(self) -> Mapping[str, int]:

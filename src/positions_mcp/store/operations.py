@@ -85,17 +85,15 @@ class SqlOperationStore(
 
     def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
         """The latest operations that are in one of these stages, newest first."""
-        with self._reading() as connection:
-            return records.in_stages(tuple(stages), limit).read(connection)
+        return self._selected(records.in_stages(tuple(stages), limit))
 
     def latest(self, request_key: str) -> Operation | None:
         """The newest operation planned for these arguments by this caller, in any stage."""
-        with self._reading() as connection:
-            return next(iter(records.LATEST.read(connection, key=request_key)), None)
+        return next(iter(self._selected(records.LATEST, key=request_key)), None)
 
     def declined_at(self, target_key: str) -> datetime | None:
         """When this set of targets was last declined, or None."""
-        with self._reading() as connection:
+        with self._reading(at_once=False) as connection:
             return Transaction(connection).declined_at(target_key)
 
     def halts(self) -> tuple[Halt, ...]:
@@ -115,8 +113,7 @@ class SqlOperationStore(
 
     def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
         """Other operations of the account that sent something after this one was planned, by the journal's order."""
-        with self._reading() as connection:
-            return Transaction(connection).sent_after_planning(operation_id)
+        return self._selected(records.SENT_AFTER, id=operation_id)
 
     def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
         """How many plans nobody has decided yet, by caller."""
@@ -281,7 +278,7 @@ class SqlOperationStore(
         So many at once that a person who halts does not wait for it; what is left is written by the next calls.
         An account that somebody else is writing about, or holds while it is frozen, is left to the next call.
         """
-        with self._reading() as connection:
+        with self._reading(at_once=False) as connection:
             due = expiring.due(connection, now)
         return tuple(
             operation

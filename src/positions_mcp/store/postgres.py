@@ -56,9 +56,7 @@ class Session(psycopg.Connection[Any]):
         self.patience_s = _IS_THERE_S
         try:
             if monotonic() >= self.used_at + _JUST_USED_S or self._has_news():
-                self.autocommit = True  # or it would take a transaction to ask
                 self.execute(b"")
-                self.autocommit = False
         except psycopg.Error:
             return False
         self.patience_s = ANSWER_S
@@ -110,7 +108,6 @@ class SharedTime:
         before, began = datetime.now(UTC), monotonic()
         limits = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SESSION.items())
         row = session.execute(f"SELECT clock_timestamp(), {limits}".encode()).fetchone()
-        session.commit()
         if row is not None:
             self._learn(row[0].astimezone(UTC), before, began)
 
@@ -125,12 +122,18 @@ def take_time(connection: Connection) -> None:
 
 
 def engine_of(url: URL, *, wait_s: float) -> tuple[Engine, SharedTime]:
-    """The sessions of a database, and its clock. `wait_s` is how long a transaction waits for one of them."""
-    engine, time = create_engine(url.set(drivername="postgresql+psycopg"), pool_timeout=wait_s), SharedTime()
+    """The sessions of a database, and its clock. `wait_s` is how long a transaction waits for one of them.
+
+    Who wants a transaction says so: by itself the driver begins none.
+    """
+    url, time = url.set(drivername="postgresql+psycopg"), SharedTime()
+    engine = create_engine(url, pool_timeout=wait_s, isolation_level="AUTOCOMMIT")
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: tuple[Any, ...], named: dict[str, Any]) -> Session:
-        session = Session.connect(*arguments, **(LIBPQ | {"prepare_threshold": _PREPARED_AFTER} | named))
+        session = Session.connect(
+            *arguments, **(LIBPQ | {"prepare_threshold": _PREPARED_AFTER, "autocommit": True} | named)
+        )
         time.take(session)
         return session
 

@@ -111,11 +111,10 @@ class Dispatcher:
 
     def _approved_since_seen(self) -> tuple[Operation, ...]:
         store = self._deps.store
-        with store.at_once():
-            newest = store.newest()
-            if newest == self._seen or self._resting:
-                return ()
-            found = store.in_stages((Stage.APPROVED,), _MOST_AT_ONCE)
+        newest = store.newest()  # first: what is approved after it is found now, or at the next look
+        if newest == self._seen or self._resting:
+            return ()
+        found = store.in_stages((Stage.APPROVED,), _MOST_AT_ONCE)
         self._seen = newest
         return found
 
