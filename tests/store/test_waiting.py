@@ -50,7 +50,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same waits, twenty times shorter."""
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.4)
     monkeypatch.setattr(engine, "_PROBE_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(postgres, "SESSION", {**postgres.SESSION, IDLE: "200ms", "lock_timeout": "400ms"})
+    monkeypatch.setattr(postgres, "SESSION", {**postgres.SESSION, "lock_timeout": "400ms"})
 
 
 @pytest.mark.requirement("G-21")

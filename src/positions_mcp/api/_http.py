@@ -138,6 +138,8 @@ class Connection:
             self._log_filter.install()
             return self._given
         kind = fresh and self._transport is None
+        if (made := self._clients.get(kind)) is not None:
+            return made
         async with self._opening:
             if kind not in self._clients:
                 self._clients[kind] = await self._open(keep_alive=not kind)

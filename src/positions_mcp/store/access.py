@@ -145,14 +145,17 @@ class Access(Clocked):
     def _too_new(self) -> StoreUnavailable:
         return StoreUnavailable(f"The operation store cannot be read: {self._newer}.", hint="Nothing was changed.")
 
-    def _change(self, operation_id: str, work: Callable[[Transaction], T]) -> T:
-        """Change an operation: nobody else writes about its account meanwhile. Raises InvalidInput where it is none."""
-        return self._change_in(self._chain_of(operation_id), work)
+    def _change(self, operation_id: str, work: Callable[[Transaction], T], *, entries: int = 1) -> T:
+        """Change an operation: nobody else writes about its account meanwhile. Raises InvalidInput where it is none.
 
-    def _change_in(self, chain: str, work: Callable[[Transaction], T]) -> T:
+        So many `entries` it mostly adds to the journal.
+        """
+        return self._change_in(self._chain_of(operation_id), work, entries=entries)
+
+    def _change_in(self, chain: str, work: Callable[[Transaction], T], *, entries: int = 1) -> T:
         """The same for an account, by its chain. What turns out to concern all accounts is done alone."""
         try:
-            with self._writing(chain) as transaction:
+            with self._writing(chain, entries=entries) as transaction:
                 return work(transaction)
         except _ConcernsAll:
             with self._writing() as transaction:
@@ -176,12 +179,12 @@ class Access(Clocked):
         return self._chains.setdefault(operation_id, chain)
 
     @contextmanager
-    def _writing(self, chain: str = COMMON) -> Iterator[Transaction]:
+    def _writing(self, chain: str = COMMON, *, entries: int = 1) -> Iterator[Transaction]:
         """A change of one account, or of anything where none is named, on a journal that holds up to this moment."""
         turn = self._turns[COMMON if self._database.is_sqlite else chain]
         with self._noting_success(), turn:
-            with self._database.writing() as connection:
-                transaction = self._begun(connection, chain)
+            with self._database.writing(reads_time=False) as connection:
+                transaction = self._begun(connection, chain, entries)
                 yield transaction
                 transaction.finish()
             self._walk.advance(transaction.written)
@@ -213,10 +216,10 @@ class Access(Clocked):
             raise
         self._written_at = time.monotonic()
 
-    def _begun(self, connection: Connection, chain: str) -> Transaction:
-        stand = locks.lock(connection, chain)
+    def _begun(self, connection: Connection, chain: str, entries: int) -> Transaction:
+        stand = locks.lock(connection, chain, self._walk.expected(chain), numbers=entries)
+        self._database.note_time(connection, stand.told)
         self._expect_version(stand.version)
-        self._walk.expect(connection, chain)
         known = self._walk.known_at(connection, stand.common)
         if known is None:
             raise broken(f"it does not go on to entry {self._walk.head(COMMON).sequence}")
@@ -233,8 +236,8 @@ class Access(Clocked):
             return self._walk.follow(connection, chain, stand.heads[chain])
         if chain != COMMON:
             raise broken(f"an operation of {wanted} is said to be one of {chain}")
-        self._walk.expect(connection, wanted)
-        return self._walk.follow(connection, wanted, locks.lock(connection, wanted).heads[wanted])
+        stand = locks.lock(connection, wanted, self._walk.expected(wanted))
+        return self._walk.follow(connection, wanted, stand.heads[wanted])
 
     def _expect_version(self, version: str | None) -> None:
         if version != str(self._version):

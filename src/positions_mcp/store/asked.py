@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, or_, select
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
@@ -13,23 +14,13 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.store import counting, records
 from positions_mcp.store.access import Access
-from positions_mcp.store.compiled import given
+from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import as_text, decisions, operations
 
 _OPEN = [stage.value for stage in Stage if stage.is_open]
 _COUNTS, _IS_NO = operations.c.counted_at > given("since"), operations.c.stage == Stage.DECLINED.value
 # A preview that somebody approved does not count before it is taken for sending.
 _IS_PREVIEW = and_(operations.c.counted_at.is_(None), operations.c.stage == Stage.APPROVED.value)
-_DECIDED = (
-    select(decisions.c.content)
-    .join(operations, operations.c.id == decisions.c.operation_id)
-    .where(
-        operations.c.mode == given("mode"),
-        operations.c.account_id.in_(bindparam("accounts", expanding=True)),
-        operations.c.caller == given("caller"),
-    )
-)
-_NOES, _YESES = _DECIDED.where(_COUNTS, _IS_NO), _DECIDED.where(or_(and_(_COUNTS, ~_IS_NO), _IS_PREVIEW))
 _OPEN_PLANS = records.Selection.where(
     operations.c.due_at > given("now"),
     operations.c.stage.in_(_OPEN),
@@ -47,10 +38,11 @@ class StoredCallers(Access):
         self, mode: Mode, accounts: Collection[AccountId], caller: str, since: datetime, *, declined: bool
     ) -> tuple[Decision, ...]:
         """What people said to what a caller asked for in these accounts after an instant: the noes, or the yeses."""
-        asked = {"mode": mode.value, "accounts": list(accounts), "caller": caller, "since": as_text(since)}
-        with self._reading() as connection:
-            found = connection.execute(_NOES if declined else _YESES, asked).scalars()
-            return tuple(map(Decision.model_validate_json, found))
+        asked: dict[str, object] = {"mode": mode.value, "caller": caller, "since": as_text(since)}
+        asked |= {f"account_{number}": account for number, account in enumerate(accounts)}
+        with self._reading(at_once=False) as connection:
+            found = _decided(len(accounts), declined).all(connection, **asked)
+        return tuple(Decision.model_validate_json(content) for (content,) in found)
 
     def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form, the first one asked first."""
@@ -61,3 +53,18 @@ class StoredCallers(Access):
         """A caller's plans in an account that may still be decided at `now`, the newest first."""
         asked = {"mode": mode.value, "account_id": account_id, "caller": caller, "now": as_text(now)}
         return self._selected(_OPEN_PLANS, **asked)
+
+
+@lru_cache(maxsize=8)
+def _decided(accounts: int, declined: bool) -> Compiled:
+    """What was said in so many accounts: the noes, or the yeses."""
+    return Compiled(
+        select(decisions.c.content)
+        .join(operations, operations.c.id == decisions.c.operation_id)
+        .where(
+            operations.c.mode == given("mode"),
+            operations.c.account_id.in_([given(f"account_{number}") for number in range(accounts)]),
+            operations.c.caller == given("caller"),
+            and_(_COUNTS, _IS_NO) if declined else or_(and_(_COUNTS, ~_IS_NO), _IS_PREVIEW),
+        )
+    )

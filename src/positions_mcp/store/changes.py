@@ -16,7 +16,7 @@ from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.ports import Permitting, Rationing, Refusing, Signing
 from positions_mcp.store import counting, keeping, passkeys, records
 from positions_mcp.store.schema import as_text
-from positions_mcp.store.transaction import Transaction, expect
+from positions_mcp.store.transaction import Transaction
 
 _OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
 FAILURES = "failures:"
@@ -192,3 +192,12 @@ def clear_halts(
         keeping.remove_all(transaction.connection, FAILURES)
     told = {"by": by, **({"scopes": ended} if ended else {}), **passkeys.told(transaction, signed, now)}
     transaction.keep_halts("resumed", left, now, told)
+
+
+def expect(operation: Operation, stages: Sequence[Stage]) -> None:
+    """Raise Overtaken unless the operation is in one of the stages."""
+    if operation.stage not in stages:
+        raise Overtaken(
+            f"Operation {operation.operation_id} is {operation.stage}, so this can no longer happen to it.",
+            hint="get_operation says what became of it.",
+        )

@@ -6,7 +6,7 @@ database itself. What every close asks and writes goes this way; everything else
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -50,31 +50,43 @@ class Compiled:
         self._texts: dict[str, tuple[str, Mapping[str, Any]]] = {}
 
     def ask(self, connection: Connection, **values: Any) -> Any:
-        """Ask. The cursor that is given back has the answer, or waits for it within `asking_ahead`."""
+        """Ask. The cursor that is given back waits for its answer within `asking_ahead`."""
         text, constant = self._text(connection)
         with _driver(connection) as driver:
             return driver.execute(text, {**constant, **values})
 
     def all(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         """Every row."""
-        found: list[tuple[Any, ...]] = self.ask(connection, **values).fetchall()
+        found: list[tuple[Any, ...]] = self._answered(connection, values).fetchall()
         return found
 
     def first(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""
-        found: tuple[Any, ...] | None = self.ask(connection, **values).fetchone()
-        return found
+        return next(iter(self.all(connection, **values)), None)
 
     def run(self, connection: Connection, **values: Any) -> int:
         """Change something. Returns how many rows that were."""
-        count: int = self.ask(connection, **values).rowcount
+        count: int = self._answered(connection, values).rowcount
         return count
 
-    def many(self, connection: Connection, each: Iterable[Mapping[str, Any]]) -> None:
-        """Do the same for many."""
+    def _answered(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        """A cursor with the answer: the session's own for this statement, which knows how to read and write it."""
         text, constant = self._text(connection)
         with _driver(connection) as driver:
-            driver.cursor().executemany(text, [{**constant, **values} for values in each])
+            cursor = connection.info.get(self)
+            if cursor is None:
+                cursor = connection.info[self] = driver.cursor()
+            cursor.execute(text, {**constant, **values})
+            return cursor
+
+    def many(self, connection: Connection, each: Sequence[Mapping[str, Any]]) -> None:
+        """Do the same for many."""
+        if len(each) == 1:
+            self.run(connection, **each[0])
+        elif each:
+            text, constant = self._text(connection)
+            with _driver(connection) as driver:
+                driver.cursor().executemany(text, [{**constant, **values} for values in each])
 
     def _text(self, connection: Connection) -> tuple[str, Mapping[str, Any]]:
         dialect = connection.dialect

@@ -20,6 +20,7 @@ from positions_mcp.platforms import this_platform
 from positions_mcp.store.compiled import Compiled
 
 if TYPE_CHECKING:
+    from positions_mcp.store.instants import Told
     from positions_mcp.store.postgres import SharedTime
 
 BUSY_TIMEOUT_S = 8
@@ -76,16 +77,24 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction, committed at the end and durable then, or rolled back whole. Raises StoreUnavailable."""
+    def writing(self, *, reads_time: bool = True) -> Iterator[Connection]:
+        """One transaction, committed at the end and durable then, or rolled back whole. Raises StoreUnavailable.
+
+        Who asks for the time, and for durability, within it says so: `reads_time` False, and `note_time` then.
+        """
         if self.read_only:
             raise StoreUnavailable(
                 f"The operation store cannot be written: {self.read_only}.", hint="Nothing was recorded."
             )
         with self._noting_silence(), self._speaking("written"), self._writer.begin() as connection:
-            if self._time is not None:
+            if self._time is not None and reads_time:
                 self._time.read(connection)
             yield connection
+
+    def note_time(self, connection: Connection, told: Told | None) -> None:
+        """Take the time that was read within a transaction."""
+        if self._time is not None and told is not None:
+            self._time.note(connection, told)
 
     def _speaking(self, what: str) -> AbstractContextManager[None]:
         return speaking_of(self.place, what, self._driver_error)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 TOLD = "positions_mcp_told"
 """Where a session notes what the database's clock said, and when by the machine's steady one."""
+
+
+class Told(NamedTuple):
+    """What the database's clock said, and this machine's two clocks when it was asked."""
+
+    now: datetime
+    before: datetime
+    began: float
 
 
 def instant(connection: Connection, now: datetime) -> datetime:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -30,15 +30,19 @@ _CHUNK = 1_000
 _WHOLE_SECOND, _UTC = ".000000+00:00", "+00:00"
 _AS_TEXT = len("2026-11-20T15:30:00.000000+00:00")
 _quoted = json.encoder.encode_basestring
-_INSERT = Compiled(insert(journal))
+_MOST_AT_ONCE = 4
+"""Entries that one statement adds."""
+_INSERT = tuple(
+    Compiled(
+        insert(journal).values([{each.name: given(f"{each.name}_{place}") for each in journal.c} for place in range(n)])
+    )
+    for n in range(1, _MOST_AT_ONCE + 1)
+)
 _NEXT_SHARED = Compiled(select(NUMBERS.next_value()))
 _NEXT = Compiled(select(func.coalesce(func.max(journal.c.sequence), 0) + 1))
 _MOST = given("most", Integer())
 _AFTER_IT = select(journal).where(journal.c.sequence > given("after")).order_by(journal.c.sequence).limit(_MOST)
 _AFTER, _AFTER_OF_CHAIN = Compiled(_AFTER_IT), Compiled(_AFTER_IT.where(journal.c.chain == given("chain")))
-_NUMBERED = tuple(f"number_{each}" for each in range(8))
-_THESE = Compiled(select(journal).where(journal.c.sequence.in_([given(each) for each in _NUMBERED])))
-"""Up to eight entries by their numbers."""
 
 
 class Entry(NamedTuple):
@@ -129,7 +133,10 @@ def written(
 
 def insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
     """Add entries to the table."""
-    _INSERT.many(connection, [entry._asdict() for entry in entries])
+    for start in range(0, len(entries), _MOST_AT_ONCE):
+        some = entries[start : start + _MOST_AT_ONCE]
+        told = {f"{name}_{at}": value for at, entry in enumerate(some) for name, value in entry._asdict().items()}
+        _INSERT[len(some) - 1].run(connection, **told)
 
 
 def last_digest_of_value(connection: Connection, events: Sequence[str]) -> str | None:
@@ -201,13 +208,9 @@ def expect_entry(connection: Connection, sequence: int) -> None:
         raise broken(f"the entry after entry {sequence} does not follow it")
 
 
-def expect_entries(connection: Connection, hashes: Mapping[int, str]) -> None:
-    """Raise StoreUnavailable unless the entries of these numbers stand, unaltered, with these hashes."""
-    numbers, stand = list(hashes), dict[int, str]()
-    for start in range(0, len(numbers), len(_NUMBERED)):
-        some = dict(zip(_NUMBERED, numbers[start:], strict=False))
-        found = _THESE.all(connection, **dict.fromkeys(_NUMBERED, 0) | some)
-        stand |= {row[0]: hash_of(Entry(*row)) for row in found}
+def expect_entries(found: Iterable[Entry], hashes: Mapping[int, str]) -> None:
+    """Raise StoreUnavailable unless the entries of these numbers were found, unaltered, with these hashes."""
+    stand = {entry.sequence: hash_of(entry) for entry in found}
     if altered := [sequence for sequence, digest in hashes.items() if stand.get(sequence) != digest]:
         raise broken(f"entry {altered[0]} was altered")
 

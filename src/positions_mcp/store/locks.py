@@ -7,13 +7,21 @@ that moment, and no later one is journalled without having seen it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from time import monotonic
+from typing import Any
 
 from sqlalchemy import (
+    CompoundSelect,
     Connection,
+    Integer,
     String,
     cast,
+    extract,
     func,
     literal,
     select,
@@ -23,9 +31,10 @@ from sqlalchemy import (
 
 from positions_mcp.store import keeping
 from positions_mcp.store.compiled import Compiled, given
-from positions_mcp.store.journal import COMMON, GENESIS, Head, broken
+from positions_mcp.store.instants import Told
+from positions_mcp.store.journal import COMMON, GENESIS, Entry, Head, broken, expect_entries
 from positions_mcp.store.known import VALUE_EVENTS
-from positions_mcp.store.schema import chains, journal, meta
+from positions_mcp.store.schema import NUMBERS, chains, journal, meta
 
 _ALL, _PLANS = 7_019_817, 7_019_818
 _KEYS = (keeping.JOURNAL_HEAD, keeping.VERSION, *VALUE_EVENTS)
@@ -40,6 +49,7 @@ _NEW_CHAIN = Compiled(
     text("INSERT INTO chains (chain, sequence, hash, entries) VALUES (:chain, 0, :hash, 0) ON CONFLICT DO NOTHING")
 )
 _LOCK_PLANS = Compiled(select(func.pg_advisory_xact_lock(_PLANS)))
+_LOCK_CALLER = Compiled(select(func.pg_advisory_xact_lock(func.hashtextextended(given("caller", String()), _PLANS))))
 _VERSION = select(meta.c.value).where(meta.c.key == keeping.VERSION)
 _HEAD, _LAST, _LAST_COMMON = "chain", "last entry of the chain", "last entry of the common chain"
 _OF_CHAIN = given("chain", String())
@@ -47,16 +57,16 @@ _OF_ALL = union_all(
     select(meta.c.key, meta.c.value).where(meta.c.key.in_(_KEYS)),
     select(literal(_LAST_COMMON), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == COMMON),
 )
-_VALUES = Compiled(_OF_ALL)
-_VALUES_AND_CHAIN = Compiled(
-    union_all(
-        *_OF_ALL.selects,
-        select(literal(_LAST), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == _OF_CHAIN),
-        select(
-            literal(_HEAD), cast(chains.c.sequence, String) + ":" + chains.c.hash + ":" + cast(chains.c.entries, String)
-        ).where(chains.c.chain == _OF_CHAIN),
-    )
+_OF_ACCOUNT: CompoundSelect[Any] = union_all(
+    *_OF_ALL.selects,
+    select(literal(_LAST), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == _OF_CHAIN),
+    select(
+        literal(_HEAD), cast(chains.c.sequence, String) + ":" + chains.c.hash + ":" + cast(chains.c.entries, String)
+    ).where(chains.c.chain == _OF_CHAIN),
 )
+_VALUES = Compiled(_OF_ALL)
+_ENTRY, _NUMBER, _TIME, _DURABLE = "entry", "number", "time", "durable"
+_THESE = tuple(f"entry_{each}" for each in range(8))
 _KEEP_HEAD = Compiled(
     text(
         "INSERT INTO chains (chain, sequence, hash, entries) VALUES (:chain, :sequence, :hash, :entries) ON CONFLICT "
@@ -71,6 +81,10 @@ class Stand:
 
     values: Mapping[str, str]
     heads: Mapping[str, Head]
+    numbers: Sequence[int] = ()
+    """Of the entries that come next."""
+    told: Told | None = None
+    """What time it was by the database's clock, where machines share it."""
 
     @property
     def version(self) -> str | None:
@@ -83,19 +97,28 @@ class Stand:
         return self.heads[COMMON]
 
 
-def lock(connection: Connection, chain: str) -> Stand:
+def lock(connection: Connection, chain: str, expected: Mapping[int, str], *, numbers: int = 1) -> Stand:
     """Wait for the turn to write about an account, or about everything where the chain is the common one.
 
-    Raises StoreUnavailable where a chain goes on behind its end.
+    All that a change begins with is asked for then, in one statement: what stands, so many numbers for new entries, and
+    the time. `expected` are the hashes of entries, by their numbers. Raises StoreUnavailable where they do not stand
+    so, or a chain goes on behind its end.
     """
-    if chain == COMMON:
+    dialect, of_account = connection.dialect.name, chain != COMMON
+    if not of_account:
         lock_all(connection)
-    elif connection.dialect.name == "postgresql":
+    elif dialect == "postgresql":
         account = {"chain": chain, "all": _ALL, "version": keeping.VERSION}
         if _LOCK_ACCOUNT.first(connection, **account) is None:
             _NEW_CHAIN.run(connection, chain=chain, hash=GENESIS)
             _LOCK_ACCOUNT.first(connection, **account)
-    return stand(connection, chain)
+    these = dict.fromkeys(_THESE, 0) | dict(zip(_THESE, expected, strict=False))
+    before, began = datetime.now(UTC), monotonic()
+    found = _of_change(dialect, of_account).all(connection, chain=chain, numbers=numbers, **these)
+    expect_entries([Entry._make(json.loads(value)) for name, value in found if name == _ENTRY], expected)
+    told = [Told(datetime.fromtimestamp(float(value), UTC), before, began) for name, value in found if name == _TIME]
+    next_ones = sorted(int(value) for name, value in found if name == _NUMBER)
+    return _stand(found, chain, next_ones, next(iter(told), None))
 
 
 def is_free(connection: Connection, chain: str) -> bool:
@@ -133,7 +156,7 @@ def lock_plans(connection: Connection) -> None:
 def lock_caller(connection: Connection, caller: str) -> None:
     """Wait until nobody else puts a question of a caller to a person, in whatever account."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(caller, _PLANS))))
+        _LOCK_CALLER.first(connection, caller=caller)
 
 
 def keep_head(connection: Connection, chain: str, head: Head) -> None:
@@ -144,14 +167,38 @@ def keep_head(connection: Connection, chain: str, head: Head) -> None:
         _KEEP_HEAD.run(connection, chain=chain, **head._asdict())
 
 
-def stand(connection: Connection, chain: str = COMMON) -> Stand:
-    """What a view shows, also of an account's chain. Raises StoreUnavailable where a chain goes on behind its end."""
-    found = _VALUES.all(connection) if chain == COMMON else _VALUES_AND_CHAIN.all(connection, chain=chain)
-    values: dict[str, str] = {name: value for name, value in found if value is not None}
+def stand(connection: Connection) -> Stand:
+    """What a view shows. Raises StoreUnavailable where the common chain goes on behind its end."""
+    return _stand(_VALUES.all(connection), COMMON)
+
+
+def _stand(
+    found: Sequence[Sequence[str | None]], chain: str, numbers: Sequence[int] = (), told: Told | None = None
+) -> Stand:
+    values = {str(name): value for name, value in found if value is not None}
     heads = {COMMON: Head.read(values.get(keeping.JOURNAL_HEAD))}
     if chain != COMMON:
         heads[chain] = Head.read(values.get(_HEAD))
     for name, last in ((COMMON, _LAST_COMMON), (chain, _LAST)):
         if last in values and int(values[last] or 0) > heads[name].sequence:
             raise broken(f"it goes on to entry {values[last]}, behind where it was left")
-    return Stand(values, heads)
+    return Stand(values, heads, numbers, told)
+
+
+@cache
+def _of_change(dialect: str, of_account: bool) -> Compiled:
+    """What a change begins with, once it is its turn. PostgreSQL's is durable where it is committed."""
+    parts = [*(_OF_ACCOUNT if of_account else _OF_ALL).selects]
+    these = select(*journal.c).where(journal.c.sequence.in_([given(each) for each in _THESE])).subquery()
+    if dialect != "postgresql":
+        number = func.coalesce(func.max(journal.c.sequence), 0) + 1
+        whole = select(literal(_ENTRY), func.json_array(*these.c))
+        return Compiled(union_all(*parts, whole, select(literal(_NUMBER), number)))
+    so_many = func.generate_series(1, given("numbers", Integer())).table_valued("number")
+    parts += [
+        select(literal(_ENTRY), cast(func.json_build_array(*these.c), String)),
+        select(literal(_NUMBER), cast(NUMBERS.next_value(), String)).select_from(so_many),
+        select(literal(_TIME), cast(extract("epoch", func.clock_timestamp()), String)),
+        select(literal(_DURABLE), func.set_config("synchronous_commit", "on", True)),
+    ]
+    return Compiled(union_all(*parts))

@@ -18,9 +18,10 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Rationing
 from positions_mcp.ports.rosters import Permit
 from positions_mcp.store import counting, passkeys, standings
+from positions_mcp.store.changes import expect
 from positions_mcp.store.schema import as_text, mandate_uses, mandates
 from positions_mcp.store.tallies import DRAFTED, REVOKED, SIGNED, USED, follows
-from positions_mcp.store.transaction import Transaction, expect
+from positions_mcp.store.transaction import Transaction
 
 _OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
 

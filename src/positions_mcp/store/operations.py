@@ -29,7 +29,7 @@ from positions_mcp.store.schema import operations
 from positions_mcp.store.sealing import Sealing
 from positions_mcp.store.servers import Announced
 from positions_mcp.store.sessions import StoredSessions
-from positions_mcp.store.transaction import Transaction, expect
+from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.withdrawals import Withdrawals
 
 
@@ -133,7 +133,7 @@ class SqlOperationStore(
     ) -> Operation:
         """Store a plan, or answer the open one of the same arguments and caller; `ask` puts a new one to a person."""
         chain = journal.chain_of(plan.mode, plan.account_id)
-        with self._writing(chain) as transaction:
+        with self._writing(chain, entries=1 if ask is None else 2) as transaction:
             add = partial(changes.add_plan, transaction, plan, request_key, transaction.at(now))
             made = add(supersede=supersede, check=check, ask=ask, content=content or {})
         self._remember(made.operation_id, chain)
@@ -166,7 +166,7 @@ class SqlOperationStore(
 
         def work(change: Transaction) -> Operation:
             operation, told = change.operation(operation_id), content or {}
-            expect(operation, expected)
+            changes.expect(operation, expected)
             return changes.move(change, operation, to=to, reason=reason, now=now, ration=ration, content=told)
 
         return self._change(operation_id, work)
@@ -222,7 +222,7 @@ class SqlOperationStore(
             begin = partial(begin, market_now=market_now, check=check, taking=taking)
             return sending.after(change, operation_id, lease.token, outcome, change.at(now), then=begin)
 
-        return self._change(operation_id, work)
+        return self._change(operation_id, work, entries=1 + bool(outcome) + 2 * (taking is not None))
 
     def record(
         self,
@@ -238,6 +238,7 @@ class SqlOperationStore(
         return self._change(
             operation_id,
             lambda change: sending.record(change, operation_id, token, rows, now, halt_after=halt_after, ending=ending),
+            entries=1 + (ending is not None),
         )
 
     def finish(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.waiting import READY_NONE
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 
-from positions_mcp.store.instants import TOLD
+from positions_mcp.store.instants import TOLD, Told
 
 SESSION = {
     # Who is frozen or cut off in the middle of a transaction loses it before others have waited too long for it.
@@ -97,10 +99,13 @@ class SharedTime:
         row = _session(connection.connection.driver_connection).execute(_NOW_AND_DURABLE).fetchone()
         if row is None:
             raise psycopg.OperationalError("the database does not tell the time")
-        told: datetime = row[0].astimezone(UTC)
-        self._learn(told, before, began)
+        self.note(connection, Told(row[0].astimezone(UTC), before, began))
+
+    def note(self, connection: Connection, told: Told) -> None:
+        """Take what was read, in a transaction: from then on it tells the time there, where it decides."""
+        self._learn(told)
         if self.decides:
-            connection.info[TOLD] = told, monotonic()
+            connection.info[TOLD] = told.now, monotonic()
 
     def take(self, session: Session) -> None:
         """Read it in a session that has only just begun."""
@@ -109,10 +114,10 @@ class SharedTime:
         limits = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SESSION.items())
         row = session.execute(f"SELECT clock_timestamp(), {limits}".encode()).fetchone()
         if row is not None:
-            self._learn(row[0].astimezone(UTC), before, began)
+            self._learn(Told(row[0].astimezone(UTC), before, began))
 
-    def _learn(self, told: datetime, before: datetime, began: float) -> None:
-        self.ahead = told - before - timedelta(seconds=monotonic() - began) / 2
+    def _learn(self, told: Told) -> None:
+        self.ahead = told.now - told.before - timedelta(seconds=monotonic() - told.began) / 2
 
 
 def take_time(connection: Connection) -> None:
@@ -127,7 +132,7 @@ def engine_of(url: URL, *, wait_s: float) -> tuple[Engine, SharedTime]:
     Who wants a transaction says so: by itself the driver begins none.
     """
     url, time = url.set(drivername="postgresql+psycopg"), SharedTime()
-    engine = create_engine(url, pool_timeout=wait_s, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url, pool_timeout=wait_s, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: tuple[Any, ...], named: dict[str, Any]) -> Session:
@@ -146,7 +151,11 @@ def engine_of(url: URL, *, wait_s: float) -> tuple[Engine, SharedTime]:
     @event.listens_for(engine, "checkin")
     def _given_back(connection: DBAPIConnection | None, _record: object) -> None:
         if connection is not None:
-            _session(connection).used_at = monotonic()
+            session = _session(connection)
+            if session.pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+                with suppress(psycopg.Error):  # it is over then, which is found out before it is used again
+                    session.rollback()
+            session.used_at = monotonic()
 
     return engine, time
 

@@ -213,8 +213,8 @@ def select_waiting(connection: Connection, now: datetime, limit: int) -> tuple[O
     return tuple(each.read() for each in with_rows(connection, connection.execute(wanted).all()))
 
 
-def insert_operation(connection: Connection, operation: Operation, request_key: str, planned_entry: int) -> Stored:
-    """Store a new operation."""
+def added(operation: Operation, request_key: str, planned_entry: int) -> Stored:
+    """How a new operation stands."""
     plan = operation.plan
     columns = {
         **dict.fromkeys(_COLUMNS),
@@ -229,56 +229,63 @@ def insert_operation(connection: Connection, operation: Operation, request_key: 
         "caller": plan.caller,
         **_columns(operation),
     }
-    stored = Stored(columns, tuple(_row(operation, row) for row in operation.rows), None)
-    _INSERT.run(connection, **columns)
-    _INSERT_ROWS.many(connection, stored.rows)
-    return stored
+    return Stored(columns, tuple(_row(operation, row) for row in operation.rows), None)
 
 
-def update_operation(
-    connection: Connection,
+def changed(
     before: Stored,
     operation: Operation,
-    changed: Sequence[Row],
+    rows_: Sequence[Row],
     *,
     sent_entry: int | None = None,
     counted_at: datetime | None = None,
 ) -> Stored:
-    """Store what has changed of an operation: its stage, some rows, its decision.
+    """How an operation stands once its stage, some of its rows, or its decision have changed.
 
     `sent_entry` and `counted_at` are noted where given.
     """
-    key = operation.operation_id
-    values = _columns(operation)
+    columns = dict(before.columns) | _columns(operation)
     if operation.plan is not before.read().plan:
-        values |= {"plan": operation.plan.canonical.decode(), "target_key": operation.plan.target_key}
+        columns |= {"plan": operation.plan.canonical.decode(), "target_key": operation.plan.target_key}
     if sent_entry is not None:
-        values["sent_entry"] = sent_entry
+        columns["sent_entry"] = sent_entry
     if counted_at is not None:
-        values["counted_at"] = as_text(counted_at)
-    new = {name: value for name, value in values.items() if before.columns[name] != value}
-    if not new.keys() <= set(_CHANGING):
-        connection.execute(update(operations).where(operations.c.id == key).values(new))
-    elif new:
-        _UPDATE.run(connection, of=key, **{name: before.columns[name] for name in _CHANGING} | new)
-    told, differing = list(before.rows), []
-    for row in changed:
-        stored = _row(operation, row)
-        if stored != told[row.position]:
-            told[row.position] = stored
-            differing.append({**stored, "of": key, "at": row.position})
-    if differing:
-        _UPDATE_ROW.many(connection, differing)
+        columns["counted_at"] = as_text(counted_at)
+    told = list(before.rows)
+    for row in rows_:
+        told[row.position] = _row(operation, row)
     decision = operation.decision.canonical.decode() if operation.decision else before.decision
-    if decision is not None and decision != before.decision:
-        _DECIDE.run(connection, operation_id=key, content=decision)
-    return Stored({**before.columns, **new}, told, decision)
+    return Stored(columns, told, decision)
+
+
+def write(connection: Connection, before: Stored | None, stored: Stored) -> None:
+    """Store an operation: all of a new one, else what has changed of it since it stood as `before`."""
+    key, columns = stored.operation_id, stored.columns
+    if before is None:
+        _INSERT.run(connection, **columns)
+        _INSERT_ROWS.many(connection, stored.rows)
+    else:
+        new = {name: value for name, value in columns.items() if before.columns[name] != value}
+        if not new.keys() <= set(_CHANGING):
+            connection.execute(update(operations).where(operations.c.id == key).values(new))
+        elif new:
+            _UPDATE.run(connection, of=key, **{name: columns[name] for name in _CHANGING})
+        pairs = zip(before.rows, stored.rows, strict=True)
+        differing = [{**row, "of": key, "at": row["position"]} for old, row in pairs if row is not old and row != old]
+        _UPDATE_ROW.many(connection, differing)
+    if stored.decision is not None and stored.decision != (before.decision if before else None):
+        _DECIDE.run(connection, operation_id=key, content=stored.decision)
+
+
+def reserved(stored: Stored) -> object:
+    """What `used_on` sees of an operation; None where nothing."""
+    return [(row["reserved"], row["reserved_on"]) for row in stored.rows if row["reserved_on"] is not None] or None
 
 
 def used_on(connection: Connection, mode: Mode, account_id: AccountId, day: date) -> Decimal:
     """Dollars reserved on a day."""
-    reserved = _USED.all(connection, mode=mode.value, account_id=account_id, day=day.isoformat())
-    return exact_sum(Decimal(text) for (text,) in reserved)
+    found = _USED.all(connection, mode=mode.value, account_id=account_id, day=day.isoformat())
+    return exact_sum(Decimal(text) for (text,) in found)
 
 
 def due_at(operation: Operation) -> datetime | None:

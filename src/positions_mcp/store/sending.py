@@ -166,7 +166,7 @@ def count_failures(
 
     `counted` says that its lease ran out before, which counted as an unknown outcome then.
     """
-    connection = transaction.connection
+    connection = transaction.beside
     key = f"{FAILURES}{operation.plan.mode.value}:{operation.account_id}"
     if any(row.has_effect for row in rows):
         keeping.put(connection, key, None)

@@ -24,6 +24,7 @@ from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.instants import instant
 from positions_mcp.store.journal import COMMON, Entry, Head, last_digest_of_value
 from positions_mcp.store.known import APPROVER_SET, ROSTER_SET, VALUE_EVENTS, Known
+from positions_mcp.store.pending import Pending
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.stored import READ, Stored
@@ -54,7 +55,7 @@ class Transaction:
         stand: locks.Stand | None = None,
         reach: Callable[[str], Head] | None = None,
     ) -> None:
-        self.connection = connection
+        self._connection = connection
         self._known = known
         """What the common chain says; None where it was not walked, and is asked."""
         self._values = stand.values if stand else None
@@ -64,13 +65,24 @@ class Transaction:
         """The entries that it adds to the journal."""
         self.refusal: PositionsError | None = None
         """Why only the first part of it was done: raised once that is written."""
+        self._numbers = list(stand.numbers) if stand else []
         self._number: int | None = None
-        self._stored: dict[str, Stored] = {}
+        self._operations = Pending(connection)
         self._of_account: tuple[Any, Sequence[tuple[Stored, Operation]]] = (None, ())
+
+    @property
+    def connection(self) -> Connection:
+        """What it works on; all that has changed of operations by now shows there."""
+        return self._operations.written()
+
+    @property
+    def beside(self) -> Connection:
+        """The same for who asks about no operation: what has changed of them may not be written yet."""
+        return self._connection
 
     def at(self, now: datetime) -> datetime:
         """What decides about leases and expiry: the clock that all machines share, else the caller's `now`."""
-        return instant(self.connection, now)
+        return instant(self._connection, now)
 
     def halts(self) -> tuple[Halt, ...]:
         """The halts that stand, oldest first. Raises StoreUnavailable where they cannot be read."""
@@ -90,7 +102,7 @@ class Transaction:
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars reserved for what was sent, or may have been, on a New York day."""
-        return records.used_on(self.connection, mode, account_id, day)
+        return records.used_on(self._operations.written_where(records.reserved), mode, account_id, day)
 
     def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
         """Operations of the account that may still change its book, oldest first."""
@@ -101,7 +113,7 @@ class Transaction:
 
     def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
         """Other operations of the account that sent something after this one was planned, by the journal's order."""
-        mine, (account, found) = self._stored.get(operation_id), self._of_account
+        mine, (account, found) = self._operations.stored.get(operation_id), self._of_account
         if mine is not None and account == (mine.columns["mode"], mine.columns["account_id"]):
             planned = mine.columns["planned_entry"]
             after = (each for each in found if (each[0].columns["sent_entry"] or 0) > planned)
@@ -124,9 +136,10 @@ class Transaction:
         That is what may still change the account's book, and what was sent there since the operation was planned.
         """
         mode, account_id = operation.plan.mode, operation.account_id
-        planned = self.stored(operation).columns["planned_entry"]
-        others = records.NOTED_OTHERS.stored(self.connection, mode=mode.value, account_id=account_id, planned=planned)
         mine = self.stored(operation)
+        asked = {"mode": mode.value, "account_id": account_id, "planned": mine.columns["planned_entry"]}
+        beside = self._operations.written_where(lambda each: None if each.operation_id == mine.operation_id else each)
+        others = records.NOTED_OTHERS.stored(beside, **asked)
         found = [(each, self._expected(each)) for each in others if each.operation_id != operation.operation_id]
         found += [(mine, operation)] if mine.columns["unfinished"] else []
         self._of_account = (mode, account_id), sorted(found, key=lambda each: str(each[0].columns["created_at"]))
@@ -143,8 +156,9 @@ class Transaction:
     def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
         """The undecided operations of a caller whose question is open in a form; until the end nobody adds one."""
         if self._reach is not None:
-            locks.lock_caller(self.connection, caller)
-        return counting.open_forms(self.connection, mode, caller, now, asking=asking)
+            locks.lock_caller(self._connection, caller)
+        asked = self._operations.written_where(lambda each: each.columns["stage"] == Stage.AWAITING_APPROVAL or None)
+        return counting.open_forms(asked, mode, caller, now, asking=asking)
 
     def counted_since(
         self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
@@ -153,15 +167,14 @@ class Transaction:
 
         Only those asked for after `since` are looked at.
         """
-        return counting.nth_latest(
-            self.connection, mode=mode, account_id=account_id, caller=caller, since=since, nth=nth
-        )
+        counted = self._operations.written_where(lambda each: each.columns["counted_at"])
+        return counting.nth_latest(counted, mode=mode, account_id=account_id, caller=caller, since=since, nth=nth)
 
     def standing(self, mandate_id: str) -> Standing:
         """A mandate and its uses, which are as the journal says. Raises InvalidInput, StoreUnavailable."""
         tallies = self._known.tallies if self._known else Tallies()
         # What it has changed itself is said in the journal at its end.
-        return standings.checked(self.connection, tallies, mandate_id, seen=self._stored)
+        return standings.checked(self.connection, tallies, mandate_id, seen=self._operations.stored)
 
     def operation(self, operation_id: str) -> Operation:
         """An operation that is as its last journal entry left it.
@@ -170,9 +183,9 @@ class Transaction:
             InvalidInput: there is none of that id.
             StoreUnavailable: it was altered outside of the program.
         """
-        if (mine := self._stored.get(operation_id)) is not None:
+        if (mine := self._operations.stored.get(operation_id)) is not None:
             return mine.read()
-        found = next(records.NOTED.stored(self.connection, id=operation_id), None)
+        found = next(records.NOTED.stored(self._connection, id=operation_id), None)
         if found is None:
             raise InvalidInput(
                 f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones."
@@ -182,9 +195,9 @@ class Transaction:
 
     def stored(self, operation: Operation) -> Stored:
         """How an operation stands in the tables, which is as its last journal entry left it."""
-        if operation.operation_id not in self._stored:
+        if operation.operation_id not in self._operations.stored:
             self.operation(operation.operation_id)
-        return self._stored[operation.operation_id]
+        return self._operations.stored[operation.operation_id]
 
     def counts_already(self, operation: Operation) -> bool:
         """Whether an operation counts for its caller."""
@@ -192,13 +205,13 @@ class Transaction:
 
     def _expected(self, found: Stored) -> Operation:
         """Raise StoreUnavailable unless the tables hold what the journal says was written."""
-        standings.expect_as_noted(self.connection, found, walked_from=self._known.floor if self._known else 0)
-        self._stored[found.operation_id] = found
+        standings.expect_as_noted(self._connection, found, walked_from=self._known.floor if self._known else 0)
+        self._operations.found(found)
         return found.read()
 
     def add(self, operation: Operation, request_key: str, content: dict[str, Any]) -> Operation:
         """Store a new operation and say so in the journal."""
-        stored = records.insert_operation(self.connection, operation, request_key, self._next_number())
+        stored = records.added(operation, request_key, self._next_number())
         return self._keep(operation, stored, "plan made", content)
 
     def save(
@@ -225,8 +238,7 @@ class Transaction:
             raise Overtaken(
                 f"Operation {operation.operation_id} is {operation.stage}: this can no longer happen to it."
             ) from error
-        stored = records.update_operation(
-            self.connection,
+        stored = records.changed(
             self.stored(operation),
             changed,
             rows,
@@ -240,15 +252,15 @@ class Transaction:
 
     def single(self, key: str) -> str | None:
         """A single value that is as its last journal entry left it. Raises StoreUnavailable where it was altered."""
-        value = keeping.get(self.connection, key) if self._values is None else self._values.get(key)
-        noted = self._known.digest(key) if self._known else last_digest_of_value(self.connection, VALUE_EVENTS[key])
+        value = keeping.get(self._connection, key) if self._values is None else self._values.get(key)
+        noted = self._known.digest(key) if self._known else last_digest_of_value(self._connection, VALUE_EVENTS[key])
         if noted != (None if value is None and noted is None else journal.digest_of(value)):
             raise journal.broken(f"the {key} is not as it was written")
         return value
 
     def rosters(self) -> RosterChain:
         """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
-        told = self._known.told if self._known else journal.contents(self.connection, (APPROVER_SET, ROSTER_SET))
+        told = self._known.told if self._known else journal.contents(self._connection, (APPROVER_SET, ROSTER_SET))
         values = self.single("approver"), self.single("roster")
         return deciders.chain_of(tuple(told[APPROVER_SET]), tuple(told[ROSTER_SET]), *values)
 
@@ -262,7 +274,7 @@ class Transaction:
 
     def note(self, event: str, key: str, value: str | None, now: datetime, content: dict[str, Any]) -> None:
         """Set a single value and say so in the journal. It is set once a transaction."""
-        keeping.put(self.connection, key, value)
+        keeping.put(self._connection, key, value)
         self._append(COMMON, event, {**content, "key": key}, now, digest=journal.digest_of(value))
 
     def count(self, event: str, operation_id: str) -> int:
@@ -289,7 +301,7 @@ class Transaction:
     def _keep(self, operation: Operation, stored: Stored, event: str, content: dict[str, Any]) -> Operation:
         """An operation as it now stands, and the entry that says so."""
         digest = stored.digest
-        self._stored[operation.operation_id] = stored
+        self._operations.change(stored)
         self._of_account = (None, ())
         chain = journal.chain_of(operation.plan.mode, operation.account_id)
         self._append(chain, event, content, operation.updated_at, about=operation.operation_id, digest=digest)
@@ -317,7 +329,8 @@ class Transaction:
         """The number of the entry that comes next."""
         if self._number is None:
             last = self.written[-1].sequence if self.written else 0
-            self._number = max(journal.next_number(self.connection), last + 1)
+            number = self._numbers.pop(0) if self._numbers else journal.next_number(self._connection)
+            self._number = max(number, last + 1)
         return self._number
 
     def _head(self, chain: str) -> Head:
@@ -332,15 +345,7 @@ class Transaction:
         """Write what it adds to the journal, and where chains then end."""
         if not self.written:
             return
-        journal.insert_entries(self.connection, self.written)
+        connection = self._operations.written()
+        journal.insert_entries(connection, self.written)
         for chain in {entry.chain for entry in self.written}:
-            locks.keep_head(self.connection, chain, self._heads[chain])
-
-
-def expect(operation: Operation, stages: Sequence[Stage]) -> None:
-    """Raise Overtaken unless the operation is in one of the stages."""
-    if operation.stage not in stages:
-        raise Overtaken(
-            f"Operation {operation.operation_id} is {operation.stage}, so this can no longer happen to it.",
-            hint="get_operation says what became of it.",
-        )
+            locks.keep_head(connection, chain, self._heads[chain])

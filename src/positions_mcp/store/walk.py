@@ -104,14 +104,14 @@ class Walk:
         with self._lock:
             self._take(entry for entry in written if entry.sequence > self.head(entry.chain).sequence)
 
-    def expect(self, connection: Connection, chain: str) -> None:
-        """Raise StoreUnavailable unless what is decided by still stands as it was walked.
+    def expected(self, chain: str) -> dict[int, str]:
+        """The hashes, by number, of the entries that decide: they have to stand as they were walked.
 
         That is the last entry of the chain that is written to, and the last about each single value.
         """
         head = self.head(chain)
         told = {told.sequence: told.hash for told in self.known.values.values()}
-        journal.expect_entries(connection, told | ({head.sequence: head.hash} if head.sequence else {}))
+        return told | ({head.sequence: head.hash} if head.sequence else {})
 
     def _begin(self, connection: Connection) -> None:
         """At the latest checkpoint; at the beginning where there is none."""

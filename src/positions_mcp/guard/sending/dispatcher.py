@@ -20,7 +20,7 @@ from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.sending.presence import Presence
 
-POLL_S = 0.15
+POLL_S = 0.4
 _SLOWEST_POLL_S = 0.8
 """While nothing happens in the store. What is approved elsewhere is begun within a second all the same."""
 _STORE_PAUSE_S = 2.0
