@@ -66,7 +66,6 @@ class Transaction:
         self.refusal: PositionsError | None = None
         """Why only the first part of it was done: raised once that is written."""
         self._numbers = list(stand.numbers) if stand else []
-        self._number: int | None = None
         self._operations = Pending(connection)
         self._of_account: tuple[Any, Sequence[tuple[Stored, Operation]]] = (None, ())
 
@@ -318,7 +317,7 @@ class Transaction:
         digest: str | None = None,
     ) -> None:
         head, number = self._head(chain), self._next_number()
-        self._number = None
+        self._numbers.remove(number)
         entry = journal.written(
             chain, head, number, at=at, event=event, operation_id=about, content=content, state_digest=digest
         )
@@ -327,11 +326,10 @@ class Transaction:
 
     def _next_number(self) -> int:
         """The number of the entry that comes next."""
-        if self._number is None:
+        if not self._numbers:
             last = self.written[-1].sequence if self.written else 0
-            number = self._numbers.pop(0) if self._numbers else journal.next_number(self._connection)
-            self._number = max(number, last + 1)
-        return self._number
+            self._numbers.append(max(journal.next_number(self._connection), last + 1))
+        return self._numbers[0]
 
     def _head(self, chain: str) -> Head:
         """Where a chain ends, which is walked and nobody else adds to."""
