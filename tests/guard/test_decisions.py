@@ -351,7 +351,7 @@ async def test_neither_a_running_nor_a_new_server_accepts_an_approver_that_the_o
             for server in (it.guard, new_server):
                 with pytest.raises(StoreUnavailable, match="not signed by an approver"):
                     await server.send_approved(operation.operation_id, caller=CALLER)
-        assert "not signed by an approver" in (await it.supervisor.verify()).problem
+        assert "not signed by an approver" in it.parts.store.verify().problem
         assert len(it.exchange.requests) == 1
 
 

@@ -17,7 +17,7 @@ from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.roster import FIRST_NAME, Member
 from positions_mcp.domain.operation.statements import TERMINAL
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Trade, Verification
+from positions_mcp.domain.operation.supervision import Halt, Trade
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
@@ -206,14 +206,6 @@ class Supervisor:
         touch = await touches.settlement(operation_id, row_of, conclusion, who, evidence=evidence, shown=shown)
         await touch.sign(key)
         return report(await self._deps.operation(operation_id), self._deps.clock.now())
-
-    async def verify(self) -> Verification:
-        """Walk the whole journal and compare what it describes."""
-        return await in_thread(self._deps.store.verify)
-
-    async def journal(self, operation_id: str | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
-        """The last entries of the journal."""
-        return await in_thread(self._deps.store.journal, operation_id, limit=limit)
 
     async def plan_flatten(self, account_id: AccountId, instruments: Sequence[str] | None, *, by: str) -> Flattening:
         """Whatever is held when it is sent, open orders cancelled first, and every rule this goes against by name.
