@@ -62,7 +62,6 @@ ALLOWED: dict[str, set[str]] = {
 # The layers of the guard, lowest first. A part imports itself and lower layers: nothing climbs, and no kind of
 # operation knows another one.
 GUARD_LAYERS: list[set[str]] = [
-    {"market_facts"},
     {"expiration"},
     {"dependencies"},
     {"orders"},
@@ -73,7 +72,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"kinds"},
     {"approval"},
     {"sending"},
-    {"reports", "reconcile", "waiting", "halting", "cancelling"},
+    {"reports", "reconcile", "waiting", "cancelling"},
     {"planner", "asking"},
     {"routing"},
     {"deciding"},

@@ -18,7 +18,7 @@ from positions_mcp.cli.words import halted
 from positions_mcp.domain.errors import InvalidInput, PositionsError, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.supervision import Halt, Trade
-from positions_mcp.guard.halting import doubt_about
+from positions_mcp.guard.deciding import doubt_about
 
 _NOT_HALTED = "It is NOT halted. Stop the servers themselves."
 _INTERRUPTED = 130

@@ -18,8 +18,8 @@ from positions_mcp.desk.touching import person_at, signed_either_way
 from positions_mcp.domain.errors import InvalidInput, PositionsError, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation
 from positions_mcp.domain.operation.supervision import Trade
+from positions_mcp.guard.deciding import doubt_about
 from positions_mcp.guard.dependencies import in_thread
-from positions_mcp.guard.halting import doubt_about
 from positions_mcp.guard.touches import Touch
 
 Act = Callable[[Operation, dict[str, Any]], Awaitable[object]]

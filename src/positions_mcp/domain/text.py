@@ -40,6 +40,12 @@ def label(text: str, limit: int = 40) -> str:
     return text if len(text) <= limit and _PLAIN.fullmatch(text) else quoted(text, limit)
 
 
+def first_of(said: Sequence[str], most: int) -> str:
+    """The first of several, and how many more there are: `AAPL, TSLA and 3 more`."""
+    more = len(said) - most
+    return ", ".join(said[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def letters_of(symbols: Sequence[str]) -> list[str]:
     """Each in upper case without white space."""
     together = "".join(symbols)

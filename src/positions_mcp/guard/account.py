@@ -24,8 +24,7 @@ from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.guard.dependencies import Dependencies, in_thread
-from positions_mcp.guard.expiration import concerned
-from positions_mcp.guard.market_facts import Coming, MarketFacts, read_beside, read_for_close
+from positions_mcp.guard.expiration import Coming, MarketFacts, concerned, read_beside, read_for_close
 from positions_mcp.guard.orders import MOST_IDS, OrdersListed
 from positions_mcp.ports import Ledger
 from positions_mcp.signing.rosters import RosterChain

@@ -1,17 +1,23 @@
-"""What may be decided as it was shown, whatever it is signed with: a plan, a halt, the outcome of a row."""
+"""What may be decided as it was shown, whatever it is signed with: a plan, a halt, the outcome of a row.
+
+An agent halts what it asks for itself. What a person halts and resumes is the supervisor's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 
-from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.errors import InvalidInput, Refused, StoreUnavailable
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
-from positions_mcp.domain.operation.plan import key_of
-from positions_mcp.domain.operation.supervision import Halt
+from positions_mcp.domain.operation.plan import Plan, key_of
+from positions_mcp.domain.operation.supervision import Halt, may_be_called
 from positions_mcp.domain.text import clean, quoted
-from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.reconcile import Reconciler
+from positions_mcp.ports import OperationStore
 
 
 async def to_approve(deps: Dependencies, operation_id: str, shown: str | None) -> Operation:
@@ -114,3 +120,62 @@ def _row_called(operation: Operation, name: str | int) -> Row:
     for row in sorted(named, key=lambda row: not row.is_in_doubt):
         return row
     raise InvalidInput(f"Operation {operation.operation_id} has no row of that name.", hint="Name its symbol.")
+
+
+_LATEST = 500
+"""Operations that are looked at for callers of a name."""
+
+
+def doubt_about(store: OperationStore, halts: Sequence[Halt], known: frozenset[AccountId]) -> str:
+    """A warning where halts name a caller or an account of which nothing is known here; empty where they do not."""
+    names = {halt.caller for halt in halts if halt.caller}
+    accounts = {halt.account_id for halt in halts if halt.account_id is not None} - known
+    if not (names or accounts):
+        return ""
+    try:
+        seen = [operation.plan for operation in store.operations(limit=_LATEST)]
+    except Exception:  # it is halted, whatever cannot be read beside
+        return ""
+    return " ".join([*_about_callers(names, seen), *_about_accounts(accounts, known, seen)])
+
+
+def _about_callers(names: Collection[str], seen: Sequence[Plan]) -> Iterator[str]:
+    callers = sorted({plan.caller for plan in seen})
+    for name in sorted(names):
+        if not any(may_be_called(caller, name) for caller in callers):
+            who = ", ".join(callers) or "nobody"
+            yield f"CHECK THE NAME: no caller {name} has asked for anything here yet. Who has: {who}."
+
+
+def _about_accounts(
+    accounts: Collection[AccountId], known: Collection[AccountId], seen: Sequence[Plan]
+) -> Iterator[str]:
+    those = {plan.account_id for plan in seen} | set(known)
+    for account in sorted(set(accounts) - those):
+        which = ", ".join(map(str, sorted(those))) or "none"
+        yield f"CHECK THE ACCOUNT: nothing is known here of account {account}. Known: {which}."
+
+
+class Halting:
+    """What the guard lets an agent stop."""
+
+    _deps: Dependencies
+
+    async def halt(self, reason: str, *, caller: str) -> Halt:
+        """Stop what a caller asks for, in every process on the store. Only a person ends it.
+
+        A halt that covers all of that already stays as it is. Returns the halt that stands.
+
+        Raises:
+            Refused: nobody is known to call.
+            StoreUnavailable: it is not halted.
+        """
+        if not caller:
+            raise Refused("Caller not authenticated.", hint="Over HTTP, what has no token can send nothing anyway.")
+        why = clean(reason, 200) or "no reason given"
+        mine = Halt(reason=why, by=clean(caller, 60), at=self._deps.clock.now(), caller=caller)
+        with suppress(StoreUnavailable):  # what stands cannot be read: then it is halted anew
+            for standing in await in_thread(self._deps.store.halts):
+                if standing.covers_all_of(caller):
+                    return standing
+        return await in_thread(self._deps.store.set_halt, mine)

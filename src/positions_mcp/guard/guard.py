@@ -30,8 +30,8 @@ from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.questions import Questions, Rung
 from positions_mcp.guard.asking import Asking, CanShow
+from positions_mcp.guard.deciding import Halting
 from positions_mcp.guard.dependencies import Dependencies, in_thread
-from positions_mcp.guard.halting import Halting
 from positions_mcp.guard.kind import PlanRequest
 from positions_mcp.guard.planner import Choosing, Decider, Planned, Planner, other_rights
 from positions_mcp.guard.reconcile import ChangeFeed, Reconciler

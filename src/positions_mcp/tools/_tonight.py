@@ -23,7 +23,7 @@ from positions_mcp.domain.money import plain, to_cents
 from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
 from positions_mcp.domain.portfolio.groups import GroupBy
 from positions_mcp.domain.portfolio.summary import Summarizing, Summary, delta_adjusted
-from positions_mcp.guard.market_facts import MarketFacts, read_market_facts
+from positions_mcp.guard.expiration import MarketFacts, read_market_facts
 from positions_mcp.tools._cash import read_balances
 from positions_mcp.tools._evening import Evening, read_evening
 from positions_mcp.tools._turns import beside_others

@@ -7,9 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import Session
-from positions_mcp.domain.exercise.cover import Lacking, Left
 from positions_mcp.domain.exercise.deciding import DecidingPrice
-from positions_mcp.domain.exercise.outcomes import Outcome
+from positions_mcp.domain.exercise.outcomes import Lacking, Left, Outcome
 from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_sum

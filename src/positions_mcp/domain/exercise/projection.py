@@ -17,7 +17,6 @@ from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionStatus
-from positions_mcp.domain.exercise.cover import Related, flat_position, related
 from positions_mcp.domain.exercise.cutoffs import expiry_session
 from positions_mcp.domain.exercise.deciding import (
     Basis,
@@ -30,7 +29,7 @@ from positions_mcp.domain.exercise.deciding import (
 from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.instructions import Claim
-from positions_mcp.domain.exercise.outcomes import Outcome, at_every_price, sum_of
+from positions_mcp.domain.exercise.outcomes import Outcome, Related, at_every_price, flat_position, related, sum_of
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import (
     Asked,

@@ -14,7 +14,7 @@ from positions_mcp.domain.exercise.settlement import Flow, Instructed, Span
 from positions_mcp.domain.exercise.yardstick import AgainstNothing
 from positions_mcp.domain.money import ZERO, plain
 from positions_mcp.domain.portfolio.exposure import Exposed
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import first_of, label
 
 _MOST_RANGES = 4
 _MOST_NAMED = 5
@@ -65,9 +65,8 @@ def compared_lines(compared: AgainstNothing) -> tuple[str, ...]:
             lines.append(f"If nothing is sent: {other}.")
         lines += [f"{label(after.name)}: {line}." for line in watched_lines(after)]
     if moving := [each for each in others if not _only_lapses(each)]:
-        names = ", ".join(label(each.name) for each in moving[:_MOST_NAMED])
-        more = f" and {len(moving) - _MOST_NAMED} more" if len(moving) > _MOST_NAMED else ""
-        lines.append(f"On {names}{more} it goes as if nothing is sent.")
+        names = first_of([label(each.name) for each in moving], _MOST_NAMED)
+        lines.append(f"On {names} it goes as if nothing is sent.")
     return (*lines, _totals(compared.then)) if compared.then.underlyings else tuple(lines)
 
 

@@ -13,9 +13,8 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from positions_mcp.domain.exercise.cards import GivenUp, given_up
-from positions_mcp.domain.exercise.cover import Left
 from positions_mcp.domain.exercise.facts import ExpirationFacts
-from positions_mcp.domain.exercise.outcomes import Outcome
+from positions_mcp.domain.exercise.outcomes import Left, Outcome
 from positions_mcp.domain.exercise.projected import ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Asked, Flow

@@ -16,7 +16,7 @@ from positions_mcp.domain.enums import InstructionType, OrderSide
 from positions_mcp.domain.exercise.instructions import Claim, Outstanding
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import first_of, label
 
 _NAMED = 5
 """Orders or instructions that a sentence names at most."""
@@ -64,12 +64,12 @@ class Locks:
     @property
     def orders_said(self) -> str:
         """`open orders: order 0b6f… (SELL 60)`; without the list where none is known by its id."""
-        return "open orders" + (f": {_listed([each.said for each in self.orders])}" if self.orders else "")
+        return "open orders" + (f": {first_of([each.said for each in self.orders], _NAMED)}" if self.orders else "")
 
     @property
     def instructions_said(self) -> str:
         """`EXERCISE 2 ACCEPTED, id 5d1c…`."""
-        return _listed([claim_said(each) for each in self.claims])
+        return first_of([claim_said(each) for each in self.claims], _NAMED)
 
     @property
     def said(self) -> str:
@@ -139,11 +139,12 @@ def orders_on(position: Holding, open_orders: Iterable[Order]) -> tuple[OrderOn,
 
 def legs_said(order: Order, legs: Sequence[OrderLeg]) -> str:
     """`BUY 2 TSLA261218P00580000`, leg by leg."""
-    return _listed(
+    return first_of(
         [
             f"{_side(leg.side)} {_quantity(_units(order, leg))} {label(leg.symbol or leg.instrument_id or 'unnamed')}"
             for leg in legs
-        ]
+        ],
+        _NAMED,
     )
 
 
@@ -177,8 +178,3 @@ def _side(side: str | None) -> str:
 
 def _quantity(quantity: Decimal | None) -> str:
     return "?" if quantity is None else plain(quantity)
-
-
-def _listed(said: Sequence[str]) -> str:
-    more = len(said) - _NAMED
-    return ", ".join(said[:_NAMED]) + (f" and {more} more" if more > 0 else "")

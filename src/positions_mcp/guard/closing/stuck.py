@@ -5,7 +5,7 @@ The API closes what is free. Orders are freed by `cancel_orders`, instructions n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from positions_mcp.domain.account.sessions import minute
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CloseTarget, Mode, Plan
 from positions_mcp.domain.portfolio.locks import Locks, legs_said, orders_on
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import first_of, label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.targets import locks_of
@@ -204,15 +204,13 @@ def _on_what_is_cancelled(plan: Plan, account: Account) -> Iterator[Finding]:
     locking = {each.order.id for position in held for each in locks_of(position, account).orders}
     cancelled = [order for order in open_orders if plan.kind.is_account_wide or order.id in touching]
     if legged := [order for order in cancelled if order.has_legs]:
-        message = (
-            f"cancel_orders cancels whole orders of several legs: {_listed([_legged(each) for each in legged])}. "
-            "What their other legs were to do is not done any more."
-        )
-        yield _cancelled(str(len(legged)), message)
+        named = first_of([_legged(each) for each in legged], _NAMED)
+        also = "What their other legs were to do is not done any more."
+        yield _cancelled(str(len(legged)), f"cancel_orders cancels whole orders of several legs: {named}. {also}")
     ours = {order.order_id for each in account.record.unfinished for row in each.rows for order in row.orders}
     if along := [order for order in cancelled if not order.has_legs and order.id not in locking | ours]:
-        message = f"cancel_orders also cancels what locks nothing here: {_listed([_single(each) for each in along])}."
-        yield _cancelled(str(len(along)), message)
+        named = first_of([_single(each) for each in along], _NAMED)
+        yield _cancelled(str(len(along)), f"cancel_orders also cancels what locks nothing here: {named}.")
 
 
 def _legged(order: Order) -> str:
@@ -225,11 +223,6 @@ def _single(order: Order) -> str:
     leaves = "?" if order.leaves is None else plain(order.leaves)
     name = order.contract.compact if order.contract else label(order.symbol or order.instrument_id or "unnamed")
     return f"order {label(order.id)} ({side} {leaves} {name})"
-
-
-def _listed(said: Sequence[str]) -> str:
-    more = len(said) - _NAMED
-    return ", ".join(said[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _locked(quantity: Decimal, message: str) -> Finding:

@@ -15,7 +15,7 @@ from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import Kind, Mode, Plan, Target
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.supervision import covering
-from positions_mcp.domain.text import label, quoted
+from positions_mcp.domain.text import first_of, label, quoted
 from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.policy import conflicts
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity, Verdict
@@ -223,8 +223,7 @@ def _missing_price(targets: Sequence[Target], message: str) -> Finding:
 
 
 def _named(targets: Sequence[Target]) -> str:
-    more = len(targets) - _NAMED
-    return ", ".join(each.symbol for each in targets[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return first_of([each.symbol for each in targets], _NAMED)
 
 
 def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
