@@ -186,7 +186,10 @@ class Connection:
             "timeout": {"connect": connect_s, "pool": connect_s, "read": timeout_s, "write": timeout_s},
             "trace": departure.watch,
         }
-        url = _address(self._endpoint.base_url, request.path, tuple((request.query or {}).items()))
+        query = request.query or {}
+        # What is remembered of each page, between its rows, would keep all of their memory.
+        address = _parsed if "page_token" in query else _remembered
+        url = address(self._endpoint.base_url, request.path, tuple(query.items()))
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
@@ -225,15 +228,18 @@ class Connection:
         return _words_for(error, timeout_s).format(detail=f" ({detail})" if detail else "")
 
 
-@lru_cache(maxsize=256)
-def _address(base_url: str, path: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
-    """Where a request goes: the same few are asked again and again."""
+def _parsed(base_url: str, path: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+    """Where a request goes."""
     import httpx
 
     url = httpx.URL(base_url + path, params=query or None)
     if not url.raw_path.partition(b"?")[0].endswith(path.encode()):
         raise UnsafeIdentifier("The path of the request would not be the one asked for.")
     return url
+
+
+_remembered = lru_cache(maxsize=256)(_parsed)
+"""The same few are asked again and again."""
 
 
 class _Departure:
