@@ -455,6 +455,16 @@ def test_the_live_key_goes_to_no_other_host_unless_a_person_lists_it(url: str, m
 
 
 @pytest.mark.parametrize(
+    "url", ["https://api.clearstreet.com:port", "https://api.clearstreet.com:99999", "https://[::1", "api"]
+)
+def test_an_address_that_is_none_names_its_variable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", "id.secret")
+    monkeypatch.setenv("CLEAR_STREET_BASE_URL", url)
+    with pytest.raises(ConfigurationError, match="CLEAR_STREET_BASE_URL is not an address of the live API"):
+        live_access()
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "https://API.ClearStreet.com",

@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], dict[str, Any]], str]] = {
     "a certificate that is not good yet": (SIGN_IN, lambda p: _tls(p, days=(0.01, 30)), "only. No client"),
     "any proxy there is": (SIGN_IN, lambda _: {"behind_proxy": ["0.0.0.0/0"]}, "names no proxy"),
     "a proxy by name": (SIGN_IN, lambda _: {"behind_proxy": ["proxy"]}, "names no proxy"),
-    "a network that is none": (SIGN_IN, lambda _: {"behind_proxy": ["10.0.0.5/24"]}, "names no proxy"),
+    "a network that is none": (SIGN_IN, lambda _: {"behind_proxy": ["10.0.0.5/24"]}, "give 10.0.0.0/24 if all"),
     "a name to listen at": (
         SIGN_IN,
         lambda _: {"behind_proxy": ["10.0.0.5"], "host": "example.com"},

@@ -206,6 +206,11 @@ def test_a_file_says_them_by_account_and_by_caller(tmp_path: Path) -> None:
         ('callers."x"', "max_positions = true", "It takes a whole number, 1 or more, such as 20"),
         ('accounts."abc"', "max_positions = 1", 'limits.accounts."abc" in the file'),
         ('accounts."0"', "max_positions = 1", "is not the number of an account"),
+        (
+            'accounts."19861"',
+            "max_positions = 1",
+            'limits.accounts."19861" is of an account that is not among',
+        ),
         ('callers." "', "max_positions = 1", "names nobody"),
         ('caller."x"', "max_positions = 1", "limits.caller in the file"),
         ("rights.traders", "max_notional = 60000", 'limits.rights."traders".max_notional = 60000 is wider than'),

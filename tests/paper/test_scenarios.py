@@ -117,6 +117,8 @@ MISTAKES = {
     INSTRUCTION
     + 'type = "sell"': r"instructions\[0\].type = 'sell'.*'exercise', 'do_not_exercise' or 'contrary_exercise'",
     'title = "x"\n[delays]\nclearing = "soon"': "300ms, 2s, 5m, 4h or 1d",
+    'title = "x"\n[clock]\nat = "9:30"': "'9:30' is no time of day; write HH:MM in New York, such as 15:30",
+    'title = "x"\n[[behaviour]]\nsymbol = "AAPL"\nrefuses = "too late"': "is no reason code; write capital letters",
     'title = "x"\n[[underlyings]]\nsymbol = "AAPL"': "give a price, or priced = false",
 }
 

@@ -276,8 +276,10 @@ def _open_exchange(settings: Settings, real_time: Clock) -> PaperExchange:
             clock=real_time,
         )
     except PaperError as error:
-        raise ConfigurationError(
-            f"The paper exchange cannot start: {error}.",
-            hint="The scenario is set by --scenario, POSITIONS_MCP_PAPER__SCENARIO or [paper] scenario; accounts by "
-            "--account, POSITIONS_MCP_ACCOUNTS or accounts.",
-        ) from None
+        hint = (
+            "The scenario is set by --scenario, POSITIONS_MCP_PAPER__SCENARIO or [paper] scenario; accounts by "
+            "--account, POSITIONS_MCP_ACCOUNTS or accounts."
+            if error.__cause__ is None
+            else "Free space or restore access to it, or give another --data-dir."
+        )
+        raise ConfigurationError(f"The paper exchange cannot start: {error}.", hint=hint) from None

@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,16 +229,15 @@ def _address(host: str, *, anywhere: bool) -> IpAddress:
 
 
 def _network(text: str) -> Network:
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError:
-        network = None
-    if network is None or network.prefixlen == 0:
-        raise ConfigurationError(
-            f"--behind-proxy {label(text)} names no proxy.",
-            hint="It takes an address or a network, such as 10.0.0.5 or 10.0.0.0/28, and may be repeated.",
-        )
-    return network
+    hint = "It takes an address or a network, such as 10.0.0.5 or 10.0.0.0/28, and may be repeated."
+    with suppress(ValueError):
+        written = ipaddress.ip_interface(text)
+        network = written.network
+        if network.prefixlen and written.ip == network.network_address:
+            return network
+        if network.prefixlen:
+            hint = f"It is an address within {network}: give {network} if all of it are proxies, or the address alone."
+    raise ConfigurationError(f"--behind-proxy {label(text)} names no proxy.", hint=hint)
 
 
 def _public_url(settings: Settings, *, is_guarded: bool) -> str:

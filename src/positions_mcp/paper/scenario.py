@@ -21,6 +21,8 @@ from positions_mcp.paper.expiries import parse_series
 from positions_mcp.paper.symbols import ROOT, is_ticker, parse_contract
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
+_HOUR = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+_REASON = re.compile(r"[A-Z_]{3,40}", re.ASCII)
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _EXAMPLES = "AAPL, AAPL today 190 call, AAPL friday+1 187.5 put or AAPL  280121C00195000"
 
@@ -28,6 +30,18 @@ _EXAMPLES = "AAPL, AAPL today 190 call, AAPL friday+1 187.5 put or AAPL  280121C
 def _duration(text: str) -> str:
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is no duration; write 300ms, 2s, 5m, 4h or 1d")
+    return text
+
+
+def _hour(text: str) -> str:
+    if not _HOUR.fullmatch(text):
+        raise ValueError(f"{text!r} is no time of day; write HH:MM in New York, such as 15:30")
+    return text
+
+
+def _reason(text: str) -> str:
+    if not _REASON.fullmatch(text):
+        raise ValueError(f"{text!r} is no reason code; write capital letters, such as INSUFFICIENT_POSITION")
     return text
 
 
@@ -82,7 +96,7 @@ class ClockSection(Section):
     Its first trading day is then one that does not close early.
     """
 
-    at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    at: Annotated[str, AfterValidator(_hour)]
     standing: bool = False
 
 
@@ -209,7 +223,7 @@ class BehaviourSection(Section):
     orders: Literal["fill", "reject", "reject_later"] = "fill"
     reason: Annotated[str, Field(max_length=200)] = ""
     accepts: Annotated[int, Field(ge=0)] | None = None
-    refuses: Annotated[str, Field(pattern=r"^[A-Z_]{3,40}$")] | None = None
+    refuses: Annotated[str, AfterValidator(_reason)] | None = None
     clearing: Literal["accept", "reject"] = "accept"
     cancel: Literal["succeed", "fail"] = "succeed"
     unresolvable: bool = False

@@ -50,6 +50,7 @@ def _base_url(hosts: Collection[str]) -> str:
     base = origin(url.rstrip("/").removesuffix("/v1").rstrip("/"))
     try:
         parts = urlsplit(base)
+        _ = parts.port
         scheme, host = parts.scheme, "" if "@" in parts.netloc else parts.hostname or ""
     except ValueError:
         scheme, host = "", ""
@@ -85,7 +86,8 @@ def _of_file(file: str) -> str:
         text = read_text(Path(file).expanduser())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigurationError(f"{_KEY_FILE}: {file} cannot be read: {reason}.") from None
+        hint = "It takes the path of a file that holds the key alone, on one line."
+        raise ConfigurationError(f"{_KEY_FILE}: {file} cannot be read: {reason}.", hint=hint) from None
     key = _trimmed(text, f"The key in the file of {_KEY_FILE}", _KEY_FORM)
     if not key:
         raise ConfigurationError(f"{_KEY_FILE}: {file} is empty.", hint="It takes the key alone, on one line.")

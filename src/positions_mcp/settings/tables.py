@@ -42,14 +42,20 @@ def take(contents: dict[str, Any], place: str) -> dict[tuple[str, str], dict[Any
 def check(settings: Settings) -> None:
     """Raise ConfigurationError where they say what the other settings do not allow.
 
-    That is a limit of a right that there is not, or one that is wider than the common one, or a right that gives an
-    account which the configuration does not have.
+    That is a limit of a right or an account that there is not, or one that is wider than the common one, or a right
+    that gives an account which the configuration does not have.
     """
     if unknown := sorted(settings.limits.rights.keys() - settings.oauth.rights.keys()):
         known = ", ".join(settings.oauth.rights) or "none"
         raise ConfigurationError(
             f'limits.rights."{unknown[0]}" is of no right: there is no [oauth.rights.{unknown[0]}].',
             hint=f"Rights of the configuration: {known}.",
+        )
+    mine = ", ".join(map(str, settings.allowed_accounts))
+    if strange := sorted(settings.limits.accounts.keys() - set(settings.allowed_accounts)):
+        raise ConfigurationError(
+            f'limits.accounts."{strange[0]}" is of an account that is not among accounts = {mine}.',
+            hint="Correct its number, or leave it out: it would limit nothing.",
         )
     policy = settings.policy
     tables: tuple[Mapping[Any, Narrower], ...] = (policy.for_accounts, policy.for_callers, policy.for_rights)
@@ -64,8 +70,7 @@ def check(settings: Settings) -> None:
     for name, right in settings.oauth.rights.items():
         if others := sorted(right.accounts - set(settings.allowed_accounts)):
             raise ConfigurationError(
-                f"oauth.rights.{name}.accounts has {others[0]}, which is not among accounts = "
-                f"{', '.join(map(str, settings.allowed_accounts))}.",
+                f"oauth.rights.{name}.accounts has {others[0]}, which is not among accounts = {mine}.",
                 hint="A right can give no other account.",
             )
 
