@@ -72,7 +72,7 @@ GUARD_LAYERS: list[set[str]] = [
     {"kinds"},
     {"approval"},
     {"sending"},
-    {"reports", "reconcile", "waiting", "cancelling"},
+    {"reports", "reconcile", "cancelling"},
     {"planner", "asking"},
     {"routing"},
     {"deciding"},

@@ -28,8 +28,8 @@ from positions_mcp.cli.stores import open_operations
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import JournalEntry
+from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.supervisor import Supervisor
-from positions_mcp.guard.waiting import Wait
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.paper.holdings import Holding
 from positions_mcp.paper.ledger import Ledger

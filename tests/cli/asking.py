@@ -10,8 +10,8 @@ import anyio
 from positions_mcp.cli.composition import open_guard, open_venue
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.closing.request import CloseRequest
-from positions_mcp.guard.waiting import Wait
 from positions_mcp.settings import load
 
 

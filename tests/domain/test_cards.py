@@ -16,9 +16,9 @@ from evenings import CALENDAR, FRIDAY, Afternoon, facts, given, new_york
 from positions_mcp.domain.enums import ExerciseStyle, InstructionType
 from positions_mcp.domain.exercise.cards import card, notional_of_instruction
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
-from positions_mcp.domain.exercise.early import early_exercise
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.projection import project
+from positions_mcp.domain.exercise.timing import early_exercise
 
 CALL, PUT = series("AAPL261120", "C", 195), series("AAPL261120", "P", 195)
 LATER = series("AAPL261218", "C", 195)

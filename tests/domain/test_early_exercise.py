@@ -9,8 +9,8 @@ import pytest
 
 from evenings import CALENDAR, Afternoon, facts, new_york
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
-from positions_mcp.domain.exercise.early import EarlyExercise, early_exercise, sent_for
 from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.exercise.timing import EarlyExercise, early_exercise, sent_for
 
 pytestmark = pytest.mark.requirement("I-08")
 

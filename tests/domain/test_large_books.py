@@ -16,7 +16,7 @@ from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
-from positions_mcp.domain.exercise.last_trade import last_trade
+from positions_mcp.domain.exercise.timing import last_trade
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import (
     OptionContract,
@@ -30,7 +30,7 @@ from positions_mcp.domain.portfolio.exposure import CoverGroups, exposed, nearer
 from positions_mcp.domain.portfolio.resolve import Holdings, of_same_root
 from positions_mcp.domain.portfolio.uncertain import uncertain_shorts
 from positions_mcp.domain.text import clean, letters_of
-from positions_mcp.guard.closing.hours import Hours
+from positions_mcp.guard.closing.targets import Hours
 from positions_mcp.market_calendar import NewYorkCalendar
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from domain.books import book_of, identifier
 from positions_mcp.domain.account.quotes import Moneyness
-from positions_mcp.domain.portfolio.expiring import Week, expiring, expiring_by
+from positions_mcp.domain.portfolio.select import Week, expiring, expiring_by
 from tools.serving import held
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from domain.books import book_of, books, identifier
 from positions_mcp.domain.account.positions import Book
-from positions_mcp.domain.portfolio.expiring import Week
 from positions_mcp.domain.portfolio.groups import NO_EXPIRY, UNKNOWN_EXPIRY, Group, GroupBy, Underlyings, share
+from positions_mcp.domain.portfolio.select import Week
 from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.domain.portfolio.totals import Sum, Totals
 from tools.serving import held

@@ -13,7 +13,7 @@ from positions_mcp.domain.exercise.deciding import LatestPrice, PriceSource
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.tonight import Tonight, assignment_said, untouched
-from positions_mcp.domain.portfolio.expiring import expiring
+from positions_mcp.domain.portfolio.select import expiring
 from positions_mcp.market_calendar import NewYorkCalendar
 
 NOON = datetime(2026, 11, 27, 12, 0, tzinfo=NEW_YORK)

@@ -18,11 +18,10 @@ from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.roster import whole_member
 from positions_mcp.domain.operation.statements import KeySignature
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.guard.approval.check import ApprovalCheck
+from positions_mcp.guard.approval.check import ApprovalCheck, expect_approved
 from positions_mcp.guard.approval.questions import Rung
-from positions_mcp.guard.approval.statements import expect_approved
+from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.guard import Guard
-from positions_mcp.guard.waiting import Wait
 from positions_mcp.signing.keys import Hardness, Unlocked, new_key
 from positions_mcp.signing.rosters import RosterChain
 from signing.people import FIRST, link

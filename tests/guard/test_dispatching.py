@@ -18,10 +18,10 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Narrower
 from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.sending.dispatcher import POLL_S
-from positions_mcp.guard.waiting import Wait
 from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
 

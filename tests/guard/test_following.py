@@ -18,8 +18,8 @@ from positions_mcp.domain.errors import InvalidInput, OutcomeUnknown, Refused, R
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.search import Viewer
 from positions_mcp.domain.operation.states import OperationState, RowState
+from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.reports import OperationReport
-from positions_mcp.guard.waiting import Wait
 
 
 async def unknown(it: Desk, *instruments: str, effect: bool, **options: Any) -> OperationReport:

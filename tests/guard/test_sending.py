@@ -12,7 +12,7 @@ from guard.desk import AAPL, CALLER, MSFT, PASSPHRASE, TSLA, desk
 from guard.exchange import Exchange, StandingClock, held, instrument
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.states import OperationState, RowState
-from positions_mcp.guard.waiting import Wait
+from positions_mcp.guard.asking import Wait
 from positions_mcp.store import open_store
 
 

@@ -14,8 +14,8 @@ from guard.desk import CALLER, PASSPHRASE, Desk, desk
 from guard.exchange import Exchange
 from guard.test_dispatching import ended
 from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.guard import Guard
-from positions_mcp.guard.waiting import Wait
 from tools.serving import data_of
 from trading import trading_floor, yes
 

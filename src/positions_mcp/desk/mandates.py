@@ -16,8 +16,7 @@ from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.touching import person_at, signed_either_way
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.operation.mandate import Standing
-from positions_mcp.domain.operation.mandate_words import NAMED, TYPED, left_of, lines_of, said_of, terms_of, whole
+from positions_mcp.domain.operation.mandate import NAMED, TYPED, Standing, left_of, lines_of, said_of, terms_of, whole
 from positions_mcp.domain.operation.terms import MandateKind
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.delegating import Delegation

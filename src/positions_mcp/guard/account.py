@@ -15,8 +15,8 @@ from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, RequestRejected, UpstreamError
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
-from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
+from positions_mcp.domain.exercise.timing import sent_for
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind

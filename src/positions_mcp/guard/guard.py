@@ -29,7 +29,7 @@ from positions_mcp.domain.text import clean
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.questions import Questions, Rung
-from positions_mcp.guard.asking import Asking, CanShow
+from positions_mcp.guard.asking import Asking, CanShow, Wait, Waiting
 from positions_mcp.guard.deciding import Halting
 from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.kind import PlanRequest
@@ -39,7 +39,6 @@ from positions_mcp.guard.reports import GuardStatus, OperationReport, overview, 
 from positions_mcp.guard.routing import Routing
 from positions_mcp.guard.sending.dispatcher import Dispatcher
 from positions_mcp.guard.sending.executor import Elicited, Executor
-from positions_mcp.guard.waiting import Wait, Waiting
 from positions_mcp.ports import Clock
 
 DESK_POLL_S = 0.1

@@ -20,8 +20,8 @@ from positions_mcp.domain.operation.statements import SignedStatement
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.domain.operation.supervision import Halt, StoreStatus
 from positions_mcp.domain.text import clean, quoted
+from positions_mcp.guard.approval.check import first_of_two
 from positions_mcp.guard.approval.mandates import why_not_signed
-from positions_mcp.guard.approval.statements import first_of_two
 from positions_mcp.guard.closing.answer import DEVIATED_BY
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.exercising.answer import batch_of

@@ -23,8 +23,8 @@ from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.closing.draft import draft_flatten
-from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.request import CloseRequest
+from positions_mcp.guard.closing.targets import Hours
 from positions_mcp.guard.deciding import check_digest, to_approve, to_resume, to_settle
 from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.enrolling import Enrolling

@@ -18,8 +18,7 @@ from positions_mcp.domain.operation.roster import Member, Roster, RosterLink
 from positions_mcp.domain.operation.statements import Credential, Passkey, Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
-from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.approval.statements import APPROVE, may_resume, may_say_yes, may_settle, signing
+from positions_mcp.guard.approval.check import APPROVE, ApprovalCheck, may_resume, may_say_yes, may_settle, signing
 from positions_mcp.guard.deciding import (
     digest_of_halts,
     digest_of_row,

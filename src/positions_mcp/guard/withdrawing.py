@@ -22,7 +22,7 @@ from positions_mcp.domain.operation.plan import Frozen, key_of
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Credential, Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.supervision import Halt, covering
-from positions_mcp.guard.approval.statements import may_withdraw, signing
+from positions_mcp.guard.approval.check import may_withdraw, signing
 from positions_mcp.guard.cancelling import NO_MORE_AFTER, Own, Withdrawn, cancel_own
 from positions_mcp.guard.deciding import digest_of_halts
 from positions_mcp.guard.dependencies import Dependencies, in_thread

@@ -14,12 +14,12 @@ from positions_mcp.ports.clocks import Ids as Ids
 from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
 from positions_mcp.ports.ledger import Ending as Ending
 from positions_mcp.ports.ledger import Ledger as Ledger
+from positions_mcp.ports.ledger import MandateStore, RosterStore
 from positions_mcp.ports.ledger import Permitting as Permitting
 from positions_mcp.ports.ledger import Rationing as Rationing
 from positions_mcp.ports.ledger import Refusing as Refusing
 from positions_mcp.ports.ledger import Signing as Signing
 from positions_mcp.ports.ledger import Taking as Taking
-from positions_mcp.ports.rosters import MandateStore, RosterStore
 from positions_mcp.ports.upstream import BalancesReader as BalancesReader
 from positions_mcp.ports.upstream import Neighbours as Neighbours
 from positions_mcp.ports.upstream import OrderCanceller as OrderCanceller

@@ -61,7 +61,7 @@ def keep_first_yes(
 
 
 class Deciders(Access):
-    """Implements `positions_mcp.ports.rosters.RosterStore`, over what the whole store reads and writes with."""
+    """Implements `positions_mcp.ports.ledger.RosterStore`, over what the whole store reads and writes with."""
 
     def rosters(self) -> RosterChain:
         """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""

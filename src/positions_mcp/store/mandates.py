@@ -16,7 +16,7 @@ from positions_mcp.domain.operation.mandate import Mandate, Revocation
 from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Rationing
-from positions_mcp.ports.rosters import Permit
+from positions_mcp.ports.ledger import Permit
 from positions_mcp.store import counting, passkeys, standings
 from positions_mcp.store.changes import expect
 from positions_mcp.store.schema import as_text, mandate_uses, mandates

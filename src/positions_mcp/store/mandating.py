@@ -1,4 +1,4 @@
-"""Mandates, as the operation store offers them: implements `positions_mcp.ports.rosters.MandateStore`."""
+"""Mandates, as the operation store offers them: implements `positions_mcp.ports.ledger.MandateStore`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.mandate import Mandate, ShadowNote, Standing
 from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.ports import Rationing
-from positions_mcp.ports.rosters import Permit
+from positions_mcp.ports.ledger import Permit
 from positions_mcp.store import mandates, shadows, standings
 from positions_mcp.store.access import Access
 

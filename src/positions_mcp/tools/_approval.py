@@ -30,9 +30,9 @@ from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.approval.questions import Rung, Step
+from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
-from positions_mcp.guard.waiting import Wait
 from positions_mcp.tools._call import Call, beside
 from positions_mcp.tools._definition import Answer
 from positions_mcp.tools._delegated import sent_under

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.mandate import Standing
-from positions_mcp.domain.operation.mandate_words import left_of, said_of
+from positions_mcp.domain.operation.mandate import Standing, left_of, said_of
 from positions_mcp.guard.approval.questions import Step
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport

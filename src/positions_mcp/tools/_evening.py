@@ -16,7 +16,7 @@ from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.tonight import NOT_KNOWN, outcome_words, untouched
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.portfolio.expiring import ExpiringOption
+from positions_mcp.domain.portfolio.select import ExpiringOption
 from positions_mcp.tools._format import EXPIRY_COLUMNS, expiry_cells
 from positions_mcp.tools.context import ToolContext
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from positions_mcp.domain.account.positions import Holding
-from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
+from positions_mcp.domain.portfolio.select import ExpiringOption, Week
 from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.tools._definition import Data
 from positions_mcp.tools._evening import EVENING_COLUMNS, Evening, cutoffs_of

@@ -14,8 +14,8 @@ from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, minute,
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.portfolio.expiring import ExpiringOption
 from positions_mcp.domain.portfolio.resolve import spellings
+from positions_mcp.domain.portfolio.select import ExpiringOption
 from positions_mcp.domain.portfolio.totals import Sum, Totals
 from positions_mcp.domain.text import clean, label
 from positions_mcp.ports import MarketCalendar

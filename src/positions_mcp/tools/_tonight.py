@@ -20,8 +20,8 @@ from positions_mcp.domain.exercise.cutoffs import expiry_session
 from positions_mcp.domain.exercise.tonight import Tonight
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.money import plain, to_cents
-from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week
 from positions_mcp.domain.portfolio.groups import GroupBy
+from positions_mcp.domain.portfolio.select import ExpiringOption, Week
 from positions_mcp.domain.portfolio.summary import Summarizing, Summary, delta_adjusted
 from positions_mcp.guard.expiration import MarketFacts, read_market_facts
 from positions_mcp.tools._cash import read_balances

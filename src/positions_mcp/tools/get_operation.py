@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from positions_mcp.guard.waiting import Wait
+from positions_mcp.guard.asking import Wait
 from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition

@@ -21,11 +21,12 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.letting_go import LongList
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.portfolio.expiring import ExpiringOption, expiring
 from positions_mcp.domain.portfolio.resolve import looked_up
 from positions_mcp.domain.portfolio.select import (
+    ExpiringOption,
     Filter,
     SortKey,
+    expiring,
     largest_first,
     natural_direction,
     select,

@@ -14,8 +14,8 @@ from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.portfolio.expiring import Week
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, GroupOrder, ordered, share, worst_of_day
+from positions_mcp.domain.portfolio.select import Week
 from positions_mcp.domain.portfolio.summary import Summarizing, Summary
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import clean

@@ -17,9 +17,9 @@ from positions_mcp.domain.account.quotes import (
 )
 from positions_mcp.domain.enums import ExerciseStyle, InstructionType
 from positions_mcp.domain.exercise.deciding import Basis
-from positions_mcp.domain.exercise.early import EarlyExercise
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.timing import EarlyExercise
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
 from positions_mcp.domain.portfolio.exposure import Notional

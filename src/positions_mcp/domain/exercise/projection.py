@@ -26,7 +26,6 @@ from positions_mcp.domain.exercise.deciding import (
     early_price,
     latest_price,
 )
-from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.instructions import Claim
 from positions_mcp.domain.exercise.outcomes import Outcome, Related, at_every_price, flat_position, related, sum_of
@@ -41,6 +40,7 @@ from positions_mcp.domain.exercise.settlement import (
     perhaps_done_by,
 )
 from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.exercise.timing import sent_for
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain

@@ -20,10 +20,10 @@ from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionType, SecurityType
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
-from positions_mcp.domain.exercise.early import sent_for
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
 from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.exercise.timing import sent_for
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain

@@ -18,7 +18,7 @@ from positions_mcp.domain.exercise.settlement import Instructed, Settling, instr
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
-from positions_mcp.domain.portfolio.expiring import ExpiringOption
+from positions_mcp.domain.portfolio.select import ExpiringOption
 
 NOT_KNOWN = "not known"
 

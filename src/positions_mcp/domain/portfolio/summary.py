@@ -20,9 +20,9 @@ from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.letting_go import LongList
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum
-from positions_mcp.domain.portfolio.expiring import ExpiringOption, Week, expiring, expiring_by
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, Key, Underlyings, grouped, in_order
 from positions_mcp.domain.portfolio.resolve import spellings
+from positions_mcp.domain.portfolio.select import ExpiringOption, Week, expiring, expiring_by
 from positions_mcp.domain.portfolio.totals import Tallies, Totals
 
 MOST_OPTIONS = 50

@@ -22,7 +22,7 @@ from positions_mcp.domain.operation.terms import MandateTerms, roots_of
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity, Verdict
-from positions_mcp.ports.rosters import Permit
+from positions_mcp.ports.ledger import Permit
 from positions_mcp.signing.statements import signer
 
 REPLACED = frozenset({Rule.DESK_THRESHOLD, Rule.DESK_ONLY})

@@ -21,9 +21,8 @@ from positions_mcp.domain.operation.plan import CloseTarget, Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.stuck import Stuck, why_stuck
-from positions_mcp.guard.closing.targets import close_target, price_of_underlying
+from positions_mcp.guard.closing.targets import Hours, close_target, price_of_underlying
 from positions_mcp.guard.kind import Comparison, as_planned
 
 _ALONE = Decimal("0.5")

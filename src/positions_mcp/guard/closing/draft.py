@@ -14,10 +14,9 @@ from positions_mcp.domain.operation.plan import HeldTarget, Target
 from positions_mcp.domain.portfolio.resolve import Holdings, looked_up
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.stuck import Stuck, unclosable_left_out, why_stuck, why_unclosable
-from positions_mcp.guard.closing.targets import close_target, in_order_of_sending
+from positions_mcp.guard.closing.targets import Hours, close_target, in_order_of_sending
 from positions_mcp.guard.kind import Draft, checked_name
 
 EVERYTHING = "EVERYTHING"

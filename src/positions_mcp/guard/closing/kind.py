@@ -17,7 +17,6 @@ from positions_mcp.guard.closing.cover import (
 )
 from positions_mcp.guard.closing.draft import draft_close
 from positions_mcp.guard.closing.follow import follow_closes
-from positions_mcp.guard.closing.hours import Hours
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.stuck import (
     findings_on_hours,
@@ -25,6 +24,7 @@ from positions_mcp.guard.closing.stuck import (
     findings_on_left_out,
     findings_on_locked,
 )
+from positions_mcp.guard.closing.targets import Hours
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.findings import Finding

@@ -17,8 +17,7 @@ from positions_mcp.domain.operation.plan import CloseTarget, Mode, Plan
 from positions_mcp.domain.portfolio.locks import Locks, legs_said, orders_on
 from positions_mcp.domain.text import first_of, label
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.closing.hours import Hours
-from positions_mcp.guard.closing.targets import locks_of
+from positions_mcp.guard.closing.targets import Hours, locks_of
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 from positions_mcp.domain.exercise.cards import card
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
-from positions_mcp.domain.exercise.early import early_exercise, sent_for
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.timing import early_exercise, sent_for
 from positions_mcp.domain.exercise.words import compared_lines, less_cover
 from positions_mcp.domain.exercise.yardstick import AgainstNothing, MoreShort, against_nothing, compared
 from positions_mcp.domain.ids import InstructionId, InstrumentId

@@ -15,8 +15,8 @@ from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.roster import persons_needed
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.guard.account import Account, AccountRecord
+from positions_mcp.guard.approval.check import Size, expect_approved
 from positions_mcp.guard.approval.mandates import LastSeen, expect_on_word_of_signer, objections
-from positions_mcp.guard.approval.statements import Size, expect_approved
 from positions_mcp.guard.policy import conflicts
 from positions_mcp.guard.policy.findings import Finding, Verdict
 from positions_mcp.guard.policy.rules import desk_threshold, judge, judge_record
