@@ -73,9 +73,9 @@ class Compiled:
         """A cursor with the answer: the session's own for this statement, which knows how to read and write it."""
         text, constant = self._text(connection)
         with _driver(connection) as driver:
-            cursor = connection.info.get(self)
+            cursor = connection.info.get(text)
             if cursor is None:
-                cursor = connection.info[self] = driver.cursor()
+                cursor = connection.info[text] = driver.cursor()
             cursor.execute(text, {**constant, **values})
             return cursor
 
