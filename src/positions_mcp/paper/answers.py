@@ -1,4 +1,4 @@
-"""The API's answers: envelopes, both shapes of error, and what faults do to a body."""
+"""A request that was let in, and the API's answers: envelopes and both shapes of error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,41 @@ from starlette.responses import Response
 
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.errors import Refusal
-from positions_mcp.paper.wire import compact
+from positions_mcp.paper.faults import NO_STRIKES, Strikes
+from positions_mcp.paper.keys import EVERY_ACCOUNT, Access
+from positions_mcp.paper.operations import SUBMITTING
+from positions_mcp.paper.requests import Query
+from positions_mcp.paper.wire import Row, compact
 
 JSON = "application/json"
+NO_ACCOUNT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was let in: authenticated, for an account of the book, with a body of allowed size."""
+
+    operation: str
+    account: int
+    """`NO_ACCOUNT` where the operation is for none in particular."""
+    request_id: str
+    query: Query
+    body: bytes = b""
+    target: str = ""
+    strikes: Strikes = NO_STRIKES
+    access: Access = EVERY_ACCOUNT
+
+    def struck_by(self, kind: str) -> bool:
+        """Whether a fault of this kind strikes it."""
+        return self.strikes.of(kind) is not None
+
+    @property
+    def fails_inside(self) -> bool:
+        """Whether a `status_500` strikes a submission before any effect: the API answers it row by row."""
+        fault = self.strikes.refusing
+        if fault is None or fault.body is not None:
+            return False
+        return fault.status == 500 and self.operation == SUBMITTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +56,11 @@ class Answer:
     status: int = 200
     metadata: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
+
+    @classmethod
+    def one(cls, row: Row) -> Answer:
+        """One object."""
+        return cls([compact(row)], many=False)
 
     def response(self, request_id: str) -> Response:
         """The answer as HTTP. Rows are joined, not parsed again: a large page costs little more than its bytes."""

@@ -14,13 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from positions_mcp.paper import control
-from positions_mcp.paper.answers import Answer, error_response
+from positions_mcp.paper.answers import NO_ACCOUNT, Answer, Call, error_response
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import TransportFault
-from positions_mcp.paper.handlers import NO_ACCOUNT, Call, Handlers
+from positions_mcp.paper.handlers import Writes
 from positions_mcp.paper.neighbours.handlers import Neighbours
 from positions_mcp.paper.openapi_operations import Operation
 from positions_mcp.paper.operations import is_known, operations_of
+from positions_mcp.paper.reading import Reads
 from positions_mcp.paper.requests import Query, account_number
 from positions_mcp.paper.striking import Handler, Striking
 from positions_mcp.paper.venue import Venue
@@ -40,8 +41,7 @@ class PaperApp:
     def __init__(self, exchange: Venue) -> None:
         self._exchange = exchange
         self._dialect = exchange.dialect
-        self._handlers = Handlers(exchange)
-        self._neighbours = Neighbours(exchange)
+        self._answering = (Reads(exchange), Writes(exchange), Neighbours(exchange))
         self._striking = Striking(exchange)
         by_path: dict[str, dict[str, Operation]] = {}
         for operation in operations_of(self._dialect):
@@ -117,8 +117,9 @@ class PaperApp:
     def _answered(self, operation: Operation, call: Call) -> Answer | Response:
         if operation.known is not None:
             call.query.only(operation.known)
-        among = self._handlers if hasattr(self._handlers, operation.name) else self._neighbours
-        handler: Handler = getattr(among, operation.name)
+        handler: Handler = next(
+            getattr(each, operation.name) for each in self._answering if hasattr(each, operation.name)
+        )
         return handler(call)
 
     def _authorise(self, call: Call) -> None:

@@ -1,31 +1,27 @@
-"""From a request that was let in to an answer: one function for each operation of the API."""
+"""From a request that was let in to an answer: one method for each operation that changes the book."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NoReturn
 
 from starlette.responses import Response
 
-from positions_mcp.paper.answers import Answer, error_body, error_response
+from positions_mcp.paper.answers import Answer, Call, error_body, error_response
 from positions_mcp.paper.bodies import SubmittedRow, cancel_orders, submitted_rows
-from positions_mcp.paper.engine.instructions import CLEARING_UNAVAILABLE, NOT_PROCESSED, Judged, RefusedRow
+from positions_mcp.paper.engine.instructions import NOT_PROCESSED, Judged, RefusedRow
 from positions_mcp.paper.errors import Refusal
-from positions_mcp.paper.faults import NO_STRIKES, Strikes
-from positions_mcp.paper.keys import EVERY_ACCOUNT, Access
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.model import Instruction, Order
-from positions_mcp.paper.operations import SUBMITTING
-from positions_mcp.paper.reading import Reader
-from positions_mcp.paper.requests import Query
+from positions_mcp.paper.reading import CLEARING_DOWN
 from positions_mcp.paper.venue import Venue
-from positions_mcp.paper.views import OrderView
 from positions_mcp.paper.wire import (
     NIL_ID,
     Row,
     compact,
     instruction_row,
+    order_row,
     plain,
     rejection,
     shown_symbol,
@@ -33,71 +29,13 @@ from positions_mcp.paper.wire import (
 )
 from positions_mcp.paper.writing import Act
 
-_CLEARING_DOWN = Refusal(503, CLEARING_UNAVAILABLE)
-NO_ACCOUNT = -1
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request that was let in: authenticated, for an account of the book, with a body of allowed size."""
-
-    operation: str
-    account: int
-    """`NO_ACCOUNT` where the operation is for none in particular."""
-    request_id: str
-    query: Query
-    body: bytes = b""
-    target: str = ""
-    strikes: Strikes = NO_STRIKES
-    access: Access = EVERY_ACCOUNT
-
-    def struck_by(self, kind: str) -> bool:
-        """Whether a fault of this kind strikes it."""
-        return self.strikes.of(kind) is not None
-
-
-def fails_inside(call: Call) -> bool:
-    """Whether a `status_500` strikes a submission before any effect: the API answers it row by row."""
-    fault = call.strikes.refusing
-    if fault is None or fault.body is not None:
-        return False
-    return fault.status == 500 and call.operation == SUBMITTING
-
-
-class Handlers:
+class Writes:
     """Answers calls. Each method is named after its operation and raises `Refusal` for what is wrong."""
 
     def __init__(self, exchange: Venue) -> None:
         self._exchange = exchange
         self._dialect = exchange.dialect
-        self._reader = Reader(exchange.dialect)
-
-    def get_positions(self, call: Call) -> Answer:
-        """GET positions: 200 with a page."""
-        with self._exchange.reading() as moment:
-            late = call.strikes.of("stale_positions")
-            listing = self._reader.positions(moment, self._exchange.revision, call.account, call.query, late)
-        return Answer(listing.rows, metadata=listing.metadata)
-
-    def get_position_instructions(self, call: Call) -> Answer:
-        """GET instructions: 200 with all of them."""
-        if call.struck_by("clearing_down"):
-            raise _CLEARING_DOWN
-        with self._exchange.reading() as moment:
-            return Answer(self._reader.instructions(moment.ledger, call.account, call.query))
-
-    def get_orders(self, call: Call) -> Answer:
-        """GET orders: 200 with a page."""
-        with self._exchange.reading() as moment:
-            shown = OrderView(call.strikes, moment)
-            listing = self._reader.orders(moment.ledger, call.account, call.query, shown.listed)
-        return Answer(listing.rows, metadata=listing.metadata)
-
-    def get_order(self, call: Call) -> Answer:
-        """GET one order: 200 with one object."""
-        with self._exchange.reading() as moment:
-            shown = OrderView(call.strikes, moment)
-            return Answer([self._reader.order(moment.ledger, call.account, call.target, shown.known)], many=False)
 
     def close_positions(self, call: Call) -> Answer:
         """DELETE positions: 200 with one order for each position."""
@@ -114,24 +52,33 @@ class Handlers:
     def submit_position_instructions(self, call: Call) -> Answer | Response:
         """POST instructions: 200 if all were taken in, 207 if some were, otherwise the error that fits."""
         rows = submitted_rows(call.body, self._dialect)
-        if fails_inside(call):
+        if call.fails_inside:
             return self._failed(rows, call)
         with self._acting(call) as act:
-            judged = act.submit(
-                rows,
-                honour_keys=not call.struck_by("ignored_key"),
-                clearing_up=not call.struck_by("clearing_down"),
-                unknown_refuses_all=not self._dialect.is_current,
-            )
+            judged = act.submit(rows, unknown_refuses_all=not self._dialect.is_current)
             return self._batch(judged, act.ledger, call)
 
     def cancel_position_instruction(self, call: Call) -> Answer:
         """DELETE one instruction: 200 with the instruction, CANCEL_REQUESTED."""
         if call.struck_by("clearing_down"):
-            raise _CLEARING_DOWN
+            raise CLEARING_DOWN
         with self._acting(call) as act:
-            cancelled = act.cancel(call.target)
-            return Answer([compact(instruction_row(cancelled, act.ledger, self._dialect))], many=False)
+            return Answer.one(instruction_row(act.cancel(call.target), act.ledger, self._dialect))
+
+    def cancel_order(self, call: Call) -> Answer:
+        """DELETE one order: 200 with the order, PENDING_CANCEL. The first contract has no such operation."""
+        if self._dialect.is_seed:
+            raise Refusal(404, "no such resource: this contract cancels no order by its id")
+        with self._acting(call) as act:
+            return Answer.one(order_row(act.cancel_order(call.target), act.ledger, self._dialect))
+
+    def submit_orders(self, _: Call) -> NoReturn:
+        """POST orders: not on the paper exchange."""
+        raise Refusal(
+            405,
+            "the paper exchange takes no orders: it closes what is held, with DELETE …/positions/{instrument_id}",
+            headers={"Allow": "GET"},
+        )
 
     @contextmanager
     def _acting(self, call: Call) -> Iterator[Act]:
@@ -140,7 +87,7 @@ class Handlers:
             yield Act(moment, exchange.ids_of(moment.ledger), call.account, call.request_id, call.strikes)
 
     def _orders(self, orders: list[Order], ledger: Ledger) -> Answer:
-        return Answer([self._reader.order_text(order, ledger) for order in orders])
+        return Answer([compact(order_row(order, ledger, self._dialect)) for order in orders])
 
     def _failed(self, rows: Sequence[SubmittedRow], call: Call) -> Answer | Response:
         failed = [RefusedRow(row, row.key or NIL_ID, "INTERNAL", NOT_PROCESSED, 500) for row in rows]

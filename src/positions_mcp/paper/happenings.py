@@ -14,7 +14,7 @@ from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.orders import resume_orders, stop_filling
 from positions_mcp.paper.errors import BookError
 from positions_mcp.paper.holdings import CompanyEvent, Instrument
-from positions_mcp.paper.symbols import as_uuid, canonical
+from positions_mcp.paper.lookup import found
 from positions_mcp.paper.venue import Venue
 
 _MOST = Decimal(1_000_000)
@@ -152,9 +152,7 @@ def declare(exchange: Venue, symbol: str, event: CompanyEvent) -> str:
 
 
 def _known(moment: Moment, text: str, share: str = "") -> Instrument:
-    identifier = as_uuid(text)
-    ledger = moment.ledger
-    instrument = ledger.instrument_by_id(identifier) if identifier else ledger.instruments.get(canonical(text))
+    instrument = found(moment.ledger, text)
     if instrument is None:
         raise BookError(f"the paper market has no {text!r:.60}")
     if share and instrument.contract:

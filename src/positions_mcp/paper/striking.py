@@ -12,11 +12,10 @@ from anyio.to_thread import run_sync
 from starlette.responses import Response
 
 from positions_mcp.paper import tampering
-from positions_mcp.paper.answers import Answer
+from positions_mcp.paper.answers import NO_ACCOUNT, Answer, Call
 from positions_mcp.paper.bodies import json_body
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import ConnectionDropped, ConnectionRefused, Fault, Strikes, Subject
-from positions_mcp.paper.handlers import NO_ACCOUNT, Call, fails_inside
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.symbols import as_uuid, canonical, instrument_id_of
 from positions_mcp.paper.venue import Venue
@@ -80,7 +79,7 @@ class Striking:
         if limit := strikes.of("rate_limit"):
             return tampering.status_response(limit, 429, self._dialect, call.request_id)
         refusing = strikes.refusing
-        if refusing is not None and refusing.status is not None and not fails_inside(call):
+        if refusing is not None and refusing.status is not None and not call.fails_inside:
             return tampering.status_response(refusing, refusing.status, self._dialect, call.request_id)
         return None
 

@@ -91,9 +91,7 @@ class Act:
             return replace(behaviour, fills=share, parts=slow.count or _PARTS, over=over)
         return behaviour
 
-    def submit(
-        self, rows: Sequence[SubmittedRow], *, honour_keys: bool, clearing_up: bool, unknown_refuses_all: bool
-    ) -> list[instructions.Judged]:
+    def submit(self, rows: Sequence[SubmittedRow], *, unknown_refuses_all: bool) -> list[instructions.Judged]:
         """Submits a batch of instructions.
 
         Raises:
@@ -103,13 +101,9 @@ class Act:
             for number, row in enumerate(rows):
                 if self.ledger.instrument_by_id(row.instrument_id.lower()) is None:
                     raise Refusal(404, f"Instrument not found: {row.instrument_id[:64]}", [{"row": str(number)}])
+        honour_keys, clearing_up = (self.strikes.of(kind) is None for kind in ("ignored_key", "clearing_down"))
         judged = instructions.submit(
-            self.moment,
-            self.ids,
-            self.account,
-            rows,
-            honour_keys=honour_keys,
-            clearing_up=clearing_up,
+            self.moment, self.ids, self.account, rows, honour_keys=honour_keys, clearing_up=clearing_up
         )
         self._count("submit_position_instructions", [row.id for row in judged if isinstance(row, Instruction)])
         return judged

@@ -51,8 +51,8 @@ def submit(
     account: int,
     rows: Sequence[SubmittedRow],
     *,
-    honour_keys: bool = True,
-    clearing_up: bool = True,
+    honour_keys: bool,
+    clearing_up: bool,
 ) -> list[Judged]:
     """Judges each row after the one before it, and takes in what is sound; the answers are in the order of the rows."""
     ledger, now = moment.ledger, moment.now

@@ -22,17 +22,14 @@ from positions_mcp.paper.model import Order, OrderStatus, Side, Step
 _WHOLE = Decimal(1)
 
 
-def place_close(
-    moment: Moment, holding: Holding, quantity: Decimal, order_id: str, behaviour: Behaviour | None = None
-) -> Order:
+def place_close(moment: Moment, holding: Holding, quantity: Decimal, order_id: str, conduct: Behaviour) -> Order:
     """Places a market order that closes `quantity` units of a position, and returns it as the exchange answers it.
 
-    It fares as its instrument's behaviour says, unless told another.
+    It fares as `conduct` says.
     """
     ledger, now = moment.ledger, moment.now
     instrument = ledger.instruments[holding.symbol]
     order = _order(moment, holding, "SELL" if holding.quantity > 0 else "BUY", quantity, order_id)
-    conduct = instrument.behaviour if behaviour is None else behaviour
     refusal = _refusal(moment, instrument, quantity, conduct)
     order = _ended(order, OrderStatus.REJECTED, now, refusal) if refusal else _with_future(moment, order, conduct)
     ledger.put_order(order)

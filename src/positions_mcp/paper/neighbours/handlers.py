@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
-from typing import NoReturn
 
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.paper.answers import Answer
+from positions_mcp.paper.answers import Answer, Call
 from positions_mcp.paper.errors import Refusal
-from positions_mcp.paper.handlers import Call
 from positions_mcp.paper.holdings import Instrument
 from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.lookup import known_symbol
+from positions_mcp.paper.lookup import found, known_symbol
 from positions_mcp.paper.neighbours.accounts import account_row, balances_row, full_name
 from positions_mcp.paper.neighbours.executions import executions
 from positions_mcp.paper.neighbours.hours import EVENT_CONTRACTS, MARKETS, market_hours_row
@@ -20,12 +18,10 @@ from positions_mcp.paper.neighbours.instruments import contract_row, events_row,
 from positions_mcp.paper.neighbours.quotes import snapshot_row
 from positions_mcp.paper.neighbours.specification import EVENT_TYPES, FLAGS, MOST_IDS
 from positions_mcp.paper.paging import page_of
-from positions_mcp.paper.reading import Reader
 from positions_mcp.paper.requests import Query
 from positions_mcp.paper.symbols import canonical
 from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.wire import Row, compact, timestamp
-from positions_mcp.paper.writing import Act
 
 
 class Neighbours:
@@ -33,7 +29,6 @@ class Neighbours:
 
     def __init__(self, exchange: Venue) -> None:
         self._exchange = exchange
-        self._reader = Reader(exchange.dialect)
 
     def get_accounts(self, call: Call) -> Answer:
         """GET accounts: those of the key."""
@@ -51,12 +46,12 @@ class Neighbours:
     def get_account(self, call: Call) -> Answer:
         """GET one account."""
         with self._exchange.reading() as moment:
-            return _one(account_row(call.account, moment.ledger.facts.loaded_at))
+            return Answer.one(account_row(call.account, moment.ledger.facts.loaded_at))
 
     def get_balances(self, call: Call) -> Answer:
         """GET balances."""
         with self._exchange.reading() as moment:
-            return _one(balances_row(moment, call.account))
+            return Answer.one(balances_row(moment, call.account))
 
     def get_executions(self, call: Call) -> Answer:
         """GET executions: fills, newest first."""
@@ -67,7 +62,7 @@ class Neighbours:
     def get_clock(self, _: Call) -> Answer:
         """GET clock: the paper clock."""
         with self._exchange.reading() as moment:
-            return _one({"clock": timestamp(moment.now)})
+            return Answer.one({"clock": timestamp(moment.now)})
 
     def get_market_hours(self, call: Call) -> Answer:
         """GET market hours of a day: of shares and of options, or of the market that is named."""
@@ -87,7 +82,7 @@ class Neighbours:
         )
         flags = {name: _truth(query, name) for name in FLAGS}
         with self._exchange.reading() as moment:
-            shown = (instrument_row(found, moment) for found in _several(moment.ledger, wanted))
+            shown = (instrument_row(each, moment) for each in _several(moment.ledger, wanted))
             rows = [
                 row
                 for row in shown
@@ -101,7 +96,7 @@ class Neighbours:
         with self._exchange.reading() as moment:
             instrument = moment.ledger.instruments[known_symbol(moment.ledger, call.target)]
             more = expiry_dates(instrument, moment) if _truth(call.query, "include_options_expiry_dates") else {}
-            return _one(instrument_row(instrument, moment) | more)
+            return Answer.one(instrument_row(instrument, moment) | more)
 
     def get_instrument_events(self, call: Call) -> Answer:
         """GET the events of one instrument."""
@@ -112,7 +107,7 @@ class Neighbours:
             raise Refusal(400, "from_date is not after to_date")
         with self._exchange.reading() as moment:
             instrument = moment.ledger.instruments[known_symbol(moment.ledger, call.target)]
-            return _one(events_row(instrument, frozenset(kinds) if kinds else None, since, until))
+            return Answer.one(events_row(instrument, frozenset(kinds) if kinds else None, since, until))
 
     def get_option_contracts(self, call: Call) -> Answer:
         """GET option contracts: those named, or those over an underlying."""
@@ -154,34 +149,13 @@ class Neighbours:
         elif len(wanted) > MOST_IDS:
             raise Refusal(400, f"instrument_ids has at most {MOST_IDS} values, not {len(wanted)}")
         with self._exchange.reading() as moment:
-            found: Iterable[Instrument] = _several(moment.ledger, wanted)
+            chosen = _several(moment.ledger, wanted)
             if over is not None:
                 symbol = known_symbol(moment.ledger, over)
-                found = [
-                    o for o in found if o.contract and o.contract.expiry == expiry and o.underlying_symbol == symbol
+                chosen = [
+                    o for o in chosen if o.contract and o.contract.expiry == expiry and o.underlying_symbol == symbol
                 ]
-            return Answer([compact(snapshot_row(instrument, moment)) for instrument in found])
-
-    def cancel_order(self, call: Call) -> Answer:
-        """DELETE one order: 200 with the order, PENDING_CANCEL. The first contract has no such operation."""
-        if self._exchange.dialect.is_seed:
-            raise Refusal(404, "no such resource: this contract cancels no order by its id")
-        with self._exchange.changing() as moment:
-            act = Act(moment, self._exchange.ids_of(moment.ledger), call.account, call.request_id)
-            order = act.cancel_order(call.target)
-            return Answer([self._reader.order_text(order, moment.ledger)], many=False)
-
-    def submit_orders(self, _: Call) -> NoReturn:
-        """POST orders: not on the paper exchange."""
-        raise Refusal(
-            405,
-            "the paper exchange takes no orders: it closes what is held, with DELETE …/positions/{instrument_id}",
-            headers={"Allow": "GET"},
-        )
-
-
-def _one(row: Row) -> Answer:
-    return Answer([compact(row)], many=False)
+            return Answer([compact(snapshot_row(instrument, moment)) for instrument in chosen])
 
 
 def _paged(call: Call, rows: Sequence[Row], filters: dict[str, object], ledger: Ledger) -> Answer:
@@ -193,14 +167,8 @@ def _several(ledger: Ledger, wanted: Sequence[str] | None) -> list[Instrument]:
     """The instruments of UUIDs and symbols, each once; all of them, by symbol, if none is named."""
     if wanted is None:
         return [ledger.instruments[symbol] for symbol in sorted(ledger.instruments)]
-    found: dict[str, Instrument] = {}
-    for text in wanted:
-        try:
-            symbol = known_symbol(ledger, text)
-        except Refusal:
-            continue
-        found[symbol] = ledger.instruments[symbol]
-    return list(found.values())
+    named = (found(ledger, text) for text in wanted)
+    return list({instrument.symbol: instrument for instrument in named if instrument}.values())
 
 
 def _of_root(option: Instrument, root: str, ledger: Ledger) -> bool:
