@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -136,21 +137,8 @@ def hint_of(moment: Moment) -> str | None:
 
 def effects_of(exchange: Venue) -> dict[str, Any]:
     """How many requests changed the book, by operation, and each of them."""
-    effects = exchange.effects()
-    return {
-        "counts": exchange.effect_counts(),
-        "effects": [
-            {
-                "number": effect.number,
-                "at": effect.at.isoformat(),
-                "operation": effect.operation,
-                "account": effect.account,
-                "request_id": effect.request_id,
-                "made": list(effect.made),
-            }
-            for effect in effects
-        ],
-    }
+    shown = [asdict(effect) | {"at": effect.at.isoformat()} for effect in exchange.effects()]
+    return {"counts": exchange.effect_counts(), "effects": shown}
 
 
 def shown_fault(fault: Fault) -> dict[str, Any]:

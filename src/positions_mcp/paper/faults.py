@@ -32,6 +32,7 @@ _STATUS = re.compile(r"status_([2345][0-9][0-9])", re.ASCII)
 _LONGEST_BODY = 60_000
 _MOST_COUNTED = 10_000
 _LEAST_STATUS_WITHOUT_BODY = 300
+_ALWAYS_SAID = ("operation", "kind", "times", "seconds", "after_effect")
 
 
 class TransportFault(Exception):
@@ -176,24 +177,12 @@ class Fault:
 
     def as_record(self) -> Mapping[str, Any]:
         """A JSON-able form, also that of the control endpoint; what is not said is left out of the newer fields."""
-        record: dict[str, Any] = {
-            "operation": self.operation,
-            "kind": self.kind,
-            "times": self.times,
-            "seconds": None if self.seconds is None else str(self.seconds),
-            "after_effect": self.after_effect,
-        }
-        more = {
-            "skip": self.skip or None,
-            "account": self.account,
-            "instrument": self.instrument,
-            "jitter": None if self.jitter is None else str(self.jitter),
-            "count": self.count,
-            "share": None if self.share is None else str(self.share),
-            "body": self.body,
-            "seen": list(self.seen) or None,
-        }
-        return record | {name: value for name, value in more.items() if value is not None}
+        record: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "number" and (field.name in _ALWAYS_SAID or value != field.default):
+                record[field.name] = str(value) if isinstance(value, Decimal) else value
+        return record
 
     @classmethod
     def from_record(cls, number: int, record: Mapping[str, Any]) -> Fault:
@@ -209,27 +198,20 @@ class Fault:
         after, body, instrument = record.get("after_effect", False), record.get("body"), record.get("instrument")
         if type(times) not in (int, type(None)) or type(after) is not bool:
             raise PaperError("a fault's `times` is a whole number and its `after_effect` true or false")
-        whole = {name: record.get(name) for name in ("skip", "account", "count")}
-        if wrong := [name for name, value in whole.items() if type(value) not in (int, type(None))]:
-            raise PaperError(f"a fault's `{wrong[0]}` is a whole number")
+        for name in ("skip", "account", "count"):
+            if type(record.get(name)) not in (int, type(None)):
+                raise PaperError(f"a fault's `{name}` is a whole number")
         if not all(isinstance(text, str | None) for text in (body, instrument)):
             raise PaperError("a fault's `body` and `instrument` are texts")
-        return cls(
-            operation=str(record.get("operation", ANY)),
-            kind=kind,
-            times=times,
-            seconds=_number("seconds", record),
-            after_effect=after,
-            number=number,
-            skip=whole["skip"] or 0,
-            account=whole["account"],
-            instrument=instrument,
-            jitter=_number("jitter", record),
-            count=whole["count"],
-            share=_number("share", record),
-            body=body,
-            seen=tuple(record.get("seen", ())),
-        )
+        said = {
+            "operation": str(record.get("operation", ANY)),
+            "kind": kind,
+            "times": times,
+            "number": number,
+            "skip": record.get("skip") or 0,
+            "seen": tuple(record.get("seen", ())),
+        }
+        return cls(**{**record, **said, **{name: _number(name, record) for name in ("seconds", "jitter", "share")}})
 
 
 @dataclass(frozen=True, slots=True)

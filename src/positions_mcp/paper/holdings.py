@@ -82,10 +82,15 @@ class Instrument:
 
     @property
     def kind(self) -> str:
-        """What the API calls its type."""
+        """What the API calls its type; the paper market has nothing else."""
         if self.contract:
             return "OPTION"
         return "INDEX" if self.is_index else "COMMON_STOCK"
+
+    @property
+    def written(self) -> str:
+        """Its symbol as the API writes it, an option's root padded to six."""
+        return self.contract.padded if self.contract else self.symbol
 
     @property
     def underlying_symbol(self) -> str:

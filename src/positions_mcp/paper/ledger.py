@@ -95,6 +95,11 @@ class Ledger:
         self.accounts[account.number] = account
         self.changed.add(("account", account.number))
 
+    def pay(self, account: int, cash: Decimal, profit: Decimal) -> None:
+        """Adds to an account's cash and realised profit; below zero it is taken away."""
+        money = self.accounts[account]
+        self.put_account(replace(money, cash=money.cash + cash, realized=money.realized + profit))
+
     def put_instrument(self, instrument: Instrument) -> None:
         """Adds or replaces an instrument."""
         self.instruments[instrument.symbol] = instrument

@@ -39,6 +39,11 @@ _AT_THE_MONEY = Decimal("0.4")
 _REACH = Decimal(3)
 
 
+def cents(amount: Decimal) -> Decimal:
+    """An amount to the cent."""
+    return amount.quantize(CENT)
+
+
 class Market:
     """The paper market of one book. `anchor` is the instant at which every instrument costs its scenario's price."""
 
@@ -65,7 +70,7 @@ class Market:
                 return price
         path = f"{self._seed}|{instrument.symbol}"
         moved = Decimal(_height(path, int(moment.timestamp())) - _height(path, self._anchor)) / _MILLION
-        return (instrument.price * (1 + instrument.volatility * _SWING * moved)).quantize(CENT)
+        return cents(instrument.price * (1 + instrument.volatility * _SWING * moved))
 
     def option(self, instrument: Instrument, spot: Decimal, volatility: Decimal, moment: datetime) -> Decimal:
         """What a contract costs, per share of its multiplier, while its underlying is at `spot`."""
@@ -80,7 +85,7 @@ class Market:
         deviation = spot * volatility * (minutes / _YEAR_MINUTES).sqrt()
         nearness = max(1 - abs(distance) / (_REACH * deviation), Decimal(0)) if deviation else Decimal(0)
         time_value = _AT_THE_MONEY * deviation * nearness * nearness
-        return max((intrinsic + time_value).quantize(CENT), CENT)
+        return max(cents(intrinsic + time_value), CENT)
 
     def trading_moment(self, instant: datetime) -> datetime:
         """The last instant up to `instant` at which prices moved: within a session, or the last session's close."""

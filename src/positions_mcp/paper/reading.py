@@ -22,7 +22,6 @@ from positions_mcp.paper.views import OrderView, late_holdings
 from positions_mcp.paper.wire import (
     compact,
     instruction_row,
-    instrument_type,
     order_row,
     position_row,
     position_type,
@@ -160,7 +159,7 @@ class Reads:
         def kind(holding: Holding) -> str:
             instrument = ledger.instruments[holding.symbol]
             if sort_by == "INSTRUMENT_TYPE":
-                return instrument_type(instrument)
+                return instrument.kind
             return position_type(holding.quantity, instrument, self._dialect)
 
         return sorted(by_symbol, key=kind, reverse=descending)

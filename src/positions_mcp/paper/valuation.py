@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.holdings import ZERO, Holding, Instrument
-from positions_mcp.paper.market import CENT
+from positions_mcp.paper.market import cents
 
 _PERCENT = Decimal("0.0001")
 _AVERAGE = Decimal("0.000001")
@@ -59,17 +59,17 @@ class Valuation:
         price = self._market.price(instrument, underlying, self._priced_at)
         before = self._market.price(instrument, underlying, self._before.closes)
         units = holding.quantity * instrument.multiplier
-        value = (units * (price or ZERO)).quantize(CENT)
-        unrealized = None if price is None else (units * price - holding.cost).quantize(CENT)
+        value = cents(units * (price or ZERO))
+        unrealized = None if price is None else cents(units * price - holding.cost)
         daily = daily_pct = None
         if price is not None and before is not None:
-            daily = (units * (price - before)).quantize(CENT)
+            daily = cents(units * (price - before))
             daily_pct = _share(daily, units * before)
         valued = ValuedPosition(
             holding=holding,
             instrument=instrument,
             available=self._ledger.free_of(holding),
-            average_price=_trimmed(holding.cost / units),
+            average_price=trimmed(holding.cost / units),
             price=price,
             closing_price=before if self._close == self._before else price,
             closing_date=self._close.day,
@@ -88,8 +88,7 @@ def _share(amount: Decimal, whole: Decimal) -> Decimal | None:
     return (amount * 100 / abs(whole)).quantize(_PERCENT) if whole else None
 
 
-def _trimmed(average: Decimal) -> Decimal:
+def trimmed(average: Decimal) -> Decimal:
     """At most six decimals and at least two."""
     exact = average.quantize(_AVERAGE)
-    cents = exact.quantize(CENT)
-    return cents if cents == exact else exact.normalize()
+    return cents(exact) if cents(exact) == exact else exact.normalize()

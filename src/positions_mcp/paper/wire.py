@@ -11,8 +11,9 @@ from typing import Any
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.holdings import Instrument
 from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.market import cents
 from positions_mcp.paper.model import Instruction, InstructionStatus, Order, OrderStatus
-from positions_mcp.paper.valuation import ValuedPosition
+from positions_mcp.paper.valuation import ValuedPosition, trimmed
 
 Row = dict[str, Any]
 NIL_ID = "00000000-0000-0000-0000-000000000000"
@@ -32,12 +33,12 @@ def position_row(valued: ValuedPosition, ledger: Ledger, dialect: Dialect) -> Ro
         "avg_price": plain(valued.average_price),
         "closing_price": _optional(valued.closing_price),
         "closing_price_date": None if valued.closing_price is None else valued.closing_date.isoformat(),
-        "cost_basis": plain(_cents(holding.cost)),
+        "cost_basis": plain(cents(holding.cost)),
         "daily_unrealized_pnl": _optional(valued.daily),
         "daily_unrealized_pnl_pct": _optional(valued.daily_pct),
         "instrument_id": instrument.instrument_id,
         "instrument_price": _optional(valued.price),
-        "instrument_type": instrument_type(instrument),
+        "instrument_type": instrument.kind,
         "market_value": plain(valued.market_value),
         "position_type": position_type(holding.quantity, instrument, dialect),
         "quantity": plain(holding.quantity),
@@ -47,7 +48,7 @@ def position_row(valued: ValuedPosition, ledger: Ledger, dialect: Dialect) -> Ro
         "unrealized_pnl_pct": _optional(valued.unrealized_pct),
     }
     if not dialect.is_seed:
-        row["daily_realized_pnl"] = plain(_cents(valued.daily_realized))
+        row["daily_realized_pnl"] = plain(cents(valued.daily_realized))
     if dialect.is_current:
         row["underlying_instrument_type"] = _underlying_type(instrument, ledger)
     return row
@@ -62,7 +63,7 @@ def order_row(order: Order, ledger: Ledger, dialect: Dialect) -> Row:
     row: Row = {
         "id": order.id,
         "account_id": order.account,
-        "average_fill_price": plain(_average(order)) if order.filled else None,
+        "average_fill_price": plain(trimmed(order.filled_value / order.filled)) if order.filled else None,
         "client_order_id": order.id,
         "created_at": timestamp(order.created_at),
         "details": list(order.details) or None,
@@ -70,7 +71,7 @@ def order_row(order: Order, ledger: Ledger, dialect: Dialect) -> Row:
         "extended_hours": False,
         "filled_quantity": plain(order.filled),
         "instrument_id": instrument.instrument_id if instrument else None,
-        "instrument_type": instrument_type(instrument) if instrument else None,
+        "instrument_type": instrument.kind if instrument else None,
         "leaves_quantity": plain(order.leaves),
         "limit_price": _optional(order.limit_price),
         "order_type": order.order_type,
@@ -135,11 +136,6 @@ def rejection(reason: str, description: str, metadata: Mapping[str, str], *, cle
     return {"reason": reason, "domain": domain, "description": description, "metadata": dict(metadata)}
 
 
-def instrument_type(instrument: Instrument) -> str:
-    """COMMON_STOCK, INDEX or OPTION; the paper market has nothing else."""
-    return instrument.kind
-
-
 def position_type(quantity: Decimal, instrument: Instrument, dialect: Dialect) -> str:
     """LONG or SHORT; in `seed` an option's right as well."""
     side = "LONG" if quantity > 0 else "SHORT"
@@ -152,7 +148,7 @@ def shown_symbol(instrument: Instrument) -> str:
     """The symbol as the API writes it, an option's root padded to six; empty for an option it could not resolve."""
     if instrument.behaviour.unresolvable:
         return ""
-    return instrument.contract.padded if instrument.contract else instrument.symbol
+    return instrument.written
 
 
 def plain(value: Decimal) -> str:
@@ -173,16 +169,6 @@ def _optional(value: Decimal | None) -> str | None:
     return None if value is None else plain(value)
 
 
-def _cents(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.01"))
-
-
-def _average(order: Order) -> Decimal:
-    average = (order.filled_value / order.filled).quantize(Decimal("0.000001"))
-    cents = _cents(average)
-    return cents if cents == average else average.normalize()
-
-
 def _queue_state(order: Order) -> str | None:
     if order.status is OrderStatus.QUEUED:
         return "AWAITING_RELEASE"
@@ -190,14 +176,19 @@ def _queue_state(order: Order) -> str | None:
     return "RELEASED" if order.releases_at is not None and order.updated_at >= order.releases_at else None
 
 
-def underlying_id(instrument: Instrument, ledger: Ledger) -> str | None:
-    """The UUID of what an option is over; None where there is none, or the API could not resolve it."""
+def underlying_of(instrument: Instrument, ledger: Ledger) -> Instrument | None:
+    """What an option is over; None where there is nothing, or the API could not resolve it."""
     if instrument.contract is None or instrument.behaviour.unresolvable:
         return None
-    return ledger.underlying(instrument).instrument_id
+    return ledger.underlying(instrument)
+
+
+def underlying_id(instrument: Instrument, ledger: Ledger) -> str | None:
+    """The UUID of what an option is over."""
+    underlying = underlying_of(instrument, ledger)
+    return underlying.instrument_id if underlying else None
 
 
 def _underlying_type(instrument: Instrument, ledger: Ledger) -> str | None:
-    if instrument.contract is None or instrument.behaviour.unresolvable:
-        return None
-    return instrument_type(ledger.underlying(instrument))
+    underlying = underlying_of(instrument, ledger)
+    return underlying.kind if underlying else None

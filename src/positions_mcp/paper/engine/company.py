@@ -41,8 +41,7 @@ def _pay(ledger: Ledger, share: Instrument, event: CompanyEvent, at: datetime) -
         ledger.put_instrument(replace(share, price=max(share.price - event.amount, CENT)))
     for holding in _holdings_in(ledger, share.symbol):
         cash = holding.quantity * event.amount
-        money = ledger.accounts[holding.account]
-        ledger.put_account(replace(money, cash=money.cash + cash, realized=money.realized + cash))
+        ledger.pay(holding.account, cash, cash)
         number = len(ledger.movements) + 1
         ledger.add_movement(
             Movement(number, at, "dividend", holding.account, share.symbol, ZERO, event.amount, cash, holding)

@@ -20,10 +20,10 @@ class Moment:
     market: Market
     now: datetime
 
-    def price(self, instrument: Instrument) -> Decimal | None:
-        """The price of an instrument; None where none is known."""
-        underlying = self.ledger.underlying(instrument)
-        return self.market.price(instrument, underlying, self.market.trading_moment(self.now))
+    def price(self, instrument: Instrument, at: datetime | None = None) -> Decimal | None:
+        """The price of an instrument, now or at another instant; None where none is known."""
+        at = at or self.market.trading_moment(self.now)
+        return self.market.price(instrument, self.ledger.underlying(instrument), at)
 
     def is_halted(self, order: Order) -> bool:
         """Whether what an order trades, or the share under it, is halted."""

@@ -55,7 +55,7 @@ def book_trade(ledger: Ledger, trade: Trade) -> None:
     profit = -spent - released if closing else ZERO
     changed = replace(held, quantity=held.quantity + quantity, cost=held.cost - released + cost - spent)
     ledger.put_holding(_with_profit(changed, profit, trade.day))
-    _book(ledger, account, -paid, profit)
+    ledger.pay(account, -paid, profit)
     kind: MovementKind = "fill" if trade.order_id else "exercise"
     number, symbol = len(ledger.movements) + 1, instrument.symbol
     ledger.add_movement(
@@ -103,13 +103,13 @@ def settle_in_cash(ledger: Ledger, holding: Holding, contracts: Decimal, points:
     value = contracts * points * ledger.instruments[holding.symbol].multiplier
     cash = value if holding.quantity > 0 else -value
     premium = release(ledger, holding, contracts, at, "exercise", received=cash)
-    _book(ledger, holding.account, cash, cash - premium)
+    ledger.pay(holding.account, cash, cash - premium)
 
 
 def expire_worthless(ledger: Ledger, holding: Holding, at: datetime) -> None:
     """Lets what is left of an option position go; its cost is the loss, or what was received the profit."""
     cost = release(ledger, holding, abs(holding.quantity), at, "expiry")
-    _book(ledger, holding.account, ZERO, -cost)
+    ledger.pay(holding.account, ZERO, -cost)
 
 
 def _with_profit(holding: Holding, profit: Decimal, day: date) -> Holding:
@@ -117,11 +117,6 @@ def _with_profit(holding: Holding, profit: Decimal, day: date) -> Holding:
         return holding
     before = holding.realized_today if holding.realized_day == day else ZERO
     return replace(holding, realized_today=before + profit, realized_day=day)
-
-
-def _book(ledger: Ledger, account: int, cash: Decimal, profit: Decimal) -> None:
-    money = ledger.accounts[account]
-    ledger.put_account(replace(money, cash=money.cash + cash, realized=money.realized + profit))
 
 
 def _part(amount: Decimal, units: Decimal, all_units: Decimal) -> Decimal:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.holdings import ZERO, Holding
-from positions_mcp.paper.market import CENT
+from positions_mcp.paper.market import cents
 from positions_mcp.paper.valuation import Valuation
 from positions_mcp.paper.wire import Row, plain
 
@@ -51,39 +51,39 @@ def balances_row(moment: Moment, account: int) -> Row:
     coming = sum((m.cash for m in flows if m.cash > 0), ZERO)
     going = -sum((m.cash for m in flows if m.cash < 0), ZERO)
     settled = money.cash - coming + going
-    daily = _cents(equity) - _cents(equity_then)
+    daily = cents(equity) - cents(equity_then)
     daily_unrealized = sum((v.daily or ZERO for v in valued), ZERO)
     return {
         "account_id": account,
-        "buying_power": plain(_cents(max(money.cash, ZERO))),
+        "buying_power": plain(cents(max(money.cash, ZERO))),
         "currency": "USD",
         "daily_change": plain(daily),
         "daily_pnl": plain(daily),
         "daily_realized_pnl": plain(daily - daily_unrealized),
         "daily_unrealized_pnl": plain(daily_unrealized),
-        "equity": plain(_cents(equity)),
-        "long_market_value": plain(_cents(long)),
+        "equity": plain(cents(equity)),
+        "long_market_value": plain(cents(long)),
         "margin_details": None,
         "margin_type": "NONE",
         "multiplier": None,
         "open_order_adjustment": "0",
-        "settled_cash": plain(_cents(settled)),
-        "short_market_value": plain(_cents(short)) if short else None,
+        "settled_cash": plain(cents(settled)),
+        "short_market_value": plain(cents(short)) if short else None,
         "sod": {
             "asof": market.previous_close(moment.now).day.isoformat(),
-            "buying_power": plain(_cents(max(cash_then, ZERO))),
-            "equity": plain(_cents(equity_then)),
-            "long_market_value": plain(_cents(long_then)),
+            "buying_power": plain(cents(max(cash_then, ZERO))),
+            "equity": plain(cents(equity_then)),
+            "long_market_value": plain(cents(long_then)),
             "maintenance_margin_excess": None,
             "maintenance_margin_requirement": None,
-            "short_market_value": plain(_cents(short_then)),
-            "trade_cash": plain(_cents(cash_then)),
+            "short_market_value": plain(cents(short_then)),
+            "trade_cash": plain(cents(cash_then)),
         },
-        "trade_cash": plain(_cents(money.cash)),
-        "unrealized_pnl": plain(_cents(unrealized)),
-        "unsettled_credits": plain(_cents(coming)),
-        "unsettled_debits": plain(_cents(going)),
-        "withdrawable_cash": plain(_cents(max(min(settled, money.cash), ZERO))),
+        "trade_cash": plain(cents(money.cash)),
+        "unrealized_pnl": plain(cents(unrealized)),
+        "unsettled_credits": plain(cents(coming)),
+        "unsettled_debits": plain(cents(going)),
+        "withdrawable_cash": plain(cents(max(min(settled, money.cash), ZERO))),
     }
 
 
@@ -92,10 +92,6 @@ def _worth(moment: Moment, held: dict[str, Holding], at: datetime) -> tuple[Deci
     values = []
     for symbol, holding in held.items():
         instrument = moment.ledger.instruments[symbol]
-        price = moment.market.price(instrument, moment.ledger.underlying(instrument), at) or ZERO
-        values.append((holding.quantity * instrument.multiplier * price).quantize(CENT))
+        price = moment.price(instrument, at) or ZERO
+        values.append(cents(holding.quantity * instrument.multiplier * price))
     return sum((v for v in values if v > 0), ZERO), sum((v for v in values if v < 0), ZERO)
-
-
-def _cents(value: Decimal) -> Decimal:
-    return value.quantize(CENT)

@@ -25,9 +25,7 @@ def is_tradable(instrument: Instrument, moment: Moment) -> bool:
 def instrument_row(instrument: Instrument, moment: Moment) -> Row:
     """One instrument. Everything on the paper market can be held on margin and borrowed easily."""
     share = instrument.contract is None and not instrument.is_index
-    previous = moment.market.price(
-        instrument, moment.ledger.underlying(instrument), moment.market.previous_close(moment.now).closes
-    )
+    previous = moment.price(instrument, moment.market.previous_close(moment.now).closes)
     row: Row = {
         "id": instrument.instrument_id,
         "adv": None,
@@ -44,7 +42,7 @@ def instrument_row(instrument: Instrument, moment: Moment) -> Row:
         "is_threshold_security": False,
         "is_tradable": is_tradable(instrument, moment),
         "long_margin_rate": None,
-        "name": instrument.contract.padded if instrument.contract else instrument.symbol,
+        "name": instrument.written,
         "notional_adv": None,
         "previous_close": None if previous is None else plain(previous),
         "short_margin_rate": None,

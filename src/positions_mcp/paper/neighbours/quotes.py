@@ -20,10 +20,9 @@ _FINE = Decimal("0.0001")
 
 def snapshot_row(instrument: Instrument, moment: Moment) -> Row:
     """One snapshot. Outside a session it is that of the last trading moment."""
-    market, underlying = moment.market, moment.ledger.underlying(instrument)
+    market = moment.market
     at = market.trading_moment(moment.now)
-    price = market.price(instrument, underlying, at)
-    previous = market.price(instrument, underlying, market.previous_close(moment.now).closes)
+    price, previous = moment.price(instrument), moment.price(instrument, market.previous_close(moment.now).closes)
     session: Row = {
         "ohlv_applicable": not instrument.is_index,
         "previous_close": None if previous is None else plain(previous),
@@ -33,7 +32,7 @@ def snapshot_row(instrument: Instrument, moment: Moment) -> Row:
         "name": None,
         "session": session,
         "short_sale_restricted": None,
-        "symbol": instrument.contract.padded if instrument.contract else instrument.symbol,
+        "symbol": instrument.written,
     }
     if price is None:
         return row
@@ -41,7 +40,7 @@ def snapshot_row(instrument: Instrument, moment: Moment) -> Row:
         session["change"] = plain(price - previous)
         session["change_percent"] = plain(((price - previous) * 100 / previous).quantize(_FINE)) if previous else None
     if not instrument.is_index:
-        opening = market.price(instrument, underlying, market.trading_day(moment.now).opens)
+        opening = moment.price(instrument, market.trading_day(moment.now).opens)
         session["open"] = None if opening is None else plain(opening)
         session["ohlv_date"] = moment.trading_day.isoformat()
         row["last_quote"] = _quote(instrument, price, timestamp(at))
@@ -75,7 +74,7 @@ def _greeks(instrument: Instrument, moment: Moment) -> Row | None:
     """How the price of an option follows its underlying's price, volatility and time, by small steps of each."""
     underlying = moment.ledger.underlying(instrument)
     at = moment.market.trading_moment(moment.now)
-    spot = moment.market.price(underlying, underlying, at)
+    spot = moment.price(underlying, at)
     if spot is None:
         return None
     volatility, step = underlying.volatility, max((spot * _STEP).quantize(CENT), CENT)
