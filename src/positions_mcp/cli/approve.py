@@ -11,7 +11,7 @@ from positions_mcp.cli.identity import add_name, person, roster_of, whose
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, on_error, open_record
-from positions_mcp.cli.terminal import Terminal, controlling_terminal, uninterrupted
+from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal, uninterrupted
 from positions_mcp.cli.waiting import chosen
 from positions_mcp.cli.words import for_a_person, halted, money_at_stake, operation_text
 from positions_mcp.domain.account.sessions import moment
@@ -24,7 +24,6 @@ from positions_mcp.guard.reports import OperationReport, first_yes_said, report
 from positions_mcp.guard.supervisor import Supervisor
 
 POLL_S = 0.2
-_INTERRUPTED = 130
 _WAITING = (OperationState.AWAITING_APPROVAL,)
 
 
@@ -162,4 +161,4 @@ def _left_alone(terminal: Terminal, record: Record, operation: Operation) -> int
         terminal.show("Nothing was decided, nothing was sent.")
     else:
         terminal.show(paragraph(for_a_person(said, record.command)))
-    return _INTERRUPTED
+    return INTERRUPTED

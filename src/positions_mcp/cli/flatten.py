@@ -19,7 +19,7 @@ from positions_mcp.cli.identity import add_name, person, roster_of, whose
 from positions_mcp.cli.options import add_settings_options, seconds, whole_number
 from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, account_dependencies, on_error, os_user, settings_for
-from positions_mcp.cli.terminal import Terminal, controlling_terminal
+from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal
 from positions_mcp.cli.words import money_at_stake, operation_text
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import Refused, StoreUnavailable
@@ -32,7 +32,6 @@ from positions_mcp.guard.supervisor import Flattening, Supervisor
 from positions_mcp.settings import Settings
 
 POLL_S = 1.0
-_INTERRUPTED = 130
 _RISK = (
     "Whatever is held when it is sent is closed at market, after open orders are cancelled. A close that is already on "
     "its way, or whose outcome is unknown, may still fill: then the same position is closed twice and the opposite "
@@ -74,7 +73,7 @@ def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) 
                 flattening = anyio.run(_plan, record, settings, arguments)
         answers = _ask(terminal, record, settings, flattening, arguments.name)
         if answers is None:
-            return _INTERRUPTED
+            return INTERRUPTED
     operation_id = flattening.operation.operation_id
     try:
         with on_error("Nothing was sent."), _nothing_was_sent(), progress("Sending"):
@@ -87,7 +86,7 @@ def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) 
     except KeyboardInterrupt:
         now = report(record.operation(operation_id), SystemClock().now())
         terminal.show(f"\nNo longer watching. What was sent stays sent.\n{operation_text(now, record.command)}")
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0 if done.anything_sent and done.state is not OperationState.REJECTED else 1
 
 

@@ -14,6 +14,7 @@ from positions_mcp.cli import withdraw
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import paragraph, say
 from positions_mcp.cli.record import Record, open_record, os_user
+from positions_mcp.cli.terminal import INTERRUPTED
 from positions_mcp.cli.words import halted
 from positions_mcp.domain.errors import InvalidInput, PositionsError, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
@@ -21,7 +22,6 @@ from positions_mcp.domain.operation.supervision import Halt, Trade
 from positions_mcp.guard.deciding import doubt_about
 
 _NOT_HALTED = "It is NOT halted. Stop the servers themselves."
-_INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def _withdraw(arguments: argparse.Namespace, halts: Sequence[Halt]) -> int:
         raise
     except KeyboardInterrupt:
         say("It IS halted. The withdrawal was broken off: run it again for what is left.")
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 async def _halt(

@@ -93,10 +93,10 @@ def run(args: argparse.Namespace) -> int:
         "reset": _reset,
         "snapshot": _snapshot,
         "restore": _restore,
-        "status": _status,
-        "effects": _effects,
-        "fault": _fault,
-        "market": _market,
+        "status": _look,
+        "effects": _look,
+        "fault": _steer,
+        "market": _steer,
         "clock": _clock,
     }
     try:
@@ -215,27 +215,19 @@ def _restore(args: argparse.Namespace, directory: Path) -> int:
     return 0
 
 
-def _status(_: argparse.Namespace, directory: Path) -> int:
-    from positions_mcp.paper.control import status_of
+def _look(args: argparse.Namespace, directory: Path) -> int:
+    from positions_mcp.paper.control import effects_of, status_of
 
-    return _shown(directory, status_of)
-
-
-def _effects(_: argparse.Namespace, directory: Path) -> int:
-    from positions_mcp.paper.control import effects_of
-
-    return _shown(directory, effects_of)
-
-
-def _fault(args: argparse.Namespace, directory: Path) -> int:
+    look = {"status": status_of, "effects": effects_of}[args.paper_command]
     with closing(_open(directory)) as exchange:
-        paper_fault.run(args, exchange)
+        print_json(look(exchange))
     return 0
 
 
-def _market(args: argparse.Namespace, directory: Path) -> int:
+def _steer(args: argparse.Namespace, directory: Path) -> int:
+    steer = {"fault": paper_fault.run, "market": paper_market.run}[args.paper_command]
     with closing(_open(directory)) as exchange:
-        paper_market.run(args, exchange)
+        steer(args, exchange)
     return 0
 
 
@@ -263,12 +255,6 @@ def _clock(args: argparse.Namespace, directory: Path) -> int:
         print(f"{now.astimezone(NEW_YORK):%A %Y-%m-%d %H:%M:%S} New York ({mode}); the market is {market}.")
         if hint:
             print(hint)
-    return 0
-
-
-def _shown(directory: Path, look: Any) -> int:
-    with closing(_open(directory)) as exchange:
-        print_json(look(exchange))
     return 0
 
 

@@ -14,13 +14,11 @@ from positions_mcp.cli.account_view import evidence, followed
 from positions_mcp.cli.identity import person, roster_of, whose
 from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import open_record
-from positions_mcp.cli.terminal import Terminal, controlling_terminal
+from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal
 from positions_mcp.cli.words import money_at_stake, operation_text
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Row
 from positions_mcp.guard.deciding import digest_of_row
-
-_INTERRUPTED = 130
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
             passphrase = terminal.ask_secret(f"{whose(roster, member)}Passphrase to settle (Ctrl-C settles nothing): ")
         except KeyboardInterrupt:
             terminal.show("\nNothing was settled.")
-            return _INTERRUPTED
+            return INTERRUPTED
         supervisor = record.supervisor(operation.plan.mode)
         settle = partial(supervisor.settle, name=member.name, evidence=why)
         for row, conclusion in concluded:

@@ -15,6 +15,9 @@ from positions_mcp.domain.errors import PositionsError
 from positions_mcp.platforms import this_platform
 from positions_mcp.platforms.interface import Console
 
+INTERRUPTED = 130
+"""The exit code of a command that a person broke off."""
+
 
 class NoTerminal(PositionsError):
     """There is no person at a terminal to ask."""

@@ -55,14 +55,11 @@ def account_of(text: str) -> AccountId:
     return AccountId(int(text))
 
 
-def failed(error: PositionsError) -> Response:
-    """What went wrong, with a status that says whose doing it was."""
-    if isinstance(error, Overtaken):
-        status = 409
-    elif isinstance(error, StoreUnavailable):
-        status = 503
-    else:
-        status = 403 if isinstance(error, Refused) else 400
+def failed(_: Request, error: Exception) -> Response:
+    """What went wrong with a request, with a status that says whose doing it was."""
+    assert isinstance(error, PositionsError)
+    statuses = ((Overtaken, 409), (StoreUnavailable, 503), (Refused, 403))
+    status = next((status for kind, status in statuses if isinstance(error, kind)), 400)
     return said(status, f"{error.message} {error.hint}".strip())
 
 

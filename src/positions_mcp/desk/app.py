@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from positions_mcp.desk.answers import failed
 from positions_mcp.desk.approvers import Approvers
 from positions_mcp.desk.deciding import Deciding
 from positions_mcp.desk.door import Door
@@ -25,6 +26,7 @@ from positions_mcp.desk.routes import Routes
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Sessions
 from positions_mcp.desk.withdrawing import WithdrawingRoutes
+from positions_mcp.domain.errors import PositionsError
 
 _STATIC = {
     **dict.fromkeys(
@@ -97,6 +99,7 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
             Route("/api/approvers/passkeys/add", inside(approvers.add), methods=["POST"]),
             Route("/api/approvers/passkeys/remove", inside(approvers.remove), methods=["POST"]),
         ],
+        exception_handlers={PositionsError: failed},
         middleware=[Middleware(Protection, origins=origins, foreign=foreign)],
         lifespan=lifespan,
     )

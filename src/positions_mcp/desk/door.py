@@ -11,7 +11,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from positions_mcp.desk.answers import body_of, failed, mapping_of, page_of, said, text_of
+from positions_mcp.desk.answers import body_of, mapping_of, page_of, said, text_of
 from positions_mcp.desk.entering import Entering
 from positions_mcp.desk.events import Changes
 from positions_mcp.desk.service import Desk
@@ -53,10 +53,7 @@ class Door:
     async def look(self, request: Request) -> Response:
         """What a page may know before anybody is signed in: the mode, and whether one or several may sign in at all."""
         del request
-        try:
-            roster = (await self.desk.enrolling.rosters()).roster
-        except PositionsError as error:
-            return failed(error)
+        roster = (await self.desk.enrolling.rosters()).roster
         several = roster is not None and roster.only is None
         return JSONResponse({"mode": self.desk.mode.shown, "approver": roster is not None, "several": several})
 
@@ -65,33 +62,21 @@ class Door:
 
         With `{offer, assertion}` for the passphrase where a passkey was asked for.
         """
-        try:
-            body = await body_of(request)
-            name = text_of(body, "name", "")
-            if "assertion" in body:
-                return await self._entered(request, name, body)
-            passphrase = text_of(body, "passphrase")
-        except PositionsError as error:
-            return failed(error)
+        body = await body_of(request)
+        name = text_of(body, "name", "")
+        if "assertion" in body:
+            return await self._entered(request, name, body)
+        passphrase = text_of(body, "passphrase")
         if self._signing_in.statistics().tasks_waiting >= _MOST_SIGNING_IN:
             return said(429, "Too many are signing in at once. Try again in some seconds.")
-        try:
-            async with self._signing_in:
-                member, key = await self._check(passphrase, name)
-        except PositionsError as error:
-            return failed(error)
-        try:
-            return await self._opened(request, member, key.key.fingerprint)
-        except PositionsError as error:
-            return failed(error)
+        async with self._signing_in:
+            member, key = await self._check(passphrase, name)
+        return await self._opened(request, member, key.key.fingerprint)
 
     async def ask_passkey(self, request: Request) -> Response:
         """`{name}` → what a browser is to prove, to sign in with a passkey of that person at this page."""
-        try:
-            name = text_of(await body_of(request), "name", "")
-            return JSONResponse(await self._entering.ask(name, page_of(request)))
-        except PositionsError as error:
-            return failed(error)
+        name = text_of(await body_of(request), "name", "")
+        return JSONResponse(await self._entering.ask(name, page_of(request)))
 
     async def _entered(self, request: Request, name: str, body: dict[str, Any]) -> Response:
         offer, answer = text_of(body, "offer"), mapping_of(body, "assertion")
@@ -129,25 +114,22 @@ class Door:
         return answer
 
     def signed_in(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """The route for who is signed in, with errors as JSON."""
+        """The route for who is signed in."""
 
         async def route(request: Request) -> Response:
             token = request.headers.get(SESSION_HEADER, "")
             touch = request.method != "GET" or request.headers.get(PERSON_HEADER) == "1"
-            try:
-                stored = await self.sessions.find(request.cookies.get(self.cookie, ""), token, touch=touch)
-                if stored is None:
-                    if request.method != "GET":
-                        await self.note_attempt(request.path_params.get("operation_id"), "a page that is not signed in")
-                    return said(401, "Sign in first.")
-                if (member := await self._member(stored)) is None:
-                    await self.sessions.end(stored)
-                    self.changes.look_again()
-                    why = f"{stored.name} is no approver any more, or with another passphrase: sign in again."
-                    return said(401, why)
-                return await handler(request, self.sessions.of(stored, member))
-            except PositionsError as error:
-                return failed(error)
+            stored = await self.sessions.find(request.cookies.get(self.cookie, ""), token, touch=touch)
+            if stored is None:
+                if request.method != "GET":
+                    await self.note_attempt(request.path_params.get("operation_id"), "a page that is not signed in")
+                return said(401, "Sign in first.")
+            if (member := await self._member(stored)) is None:
+                await self.sessions.end(stored)
+                self.changes.look_again()
+                why = f"{stored.name} is no approver any more, or with another passphrase: sign in again."
+                return said(401, why)
+            return await handler(request, self.sessions.of(stored, member))
 
         return route
 
@@ -177,17 +159,17 @@ class Door:
                 return said(401, "Signed out after too many wrong passphrases: sign in again. Nothing was decided.")
             try:
                 await act()
-            except WrongPassphrase as error:
+            except WrongPassphrase:
                 if tried == MOST_WRONG:
                     await self.sessions.end(session.stored)
                     self.changes.look_again()
                 await self.note(operation, "a wrong passphrase")
-                return failed(error)
+                raise
             except PositionsError as error:
                 with suppress(StoreUnavailable):
                     await self.sessions.guess(session, -1)
                 await self.note(operation, error.message)
-                return failed(error)
+                raise
             with suppress(StoreUnavailable):
                 await self.sessions.guess(session, -tried)
         return JSONResponse({})
@@ -198,7 +180,7 @@ class Door:
             return JSONResponse(await act())
         except PositionsError as error:
             await self.note(operation, error.message)
-            return failed(error)
+            raise
 
     async def note(self, operation: Operation | None, why: str) -> None:
         """Write down a refused attempt: to decide an operation, or else to resume."""

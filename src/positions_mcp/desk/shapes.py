@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.sessions import start_of_new_york_day
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
@@ -13,6 +15,7 @@ from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import label
 from positions_mcp.guard.deciding import digest_of_halt
+from positions_mcp.guard.dependencies import Dependencies
 
 _MOST_NAMED = 5
 
@@ -55,3 +58,26 @@ def _halt(halt: Halt) -> dict[str, str]:
 def limit_of(value: object) -> str | None:
     """A limit as it is shown; None where there is none."""
     return None if value is None else f"{value:,}"
+
+
+def callers_today(deps: Dependencies, member: Member) -> list[dict[str, str | int]]:
+    """One line for each caller and account that somebody sees, of the New York day of the real clock. Blocking."""
+    since = start_of_new_york_day(deps.clock.now()) - timedelta(microseconds=1)
+    found = (
+        deps.store.by_caller(deps.mode, account, since)
+        for account in sorted(deps.policy.accounts)
+        if member.sees(account)
+    )
+    return [
+        {
+            "account": str(each.account_id),
+            "caller": each.caller,
+            "operations": each.operations,
+            "rows_sent": each.rows_sent,
+            "notional": f"{each.notional:,f}",
+            "declined": each.declined,
+            "in_doubt": each.in_doubt,
+        }
+        for of_account in found
+        for each in of_account
+    ]

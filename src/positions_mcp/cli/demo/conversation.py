@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mcp import Client
@@ -13,7 +14,21 @@ from mcp import Client
 from positions_mcp.cli.demo.exchange import Exchange
 from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.supervisor import Supervisor
-from positions_mcp.cli.demo.transcript import Transcript
+
+
+class Transcript:
+    """What was asked and answered, as a JSON line for each question in a file; without a file nothing is kept."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        if path is not None:
+            path.write_text("", encoding="utf-8")
+
+    def add(self, step: Mapping[str, Any]) -> None:
+        """Write one step: question, tool, arguments, what the person was asked and said, text, structured content."""
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(step, ensure_ascii=False) + "\n")
 
 
 @dataclass(slots=True)

@@ -11,14 +11,13 @@ from pathlib import Path
 from mcp import Client, StdioServerParameters
 
 from positions_mcp import __version__
-from positions_mcp.cli.demo.conversation import Conversation
+from positions_mcp.cli.demo.conversation import Conversation, Transcript
 from positions_mcp.cli.demo.exchange import Exchange
 from positions_mcp.cli.demo.expiry import expiry_afternoon
 from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.snippets import executable, snippets
 from positions_mcp.cli.demo.supervisor import Supervisor
 from positions_mcp.cli.demo.trading import decline_everything, trade
-from positions_mcp.cli.demo.transcript import Transcript
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.market_calendar import NewYorkCalendar

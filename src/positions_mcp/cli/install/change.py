@@ -73,14 +73,7 @@ def installing(host: Host, path: Path, name: str, entry: dict[str, Any]) -> Chan
     Raises:
         ConfigurationError: the file cannot be read, or another server has that name.
     """
-    path = path.resolve()
-    before = _contents(path)
-    text, place = _text(path, before), (host.container, name)
-    there = _entry(host, path, text, place)
-    if there is not None and not is_ours(there):
-        raise ConfigurationError(
-            f'{path} has a server "{name}" that is not this program.', hint=f"{_NOTHING} Choose another with --name."
-        )
+    path, before, text, place, there = _found(host, path, name, otherwise=" Choose another with --name.")
     wanted = {**(there or {}), **entry}
     if there == wanted:
         return Change(path, before, before)
@@ -93,14 +86,9 @@ def uninstalling(host: Host, path: Path, name: str) -> Change:
     Raises:
         ConfigurationError: the file cannot be read, or another server has that name.
     """
-    path = path.resolve()
-    before = _contents(path)
-    text, place = _text(path, before), (host.container, name)
-    there = _entry(host, path, text, place)
+    path, before, text, place, there = _found(host, path, name)
     if there is None:
         return Change(path, before, before)
-    if not is_ours(there):
-        raise ConfigurationError(f'{path} has a server "{name}" that is not this program.', hint=_NOTHING)
     after = _checked(host, path, text, place, None)
     kept = _contents(Change(path, before, after).backup)
     try:
@@ -143,13 +131,27 @@ def _checked(host: Host, path: Path, text: str, place: tuple[str, str], entry: d
     return after.encode()
 
 
-def _entry(host: Host, path: Path, text: str, place: tuple[str, str]) -> Any:
+def _found(
+    host: Host, path: Path, name: str, *, otherwise: str = ""
+) -> tuple[Path, bytes | None, str, tuple[str, str], dict[str, Any] | None]:
+    """The file itself, what is in it, as bytes and as text, and where this program's entry would be, and is.
+
+    Raises ConfigurationError where another server has that name.
+    """
+    path = path.resolve()
+    before = _contents(path)
+    text = _text(path, before)
     try:
         said = host.format.parsed(text)
     except CannotBeRead as error:
         raise ConfigurationError(f"{path} is left as it is: {error}.", hint=_by_hand(host)) from None
-    container = said.get(place[0]) if isinstance(said, dict) else None
-    return container.get(place[1]) if isinstance(container, dict) else None
+    container = said.get(host.container) if isinstance(said, dict) else None
+    there = container.get(name) if isinstance(container, dict) else None
+    if there is not None and not is_ours(there):
+        raise ConfigurationError(
+            f'{path} has a server "{name}" that is not this program.', hint=f"{_NOTHING}{otherwise}"
+        )
+    return path, before, text, (host.container, name), there
 
 
 def _by_hand(host: Host) -> str:
