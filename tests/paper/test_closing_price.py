@@ -10,7 +10,8 @@ import pytest
 
 from paper.support import POSITIONS, Opening, SettableClock, by_symbol, http
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.paper import PaperExchange, ScenarioError, happenings
+from positions_mcp.paper import PaperExchange, ScenarioError
+from positions_mcp.paper.happenings import happen
 
 BOOK = """
 title = "An evening"
@@ -116,7 +117,7 @@ async def test_a_closing_price_is_that_of_the_last_session_to_have_closed(
 
 @pytest.mark.requirement("P-01")
 async def test_the_evening_books_by_the_closing_price_that_was_shown(exchange: PaperExchange, clock: SettableClock):
-    happenings.state_price(exchange, "SPX", Decimal("6010.50"), date(2026, 11, 27))
+    happen(exchange, {"what": "price", "symbol": "SPX", "price": "6010.50", "day": "2026-11-27"})
     clock.at = at(27, 13)
     async with http(exchange) as client:
         before = by_symbol(await client.get(POSITIONS))

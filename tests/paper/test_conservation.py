@@ -165,7 +165,7 @@ class Trading(RuleBasedStateMachine):
             SubmittedRow(kind, instrument_id_of(self.symbols[which % len(self.symbols)]), Decimal(quantity), None)
             for which, kind, quantity in rows
         ]
-        self.act(lambda act: act.submit(submitted, honour_keys=True, clearing_up=True, unknown_refuses_all=False))
+        self.act(lambda act: act.submit(submitted, unknown_refuses_all=False))
 
     @rule(which=st.integers(0, 99))
     @precondition(lambda self: self.look(lambda ledger: bool(ledger.instructions)))

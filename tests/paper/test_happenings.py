@@ -11,8 +11,8 @@ import pytest
 from paper.serving import command
 from paper.support import ORDERS, POSITIONS, Opening, SettableClock, by_symbol, delete, http
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.paper import PaperExchange, happenings
-from positions_mcp.paper.holdings import CompanyEvent
+from positions_mcp.paper import PaperExchange
+from positions_mcp.paper.happenings import happen
 
 TUESDAY = date(2026, 11, 24)
 MONDAY_CLOSE = datetime(2026, 11, 23, 16, tzinfo=NEW_YORK)
@@ -60,6 +60,14 @@ average_price = 90
 """
 
 
+def split(exchange: PaperExchange, ratio: str) -> None:
+    happen(exchange, {"what": "split", "symbol": "F", "ratio": ratio, "day": str(TUESDAY)})
+
+
+def state_price(exchange: PaperExchange, symbol: str, price: str, **when: str) -> None:
+    happen(exchange, {"what": "price", "symbol": symbol, "price": price, **when})
+
+
 @pytest.fixture
 def exchange(opened: Opening, tmp_path: Path) -> PaperExchange:
     (tmp_path / "own.toml").write_text(BOOK)
@@ -101,7 +109,7 @@ def test_a_split_adjusts_shares_and_contracts_and_loses_no_cent(
     before = identity(exchange)
     with exchange.reading() as moment:
         price = moment.price(moment.ledger.instruments["F"])
-    happenings.declare(exchange, "F", CompanyEvent("split", TUESDAY, numerator=new, denominator=old))
+    split(exchange, f"{new}:{old}")
     clock.at = datetime(2026, 11, 24, 4, tzinfo=NEW_YORK)
     assert {symbol: quantity for symbol, quantity in held(exchange).items() if symbol[:2] != "SP"} == left
     assert identity(exchange) == before
@@ -117,10 +125,10 @@ def test_a_split_adjusts_shares_and_contracts_and_loses_no_cent(
 
 @pytest.mark.requirement("P-01")
 def test_an_adjusted_contract_delivers_its_own_shares_at_its_old_strike(exchange: PaperExchange, clock: SettableClock):
-    happenings.declare(exchange, "F", CompanyEvent("split", TUESDAY, numerator=3, denominator=2))
+    split(exchange, "3:2")
     clock.at = datetime(2026, 11, 24, 12, tzinfo=NEW_YORK)
     shares, money, before = held(exchange)["F"], cash(exchange), identity(exchange)
-    happenings.state_price(exchange, "F", Decimal(9), date(2026, 12, 4))
+    state_price(exchange, "F", "9", day="2026-12-04")
     clock.at = datetime(2026, 12, 4, 18, tzinfo=NEW_YORK)
     assert held(exchange)["F"] == shares - 150
     assert cash(exchange) - money == 1200
@@ -135,7 +143,7 @@ def test_a_dividend_is_paid_on_its_ex_date_to_who_is_long_and_by_who_is_short(
     text = BOOK.replace("quantity = 105", f"quantity = {-105 if short else 105}")
     (tmp_path / "own.toml").write_text(text)
     exchange = opened(str(tmp_path / "own.toml"))
-    happenings.declare(exchange, "F", CompanyEvent("dividend", TUESDAY, Decimal("0.20")))
+    happen(exchange, {"what": "dividend", "symbol": "F", "amount": "0.20", "day": str(TUESDAY)})
     clock.at = datetime(2026, 11, 24, 3, 59, tzinfo=NEW_YORK)
     money, before = cash(exchange), identity(exchange)
     clock.advance(timedelta(minutes=1))
@@ -144,7 +152,7 @@ def test_a_dividend_is_paid_on_its_ex_date_to_who_is_long_and_by_who_is_short(
 
 
 async def test_events_are_listed_before_and_after_they_happen(exchange: PaperExchange, clock: SettableClock):
-    happenings.declare(exchange, "F", CompanyEvent("split", TUESDAY, numerator=2))
+    split(exchange, "2:1")
     async with http(exchange) as client:
         before = (await client.get("/v1/instruments/F/events")).json()["data"]
         clock.at = datetime(2026, 11, 25, tzinfo=NEW_YORK)
@@ -163,8 +171,8 @@ def test_an_index_option_of_the_opening_is_settled_by_it_whatever_the_close(
     clock.at = datetime(2026, 11, 23, 8, tzinfo=NEW_YORK)
     (tmp_path / "own.toml").write_text(BOOK)
     exchange = opened(str(tmp_path / "own.toml"))
-    happenings.state_price(exchange, "SPX", Decimal(prices[0]), date(2026, 11, 23), "open")
-    happenings.state_price(exchange, "SPX", Decimal(prices[1]), date(2026, 11, 23))
+    state_price(exchange, "SPX", prices[0], day="2026-11-23", at="open")
+    state_price(exchange, "SPX", prices[1], day="2026-11-23")
     clock.at = datetime(2026, 11, 23, 18, tzinfo=NEW_YORK)
     with exchange.reading() as moment:
         settled = sum(m.cash for m in moment.ledger.movements if m.symbol == "SPX261123C05900000")
@@ -175,7 +183,7 @@ def test_an_index_option_of_the_opening_is_settled_by_it_whatever_the_close(
 def test_a_stated_close_is_what_everybody_sees_and_what_expires_is_settled_by(
     exchange: PaperExchange, clock: SettableClock
 ):
-    happenings.state_price(exchange, "SPX", Decimal("6000.50"))
+    state_price(exchange, "SPX", "6000.50")
     clock.at = MONDAY_CLOSE
     with exchange.reading() as moment:
         assert moment.price(moment.ledger.instruments["SPX"]) == Decimal("6000.50")
@@ -193,21 +201,21 @@ async def test_a_halted_instrument_takes_orders_and_fills_none_until_it_resumes(
 ):
     async with http(exchange) as client:
         (early,) = (await delete(client, f"{POSITIONS}/F")).json()["data"]
-        happenings.halt(exchange, "F")
+        happen(exchange, {"what": "halt", "symbol": "F"})
         price = by_symbol(await client.get(POSITIONS))["F"]["instrument_price"]
         (option,) = (await delete(client, f"{POSITIONS}/F261204P00010000")).json()["data"]
         clock.advance(timedelta(minutes=30))
         waiting = [(await client.get(f"{ORDERS}/{order['id']}")).json()["data"] for order in (early, option)]
         assert [(order["status"], order["filled_quantity"]) for order in waiting] == [("NEW", "0")] * 2
         assert by_symbol(await client.get(POSITIONS))["F"]["instrument_price"] == price
-        happenings.resume(exchange, "F")
+        happen(exchange, {"what": "resume", "symbol": "F"})
         clock.advance(timedelta(seconds=2))
         done = [(await client.get(f"{ORDERS}/{order['id']}")).json()["data"] for order in (early, option)]
     assert [order["status"] for order in done] == ["FILLED"] * 2
 
 
 async def test_what_is_still_halted_at_the_close_expires(exchange: PaperExchange, clock: SettableClock):
-    happenings.halt(exchange, "F")
+    happen(exchange, {"what": "halt", "symbol": "F"})
     async with http(exchange) as client:
         (order,) = (await delete(client, f"{POSITIONS}/F")).json()["data"]
         clock.at = MONDAY_CLOSE

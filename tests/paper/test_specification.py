@@ -28,7 +28,10 @@ account_id = 19816
 [generation]
 deterministic = true
 max-examples = 6
+[checks.use_after_free]
+enabled = false
 """
+"""A DELETE of an order or instruction asks for its cancel: it is there afterwards, and says what became of it."""
 STATE_DECIDES = """
 [[operations]]
 include-name = "{}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import blake2b
@@ -24,49 +25,17 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
 _HOUR = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _REASON = re.compile(r"[A-Z_]{3,40}", re.ASCII)
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_EXAMPLES = "AAPL, AAPL today 190 call, AAPL friday+1 187.5 put or AAPL  280121C00195000"
 
 
-def _duration(text: str) -> str:
-    if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text!r} is no duration; write 300ms, 2s, 5m, 4h or 1d")
-    return text
+def _written(is_so: Callable[[str], object], otherwise: str) -> AfterValidator:
+    """A text of one form; of any other it is said that it `is no …`, and what to write."""
 
+    def check(text: str) -> str:
+        if not is_so(text):
+            raise ValueError(f"{text!r} is no {otherwise}")
+        return text
 
-def _hour(text: str) -> str:
-    if not _HOUR.fullmatch(text):
-        raise ValueError(f"{text!r} is no time of day; write HH:MM in New York, such as 15:30")
-    return text
-
-
-def _reason(text: str) -> str:
-    if not _REASON.fullmatch(text):
-        raise ValueError(f"{text!r} is no reason code; write capital letters, such as INSUFFICIENT_POSITION")
-    return text
-
-
-def _ticker(text: str) -> str:
-    if not is_ticker(text):
-        raise ValueError(f"{text!r} is no ticker; write capital letters, such as AAPL or BRK.B")
-    return text
-
-
-def _root(text: str) -> str:
-    if not re.fullmatch(ROOT, text, re.ASCII):
-        raise ValueError(f"{text!r} is no option root; write SPXW, BRK.B, AAPL1 or, for a FLEX one, 1SPX")
-    return text
-
-
-def _day_text(text: str) -> str:
-    if not parse_series(f"X {text} 1 call"):
-        raise ValueError(f"{text!r} is no day; write today, tomorrow, +3d, friday, month+1 or 2026-11-27")
-    return text
-
-
-def _instrument(text: str) -> str:
-    if not (is_ticker(text) or parse_contract(text) or parse_series(text)):
-        raise ValueError(f"{text!r} is no instrument; write {_EXAMPLES}")
-    return text
+    return AfterValidator(check)
 
 
 def span_of(duration: str) -> timedelta:
@@ -76,9 +45,29 @@ def span_of(duration: str) -> timedelta:
     return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2]]))
 
 
-Duration = Annotated[str, AfterValidator(_duration)]
-Ticker = Annotated[str, AfterValidator(_ticker)]
-InstrumentText = Annotated[str, AfterValidator(_instrument)]
+Duration = Annotated[str, _written(_DURATION.fullmatch, "duration; write 300ms, 2s, 5m, 4h or 1d")]
+Ticker = Annotated[str, _written(is_ticker, "ticker; write capital letters, such as AAPL or BRK.B")]
+Root = Annotated[
+    str,
+    _written(re.compile(ROOT, re.ASCII).fullmatch, "option root; write SPXW, BRK.B, AAPL1 or, for a FLEX one, 1SPX"),
+]
+Day = Annotated[
+    str,
+    _written(
+        lambda text: parse_series(f"X {text} 1 call"),
+        "day; write today, tomorrow, +3d, friday, month+1 or 2026-11-27",
+    ),
+]
+InstrumentText = Annotated[
+    str,
+    _written(
+        lambda text: is_ticker(text) or parse_contract(text) or parse_series(text),
+        "instrument; write AAPL, AAPL today 190 call, AAPL friday+1 187.5 put or AAPL  280121C00195000",
+    ),
+]
+ReasonCode = Annotated[
+    str, _written(_REASON.fullmatch, "reason code; write capital letters, such as INSUFFICIENT_POSITION")
+]
 Price = Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=4)]
 Units = Annotated[Decimal, Field(gt=0, max_digits=20, decimal_places=12)]
 Contracts = Annotated[int, Field(gt=0, le=1_000_000)]
@@ -96,7 +85,7 @@ class ClockSection(Section):
     Its first trading day is then one that does not close early.
     """
 
-    at: Annotated[str, AfterValidator(_hour)]
+    at: Annotated[str, _written(_HOUR.fullmatch, "time of day; write HH:MM in New York, such as 15:30")]
     standing: bool = False
 
 
@@ -136,7 +125,7 @@ class UnderlyingSection(Section):
 class RootSection(Section):
     """`[[option_roots]]`: options of a root that are not American ones over the underlying of the same name."""
 
-    root: Annotated[str, AfterValidator(_root)]
+    root: Root
     over: Ticker
     style: Literal["american", "european"] = "european"
     settles: Literal["close", "open"] = "close"
@@ -146,7 +135,7 @@ class EventSection(Section):
     """`[[dividends]]` and `[[splits]]`: what happens to a share before the session of a day (as in expiries)."""
 
     symbol: Ticker
-    day: Annotated[str, AfterValidator(_day_text)]
+    day: Day
 
 
 class DividendSection(EventSection):
@@ -223,7 +212,7 @@ class BehaviourSection(Section):
     orders: Literal["fill", "reject", "reject_later"] = "fill"
     reason: Annotated[str, Field(max_length=200)] = ""
     accepts: Annotated[int, Field(ge=0)] | None = None
-    refuses: Annotated[str, AfterValidator(_reason)] | None = None
+    refuses: ReasonCode | None = None
     clearing: Literal["accept", "reject"] = "accept"
     cancel: Literal["succeed", "fail"] = "succeed"
     unresolvable: bool = False
