@@ -95,6 +95,8 @@ class ChangeFeed:
         self._deps = deps
         self._reconciler = reconciler
         self._noted_at: datetime | None = None
+        self._looked: tuple[int, Mapping[str, int]] | None = None
+        """How many entries the journal had before it was last looked at, and where its chains ended then."""
 
     async def newest(self) -> Mapping[str, int]:
         """Up to where the journal goes now. Raises StoreUnavailable."""
@@ -113,7 +115,11 @@ class ChangeFeed:
         if self._noted_at is None or not timedelta(0) <= now - self._noted_at < _NOTED_EVERY:
             await self._reconciler.note_time()
             self._noted_at = now
+        looked = await in_thread(self._deps.store.newest), ends
+        if looked == self._looked:
+            return ends, ()
         newest, changed = await in_thread(self._deps.store.changed_since, ends, most=_MOST)
+        self._looked = looked[0], newest
         found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in changed]
         return newest, tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)
 
