@@ -12,8 +12,7 @@ from typing import Any
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.enums import InstructionType, SecurityType
-from positions_mcp.domain.exercise.deciding import LatestPrice, PriceSource
-from positions_mcp.domain.exercise.facts import ExpirationFacts
+from positions_mcp.domain.exercise.facts import ExpirationFacts, LatestPrice, PriceSource
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.money import ZERO

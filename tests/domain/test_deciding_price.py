@@ -13,7 +13,7 @@ from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import ExerciseStyle, SecurityType
-from positions_mcp.domain.exercise.deciding import Basis, LatestPrice, PriceSource, traded_at
+from positions_mcp.domain.exercise.facts import Basis, LatestPrice, PriceSource, traded_at
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.terms import INDEX_ROOTS, REVIEWED, SettlesAt, terms_of
 from positions_mcp.paper.symbols import instrument_id_of

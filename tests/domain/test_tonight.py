@@ -9,7 +9,7 @@ import pytest
 
 from domain.books import POSITIONS, identifier
 from positions_mcp.domain.account.sessions import NEW_YORK
-from positions_mcp.domain.exercise.deciding import LatestPrice, PriceSource
+from positions_mcp.domain.exercise.facts import LatestPrice, PriceSource
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.tonight import Tonight, assignment_said, untouched

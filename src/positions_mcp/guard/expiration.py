@@ -23,8 +23,7 @@ from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
-from positions_mcp.domain.exercise.deciding import LatestPrice, traded_at
-from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
+from positions_mcp.domain.exercise.facts import ExpirationFacts, LatestPrice, last_session, traded_at
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.portfolio.exposure import expected_quantities

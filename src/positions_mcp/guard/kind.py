@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from positions_mcp.domain.batch.rows import RowReport, UnexpectedRow
@@ -140,7 +139,6 @@ class RowWords:
 
     planned: str
     """`SELL 100`."""
-    value: Decimal | None = None
     instruction_id: InstructionId | None = None
     alarm: str = ""
 

@@ -121,7 +121,6 @@ class TargetReport(Frozen):
     state: RowState
     planned: str
     """`SELL 100`."""
-    planned_value: Decimal | None = None
     residual: Decimal | None = None
     """Signed quantity still held when last read; None where it was not read."""
     detail: str = ""
@@ -219,7 +218,6 @@ def _row(symbol: str, words: RowWords, row: Row) -> TargetReport:
         symbol=symbol,
         state=row.state,
         planned=words.planned,
-        planned_value=words.value,
         residual=row.residual,
         detail=row.detail,
         orders=row.orders,

@@ -11,7 +11,7 @@ from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.quotes import UnderlyingPrice, moneyness
 from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
-from positions_mcp.domain.exercise.deciding import LatestPrice
+from positions_mcp.domain.exercise.facts import LatestPrice
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.tonight import NOT_KNOWN, outcome_words, untouched

@@ -151,9 +151,7 @@ def followed(report: BatchReport, planned: Sequence[InstructionTarget], listed: 
 
 
 def _is_the_same(target: InstructionTarget, listed: Instruction) -> bool:
-    same_contract = listed.instrument_id is not None and listed.instrument_id == target.instrument_id
-    same_type = listed.instruction_type == target.instruction_type
-    return same_contract and same_type and listed.quantity is not None and listed.quantity == target.quantity
+    return _is_of_the_same(target, listed) and listed.quantity == target.quantity
 
 
 def _verdict_on_all(answer: SubmitAnswer, same_key: bool | None) -> RowVerdict:

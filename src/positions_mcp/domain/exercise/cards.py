@@ -16,7 +16,7 @@ from positions_mcp.domain.account.quotes import (
     points_in_the_money,
 )
 from positions_mcp.domain.enums import ExerciseStyle, InstructionType
-from positions_mcp.domain.exercise.deciding import Basis
+from positions_mcp.domain.exercise.facts import Basis
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.settlement import Asked
 from positions_mcp.domain.exercise.timing import EarlyExercise

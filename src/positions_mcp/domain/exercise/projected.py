@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import Session
-from positions_mcp.domain.exercise.deciding import DecidingPrice
+from positions_mcp.domain.exercise.facts import DecidingPrice
 from positions_mcp.domain.exercise.outcomes import Lacking, Left, Outcome
 from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
 from positions_mcp.domain.instruments import OptionRight

@@ -18,15 +18,16 @@ from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_und
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionStatus
 from positions_mcp.domain.exercise.cutoffs import expiry_session
-from positions_mcp.domain.exercise.deciding import (
+from positions_mcp.domain.exercise.facts import (
     Basis,
     DecidingPrice,
+    ExpirationFacts,
     closing_price_of,
     deciding_price,
     early_price,
+    last_session,
     latest_price,
 )
-from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.instructions import Claim
 from positions_mcp.domain.exercise.outcomes import Outcome, Related, at_every_price, flat_position, related, sum_of
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
@@ -208,8 +209,7 @@ def _price(facts: ExpirationFacts, session: Session, name: str, option: Settling
     quoted = next((facts.latest[key] for key in keys if key in facts.latest), None)
     given = next((facts.given[key] for key in keys if key in facts.given), None)
     close = next((facts.closes[key] for key in keys if key in facts.closes), closing_price_of(held, session.day))
-    earlier = held.closing_price_date if held else None
-    latest = latest_price(held, facts.book.as_of, quoted, facts.calendar.session_on(earlier) if earlier else None)
+    latest = latest_price(held, facts.book.as_of, facts.calendar, quoted)
     if given is None and not option.expires and not option.terms.in_cash:
         # What shares exercised early are worth is told by the market, also after its close.
         return early_price(option.terms, session, latest)

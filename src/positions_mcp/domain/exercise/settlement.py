@@ -98,32 +98,31 @@ def instructed_by(claims: Iterable[Claim], held: Decimal) -> Instructed:
     ACCEPTED counts as accepted. SENT and what could not be determined count as asked but may come to nothing; a
     requested cancel counts as done but may fail; a failed one leaves the instruction standing, as far as is known.
     """
-    total = Instructed()
-    for claim in claims:
-        quantity = held if claim.quantity is None else claim.quantity
-        status = claim.instruction.status
+
+    def span(claim: Claim) -> Span:
+        quantity, status = held if claim.quantity is None else claim.quantity, claim.instruction.status
         least = quantity if status is InstructionStatus.ACCEPTED and claim.quantity is not None else ZERO
-        expected = ZERO if status is InstructionStatus.CANCEL_REQUESTED else quantity
-        total = total.plus(_of_type(claim.instruction.instruction_type, Span(expected, least, quantity)))
-    return total
+        return Span(ZERO if status is InstructionStatus.CANCEL_REQUESTED else quantity, least, quantity)
+
+    return _sum_of((claim.instruction.instruction_type, span(claim)) for claim in claims)
 
 
 def perhaps_done_by(claims: Iterable[Claim], held: Decimal) -> Instructed:
     """The same of instructions for an evening that is over: the book is expected to show their effect already."""
-    total = Instructed()
-    for claim in claims:
-        most = held if claim.quantity is None else claim.quantity
-        total = total.plus(_of_type(claim.instruction.instruction_type, Span(ZERO, ZERO, most)))
-    return total
+    most = ((each.instruction.instruction_type, held if each.quantity is None else each.quantity) for each in claims)
+    return _sum_of((kind, Span(ZERO, ZERO, quantity)) for kind, quantity in most)
 
 
 def asked_by(rows: Iterable[Asked], *, certain: bool) -> Instructed:
     """What rows ask of one option: those of a batch under preview, or (not `certain`) sent and not seen again."""
+    asked = ((row.instruction_type, Decimal(row.quantity)) for row in rows)
+    return _sum_of((kind, Span(quantity, quantity if certain else ZERO, quantity)) for kind, quantity in asked)
+
+
+def _sum_of(asked: Iterable[tuple[InstructionType, Span]]) -> Instructed:
     total = Instructed()
-    for row in rows:
-        quantity = Decimal(row.quantity)
-        span = Span(quantity, quantity if certain else ZERO, quantity)
-        total = total.plus(_of_type(row.instruction_type, span))
+    for kind, span in asked:
+        total = total.plus(_of_type(kind, span))
     return total
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.quotes import points_in_the_money
 from positions_mcp.domain.exercise.cutoffs import TradingDays, expiry_session
-from positions_mcp.domain.exercise.deciding import Basis, LatestPrice, closing_price_of, deciding_price, latest_price
+from positions_mcp.domain.exercise.facts import Basis, LatestPrice, closing_price_of, deciding_price, latest_price
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.projection import TOO_NEAR
@@ -43,12 +43,11 @@ def untouched(
     if held.quantity > 0:
         listed = instructed_by(outstanding.on(held.instrument_id).each, held.quantity)
     settling = Settling(position=held, contract=option.contract, terms=terms_of(held, facts), listed=listed)
-    earlier = underlying.closing_price_date if underlying else None
     price = deciding_price(
         settling.terms,
         session,
         now,
-        latest=latest_price(underlying, read_at, quoted, close=calendar.session_on(earlier) if earlier else None),
+        latest=latest_price(underlying, read_at, calendar, quoted),
         close=closing_price_of(underlying, session.day),
     )
     return ProjectedOption(settling, price)

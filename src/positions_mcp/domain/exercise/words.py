@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
-from positions_mcp.domain.exercise.deciding import Basis, DecidingPrice
+from positions_mcp.domain.exercise.facts import Basis, DecidingPrice
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import Flow, Instructed, Span

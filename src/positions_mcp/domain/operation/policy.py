@@ -37,23 +37,30 @@ class Narrower(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     max_notional: Decimal | None = Field(default=None, ge=0)
+    """Notional of one operation."""
     max_daily_notional: Decimal | None = Field(default=None, ge=0)
-    """Of the whole account on a day, whoever asked for what was used."""
+    """Notional of one account on one New York day, whoever asked for what was used."""
     max_positions: int | None = Field(default=None, ge=1)
+    """Targets of one operation."""
     max_open_plans_per_caller: int | None = Field(default=None, ge=1)
+    """Plans of one caller that nobody has decided yet."""
     max_operations_per_minute: int | None = Field(default=None, ge=1)
+    """What one caller may ask for in one account within a minute."""
     max_operations_per_day: int | None = Field(default=None, ge=1)
+    """The same on one New York day of the real clock."""
     desk_above: Decimal | None = Field(default=None, ge=0)
+    """Notional, cumulative for one account and day, above which only the supervisor's page or a terminal will do."""
     two_persons_above: Decimal | None = Field(default=None, ge=0)
+    """Notional, cumulative as `desk_above`, above which two different people have to approve; None is never."""
     give_up_above: Decimal | None = Field(default=None, ge=0)
+    """Dollars that instructions may give up against sending nothing; above it only the desk will do."""
     allow_close_all: bool | None = None
     allow_uncovered: bool | None = None
+    """Whether a plan may leave a short option without cover."""
 
 
-class Policy(BaseModel):
+class Policy(Narrower):
     """Limits in dollars and counts; None means no limit. A plan's notional counts against them."""
-
-    model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
     trading_enabled: bool = False
     limits_to_choose: tuple[str, ...] = ()
@@ -64,23 +71,11 @@ class Policy(BaseModel):
     """Symbols, option roots or OSI symbols that may be traded; empty means any."""
     deny_instruments: frozenset[str] = frozenset()
     """Symbols, option roots or OSI symbols that may not be traded; stronger than what is allowed."""
-    max_notional: Decimal | None = Field(default=None, ge=0)
-    """Notional of one operation."""
-    max_daily_notional: Decimal | None = Field(default=None, ge=0)
-    """Notional of one account on one New York day."""
-    max_positions: int | None = Field(default=None, ge=1)
-    """Targets of one operation."""
     max_open_plans_per_caller: int = Field(default=50, ge=1)
-    """Plans of one caller that nobody has decided yet."""
     max_open_plans: int = Field(default=500, ge=1)
-    """The same of all callers of a mode on the store."""
-    max_operations_per_minute: int | None = Field(default=None, ge=1)
-    """What one caller may ask for in one account within a minute."""
-    max_operations_per_day: int | None = Field(default=None, ge=1)
-    """The same on one New York day of the real clock."""
+    """Plans of all callers of a mode on the store that nobody has decided yet."""
     allow_close_all: bool = True
     allow_uncovered: bool = False
-    """Whether a plan may leave a short option without cover."""
     exercise_deadline: time = time(17, 30)
     """New York time of day from which no exercise instruction is sent; 17:30 at the latest."""
     tolerance: Decimal = Field(default=Decimal("0.10"), ge=0)
@@ -88,13 +83,8 @@ class Policy(BaseModel):
     option_tolerance: Decimal = Field(default=Decimal("0.02"), ge=0)
     """For closes of options: how far the underlying may, and the option itself in dollars, as a fraction of it."""
     give_up_above: Decimal | None = Field(default=Decimal(100), ge=0)
-    """Dollars that instructions may give up against sending nothing; above it only the desk will do."""
     channel: Channel = Channel.ELICITATION
     """The lowest rung allowed: elicitation (then the desk), or the desk only."""
-    desk_above: Decimal | None = Field(default=None, ge=0)
-    """Notional, cumulative for one account and day, above which only the supervisor's page or a terminal will do."""
-    two_persons_above: Decimal | None = Field(default=None, ge=0)
-    """Notional, cumulative as `desk_above`, above which two different people have to approve; None is never."""
     two_persons_for_close_all: bool = False
     """Whether closing a whole account takes two people."""
     halt_after: int | None = Field(default=3, ge=1)
@@ -147,7 +137,7 @@ class Policy(BaseModel):
         return hashlib.sha256(canonical_json(_canonical(dict(self)))).hexdigest()[:12]
 
 
-def _narrowest(name: str, policies: Sequence[Policy | Narrower]) -> Any:
+def _narrowest(name: str, policies: Sequence[Narrower]) -> Any:
     """Of a number the least, of a permission none where one gives none; None only where nobody limits it."""
     said = [value for each in policies if (value := getattr(each, name)) is not None]
     return min(said, default=None)

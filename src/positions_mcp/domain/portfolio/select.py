@@ -155,6 +155,11 @@ class Filter:
         """Whether positions are chosen by their percent."""
         return self.least_pct is not None or self.most_pct is not None
 
+    def fits(self, percent: Decimal) -> bool:
+        """Whether a percent is among those wanted."""
+        above = self.least_pct is None or percent >= self.least_pct
+        return above and (self.most_pct is None or percent <= self.most_pct)
+
     @property
     def is_narrowing(self) -> bool:
         """Whether anything is asked for at all."""
@@ -185,14 +190,8 @@ def select(held: Sequence[HoldingT], wanted: Filter) -> list[HoldingT]:
         positions = [position for position in positions if bool(position.locked_quantity) is wanted.locked]
     if wanted.expires_by is not None:
         positions = expiring_by(wanted.expires_by, positions)
-    if wanted.least_pct is not None:
-        positions = [
-            p for p in positions if p.unrealized_pnl_pct is not None and p.unrealized_pnl_pct >= wanted.least_pct
-        ]
-    if wanted.most_pct is not None:
-        positions = [
-            p for p in positions if p.unrealized_pnl_pct is not None and p.unrealized_pnl_pct <= wanted.most_pct
-        ]
+    if wanted.by_percent:
+        positions = [p for p in positions if p.unrealized_pnl_pct is not None and wanted.fits(p.unrealized_pnl_pct)]
     return list(positions)
 
 

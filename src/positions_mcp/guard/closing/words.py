@@ -47,7 +47,7 @@ class ClosingWords:
         if isinstance(target, HeldTarget):
             return RowWords(planned="whatever is held")
         planned = f"{target.side} {plain(target.order_quantity)}"
-        return RowWords(planned=planned, value=traded_value(target), alarm=_reversal(target, row))
+        return RowWords(planned=planned, alarm=_reversal(target, row))
 
 
 def _line(target: CloseTarget | HeldTarget) -> str:

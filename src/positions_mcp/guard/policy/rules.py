@@ -18,8 +18,7 @@ from positions_mcp.domain.operation.supervision import covering
 from positions_mcp.domain.text import first_of, label, quoted
 from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.policy import conflicts
-from positions_mcp.guard.policy.findings import Finding, Rule, Severity, Verdict
-from positions_mcp.guard.policy.persons import findings_on_persons
+from positions_mcp.guard.policy.findings import Finding, Rule, Severity, Verdict, findings_on_persons
 
 _NAMED = 8
 """Symbols that a finding names at most."""
