@@ -253,7 +253,7 @@ async def test_a_refusal_is_not_known_and_stops_nothing(refusal: Any):
             await known("dividends", client.read_dividends(AAPL)),
         ]
     assert all(isinstance(each, NotKnown) for each in readings)
-    assert str(readings[0]).startswith("option contracts not known: Clear Street")
+    assert str(readings[0]).startswith("option contracts not known: The API at http")
 
 
 async def test_what_nobody_reads_is_not_known():
