@@ -147,6 +147,25 @@ async def test_a_yes_that_comes_while_another_question_is_open_is_refused_and_to
         assert client.stages() == {Stage.AWAITING_APPROVAL}
 
 
+@pytest.mark.requirement("G-01", "G-20")
+async def test_what_is_no_answer_of_the_protocol_is_no_yes_and_not_told_as_accept(tmp_path: Path) -> None:
+    async with http_server(tmp_path) as server, raw(server, server.token("alice"), tmp_path) as client:
+        await client.initialize()
+        for result in (
+            {"action": "maybe", "content": {"approve": True}},
+            {"action": "ACCEPT", "content": {"approve": True}},
+            {"content": {"approve": True}},
+            {"action": "accept", "content": [True]},
+        ):
+            async with anyio.create_task_group() as tasks:
+                await client.answer(await tasks.start(client.ask_and_stay, "KO"), result)
+            name = "content" if result.get("action") == "accept" else "action"
+            with closing(open_store(tmp_path / DEFAULT_FILE)) as store:
+                noted = [entry.content["how"] for entry in store.journal() if entry.event == "form not answered"]
+            assert f"answered something that the protocol does not have: its {name} is none" in str(noted[-1])
+        assert client.stages() == {Stage.AWAITING_APPROVAL}
+
+
 async def test_the_end_of_a_session_closes_its_questions_and_its_answers_find_nothing(tmp_path: Path) -> None:
     async with http_server(tmp_path) as server:
         token = server.token("alice")

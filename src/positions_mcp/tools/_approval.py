@@ -28,7 +28,7 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.domain.text import quoted
+from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.approval.questions import Rung, Step
 from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.planner import Planned
@@ -41,6 +41,8 @@ from positions_mcp.tools._page import open_page, page_is_done
 from positions_mcp.tools._reports import answer_of
 
 _TOO_LATE = "The form's answer came after the plan was decided, and changed nothing."
+_NO_YES = "accept without a yes"
+_FIELDS = {"approve": "true or false", "account_number": "text"}
 _UNDECIDED = (OperationState.PLANNED, OperationState.AWAITING_APPROVAL)
 _ENABLE = "A person can set trading.enabled = true in the configuration (POSITIONS_MCP_TRADING__ENABLED) and restart."
 
@@ -63,7 +65,7 @@ class Approval(BaseModel):
 
     @property
     def not_as_asked(self) -> str:
-        """What was wrong with a form that could not be read."""
+        """What a form that could not be read was answered with."""
         return self._not_as_asked
 
     def is_yes(self, plan: Plan) -> bool:
@@ -189,13 +191,15 @@ async def _note_end(call: Call, operation: Operation, how: str) -> None:
 
 
 def _not_as_asked(error: BaseException | None) -> str:
-    """Which field of a form came back as something else, and what it has to be; empty where none did."""
+    """What was answered: which field came back as something else than it has to be, of the form or of the protocol."""
     while error is not None and not isinstance(error, ValidationError):
         error = error.__cause__ or error.__context__
     if error is None or not (wrong := [fault for fault in error.errors(include_url=False) if fault["loc"]]):
         return ""
     name = str(wrong[0]["loc"][0])
-    return f"{name} was not {'text' if name == 'account_number' else 'true or false'}"
+    if name not in _FIELDS:
+        return f"something that the protocol does not have: its {label(name)} is none"
+    return f"{_NO_YES}: {name} was not {_FIELDS[name]}"
 
 
 async def _decided(call: Call, operation: Operation, outcome: ElicitationResult[Approval]) -> OperationReport:
@@ -229,8 +233,7 @@ def _what_came_back(outcome: ElicitationResult[Approval], plan: Plan, seconds: f
         return f"The form was dismissed{at_once}."
     if outcome.data.approve and asks_for_typing(plan):
         return f"The client answered accept, but not with the account number {plan.account_id}{at_once}."
-    wrong = f": {outcome.data.not_as_asked}" if outcome.data.not_as_asked else ""
-    return f"The client answered accept without a yes{at_once}{wrong}."
+    return f"The client answered {outcome.data.not_as_asked or _NO_YES}{at_once}."
 
 
 async def _left_open(call: Call, operation: Operation, how: str) -> OperationReport:
