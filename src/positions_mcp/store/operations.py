@@ -24,8 +24,8 @@ from positions_mcp.store.feed import StoredFeed
 from positions_mcp.store.journal import COMMON
 from positions_mcp.store.listings import StoredListings
 from positions_mcp.store.mandating import StoredMandates
+from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
-from positions_mcp.store.schema import operations
 from positions_mcp.store.sealing import Sealing
 from positions_mcp.store.servers import Announced
 from positions_mcp.store.sessions import StoredSessions
@@ -75,8 +75,7 @@ class SqlOperationStore(
 
     def waiting(self, now: datetime, limit: int) -> tuple[Operation, ...]:
         """Plans that nobody has decided and that have not expired by `now`, nearest expiry first."""
-        with self._reading() as connection:
-            return records.select_waiting(connection, now, limit)
+        return self._selected(records.WAITING, now=as_text(now), most=limit)
 
     def search(self, wanted: Search, now: datetime, *, after: str = "", limit: int) -> Found:
         """The latest operations that are `wanted`, newest first; with `after` those that come after that one."""

@@ -96,7 +96,7 @@ class Selection:
         *where: ColumnElement[bool],
         noted: bool = False,
         order: Sequence[ColumnElement[Any]] = _OLDEST_FIRST,
-        limit: int | None = None,
+        limit: int | ColumnElement[int] | None = None,
     ) -> Selection:
         """In the order they were planned if no other is asked for, with what the journal last says where `noted`."""
         return cls(Compiled((_NOTED if noted else _DECIDED).where(*where).order_by(*order).limit(limit)))
@@ -137,6 +137,13 @@ SAME_REQUEST = Selection.where(
     operations.c.stage.in_(_UNDER_WAY),
     order=LAST_PLANNED_FIRST,
 )
+WAITING = Selection.where(
+    operations.c.due_at > given("now"),
+    operations.c.stage.in_(_OPEN),
+    order=(operations.c.due_at, operations.c.id),
+    limit=given("most", Integer()),
+)
+"""Plans that may still be decided, nearest expiry first."""
 BEING_SENT = Selection.where(
     *_IN_ACCOUNT, operations.c.stage == Stage.CLAIMED.value, operations.c.id != given("beside")
 )
@@ -201,16 +208,6 @@ def _by_operation(found: Sequence[Sequence[Any]]) -> Mapping[str, list[dict[str,
     for row in found:
         of_each[row[0]].append(dict(zip(_ROW_COLUMNS, row, strict=True)))
     return of_each
-
-
-def select_waiting(connection: Connection, now: datetime, limit: int) -> tuple[Operation, ...]:
-    """Plans that may still be decided at `now`, nearest expiry first."""
-    wanted = (
-        _DECIDED.where(operations.c.due_at > as_text(now), operations.c.stage.in_(_OPEN))
-        .order_by(operations.c.due_at, operations.c.id)
-        .limit(limit)
-    )
-    return tuple(each.read() for each in with_rows(connection, connection.execute(wanted).all()))
 
 
 def added(operation: Operation, request_key: str, planned_entry: int) -> Stored:
