@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from positions_mcp.api import _failures, _requests
 from positions_mcp.api._book import gather
+from positions_mcp.api._http import Request
 from positions_mcp.api._listing import Listing, Pages, Sameness
 from positions_mcp.api._operations import Operations
 from positions_mcp.api._ordinary import read_holdings
@@ -79,7 +80,7 @@ class OrderOperations(Operations):
 
     async def get_order(self, account_id: int, order_id: str, *, timeout_s: float | None = None) -> Response[Order]:
         """One order: GET `/v1/accounts/{account_id}/orders/{order_id}`. Raises NotFound where the API knows none."""
-        request = _requests.order(account_id, order_id)
+        request = Request("GET", _requests.order_path(account_id, order_id))
         answer = await self._calls.read_one(request, Order, timeout_s=timeout_s)
         if (answer.data.id, answer.data.account_id) != (request.path.rsplit("/", 1)[-1], account_id):
             raise _failures.another("order", answer.metadata.request_id)
@@ -91,7 +92,7 @@ class OrderOperations(Operations):
         Answers the order as it then is, often PENDING_CANCEL: what fills before the cancel arrives stays filled. An
         order that has ended is refused. Outside of the first contract of the API.
         """
-        request = _requests.cancel_order(account_id, order_id)
+        request = Request("DELETE", _requests.order_path(account_id, order_id))
         answer = await self._calls.write_one(request, Order, timeout_s=timeout_s)
         if answer.data.account_id != account_id:
             raise _failures.answered_another(answer.data.account_id, answer.metadata.request_id)

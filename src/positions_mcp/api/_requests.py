@@ -95,14 +95,9 @@ def orders(
     return get(f"{account_path(account_id)}/orders", query)
 
 
-def order(account_id: int, order_id: str) -> Request:
-    """GET one order."""
-    return Request("GET", f"{account_path(account_id)}/orders/{ids.order_id(order_id)}")
-
-
-def cancel_order(account_id: int, order_id: str) -> Request:
-    """DELETE one order."""
-    return Request("DELETE", f"{account_path(account_id)}/orders/{ids.order_id(order_id)}")
+def order_path(account_id: int, order_id: str) -> str:
+    """The path of one order."""
+    return f"{account_path(account_id)}/orders/{ids.order_id(order_id)}"
 
 
 def instructions(account_id: int, instrument_id: str | None, underlying_instrument_id: str | None) -> Request:

@@ -58,3 +58,8 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
 def plain(value: Decimal) -> str:
     """`value` in plain notation with the digits it came with: never an exponent, `-0` as `0`."""
     return format(value or abs(value), "f")
+
+
+def dollars(amount: Decimal) -> str:
+    """`1,250` or `1,250.50`: cents only where there are any."""
+    return f"{amount:,.2f}".removesuffix(".00") if amount else "0"

@@ -6,17 +6,19 @@ What is approved is sent elsewhere.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import anyio
 
-from positions_mcp.domain.errors import Overtaken
+from positions_mcp.domain.errors import Overtaken, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.servers import NOT_ANSWERED, NOT_TAKEN, by_form
 from positions_mcp.domain.operation.states import Stage
+from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approval.questions import Questions, check_rates, question
 from positions_mcp.guard.dependencies import Dependencies, in_thread
@@ -83,7 +85,7 @@ class CanShow(NamedTuple):
 
 
 class Asking:
-    """The part of the guard between a plan and a decision."""
+    """The part of the guard between a plan and a decision, and what an agent may stop."""
 
     _deps: Dependencies
     _questions: Questions
@@ -153,3 +155,22 @@ class Asking:
             expires_at=now,
         )
         return report(await in_thread(self._deps.store.decide, decision, now), now)
+
+    async def halt(self, reason: str, *, caller: str) -> Halt:
+        """Stop what a caller asks for, in every process on the store. Only a person ends it.
+
+        A halt that covers all of that already stays as it is. Returns the halt that stands.
+
+        Raises:
+            Refused: nobody is known to call.
+            StoreUnavailable: it is not halted.
+        """
+        if not caller:
+            raise Refused("Caller not authenticated.", hint="Over HTTP, what has no token can send nothing anyway.")
+        why = clean(reason, 200) or "no reason given"
+        mine = Halt(reason=why, by=clean(caller, 60), at=self._deps.clock.now(), caller=caller)
+        with suppress(StoreUnavailable):  # what stands cannot be read: then it is halted anew
+            for standing in await in_thread(self._deps.store.halts):
+                if standing.covers_all_of(caller):
+                    return standing
+        return await in_thread(self._deps.store.set_halt, mine)

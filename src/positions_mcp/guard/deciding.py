@@ -1,21 +1,17 @@
-"""What may be decided as it was shown, whatever it is signed with: a plan, a halt, the outcome of a row.
-
-An agent halts what it asks for itself. What a person halts and resumes is the supervisor's.
-"""
+"""What may be decided as it was shown, whatever it is signed with: a plan, a halt, the outcome of a row."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime
 
-from positions_mcp.domain.errors import InvalidInput, Refused, StoreUnavailable
+from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Resolution, Row
 from positions_mcp.domain.operation.plan import Plan, key_of
 from positions_mcp.domain.operation.supervision import Halt, may_be_called
 from positions_mcp.domain.text import clean, quoted
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.ports import OperationStore
 
@@ -154,28 +150,3 @@ def _about_accounts(
     for account in sorted(set(accounts) - those):
         which = ", ".join(map(str, sorted(those))) or "none"
         yield f"CHECK THE ACCOUNT: nothing is known here of account {account}. Known: {which}."
-
-
-class Halting:
-    """What the guard lets an agent stop."""
-
-    _deps: Dependencies
-
-    async def halt(self, reason: str, *, caller: str) -> Halt:
-        """Stop what a caller asks for, in every process on the store. Only a person ends it.
-
-        A halt that covers all of that already stays as it is. Returns the halt that stands.
-
-        Raises:
-            Refused: nobody is known to call.
-            StoreUnavailable: it is not halted.
-        """
-        if not caller:
-            raise Refused("Caller not authenticated.", hint="Over HTTP, what has no token can send nothing anyway.")
-        why = clean(reason, 200) or "no reason given"
-        mine = Halt(reason=why, by=clean(caller, 60), at=self._deps.clock.now(), caller=caller)
-        with suppress(StoreUnavailable):  # what stands cannot be read: then it is halted anew
-            for standing in await in_thread(self._deps.store.halts):
-                if standing.covers_all_of(caller):
-                    return standing
-        return await in_thread(self._deps.store.set_halt, mine)

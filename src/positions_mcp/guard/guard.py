@@ -30,7 +30,6 @@ from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.questions import Questions, Rung
 from positions_mcp.guard.asking import Asking, CanShow, Wait, Waiting
-from positions_mcp.guard.deciding import Halting
 from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.kind import PlanRequest
 from positions_mcp.guard.planner import Choosing, Decider, Planned, Planner, other_rights
@@ -55,7 +54,7 @@ _UNDER_WAY = (
 _log = logging.getLogger(__name__)
 
 
-class Guard(Asking, Halting, Routing):
+class Guard(Asking, Routing):
     """Everything a tool may do about destructive operations. Inside `async with`, approved ones can be sent."""
 
     def __init__(self, deps: Dependencies) -> None:

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from positions_mcp.domain.account.positions import Book, Holding, Position
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD
-from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
-from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_sum, plain
 from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, exposed
@@ -199,29 +197,6 @@ class Related:
 
     def _counted(self, position: Position) -> Decimal:
         return self.counted.get(position.instrument_id, position.quantity)
-
-
-def related(
-    book: Book, positions: Iterable[Position], shares: Position | None, flat: Position, counted: Quantities | None
-) -> Related:
-    """The positions on one underlying as a book of their own. `flat` stands for shares that are not held."""
-    options = [position for position in positions if position.is_option]
-    on_index = any(option.underlying_instrument_type is SecurityType.INDEX for option in options)
-    underlying = None if on_index else shares or flat
-    held = (*options, underlying) if underlying else tuple(options)
-    part = Book(account_id=book.account_id, positions=held, as_of=book.as_of)
-    return Related(part, underlying, counted or {})
-
-
-def flat_position(account_id: AccountId, option: Holding, name: str) -> Position:
-    """Nothing of an option's underlying, which is not held."""
-    return Position(
-        account_id=account_id,
-        instrument_id=option.underlying_instrument_id or InstrumentId(f"underlying {name}"),
-        quantity=ZERO,
-        symbol=name,
-        instrument_type=SecurityType.COMMON_STOCK,
-    )
 
 
 def nearest_zero(values: Iterable[Decimal]) -> Decimal:

@@ -13,10 +13,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from positions_mcp.domain.account.positions import Holding, Position
+from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
 from positions_mcp.domain.account.sessions import Session, new_york_day
-from positions_mcp.domain.enums import InstructionStatus
+from positions_mcp.domain.enums import InstructionStatus, SecurityType
 from positions_mcp.domain.exercise.cutoffs import expiry_session
 from positions_mcp.domain.exercise.facts import (
     Basis,
@@ -29,7 +29,7 @@ from positions_mcp.domain.exercise.facts import (
     latest_price,
 )
 from positions_mcp.domain.exercise.instructions import Claim
-from positions_mcp.domain.exercise.outcomes import Outcome, Related, at_every_price, flat_position, related, sum_of
+from positions_mcp.domain.exercise.outcomes import Outcome, Related, at_every_price, sum_of
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import (
     Asked,
@@ -227,10 +227,19 @@ def _outcomes(priced: Sequence[ProjectedOption], open_ended: Sequence[ProjectedO
 
 
 def _related(facts: ExpirationFacts, name: str, option: Holding) -> Related:
-    shares = find_underlying(option, facts.book)
-    return related(
-        facts.book, facts.options[name], shares, flat_position(facts.book.account_id, option, name), facts.counted
-    )
+    """The positions on one underlying as a book of their own, flat in shares that are not held."""
+    book, options, shares = facts.book, facts.options[name], None
+    if not any(each.underlying_instrument_type is SecurityType.INDEX for each in options):
+        shares = find_underlying(option, book) or Position(
+            account_id=book.account_id,
+            instrument_id=option.underlying_instrument_id or InstrumentId(f"underlying {name}"),
+            quantity=ZERO,
+            symbol=name,
+            instrument_type=SecurityType.COMMON_STOCK,
+        )
+    held = (*options, shares) if shares else tuple(options)
+    part = Book(account_id=book.account_id, positions=held, as_of=book.as_of)
+    return Related(part, shares, facts.counted or {})
 
 
 _DOUBTS: Final = {

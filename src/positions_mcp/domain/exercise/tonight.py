@@ -17,7 +17,7 @@ from positions_mcp.domain.exercise.projection import TOO_NEAR
 from positions_mcp.domain.exercise.settlement import Instructed, Settling, instructed_by
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.instruments import OptionRight
-from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
+from positions_mcp.domain.money import ZERO, dollars, exact_product, exact_sum, plain
 from positions_mcp.domain.portfolio.select import ExpiringOption
 
 NOT_KNOWN = "not known"
@@ -110,13 +110,13 @@ class Tonight:
     def _cash_said(self) -> str:
         lacking = f", {self.unknown} not known" if self.unknown else ""
         if self.cash >= ZERO:
-            return f"cash {_dollars(self.cash)}{lacking}"
+            return f"cash {dollars(self.cash)}{lacking}"
         needed = -self.cash
         if self.buying_power is None:
-            return f"cash needed {_dollars(needed)}{lacking}; buying power not known"
+            return f"cash needed {dollars(needed)}{lacking}; buying power not known"
         short = needed - self.buying_power
-        against = f"{_dollars(short)} more than" if short > 0 else "within"
-        return f"cash needed {_dollars(needed)}{lacking}, {against} the buying power of {_dollars(self.buying_power)}"
+        against = f"{dollars(short)} more than" if short > 0 else "within"
+        return f"cash needed {dollars(needed)}{lacking}, {against} the buying power of {dollars(self.buying_power)}"
 
 
 def assignment_said(option: ProjectedOption) -> str:
@@ -149,10 +149,6 @@ def _moves(option: ProjectedOption, points: Decimal) -> str:
     settling, contract = option.settling, option.settling.contract
     size = exact_product(abs(settling.position.quantity), settling.terms.multiplier or ZERO)
     if settling.terms.in_cash:
-        return f"pays {_dollars(exact_product(size, points))} in cash"
+        return f"pays {dollars(exact_product(size, points))} in cash"
     verb = "sells" if contract.right is OptionRight.CALL else "buys"
-    return f"{verb} {plain(size)} {contract.underlying_root} for {_dollars(exact_product(size, contract.strike))}"
-
-
-def _dollars(amount: Decimal) -> str:
-    return f"{amount:,.2f}".removesuffix(".00")
+    return f"{verb} {plain(size)} {contract.underlying_root} for {dollars(exact_product(size, contract.strike))}"

@@ -12,7 +12,7 @@ from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import Flow, Instructed, Span
 from positions_mcp.domain.exercise.yardstick import AgainstNothing
-from positions_mcp.domain.money import ZERO, plain
+from positions_mcp.domain.money import ZERO, dollars, plain
 from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import first_of, label
 
@@ -192,7 +192,7 @@ def _moved(underlying: ProjectedUnderlying, outcome: Outcome) -> str:
         held = underlying.shares_before
         said = _OFFSET if _is_offset(underlying, outcome) else _NOTHING
         return f"{said}, {_count(held)} shares" if held else said
-    cash = f"cash {_span(flow.cash, _dollars)}"
+    cash = f"cash {_span(flow.cash, dollars)}"
     if flow.shares == Span():
         return cash
     after = flow.shares.plus(Span.exactly(underlying.shares_before))
@@ -225,23 +225,23 @@ def _side(side: PinSide) -> str:
     flow = side.left.flow
     if not flow.cash.expected and not flow.shares.expected:
         return _NOTHING if side.is_still else _OFFSET
-    return f"{_signed(flow.shares.expected)} shares, cash {_dollars(flow.cash.expected)}"
+    return f"{_signed(flow.shares.expected)} shares, cash {dollars(flow.cash.expected)}"
 
 
 def _totals(projection: Projection) -> str:
-    cash = _span(projection.cash, _dollars)
+    cash = _span(projection.cash, dollars)
     if any(len(each.outcomes) > 1 for each in projection.underlyings):
-        cash = f"{_dollars(projection.cash.least)} to {_dollars(projection.cash.most)}"
+        cash = f"{dollars(projection.cash.least)} to {dollars(projection.cash.most)}"
     unstated = any(each.not_stated for each in projection.underlyings)
     said = f"In all: cash {cash}" + (", without what is not stated" if unstated else "")
     if projection.cash_before is not None and projection.is_known:
         after = projection.cash_before + projection.cash.expected
-        said += f" ({_dollars(projection.cash_before)} → {_dollars(after)})"
+        said += f" ({dollars(projection.cash_before)} → {dollars(after)})"
     if projection.buying_power is not None and projection.cash_needed:
         short = projection.cash_short or ZERO
-        enough = f"{_dollars(short)} more than" if short else "within"
-        said += f"; needs {_dollars(projection.cash_needed)}, {enough} the buying power of "
-        said += _dollars(projection.buying_power)
+        enough = f"{dollars(short)} more than" if short else "within"
+        said += f"; needs {dollars(projection.cash_needed)}, {enough} the buying power of "
+        said += dollars(projection.buying_power)
     return f"{said}."
 
 
@@ -254,10 +254,6 @@ def less_cover(was: Exposed, now: Exposed) -> str:
 
 def _group(group: Exposed) -> str:
     return f"{label(group.root)} {group.right.lower()}s" if group.right else f"options on {label(group.root)}"
-
-
-def _dollars(amount: Decimal) -> str:
-    return f"{amount:,.2f}".removesuffix(".00") if amount else "0"
 
 
 def _count(number: Decimal) -> str:

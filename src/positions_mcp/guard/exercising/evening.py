@@ -18,7 +18,7 @@ from positions_mcp.domain.exercise.words import compared_lines, less_cover
 from positions_mcp.domain.exercise.yardstick import AgainstNothing, MoreShort, against_nothing, compared
 from positions_mcp.domain.ids import InstructionId, InstrumentId
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Mode, Plan
+from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Mode
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import label
@@ -105,21 +105,8 @@ def _without(facts: ExpirationFacts, instruction_id: InstructionId) -> Expiratio
 _DEPENDING = "Depending on the close, or on what holders of short options near it decide"
 
 
-def findings_on_submit(plan: Plan, account: Account, deps: Dependencies) -> Iterator[Finding]:
-    """An instruction may not leave less cover than sending nothing does, and giving up money needs the desk."""
-    compared = with_batch(facts_of(account, deps, plan.plan_id, plan.instructions), plan.instructions)
-    policy = deps.policy_of(plan)
-    yield from _on_cover(policy, compared)
-    yield from _on_money(policy, plan.mode, compared)
-
-
-def findings_on_cancel(plan: Plan, account: Account, deps: Dependencies) -> Iterator[Finding]:
-    """Nor may the cancel of one leave less cover than the instruction does where it stands."""
-    (target,) = plan.cancels
-    yield from _on_cover(deps.policy_of(plan), without(facts_of(account, deps), target))
-
-
-def _on_cover(policy: Policy, compared: AgainstNothing) -> Iterator[Finding]:
+def findings_on_cover_tonight(policy: Policy, compared: AgainstNothing) -> Iterator[Finding]:
+    """Nothing sent, or withdrawn, may leave less cover than leaving everything as it stands."""
     for was, now in compared.worse:
         yield _uncovered(policy, was, now, "It would leave", Severity.REFUSE)
     for was, now in compared.perhaps_worse:
@@ -148,7 +135,7 @@ def _short_by_assignment(policy: Policy, short: MoreShort) -> Finding:
     )
 
 
-def _on_money(policy: Policy, mode: Mode, compared: AgainstNothing) -> Iterator[Finding]:
+def findings_on_money(policy: Policy, mode: Mode, compared: AgainstNothing) -> Iterator[Finding]:
     """Giving up more than a stated amount is decided at the desk; live, so is what nothing bounds."""
     limit, least, most = policy.give_up_above, compared.gives_up_least, compared.gives_up_most
     if limit is None or (most is not None and most <= limit):

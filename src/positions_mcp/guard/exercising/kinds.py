@@ -21,7 +21,13 @@ from positions_mcp.guard.exercising.answer import (
     outcome_of_cancel,
 )
 from positions_mcp.guard.exercising.draft import compare_cancel, compare_submit, draft_cancel, draft_submit
-from positions_mcp.guard.exercising.evening import findings_on_cancel, findings_on_submit
+from positions_mcp.guard.exercising.evening import (
+    facts_of,
+    findings_on_cover_tonight,
+    findings_on_money,
+    with_batch,
+    without,
+)
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.cover import findings_on_instructions
@@ -63,8 +69,11 @@ class Submitting(_InOneRequest):
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Less cover than sending nothing leaves, and money given up."""
-        yield from findings_on_submit(plan, account, self._deps)
-        yield from findings_on_instructions(self._deps.policy_of(plan), account, plan.instructions)
+        deps, policy = self._deps, self._deps.policy_of(plan)
+        compared = with_batch(facts_of(account, deps, plan.plan_id, plan.instructions), plan.instructions)
+        yield from findings_on_cover_tonight(policy, compared)
+        yield from findings_on_money(policy, plan.mode, compared)
+        yield from findings_on_instructions(policy, account, plan.instructions)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Every rule of the batch again, the deadline among them, and whether its consequences still hold."""
@@ -119,8 +128,9 @@ class Cancelling(_InOneRequest):
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
         """Less cover than the instruction leaves where it stands."""
-        yield from findings_on_cancel(plan, account, self._deps)
-        yield from findings_on_instructions(self._deps.policy_of(plan), account, plan.cancels)
+        (target,), policy = plan.cancels, self._deps.policy_of(plan)
+        yield from findings_on_cover_tonight(policy, without(facts_of(account, self._deps), target))
+        yield from findings_on_instructions(policy, account, plan.cancels)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
         """Whether the instruction still stands as planned, and the consequence of its cancel with it."""
