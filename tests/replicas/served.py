@@ -27,7 +27,7 @@ from positions_mcp.cli.remote_clock import RemoteClock
 from positions_mcp.cli.replica import replica_of
 from positions_mcp.cli.serve_http import names_in, serve_over_http, whose_token
 from positions_mcp.cli.stores import lazy_store
-from positions_mcp.cli.token_file import TokenFile
+from positions_mcp.cli.tokens import TokenFile
 from positions_mcp.clock import RandomIds
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode

@@ -7,8 +7,7 @@ from functools import partial
 
 import anyio
 
-from positions_mcp.cli.identity import add_name, person, roster_of, whose
-from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.options import add_name, add_settings_options
 from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal, uninterrupted
@@ -77,16 +76,16 @@ def _ask(
     terminal.show(f"\n*** {money_at_stake(operation.plan.mode)} ***\n")
     terminal.show(paragraph(question))
     _check_open(record, operation)
-    roster = roster_of(record)
+    record.roster()  # where nobody is set up, nobody is asked
     if first := first_yes_said(record.store, operation):
         terminal.show(paragraph(first))
     for halt in covering(record.store.halts(), operation.plan):
         terminal.show(paragraph(f"{halted(halt)}. While it is, an approval is not sent."))
     terminal.show(paragraph(_what_comes_of_a_yes(record, operation)))
-    member = person(record, terminal, name)
+    member = record.person(terminal, name)
     try:
         prompt = (
-            f"\n{whose(roster, member)}Passphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "
+            f"\n{record.whose(member)}Passphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "
         )
         return member, terminal.ask_secret(prompt)
     except KeyboardInterrupt:

@@ -11,9 +11,8 @@ from typing import Literal
 import anyio
 from pydantic import ValidationError
 
-from positions_mcp.cli.identity import add_name, person, roster_of
 from positions_mcp.cli.members import lines_of, lines_of_change, shape_of
-from positions_mcp.cli.options import add_subcommands, whole_number
+from positions_mcp.cli.options import add_name, add_subcommands, whole_number
 from positions_mcp.cli.output import add_json_option, print_json
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
@@ -120,7 +119,7 @@ def _init(arguments: argparse.Namespace) -> int:
 def _replace(arguments: argparse.Namespace) -> int:
     with controlling_terminal() as terminal, open_record(arguments) as record:
         terminal.show(_heading(record))
-        member = person(record, terminal, arguments.name)
+        member = record.person(terminal, arguments.name)
         supervisor = record.supervisor()
         old = terminal.ask_secret(f"Old passphrase of {_named(member, capital=False)}: ")
         anyio.run(supervisor.check_passphrase, old, member.name)
@@ -152,7 +151,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _add(arguments: argparse.Namespace) -> int:
     def change(terminal: Terminal, record: Record) -> Change:
-        if roster_of(record).member(arguments.name) is not None:
+        if record.roster().member(arguments.name) is not None:
             raise Refused(f"There is an approver called {arguments.name} already.")
         terminal.show(f"{arguments.name} chooses a passphrase now, and nobody else sees it.\n{_ADVICE}")
         chosen = new_passphrase(terminal)
@@ -175,7 +174,7 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 def _role(arguments: argparse.Namespace) -> int:
     def change(_: Terminal, record: Record) -> Change:
-        member = roster_of(record).member(arguments.name)
+        member = record.roster().member(arguments.name)
         if member is None:
             raise Refused(f"There is no approver called {arguments.name}.")
         changes: dict[str, object] = {"rights": tuple(_rights(arguments, member.rights))}
@@ -205,12 +204,12 @@ def _changed(arguments: argparse.Namespace, change: Callable[[Terminal, Record],
     """Make a change of the roster, signed by who may."""
     with controlling_terminal() as terminal, open_record(arguments) as record:
         terminal.show(_heading(record))
-        manager = person(record, terminal, arguments.by)
+        manager = record.person(terminal, arguments.by)
         if not manager.manages:
             raise Refused(f"{manager.name} may not change who approves.")
         made, enrolling = change(terminal, record), record.supervisor().enrolling
         shown = anyio.run(enrolling.proposed, made)
-        terminal.show("\n".join(["To be signed:", *lines_of_change(roster_of(record), shown)]))
+        terminal.show("\n".join(["To be signed:", *lines_of_change(record.roster(), shown)]))
         passphrase = terminal.ask_secret(f"Passphrase of {manager.name}, to sign the change: ")
         sign = partial(enrolling.with_passphrase, origin=TERMINAL, shown=shown)
         roster = anyio.run(sign, made, manager.name, passphrase)

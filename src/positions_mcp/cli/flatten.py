@@ -15,8 +15,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.emergency import NotJournalled, flatten_on_record
-from positions_mcp.cli.identity import add_name, person, roster_of, whose
-from positions_mcp.cli.options import add_settings_options, seconds, whole_number
+from positions_mcp.cli.options import add_name, add_settings_options, seconds, whole_number
 from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, account_dependencies, on_error, os_user, settings_for
 from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal
@@ -68,7 +67,7 @@ def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) 
     with on_error("Nothing was sent."):
         settings = settings_for(arguments, account_id(arguments.account), mode=arguments.mode)
         with _nothing_was_sent():
-            roster_of(record)
+            record.roster()
             with progress(f"Reading account {arguments.account}"):
                 flattening = anyio.run(_plan, record, settings, arguments)
         answers = _ask(terminal, record, settings, flattening, arguments.name)
@@ -119,8 +118,8 @@ def _ask(
         account = terminal.ask("\nType the account number to flatten it (Ctrl-C sends nothing): ")
         if not flattening.operation.plan.is_of_account(account):
             raise Refused(f"The account typed is not {flattening.operation.account_id}.", hint="Nothing was sent.")
-        member = person(record, terminal, name)
-        passphrase = terminal.ask_secret(f"{whose(roster_of(record), member)}Passphrase to SEND now: ")
+        member = record.person(terminal, name)
+        passphrase = terminal.ask_secret(f"{record.whose(member)}Passphrase to SEND now: ")
     except KeyboardInterrupt:
         terminal.show("\nNothing was sent.")
         return None

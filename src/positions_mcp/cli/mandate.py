@@ -10,8 +10,7 @@ from typing import Any
 
 import anyio
 
-from positions_mcp.cli.identity import add_name, person, roster_of, whose
-from positions_mcp.cli.options import add_subcommands
+from positions_mcp.cli.options import add_name, add_subcommands
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, say, table
 from positions_mcp.cli.record import Record, on_error, open_record, os_user
 from positions_mcp.cli.shapes import Shape, mandate_shape, uses_shape
@@ -93,8 +92,8 @@ def _sign(arguments: argparse.Namespace) -> int:
         terminal.show(paragraph(f"It would hold from {moment(window.begins)} until {moment(window.ends)}."))
         terminal.show(_shadows_said(anyio.run(delegation.shadows, standing)))
         terminal.show("What it covers is then sent WITHOUT A QUESTION. It can be revoked at any time.")
-        member = person(record, terminal, arguments.name)
-        who = whose(roster_of(record), member)
+        member = record.person(terminal, arguments.name)
+        who = record.whose(member)
         passphrase = terminal.ask_secret(f"\n{who}Passphrase to SIGN in {draft.terms.mode.shown}: ")
         sign = partial(delegation.sign, draft.mandate_id, passphrase, digest=draft.digest, day=window.day)
         with uninterrupted():

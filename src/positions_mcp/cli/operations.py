@@ -8,8 +8,7 @@ import anyio
 
 from positions_mcp.cli import settle
 from positions_mcp.cli.account_view import followed
-from positions_mcp.cli.identity import add_name
-from positions_mcp.cli.options import add_settings_options, whole_number
+from positions_mcp.cli.options import add_name, add_settings_options, whole_number
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, progress, say, table
 from positions_mcp.cli.record import on_error, open_record
 from positions_mcp.cli.shapes import halt_shape, operation_shape, report_shape, told_of

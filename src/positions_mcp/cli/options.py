@@ -27,6 +27,11 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", metavar="NAME", help="what a new paper book begins with")
 
 
+def add_name(parser: argparse.ArgumentParser) -> None:
+    """`--as NAME`."""
+    parser.add_argument("--as", dest="name", metavar="NAME", default="", help="who you are, where several may decide")
+
+
 def add_log_option(parser: argparse.ArgumentParser) -> None:
     """How a server logs."""
     parser.add_argument("--log-format", choices=("text", "json"), help="json: one line an event (log.format)")

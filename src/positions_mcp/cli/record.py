@@ -18,11 +18,13 @@ from positions_mcp.cli.composition import guard_dependencies, open_venue
 from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.cli.options import settings_from, settings_of_either_mode
 from positions_mcp.cli.stores import open_operations
+from positions_mcp.cli.terminal import Terminal
 from positions_mcp.clock import RandomIds, SystemClock
-from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError
+from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError, Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.roster import Member, Roster
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.supervisor import Supervisor
@@ -86,6 +88,29 @@ class Record:
     def supervisor(self, mode: Mode = Mode.PAPER) -> Supervisor:
         """A person's means over the store alone. The mode matters to what is about an operation."""
         return Supervisor(self.dependencies(mode))
+
+    def roster(self) -> Roster:
+        """Who may decide. Raises Refused where nobody is set up."""
+        roster = self.store.rosters().roster
+        if roster is None:
+            raise Refused("No approver is set up.", hint=f"Run: `{self.command('approver init')}`")
+        return roster
+
+    def person(self, terminal: Terminal, name: str) -> Member:
+        """Who is called so, or types their name, or is the only one, who is not asked for it. Raises Refused."""
+        roster = self.roster()
+        if roster.only is not None and not name:
+            return roster.only
+        names = ", ".join(member.name for member in roster.members)
+        said = name or terminal.ask(f"Who are you ({names})? ").strip()
+        member = roster.member(said)
+        if member is None:
+            raise Refused(f"Nobody called {quoted(said, 40)} approves here.", hint=f"Those who do: {names}.")
+        return member
+
+    def whose(self, member: Member) -> str:
+        """What stands before a prompt for a passphrase: nothing where there is one person only."""
+        return "" if self.roster().only is not None else f"{member.name}: "
 
     def heading(self, operation: Operation) -> str:
         """Mode, account and place: the first line of what is said of an operation."""

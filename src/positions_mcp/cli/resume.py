@@ -8,8 +8,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.halt import add_scope, scopes_of
-from positions_mcp.cli.identity import add_name, person, whose
-from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.options import add_name, add_settings_options
 from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import on_error, open_record, os_user
 from positions_mcp.cli.terminal import controlling_terminal
@@ -50,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
             shown = digest_of_halt(meant)
             terminal.show(paragraph(f"To be ended: {meant.scope}. The others stay."))
         passphrase, name = None, ""
-        if (roster := record.store.rosters().roster) is not None:
-            member = person(record, terminal, arguments.name)
+        if record.store.rosters().roster is not None:
+            member = record.person(terminal, arguments.name)
             name = member.name
-            passphrase = terminal.ask_secret(f"{whose(roster, member)}Passphrase to resume: ")
+            passphrase = terminal.ask_secret(f"{record.whose(member)}Passphrase to resume: ")
         elif terminal.ask(f"No approver is set up. Type {_WORD} to resume: ").strip() != _WORD:
             raise Refused("It stays halted.", hint=f"Only the word {_WORD} ends the halt.")
         anyio.run(partial(record.supervisor().resume, passphrase, by=os_user(), shown=shown, name=name))

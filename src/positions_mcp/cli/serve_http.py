@@ -23,7 +23,7 @@ from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.cli.listening import Listening
 from positions_mcp.cli.replica import Replica, replica_of
 from positions_mcp.cli.stores import lazy_store, prepare_data_dir
-from positions_mcp.cli.token_file import TokenFile
+from positions_mcp.cli.tokens import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.door.proxies import Proxies

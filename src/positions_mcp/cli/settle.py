@@ -11,7 +11,6 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.account_view import evidence, followed
-from positions_mcp.cli.identity import person, roster_of, whose
 from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import open_record
 from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal
@@ -31,14 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.show(f"\n*** {money_at_stake(operation.plan.mode)} ***\n")
         terminal.show(operation_text(known, record.command))
         rows = _to_settle(operation, arguments.symbol)
-        roster = roster_of(record)
+        record.roster()  # where nobody is set up, nobody is asked
         try:
             concluded = _ask(terminal, operation, rows, anyio.run(evidence, record, arguments, operation, rows))
             why = terminal.ask("\nHow do you know (the broker's own page, a call, a statement)? ").strip()
             if not why:
                 raise InvalidInput("No reason was given.", hint="Nothing was settled.")
-            member = person(record, terminal, arguments.name)
-            passphrase = terminal.ask_secret(f"{whose(roster, member)}Passphrase to settle (Ctrl-C settles nothing): ")
+            member = record.person(terminal, arguments.name)
+            passphrase = terminal.ask_secret(f"{record.whose(member)}Passphrase to settle (Ctrl-C settles nothing): ")
         except KeyboardInterrupt:
             terminal.show("\nNothing was settled.")
             return INTERRUPTED

@@ -9,8 +9,7 @@ from functools import partial
 
 import anyio
 
-from positions_mcp.cli.identity import add_name, person, roster_of, whose
-from positions_mcp.cli.options import settings_from
+from positions_mcp.cli.options import add_name, settings_from
 from positions_mcp.cli.output import paragraph, say, table
 from positions_mcp.cli.record import Record, account_dependencies
 from positions_mcp.cli.terminal import controlling_terminal
@@ -42,7 +41,7 @@ def run(arguments: argparse.Namespace, record: Record, halts: Sequence[Halt]) ->
     accounts = ", ".join(map(str, settings.allowed_accounts))
     with controlling_terminal() as terminal:
         terminal.show(f"\n*** CANCEL own unfilled closes in {money_at_stake(settings.mode)}, account {accounts} ***")
-        member = person(record, terminal, arguments.name)
+        member = record.person(terminal, arguments.name)
         looking = replace(record.dependencies(settings.mode), policy=settings.policy)
         offer = anyio.run(Withdrawing(looking, Touches(looking)).open_now, halts, member.name)
         if offer.others:
@@ -53,7 +52,7 @@ def run(arguments: argparse.Namespace, record: Record, halts: Sequence[Halt]) ->
         for line in table(("ACCOUNT", "SYMBOL", "OPERATION", "ORDER", "AS LAST SEEN"), map(_asked, offer.own)):
             terminal.show(line)
         terminal.show(paragraph("What is cancelled stays held: the position is open again until somebody closes it."))
-        who = whose(roster_of(record), member)
+        who = record.whose(member)
         passphrase = terminal.ask_secret(f"{who}Passphrase to CANCEL {_these(offer)} now: ")
         sign = partial(_signed, halts, offer, member.name, passphrase)
         report = anyio.run(_with_account, settings, record, sign)
