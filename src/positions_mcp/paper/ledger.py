@@ -126,7 +126,7 @@ class Ledger:
         if before is not None:
             order = order.with_history_of(before)
         self.orders[order.id] = order
-        keys = [(order.account, symbol) for symbol, _, _ in order_parts(order)]
+        keys = [(order.account, symbol) for symbol in order.symbols]
         for indexed in (self._open_orders, *(self._open_in.setdefault(key, {}) for key in keys)):
             if order.is_open:
                 indexed[order.id] = None

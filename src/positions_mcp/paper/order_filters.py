@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from positions_mcp.paper.dialects import Dialect
-from positions_mcp.paper.ledger import Ledger, order_parts
+from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.lookup import known_symbols, underlying_symbol
 from positions_mcp.paper.model import Order
 from positions_mcp.paper.requests import Query, Span
 from positions_mcp.paper.symbols import canonical
+from positions_mcp.paper.wire import Row
 
 _LISTS = ("order_ids", "instrument_ids", "underlying_instrument_ids", "status")
-
-
-@dataclass(frozen=True, slots=True)
-class Symbols:
-    """The instruments that the filters name, as the book calls them; None where there is no such filter."""
-
-    instruments: set[str] | None
-    underlyings: set[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +54,23 @@ class OrderFilters:
         others = (self.instrument_type, self.symbol, self.created, self.updated)
         return {"of": "orders", "account": account, **lists, "others": [str(other) for other in others]}
 
-    def resolved(self, ledger: Ledger) -> Symbols:
-        """The instruments it names; what the market does not know matches nothing."""
-        return Symbols(
-            known_symbols(ledger, self.instrument_ids), known_symbols(ledger, self.underlying_instrument_ids)
-        )
+    def admitting(self, ledger: Ledger) -> Callable[[Order, Row], bool]:
+        """Tells whether an order, shown as a row, is asked for; what the market does not know matches nothing."""
+        instruments = known_symbols(ledger, self.instrument_ids)
+        underlyings = known_symbols(ledger, self.underlying_instrument_ids)
+        ids = None if self.order_ids is None else {wanted.lower() for wanted in self.order_ids}
 
-    def admit(self, order: Order, row: dict[str, Any], ledger: Ledger, symbols: Symbols) -> bool:
-        """Whether an order, shown as `row`, is asked for."""
-        traded = {symbol for symbol, _, _ in order_parts(order)}
-        return (
-            (self.order_ids is None or order.id in {wanted.lower() for wanted in self.order_ids})
-            and (symbols.instruments is None or bool(traded & symbols.instruments))
-            and (symbols.underlyings is None or bool(_underlyings(ledger, traded) & symbols.underlyings))
-            and (self.symbol is None or canonical(self.symbol) in traded)
-            and (self.instrument_type is None or row["instrument_type"] == self.instrument_type)
-            and (self.status is None or row["status"] in self.status)
-            and self.created.has(order.created_at)
-            and self.updated.has(order.updated_at)
-        )
+        def admits(order: Order, row: Row) -> bool:
+            over = {underlying_symbol(ledger, symbol) for symbol in order.symbols}
+            return (
+                (ids is None or order.id in ids)
+                and (instruments is None or not instruments.isdisjoint(order.symbols))
+                and (underlyings is None or bool(over & underlyings))
+                and (self.symbol is None or canonical(self.symbol) in order.symbols)
+                and (self.instrument_type is None or row["instrument_type"] == self.instrument_type)
+                and (self.status is None or row["status"] in self.status)
+                and self.created.has(order.created_at)
+                and self.updated.has(order.updated_at)
+            )
 
-
-def _underlyings(ledger: Ledger, symbols: set[str]) -> set[str | None]:
-    return {underlying_symbol(ledger, symbol) for symbol in symbols}
+        return admits

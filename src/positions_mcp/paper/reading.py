@@ -105,12 +105,12 @@ class Reads:
         with self._exchange.reading() as moment:
             ledger, shown = moment.ledger, OrderView(call.strikes, moment).listed
             page = page_of(*call.query.page(), wanted.bound(call.account), ledger.facts.token_secret)
-            symbols = wanted.resolved(ledger)
+            admits = wanted.admitting(ledger)
             mine = (order for order in ledger.orders.values() if order.account == call.account)
             visible = [seen for order in mine if (seen := shown(order)) is not None]
             visible.sort(key=lambda order: (order.created_at, order.number), reverse=True)
             rows = ((order, order_row(order, ledger, self._dialect)) for order in visible)
-            chosen = [row for order, row in rows if wanted.admit(order, row, ledger, symbols)]
+            chosen = [row for order, row in rows if admits(order, row)]
             return Answer([compact(row) for row in page.of(chosen)], metadata=page.metadata(len(chosen)))
 
     def get_order(self, call: Call) -> Answer:

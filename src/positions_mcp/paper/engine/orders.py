@@ -84,7 +84,7 @@ def _with_future(moment: Moment, order: Order, behaviour: Behaviour) -> Order:
 def stop_filling(ledger: Ledger, symbol: str) -> None:
     """Takes the fills out of the future of every order in a symbol, or in an option over it: it is halted."""
     for order in ledger.open_orders():
-        if order.symbol is not None and symbol in (order.symbol, ledger.instruments[order.symbol].underlying_symbol):
+        if _is_in(order, symbol, ledger):
             ledger.put_order(replace(order, steps=tuple(step for step in order.steps if step.kind != "fill")))
 
 
@@ -93,16 +93,17 @@ def resume_orders(moment: Moment, symbol: str) -> None:
     ledger = moment.ledger
     for order in ledger.open_orders():
         waits = order.order_type == "MARKET" and not any(step.kind in ("fill", "reject") for step in order.steps)
-        over = order.symbol is not None and symbol in (
-            order.symbol,
-            ledger.instruments[order.symbol].underlying_symbol,
-        )
-        if waits and over and not moment.is_halted(order):
+        if waits and _is_in(order, symbol, ledger) and not moment.is_halted(order):
             start = max([moment.now, *(step.at for step in order.steps if step.kind == "release")])
             fills = _fills(start, ledger.facts.delays, order.leaves, Behaviour())
             end = next((step.at for step in order.steps if step.kind == "expire"), None)
             in_time = [step for step in fills if end is None or step.at < end]
             ledger.put_order(replace(order, steps=tuple(sorted((*order.steps, *in_time), key=lambda step: step.at))))
+
+
+def _is_in(order: Order, symbol: str, ledger: Ledger) -> bool:
+    """Whether an order of one instrument is in a symbol, or in an option over it."""
+    return order.symbol is not None and symbol in (order.symbol, ledger.instruments[order.symbol].underlying_symbol)
 
 
 def _fills(start: datetime, delays: Delays, quantity: Decimal, behaviour: Behaviour) -> list[Step]:
@@ -124,19 +125,20 @@ def _fills(start: datetime, delays: Delays, quantity: Decimal, behaviour: Behavi
 def take_step(ledger: Ledger, market: Market, order: Order) -> None:
     """Lets the next thing happen to an open order."""
     step, order = order.steps[0], replace(order, steps=order.steps[1:])
-    if step.kind == "release":
-        ledger.put_order(replace(order, status=OrderStatus.PENDING_NEW, updated_at=step.at))
-    elif step.kind == "acknowledge":
-        ledger.put_order(replace(order, status=OrderStatus.NEW, updated_at=step.at))
-    elif step.kind == "reject":
-        reason = ledger.instruments[order.symbol or ""].behaviour.reason or "Rejected by the venue"
-        ledger.put_order(_ended(order, OrderStatus.REJECTED, step.at, reason))
-    elif step.kind == "expire":
-        ledger.put_order(_ended(order, OrderStatus.EXPIRED, step.at, "The session closed"))
-    elif step.kind == "cancel":
-        ledger.put_order(_ended(order, OrderStatus.CANCELED, step.at, "Cancelled as requested"))
-    else:
-        _fill(ledger, market, order, step)
+    match step.kind:
+        case "release":
+            ledger.put_order(replace(order, status=OrderStatus.PENDING_NEW, updated_at=step.at))
+        case "acknowledge":
+            ledger.put_order(replace(order, status=OrderStatus.NEW, updated_at=step.at))
+        case "reject":
+            reason = ledger.instruments[order.symbol or ""].behaviour.reason or "Rejected by the venue"
+            ledger.put_order(_ended(order, OrderStatus.REJECTED, step.at, reason))
+        case "expire":
+            ledger.put_order(_ended(order, OrderStatus.EXPIRED, step.at, "The session closed"))
+        case "cancel":
+            ledger.put_order(_ended(order, OrderStatus.CANCELED, step.at, "Cancelled as requested"))
+        case "fill":
+            _fill(ledger, market, order, step)
 
 
 def _fill(ledger: Ledger, market: Market, order: Order, step: Step) -> None:
@@ -188,7 +190,7 @@ def cancel_open(ledger: Ledger, account: int, symbols: set[str], now: datetime, 
     """Cancels every open order of the account that trades one of the symbols, whole."""
     cancelled = []
     for order in ledger.open_orders():
-        if order.account == account and any(symbol in symbols for symbol, _, _ in order_parts(order)):
+        if order.account == account and not symbols.isdisjoint(order.symbols):
             cancelled.append(_ended(order, OrderStatus.CANCELED, now, why))
             ledger.put_order(cancelled[-1])
     return cancelled
