@@ -277,6 +277,20 @@ async def test_what_is_not_found_in_a_book_that_may_not_be_whole_may_be_held(
     assert ("But " in words) is bool(doubt)
 
 
+@pytest.mark.requirement("A-01")
+@pytest.mark.parametrize("sign", ["", "-"])
+async def test_a_quantity_of_more_digits_than_a_decimal_keeps_by_itself_is_closed_to_the_last_one(sign: str) -> None:
+    quantity, locked = "123456789012345678901234567890.123456789", "123456789012345678901234567890"
+    fields = {"available_quantity": f"{sign}{quantity}", "instrument_price": "1", "market_value": f"{sign}{quantity}"}
+    broker = StubBroker(positions=[held("KO", f"{sign}{quantity}", **fields)])
+    row = data_of(await call(server_over(broker), "preview_close", {"instruments": ["KO"]}))["rows"][0]
+    assert row[:5] == ["BUY" if sign else "SELL", quantity, "KO", f"{sign}{quantity}", f"{sign}{quantity}"]
+    fields["available_quantity"] = "0.123456789"
+    broker = StubBroker(positions=[held("KO", f"{sign}{quantity}", **fields)])
+    data = data_of(await call(server_over(broker), "list_positions"))
+    assert data["rows"][0][data["columns"].index("locked")] == f"{locked}.000000000"
+
+
 async def test_an_empty_account_is_an_answer_without_rows(era: str) -> None:
     answer = await call(server_over(StubBroker()), "list_positions", era=era)
     assert text_of(answer).splitlines()[1] == "0 positions."

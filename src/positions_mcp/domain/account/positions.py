@@ -23,7 +23,7 @@ from positions_mcp.domain.instruments import (
     parse_option_symbol,
 )
 from positions_mcp.domain.letting_go import LongList
-from positions_mcp.domain.money import ZERO, exact_sum
+from positions_mcp.domain.money import EXACT, ZERO, exact_sum
 from positions_mcp.domain.operation.records import Text
 from positions_mcp.domain.text import letters_of
 
@@ -192,7 +192,7 @@ class Holding:
     @property
     def counted_quantity(self) -> Decimal:
         """The quantity to reckon cover with: negative, which is the worse, where the API contradicts itself."""
-        return -abs(self.quantity) if self.side_contradicts else self.quantity
+        return self.quantity.copy_abs().copy_negate() if self.side_contradicts else self.quantity
 
     @property
     def multiplier(self) -> int | None:
@@ -206,7 +206,7 @@ class Holding:
         """How much of |quantity| open orders or instructions hold; None where the API does not say."""
         if self.available_quantity is None:
             return None
-        return max(abs(self.quantity) - abs(self.available_quantity), Decimal(0))
+        return max(EXACT.subtract(self.quantity.copy_abs(), self.available_quantity.copy_abs()), Decimal(0))
 
     @property
     def name(self) -> str:

@@ -118,7 +118,7 @@ class CloseTarget(_Target):
     def _is_a_close(self) -> CloseTarget:
         if self.quantity == 0 or self.side is not closing_side(self.quantity):
             raise ValueError("a close sells what is held long or buys back what is held short")
-        if self.order_quantity > abs(self.quantity):
+        if self.order_quantity > self.quantity.copy_abs():
             raise ValueError("a close does not trade more than is held")
         return self
 

@@ -166,7 +166,8 @@ def _still_open(deps: Dependencies, asked: Iterable[str], operation: Operation) 
     if not other:
         return ""
     return (
-        f"A question of this caller is still open with a person: plan {other}. A call with that plan_id shows it again."
+        f"A question of this caller is still open with a person: plan {other}, as far as is known. A call with that "
+        "plan_id shows it again; otherwise it ends with that plan."
     )
 
 

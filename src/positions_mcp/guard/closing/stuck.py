@@ -155,7 +155,7 @@ def findings_on_locked(plan: Plan, account: Account) -> Iterator[Finding]:
 
 
 def _on_what_is_locked(plan: Plan, target: CloseTarget, locks: Locks) -> Iterator[Finding]:
-    held, at_most = plain(abs(target.quantity)), f"at most {plain(target.order_quantity)} can be closed"
+    held, at_most = plain(target.quantity.copy_abs()), f"at most {plain(target.order_quantity)} can be closed"
     if count := locks.by_instructions:
         said = f"{plain(count)} of {held} {target.symbol} are under exercise instructions"
         yield _locked(count, f"{said} ({locks.instructions_said}), which stay: {at_most}.")
@@ -176,11 +176,11 @@ def _on_what_is_claimed(target: CloseTarget, position: Position, locks: Locks, a
     if not position.is_option or account.outstanding is None:
         return
     claims = account.outstanding.on(position.instrument_id)
-    claimed = min(claims.exercising, abs(target.quantity))
+    claimed = min(claims.exercising, target.quantity.copy_abs())
     free = claimed - locks.by_instructions - locks.unexplained
     if free > 0:
         message = (
-            f"{plain(free)} of {plain(abs(target.quantity))} {target.symbol} are under exercise instructions "
+            f"{plain(free)} of {plain(target.quantity.copy_abs())} {target.symbol} are under exercise instructions "
             f"({claims.said}) although the API calls them free: closing may sell what is exercised too."
         )
         yield Finding(

@@ -15,7 +15,7 @@ from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.timing import TradingEnd, last_trade
 from positions_mcp.domain.ids import instrument_id
-from positions_mcp.domain.money import exact_product, exact_sum, to_cents
+from positions_mcp.domain.money import EXACT, exact_product, exact_sum, to_cents
 from positions_mcp.domain.operation.plan import CloseTarget, closing_side
 from positions_mcp.domain.portfolio.exposure import notional_of
 from positions_mcp.domain.portfolio.locks import Locks, locks_on
@@ -72,7 +72,7 @@ def close_target(position: Position, account: Account, cancel_orders: bool) -> C
         available=position.available_quantity,
         value=position.value,
         side=closing_side(position.quantity),
-        order_quantity=abs(position.quantity) - stays,
+        order_quantity=EXACT.subtract(position.quantity.copy_abs(), stays),
         type_says=label(position.position_type or "") if position.side_contradicts else "",
         underlying_price=price,
     )
@@ -143,7 +143,7 @@ def in_order_of_sending(positions: Sequence[Position]) -> list[Position]:
 
 def traded_value(target: CloseTarget) -> Decimal | None:
     """Signed market value of what is to be traded: the API's own figure for a whole position, else to the cent."""
-    held = abs(target.quantity)
+    held = target.quantity.copy_abs()
     if target.value is None or target.order_quantity == held:
         return target.value
     return to_cents(exact_product(target.value, target.order_quantity) / held)

@@ -63,7 +63,7 @@ def _line(target: CloseTarget | HeldTarget) -> str:
     if target.type_says:
         other = OrderSide.BUY if target.side is OrderSide.SELL else OrderSide.SELL
         back = f" or {other}: the API says quantity {plain(target.quantity)} and type {target.type_says}"
-    part = "" if target.order_quantity == abs(target.quantity) else f" of {plain(abs(target.quantity))}"
+    part = "" if target.order_quantity == target.quantity.copy_abs() else f" of {plain(target.quantity.copy_abs())}"
     return f"{target.side} {plain(target.order_quantity)}{part} {target.symbol}{back}, {value}"
 
 
@@ -112,6 +112,6 @@ def _reversal(target: CloseTarget, row: Row) -> str:
         return ""
     planned, now = ("short", "LONG") if row.residual > 0 else ("long", "SHORT")
     return (
-        f"{target.symbol} is REVERSED: {plain(abs(target.quantity))} {planned} when planned, "
+        f"{target.symbol} is REVERSED: {plain(target.quantity.copy_abs())} {planned} when planned, "
         f"{plain(abs(row.residual))} {now} now"
     )
