@@ -16,7 +16,7 @@ def decode(body: bytes) -> object:
     if not body.strip():
         return "the body is empty"
     try:
-        document = json.loads(body, parse_float=exact_number, parse_int=_exact_integer, parse_constant=_refuse_constant)
+        document = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except RecursionError:
         return "the body is nested too deeply"
     except ValueError:
@@ -39,3 +39,8 @@ def _exact_integer(literal: str) -> int | str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
+
+
+_DECODER = json.JSONDecoder(parse_float=exact_number, parse_int=_exact_integer, parse_constant=_refuse_constant)
+"""One for all: each that is made leaves names behind in the interpreter's cache, and these, made between the rows of a
+large book, would keep all of its memory."""
