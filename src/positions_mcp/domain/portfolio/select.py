@@ -98,7 +98,7 @@ def expiring(options: Iterable[Holding], others: Iterable[Holding], read_at: dat
 
 
 class _Held:
-    """`moneyness.find_underlying` for many options of one book: what it looks through is indexed once."""
+    """`quotes.find_underlying` for many options of one book: what it looks through is indexed once."""
 
     def __init__(self, others: Iterable[Holding]) -> None:
         self._by_id: dict[InstrumentId, Holding] = {}
