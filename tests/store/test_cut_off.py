@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.store import engine, keeping, postgres
 from positions_mcp.store.operations import SqlOperationStore
 from store.cutting import Way, way_to
+from store.steps import plan_of, planned
 
 pytestmark = [pytest.mark.requirement("G-21"), pytest.mark.parametrize("place", ["postgresql"], indirect=True)]
 
@@ -186,3 +188,30 @@ def test_the_wait_for_an_answer_is_longer_than_the_database_lets_anything_take(p
             store._database.take_time(connection)
             assert session.patience_s > 3600
     store.close()
+
+
+def test_a_session_in_which_something_broke_off_is_not_used_again(
+    place: str, opened: Callable[[], SqlOperationStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other, wait, left = opened(), opened(), postgres.Session.wait, 0
+
+    def wait_and_break_off(session: postgres.Session, *arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        answer, left = wait(session, *arguments, **named), left - 1
+        if not left:
+            raise MemoryError
+        return answer
+
+    monkeypatch.setattr(postgres.Session, "wait", wait_and_break_off)
+    for answers in count(1):
+        name, left = f"op-{answers}", answers
+        with suppress(StoreUnavailable):
+            planned(store, plan_of(name))
+        if left > 0:  # it takes fewer
+            break
+        assert store.newest() == other.newest()
+        assert store.operation(name) == other.operation(name)
+        planned(store, plan_of(f"{name} again"))
+    left = 0
+    assert answers > 5
+    assert store.verify().intact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 
 from sqlalchemy import and_, or_, select
 
@@ -55,7 +55,7 @@ class StoredCallers(Access):
         return self._selected(_OPEN_PLANS, **asked)
 
 
-@lru_cache(maxsize=8)
+@cache
 def _decided(accounts: int, declined: bool) -> Compiled:
     """What was said in so many accounts: the noes, or the yeses."""
     return Compiled(

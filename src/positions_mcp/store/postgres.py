@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.waiting import READY_NONE
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -152,9 +151,9 @@ def engine_of(url: URL, *, wait_s: float) -> tuple[Engine, SharedTime]:
     def _given_back(connection: DBAPIConnection | None, _record: object) -> None:
         if connection is not None:
             session = _session(connection)
-            if session.pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-                with suppress(psycopg.Error):  # it is over then, which is found out before it is used again
-                    session.rollback()
+            pgconn = session.pgconn
+            if pgconn.transaction_status != TransactionStatus.IDLE or pgconn.pipeline_status != PipelineStatus.OFF:
+                session.close()  # something broke off in it: whoever took it next would go on with half of that
             session.used_at = monotonic()
 
     return engine, time
