@@ -11,7 +11,7 @@ from e2e.agents import agent
 from e2e.devices import Device
 from e2e.installation import PASSPHRASE, Installation
 from e2e.people import Person
-from positions_mcp.paper.happenings import halt
+from positions_mcp.paper.happenings import happen
 
 pytestmark = pytest.mark.requirement("G-24", "G-11", "D-01")
 
@@ -20,7 +20,7 @@ def test_halt_and_withdraw_shows_what_it_would_cancel_takes_the_passphrase_and_t
     installation: Installation, ana: Person
 ) -> None:
     with installation.exchange() as exchange:
-        halt(exchange, "KO")
+        happen(exchange, {"what": "halt", "symbol": "KO"})
     with agent(installation, name="Claude") as claude, installation.desk() as desk:
         call = claude.closes("KO")
         operation_id = call.link().rpartition("/")[2]
@@ -54,7 +54,7 @@ def test_halt_and_withdraw_shows_what_it_would_cancel_takes_the_passphrase_and_t
 
 def test_one_callers_halt_withdraws_that_callers_orders_with_a_touch(installation: Installation, ana: Person) -> None:
     with installation.exchange() as exchange:
-        halt(exchange, "KO")
+        happen(exchange, {"what": "halt", "symbol": "KO"})
     with agent(installation, name="Claude") as claude, installation.desk() as desk:
         device = Device.of(ana)
         call = claude.closes("KO")
