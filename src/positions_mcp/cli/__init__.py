@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # Modules and large books are many objects without cycles: looking for some every 700 doubles the time to start.
     # A look at 50,000 young ones at once would keep every call waiting.
-    gc.set_threshold(5_000, 2, 2_000)
+    gc.set_threshold(2_000, 2, 5_000)
     # A thread that works out an answer of a hundred thousand rows leaves the others a turn five times as often.
     sys.setswitchinterval(0.001)
     _print_what_can_be_printed()
