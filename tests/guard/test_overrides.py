@@ -229,5 +229,15 @@ def test_what_is_wider_unknown_or_not_a_limit_refuses_to_start_and_is_named(
     assert said in str(refused.value)
 
 
+def test_servers_of_some_accounts_each_go_by_one_file_with_limits_of_all_that_it_lists(tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text('accounts = [19816, 20000]\n[limits.accounts."20000"]\nmax_positions = 1\n')
+    policy = load({"accounts": [19816]}, config=config, environment={}).policy
+    assert (policy.accounts, policy.for_accounts) == ({19816}, {20000: Narrower(max_positions=1)})
+    config.write_text('accounts = ["x", [1]]\n[limits.accounts."20000"]\nmax_positions = 1\n')
+    with pytest.raises(ConfigurationError, match="not among accounts = 19816"):
+        load({"accounts": [19816]}, config=config, environment={})
+
+
 def test_as_wide_as_the_common_one_is_no_wider(tmp_path: Path) -> None:
     assert loaded(tmp_path, 'callers."x"', "max_notional = 50000\nallow_close_all = false").for_callers

@@ -59,10 +59,11 @@ def load(
     said |= _of_file(packaged, "the packaged default.toml")
     if config is not None:
         said |= _of_file(config, f"the file {config}")
+    listed = said.get(("accounts",))
     said |= _of_environment(os.environ if environment is None else environment)
     said |= {name: _Said(value, _option(name)) for name, value in _leaves(options or {}) if value is not None}
     settings = _checked(said).from_file(config)
-    tables.check(settings)
+    tables.check(settings, listed.value if listed and isinstance(listed.value, list) else ())
     if settings.mode is Mode.LIVE and not settings.accounts:
         raise AccountsNotNamed(
             "Live mode needs the accounts that may be used.",

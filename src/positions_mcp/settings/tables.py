@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -39,11 +39,12 @@ def take(contents: dict[str, Any], place: str) -> dict[tuple[str, str], dict[Any
     return found
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, listed: Collection[object]) -> None:
     """Raise ConfigurationError where they say what the other settings do not allow.
 
     That is a limit of a right or an account that there is not, or one that is wider than the common one, or a right
-    that gives an account which the configuration does not have.
+    that gives an account which the configuration does not have. `listed` are the accounts of the file: several servers
+    may go by one file, each with some of them.
     """
     if unknown := sorted(settings.limits.rights.keys() - settings.oauth.rights.keys()):
         known = ", ".join(settings.oauth.rights) or "none"
@@ -52,7 +53,7 @@ def check(settings: Settings) -> None:
             hint=f"Rights of the configuration: {known}.",
         )
     mine = ", ".join(map(str, settings.allowed_accounts))
-    if strange := sorted(settings.limits.accounts.keys() - set(settings.allowed_accounts)):
+    if strange := sorted(settings.limits.accounts.keys() - {*settings.allowed_accounts, *filter(_is_number, listed)}):
         raise ConfigurationError(
             f'limits.accounts."{strange[0]}" is of an account that is not among accounts = {mine}.',
             hint="Correct its number, or leave it out: it would limit nothing.",
@@ -73,6 +74,10 @@ def check(settings: Settings) -> None:
                 f"oauth.rights.{name}.accounts has {others[0]}, which is not among accounts = {mine}.",
                 hint="A right can give no other account.",
             )
+
+
+def _is_number(listed: object) -> bool:
+    return isinstance(listed, int)
 
 
 def _named(kind: str, limits: Mapping[Any, Narrower]) -> Iterator[tuple[str, Narrower]]:
