@@ -87,17 +87,17 @@ def test_a_server_that_promises_less_is_told_to_flush_and_to_show_what_was_writt
         connection.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")
         connection.execute("ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'repeatable read'")
     try:
-        store = SqlOperationStore(place)
-        with store._writing() as transaction:
-            told = [
-                transaction.connection.exec_driver_sql(f"SHOW {name}").scalar_one()
-                for name in ("synchronous_commit", "transaction_isolation")
-            ]
+        store, told = SqlOperationStore(place), set()
+        for begun in (store._writing(), store._writing("paper:19816"), store._writing_beside(), store._noting()):
+            with begun as change:
+                connection = change if isinstance(change, Connection) else change.connection
+                for name in ("synchronous_commit", "transaction_isolation"):
+                    told.add(connection.exec_driver_sql(f"SHOW {name}").scalar_one())
         store.close()
     finally:
         with psycopg.connect(place, autocommit=True) as connection:
             connection.execute("ALTER ROLE CURRENT_USER RESET ALL")
-    assert told == ["on", "read committed"]
+    assert told == {"on", "read committed"}
 
 
 @pytest.mark.requirement("G-04")
