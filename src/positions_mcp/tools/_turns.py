@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import TypeVar
 
 import anyio.lowlevel
@@ -17,8 +16,6 @@ _MANY = 2_000
 """Rows with which work takes longer than others should wait."""
 _TURNS = 6
 """Of the event loop: a short call needs several to get on by one request or answer."""
-_has_many: ContextVar[bool] = ContextVar("has_many", default=False)
-"""Whether a call was about many rows."""
 
 
 async def give_way() -> None:
@@ -28,14 +25,11 @@ async def give_way() -> None:
 
 
 async def let_go() -> None:
-    """Free what long lists have left, and let others have their turn in between. A call about few rows leaves it."""
-    while _has_many.get() and let_go_some():
+    """Free what long lists have left, and let others have their turn in between."""
+    while let_go_some():
         await give_way()
 
 
 async def beside_others(rows: int, work: Callable[[], T]) -> T:
     """What `work` returns: done at once where it is about few rows, and in a thread of its own where about many."""
-    if rows <= _MANY:
-        return work()
-    _has_many.set(True)
-    return await anyio.to_thread.run_sync(work)
+    return work() if rows <= _MANY else await anyio.to_thread.run_sync(work)

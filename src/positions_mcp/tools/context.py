@@ -14,7 +14,6 @@ from positions_mcp.domain.account.packed import PackedRows
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.letting_go import let_go_some
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.planner import Planned
@@ -32,7 +31,7 @@ from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._listings import KeptListings, ListingsInMemory, ListingsInStore
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
-from positions_mcp.tools._turns import give_way
+from positions_mcp.tools._turns import let_go
 from positions_mcp.tools._updates import Updates
 
 _SWEPT_EVERY_S = 60
@@ -103,8 +102,7 @@ class ToolContext:
         while True:
             await anyio.sleep(_SWEPT_EVERY_S)
             self.listings.sweep()
-            while let_go_some():
-                await give_way()
+            await let_go()
 
     def within(self, accounts: Collection[AccountId]) -> ToolContext:
         """The same for a caller who may use these accounts only."""
