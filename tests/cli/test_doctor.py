@@ -188,7 +188,7 @@ LIVE = ("--live", "--account", "19816")
 def test_live_reads_every_kind_and_shows_counts_only(tmp_path: Path, exchange: PaperExchange, doctor: Doctor) -> None:
     code, shown = doctor(tmp_path / "data", *LIVE)
     assert code == 0, shown
-    assert "clock against the API: agrees within a second" in shown
+    assert "ok   clock against the API: " in shown
     assert "ok   positions of 19816: 25 read; every field and value is known" in shown
     assert "orders of 19816: " in shown
     assert "instructions of 19816: " in shown
@@ -239,6 +239,21 @@ def test_a_clock_that_differs_from_the_apis_is_said(
     said: list[str] = []
     _compare_clocks(Findings(_say=said.append), os.environ["CLEAR_STREET_BASE_URL"])
     assert says in said[0]
+
+
+@pytest.mark.parametrize(
+    ("off_s", "says"), [(0, "agrees within a second"), (1.6, "agrees within a second"), (2.4, "1 s apart"), (-3, "3 s")]
+)
+def test_what_whole_seconds_leave_open_is_no_difference(
+    off_s: float, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
+    theirs = ours - timedelta(seconds=off_s)
+    monkeypatch.setattr("positions_mcp.cli.doctor_live.SystemClock", lambda: StandingClock(ours))
+    monkeypatch.setattr("positions_mcp.cli.doctor_live.server_time", lambda _: theirs)
+    said: list[str] = []
+    _compare_clocks(Findings(_say=said.append), "https://api.example.com")
+    assert said[0].startswith(f"ok   clock against the API: {says}")
 
 
 def test_a_silent_server_leaves_the_clock_uncompared() -> None:

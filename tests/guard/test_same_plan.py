@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ async def test_another_plan_of_the_same_instrument_is_another_plan(tmp_path: Pat
 async def test_a_plan_that_the_book_no_longer_fits_is_not_found_again(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         planned = await it.plan("AAPL")
-        it.exchange.change(AAPL, quantity=50, available_quantity=50)
+        it.exchange.change(AAPL, quantity=Decimal(50), available_quantity=Decimal(50))
         assert (await it.plan(NAMES[3])).operation.operation_id != planned.operation.operation_id
         sent = await it.close("MSFT")
         assert sent.state is OperationState.SUBMITTED

@@ -98,7 +98,7 @@ def _compare_clocks(found: Findings, base_url: str) -> None:
     after = SystemClock().now()
     # The header has whole seconds, and was written at some moment between the question and the answer.
     off = max(theirs - after, before - (theirs + timedelta(seconds=1)), timedelta())
-    words = f"{off.total_seconds():.0f} s apart" if off else "agrees within a second"
+    words = f"{off.total_seconds():.0f} s apart" if off >= timedelta(seconds=1) else "agrees within a second"
     if off > TOO_MUCH:
         found.fail("clock against the API", f"{words}. Set this machine's clock.")
     elif off > WORTH_A_NOTE:
