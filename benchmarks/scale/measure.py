@@ -48,6 +48,8 @@ Written by `make scale` on {day}. Everything runs on one machine over loopback; 
 - **100,000 operations** are copies of one close, spread over {days} days, with the journal that they would have left;
   `operations verify` accepts them before anything is measured.
 - A load average above the number of processors means that other work took turns with what was measured.
+- Time of the processor differs from run to run, by up to a third where a machine shares its processors: what is near
+  its must may be on either side of it.
 """
 
 
