@@ -306,6 +306,15 @@ def test_nothing_but_what_a_reader_expects_stands_at_the_top() -> None:
     assert names <= known
 
 
+def test_every_python_file_that_is_named_to_a_reader_is_there() -> None:
+    top = SOURCE.parents[1]
+    there = {f"/{path.relative_to(top).as_posix()}" for folder in FOLDERS for path in (top / folder).rglob("*.py")}
+    read = [*top.glob("*.md"), *(top / "docs").glob("*.md")]
+    named = {each for page in read for each in re.findall(r"`([a-z0-9_/.]+\.py)`", page.read_text(encoding="utf-8"))}
+    assert named
+    assert [each for each in sorted(named) if not any(path.endswith(f"/{each}") for path in there)] == []
+
+
 def test_one_module_knows_the_escapes_of_terminals() -> None:
     escapes = re.compile(r"\\033|\\x1b|\\u001b|\\e\[")
     assert [name_of(path) for path in MODULES if escapes.search(path.read_text(encoding="utf-8"))] == [
