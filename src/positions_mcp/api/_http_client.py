@@ -6,11 +6,18 @@ import httpx
 
 
 class HttpClient(httpx.AsyncClient):
-    """Sends a request as it is and hands out the answer as it comes, by the way that the environment's proxies ask for.
+    """Looks for no cookies in what it receives: it sends none, and of every page that would leave traces in memory."""
 
-    There is nothing here to follow, to sign in to, or to keep: looking for it took a tenth of a request.
-    """
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """None, ever."""
+        return _NoCookies()
 
-    async def send(self, request: httpx.Request, **_: object) -> httpx.Response:
-        """Send it once, to where it says. The answer's body is not read."""
-        return await self._transport_for_url(request.url).handle_async_request(request)
+    @cookies.setter
+    def cookies(self, _: object) -> None:
+        raise TypeError("this client keeps no cookies")
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Nothing."""
