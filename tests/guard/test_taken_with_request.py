@@ -261,9 +261,12 @@ async def test_what_another_server_sent_is_not_told_as_unsent_where_the_store_we
     store.close()
 
 
-async def test_of_one_answer_heard_twice_the_slower_does_not_say_that_nothing_was_sent(tmp_path: Path) -> None:
-    """A client that sends its answered round twice: the second reading is slow."""
+async def test_of_one_answer_heard_twice_the_slower_does_not_say_that_nothing_was_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that sends its answered round twice, and both find the plan open: the second reading is slow."""
     sent, both, arrived = anyio.Event(), anyio.Event(), []
+    found_open, each_found_it_open = [], anyio.Event()
 
     async def checkpoint(name: str, _: str) -> None:
         if name == "claimed":
@@ -279,6 +282,16 @@ async def test_of_one_answer_heard_twice_the_slower_does_not_say_that_nothing_wa
     async with desk(tmp_path, checkpoint=checkpoint) as it:
         operation = await it.asked("AAPL")
         said = []
+        step = it.guard.step
+
+        async def together(*arguments: Any, **named: Any) -> Any:
+            found_open.append(1)
+            if len(found_open) == 2:
+                each_found_it_open.set()
+            await each_found_it_open.wait()
+            return await step(*arguments, **named)
+
+        monkeypatch.setattr(it.guard, "step", together)
 
         async def go() -> None:
             said.append(await outcome(it, operation))
