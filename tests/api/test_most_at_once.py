@@ -107,6 +107,19 @@ async def test_what_has_waited_too_long_for_its_turn_says_so_and_has_sent_nothin
     assert len(server.requests) == 4
 
 
+async def test_where_no_time_is_left_nobody_else_is_said_to_have_taken_it() -> None:
+    async with gated() as (gate, server, client), anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(client.get_positions, ACCOUNT)
+        await until_it_has(server, reads=2, writes=0)
+        with pytest.raises(ReadFailed, match="no time was left for it"):
+            await client.get_positions(ACCOUNT, timeout_s=0)
+        gate.opened.set()
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(ReadFailed, match="no time was left for it"):
+            await client.get_positions(ACCOUNT, timeout_s=0)
+
+
 async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
     async with gated() as (gate, server, client), anyio.create_task_group() as tasks:
         for _ in range(2):

@@ -92,6 +92,97 @@ def test_a_file_that_cannot_be_added_to_safely_is_left_and_the_reason_said(
     assert files_in(home) == {file: contents.encode()}
 
 
+@pytest.mark.parametrize(
+    ("name", "contents"),
+    [
+        ("cursor", '{"mcpServers":{}}'),
+        ("cursor", '{"a": 1}'),
+        ("cursor", '{"a":1, /* c */}'),
+        ("cursor", '{"mcpServers": {"other": {"command": "x"}}}'),
+        ("opencode", '{\r\n  // mine\r\n  "mcp": {"other": {}}\r\n}'),
+        ("codex", "a = 1\r\n# end"),
+        ("goose", "extensions: {}\n"),
+        ("goose", "a: 1\n# end"),
+    ],
+)
+def test_a_server_installed_twice_with_other_options_leaves_the_file_as_it_was(
+    name: str, contents: str, home: Path
+) -> None:
+    host = host_named(name)
+    assert host
+    file = host.file(Machine.this({}))
+    file.parent.mkdir(parents=True)
+    file.write_bytes(contents.encode())
+    for options in ([], ["--scenario", "expiry"], ["--scenario", "demo", "--account", "19816"]):
+        assert main(["install", name, "--yes", *options]) == 0
+    assert main(["uninstall", name, "--yes"]) == 0
+    assert files_in(home) == {file: contents.encode()}
+
+
+@pytest.mark.parametrize(
+    ("name", "contents"),
+    [
+        ("cursor", '{"mcpServers": {"positions": {"command": "positions-mcp", "args": ["serve"]}}}'),
+        ("opencode", '{"mcp": {\n  "positions": {"type": "local", "command": ["positions-mcp", "serve"]}\n}}'),
+        ("codex", '[mcp_servers."positions"] # by hand\ncommand = "positions-mcp"\nargs = ["serve"]\n'),
+        ("codex", '[mcp_servers.positions]\ncommand = "uvx"\nargs = ["positions-mcp", "serve"]\n[b]\nc = 1\n'),
+        ("goose", "extensions:\n  positions:\n    cmd: positions-mcp\n    args: [serve]\n  b: {}\n"),
+        ("goose", "extensions: {positions: {cmd: positions-mcp, args: [serve]}, b: {}}\n"),
+    ],
+)
+def test_a_server_that_was_written_by_hand_is_out_after_uninstalling(name: str, contents: str, home: Path) -> None:
+    host = host_named(name)
+    assert host
+    file = host.file(Machine.this({}))
+    file.parent.mkdir(parents=True)
+    file.write_text(contents)
+    assert main(["install", name, "--yes"]) == 0
+    assert main(["uninstall", name, "--yes"]) == 0
+    assert "positions" not in (host.format.parsed(file.read_text()).get(host.container) or {})
+
+
+@pytest.mark.parametrize(
+    ("name", "contents"),
+    [
+        ("codex", "mcp_servers = {}\n"),
+        ("codex", '[mcp_servers]\npositions.command = "positions-mcp"\n'),
+        ("goose", "extensions: ~\n"),
+        ("goose", "---\na: 1\n...\n"),
+    ],
+)
+def test_a_file_that_is_right_is_not_called_wrong_where_an_entry_cannot_be_added(
+    name: str, contents: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = host_named(name)
+    assert host
+    file = host.file(Machine.this({}))
+    file.parent.mkdir(parents=True)
+    file.write_text(contents)
+    assert main(["install", name, "--yes"]) == 2
+    assert "an entry cannot be added or removed without touching the rest" in capsys.readouterr().err
+    assert files_in(home) == {file: contents.encode()}
+
+
+def test_settings_of_the_shell_that_the_entry_does_not_have_are_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("POSITIONS_MCP_MODE", "paper")
+    monkeypatch.setenv("POSITIONS_MCP_TRADING__MAX_NOTIONAL", "500")
+    monkeypatch.setenv("POSITIONS_MCP_DATA_DIR", str(home / "data"))
+    assert main(["install", "cursor", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "POSITIONS_MCP_TRADING__MAX_NOTIONAL" in said
+    assert "POSITIONS_MCP_DATA_DIR" in said
+    assert "POSITIONS_MCP_MODE" not in said
+    assert main(["install", "cursor", "--dry-run", "--data-dir", str(home / "data")]) == 0
+    assert "POSITIONS_MCP_DATA_DIR" not in capsys.readouterr().out
+
+
+def test_a_server_of_another_name_is_called_that_in_its_entry_too(home: Path) -> None:
+    assert main(["install", "goose", "--yes", "--name", "expiries"]) == 0
+    assert 'name: "expiries"' in (home / ".config" / "goose" / "config.yaml").read_text()
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--print"])
 def test_looking_writes_nothing(option: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install", "codex", "zed", option]) == 0
@@ -132,6 +223,11 @@ def test_live_is_named_and_its_key_is_never_written(
     entry = json.loads((home / ".cursor" / "mcp.json").read_text())["mcpServers"]["positions"]
     assert entry["args"] == ["serve", "--mode", "live", "--account", "7"]
     assert entry["env"] == {"CLEAR_STREET_API_KEY_FILE": str(home / "key")}
+
+    monkeypatch.setenv("CLEAR_STREET_BASE_URL", "https://api.sandbox.clearstreet.com")
+    assert main(live) == 0
+    entry = json.loads((home / ".cursor" / "mcp.json").read_text())["mcpServers"]["positions"]
+    assert entry["env"]["CLEAR_STREET_BASE_URL"] == "https://api.sandbox.clearstreet.com"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 32 * 2**20
 """Bytes of a decoded body that are read at most. A page of 1,000 positions has about half a megabyte."""
+_SHORTEST_WAIT_S = 0.001
+"""Below this nothing could have come, and the caller's own time was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Connection:
                     return await self._send(client, built)
         except Exception as error:
             if waiting:
-                return Failure(f"other requests of this program took more than {timeout_s:.3g} s", Sent.NO)
+                return Failure(_over("other requests of this program took more than", timeout_s), Sent.NO)
             nothing_left = departure.excluded or _is_before_sending(error)
             return Failure(self._describe(error, timeout_s), Sent.NO if nothing_left else Sent.UNKNOWN)
 
@@ -262,14 +264,19 @@ def _is_before_sending(error: Exception) -> bool:
     )
 
 
+def _over(what: str, timeout_s: float) -> str:
+    """`no answer within 3.5 s`; that there was no time where the caller's had run out before the request."""
+    return f"{what} {timeout_s:.3g} s" if timeout_s >= _SHORTEST_WAIT_S else "no time was left for it"
+
+
 def _words_for(error: Exception, timeout_s: float) -> str:
     import httpx
 
     words: tuple[tuple[type[Exception], str], ...] = (
         (httpx.ConnectTimeout, "connecting took too long"),
         (httpx.PoolTimeout, "no connection became free"),
-        (httpx.TimeoutException, f"no answer within {timeout_s:.3g} s"),
-        (TimeoutError, f"no answer within {timeout_s:.3g} s"),
+        (httpx.TimeoutException, _over("no answer within", timeout_s)),
+        (TimeoutError, _over("no answer within", timeout_s)),
         (httpx.ConnectError, "no connection could be made{detail}"),
         (httpx.ProxyError, "the proxy refused{detail}"),
         (httpx.NetworkError, "the connection broke before the answer was complete"),

@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from positions_mcp.cli.install.change import Change, installing
-from positions_mcp.cli.install.command import Launch, program_words
-from positions_mcp.cli.install.hosts import HOSTS, NAME, Host, Machine, host_named
+from positions_mcp.cli.install.change import Change, entry_in, installing
+from positions_mcp.cli.install.command import NAME, Launch, program_words
+from positions_mcp.cli.install.hosts import HOSTS, Host, Machine, host_named
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.settings import Settings, live_access
 
-_KEY, _KEY_FILE = "CLEAR_STREET_API_KEY", "CLEAR_STREET_API_KEY_FILE"
+_KEY, _KEY_FILE, _BASE_URL = "CLEAR_STREET_API_KEY", "CLEAR_STREET_API_KEY_FILE", "CLEAR_STREET_BASE_URL"
+_PREFIX = "POSITIONS_MCP_"
 _FIRST_QUESTION = 'Then ask: "What do I hold?"'
 
 
@@ -45,11 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
     hosts = hosts_named(arguments.hosts)
     settings = settings_from(arguments)
     launch = launch_for(arguments, settings)
+    unsaid = _left_out(launch)
     if arguments.print_only:
         for host in hosts:
             print(f"{host.title}, in {host.file(machine)}:")
             print(host.format.with_entry("", (host.container, arguments.name), host.entry(launch)))
         return 0
+    if unsaid:
+        print(
+            f"Not in the entry, so the host may not have it: {', '.join(unsaid)}. An option or a --config file says it."
+        )
     code = 0
     for host in hosts:
         print(f"{host.title}: {settings.mode.shown}, started by: {' '.join([launch.command, *launch.arguments])}")
@@ -116,7 +122,7 @@ def launch_for(arguments: argparse.Namespace, settings: Settings) -> Launch:
     words += [word for option, value, written in options if value is not None for word in (option, written(value))]
     said = arguments.accounts or (settings.accounts if settings.mode is Mode.LIVE and not arguments.config else [])
     words += [word for account in said for word in ("--account", str(account))]
-    return Launch(words[0], words[1:], _environment(settings))
+    return Launch(words[0], words[1:], _environment(settings), arguments.name)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -131,13 +137,20 @@ def _environment(settings: Settings) -> dict[str, str]:
             "Nothing was changed.",
         )
     file = os.environ.get(_KEY_FILE, "").strip()
-    return {_KEY_FILE: str(Path(file).expanduser().absolute())} if file else {}
+    address = os.environ.get(_BASE_URL, "").strip()
+    said = {_KEY_FILE: file and str(Path(file).expanduser().absolute()), _BASE_URL: address}
+    return {name: value for name, value in said.items() if value}
+
+
+def _left_out(launch: Launch) -> list[str]:
+    """The variables of settings that are set here and that no option of the entry says."""
+    options = {"MODE": "--mode", "ACCOUNTS": "--account", "DATA_DIR": "--data-dir", "PAPER__SCENARIO": "--scenario"}
+    said = {_PREFIX + name for name, option in options.items() if option in launch.arguments}
+    return [each for each in os.environ if each.upper().startswith(_PREFIX) and each.upper() not in said]
 
 
 def _is_there(host: Host, change: Change, name: str) -> bool:
-    text = (change.before or b"").decode()
-    container = host.format.parsed(text).get(host.container) or {}
-    return name in container
+    return entry_in(host, host.format.parsed((change.before or b"").decode()), name) is not None
 
 
 def _agreed(path: Path) -> bool:

@@ -91,12 +91,20 @@ def uninstalling(host: Host, path: Path, name: str) -> Change:
         return Change(path, before, before)
     after = _checked(host, path, text, place, None)
     kept = _contents(Change(path, before, after).backup)
+    was = _text(path, kept)
     try:
-        if host.format.with_entry(_text(path, kept), place, there) == text:
-            return Change(path, before, kept)
+        is_as_before = entry_in(host, host.format.parsed(was), name) is None and (
+            host.format.without_entry(host.format.with_entry(was, place, there), place).encode() == after
+        )
     except CannotBeRead:
-        pass
-    return Change(path, before, after)
+        is_as_before = False
+    return Change(path, before, kept if is_as_before else after)
+
+
+def entry_in(host: Host, said: Any, name: str) -> Any:
+    """The server of a name in what a host's configuration says; None where there is none."""
+    container = said.get(host.container) if isinstance(said, dict) else None
+    return container.get(name) if isinstance(container, dict) else None
 
 
 def is_ours(entry: Any) -> bool:
@@ -120,8 +128,8 @@ def _checked(host: Host, path: Path, text: str, place: tuple[str, str], entry: d
         after: str = (
             host.format.without_entry(text, place) if entry is None else host.format.with_entry(text, place, entry)
         )
-        said = host.format.parsed(after)
-        if entry is None and not expected[container]:
+        said = _read_back(host, after)
+        if said is not None and entry is None and not expected[container]:
             expected, said = ({**each, container: each.get(container) or {}} for each in (expected, said))
         if said != expected:
             raise CannotBeRead("an entry cannot be added or removed without touching the rest")  # noqa: TRY301
@@ -129,6 +137,14 @@ def _checked(host: Host, path: Path, text: str, place: tuple[str, str], entry: d
         why = str(error) if isinstance(error, CannotBeRead) else f'its "{container}" is not a list of servers'
         raise ConfigurationError(f"{path} is left as it is: {why}.", hint=_by_hand(host)) from None
     return after.encode()
+
+
+def _read_back(host: Host, text: str) -> Any:
+    """What was written says; None where the host could not read it."""
+    try:
+        return host.format.parsed(text)
+    except CannotBeRead:
+        return None
 
 
 def _found(
@@ -145,8 +161,7 @@ def _found(
         said = host.format.parsed(text)
     except CannotBeRead as error:
         raise ConfigurationError(f"{path} is left as it is: {error}.", hint=_by_hand(host)) from None
-    container = said.get(host.container) if isinstance(said, dict) else None
-    there = container.get(name) if isinstance(container, dict) else None
+    there = entry_in(host, said, name)
     if there is not None and not is_ours(there):
         raise ConfigurationError(
             f'{path} has a server "{name}" that is not this program.', hint=f"{_NOTHING}{otherwise}"

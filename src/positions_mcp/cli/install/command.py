@@ -15,17 +15,19 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 PROGRAM = "positions-mcp"
+NAME = "positions"
 _PASSING = ("archive-v0", "environments-v0", "environments-v1", "environments-v2", "builds-v0")
 """Folders in which uv keeps what it may delete whenever it likes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a host starts the server."""
+    """How a host starts the server, and what it calls it."""
 
     command: str
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    name: str = NAME
 
 
 def is_ephemeral(path: Path, environment: Mapping[str, str]) -> bool:

@@ -17,7 +17,6 @@ from positions_mcp.cli.install.command import Launch
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.platforms import home_folder
 
-NAME = "positions"
 _SECONDS_FOR_A_PERSON = 600
 """How long a call may take where the host has a limit of its own: a person is asked meanwhile."""
 
@@ -107,7 +106,7 @@ def _goose(launch: Launch) -> dict[str, Any]:
     return {
         "enabled": True,
         "type": "stdio",
-        "name": NAME,
+        "name": launch.name,
         "description": "Clear Street positions",
         "cmd": launch.command,
         "args": list(launch.arguments),
