@@ -5,24 +5,18 @@ The era of 2026 has no sessions: its requests pass. What a caller has open there
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from positions_mcp.addresses import authority, origin
+from positions_mcp.asgi import again, refuse
 from positions_mcp.under_way import answered
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_SESSIONS = 200
 _REFUSED = 400
@@ -42,7 +36,7 @@ class _Session:
     """Requests that are being answered, a stream of updates among them."""
 
 
-def sessions_of(app: App, per_caller: int) -> CallerSessions | SingleRequests:
+def sessions_of(app: ASGIApp, per_caller: int) -> CallerSessions | SingleRequests:
     """What stands around the SDK's own application, which keeps sessions where a caller may have some."""
     return CallerSessions(app, per_caller=per_caller) if per_caller else SingleRequests(app)
 
@@ -50,7 +44,7 @@ def sessions_of(app: App, per_caller: int) -> CallerSessions | SingleRequests:
 class SingleRequests:
     """An ASGI application for requests that stand alone in both eras, so that any server answers any of them."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +52,7 @@ class SingleRequests:
         if scope["method"] == "POST":
             await self._app(scope, receive, send)
         else:
-            await _refuse(send, 405, "This server keeps no sessions: it takes POST only.", (b"allow", b"POST"))
+            await refuse(send, 405, "This server keeps no sessions: it takes POST only.", ("allow", "POST"))
 
     async def end(self) -> None:
         """Nothing has to be ended."""
@@ -72,7 +66,7 @@ class CallerSessions:
     that a caller with most sessions has left alone for longest.
     """
 
-    def __init__(self, app: App, *, per_caller: int) -> None:
+    def __init__(self, app: ASGIApp, *, per_caller: int) -> None:
         self._app = app
         self._per_caller = per_caller
         self._most = MOST_SESSIONS
@@ -85,15 +79,10 @@ class CallerSessions:
         """Answer one request."""
         caller: str = scope["user"].username
         session_id = _header(scope, MCP_SESSION_ID_HEADER)
-        message: Message | None = await receive()
-        if message is None or message["type"] != "http.request" or message.get("more_body"):
+        message = await receive()
+        if message["type"] != "http.request" or message.get("more_body"):
             return  # the client went away before the end of its request
-
-        async def sent() -> Message:
-            nonlocal message
-            first, message = message, None
-            return first or await receive()
-
+        sent = again(message, receive)
         if session_id is not None:
             await self._use(session_id, caller, scope, sent, send)
         elif _may_open(scope):
@@ -123,7 +112,7 @@ class CallerSessions:
 
     async def _open(self, caller: str, scope: Scope, receive: Receive, send: Send) -> None:
         if why := self._no_room_for(caller):
-            await _refuse(send, *why, (b"retry-after", b"60"))
+            await refuse(send, *why, ("retry-after", "60"))
             return
         self._opening.append(caller)
         opened: tuple[str, _Session] | None = None
@@ -189,7 +178,7 @@ class CallerSessions:
         await self._app(self._sessions.pop(session_id).ending, _nothing, _unheard)
 
 
-def respelled(app: App, address: str) -> App:
+def respelled(app: ASGIApp, address: str) -> ASGIApp:
     """Around what compares Host and Origin letter by letter, for a server that goes by `address`."""
     scheme = address.partition("://")[0]
     spell = {b"host": lambda text: authority(text, scheme), b"origin": origin}
@@ -239,15 +228,3 @@ async def _nothing() -> Message:
 
 async def _unheard(message: Message) -> None:
     del message
-
-
-async def _refuse(send: Send, status: int, words: str, header: tuple[bytes, bytes]) -> None:
-    error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=INTERNAL_ERROR, message=words))
-    body = error.model_dump_json(by_alias=True, exclude_unset=True).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        header,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

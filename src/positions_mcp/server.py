@@ -39,12 +39,13 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 from pydantic import AnyUrl
+from starlette.types import ASGIApp
 
 from positions_mcp import __version__, identity, resources
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
-from positions_mcp.http_sessions import App, ended_with, respelled, sessions_of
+from positions_mcp.http_sessions import ended_with, respelled, sessions_of
 from positions_mcp.prompts import Kind, Prompts
 from positions_mcp.request_states import RequestStates
 from positions_mcp.stdio import serve_stdio
@@ -183,9 +184,9 @@ class PositionsServer(MCPServer[LazyContext]):
         addresses: Sequence[str],
         *,
         sessions_per_caller: int,
-        around: Callable[[App], App],
-        around_whole: Callable[[App], App] = lambda app: app,
-    ) -> App:
+        around: Callable[[ASGIApp], ASGIApp],
+        around_whole: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    ) -> ASGIApp:
         """The server as an ASGI application at `/mcp`, in both eras, for requests to these addresses: `https://host`.
 
         Another Host is answered 421, another Origin 403, and no token 401, unless a door has made sure who calls.

@@ -6,9 +6,9 @@ import ipaddress
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from positions_mcp.door.proxies import Proxies
-from positions_mcp.http_sessions import Message, Receive, Scope, Send
 
 TRUSTED = tuple(map(ipaddress.ip_network, ("10.0.0.5", "10.1.0.0/24", "fd00::/64")))
 

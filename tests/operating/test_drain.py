@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import anyio
 import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from operating.test_limits import answering
-from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
 from positions_mcp.operating.drain import Drain, Stage
 
 SESSION = [(b"mcp-session-id", b"s")]
@@ -16,7 +16,7 @@ CALL, LISTEN = b'{"method": "tools/call"}', b'{"method": "subscriptions/listen"}
 
 
 async def ask(
-    app: App, body: bytes = CALL, headers: Sequence[tuple[bytes, bytes]] = (), method: str = "POST"
+    app: ASGIApp, body: bytes = CALL, headers: Sequence[tuple[bytes, bytes]] = (), method: str = "POST"
 ) -> tuple[int, bytes]:
     """Status and body of one request."""
     heard: list[Message] = []

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import anyio
 import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
 from positions_mcp.operating.limits import Limits
 
 
@@ -27,7 +27,7 @@ async def answering(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def ask(app: App, caller: str = "alice") -> tuple[int, dict[str, str], str]:
+async def ask(app: ASGIApp, caller: str = "alice") -> tuple[int, dict[str, str], str]:
     """Status, headers and words of one request."""
     heard: list[Message] = []
 

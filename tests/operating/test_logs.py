@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from operating.test_limits import answering
-from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
 from positions_mcp.operating import requests
 from positions_mcp.operating.logs import JsonLines, without_secrets
 
@@ -74,7 +74,7 @@ class Lines(logging.Handler):
         self.lines.append(json.loads(self.format(record)))
 
 
-async def ask(app: App, body: bytes, *headers: tuple[bytes, bytes]) -> tuple[dict[str, Any], list[Message]]:
+async def ask(app: ASGIApp, body: bytes, *headers: tuple[bytes, bytes]) -> tuple[dict[str, Any], list[Message]]:
     """The line about one request, and what its client heard."""
     handler, heard = Lines(), list[Message]()
     log = logging.getLogger("positions_mcp.operating")
@@ -96,7 +96,7 @@ async def ask(app: App, body: bytes, *headers: tuple[bytes, bytes]) -> tuple[dic
     return found, heard
 
 
-def with_caller(app: App) -> App:
+def with_caller(app: ASGIApp) -> ASGIApp:
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
         scope["user"] = SimpleNamespace(username="alice of the desk")
         await app(scope, receive, send)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from positions_mcp.asgi import answer
 from positions_mcp.cli.connections import Connected, Connections
 from positions_mcp.cli.listening import CONNECTION
-from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
 
 _KNOWN = "caller_is_known"
 _TOO_MANY_STRANGERS = "Too many requests without a token that is known. Try again in a minute."
@@ -18,7 +22,7 @@ class Callers:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def outside(self, app: App) -> App:
+    def outside(self, app: ASGIApp) -> ASGIApp:
         """Counts the requests that show no token; after too many in a minute, 429 and the end of the connection."""
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +44,7 @@ class Callers:
 
         return counted
 
-    def inside(self, app: App) -> App:
+    def inside(self, app: ASGIApp) -> ASGIApp:
         """Notes whose connection it is; 429 where all the connections that a caller may have are being answered."""
 
         async def noted(scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,12 +63,6 @@ def _connection(scope: Scope) -> Connected:
 
 
 async def _refuse(send: Send, words: str) -> None:
-    body = f"{words}\n".encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(_TRY_AGAIN_S).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 429, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    retry = ("retry-after", str(_TRY_AGAIN_S))
+    too_many, kind = HTTPStatus.TOO_MANY_REQUESTS, "text/plain; charset=utf-8"
+    await answer(send, too_many, f"{words}\n".encode(), retry, ("connection", "close"), kind=kind)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import cast
 
 import anyio
+from starlette.types import ASGIApp
 
 from positions_mcp.cli.composition import open_desk, open_venue
 from positions_mcp.cli.connections import connections_for
@@ -20,7 +21,6 @@ from positions_mcp.cli.entrance import Entrance, add_entrance_options, entrance_
 from positions_mcp.cli.options import add_log_option, add_settings_options, settings_from
 from positions_mcp.cli.replica import replica_of
 from positions_mcp.door.proxies import Proxies
-from positions_mcp.http_sessions import App
 from positions_mcp.operating.logs import log_to_stderr
 from positions_mcp.settings import Settings
 
@@ -72,7 +72,7 @@ async def _serve(settings: Settings, entrance: Entrance, port: int, open_browser
             tasks.start_soon(desk.presence.keep_saying, url)
             if open_browser:
                 await anyio.to_thread.run_sync(webbrowser.open, url)
-            page = cast("App", desk_app(desk, origins=origins))
+            page = cast("ASGIApp", desk_app(desk, origins=origins))
             app = replica.outside(Proxies(page, entrance.proxies) if entrance.proxies else page)
             connections = connections_for(behind_a_proxy=bool(entrance.proxies))
             await serve_page(app, sockets, connections, entrance.certificate)

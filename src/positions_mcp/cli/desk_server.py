@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 
 import anyio
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from positions_mcp.cli.connections import Connections
 from positions_mcp.cli.entrance import Certificate
 from positions_mcp.cli.listening import Listening
 from positions_mcp.domain.errors import ConfigurationError
-from positions_mcp.http_sessions import App
 from positions_mcp.platforms import this_platform
 
 _MOST_TRIED = 20
@@ -43,7 +43,7 @@ def desk_sockets(port: int) -> Iterator[tuple[Sequence[socket.socket], int]]:
 
 
 async def serve_page(
-    app: App | Starlette,
+    app: ASGIApp | Starlette,
     sockets: Sequence[socket.socket],
     connections: Connections | None = None,
     certificate: Certificate | None = None,

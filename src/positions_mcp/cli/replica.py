@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import TaskStatus
 from anyio.to_thread import run_sync
+from starlette.types import ASGIApp
 
 from positions_mcp.addresses import place
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import of_another_policy
-from positions_mcp.http_sessions import App
 from positions_mcp.operating import requests
 from positions_mcp.operating.drain import Drain
 from positions_mcp.operating.health import Health
@@ -39,15 +39,15 @@ class Replica:
     limits: Limits
     watch: Watch
 
-    def outside(self, app: App) -> App:
+    def outside(self, app: ASGIApp) -> ASGIApp:
         """Around everything else."""
         return requests.outside(Health(app, self.watch.look))
 
-    def known(self, app: App) -> App:
+    def known(self, app: ASGIApp) -> ASGIApp:
         """Where the caller is known."""
         return self.limits.around(app)
 
-    def whole(self, app: App) -> App:
+    def whole(self, app: ASGIApp) -> ASGIApp:
         """Where the body of a request is whole as well."""
         return requests.inside(self.drain.around(app))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import anyio
+from starlette.types import ASGIApp
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.door.app import Door
@@ -17,7 +18,6 @@ from positions_mcp.door.keys import Keys
 from positions_mcp.door.rights import Right
 from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import TokenChecker
-from positions_mcp.http_sessions import App
 from positions_mcp.operating.readiness import Found
 from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings
@@ -36,7 +36,7 @@ class SignIn:
     rights: tuple[Right, ...]
     accounts: Collection[AccountId]
 
-    def door(self, app: App) -> App:
+    def door(self, app: ASGIApp) -> ASGIApp:
         """The application behind the door."""
         return Door(
             app,

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+from starlette.types import Message, Scope, Send
+
 from positions_mcp.door.rights import Granted
 from positions_mcp.door.scopes import parsed
-from positions_mcp.http_sessions import Message, Scope, Send
 
 _SESSION = b"mcp-session-id"
 _ASKS = b'"elicitation/create"'

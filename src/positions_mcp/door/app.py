@@ -8,7 +8,9 @@ from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE
 from starlette.authentication import AuthCredentials
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from positions_mcp.asgi import again
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.door.answers import Asking
 from positions_mcp.door.challenges import Challenges
@@ -17,7 +19,6 @@ from positions_mcp.door.rights import Right, granted
 from positions_mcp.door.scopes import listens, needed_by
 from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import BadToken, Checked, TokenChecker
-from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
 from positions_mcp.tools._caller import CallerToken, signed_in_as
 from positions_mcp.tools._scopes import ASKING
 from positions_mcp.tools._scopes import Scope as Needed
@@ -31,7 +32,7 @@ class Door:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         *,
         tokens: TokenChecker,
         rights: Sequence[Right],
@@ -39,7 +40,7 @@ class Door:
         challenges: Challenges,
         streams: Streams,
     ) -> None:
-        self._app: App = AuthContextMiddleware(app)
+        self._app: ASGIApp = AuthContextMiddleware(app)
         self._tokens = tokens
         self._rights = rights
         self._accounts = frozenset(accounts)
@@ -84,10 +85,11 @@ class Door:
         whose = {"token": "", "client_id": name, "subject": name}
         caller = CallerToken(**whose, scopes=sorted(given.scopes), accounts=accounts, rights=given.rights)
         inside = {**scope, "user": AuthenticatedUser(caller), "auth": AuthCredentials(caller.scopes)}
+        whole = again({"type": "http.request", "body": body, "more_body": False}, receive)
         if scope["method"] == "GET" or listens(body):
-            await self._streams.serve(self._app, inside, _again(body, receive), send, ends_at=checked.expires_at)
+            await self._streams.serve(self._app, inside, whole, send, ends_at=checked.expires_at)
         else:
-            await self._app(inside, _again(body, receive), self._asking.noting(scope, given, send))
+            await self._app(inside, whole, self._asking.noting(scope, given, send))
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> Checked | None:
         """What the token of a request says; None where it has none that is good, which is answered."""
@@ -134,15 +136,3 @@ async def _whole(receive: Receive, limit: int = DEFAULT_MAX_REQUEST_BODY_SIZE) -
         if not message.get("more_body"):
             break
     return body
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """What the client has sent, as one message, and then what it sends."""
-    first: Message | None = {"type": "http.request", "body": body, "more_body": False}
-
-    async def heard() -> Message:
-        nonlocal first
-        message, first = first, None
-        return message or await receive()
-
-    return heard

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from positions_mcp.http_sessions import Message, Send
+from starlette.types import Send
+
+from positions_mcp.asgi import answer_json
 from positions_mcp.tools._scopes import ASKING, READING, Scope, in_order
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -38,7 +39,7 @@ class Challenges:
     async def metadata(self, method: str, send: Send) -> None:
         """Where to sign in for this server, for everybody who asks."""
         if method not in ("GET", "HEAD"):
-            await answer(send, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "invalid_request"}, ("allow", "GET, HEAD"))
+            await answer_json(send, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "invalid_request"}, ("allow", "GET, HEAD"))
             return
         about = {
             "resource": self.resource,
@@ -47,66 +48,51 @@ class Challenges:
             "bearer_methods_supported": ["header"],
             "resource_name": "positions-mcp",
         }
-        await answer(send, HTTPStatus.OK, about, ("cache-control", "max-age=300"), is_head=method == "HEAD")
+        await answer_json(send, HTTPStatus.OK, about, ("cache-control", "max-age=300"), is_head=method == "HEAD")
 
     async def sign_in(self, send: Send, needed: frozenset[Scope]) -> None:
         """There is no token."""
         said = {"error": "invalid_token", "error_description": "Sign in first."}
-        await answer(send, HTTPStatus.UNAUTHORIZED, said, self._challenge(needed))
+        await answer_json(send, HTTPStatus.UNAUTHORIZED, said, self._challenge(needed))
 
     async def bad_token(self, send: Send, why: str) -> None:
         """There is one that opens nothing."""
         said = {"error": "invalid_token", "error_description": why}
-        await answer(
+        await answer_json(
             send, HTTPStatus.UNAUTHORIZED, said, self._challenge(ASKING if self.first_is_all else READING, **said)
         )
 
     async def more_scopes(self, send: Send, needed: frozenset[Scope]) -> None:
         """The token is good for less than the request needs; `needed` is all of that, not what is missing."""
         said = {"error": "insufficient_scope", "error_description": f"This needs {in_order(needed)}."}
-        await answer(send, HTTPStatus.FORBIDDEN, said, self._challenge(needed, **said))
+        await answer_json(send, HTTPStatus.FORBIDDEN, said, self._challenge(needed, **said))
 
     async def no_rights(self, send: Send) -> None:
         """The caller is known and may use nothing here: signing in again would not help."""
         why = "You are signed in, and no account of this server is yours. Whoever runs it gives rights by a claim."
-        await answer(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
+        await answer_json(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
 
     async def other_rights(self, send: Send) -> None:
         """A person's answer comes with other rights than the question had, or to none."""
         why = "No question was asked by the rights of this token that this answers. It was not taken: ask again."
-        await answer(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
+        await answer_json(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
 
     async def not_here(self, send: Send) -> None:
         """Nothing is at that path."""
         said = {"error": "not_found", "error_description": f"The server is at {self.resource}."}
-        await answer(send, HTTPStatus.NOT_FOUND, said)
+        await answer_json(send, HTTPStatus.NOT_FOUND, said)
 
     async def too_much(self, send: Send) -> None:
         """The request is larger than any that is meant."""
         said = {"error": "invalid_request", "error_description": "The request is larger than this server takes."}
-        await answer(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said, ("connection", "close"))
+        await answer_json(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said, ("connection", "close"))
 
     async def not_now(self, send: Send) -> None:
         """Nobody can say whether the token is good."""
         why = "The keys of the authorization server cannot be read. Nothing was done. Try again."
         said = {"error": "temporarily_unavailable", "error_description": why}
-        await answer(send, HTTPStatus.SERVICE_UNAVAILABLE, said, ("retry-after", str(_TRY_AGAIN_S)))
+        await answer_json(send, HTTPStatus.SERVICE_UNAVAILABLE, said, ("retry-after", str(_TRY_AGAIN_S)))
 
     def _challenge(self, scopes: frozenset[Scope], **said: str) -> tuple[str, str]:
         parts = {**said, "scope": in_order(scopes), "resource_metadata": self.metadata_url}
         return "www-authenticate", "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items())
-
-
-async def answer(
-    send: Send, status: HTTPStatus, about: object, *headers: tuple[str, str], is_head: bool = False
-) -> None:
-    """A whole answer in JSON."""
-    body = json.dumps(about).encode()
-    said = (("content-type", "application/json"), ("content-length", str(len(body))), *headers)
-    start: Message = {
-        "type": "http.response.start",
-        "status": int(status),
-        "headers": [(name.encode(), value.encode()) for name, value in said],
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": b"" if is_head else body})

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from positions_mcp.door.challenges import answer
-from positions_mcp.http_sessions import App, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from positions_mcp.asgi import answer_json
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -24,7 +25,7 @@ _IN_CLEAR = "Use https."
 class Proxies:
     """An ASGI application around all others: it knows where a request comes from and by which name it was asked for."""
 
-    def __init__(self, app: App, trusted: Sequence[Network]) -> None:
+    def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:
         self._app = app
         self._trusted = tuple(trusted)
 
@@ -81,4 +82,4 @@ def _last(scope: Scope, name: bytes) -> str:
 
 
 async def _refuse(send: Send, why: str) -> None:
-    await answer(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})
+    await answer_json(send, HTTPStatus.FORBIDDEN, {"error": "access_denied", "error_description": why})

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
 from positions_mcp.ports import Clock
 
 
@@ -32,7 +32,7 @@ class Streams:
             if now >= listening.ends_at:
                 listening.over.set()
 
-    async def serve(self, app: App, scope: Scope, receive: Receive, send: Send, *, ends_at: float) -> None:
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, ends_at: float) -> None:
         """Answer a request by a stream, at the longest until then, in seconds since 1970."""
         started = finished = False
 

@@ -12,9 +12,9 @@ from http import HTTPStatus
 
 import anyio
 import anyio.lowlevel
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
-from positions_mcp.operating.answering import refuse
+from positions_mcp.asgi import again, refuse
 from positions_mcp.under_way import UnderWay
 
 LONGEST_CALL_S = 90.0
@@ -72,7 +72,7 @@ class Drain:
         _log.info("draining: over with %d calls under way", self._under_way.count)
         then()
 
-    def around(self, app: App) -> App:
+    def around(self, app: ASGIApp) -> ASGIApp:
         """Counts calls, and refuses what would begin something new. For requests whose body is whole.
 
         What belongs to a session passes: a person's answer to a question of a call under way comes that way.
@@ -80,14 +80,14 @@ class Drain:
 
         async def drained(scope: Scope, receive: Receive, send: Send) -> None:
             if self.stage is Stage.REFUSING and not _is_of_a_session(scope):
-                await refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, _ENDING, retry_after_s=_RETRY_S)
+                await refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, _ENDING, ("retry-after", str(_RETRY_S)))
                 return
-            first: Message | None = await receive()
-            if scope["method"] != "POST" or _LISTENS in (first or {}).get("body", b""):
-                await app(scope, _again(first, receive), send)  # a stream has no end of its own
+            first = await receive()
+            if scope["method"] != "POST" or _LISTENS in first.get("body", b""):
+                await app(scope, again(first, receive), send)  # a stream has no end of its own
                 return
             with self._under_way.one():
-                await app(scope, _again(first, receive), send)
+                await app(scope, again(first, receive), send)
 
         return drained
 
@@ -111,14 +111,3 @@ class Drain:
 
 def _is_of_a_session(scope: Scope) -> bool:
     return any(name.lower() == _SESSION for name, _ in scope["headers"])
-
-
-def _again(first: Message | None, receive: Receive) -> Receive:
-    """The message that was already received, then the rest."""
-
-    async def received() -> Message:
-        nonlocal first
-        message, first = first, None
-        return message if message is not None else await receive()
-
-    return received

@@ -8,8 +8,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
 
-from positions_mcp.http_sessions import App, Receive, Scope, Send
-from positions_mcp.operating.answering import refuse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from positions_mcp.asgi import refuse
 
 _MINUTE_S = 60.0
 _UNSENT = "Nothing was sent by this call."
@@ -28,7 +29,7 @@ class Limits:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """For each caller how many requests it had left, and when: they come back evenly, all within a minute."""
 
-    def around(self, app: App) -> App:
+    def around(self, app: ASGIApp) -> ASGIApp:
         """For requests whose caller is known: 429 with Retry-After where it asks too much. Nothing was done then."""
 
         async def limited(scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,11 +38,11 @@ class Limits:
                 words = (
                     f"This caller has {self._at_once} requests under way, and may have no more. Wait for one to end."
                 )
-                await refuse(send, HTTPStatus.TOO_MANY_REQUESTS, f"{words} {_UNSENT}", retry_after_s=1)
+                await refuse(send, HTTPStatus.TOO_MANY_REQUESTS, f"{words} {_UNSENT}", ("retry-after", "1"))
                 return
             if wait_s := self._wait_s(caller):
                 words = f"This caller may make {self._a_minute} requests a minute. Wait {wait_s} s. {_UNSENT}"
-                await refuse(send, HTTPStatus.TOO_MANY_REQUESTS, words, retry_after_s=wait_s)
+                await refuse(send, HTTPStatus.TOO_MANY_REQUESTS, words, ("retry-after", str(wait_s)))
                 return
             self._under_way[caller] += 1
             try:

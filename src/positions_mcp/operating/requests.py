@@ -10,7 +10,8 @@ import time
 import uuid
 from typing import Any
 
-from positions_mcp.http_sessions import App, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from positions_mcp.operating.logs import ABOUT
 
 REQUEST_ID = b"x-request-id"
@@ -21,7 +22,7 @@ _NOTED = "noted for the log"
 _log = logging.getLogger(__name__)
 
 
-def outside(app: App) -> App:
+def outside(app: ASGIApp) -> ASGIApp:
     """Around everything else: the id, which is the balancer's where it has given one, and the line."""
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +51,7 @@ def outside(app: App) -> App:
     return logged
 
 
-def inside(app: App) -> App:
+def inside(app: ASGIApp) -> ASGIApp:
     """Where the caller is known and the body is whole: whose it is, and what it asks for."""
 
     async def noted(scope: Scope, receive: Receive, send: Send) -> None:
