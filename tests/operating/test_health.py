@@ -71,9 +71,15 @@ async def test_one_that_ends_lives_and_is_not_to_be_asked_and_a_new_session_is_r
         # What it waits for never comes: the second signal, which ends every server of these tests, ends the waiting.
 
 
-async def test_a_store_that_is_newer_or_out_of_reach_is_said_without_its_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["~", "."])
+async def test_a_store_that_is_newer_or_out_of_reach_is_said_without_its_place(
+    start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path.parent)
     (tmp_path / DEFAULT_FILE).write_text("this is no database, and the password is hunter2")
-    settings = load({"data_dir": tmp_path})
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path.parent))
+    settings = load({"data_dir": f"{start}/{tmp_path.name}"})
     with replica_of(settings) as replica:
         found = await replica.watch.look()
     assert not found.is_ready

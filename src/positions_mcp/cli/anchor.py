@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from positions_mcp.cli.files import write_whole
 from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import StoreUnavailable
@@ -74,11 +75,7 @@ class Anchor:
             file.replace(file.with_suffix(".lost"))
 
     def _begin_again(self, entries: list[tuple[int, str]]) -> None:
-        new = self._own.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        this_platform().make_file(new)
-        new.write_text("".join(_line(*entry) for entry in entries), encoding="utf-8")
-        new.replace(self._own)
+        write_whole(self._own, "".join(_line(*entry) for entry in entries).encode())
         self._count = len(entries)
 
     def _read(self, file: Path) -> Iterator[tuple[int, str]]:

@@ -95,7 +95,7 @@ class Commands:
             return load(chosen | {"data_dir": _NOWHERE}, config=self.settings.config_file, environment={})
 
     def _data_dir_unless(self, usual: Path) -> list[str]:
-        folder = self.settings.data_dir.expanduser().absolute()
+        folder = self.settings.folder
         return [] if folder == usual.expanduser().absolute() else ["--data-dir", this_platform().word(str(folder))]
 
     @cached_property

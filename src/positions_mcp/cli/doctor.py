@@ -21,6 +21,7 @@ from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.findings import Findings
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.output import add_json_option, print_json, say
+from positions_mcp.cli.stores import database_of
 from positions_mcp.cli.tokens import TokenFile
 from positions_mcp.cli.words import money_at_stake
 from positions_mcp.clock import SystemClock
@@ -122,7 +123,7 @@ def _configuration(found: Findings, arguments: argparse.Namespace) -> Settings |
 def _effective(settings: Settings) -> Iterator[str]:
     """Every setting as it works out, without a secret."""
     yield f"accounts {', '.join(map(str, settings.allowed_accounts))}"
-    yield f"data_dir {_folder(settings)}"
+    yield f"data_dir {settings.folder}"
     yield f"store {'PostgreSQL (store.url)' if settings.store.url else DEFAULT_FILE}"
     for section in ("api", "paper", "trading", "approval"):
         if section == "paper" and settings.mode is Mode.LIVE:
@@ -133,7 +134,7 @@ def _effective(settings: Settings) -> Iterator[str]:
 
 
 def _data_dir(found: Findings, settings: Settings) -> None:
-    folder = _folder(settings)
+    folder = settings.folder
     if not folder.exists():
         parent = next(each for each in folder.parents if each.exists())
         if os.access(parent, os.W_OK | os.X_OK):
@@ -157,14 +158,13 @@ def _data_dir(found: Findings, settings: Settings) -> None:
 
 
 def _operations(found: Findings, settings: Settings) -> None:
-    url, command = settings.store.url, Commands(settings)
-    file = _folder(settings) / DEFAULT_FILE
-    if url is None and not file.exists():
+    database, command = database_of(settings), Commands(settings)
+    if isinstance(database, Path) and not database.exists():
         found.ok("store", "no operation yet; it is made when it is first needed")
         found.note("approver", f"none. To decide at a terminal: `{command('approver init')}`")
         return
     with found.about("store"):
-        store = open_store(url.get_secret_value() if url else file)
+        store = open_store(database)
         try:
             with found.waiting("Walking the journal"):
                 status, verified = store.status(), store.verify()
@@ -197,7 +197,7 @@ def _operations(found: Findings, settings: Settings) -> None:
 
 def _tokens(found: Findings, settings: Settings) -> None:
     with found.about("tokens"):
-        tokens = TokenFile(_folder(settings)).tokens()
+        tokens = TokenFile(settings.folder).tokens()
         found.ok("tokens", f"{len(tokens)} callers over HTTP" if tokens else "none; they are needed for HTTP only")
 
 
@@ -233,7 +233,7 @@ def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime
         else:
             found.ok("paper exchange", f"{settings.paper.url}, its clock says {moment(market)}")
         return market
-    if not (_folder(settings) / FILE_NAME).exists():
+    if not (settings.folder / FILE_NAME).exists():
         found.ok("paper book", "none yet; it is made when it is first needed")
         return now
     try:
@@ -244,10 +244,6 @@ def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime
         return now
     found.ok("paper book", f"its clock says {moment(market)}")
     return market
-
-
-def _folder(settings: Settings) -> Path:
-    return settings.data_dir.expanduser().absolute()
 
 
 def _named(member: Member) -> str:

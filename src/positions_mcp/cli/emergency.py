@@ -18,6 +18,7 @@ from positions_mcp.cli.approver import new_passphrase
 from positions_mcp.cli.options import settings_of_either_mode
 from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import Record, commands_of, on_error, open_record
+from positions_mcp.cli.stores import database_of
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable
@@ -63,8 +64,8 @@ def flatten_on_record(
 def _expect_not_emptied(arguments: argparse.Namespace) -> None:
     """Raise StoreUnavailable for a file that is there and holds nothing: opening it would begin a store anew."""
     settings = settings_of_either_mode(arguments)
-    file = settings.data_dir.expanduser() / DEFAULT_FILE
-    if settings.store.url is None and file.exists() and not file.stat().st_size:
+    file = database_of(settings)
+    if isinstance(file, Path) and file.exists() and not file.stat().st_size:
         raise StoreUnavailable(f"{file} is empty: what it held is lost.")
 
 

@@ -59,7 +59,7 @@ class Record:
     def place(self) -> str:
         """Where it is, as a command's output names it."""
         elsewhere = " (operations in the database of store.url)" if self.settings.store.url else ""
-        return f"data_dir {self.settings.data_dir.expanduser().absolute()}{elsewhere}"
+        return f"data_dir {self.settings.folder}{elsewhere}"
 
     def operation(self, operation_id: str, mode: str | None = None) -> Operation:
         """An operation of either mode, or of the one that was said. Raises InvalidInput where there is none."""

@@ -14,6 +14,7 @@ from anyio.to_thread import run_sync
 from starlette.types import ASGIApp
 
 from positions_mcp.addresses import place
+from positions_mcp.cli.stores import database_of
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import of_another_policy
 from positions_mcp.operating import requests
@@ -85,13 +86,11 @@ class _Store:
 
     async def look(self) -> Mapping[str, Found]:
         from positions_mcp.guard.dependencies import process_name
-        from positions_mcp.store import DEFAULT_FILE
         from positions_mcp.store.fitness import Inspector
 
         settings = self._settings
         if self._inspector is None:
-            url = settings.store.url
-            self._inspector = Inspector(url.get_secret_value() if url else settings.data_dir / DEFAULT_FILE)
+            self._inspector = Inspector(database_of(settings))
         fitness = await run_sync(self._inspector.look)
         if fitness.why_not:
             return {"store": Found(fitness.why_not, blocks=True)}

@@ -22,7 +22,7 @@ def prepare_data_dir(settings: Settings) -> Path:
     Raises:
         ConfigurationError: it cannot be made or is no directory.
     """
-    folder = settings.data_dir.expanduser().absolute()
+    folder = settings.folder
     try:
         this_platform().make_folder(folder)
         if this_platform().is_open(folder.resolve()):
@@ -68,8 +68,17 @@ def lazy_store(settings: Settings, exchange: Callable[[], str]) -> LazyStore:
     return AnchoredStore(opening, lambda: settings.store.anchor_dir or prepare_data_dir(settings))
 
 
-def _opened(settings: Settings) -> SqlOperationStore:
-    from positions_mcp.store import DEFAULT_FILE, open_store
+def database_of(settings: Settings) -> str | Path:
+    """The database of the store: an address, which may hold a password, or a file that may not be there yet."""
+    from positions_mcp.store import DEFAULT_FILE
 
     url = settings.store.url
-    return open_store(url.get_secret_value() if url else prepare_data_dir(settings) / DEFAULT_FILE)
+    return settings.folder / DEFAULT_FILE if url is None else url.get_secret_value()
+
+
+def _opened(settings: Settings) -> SqlOperationStore:
+    from positions_mcp.store import open_store
+
+    if settings.store.url is None:
+        prepare_data_dir(settings)
+    return open_store(database_of(settings))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +16,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from positions_mcp.cli.commands import Commands
+from positions_mcp.cli.files import write_whole
 from positions_mcp.cli.options import add_subcommands, settings_of_either_mode
 from positions_mcp.cli.output import add_json_option, print_json, say, table
 from positions_mcp.cli.stores import prepare_data_dir
@@ -111,17 +110,7 @@ class TokenFile:
             self._write(left)
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
-        contents = _Contents(tokens=tokens).model_dump_json(indent=1)
-        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=FILE_NAME)  # made with mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(contents)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(self.path, _Contents(tokens=tokens).model_dump_json(indent=1).encode())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

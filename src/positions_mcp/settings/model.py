@@ -293,6 +293,11 @@ class Settings(_Section):
         return self
 
     @property
+    def folder(self) -> Path:
+        """`data_dir` as a whole path."""
+        return self.data_dir.expanduser().absolute()
+
+    @property
     def trading_enabled(self) -> bool:
         """Whether anything destructive may be asked for: as said, otherwise in paper only."""
         return self.mode is Mode.PAPER if self.trading.enabled is None else self.trading.enabled

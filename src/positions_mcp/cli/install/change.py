@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import difflib
-import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from positions_mcp.cli.files import write_whole
 from positions_mcp.cli.install.errors import CannotBeRead
 from positions_mcp.cli.install.hosts import Host
 from positions_mcp.domain.errors import ConfigurationError
@@ -60,7 +59,7 @@ class Change:
             restores = _contents(self.backup) == self.after
             if self.before is not None and not restores and not (keep_backup and self.backup.exists()):
                 shutil.copy2(self.path, self.backup)
-            _replace(self.path, self.after)
+            write_whole(self.path, self.after, keep_mode=True)
             if restores:
                 self.backup.unlink()
         except OSError as error:
@@ -187,18 +186,3 @@ def _contents(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", hint=_NOTHING) from None
-
-
-def _replace(path: Path, contents: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # nobody else may read it
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, name)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
