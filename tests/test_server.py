@@ -19,7 +19,7 @@ from mcp_types import INVALID_PARAMS
 
 import positions_mcp
 from positions_mcp import __version__
-from positions_mcp.cli.composition import open_deps, open_venue
+from positions_mcp.cli.assembly.composition import open_deps, open_venue
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode

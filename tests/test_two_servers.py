@@ -14,8 +14,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult
 
-from positions_mcp.cli.composition import guard_dependencies, open_venue
-from positions_mcp.cli.stores import open_operations
+from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.settings import load
 from test_serving_closes import exchange_in

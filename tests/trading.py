@@ -22,9 +22,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, ElicitResult, ErrorData, Implementation
 
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import Venue, guard_dependencies, open_deps
-from positions_mcp.cli.paper_transport import PaperTransport
-from positions_mcp.cli.stores import open_operations
+from positions_mcp.cli.assembly.composition import Venue, guard_dependencies, open_deps
+from positions_mcp.cli.assembly.paper_transport import PaperTransport
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import JournalEntry

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import httpx
 
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.cli.assembly.paper_transport import PaperTransport
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 

@@ -17,7 +17,7 @@ import pytest
 
 from api.loopback import AAPL, ACCOUNT, KEY, answer, data, drop, raw, serving, silence
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import open_venue
+from positions_mcp.cli.assembly.composition import open_venue
 from positions_mcp.domain.errors import ConfigurationError, NothingSent, ReadFailed, Sent, UpstreamError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.settings import load

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from door.test_entrance import certificate
 from positions_mcp import __version__
 from positions_mcp.cli import parser_of
-from positions_mcp.cli.entrance import Entrance
+from positions_mcp.cli.serving.entrance import Entrance
 from positions_mcp.operating.drain import LONGEST_CALL_S
 from positions_mcp.settings import load
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from positions_mcp.cli.composition import open_guard, open_venue
+from positions_mcp.cli.assembly.composition import open_guard, open_venue
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.guard.asking import Wait

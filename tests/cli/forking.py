@@ -17,7 +17,7 @@ import termios
 import traceback
 from typing import Any, NoReturn
 
-from positions_mcp.cli.first_answer import warm_up
+from positions_mcp.cli.serving.first_answer import warm_up
 
 COMMANDS = ("approve", "approver", "flatten", "halt", "mandate", "operations", "reject", "resume")
 READY = (

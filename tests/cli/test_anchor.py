@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from databases import new_database
-from positions_mcp.cli.anchor import AnchoredStore
+from positions_mcp.cli.assembly.anchor import AnchoredStore
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.supervision import Halt
@@ -165,7 +165,7 @@ def test_a_store_that_is_made_anew_owes_nothing_to_an_older_one(url: str, postgr
 
 
 def test_what_was_noted_stays_little_and_private(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("positions_mcp.cli.anchor._MOST", 3)
+    monkeypatch.setattr("positions_mcp.cli.assembly.anchor._MOST", 3)
     with opened(url, tmp_path / "seen") as store:
         for number in range(10):
             approved(store.open(), plan_of(f"op-{number}"))

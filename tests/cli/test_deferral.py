@@ -105,7 +105,7 @@ _OF_THE_SDK = """
 import sys
 from positions_mcp.deferral import StandIn
 from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.cli.first_answer import NOT_FOR_STANDARD_STREAMS, importing_what_answers_first
+from positions_mcp.cli.serving.first_answer import NOT_FOR_STANDARD_STREAMS, importing_what_answers_first
 
 with importing_what_answers_first():
     from positions_mcp.server import build_server

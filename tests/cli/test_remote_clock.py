@@ -14,8 +14,8 @@ from mcp.server.mcpserver import MCPServer
 
 from paper.serving import Served, serving, started
 from positions_mcp.cli import main
-from positions_mcp.cli.composition import open_deps, open_venue
-from positions_mcp.cli.remote_clock import RemoteClock
+from positions_mcp.cli.assembly.composition import open_deps, open_venue
+from positions_mcp.cli.assembly.remote_clock import RemoteClock
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.paper import PaperExchange

@@ -11,7 +11,7 @@ import pytest
 
 from desk.pages import on_a_desk, page_over
 from guard.desk import PASSPHRASE, POLICY, Desk
-from positions_mcp.cli.desk_host import DeskHost
+from positions_mcp.cli.serving.desk_host import DeskHost
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import ALIVE_FOR, Server, pages_of
 from positions_mcp.guard.sending.presence import Presence

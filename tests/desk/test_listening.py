@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from positions_mcp.cli.desk_server import desk_sockets
+from positions_mcp.cli.serving.desk_server import desk_sockets
 
 
 def test_a_port_that_one_page_has_is_taken_by_no_other_and_takes_connections_at_once() -> None:

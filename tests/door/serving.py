@@ -18,13 +18,13 @@ from pydantic import BaseModel
 
 from door.signing import EVERYBODY_OF_DESK, ISSUER, Issuer
 from over_http.serving import INITIALIZE, calling
+from positions_mcp.cli.assembly.composition import open_deps, open_venue
 from positions_mcp.cli.commands import NAMED
-from positions_mcp.cli.composition import open_deps, open_venue
-from positions_mcp.cli.connections import Connections
-from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
-from positions_mcp.cli.replica import replica_of
-from positions_mcp.cli.serve_http import serve_over_http
-from positions_mcp.cli.sign_in import SignIn
+from positions_mcp.cli.serving.connections import Connections
+from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listening_socket
+from positions_mcp.cli.serving.over_http import serve_over_http
+from positions_mcp.cli.serving.replica import replica_of
+from positions_mcp.cli.serving.sign_in import SignIn
 from positions_mcp.door.challenges import Challenges
 from positions_mcp.door.keys import Keys
 from positions_mcp.door.rights import Right

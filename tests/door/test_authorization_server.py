@@ -18,12 +18,12 @@ from mcp.client.streamable_http import streamable_http_client
 from door.authorization_server import DOCUMENT, AuthorizationServer, Person, authorization_server
 from door.test_entrance import certificate
 from over_http.serving import INITIALIZE
+from positions_mcp.cli.assembly.composition import open_deps, open_venue
 from positions_mcp.cli.commands import NAMED
-from positions_mcp.cli.composition import open_deps, open_venue
-from positions_mcp.cli.entrance import Entrance, listening_socket
-from positions_mcp.cli.replica import replica_of
-from positions_mcp.cli.serve_http import serve_over_http
-from positions_mcp.cli.sign_in import signing_in
+from positions_mcp.cli.serving.entrance import Entrance, listening_socket
+from positions_mcp.cli.serving.over_http import serve_over_http
+from positions_mcp.cli.serving.replica import replica_of
+from positions_mcp.cli.serving.sign_in import signing_in
 from positions_mcp.clock import SystemClock
 from positions_mcp.server import build_server
 from positions_mcp.settings import load

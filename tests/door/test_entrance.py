@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import NameOID
 
 from door.signing import key_of
-from positions_mcp.cli.desk_host import desk_origins
-from positions_mcp.cli.entrance import Certificate, Entrance
+from positions_mcp.cli.serving.desk_host import desk_origins
+from positions_mcp.cli.serving.entrance import Certificate, Entrance
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.operating.readiness import Found
 from positions_mcp.settings import load

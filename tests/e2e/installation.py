@@ -18,8 +18,8 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal
 
-from positions_mcp.cli.composition import guard_dependencies, open_venue
-from positions_mcp.cli.stores import open_operations
+from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import FIRST_NAME

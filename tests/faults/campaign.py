@@ -25,7 +25,7 @@ import httpx
 
 from faults.promises import closed_again, contradictions
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.cli.assembly.paper_transport import PaperTransport
 from positions_mcp.clock import RandomIds
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.ids import AccountId

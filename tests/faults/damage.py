@@ -23,8 +23,8 @@ import anyio
 
 from cli.person import ACCOUNT, PASSPHRASE, furnish
 from positions_mcp.cli import parser_of
-from positions_mcp.cli.composition import guard_dependencies, open_venue
-from positions_mcp.cli.stores import open_operations
+from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.guard.closing.request import CloseRequest

@@ -26,7 +26,7 @@ from api.paper_book import PaperDesk, paper_desk
 from guard.delegated import sent_without_question, terms
 from guard.desk import PASSPHRASE, QUICK, Desk, desk
 from guard.test_two_persons import BEN, change
-from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.cli.assembly.paper_transport import PaperTransport
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.roster import ANYTHING, Member, Rights
 from positions_mcp.domain.operation.terms import MandateKind

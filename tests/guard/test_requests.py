@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.cli.assembly.paper_transport import PaperTransport
 from trading import ERAS, trading_floor, yes
 
 MOST_REQUESTS = 10

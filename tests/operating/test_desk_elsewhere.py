@@ -15,8 +15,8 @@ import pytest
 
 from door.test_entrance import certificate
 from guard.desk import PASSPHRASE, desk
-from positions_mcp.cli.desk_host import DeskElsewhere
-from positions_mcp.cli.entrance import Entrance
+from positions_mcp.cli.serving.desk_host import DeskElsewhere
+from positions_mcp.cli.serving.entrance import Entrance
 from positions_mcp.desk.app import desk_app
 from positions_mcp.desk.service import Desk
 from positions_mcp.domain.errors import ConfigurationError

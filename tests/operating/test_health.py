@@ -18,7 +18,7 @@ import pytest
 
 from databases import new_database
 from over_http.serving import Served, http_server
-from positions_mcp.cli.replica import replica_of
+from positions_mcp.cli.serving.replica import replica_of
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode

@@ -17,11 +17,11 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from positions_mcp.cli.composition import open_deps, open_venue
-from positions_mcp.cli.connections import Connections
-from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
-from positions_mcp.cli.replica import Replica, replica_of
-from positions_mcp.cli.serve_http import names_in, serve_over_http, whose_token
+from positions_mcp.cli.assembly.composition import open_deps, open_venue
+from positions_mcp.cli.serving.connections import Connections
+from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listening_socket
+from positions_mcp.cli.serving.over_http import names_in, serve_over_http, whose_token
+from positions_mcp.cli.serving.replica import Replica, replica_of
 from positions_mcp.cli.tokens import TokenFile
 from positions_mcp.server import build_server
 from positions_mcp.settings import load

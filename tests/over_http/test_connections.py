@@ -12,7 +12,7 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from over_http.wire import Place, Wire, limited, until
-from positions_mcp.cli.connections import Limits, Phase
+from positions_mcp.cli.serving.connections import Limits, Phase
 from tools.serving import ERAS, text_of
 from trading import Person
 

@@ -12,9 +12,9 @@ import pytest
 
 from guard.desk import desk
 from over_http.wire import Place, Seconds
-from positions_mcp.cli.connections import Connections, Limits, Phase
-from positions_mcp.cli.desk_host import desk_origins
-from positions_mcp.cli.desk_server import desk_sockets, serve_page
+from positions_mcp.cli.serving.connections import Connections, Limits, Phase
+from positions_mcp.cli.serving.desk_host import desk_origins
+from positions_mcp.cli.serving.desk_server import desk_sockets, serve_page
 from positions_mcp.desk.app import desk_app
 from positions_mcp.desk.service import Desk
 

@@ -191,7 +191,7 @@ def test_it_refuses_to_listen_anywhere_but_on_this_machine(
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from positions_mcp.cli import main
-    from positions_mcp.cli.entrance import ON_THIS_MACHINE, listening_socket
+    from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, listening_socket
 
     with listening_socket(ON_THIS_MACHINE.address, 0) as taken:
         taken.listen()

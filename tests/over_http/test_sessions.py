@@ -11,7 +11,7 @@ import pytest
 from over_http.serving import Served, http_server
 from over_http.wire import Place, Wire, limited, until
 from positions_mcp import http_sessions
-from positions_mcp.cli.connections import Phase
+from positions_mcp.cli.serving.connections import Phase
 from tools.serving import ERAS, text_of
 
 pytestmark = pytest.mark.requirement("G-23")

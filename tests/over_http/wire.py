@@ -15,7 +15,7 @@ from anyio.abc import SocketStream
 from anyio.lowlevel import checkpoint
 
 from over_http.serving import INITIALIZE, Served, http_server
-from positions_mcp.cli.connections import Connected, Connections, Limits, Phase
+from positions_mcp.cli.serving.connections import Connected, Connections, Limits, Phase
 
 PATIENCE_S = 20
 

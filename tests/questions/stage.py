@@ -15,8 +15,8 @@ import httpx
 from mcp import Client
 
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import Venue, open_deps
-from positions_mcp.cli.paper_transport import paper_transport
+from positions_mcp.cli.assembly.composition import Venue, open_deps
+from positions_mcp.cli.assembly.paper_transport import paper_transport
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.server import build_server
 from positions_mcp.settings import load

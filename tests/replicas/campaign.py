@@ -25,8 +25,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitResult
 
-from positions_mcp.cli.composition import guard_dependencies, open_venue
-from positions_mcp.cli.stores import open_operations
+from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Plan

@@ -33,8 +33,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult, ErrorData, Implementation
 
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import Venue
-from positions_mcp.cli.paper_transport import PaperTransport
+from positions_mcp.cli.assembly.composition import Venue
+from positions_mcp.cli.assembly.paper_transport import PaperTransport
 from positions_mcp.cli.tokens import FILE_NAME, TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.plan import Mode

@@ -19,14 +19,14 @@ from typing import Any, cast
 import anyio
 
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import Venue, open_deps
-from positions_mcp.cli.entrance import ON_THIS_MACHINE, listening_socket
-from positions_mcp.cli.first_answer import warm_up
-from positions_mcp.cli.lazy_store import LazyStore
-from positions_mcp.cli.remote_clock import RemoteClock
-from positions_mcp.cli.replica import replica_of
-from positions_mcp.cli.serve_http import names_in, serve_over_http, whose_token
-from positions_mcp.cli.stores import lazy_store
+from positions_mcp.cli.assembly.composition import Venue, open_deps
+from positions_mcp.cli.assembly.lazy_store import LazyStore
+from positions_mcp.cli.assembly.remote_clock import RemoteClock
+from positions_mcp.cli.assembly.stores import lazy_store
+from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, listening_socket
+from positions_mcp.cli.serving.first_answer import warm_up
+from positions_mcp.cli.serving.over_http import names_in, serve_over_http, whose_token
+from positions_mcp.cli.serving.replica import replica_of
 from positions_mcp.cli.tokens import TokenFile
 from positions_mcp.clock import RandomIds
 from positions_mcp.domain.ids import AccountId

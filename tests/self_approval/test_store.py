@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from positions_mcp.cli.composition import open_deps
+from positions_mcp.cli.assembly.composition import open_deps
 from positions_mcp.domain.operation.operation import Decision
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.server import build_server

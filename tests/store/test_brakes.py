@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from cli.person import PASSPHRASE, Forks, Place, furnish
-from positions_mcp.cli.stores import open_operations
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.settings import load
 from positions_mcp.signing.keys import Hardness
 from signing.people import new_approver

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from positions_mcp.cli.assembly.lazy_store import LazyStore, SharedClock
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.lazy_store import LazyStore, SharedClock
 from positions_mcp.cli.record import Record
-from positions_mcp.cli.stores import open_operations
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import Overtaken
 from positions_mcp.domain.operation.operation import Operation, Reservation

@@ -16,7 +16,7 @@ import pytest
 
 from databases import new_database
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import guard_dependencies, open_venue
+from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from positions_mcp.cli.lazy_store import LazyStore
+from positions_mcp.cli.assembly.lazy_store import LazyStore
 from positions_mcp.domain.errors import Overtaken, Refused
 from positions_mcp.domain.operation.operation import Operation, Reservation
 from positions_mcp.domain.operation.states import RowState, Stage

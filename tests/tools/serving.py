@@ -18,8 +18,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult
 
 from domain.books import POSITIONS
-from positions_mcp.cli.composition import open_deps, open_venue
-from positions_mcp.cli.lazy_store import LazyStore
+from positions_mcp.cli.assembly.composition import open_deps, open_venue
+from positions_mcp.cli.assembly.lazy_store import LazyStore
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.readings import Reading

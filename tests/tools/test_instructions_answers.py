@@ -17,7 +17,7 @@ from mcp import Client
 
 from api.loopback import KEY, Loopback, Received, Reply, Script, answer, cut, data, drop, serving
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import Venue, open_deps
+from positions_mcp.cli.assembly.composition import Venue, open_deps
 from positions_mcp.domain.ids import NIL_UUID
 from positions_mcp.server import build_server
 from positions_mcp.settings import load

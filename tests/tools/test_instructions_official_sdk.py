@@ -13,7 +13,7 @@ from mcp import Client
 
 from paper.serving import serving
 from positions_mcp.api import PositionsClient
-from positions_mcp.cli.composition import Venue, open_deps
+from positions_mcp.cli.assembly.composition import Venue, open_deps
 from positions_mcp.clock import SystemClock
 from positions_mcp.paper import DEFAULT_KEY
 from positions_mcp.server import build_server

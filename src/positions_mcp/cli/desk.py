@@ -13,13 +13,13 @@ from typing import cast
 import anyio
 from starlette.types import ASGIApp
 
-from positions_mcp.cli.composition import open_desk, open_venue
-from positions_mcp.cli.connections import connections_for
-from positions_mcp.cli.desk_host import desk_origins
-from positions_mcp.cli.desk_server import desk_sockets, serve_page
-from positions_mcp.cli.entrance import Entrance, add_entrance_options, entrance_of, listening_socket
+from positions_mcp.cli.assembly.composition import open_desk, open_venue
 from positions_mcp.cli.options import add_log_option, add_settings_options, settings_from
-from positions_mcp.cli.replica import replica_of
+from positions_mcp.cli.serving.connections import connections_for
+from positions_mcp.cli.serving.desk_host import desk_origins
+from positions_mcp.cli.serving.desk_server import desk_sockets, serve_page
+from positions_mcp.cli.serving.entrance import Entrance, add_entrance_options, entrance_of, listening_socket
+from positions_mcp.cli.serving.replica import replica_of
 from positions_mcp.door.proxies import Proxies
 from positions_mcp.operating.logs import log_to_stderr
 from positions_mcp.settings import Settings

@@ -17,11 +17,11 @@ from pathlib import Path
 import anyio
 
 from positions_mcp import __version__
+from positions_mcp.cli.assembly.stores import database_of
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.findings import Findings
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.output import add_json_option, print_json, say
-from positions_mcp.cli.stores import database_of
 from positions_mcp.cli.tokens import TokenFile
 from positions_mcp.cli.words import money_at_stake
 from positions_mcp.clock import SystemClock
@@ -222,7 +222,7 @@ def _clock(found: Findings, settings: Settings) -> None:
 
 def _paper_clock(found: Findings, settings: Settings, now: datetime) -> datetime:
     """The time of the paper book, if there is one, or of the exchange that is elsewhere."""
-    from positions_mcp.cli.composition import open_venue
+    from positions_mcp.cli.assembly.composition import open_venue
     from positions_mcp.paper.database import FILE_NAME
 
     if settings.paper.url is not None:

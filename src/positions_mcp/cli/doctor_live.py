@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 
 from positions_mcp.api.server_time import server_time
-from positions_mcp.cli.composition import open_venue
+from positions_mcp.cli.assembly.composition import open_venue
 from positions_mcp.cli.findings import Findings
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.orders import Order

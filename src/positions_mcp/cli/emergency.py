@@ -15,10 +15,10 @@ from pathlib import Path
 import anyio
 
 from positions_mcp.cli.approver import new_passphrase
+from positions_mcp.cli.assembly.stores import database_of
 from positions_mcp.cli.options import settings_of_either_mode
 from positions_mcp.cli.output import paragraph
 from positions_mcp.cli.record import Record, commands_of, on_error, open_record
-from positions_mcp.cli.stores import database_of
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import PositionsError, StoreUnavailable

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
+from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
+from positions_mcp.cli.assembly.lazy_store import SharedClock
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.composition import guard_dependencies, open_venue
-from positions_mcp.cli.lazy_store import SharedClock
 from positions_mcp.cli.options import settings_from, settings_of_either_mode
-from positions_mcp.cli.stores import open_operations
 from positions_mcp.cli.terminal import Terminal
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import InvalidInput, NothingSent, PositionsError, Refused

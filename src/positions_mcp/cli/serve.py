@@ -15,11 +15,11 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from positions_mcp.cli.composition import Venue, open_deps, open_venue
-from positions_mcp.cli.entrance import add_entrance_options
-from positions_mcp.cli.first_answer import importing_what_answers_first, warm_up
+from positions_mcp.cli.assembly.composition import Venue, open_deps, open_venue
 from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.cli.options import add_log_option, add_settings_options, settings_from, whole_number
+from positions_mcp.cli.serving.entrance import add_entrance_options
+from positions_mcp.cli.serving.first_answer import importing_what_answers_first, warm_up
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.operating.logs import log_to_stderr
 from positions_mcp.platforms import this_platform
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     log_to_stderr(arguments.log_format or settings.log.format)
     if arguments.transport == "http":
-        from positions_mcp.cli.entrance import entrance_of
-        from positions_mcp.cli.serve_http import serve_http
+        from positions_mcp.cli.serving.entrance import entrance_of
+        from positions_mcp.cli.serving.over_http import serve_http
 
         entrance = entrance_of(arguments).for_callers(settings)
         return serve_http(settings, entrance, port=arguments.port, record=arguments.record)

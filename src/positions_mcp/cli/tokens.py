@@ -15,11 +15,11 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from positions_mcp.cli.assembly.stores import prepare_data_dir
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.files import write_whole
 from positions_mcp.cli.options import add_subcommands, settings_of_either_mode
 from positions_mcp.cli.output import add_json_option, print_json, say, table
-from positions_mcp.cli.stores import prepare_data_dir
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput

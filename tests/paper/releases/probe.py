@@ -18,7 +18,7 @@ import clearstreet
 import httpx
 from clearstreet import AsyncClearStreet
 
-from positions_mcp.cli.paper_transport import paper_transport
+from positions_mcp.cli.assembly.paper_transport import paper_transport
 from positions_mcp.paper import DEFAULT_KEY, PaperExchange
 from positions_mcp.paper.dialects import NEW_KEY, OLD_KEY, ContractName
 from positions_mcp.paper.fault_kinds import KINDS_FOR

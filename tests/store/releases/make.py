@@ -30,8 +30,8 @@ from typing import Any
 
 import anyio
 
-from positions_mcp.cli.composition import guard_dependencies, open_venue
-from positions_mcp.cli.stores import open_operations
+from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.domain.exercise.rows import InstructionRow
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.guard.closing.request import CloseRequest

@@ -11,13 +11,13 @@ from typing import Any
 import anyio
 from mcp import Client, StdioServerParameters
 
+from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.demo.exchange import Exchange
 from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.snippets import executable
 from positions_mcp.cli.demo.story import trading_hours
 from positions_mcp.cli.record import Record
-from positions_mcp.cli.stores import open_operations
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState

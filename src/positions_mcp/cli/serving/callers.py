@@ -7,8 +7,8 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from positions_mcp.asgi import answer
-from positions_mcp.cli.connections import Connected, Connections
-from positions_mcp.cli.listening import CONNECTION
+from positions_mcp.cli.serving.connections import Connected, Connections
+from positions_mcp.cli.serving.listening import CONNECTION
 
 _KNOWN = "caller_is_known"
 _TOO_MANY_STRANGERS = "Too many requests without a token that is known. Try again in a minute."

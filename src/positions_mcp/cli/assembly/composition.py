@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
+from positions_mcp.cli.assembly.lazy_store import LazyStore, SharedClock
+from positions_mcp.cli.assembly.paper_transport import paper_transport
+from positions_mcp.cli.assembly.stores import lazy_store, prepare_data_dir
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.lazy_store import LazyStore, SharedClock
-from positions_mcp.cli.paper_transport import paper_transport
-from positions_mcp.cli.stores import lazy_store, prepare_data_dir
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
@@ -87,7 +87,7 @@ def open_venue(settings: Settings, *, real_time: Clock | None = None, record: Pa
             connect()  # what is wrong with the address or the key is said now, not to the first caller
             yield Venue(connect, time, access.base_url, time)
         elif settings.paper.url is not None:
-            from positions_mcp.cli.remote_clock import RemoteClock
+            from positions_mcp.cli.assembly.remote_clock import RemoteClock
 
             url, key = settings.paper.url, settings.paper.key.get_secret_value()
             name = f"the paper exchange at {url}"
@@ -176,7 +176,7 @@ async def open_guard(
 
     At the end a request in flight finishes and is journalled, and the rest of its batch is not sent.
     """
-    from positions_mcp.cli.desk_host import DeskHost, desk_of
+    from positions_mcp.cli.serving.desk_host import DeskHost, desk_of
     from positions_mcp.guard.guard import Guard
 
     await venue.follow()

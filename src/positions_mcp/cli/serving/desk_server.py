@@ -12,9 +12,9 @@ import anyio
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from positions_mcp.cli.connections import Connections
-from positions_mcp.cli.entrance import Certificate
-from positions_mcp.cli.listening import Listening
+from positions_mcp.cli.serving.connections import Connections
+from positions_mcp.cli.serving.entrance import Certificate
+from positions_mcp.cli.serving.listening import Listening
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.platforms import this_platform
 

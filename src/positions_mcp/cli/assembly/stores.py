@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from positions_mcp.cli.lazy_store import LazyStore
+from positions_mcp.cli.assembly.lazy_store import LazyStore
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.platforms import home_folder, this_platform
 from positions_mcp.settings import Settings
@@ -63,7 +63,7 @@ def lazy_store(settings: Settings, exchange: Callable[[], str]) -> LazyStore:
 
     if settings.store.url is None:
         return LazyStore(opening)
-    from positions_mcp.cli.anchor import AnchoredStore
+    from positions_mcp.cli.assembly.anchor import AnchoredStore
 
     return AnchoredStore(opening, lambda: settings.store.anchor_dir or prepare_data_dir(settings))
 

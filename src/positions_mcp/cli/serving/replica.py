@@ -14,7 +14,7 @@ from anyio.to_thread import run_sync
 from starlette.types import ASGIApp
 
 from positions_mcp.addresses import place
-from positions_mcp.cli.stores import database_of
+from positions_mcp.cli.assembly.stores import database_of
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import of_another_policy
 from positions_mcp.operating import requests

@@ -16,8 +16,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from positions_mcp.cli.connections import LONGEST_WITHOUT_A_REQUEST_S, Connections, Phase
-from positions_mcp.cli.entrance import Certificate
+from positions_mcp.cli.serving.connections import LONGEST_WITHOUT_A_REQUEST_S, Connections, Phase
+from positions_mcp.cli.serving.entrance import Certificate
 from positions_mcp.domain.errors import ConfigurationError
 
 CONNECTION = "connection"

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from positions_mcp.cli.callers import Callers
+from positions_mcp.cli.assembly.composition import Venue, open_deps, open_venue
+from positions_mcp.cli.assembly.lazy_store import SharedClock
+from positions_mcp.cli.assembly.stores import lazy_store, prepare_data_dir
 from positions_mcp.cli.commands import NAMED, Commands
-from positions_mcp.cli.composition import Venue, open_deps, open_venue
-from positions_mcp.cli.connections import Connections, connections_for
-from positions_mcp.cli.entrance import ON_THIS_MACHINE, Entrance, listening_socket
-from positions_mcp.cli.first_answer import warm_up
-from positions_mcp.cli.lazy_store import SharedClock
-from positions_mcp.cli.listening import Listening
-from positions_mcp.cli.replica import Replica, replica_of
-from positions_mcp.cli.stores import lazy_store, prepare_data_dir
+from positions_mcp.cli.serving.callers import Callers
+from positions_mcp.cli.serving.connections import Connections, connections_for
+from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listening_socket
+from positions_mcp.cli.serving.first_answer import warm_up
+from positions_mcp.cli.serving.listening import Listening
+from positions_mcp.cli.serving.replica import Replica, replica_of
 from positions_mcp.cli.tokens import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
@@ -31,7 +31,7 @@ from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
 
 if TYPE_CHECKING:
-    from positions_mcp.cli.sign_in import SignIn
+    from positions_mcp.cli.serving.sign_in import SignIn
     from positions_mcp.guard.guard import Guard
     from positions_mcp.server import PositionsServer
     from positions_mcp.tools.context import ToolContext
@@ -122,7 +122,7 @@ async def _serve(
         if entrance.public_url is None:
             await serve(names=partial(names_in, file))
             return
-        from positions_mcp.cli.sign_in import signing_in
+        from positions_mcp.cli.serving.sign_in import signing_in
 
         async with signing_in(settings, entrance.public_url, venue.real_time) as sign_in:
             await serve(sign_in=sign_in)

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from positions_mcp.cli.assembly.lazy_store import LazyStore
 from positions_mcp.cli.files import write_whole
-from positions_mcp.cli.lazy_store import LazyStore
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
