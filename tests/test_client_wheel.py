@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
-import venv
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from release.places import run
 
+from installing import environment_of
 from positions_mcp import __version__
 
 REPOSITORY = Path(__file__).parents[1]
@@ -55,18 +54,6 @@ def address() -> Iterator[str]:
         serving.join()
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    finished = subprocess.run(command, check=False, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert finished.returncode == 0, f"{command}: {finished.stdout}{finished.stderr}"
-    return finished.stdout
-
-
 def test_the_client_alone_reads_a_book(tmp_path: Path, address: str):
-    build = ["pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, REPOSITORY / "packaging" / "client"]
-    run(sys.executable, "-m", *build, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("positions_mcp_client-*.whl")
-    venv.create(tmp_path / "environment")
-    python = tmp_path / "environment" / "bin" / "python"
-    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile")
-    run(*pip, "-c", REPOSITORY / "constraints.txt", wheel, cwd=tmp_path)
+    python = environment_of(REPOSITORY / "packaging" / "client", tmp_path) / "python"
     assert run(python, "-c", PROGRAM, address, cwd=tmp_path).splitlines() == ["0", __version__, "[]", "[]"]

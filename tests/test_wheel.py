@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
+from release.places import run
 
+from installing import environment_of
 from positions_mcp import __version__
 
 REPOSITORY = Path(__file__).parents[1]
 pytestmark = pytest.mark.xdist_group("wheel")
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    finished = subprocess.run(command, check=False, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert finished.returncode == 0, f"{command}: {finished.stdout}{finished.stderr}"
-    return finished.stdout
-
-
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` directory of an environment that holds the built wheel, its runtime dependencies and nothing else."""
-    place = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", place, REPOSITORY, cwd=place)
-    (wheel,) = place.glob("positions_mcp-*.whl")
-    venv.create(place / "environment")
-    binaries = place / "environment" / "bin"
-    pip = (sys.executable, "-m", "pip", "--python", binaries / "python")
-    run(*pip, "install", "--quiet", "--no-compile", "-c", REPOSITORY / "constraints.txt", wheel, cwd=place)
-    return binaries
+    return environment_of(REPOSITORY, tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_answers_its_version(installed: Path, tmp_path: Path) -> None:
