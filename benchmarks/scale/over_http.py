@@ -66,7 +66,7 @@ class Caller:
 
 def tokens(folder: Path, count: int) -> list[str]:
     """One for each caller of the server that keeps its data in `folder`."""
-    from positions_mcp.cli.tokens import TokenFile
+    from positions_mcp.cli.serving.token_file import TokenFile
     from positions_mcp.clock import SystemClock
 
     folder.mkdir(mode=0o700, exist_ok=True)

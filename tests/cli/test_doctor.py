@@ -15,7 +15,7 @@ from paper.serving import Served, serving
 from positions_mcp.cli import main
 from positions_mcp.cli.doctor import Findings
 from positions_mcp.cli.doctor_live import _compare_clocks, drift_of
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.exercise.instructions import Instruction

@@ -16,7 +16,7 @@ import pytest
 from cli.person import PASSPHRASE, Place
 from positions_mcp.cli import COMMANDS, GROUPS, main
 from positions_mcp.cli.output import table
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.states import OperationState
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from positions_mcp.cli import main
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)

@@ -29,7 +29,7 @@ from mcp_types import (
 )
 
 from e2e.installation import PROGRAM, Installation
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 
 Means = Literal["nothing", "form", "links"]

@@ -22,7 +22,7 @@ from positions_mcp.cli.serving.connections import Connections
 from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listening_socket
 from positions_mcp.cli.serving.over_http import names_in, serve_over_http, whose_token
 from positions_mcp.cli.serving.replica import Replica, replica_of
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
 from positions_mcp.tools.context import ToolContext

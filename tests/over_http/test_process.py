@@ -20,7 +20,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from over_http.serving import calling
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.market_calendar import NewYorkCalendar

@@ -63,7 +63,7 @@ def test_the_expiry_afternoon_is_three_hours_before_its_deadline_on_whatever_day
     calendar = NewYorkCalendar()
     for day in range(366):
         opened_at = datetime(2026, 1, 1, hour, tzinfo=NEW_YORK) + timedelta(days=day)
-        today = first_trading_day(opened_at, calendar, PROCESSING, full_length=True)
+        today = first_trading_day(opened_at, calendar, full_length=True)
         session = calendar.session_on(today)
         assert session
         assert session.closes == datetime.combine(today, time(16), NEW_YORK)

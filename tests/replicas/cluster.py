@@ -23,7 +23,7 @@ import anyio.to_thread
 import httpx2
 import psycopg
 
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from replicas.links import Link
 
 KEY = "replicas.secret"

@@ -22,7 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from databases import new_database
 from paper.serving import Served
 from paper.serving import serving as serving_paper
-from positions_mcp.cli.tokens import FILE_NAME, TokenFile
+from positions_mcp.cli.serving.token_file import FILE_NAME, TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperExchange

@@ -35,7 +35,7 @@ from mcp_types import ElicitResult, ErrorData, Implementation
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli.assembly.composition import Venue
 from positions_mcp.cli.assembly.paper_transport import PaperTransport
-from positions_mcp.cli.tokens import FILE_NAME, TokenFile
+from positions_mcp.cli.serving.token_file import FILE_NAME, TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange

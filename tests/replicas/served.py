@@ -27,7 +27,7 @@ from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, listening_socket
 from positions_mcp.cli.serving.first_answer import warm_up
 from positions_mcp.cli.serving.over_http import names_in, serve_over_http, whose_token
 from positions_mcp.cli.serving.replica import replica_of
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import RandomIds
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode

@@ -84,10 +84,9 @@ def _ask(
     terminal.show(paragraph(_what_comes_of_a_yes(record, operation)))
     member = record.person(terminal, name)
     try:
-        prompt = (
-            f"\n{record.whose(member)}Passphrase to APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing): "
-        )
-        return member, terminal.ask_secret(prompt)
+        to_do = f"APPROVE in {operation.plan.mode.shown} (Ctrl-C decides nothing)"
+        terminal.show("")
+        return member, record.passphrase_of(member, terminal, to_do)
     except KeyboardInterrupt:
         return member, None
 

@@ -32,13 +32,11 @@ class NotJournalled(StoreUnavailable):
     """The operation store failed, and provably nothing was sent."""
 
 
-def flatten_on_record(
-    arguments: argparse.Namespace, terminal: Terminal, flatten: Callable[[Record], int], consequence: str
-) -> int:
+def flatten_on_record(arguments: argparse.Namespace, terminal: Terminal, flatten: Callable[[Record], int]) -> int:
     """Flatten on the usual record; where that cannot be written, on one of its own, with the usual approver.
 
     `flatten` raises NotJournalled where the record fails it before anything is sent: then it is asked to go again on
-    the other. `consequence` is said of any other failure to get there.
+    the other.
     """
     record, approver, why = None, None, ""
     with ExitStack() as stack:
@@ -56,7 +54,7 @@ def flatten_on_record(
                 return flatten(record)
         except NotJournalled as error:
             why = error.message
-        with on_error(consequence):
+        with on_error("Nothing was sent."):
             record = stack.enter_context(_emergency_record(arguments, terminal, why, approver))
         return flatten(record)
 

@@ -57,9 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plan, ask, send once, follow. Returns the exit code: 0 once something was sent and nothing is in doubt."""
     with controlling_terminal() as terminal:
-        return flatten_on_record(
-            arguments, terminal, lambda record: _flatten(terminal, record, arguments), "Nothing was sent."
-        )
+        return flatten_on_record(arguments, terminal, lambda record: _flatten(terminal, record, arguments))
 
 
 def _flatten(terminal: Terminal, record: Record, arguments: argparse.Namespace) -> int:
@@ -119,7 +117,7 @@ def _ask(
         if not flattening.operation.plan.is_of_account(account):
             raise Refused(f"The account typed is not {flattening.operation.account_id}.", hint="Nothing was sent.")
         member = record.person(terminal, name)
-        passphrase = terminal.ask_secret(f"{record.whose(member)}Passphrase to SEND now: ")
+        passphrase = record.passphrase_of(member, terminal, "SEND now")
     except KeyboardInterrupt:
         terminal.show("\nNothing was sent.")
         return None

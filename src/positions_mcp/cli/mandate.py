@@ -93,8 +93,8 @@ def _sign(arguments: argparse.Namespace) -> int:
         terminal.show(_shadows_said(anyio.run(delegation.shadows, standing)))
         terminal.show("What it covers is then sent WITHOUT A QUESTION. It can be revoked at any time.")
         member = record.person(terminal, arguments.name)
-        who = record.whose(member)
-        passphrase = terminal.ask_secret(f"\n{who}Passphrase to SIGN in {draft.terms.mode.shown}: ")
+        terminal.show("")
+        passphrase = record.passphrase_of(member, terminal, f"SIGN in {draft.terms.mode.shown}")
         sign = partial(delegation.sign, draft.mandate_id, passphrase, digest=draft.digest, day=window.day)
         with uninterrupted():
             signed = anyio.run(partial(sign, name=member.name, note=arguments.note))

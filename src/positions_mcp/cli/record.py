@@ -108,9 +108,10 @@ class Record:
             raise Refused(f"Nobody called {quoted(said, 40)} approves here.", hint=f"Those who do: {names}.")
         return member
 
-    def whose(self, member: Member) -> str:
-        """What stands before a prompt for a passphrase: nothing where there is one person only."""
-        return "" if self.roster().only is not None else f"{member.name}: "
+    def passphrase_of(self, member: Member, terminal: Terminal, to_do: str) -> str:
+        """Asked for with what it is `to_do`, and with the person's name where several may decide."""
+        whose = "" if self.roster().only is not None else f"{member.name}: "
+        return terminal.ask_secret(f"{whose}Passphrase to {to_do}: ")
 
     def heading(self, operation: Operation) -> str:
         """Mode, account and place: the first line of what is said of an operation."""

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         if record.store.rosters().roster is not None:
             member = record.person(terminal, arguments.name)
             name = member.name
-            passphrase = terminal.ask_secret(f"{record.whose(member)}Passphrase to resume: ")
+            passphrase = record.passphrase_of(member, terminal, "resume")
         elif terminal.ask(f"No approver is set up. Type {_WORD} to resume: ").strip() != _WORD:
             raise Refused("It stays halted.", hint=f"Only the word {_WORD} ends the halt.")
         anyio.run(partial(record.supervisor().resume, passphrase, by=os_user(), shown=shown, name=name))

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
             if not why:
                 raise InvalidInput("No reason was given.", hint="Nothing was settled.")
             member = record.person(terminal, arguments.name)
-            passphrase = terminal.ask_secret(f"{record.whose(member)}Passphrase to settle (Ctrl-C settles nothing): ")
+            passphrase = record.passphrase_of(member, terminal, "settle (Ctrl-C settles nothing)")
         except KeyboardInterrupt:
             terminal.show("\nNothing was settled.")
             return INTERRUPTED

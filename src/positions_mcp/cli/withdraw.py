@@ -52,8 +52,7 @@ def run(arguments: argparse.Namespace, record: Record, halts: Sequence[Halt]) ->
         for line in table(("ACCOUNT", "SYMBOL", "OPERATION", "ORDER", "AS LAST SEEN"), map(_asked, offer.own)):
             terminal.show(line)
         terminal.show(paragraph("What is cancelled stays held: the position is open again until somebody closes it."))
-        who = record.whose(member)
-        passphrase = terminal.ask_secret(f"{who}Passphrase to CANCEL {_these(offer)} now: ")
+        passphrase = record.passphrase_of(member, terminal, f"CANCEL {_these(offer)} now")
         sign = partial(_signed, halts, offer, member.name, passphrase)
         report = anyio.run(_with_account, settings, record, sign)
     rows = [(str(row.account_id), row.symbol, row.operation_id, row.order_id or "-", row.outcome) for row in report]

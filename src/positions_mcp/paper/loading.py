@@ -14,7 +14,6 @@ from positions_mcp.paper.clock import ClockSetting
 from positions_mcp.paper.errors import BookError
 from positions_mcp.paper.ids import SeededIds
 from positions_mcp.paper.ledger import Facts, Ledger
-from positions_mcp.paper.market import PROCESSING
 from positions_mcp.paper.scenario import Scenario, digest_of, load_scenario, scenario_name, scenario_names
 from positions_mcp.paper.staging import Stage, first_trading_day
 from positions_mcp.ports import Clock, Ids, MarketCalendar
@@ -51,12 +50,11 @@ class Loading:
             digest=digest_of(scenario),
             born=secrets.token_hex(8),
         )
-        stage = Stage(name, now, today, self.calendar, self.ids or RandomIds())
 
         def begin() -> Ledger:
             ledger = Ledger(facts)
-            ids = SeededIds(ledger) if self.seed else stage.ids
-            return stage.for_scenario(scenario, ids).fill(ledger, scenario, self.accounts)
+            ids = SeededIds(ledger) if self.seed else self.ids or RandomIds()
+            return Stage(name, now, today, self.calendar, ids, scenario).fill(ledger, self.accounts)
 
         book.begin_again(begin, {"clock": setting.as_text()}, only_if_empty=only_if_empty)
 
@@ -71,7 +69,7 @@ class Loading:
             now = _at(self.day, hour)
             return now, self.day, ClockSetting("set", now)
         # A scenario's own time of day means the same whenever it is opened: its day has all its hours.
-        today = first_trading_day(real, self.calendar, PROCESSING, full_length=scenario.clock is not None)
+        today = first_trading_day(real, self.calendar, full_length=scenario.clock is not None)
         if scenario.clock is None:
             return real, today, ClockSetting()
         now = _at(today, hour)

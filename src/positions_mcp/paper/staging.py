@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -14,7 +13,7 @@ from positions_mcp.paper.expiries import expiry_date, parse_series
 from positions_mcp.paper.generator import Generator
 from positions_mcp.paper.holdings import Account, Behaviour, CompanyEvent, Holding, Instrument
 from positions_mcp.paper.ledger import Delays, Ledger, order_parts
-from positions_mcp.paper.market import Market
+from positions_mcp.paper.market import PROCESSING, Market
 from positions_mcp.paper.model import Instruction, InstructionStatus, InstructionType, Leg, Order, OrderStatus
 from positions_mcp.paper.scenario import (
     BehaviourSection,
@@ -34,13 +33,13 @@ _REJECTS: dict[str, Literal["", "at_once", "later"]] = {"fill": "", "reject": "a
 _ACCEPTED_SO_FAR = frozenset({InstructionStatus.ACCEPTED})
 
 
-def first_trading_day(now: datetime, calendar: MarketCalendar, processing: time, *, full_length: bool) -> date:
+def first_trading_day(now: datetime, calendar: MarketCalendar, *, full_length: bool) -> date:
     """What "today" means in a scenario: this session's day until its contracts have expired, then the next one's.
 
     With `full_length` days that close early are passed over.
     """
     day = new_york_day(now)
-    is_over = now >= datetime.combine(day, processing, NEW_YORK)
+    is_over = now >= datetime.combine(day, PROCESSING, NEW_YORK)
     session = calendar.next_session(day + timedelta(days=1) if is_over else day)
     while full_length and session.early_close:
         session = calendar.next_session(session.day + timedelta(days=1))
@@ -49,30 +48,27 @@ def first_trading_day(now: datetime, calendar: MarketCalendar, processing: time,
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything a scenario is loaded with. `now` is the book's first instant, `today` its first trading day."""
+    """A scenario and everything it is loaded with. `now` is the book's first instant, `today` its first trading day."""
 
     name: str
     now: datetime
     today: date
     calendar: MarketCalendar
     ids: Ids
-    roots: Mapping[str, RootSection] = field(default_factory=dict)
+    scenario: Scenario
 
-    def for_scenario(self, scenario: Scenario, ids: Ids) -> Stage:
-        """The stage with the option roots of a scenario, and with these identifiers."""
-        return replace(self, ids=ids, roots={section.root: section for section in scenario.option_roots})
-
-    def fill(self, ledger: Ledger, scenario: Scenario, accounts: tuple[int, ...]) -> Ledger:
+    def fill(self, ledger: Ledger, accounts: tuple[int, ...]) -> Ledger:
         """The ledger, with what the scenario says in every account.
 
         Raises:
             ScenarioError: something it names is not defined, or does not fit together.
         """
+        scenario = self.scenario
         market = Market(self.calendar, self.now, ledger.facts.market_path)
         delays = Delays(**{name: span_of(text) for name, text in scenario.delays.model_dump().items()})
         ledger.put_facts(replace(ledger.facts, anchor=market.previous_close(self.now).closes, delays=delays))
         for underlying in scenario.underlyings:
-            ledger.put_instrument(self._underlying(underlying, scenario))
+            ledger.put_instrument(self._underlying(underlying))
         for root in scenario.option_roots:
             if root.over not in ledger.instruments:
                 raise ScenarioError(
@@ -81,16 +77,16 @@ class Stage:
                 )
         for account in accounts:
             ledger.put_account(Account(account, scenario.cash))
-            self._stage_account(ledger, market, scenario, account)
+            self._stage_account(ledger, market, account)
         for section in scenario.behaviour:
             self._behave(ledger, section)
         return ledger
 
-    def _underlying(self, section: UnderlyingSection, scenario: Scenario) -> Instrument:
+    def _underlying(self, section: UnderlyingSection) -> Instrument:
         """A share or an index, with what will happen to its company."""
         events = [
             CompanyEvent("dividend", expiry_date(paid.day, self.today, self.calendar), paid.amount)
-            for paid in scenario.dividends
+            for paid in self.scenario.dividends
             if paid.symbol == section.symbol
         ] + [
             CompanyEvent(
@@ -100,7 +96,7 @@ class Stage:
                 denominator=split.old,
                 done=False,
             )
-            for split in scenario.splits
+            for split in self.scenario.splits
             if split.symbol == section.symbol
         ]
         return Instrument(
@@ -114,7 +110,8 @@ class Stage:
             events=tuple(replace(event, done=event.day <= new_york_day(self.now)) for event in events),
         )
 
-    def _stage_account(self, ledger: Ledger, market: Market, scenario: Scenario, account: int) -> None:
+    def _stage_account(self, ledger: Ledger, market: Market, account: int) -> None:
+        scenario = self.scenario
         for position in scenario.positions:
             instrument = self._instrument(ledger, position.symbol)
             if (account, instrument.symbol) in ledger.holdings:
@@ -157,15 +154,18 @@ class Stage:
             self.list_contract(ledger, contract) if contract else None
         return ledger.instruments[symbol]
 
+    def _root(self, contract: Contract) -> RootSection | None:
+        return next((section for section in self.scenario.option_roots if section.root == contract.root), None)
+
     def _underlying_symbol(self, ledger: Ledger, contract: Contract) -> str:
         """What a contract is over: as the scenario says of its root, or what the root names."""
-        if contract.root in self.roots:
-            return self.roots[contract.root].over
+        if (root := self._root(contract)) is not None:
+            return root.over
         return contract.root if contract.root in ledger.instruments else _underlying_of(contract.root, ledger) or ""
 
     def list_contract(self, ledger: Ledger, contract: Contract) -> Instrument:
         """Adds a contract on a defined underlying to the market; its root need not be the underlying's ticker."""
-        root = self.roots.get(contract.root)
+        root = self._root(contract)
         underlying = ledger.instruments[self._underlying_symbol(ledger, contract)]
         symbol = contract.compact
         instrument = Instrument(

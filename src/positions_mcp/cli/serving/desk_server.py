@@ -13,10 +13,9 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from positions_mcp.cli.serving.connections import Connections
-from positions_mcp.cli.serving.entrance import Certificate
+from positions_mcp.cli.serving.entrance import Certificate, bound_socket
 from positions_mcp.cli.serving.listening import Listening
 from positions_mcp.domain.errors import ConfigurationError
-from positions_mcp.platforms import this_platform
 
 _MOST_TRIED = 20
 _SECONDS_TO_END = 2
@@ -62,23 +61,20 @@ async def serve_page(
 
 
 def _bound(stack: ExitStack, port: int) -> list[socket.socket]:
-    first = _listener(stack, socket.AF_INET, "127.0.0.1", port)
+    first = _listener(stack, "127.0.0.1", port)
     taken = first.getsockname()[1]
     if not socket.has_ipv6:
         return [first]
     try:
-        return [first, _listener(stack, socket.AF_INET6, "::1", taken)]
+        return [first, _listener(stack, "::1", taken)]
     except OSError as error:
         if error.errno in _NO_IPV6:
             return [first]
         raise
 
 
-def _listener(stack: ExitStack, family: int, host: str, port: int) -> socket.socket:
-    # The protocol is named so that small answers are sent at once: asyncio sets TCP_NODELAY only where it is.
-    listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
-    this_platform().claim_port(listener)
-    listener.bind((host, port))
+def _listener(stack: ExitStack, host: str, port: int) -> socket.socket:
+    listener = stack.enter_context(bound_socket(host, port))
     # From here on a browser that is sent here is answered, and no other process can take the port as well.
     listener.listen()
     return listener

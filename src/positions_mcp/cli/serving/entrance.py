@@ -187,16 +187,27 @@ def entrance_of(arguments: argparse.Namespace) -> Entrance:
 @contextmanager
 def listening_socket(address: IpAddress, port: int) -> Iterator[socket.socket]:
     """A bound socket; port 0 takes a free one. Raises ConfigurationError where it cannot be bound."""
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    # asyncio sends small answers at once only where the socket names TCP.
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        this_platform().claim_port(listener)
-        try:
-            listener.bind((str(address), port))
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
-            raise ConfigurationError(f"Port {port} on {address} cannot be used: {reason}.") from None
+    try:
+        listener = bound_socket(str(address), port)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
+        raise ConfigurationError(f"Port {port} on {address} cannot be used: {reason}.") from None
+    with listener:
         yield listener
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket at an address of this machine's own. Raises OSError, and OverflowError for what is no port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends small answers at once only where the socket names TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        this_platform().claim_port(listener)
+        listener.bind((host, port))
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def _good_between(pem: bytes) -> tuple[datetime, datetime]:

@@ -23,7 +23,7 @@ from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listen
 from positions_mcp.cli.serving.first_answer import warm_up
 from positions_mcp.cli.serving.listening import Listening
 from positions_mcp.cli.serving.replica import Replica, replica_of
-from positions_mcp.cli.tokens import TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.door.proxies import Proxies
