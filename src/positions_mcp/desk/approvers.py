@@ -16,13 +16,13 @@ from positions_mcp.desk.offers import Offers
 from positions_mcp.desk.passkeys import to_make
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
-from positions_mcp.desk.touching import is_touched, offers_of, person_at, signed_either_way, touched
+from positions_mcp.desk.touching import is_touched, offers_of, signed_either_way, touched, unlocked_by
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Credential, Passkey
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.enrolling import Change, adding, removing
-from positions_mcp.guard.touches import Touch
+from positions_mcp.guard.touches import Person, Touch
 from positions_mcp.signing.passkeys import enrolled
 
 _LONGEST_LABEL = 40
@@ -75,8 +75,8 @@ class Approvers:
         """
         made, page = self._made(session), page_of(request)
 
-        async def to_touch(body: dict[str, Any]) -> Touch:
-            return await self.desk.enrolling.with_touch(_addition(body, page), person_at(request, session, body))
+        async def to_touch(body: dict[str, Any], who: Person) -> Touch:
+            return await self.desk.enrolling.with_touch(_addition(body, page), who)
 
         async def with_touch() -> dict[str, Any]:
             body = await body_of(request)
@@ -92,7 +92,8 @@ class Approvers:
             body = await body_of(request)
             name = text_of(body, "offer")
             body["making"] = await made.find(name)
-            await self._with_passphrase(request, session, _addition(body, page), body)
+            who, key = await unlocked_by(self.door, request, session, text_of(body, "passphrase"))
+            await (await to_touch(body, who)).sign(key)
             await made.take(name)
 
         if await is_touched(request):
@@ -105,17 +106,11 @@ class Approvers:
     async def remove(self, request: Request, session: Session) -> Response:
         """`{fingerprint, digest}` with `passphrase`; or with `passkey`, and then `{offer, assertion}`."""
 
-        async def act(body: dict[str, Any]) -> None:
-            await self._with_passphrase(request, session, _removal(body), body)
+        async def to_touch(body: dict[str, Any], who: Person) -> Touch:
+            change = removing(text_of(body, "fingerprint"), text_of(body, "digest"))
+            return await self.desk.enrolling.with_touch(change, who)
 
-        async def to_touch(body: dict[str, Any]) -> Touch:
-            return await self.desk.enrolling.with_touch(_removal(body), person_at(request, session, body))
-
-        return await signed_either_way(self.door, request, session, act, to_touch)
-
-    async def _with_passphrase(self, request: Request, session: Session, change: Change, body: dict[str, Any]) -> None:
-        passphrase = text_of(body, "passphrase")
-        await self.desk.enrolling.with_passphrase(change, session.name, passphrase, origin=page_of(request))
+        return await signed_either_way(self.door, request, session, to_touch)
 
 
 def _addition(body: dict[str, Any], page: str) -> Change:
@@ -124,10 +119,6 @@ def _addition(body: dict[str, Any], page: str) -> Change:
     challenge, now = bytes.fromhex(making["challenge"]), datetime.fromisoformat(making["at"])
     passkey = enrolled(mapping_of(body, "made"), challenge=challenge, origin=page, label=making["label"], now=now)
     return adding(making["name"], passkey)
-
-
-def _removal(body: dict[str, Any]) -> Change:
-    return removing(text_of(body, "fingerprint"), text_of(body, "digest"))
 
 
 def _member(member: Member) -> dict[str, Any]:

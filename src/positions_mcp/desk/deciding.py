@@ -2,59 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from positions_mcp.desk.answers import account_of, body_of, page_of, text_of
-from positions_mcp.desk.door import BY, Door, by
+from positions_mcp.desk.door import Door, by
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
-from positions_mcp.desk.touching import person_at, signed_either_way
+from positions_mcp.desk.touching import signed_either_way
 from positions_mcp.domain.errors import InvalidInput, PositionsError, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation
 from positions_mcp.domain.operation.supervision import Trade
 from positions_mcp.guard.deciding import doubt_about
 from positions_mcp.guard.dependencies import in_thread
-from positions_mcp.guard.touches import Touch
-
-Act = Callable[[Operation, dict[str, Any]], Awaitable[object]]
-ToTouch = Callable[[Operation, dict[str, Any]], Awaitable[Touch]]
+from positions_mcp.guard.touches import Person, Touch
 
 
 @dataclass(eq=False)
 class Deciding:
-    """A request into a decision of `guard.supervisor`."""
+    """A request into a decision of `guard.touches` or, where nothing is signed, of `guard.supervisor`."""
 
     desk: Desk
     door: Door
 
     async def approve(self, request: Request, session: Session) -> Response:
         """`{digest, passphrase, note}`: a signed yes to the plan that was shown; or with `passkey`, in two steps."""
+        operation = await self._operation(request, session)
 
-        def act(operation: Operation, body: dict[str, Any]) -> Awaitable[object]:
-            return self.desk.supervisor_of(operation).approve(
-                operation.operation_id,
-                text_of(body, "passphrase"),
-                name=session.name,
-                digest=text_of(body, "digest"),
-                note=text_of(body, "note", ""),
-                origin=page_of(request),
-            )
-
-        def to_touch(operation: Operation, body: dict[str, Any]) -> Awaitable[Touch]:
-            who, digest, note = person_at(request, session, body), text_of(body, "digest"), text_of(body, "note", "")
+        def to_touch(body: dict[str, Any], who: Person) -> Awaitable[Touch]:
+            digest, note = text_of(body, "digest"), text_of(body, "note", "")
             return self.desk.touches_of(operation).approval(operation.operation_id, who, digest=digest, note=note)
 
-        return await self._about(request, session, act, to_touch)
+        return await signed_either_way(self.door, request, session, to_touch, about=operation)
 
     async def reject(self, request: Request, session: Session) -> Response:
         """`{digest, reason}`: a no. It takes no passphrase."""
-        operation = await self.desk.seen(request.path_params["operation_id"], session.member)
+        operation = await self._operation(request, session)
         try:
             body = await body_of(request)
             await self.desk.supervisor_of(operation).reject(
@@ -74,27 +61,15 @@ class Deciding:
 
         With `passkey` for the passphrase in two steps.
         """
+        operation = await self._operation(request, session)
 
-        def act(operation: Operation, body: dict[str, Any]) -> Awaitable[object]:
-            row, conclusion = _concluded(body)
-            return self.desk.supervisor_of(operation).settle(
-                operation.operation_id,
-                row,
-                conclusion,
-                text_of(body, "passphrase"),
-                name=session.name,
-                origin=page_of(request),
-                evidence=text_of(body, "evidence"),
-                shown=text_of(body, "digest"),
-            )
-
-        def to_touch(operation: Operation, body: dict[str, Any]) -> Awaitable[Touch]:
-            (row, conclusion), who = _concluded(body), person_at(request, session, body)
-            seen, shown = text_of(body, "evidence"), text_of(body, "digest")
+        async def to_touch(body: dict[str, Any], who: Person) -> Touch:
+            await self.desk.supervisor.note_time()
+            (row, conclusion), seen, shown = _concluded(body), text_of(body, "evidence"), text_of(body, "digest")
             touches = self.desk.touches_of(operation)
-            return touches.settlement(operation.operation_id, row, conclusion, who, evidence=seen, shown=shown)
+            return await touches.settlement(operation.operation_id, row, conclusion, who, evidence=seen, shown=shown)
 
-        return await self._about(request, session, act, to_touch)
+        return await signed_either_way(self.door, request, session, to_touch, about=operation)
 
     async def halt(self, request: Request, session: Session) -> Response:
         """`{reason}`, with `account`, `caller`, `kind` where it is of these alone: stop it. It takes no passphrase."""
@@ -120,22 +95,13 @@ class Deciding:
     async def resume(self, request: Request, session: Session) -> Response:
         """`{digest, passphrase}`: end the halt that was shown; without a digest all that stand. Or with `passkey`."""
 
-        async def act(body: dict[str, Any]) -> None:
-            passphrase, shown = text_of(body, "passphrase"), text_of(body, "digest", "")
-            await self.desk.supervisor.resume(
-                passphrase, by=BY, shown=shown or None, name=session.name, origin=page_of(request)
-            )
-
-        def to_touch(body: dict[str, Any]) -> Awaitable[Touch]:
-            who = person_at(request, session, body)
+        def to_touch(body: dict[str, Any], who: Person) -> Awaitable[Touch]:
             return self.desk.touches_of(None).resumption(who, shown=text_of(body, "digest", ""))
 
-        return await signed_either_way(self.door, request, session, act, to_touch)
+        return await signed_either_way(self.door, request, session, to_touch)
 
-    async def _about(self, request: Request, session: Session, act: Act, to_touch: ToTouch) -> Response:
-        about = await self.desk.seen(request.path_params["operation_id"], session.member)
-        ways = partial(act, about), partial(to_touch, about)
-        return await signed_either_way(self.door, request, session, *ways, about=about)
+    async def _operation(self, request: Request, session: Session) -> Operation:
+        return await self.desk.seen(request.path_params["operation_id"], session.member)
 
 
 def _concluded(body: dict[str, Any]) -> tuple[int, Conclusion]:

@@ -10,17 +10,17 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from positions_mcp.desk.answers import account_of, body_of, page_of, text_of
+from positions_mcp.desk.answers import account_of, body_of, text_of
 from positions_mcp.desk.door import Door, by
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
-from positions_mcp.desk.touching import person_at, signed_either_way
+from positions_mcp.desk.touching import signed_either_way
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.mandate import NAMED, TYPED, Standing, left_of, lines_of, said_of, terms_of, whole
 from positions_mcp.domain.operation.terms import MandateKind
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.delegating import Delegation
-from positions_mcp.guard.touches import Touch
+from positions_mcp.guard.touches import Person, Touch
 
 _MOST_NOTES = 100
 
@@ -70,21 +70,11 @@ class MandateRoutes:
         """
         mandate_id = await self._seen(request, session)
 
-        async def act(body: dict[str, Any]) -> None:
-            await self._delegation.sign(
-                mandate_id,
-                text_of(body, "passphrase"),
-                digest=text_of(body, "digest"),
-                name=session.name,
-                note=text_of(body, "note", ""),
-                origin=page_of(request),
-            )
-
-        def to_touch(body: dict[str, Any]) -> Awaitable[Touch]:
-            who, digest, note = person_at(request, session, body), text_of(body, "digest"), text_of(body, "note", "")
+        def to_touch(body: dict[str, Any], who: Person) -> Awaitable[Touch]:
+            digest, note = text_of(body, "digest"), text_of(body, "note", "")
             return self._delegation.signing(mandate_id, who, digest=digest, note=note)
 
-        return await signed_either_way(self.door, request, session, act, to_touch)
+        return await signed_either_way(self.door, request, session, to_touch)
 
     async def revoke(self, request: Request, session: Session) -> Response:
         """`{}`: take it back at once."""

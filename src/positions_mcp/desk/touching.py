@@ -18,9 +18,10 @@ from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.statements import Statement
 from positions_mcp.guard.touches import Person, Touch
+from positions_mcp.signing.keys import Unlocked
 
-Act = Callable[[dict[str, Any]], Awaitable[object]]
-ToTouch = Callable[[dict[str, Any]], Awaitable[Touch]]
+ToTouch = Callable[[dict[str, Any], Person], Awaitable[Touch]]
+"""A decision as something to sign: from what a page sends, and who is about to sign it with what."""
 
 
 def person_at(request: Request, session: Session, body: dict[str, Any]) -> Person:
@@ -42,11 +43,12 @@ async def touched(
     """
     offers = offers_of(door, session, request.url.path)
     if "assertion" not in body:
-        touch = await to_touch(body)
+        touch = await to_touch(body, person_at(request, session, body))
         name = await offers.make({"asked": body, "statement": touch.statement.model_dump(mode="json")})
         return {"offer": name, "sign": to_sign(touch.statement, touch.passkey)}
     offer = await offers.take(text_of(body, "offer"))
-    touch = (await to_touch(offer["asked"])).as_frozen(_statement_of(offer))
+    asked: dict[str, Any] = offer["asked"]
+    touch = (await to_touch(asked, person_at(request, session, asked))).as_frozen(_statement_of(offer))
     return await touch.finish(mapping_of(body, "assertion")) or {}
 
 
@@ -57,13 +59,21 @@ def _statement_of(offer: dict[str, Any]) -> Statement:
         raise Refused("What was to be signed was altered in the store.", hint="Nothing was decided.") from None
 
 
+async def unlocked_by(door: Door, request: Request, session: Session, passphrase: str) -> tuple[Person, Unlocked]:
+    """Who is signed in, about to sign with their passphrase, and its key. Raises WrongPassphrase, Refused."""
+    member, key = await door.desk.enrolling.unlocked(session.name, passphrase)
+    return Person(member.name, key.key.fingerprint, page_of(request)), key
+
+
 async def signed_either_way(
-    door: Door, request: Request, session: Session, act: Act, to_touch: ToTouch, *, about: Operation | None = None
+    door: Door, request: Request, session: Session, to_touch: ToTouch, *, about: Operation | None = None
 ) -> Response:
     """With `passphrase` at once; with `passkey` what is to be signed, and then `{offer, assertion}`."""
 
     async def with_passphrase() -> None:
-        await act(await body_of(request))
+        body = await body_of(request)
+        who, key = await unlocked_by(door, request, session, text_of(body, "passphrase"))
+        await (await to_touch(body, who)).sign(key)
 
     if await is_touched(request):
         return await signed_with_touch(door, request, session, to_touch, about=about)

@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from positions_mcp.desk.answers import body_of, page_of, text_of
+from positions_mcp.desk.answers import body_of, text_of
 from positions_mcp.desk.door import Door
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
-from positions_mcp.desk.touching import is_touched, person_at, signed_with_touch
+from positions_mcp.desk.touching import is_touched, signed_with_touch, unlocked_by
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.cancelling import Own
@@ -50,8 +50,8 @@ class WithdrawingRoutes:
     async def withdraw(self, request: Request, session: Session) -> Response:
         """`{digest, orders, passphrase}` → `{report}`: cancel what was shown. Or with `passkey`, in two steps."""
 
-        async def to_touch(body: dict[str, Any]) -> Touch:
-            return (await self._act(body, person_at(request, session, body))).touch
+        async def to_touch(body: dict[str, Any], who: Person) -> Touch:
+            return (await self._act(body, who)).touch
 
         if await is_touched(request):
             return await signed_with_touch(self.door, request, session, to_touch)
@@ -59,8 +59,8 @@ class WithdrawingRoutes:
 
         async def sign() -> None:
             body = await body_of(request)
-            member, key = await self.desk.enrolling.unlocked(session.name, text_of(body, "passphrase"))
-            act = await self._act(body, Person(member.name, key.key.fingerprint, page_of(request)))
+            who, key = await unlocked_by(self.door, request, session, text_of(body, "passphrase"))
+            act = await self._act(body, who)
             await act.sign(key)
             signed.append(act)
 
