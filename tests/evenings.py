@@ -12,6 +12,7 @@ from typing import Any
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.enums import InstructionType, SecurityType
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.facts import ExpirationFacts, LatestPrice, PriceSource
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId
@@ -110,7 +111,8 @@ def booked(afternoon: Afternoon) -> Booked:
 
 
 def _ledger(afternoon: Afternoon) -> Ledger:
-    now = afternoon.now
+    now, session = afternoon.now, expiry_session(afternoon.day, CALENDAR)
+    sent = min(now, DeadlineRule().on(session) - timedelta(seconds=1))  # an early one that comes later waits a day
     ledger = Ledger(Facts("evenings", "", now, now, now, ""))
     ledger.put_account(paper.Account(ACCOUNT, _CASH))
     for symbol, price in afternoon.closes.items():
@@ -134,8 +136,8 @@ def _ledger(afternoon: Afternoon) -> Ledger:
                 symbol=told.symbol,
                 quantity=Decimal(told.quantity),
                 status=model.InstructionStatus("SENT" if told.status == "UNKNOWN" else told.status),
-                created_at=now,
-                updated_at=now,
+                created_at=sent,
+                updated_at=sent,
                 accepted=None if accepted is None else Decimal(accepted),
                 due_at=now + timedelta(seconds=5) if outstanding else None,
             )

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from api.loopback import AAPL, ACCOUNT, CALL, ORDER, Received, Script, answer, data, order, serving
-from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.dividends import next_dividend
 from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.enums import ExerciseStyle, ListingType, MarginType, OrderStatus
@@ -92,12 +91,11 @@ async def test_facts_of_a_contract_are_read_by_its_id():
     async with serving(data([CONTRACT])) as server, server.client() as client:
         facts = (await client.read_option_contracts([CALL]))[CALL]
     assert server.requests[0].target == f"/v1/instruments/options/contracts?contract_ids={CALL}"
-    assert (facts.exercise_style, facts.is_european, facts.is_settle_on_open) == (ExerciseStyle.AMERICAN, False, False)
+    assert (facts.exercise_style, facts.is_settle_on_open) == (ExerciseStyle.AMERICAN, False)
     assert facts.last_trade_cutoff == datetime(2028, 1, 21, 21, tzinfo=UTC)
     assert (facts.multiplier, facts.underlying_instrument_id) == (Decimal(100), AAPL)
     assert (facts.is_tradable, facts.listing_type, facts.expiry) == (True, ListingType.STANDARD, date(2028, 1, 21))
-    assert facts.contract is not None
-    assert facts.contract.strike == facts.strike_price == 195
+    assert facts.strike_price == 195
 
 
 @pytest.mark.requirement("A-02")
@@ -108,12 +106,6 @@ async def test_a_fact_that_is_missing_or_makes_no_sense_is_not_known(nothing: st
         facts = (await client.read_option_contracts([CALL]))[CALL]
     assert [getattr(facts, name) for name in names] == [None] * len(names)
     assert facts.exercise_style is ExerciseStyle.AMERICAN
-
-
-@pytest.mark.requirement("A-02")
-@pytest.mark.parametrize("style", [None, "", "BERMUDAN"])
-def test_a_style_that_is_new_or_absent_is_neither_european_nor_not(style: str | None):
-    assert ContractFacts(id=CALL, exercise_style=style).is_european is None
 
 
 async def test_facts_are_kept_until_the_new_york_day_ends():

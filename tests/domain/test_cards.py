@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from domain.test_yardstick import Row, row, series
 from evenings import CALENDAR, FRIDAY, Afternoon, facts, given, new_york
+from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.enums import ExerciseStyle, InstructionType
 from positions_mcp.domain.exercise.cards import card, notional_of_instruction
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
@@ -147,11 +148,11 @@ def test_an_early_exercise_says_its_own_cut_off_and_the_next_ex_dividend_date() 
         calendar=CALENDAR,
         deadline=DeadlineRule(),
         price=Decimal(200),
-        ex_dates=[date(2026, 12, 4), date(2027, 3, 5)],
+        dividends=[Dividend(ex_date=date(2026, 12, 4)), Dividend(ex_date=date(2027, 3, 5))],
     )
     said = " ".join(card(asked, option, early))
     assert "Early exercise, irrevocable once accepted: sent for today, cut-off 2026-11-20 17:30 New York." in said
-    assert "Next ex-dividend date 2026-12-04." in said
+    assert "Next ex-dividend date 2026-12-04 (amount not known)." in said
     assert "the close" not in said
 
 
@@ -162,7 +163,7 @@ def test_dividends_that_could_not_be_read_are_not_known(read: tuple[date, ...] |
     option = option_of(asked, "200")
     now, position = new_york(FRIDAY, "12:00"), option.settling.position
     terms = replace(option.settling.terms, style=ExerciseStyle.AMERICAN)
-    early = early_exercise(position, 2, terms, now=now, calendar=CALENDAR, deadline=DeadlineRule(), ex_dates=read)
+    early = early_exercise(position, 2, terms, now=now, calendar=CALENDAR, deadline=DeadlineRule(), dividends=read)
     assert ("The next ex-dividend date is not known." in card(asked, option, early)) is said
 
 

@@ -8,13 +8,14 @@ from decimal import Decimal
 import pytest
 
 from evenings import CALENDAR, Afternoon, facts, new_york
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.account.dividends import Dividend
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, sent_for
 from positions_mcp.domain.exercise.terms import terms_of
-from positions_mcp.domain.exercise.timing import EarlyExercise, early_exercise, sent_for
+from positions_mcp.domain.exercise.timing import EarlyExercise, early_exercise
 
 pytestmark = pytest.mark.requirement("I-08")
 
-CALL = "AAPL261218C00080000"
+CALL, PUT = "AAPL261218C00080000", "AAPL261218P00120000"
 TUESDAY = date(2026, 11, 24)
 
 
@@ -66,12 +67,13 @@ def test_it_says_why_it_is_not_for_today(day: date, at: str, why: str) -> None:
 
 def test_it_says_early_irrevocable_what_is_given_up_and_the_next_ex_dividend_date() -> None:
     dates = [date(2026, 11, 23), date(2026, 12, 9), date(2027, 3, 9)]
-    found = early(CALL, TUESDAY, "17:25", price=Decimal(100), ex_dates=dates)
+    dividends = [Dividend(ex_date=day, dividend_amount=Decimal("0.26")) for day in dates]
+    found = early(CALL, TUESDAY, "17:25", price=Decimal(100), dividends=dividends)
     assert found is not None
     assert found.said == (
         "Early exercise, irrevocable once accepted: sent for today, cut-off 2026-11-24 17:30 New York.",
         "Gives up 200.00 of time value: selling the option would keep it.",
-        "Next ex-dividend date 2026-12-09.",
+        "Next ex-dividend date 2026-12-09 (0.26 a share).",
     )
 
 
@@ -105,3 +107,25 @@ def test_the_american_index_option_is_not() -> None:
 def test_an_earlier_cutoff_of_the_broker_moves_the_day() -> None:
     broker = DeadlineRule(new_york(TUESDAY, "16:30").time())
     assert sent_for(new_york(TUESDAY, "16:30"), CALENDAR, broker).day == date(2026, 11, 25)
+
+
+@pytest.mark.requirement("I-04")
+@pytest.mark.parametrize(
+    ("symbol", "day", "at", "ex_date", "is_late"),
+    [
+        (CALL, TUESDAY, "17:29", date(2026, 11, 25), False),
+        (CALL, TUESDAY, "17:30", date(2026, 11, 25), True),  # sent for Wednesday, without its dividend
+        (CALL, date(2026, 11, 26), "12:00", date(2026, 11, 27), True),  # Thanksgiving
+        (CALL, date(2026, 11, 27), "14:29", date(2026, 11, 30), False),  # an early close
+        (CALL, date(2026, 11, 27), "14:30", date(2026, 11, 30), True),
+        (CALL, date(2026, 11, 28), "12:00", date(2026, 11, 30), True),  # a Saturday
+        (PUT, TUESDAY, "17:30", date(2026, 11, 25), False),  # a put delivers shares, and gets no dividend
+    ],
+)
+def test_a_call_exercised_too_late_for_the_next_dividend_says_so(
+    symbol: str, day: date, at: str, ex_date: date, *, is_late: bool
+) -> None:
+    found = early(symbol, day, at, price=Decimal(100), dividends=[Dividend(ex_date=ex_date, dividend_amount=1)])
+    assert found is not None
+    late = ": this exercise comes too late for that dividend" if is_late else ""
+    assert found.said[-1] == f"Next ex-dividend date {ex_date.isoformat()} (1 a share){late}."

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from domain.instruction_samples import book, position
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
+from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedRow, InstructionRow, RowRule
 from positions_mcp.domain.exercise.rules import BatchRules
+from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.market_calendar import NewYorkCalendar
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -158,3 +160,25 @@ def test_a_deadline_is_never_later_than_the_rules_nor_on_a_closed_day(expiration
     assert CALENDAR.session_on(ends.date()) == session
     assert ends.date() <= expiration
     assert ends.time() <= min(latest, time(14, 30) if session.early_close else time(17, 30))
+
+
+@pytest.mark.requirement("I-03", "I-06")
+@pytest.mark.parametrize(
+    ("sent", "then", "claims"),
+    [
+        ("2026-11-19T17:29", "2026-11-20T09:00", 0),  # that evening's: the book shows its effect
+        ("2026-11-19T17:30", "2026-11-20T09:00", 1),  # after the cut-off: for this evening
+        ("2026-11-19T23:30", "2026-11-20T17:00", 1),
+        ("2026-11-21T12:00", "2026-11-23T12:00", 1),  # on a Saturday, for Monday
+        ("2026-11-25T18:00", "2026-11-27T12:00", 1),  # before Thanksgiving, for the day after
+        ("2026-11-27T14:30", "2026-11-30T12:00", 1),  # after an early close's cut-off
+        ("2026-11-27T14:29", "2026-11-30T12:00", 0),
+    ],
+)
+def test_an_accepted_exercise_claims_its_contracts_until_the_evening_it_was_sent_for(
+    sent: str, then: str, claims: int
+) -> None:
+    when, now = (datetime.fromisoformat(each).replace(tzinfo=NEW_YORK) for each in (sent, then))
+    row = {"id": "x", "account_id": 1, "instrument_id": "option", "instruction_type": "EXERCISE", "quantity": "1"}
+    accepted = Instruction.model_validate({**row, "status": "ACCEPTED", "accepted_quantity": "1", "created_at": when})
+    assert Outstanding([accepted], now=now, calendar=CALENDAR).on(InstrumentId("option")).quantity == claims

@@ -36,7 +36,7 @@ def test_options_of_the_week_come_soonest_first_with_their_distance_from_the_str
         held("AAPL261127C00240000", number=6, underlying_instrument_id=identifier(1)),
     )
     others = [position for position in book.positions if not position.is_option]
-    found = expiring(expiring_by(date(2026, 11, 20), book.positions), others, book.as_of)
+    found = expiring(expiring_by(date(2026, 11, 20), book.positions), others)
     assert [(each.position.instrument_id, each.moneyness, each.distance) for each in found] == [
         (identifier(4), Moneyness.AT, Decimal(0)),
         (identifier(3), Moneyness.OUT, Decimal("10.60")),

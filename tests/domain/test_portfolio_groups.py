@@ -65,7 +65,7 @@ def test_however_the_pages_fall_the_summary_is_that_of_the_whole_book(
         paged.add(book.positions[start : start + page])
     for name in ("totals", "groups", "by_underlying", "largest", "winners", "losers", "symbols"):
         assert getattr(paged, name) == getattr(whole, name)
-    assert paged.expiring(book) == whole.expiring(book)
+    assert paged.expiring() == whole.expiring()
 
 
 @given(books())

@@ -59,22 +59,21 @@ def test_a_sign_that_agrees_or_is_not_gainsaid_is_the_side(quantity: str, kind: 
 
 
 @pytest.mark.parametrize(
-    ("symbol", "kind", "is_cash", "is_index"),
+    ("symbol", "kind", "is_cash", "is_closable"),
     [
         ("USD", "CASH", True, False),
         ("EUR", "CASH", True, False),
-        ("SPX", "INDEX", False, True),
-        ("SPXW  261127P05000000", "INDEX", False, False),
-        ("SPXW  261127P05000000", "OPTION", False, False),
-        ("KO", "COMMON_STOCK", False, False),
-        ("CASH", "COMMON_STOCK", False, False),
-        ("USD", None, False, False),
-        ("KO", "WARRANT", False, False),
+        ("SPX", "INDEX", False, False),
+        ("SPXW  261127P05000000", "INDEX", False, True),
+        ("SPXW  261127P05000000", "OPTION", False, True),
+        ("KO", "COMMON_STOCK", False, True),
+        ("CASH", "COMMON_STOCK", False, True),
+        ("USD", None, False, True),
+        ("KO", "WARRANT", False, True),
     ],
 )
 def test_cash_and_an_index_are_recognised_and_cannot_be_closed(
-    symbol: str, kind: str | None, is_cash: bool, is_index: bool
+    symbol: str, kind: str | None, is_cash: bool, is_closable: bool
 ):
     position = held(symbol=symbol, instrument_type=kind)
-    assert (position.is_cash, position.is_index) == (is_cash, is_index)
-    assert position.is_closable is not (is_cash or is_index)
+    assert (position.is_cash, position.is_closable) == (is_cash, is_closable)

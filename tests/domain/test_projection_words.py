@@ -160,3 +160,22 @@ def test_thirty_contracts_on_thirty_underlyings_fit_into_nine_hundred_tokens() -
     assert all(root in text for root in roots)
     # A token of such a text is 2.4 characters or more: numbers are cut at every third digit.
     assert len(text) < 900 * 2.4
+
+
+@pytest.mark.requirement("I-06")
+@pytest.mark.parametrize(
+    ("held", "option", "quantity", "counted", "said_of_orders"),
+    [
+        (100, PUT, 1, 0, "  open orders may also sell 100 of the shares: not counted here"),
+        (150, PUT, 1, 50, "  open orders may also sell 100 of the shares: not counted here"),
+        (-100, CALL, 1, 0, "  open orders may also buy back 100 of the shares: not counted here"),
+        (100, PUT, 1, 100, ""),
+        (100, SHORT_CALL, 1, 0, ""),  # it lapses, and nothing moves beside the order
+    ],
+)
+def test_shares_that_open_orders_may_trade_beside_the_evening_are_said(
+    held: int, option: str, quantity: int, counted: int, said_of_orders: str
+) -> None:
+    afternoon = Afternoon(holds={"AAPL": held, option: quantity}, closes={"AAPL": "100"})
+    lines = said(afternoon, counted={InstrumentId(instrument_id_of("AAPL")): Decimal(counted)})
+    assert [line for line in lines if "open orders" in line] == ([said_of_orders] if said_of_orders else [])

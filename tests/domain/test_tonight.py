@@ -26,7 +26,7 @@ def option(
     """An option that expires on 27 November 2026, an early close, with its underlying at `price`."""
     row = {"account_id": 19816, "instrument_id": identifier(2), "symbol": symbol, "quantity": quantity}
     held = POSITIONS.validate_python(row | {"underlying_instrument_type": kind})
-    (found,) = expiring([held], [], at)
+    (found,) = expiring([held], [])
     quoted = LatestPrice(Decimal(price), at.astimezone(UTC), PriceSource.LAST_TRADE) if price else None
     nothing = Outstanding((), now=at, calendar=CALENDAR)
     return untouched(found, nothing, now=at, read_at=at, calendar=CALENDAR, quoted=quoted)

@@ -11,6 +11,7 @@ import pytest
 
 from guard.clearing import CALL, CALL_220, CALL_230, GIVING_UP, PUT, PUT_220, SHARES, SHORT, clearing_desk, row
 from guard.exchange import held, instrument
+from positions_mcp.desk.shapes import not_known
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.dividends import Dividend
@@ -18,6 +19,7 @@ from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import InvalidBatch, RequestRejected
 from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Rule, Severity
 from positions_mcp.ports import Neighbours
@@ -139,3 +141,19 @@ async def test_an_early_exercise_of_a_european_option_is_refused_with_the_reason
                 await it.plan(row(symbol))
         else:
             assert (await it.plan(row(symbol))).operation.plan.instructions
+
+
+@pytest.mark.requirement("G-10", "I-04")
+@pytest.mark.parametrize(("kind", "counted"), [("EXERCISE", "22,000"), ("DO_NOT_EXERCISE", "0")])
+async def test_the_notional_of_an_adjusted_contract_is_said_to_be_more_and_not_for_want_of_a_price(
+    tmp_path: Path, kind: str, counted: str
+) -> None:
+    adjusted = "AAPL1261120C00220000"
+    positions = (held("AAPL", 100, price="231.00", number=SHARES), held(adjusted, 1, number=CALL, **FACTS))
+    async with clearing_desk(tmp_path, positions=positions, policy=GIVING_UP) as it:
+        planned = await it.plan(row(adjusted, kind))
+        assert planned.verdict is not None
+        assert f"Notional: ${counted} or more: not all of it is known." in question(planned.operation.plan)
+        (missing,) = [each.message for each in planned.verdict.findings if each.rule is Rule.MISSING_PRICE]
+        assert missing == f"What an adjusted contract delivers is not known, so the value of {adjusted} may be more."
+        assert not_known(planned.operation.plan) == [f"What is delivered by {adjusted}: the notional may be larger."]

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from paper.support import INSTRUCTIONS, ORDERS, POSITIONS, Opening, SettableClock, by_symbol, delete, http
 from paper.test_instructions import AMD_CALL, APPLE_CALL, NVIDIA_PUT, row, submit
 from positions_mcp.domain.account.sessions import NEW_YORK
@@ -119,3 +121,29 @@ def test_weeks_later_every_expiry_on_the_way_has_happened_on_its_own_evening(
     assert holdings(looked_once) == holdings(looked_often)
     assert cash(looked_once) == cash(looked_often)
     assert not [symbol for symbol in holdings(looked_once) if len(symbol) > 5]
+
+
+@pytest.mark.parametrize(("at", "left"), [((17, 29), 4), ((17, 30), 5), ((17, 59), 5)])
+async def test_an_early_exercise_that_comes_after_the_cut_off_waits_for_the_next_evening(
+    opened: Opening, tmp_path: Path, at: tuple[int, int], left: int
+):
+    scenario = tmp_path / "later.toml"
+    scenario.write_text("""
+        title = "An option of a later month"
+        [[underlyings]]
+        symbol = "AAPL"
+        price = 231.40
+        [[positions]]
+        symbol = "AAPL month+1 200 call"
+        quantity = 5
+        average_price = 30
+    """)
+    exchange = opened(str(scenario))
+    (option,) = holdings(exchange)
+    exchange.clock.set(EVENING.replace(hour=at[0], minute=at[1]))
+    async with http(exchange) as client:
+        await submit(client, row(option))
+    exchange.clock.set(EVENING)
+    assert holdings(exchange)[option] == left
+    exchange.clock.set(EVENING + timedelta(days=1))
+    assert holdings(exchange)[option] == 4

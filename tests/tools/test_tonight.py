@@ -145,3 +145,36 @@ async def test_a_summary_of_an_expiry_afternoon_stays_within_800_tokens(tmp_path
         answer = text_of(await call(it, "summarize_positions", era=era))
     assert "Tonight, if nothing more is sent: " in answer
     assert len(answer) < 800 * 2.5
+
+
+@pytest.mark.parametrize(
+    ("dated", "day"),
+    [
+        ("270326", datetime(2027, 3, 25, 15, 0, tzinfo=UTC)),  # Good Friday
+        ("261226", datetime(2026, 12, 24, 15, 0, tzinfo=UTC)),  # the Saturday after Christmas
+        ("261126", datetime(2026, 11, 25, 15, 0, tzinfo=UTC)),  # Thanksgiving
+        ("270101", datetime(2026, 12, 31, 15, 0, tzinfo=UTC)),  # New Year's Day
+        ("261121", datetime(2026, 11, 20, 15, 0, tzinfo=UTC)),  # a Saturday
+    ],
+)
+async def test_the_status_knows_what_a_contract_dated_on_a_closed_day_does_the_evening_before(
+    era: str, dated: str, day: datetime
+) -> None:
+    short = held(f"AAPL{dated}C00230000", "-2", number=1, underlying_instrument_id=AAPL)
+    answer = await call(server(Beside(), short, at=day), "get_trading_status", era=era)
+    assert data_of(answer)["tonight"] == {"19816": [WORDS, "cash 46,000"]}
+
+
+@pytest.mark.requirement("I-06")
+@pytest.mark.parametrize("root", ["AAPL1", "AAPL7", "1AAPL"])
+@pytest.mark.parametrize("is_held", [True, False])
+async def test_the_moneyness_of_an_adjusted_contract_is_not_known(era: str, root: str, *, is_held: bool) -> None:
+    adjusted = held(f"{root}261127C00230000", "2", number=1, underlying_instrument_id=AAPL)
+    share = held("AAPL", "100", number=9, instrument_price="231.40")
+    answer = await call(server(Beside(), adjusted, *([share] if is_held else [])), "summarize_positions", era=era)
+    expiring = data_of(answer)["expiring"]
+    assert expiring["counts"] == {"total": 1, "unknown": 1}
+    assert expiring["rows"][0][3:7] == ["adjusted contract", "unknown", "missing", "231.40"]
+    listing = await call(server(Beside(), adjusted, share), "list_positions", {"expires_by": "2026-11-27"}, era=era)
+    row = dict(zip(data_of(listing)["columns"], data_of(listing)["rows"][0], strict=True))
+    assert (row["if_nothing_sent"], row["moneyness"], row["distance"]) == ("adjusted contract", "unknown", "missing")

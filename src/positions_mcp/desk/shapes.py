@@ -30,11 +30,14 @@ def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:
 
 def not_known(plan: Plan) -> list[str]:
     """What a person should know that nobody knows, beside what the warnings say."""
-    unpriced = [label(target.symbol) for target in plan.targets if not target.priced]
+    unpriced = [label(each.symbol) for each in plan.targets if not (each.priced or each.is_adjusted)]
+    adjusted = [label(each.symbol) for each in plan.targets if each.is_adjusted and not each.priced]
     sized = [label(target.symbol) for target in plan.closings if not isinstance(target, CloseTarget)]
     said = []
     if unpriced:
         said.append(f"No price of {_listed(unpriced)}: the notional may be larger.")
+    if adjusted:
+        said.append(f"What is delivered by {_listed(adjusted)}: the notional may be larger.")
     if sized:
         said.append(f"How much is held of {_listed(sized)}: whatever is held when it is sent.")
     return said

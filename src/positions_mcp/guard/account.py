@@ -14,9 +14,8 @@ from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, RequestRejected, UpstreamError
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, sent_for
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
-from positions_mcp.domain.exercise.timing import sent_for
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind
@@ -234,12 +233,13 @@ class AccountReader:
         self, book: Book, orders: tuple[Order, ...] | None, listed: _Listed, record: AccountRecord | None = None
     ) -> Account:
         now, calendar = self._deps.market_clock.now(), self._deps.calendar
+        deadline, rows = DeadlineRule(self._deps.policy.exercise_deadline), listed.rows
         return Account(
             book=book,
             orders=orders,
-            outstanding=None if listed.rows is None else Outstanding(listed.rows, now=now, calendar=calendar),
+            outstanding=None if rows is None else Outstanding(rows, now=now, calendar=calendar, deadline=deadline),
             record=await in_thread(self._whole_record, book.account_id) if record is None else record,
-            instructions=listed.rows,
+            instructions=rows,
             instruction_doubts=listed.doubts,
         )
 

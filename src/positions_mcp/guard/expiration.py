@@ -17,6 +17,7 @@ import anyio.abc
 
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.positions import Book, Position
@@ -62,8 +63,8 @@ class MarketFacts:
     """Why market data that was wanted could not be read."""
     not_read: tuple[str, ...] = ()
     """What was refused, and what follows from that."""
-    ex_dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
-    """Of underlyings whose dividends were read."""
+    dividends: Mapping[str, tuple[Dividend, ...]] = field(default_factory=dict)
+    """Of underlyings of which they were read."""
     balances: Balances | None = None
 
     @cached_property
@@ -114,16 +115,16 @@ async def read_beside(
     keys = [each.instrument_id for each in options]
     underlyings = sorted({key for each in options if (key := each.underlying_instrument_id) and is_uuid(key)})
 
-    async def read_ex_dates() -> dict[str, tuple[date, ...]]:
+    async def read_dividends() -> dict[str, tuple[Dividend, ...]]:
         if neighbours.events is None or dividends_of is None:
             return {}
         found = await known("dividends", neighbours.events.read_dividends(dividends_of, since=since))
-        return {} if isinstance(found, NotKnown) else {dividends_of: tuple(each.ex_date for each in found)}
+        return {} if isinstance(found, NotKnown) else {dividends_of: tuple(found)}
 
     async with anyio.create_task_group() as tasks:
         facts = Coming(tasks, lambda: read_market_facts(neighbours, terms_of=keys, market_of=underlyings))
-        ex_dates = Coming(tasks, read_ex_dates)
-    return replace(facts.value, ex_dates=ex_dates.value)
+        dividends = Coming(tasks, read_dividends)
+    return replace(facts.value, dividends=dividends.value)
 
 
 async def read_for_close(
@@ -178,12 +179,14 @@ class ExpirationReader:
         book = await self.positions.read_book(account_id)
         now = self.clock.now()
         listed, money = listing.value, None if isinstance(balances.value, NotKnown) else balances.value
-        rows = None if isinstance(listed, NotKnown) else listed.data
+        outstanding = None
+        if not isinstance(listed, NotKnown):
+            outstanding = Outstanding(listed.data, now=now, calendar=self.calendar, deadline=self.deadline)
         return ExpirationFacts(
             book=book,
             now=now,
             calendar=self.calendar,
-            outstanding=None if rows is None else Outstanding(rows, now=now, calendar=self.calendar),
+            outstanding=outstanding,
             instruction_doubts=() if isinstance(listed, NotKnown) else listed.left_out,
             # Open orders are not read: what a position calls locked is what they may take.
             counted=expected_quantities(book, open_orders=()),

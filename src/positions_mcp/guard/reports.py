@@ -109,8 +109,8 @@ _NEXT = {
 }
 _NEXT_WHILE_OPEN = "Part of it is left, and orders are still open: follow it with get_operation."
 _NEXT_OF_REVERSAL = (
-    "Do not close it again before a person has looked at the account's orders: more was traded than was held, as when "
-    "a position is closed twice."
+    "Do not close it again before a person has looked at the account's orders: it moved past flat, as when a position "
+    "is closed twice, or an option on it was exercised or assigned since."
 )
 
 

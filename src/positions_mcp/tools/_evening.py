@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 
 from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.known import NotKnown, known
-from positions_mcp.domain.account.quotes import UnderlyingPrice, moneyness
 from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.facts import LatestPrice
@@ -80,8 +79,7 @@ class Evening:
         quoted = self.latest.get(option.position.underlying_instrument_id or "")
         if option.price is not None or quoted is None:
             return option
-        price = UnderlyingPrice(price=quoted.price, read_at=quoted.at)
-        return replace(option, price=price, moneyness=moneyness(option.contract, quoted.price))
+        return replace(option, price=quoted.price)
 
     def projected(self, option: ExpiringOption) -> ProjectedOption | None:
         """What becomes of it if nothing more is sent; None where instructions decide that were not read."""
@@ -109,4 +107,5 @@ async def read_evening(
     listed = await known("instructions", context.instructions.get_position_instructions(account))
     if isinstance(listed, NotKnown) or listed.left_out:
         return Evening(None, context, read_at)
-    return Evening(Outstanding(listed.data, now=now, calendar=context.calendar), context, read_at)
+    deadline = DeadlineRule(context.guard.policy.exercise_deadline)
+    return Evening(Outstanding(listed.data, now=now, calendar=context.calendar, deadline=deadline), context, read_at)

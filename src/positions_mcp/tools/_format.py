@@ -96,8 +96,7 @@ def short_moneyness(moneyness: Moneyness) -> str:
 
 def expiry_cells(option: ExpiringOption) -> list[str]:
     """What stands under `EXPIRY_COLUMNS`: distance and price in dollars per share."""
-    price = option.price.price if option.price else None
-    return [short_moneyness(option.moneyness), number(option.distance), number(price)]
+    return [short_moneyness(option.moneyness), number(option.distance), number(option.price)]
 
 
 def sums(totals: Totals, *names: str) -> dict[str, str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
-from functools import partial
 
 import anyio
 
@@ -125,9 +124,9 @@ def _delta_adjusted(summary: Summary, reading: Reading, beside: Beside) -> dict[
     greeks = {key: each.greeks.delta for key, each in beside.snapshots.items() if each.greeks is not None}
     deltas = {key: delta for key, delta in greeks.items() if delta is not None}
     prices: dict[InstrumentId, Decimal] = {}
-    for option in map(beside.evening.priced, summary.options(reading)):
+    for option in map(beside.evening.priced, summary.options()):
         if option.price is not None:
-            prices[option.position.instrument_id] = option.price.price
+            prices[option.position.instrument_id] = option.price
     adjusted = delta_adjusted(held, deltas, prices)
     if adjusted is None:
         return {"delta_adjusted_net": "not known: market data give no greeks"}
@@ -155,11 +154,13 @@ async def tonight_in_all(context: ToolContext) -> dict[str, list[str]]:
 
 async def _tonight(context: ToolContext, account: AccountId, today: date) -> list[str]:
     try:
-        begin = Summarizing(GroupBy.SIDE, Week(today, today), 1)
+        # A contract dated on a closed day ends with the session before it.
+        last = context.calendar.next_session(today + timedelta(days=1)).day - timedelta(days=1)
+        begin = Summarizing(GroupBy.SIDE, Week(today, last), 1)
         summary, reading = await context.positions.gather_positions(account, begin)
     except UpstreamError as error:
         return [f"not known: {error.message.rstrip('.')}"]
-    soon = await beside_others(summary.count, partial(summary.expiring, reading))
+    soon = await beside_others(summary.count, summary.expiring)
     if not soon:
         return []
     tonight = tonight_of(context, soon, await read_beside(context, account, summary, reading, soon, greeks=False))

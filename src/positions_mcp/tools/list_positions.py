@@ -242,7 +242,7 @@ def _found(held: Sequence[Holding], wanted: Filter, given: dict[str, Any], as_of
     positions = select(held, wanted) if wanted.is_narrowing else held
     soon: Sequence[ExpiringOption] = ()
     if wanted.expires_by:
-        soon = expiring(positions, [position for position in held if not position.is_option], as_of)
+        soon = expiring(positions, [position for position in held if not position.is_option])
     if "sort_by" in given:
         key, direction = SortKey(given["sort_by"]), given.get("sort_direction")
         rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))

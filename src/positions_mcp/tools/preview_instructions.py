@@ -71,7 +71,7 @@ async def preview_instructions(call: Call, given: Arguments) -> Answer:
 
 def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str, next_call: str) -> Output:
     plan = planned.operation.plan
-    count = len(plan.targets)
+    count, more = len(plan.targets), "" if all(target.priced for target in plan.targets) else " or more"
     return Output(
         mode=plan.mode.shown,
         account_id=plan.account_id,
@@ -82,7 +82,7 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str,
         rows=[_row(index, target) for index, target in enumerate(plan.instructions[:_MOST_ROWS], 1)],
         consequences=[_consequence(index, target) for index, target in enumerate(plan.instructions[:_MOST_CARDS], 1)],
         projection=list(plan.projection),
-        notional=plain(plan.measure),
+        notional=f"{plain(plan.measure)}{more}",
         cutoff=plan.session,
         policy=policy_of(verdict),
         findings=[*findings_of(verdict), *_not_shown(plan)] or None,

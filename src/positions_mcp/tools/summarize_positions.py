@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -109,7 +108,7 @@ async def summarize_positions(call: Call, given: Arguments) -> Answer:
         return await _of_all(call, given)
     account = context.account(given.account_id)
     summary, reading = await _read(context, account, given, call.page_progress())
-    soon = await beside_others(summary.count, partial(summary.expiring, reading))
+    soon = await beside_others(summary.count, summary.expiring)
     beside = await read_beside(context, account, summary, reading, soon)
 
     def answer() -> Answer:

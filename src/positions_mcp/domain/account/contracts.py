@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from positions_mcp.domain.enums import ContractType, ExerciseStyle, ListingType
 from positions_mcp.domain.ids import InstrumentId
-from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
 from positions_mcp.domain.operation.records import Instant, Record, Text
 
 
@@ -33,14 +32,3 @@ class ContractFacts(Record):
     exchange: str | None = None
     """MIC code of the primary listing venue."""
     open_interest: Decimal | None = None
-
-    @property
-    def contract(self) -> OptionContract | None:
-        """The contract that the symbol names, or None."""
-        return parse_option_symbol(self.symbol)
-
-    @property
-    def is_european(self) -> bool | None:
-        """Whether it can be exercised at its expiration only; None where the style is not known."""
-        known = self.exercise_style is not None and self.exercise_style.is_known
-        return self.exercise_style is ExerciseStyle.EUROPEAN if known else None

@@ -151,11 +151,6 @@ class Holding:
         return self.instrument_type is not None and self.instrument_type.is_money and not self.is_option
 
     @property
-    def is_index(self) -> bool:
-        """Whether this is an index itself, which nobody can trade. An option on one is an option."""
-        return self.instrument_type is SecurityType.INDEX and not self.is_option
-
-    @property
     def is_closable(self) -> bool:
         """Whether an order can close it: cash and an index can only be listed."""
         kind = self.instrument_type

@@ -6,16 +6,12 @@ underlying too. Where it is not known, everything that follows from it is unknow
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
 from positions_mcp.domain.account.positions import Book, Holding, Position
-from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.instruments import OptionContract, OptionRight
-from positions_mcp.domain.money import CENT, ZERO, plain
+from positions_mcp.domain.money import CENT, ZERO
 
 BY_EXCEPTION_THRESHOLD = CENT
 """Dollars per share in the money from which an expiring option is exercised unless clearing is told otherwise (OCC)."""
@@ -28,27 +24,6 @@ class Moneyness(StrEnum):
     AT = "at the money"
     OUT = "out of the money"
     UNKNOWN = "unknown"
-
-
-class UnderlyingPrice(BaseModel):
-    """Dollars per share of an underlying, and how old that is.
-
-    A current price is as old as the reading of the book (the API does not say when it was quoted); otherwise it is a
-    past session's close.
-    """
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-    price: Decimal
-    read_at: datetime
-    close_of: date | None = None
-
-    def said(self, now: datetime) -> str:
-        """The price and its age in words: `190.5, read at 15:41 New York (2 min ago); quote time not stated`."""
-        if self.close_of is not None:
-            return f"{plain(self.price)}, the close of {self.close_of.isoformat()}"
-        at = self.read_at.astimezone(NEW_YORK)
-        return f"{plain(self.price)}, read at {at:%H:%M} New York ({_age(now - self.read_at)}); quote time not stated"
 
 
 def points_in_the_money(contract: OptionContract, price: Decimal) -> Decimal:
@@ -90,22 +65,14 @@ def find_underlying(option: Holding, book: Book) -> Position | None:
     return held[0] if len(held) == 1 else None
 
 
-def underlying_price(underlying: Holding | None, read_at: datetime) -> UnderlyingPrice | None:
-    """What the book knows of the price: the current one, else the last close; None where it has neither.
+def underlying_price(underlying: Holding | None) -> Decimal | None:
+    """What the book knows of the price, per share: the current one, else the last close; None where it has neither.
 
     A price of zero or less is a missing price.
     """
     if underlying is None:
         return None
     if underlying.instrument_price is not None and underlying.instrument_price > 0:
-        return UnderlyingPrice(price=underlying.instrument_price, read_at=read_at)
-    if underlying.closing_price is not None and underlying.closing_price > 0 and underlying.closing_price_date:
-        return UnderlyingPrice(price=underlying.closing_price, read_at=read_at, close_of=underlying.closing_price_date)
-    return None
-
-
-def _age(elapsed: timedelta) -> str:
-    minutes = int(elapsed.total_seconds() // 60)
-    if minutes < 1:
-        return "just now"
-    return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago"
+        return underlying.instrument_price
+    closed = underlying.closing_price
+    return closed if closed is not None and closed > 0 and underlying.closing_price_date else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
-from positions_mcp.domain.account.sessions import NEW_YORK, Session
+from positions_mcp.domain.account.sessions import NEW_YORK, Session, new_york_day
 
 _LATEST = time(17, 30)
 _AFTER_THE_CLOSE = timedelta(minutes=90)
@@ -51,3 +51,11 @@ class DeadlineRule:
 def expiry_session(expiration: date, calendar: TradingDays) -> Session:
     """The session whose deadline ends the contract: its expiration day's, or the last before it on a closed day."""
     return calendar.session_on(expiration) or calendar.previous_session(expiration)
+
+
+def sent_for(now: datetime, calendar: TradingDays, deadline: DeadlineRule) -> Session:
+    """The trading day that an instruction sent now counts for: today until its cut-off, then the next one."""
+    session = calendar.next_session(new_york_day(now))
+    if now < deadline.on(session):
+        return session
+    return calendar.next_session(session.day + timedelta(days=1))

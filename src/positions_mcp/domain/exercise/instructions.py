@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
-from positions_mcp.domain.exercise.cutoffs import TradingDays
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, sent_for
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.records import Instant, Record, Text
@@ -21,6 +21,7 @@ from positions_mcp.domain.refusals import reasons_in, says_a_refusal, texts_in
 from positions_mcp.domain.text import label
 
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
+_USUAL = DeadlineRule()
 _EXISTING_ID = re.compile(r"existing_id=([0-9a-fA-F-]{36})")
 
 
@@ -185,11 +186,19 @@ class Outstanding:
     """The instructions that still claim contracts, by contract.
 
     Sent ones, those whose end is not known, and a cancel not known to have succeeded claim what they asked. An
-    accepted one claims what was accepted until the next session's book shows its effect.
+    accepted one claims what was accepted until the session after the one it was sent for: then the book shows its
+    effect. What was sent after a day's cut-off was sent for the next one.
     """
 
-    def __init__(self, listed: Iterable[Instruction], *, now: datetime, calendar: TradingDays) -> None:
-        self._listed, self._now, self._calendar = tuple(listed), now, calendar
+    def __init__(
+        self,
+        listed: Iterable[Instruction],
+        *,
+        now: datetime,
+        calendar: TradingDays,
+        deadline: DeadlineRule = _USUAL,
+    ) -> None:
+        self._listed, self._now, self._calendar, self._deadline = tuple(listed), now, calendar, deadline
         today = new_york_day(now)
         session = calendar.session_on(today) or calendar.previous_session(today)
         self._claims: dict[InstrumentId, list[Claim]] = {}
@@ -199,8 +208,8 @@ class Outstanding:
             if instruction.was_refused_before_acceptance:
                 continue
             if instruction.status is InstructionStatus.ACCEPTED:
-                settled_in = instruction.updated_at or instruction.created_at
-                if settled_in is not None and new_york_day(settled_in) < session.day:
+                sent = instruction.created_at or instruction.updated_at
+                if sent is not None and sent_for(sent, calendar, deadline).day < session.day:
                     continue
             self._claims.setdefault(instruction.instrument_id, []).append(Claim(instruction, _claimed(instruction)))
 
@@ -216,7 +225,7 @@ class Outstanding:
     def without(self, instruction_id: InstructionId) -> Outstanding:
         """The claims of all others, as if this instruction were withdrawn."""
         rest = [each for each in self._listed if each.id != instruction_id]
-        return Outstanding(rest, now=self._now, calendar=self._calendar)
+        return Outstanding(rest, now=self._now, calendar=self._calendar, deadline=self._deadline)
 
 
 def _claimed(instruction: Instruction) -> Decimal | None:

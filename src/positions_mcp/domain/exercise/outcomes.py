@@ -158,6 +158,11 @@ class Related:
         """Shares before the evening."""
         return self.shares.quantity if self.shares else ZERO
 
+    @property
+    def shares_locked(self) -> Decimal:
+        """Of those, what open orders may still trade away."""
+        return abs(self.shares_held) - abs(self._counted(self.shares)) if self.shares else ZERO
+
     def lacking_now(self) -> Lacking:
         """The short options that lack cover in the present book."""
         held = {position.instrument_id: self._counted(position) for position in self.book.positions}

@@ -113,6 +113,8 @@ class ProjectedUnderlying:
     left: tuple[Left, ...]
     """What each of them leaves."""
     pins: tuple[Pin, ...] = ()
+    shares_locked: Decimal = ZERO
+    """Of them, what open orders may still trade, which is not in the outcomes."""
     not_stated: tuple[ProjectedOption, ...] = ()
     """Options whose cash and shares are not in the sums, because they are not known."""
     doubts: tuple[str, ...] = ()

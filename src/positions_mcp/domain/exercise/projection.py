@@ -17,7 +17,7 @@ from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionStatus, SecurityType
-from positions_mcp.domain.exercise.cutoffs import expiry_session
+from positions_mcp.domain.exercise.cutoffs import expiry_session, sent_for
 from positions_mcp.domain.exercise.facts import (
     Basis,
     DecidingPrice,
@@ -41,7 +41,6 @@ from positions_mcp.domain.exercise.settlement import (
     perhaps_done_by,
 )
 from positions_mcp.domain.exercise.terms import terms_of
-from positions_mcp.domain.exercise.timing import sent_for
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
@@ -194,6 +193,7 @@ def _underlying(
         name=name,
         options=options,
         shares_before=part.shares_held,
+        shares_locked=part.shares_locked,
         outcomes=outcomes,
         lacking_before=part.lacking_now(),
         left=part.left(settling, flows),

@@ -19,11 +19,10 @@ from positions_mcp.domain.account.positions import Book, Position, Side
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionType, SecurityType
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session, sent_for
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
 from positions_mcp.domain.exercise.terms import terms_of
-from positions_mcp.domain.exercise.timing import sent_for
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain
@@ -59,7 +58,7 @@ class BatchRules:
 
     def __post_init__(self) -> None:
         self._holdings = Holdings.of_book(self.book)
-        self._outstanding = Outstanding(self.listed or (), now=self.now, calendar=self.calendar)
+        self._outstanding = Outstanding(self.listed or (), now=self.now, calendar=self.calendar, deadline=self.deadline)
         self._claimed: Counter[InstrumentId] = Counter()
         self._first_row_with_key: dict[str, int] = {}
         self._first_row_asking: dict[tuple[InstrumentId, InstructionType], int] = {}

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.dividends import Dividend, next_dividend
 from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.account.quotes import intrinsic_value
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, minute, new_york_day
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session, sent_for
 from positions_mcp.domain.exercise.terms import SettlesAt, Terms, terms_of
-from positions_mcp.domain.money import ZERO, exact_product
+from positions_mcp.domain.instruments import OptionRight
+from positions_mcp.domain.money import ZERO, exact_product, plain
 from positions_mcp.domain.text import label
 
 LONGER: Final = timedelta(minutes=15)
@@ -133,10 +135,12 @@ class EarlyExercise:
     """Whether today is one."""
     time_value: Decimal | None
     """Dollars in the option's own price above its intrinsic value, which exercising gives up."""
-    next_ex_date: date | None
-    """The underlying's next day without its dividend, where it is before expiration."""
-    ex_dates_read: bool
+    dividend: Dividend | None
+    """The underlying's next one, where it is before expiration."""
+    dividends_read: bool
     """Whether the underlying's dividends could be read at all."""
+    buys: bool
+    """Whether exercising brings shares, and with them the dividends of later ex-dates: that of a call does."""
     refusal: str = ""
     """Why it cannot be sent at all."""
 
@@ -155,11 +159,17 @@ class EarlyExercise:
             lines.append(f"Gives up {self.time_value:,.2f} of time value: selling the option would keep it.")
         else:
             lines.append("It gives up no time value at these prices.")
-        if self.next_ex_date:
-            lines.append(f"Next ex-dividend date {self.next_ex_date.isoformat()}.")
-        elif not self.ex_dates_read:
+        if self.dividend:
+            lines.append(self._dividend_said(self.dividend))
+        elif not self.dividends_read:
             lines.append("The next ex-dividend date is not known.")
         return tuple(lines)
+
+    def _dividend_said(self, dividend: Dividend) -> str:
+        amount = "amount not known" if dividend.amount is None else f"{plain(dividend.amount)} a share"
+        late = self.buys and dividend.ex_date <= self.session.day
+        missed = ": this exercise comes too late for that dividend" if late else ""
+        return f"Next ex-dividend date {dividend.ex_date.isoformat()} ({amount}){missed}."
 
 
 def early_exercise(
@@ -171,7 +181,7 @@ def early_exercise(
     calendar: TradingDays,
     deadline: DeadlineRule,
     price: Decimal | None = None,
-    ex_dates: Iterable[date] | None = None,
+    dividends: Iterable[Dividend] | None = None,
 ) -> EarlyExercise | None:
     """What exercising before expiration means; None on the option's last day, or where its symbol cannot be read.
 
@@ -183,7 +193,7 @@ def early_exercise(
         calendar: the trading days.
         deadline: the cut-off of a day.
         price: the latest price of the underlying.
-        ex_dates: ex-dividend dates of the underlying; None where they could not be read.
+        dividends: those of the underlying; None where they could not be read.
     """
     contract = option.contract
     if contract is None:
@@ -206,15 +216,8 @@ def early_exercise(
         is_for_today=session.day == today,
         is_trading_day=calendar.session_on(today) is not None,
         time_value=time_value,
-        next_ex_date=min((day for day in ex_dates or () if today < day <= last.day), default=None),
-        ex_dates_read=ex_dates is not None,
+        dividend=next_dividend((each for each in dividends or () if each.ex_date <= last.day), today),
+        dividends_read=dividends is not None,
+        buys=contract.right is OptionRight.CALL,
         refusal=refusal,
     )
-
-
-def sent_for(now: datetime, calendar: TradingDays, deadline: DeadlineRule) -> Session:
-    """The trading day that an instruction sent now counts for: today until its cut-off, then the next one."""
-    session = calendar.next_session(new_york_day(now))
-    if now < deadline.on(session):
-        return session
-    return calendar.next_session(session.day + timedelta(days=1))

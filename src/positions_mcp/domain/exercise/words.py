@@ -70,6 +70,13 @@ def compared_lines(compared: AgainstNothing) -> tuple[str, ...]:
     return (*lines, _totals(compared.then)) if compared.then.underlyings else tuple(lines)
 
 
+def moved_tonight(underlying: ProjectedUnderlying) -> str:
+    """What the evening does to the shares of one underlying, for who trades them; empty where it moves none."""
+    if not (underlying.pins or underlying.not_stated) and all(o.flow.shares == Span() for o in underlying.outcomes):
+        return ""
+    return "; ".join([_options(underlying), _result(underlying), *watched_lines(underlying)])
+
+
 def _evening(projection: Projection) -> str:
     if projection.day == new_york_day(projection.now):
         return "Tonight"
@@ -119,6 +126,9 @@ def watched_lines(underlying: ProjectedUnderlying) -> Iterator[str]:
         yield _pin(pin)
     if underlying.short_shares:
         yield f"up to {_count(underlying.short_shares)} shares short that are not now"
+    if underlying.shares_locked and not _only_lapses(underlying):
+        verb = "sell" if underlying.shares_before > 0 else "buy back"
+        yield f"open orders may also {verb} {_count(underlying.shares_locked)} of the shares: not counted here"
     for group in underlying.left_lacking:
         lacking = f"{_count(group.uncovered)} uncovered, {_count(group.unprotected)} unprotected"
         yield f"short {_group(group)} afterwards: {lacking}"
@@ -168,7 +178,8 @@ def _result(underlying: ProjectedUnderlying) -> str:
         return rest if unstated and moved.startswith(_NOTHING) else moved + unstated
     ranges = [f"{outcome.said}: {_moved(underlying, outcome)}" for outcome in _shown(underlying)]
     more = len(underlying.outcomes) - len(ranges)
-    return " | ".join(ranges) + (f" | {more} more ranges: give a closing price" if more else "") + unstated
+    others = f" | {more} more range{'' if more == 1 else 's'}: give a closing price" if more else ""
+    return " | ".join(ranges) + others + unstated
 
 
 def _shown(underlying: ProjectedUnderlying) -> tuple[Outcome, ...]:

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from positions_mcp.domain.enums import InstructionType, OrderSide
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
+from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.growth import added
 from positions_mcp.domain.text import clean
@@ -96,6 +97,12 @@ class _Target(Frozen):
     """Dollars this target counts for against limits."""
     priced: bool = True
     """False where a price was missing, so that the notional may be too small."""
+
+    @property
+    def is_adjusted(self) -> bool:
+        """Whether it is an option of which the symbol does not say what it delivers."""
+        contract = parse_option_symbol(self.symbol)
+        return contract is not None and not contract.is_standard
 
 
 class CloseTarget(_Target):

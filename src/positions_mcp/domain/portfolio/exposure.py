@@ -74,8 +74,7 @@ def _obliged(short: Position, book: Book, price: Decimal | None) -> tuple[Decima
     strike = short.contract.strike if short.contract else ZERO
     if short.contract and short.contract.right is OptionRight.PUT:
         return strike, True
-    if price is None and (seen := underlying_price(find_underlying(short, book), book.as_of)):
-        price = seen.price
+    price = underlying_price(find_underlying(short, book)) if price is None else price
     return (strike, False) if price is None else (price, True)
 
 

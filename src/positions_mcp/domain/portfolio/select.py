@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter, itemgetter
@@ -13,7 +13,6 @@ from typing import Any
 from positions_mcp.domain.account.positions import Holding, HoldingT, Side
 from positions_mcp.domain.account.quotes import (
     Moneyness,
-    UnderlyingPrice,
     moneyness,
     points_in_the_money,
     underlying_price,
@@ -49,13 +48,19 @@ class ExpiringOption:
     position: Holding
     contract: OptionContract
     underlying: Holding | None
-    price: UnderlyingPrice | None
-    moneyness: Moneyness
+    price: Decimal | None
+
+    @property
+    def moneyness(self) -> Moneyness:
+        """At that price; not known of an adjusted contract, whatever the price."""
+        return moneyness(self.contract, None if self.position.multiplier is None else self.price)
 
     @property
     def distance(self) -> Decimal | None:
-        """Dollars per share between the underlying's price and the strike."""
-        return points_in_the_money(self.contract, self.price.price).copy_abs() if self.price else None
+        """Dollars per share between the underlying's price and the strike, where that says anything."""
+        if self.price is None or self.position.multiplier is None:
+            return None
+        return points_in_the_money(self.contract, self.price).copy_abs()
 
 
 def expiring_by(last: date, positions: Iterable[HoldingT]) -> list[HoldingT]:
@@ -76,13 +81,13 @@ def _plainly_expires_after(last: str, symbol: str) -> bool:
     return day > last and symbol[-9] in "CP" and day.isdigit()
 
 
-def expiring(options: Iterable[Holding], others: Iterable[Holding], read_at: datetime) -> list[ExpiringOption]:
+def expiring(options: Iterable[Holding], others: Iterable[Holding]) -> list[ExpiringOption]:
     """What `expiring_by` found, against its underlyings: soonest first, largest value first in a day.
 
     `others` are what the account holds besides options, and where the underlyings are looked for.
     """
     held = _Held(others)
-    priced: dict[str, tuple[Holding | None, UnderlyingPrice | None]] = {}
+    priced: dict[str, tuple[Holding | None, Decimal | None]] = {}
     found = []
     for position in options:
         if (contract := position.contract) is None:
@@ -90,10 +95,9 @@ def expiring(options: Iterable[Holding], others: Iterable[Holding], read_at: dat
         key = position.underlying_instrument_id or contract.root
         if key not in priced:
             underlying = held.underlying_of(position)
-            priced[key] = underlying, underlying_price(underlying, read_at)
+            priced[key] = underlying, underlying_price(underlying)
         underlying, price = priced[key]
-        told = moneyness(contract, price.price if price else None)
-        found.append(ExpiringOption(position, contract, underlying, price, told))
+        found.append(ExpiringOption(position, contract, underlying, price))
     return sorted(found, key=lambda each: (each.contract.expiration, -(each.position.market_value or ZERO).copy_abs()))
 
 

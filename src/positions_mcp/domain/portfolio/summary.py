@@ -14,7 +14,6 @@ from functools import cached_property
 from operator import itemgetter
 
 from positions_mcp.domain.account.positions import Holding
-from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionRight
@@ -218,13 +217,13 @@ class Summary:
         """Those of which some was closed today at a profit or loss, the largest first."""
         return self._realized.positions
 
-    def options(self, reading: Reading) -> list[ExpiringOption]:
+    def options(self) -> list[ExpiringOption]:
         """All options against their underlyings, where they are few."""
-        return expiring(self.obligations.options, self._underlyings.others, reading.as_of)
+        return expiring(self.obligations.options, self._underlyings.others)
 
-    def expiring(self, reading: Reading) -> list[ExpiringOption]:
+    def expiring(self) -> list[ExpiringOption]:
         """The options that expire within the week, soonest first, priced as they were read."""
-        return expiring(self._soon, self._underlyings.others, reading.as_of)
+        return expiring(self._soon, self._underlyings.others)
 
 
 class _Extremes:

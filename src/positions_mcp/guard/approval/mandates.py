@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book, Position
-from positions_mcp.domain.account.quotes import find_underlying, underlying_price
+from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.instruments import as_root
@@ -208,8 +208,8 @@ def _underlying_price(held: Position, account: Account) -> Decimal | None:
     """What an option's underlying costs now: as it is held, else by market data. A close of another day is no price."""
     if not held.is_option:
         return None
-    found = underlying_price(find_underlying(held, account.book), account.book.as_of)
-    if found is not None and found.close_of is None:
-        return found.price
+    found = find_underlying(held, account.book)
+    if found is not None and found.instrument_price is not None and found.instrument_price > 0:
+        return found.instrument_price
     latest = account.beside.latest.get(held.underlying_instrument_id or "")
     return latest.price if latest else None

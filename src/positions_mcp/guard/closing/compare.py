@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Self
 
 from positions_mcp.domain.account.positions import Position
+from positions_mcp.domain.account.sessions import minute
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight, parse_option_symbol
 from positions_mcp.domain.money import exact_product, plain, to_cents
@@ -22,7 +23,7 @@ from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.stuck import Stuck, why_stuck
-from positions_mcp.guard.closing.targets import Hours, close_target, price_of_underlying
+from positions_mcp.guard.closing.targets import OPEN, Hours, close_target, price_of_underlying
 from positions_mcp.guard.kind import Comparison, as_planned
 
 _ALONE = Decimal("0.5")
@@ -127,6 +128,7 @@ def compare_closes(plan: Plan, account: Account, policy: Policy, hours: Hours) -
         result.reserving[position] = Reservation(measure=notional, expected_quantity=now.order_quantity)
     if plan.kind.is_account_wide:
         result.stale += reading.what_is_new()
+    result.stale += reading.what_closed()
     return result
 
 
@@ -172,6 +174,16 @@ class _Reading:
             is_other = held.quantity != 0 and held.is_closable and held.instrument_id not in planned
             if is_other and not self._why_stuck(held):
                 yield f"{label(held.name)} is new: {plain(held.quantity)} now, not in the plan."
+
+    def what_closed(self) -> Iterator[str]:
+        """That an order would wait now, where it was planned to trade at once."""
+        market = self.hours.market
+        if self.plan.session.startswith(OPEN) and not market.is_open and not self.plan.flatten:
+            until = minute(market.next.opens)
+            yield (
+                f"The market is closed until {until}, and was open when this was planned: an order would wait until "
+                "then and fill at another price."
+            )
 
     def _why_not_free(self, target: CloseTarget, held: Position) -> str:
         if stuck := self._why_stuck(held):

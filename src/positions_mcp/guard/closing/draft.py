@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book, Position
-from positions_mcp.domain.account.sessions import NEW_YORK, MarketState
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId, instrument_id, is_uuid
 from positions_mcp.domain.instruments import with_its_id
@@ -109,7 +108,7 @@ def _cannot_be_closed(stuck: Sequence[Stuck], *, others: int) -> InvalidInput:
 
 
 def _draft(request: CloseRequest, targets: tuple[Target, ...], hours: Hours, warnings: tuple[str, ...] = ()) -> Draft:
-    session = session_in_words(hours.market)
+    session = hours.in_words
     return Draft(targets=targets, cancel_orders=request.cancels, session=session, warnings=warnings)
 
 
@@ -160,12 +159,3 @@ def _found(name: str, holdings: Holdings[Position], book: Book) -> Position:
         else:
             raise InvalidInput(f"{label(position.name)} {why_unclosable(position)}.") from None
         raise
-
-
-def session_in_words(market: MarketState) -> str:
-    """What happens to an order sent now."""
-    if market.current is not None:
-        closes = market.current.closes.astimezone(NEW_YORK)
-        return f"open until {closes:%H:%M} New York"
-    opens = market.next.opens.astimezone(NEW_YORK)
-    return f"closed: may queue until {opens:%a %Y-%m-%d %H:%M} New York"

@@ -21,6 +21,7 @@ from positions_mcp.guard.closing.stuck import (
     findings_on_locked,
 )
 from positions_mcp.guard.closing.targets import Hours
+from positions_mcp.guard.closing.tonight import findings_on_tonight
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.findings import Finding
@@ -44,6 +45,7 @@ class Closing:
         yield from findings_on_hours(plan, hours)
         yield from findings_on_locked(plan, account)
         yield from findings_on_last_day(plan, account, hours)
+        yield from findings_on_tonight(plan, account, hours)
         yield from findings_on_left_out(plan, account, hours)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:

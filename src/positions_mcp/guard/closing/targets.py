@@ -10,7 +10,7 @@ from typing import Self
 
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.account.quotes import find_underlying, underlying_price
-from positions_mcp.domain.account.sessions import MarketState, new_york_day
+from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, new_york_day
 from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.timing import TradingEnd, last_trade
@@ -24,6 +24,8 @@ from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.ports import MarketCalendar
 
+OPEN = "open"
+"""How what a plan says of a session begins, in which an order trades at once."""
 _LONGEST_CLOSURE = timedelta(days=14)
 
 
@@ -44,6 +46,14 @@ class Hours:
     def market(self) -> MarketState:
         """The session that is on, or the next one."""
         return self.calendar.state_at(self.now)
+
+    @property
+    def in_words(self) -> str:
+        """What happens to an order sent now."""
+        if (session := self.market.current) is not None:
+            return f"{OPEN} until {session.closes.astimezone(NEW_YORK):%H:%M} New York"
+        opens = self.market.next.opens.astimezone(NEW_YORK)
+        return f"closed: may queue until {opens:%a %Y-%m-%d %H:%M} New York"
 
     def are_over(self, expiration: date) -> bool:
         """Whether options of that expiration have expired on a day before: see `TradingEnd.has_expired`."""
@@ -118,9 +128,8 @@ def price_of_underlying(position: Position, account: Account) -> Decimal | None:
     """What the underlying of an option costs: as it is held, else by market data; None where neither says."""
     if not position.is_option:
         return None
-    held = underlying_price(find_underlying(position, account.book), account.book.as_of)
-    if held is not None:
-        return held.price
+    if (held := underlying_price(find_underlying(position, account.book))) is not None:
+        return held
     latest = account.beside.latest.get(position.underlying_instrument_id or "")
     return latest.price if latest else None
 

@@ -8,12 +8,12 @@ from datetime import date
 from decimal import Decimal
 
 from positions_mcp.domain.exercise.cards import card
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, sent_for
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Asked
-from positions_mcp.domain.exercise.timing import early_exercise, sent_for
+from positions_mcp.domain.exercise.timing import early_exercise
 from positions_mcp.domain.exercise.words import compared_lines, less_cover
 from positions_mcp.domain.exercise.yardstick import AgainstNothing, MoreShort, against_nothing, compared
 from positions_mcp.domain.ids import InstructionId, InstrumentId
@@ -79,7 +79,7 @@ def card_of(facts: ExpirationFacts, account: Account, row: Asked, option: Projec
         calendar=facts.calendar,
         deadline=facts.deadline,
         price=option.price.price,
-        ex_dates=account.beside.ex_dates.get(position.underlying_instrument_id or ""),
+        dividends=account.beside.dividends.get(position.underlying_instrument_id or ""),
     )
     return card(row, option, early)
 

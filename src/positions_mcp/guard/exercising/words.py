@@ -89,4 +89,10 @@ def _said(target: InstructionTarget | CancelTarget) -> str:
 
 def _terms(plan: Plan) -> Sequence[str]:
     cutoff = [f"Cut-off: {plan.session}."] if plan.session else []
-    return [*plan.projection, f"Notional: ${plan.measure:,f}.", *cutoff]
+    return [*plan.projection, f"Notional: {notional_said(plan)}.", *cutoff]
+
+
+def notional_said(plan: Plan) -> str:
+    """What counts against limits: `$9,500`, or that more than that may be at stake."""
+    more = "" if all(target.priced for target in plan.targets) else " or more: not all of it is known"
+    return f"${plan.measure:,f}{more}"

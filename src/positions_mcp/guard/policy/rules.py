@@ -201,7 +201,13 @@ def _missing_prices(plan: Plan, book: Book) -> Iterator[Finding]:
             f"The notional of {_named(calls)} is unknown: {bound}. It is counted as {counted:,.2f}, by its strike, and "
             "may be more.",
         )
-    if others := [target for target in unpriced if target not in calls]:
+    others = [target for target in unpriced if target not in calls]
+    if adjusted := [target for target in others if target.is_adjusted]:
+        yield _missing_price(
+            adjusted,
+            f"What an adjusted contract delivers is not known, so the value of {_named(adjusted)} may be more.",
+        )
+    if others := [target for target in others if target not in adjusted]:
         yield _missing_price(others, f"A price is missing for {_named(others)}, so the value may be more.")
 
 

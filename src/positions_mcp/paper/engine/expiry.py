@@ -27,7 +27,7 @@ def process_evening(ledger: Ledger, market: Market, at: datetime) -> None:
     """Processes one trading day's exercises and expiries, at its processing instant."""
     today = new_york_day(at)
     for instruction in list(ledger.standing_instructions()):
-        if instruction.status in _TAKEN and instruction.instruction_type is not InstructionType.DO_NOT_EXERCISE:
+        if _is_exercised(ledger, market, instruction, today):
             _exercise_instructed(ledger, market, instruction, at)
     for key in sorted(ledger.holdings):
         holding = ledger.holdings.get(key)
@@ -40,6 +40,14 @@ def process_evening(ledger: Ledger, market: Market, at: datetime) -> None:
         for symbol in order.symbols:
             if _ends_by(today, market, ledger.instruments[symbol]):
                 end_expired(ledger, order.account, symbol, at)
+
+
+def _is_exercised(ledger: Ledger, market: Market, instruction: Instruction, today: date) -> bool:
+    """Whether it stands, and is for this evening: an early one that came after the day's cut-off is for the next."""
+    if instruction.status not in _TAKEN or instruction.instruction_type is InstructionType.DO_NOT_EXERCISE:
+        return False
+    ends = _ends_by(today, market, ledger.instruments[instruction.symbol])
+    return ends or instruction.created_at < market.deadline(today)
 
 
 def _ends_by(today: date, market: Market, instrument: Instrument) -> bool:
