@@ -13,6 +13,7 @@ from guard.desk import AAPL, CALLER, PASSPHRASE, Desk
 from positions_mcp.desk.sessions import IDLE, LONGEST
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.guard.approval.questions import question
 
 
 @on_a_desk
@@ -160,7 +161,7 @@ async def test_a_story_has_the_question_the_rows_and_the_journal(desk: Desk) -> 
         )
     assert story["digest"] == operation.plan.digest
     assert [entry["event"] for entry in story["journal"]] == ["plan made", "awaiting approval"]
-    assert story["question"] == desk.supervisor.words(operation).split("\n")
+    assert story["question"] == question(operation.plan).split("\n")
     assert picture.headers["content-type"].startswith("image/svg+xml")
     assert "<svg" in picture.text
 

@@ -19,7 +19,7 @@ from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.cancelling import Own, Withdrawn
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
-from positions_mcp.guard.touches import Person, Touches
+from positions_mcp.guard.touches import Touches
 from positions_mcp.guard.withdrawing import Offer, Withdrawing, shown_of
 from positions_mcp.settings import Settings
 
@@ -76,8 +76,7 @@ async def _signed(
     halts: Sequence[Halt], offer: Offer, name: str, passphrase: str, deps: Dependencies
 ) -> tuple[Withdrawn, ...]:
     touches = Touches(deps)
-    member, key = await Enrolling(deps, touches).unlocked(name, passphrase)
-    who = Person(member.name, key.key.fingerprint, TERMINAL)
+    who, key = await Enrolling(deps, touches).signer(name, passphrase, TERMINAL)
     act = await Withdrawing(deps, touches).signing(halts, [shown_of(each) for each in offer.own], who)
     await act.sign(key)
     return await act.run()

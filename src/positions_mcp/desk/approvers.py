@@ -16,7 +16,7 @@ from positions_mcp.desk.offers import Offers
 from positions_mcp.desk.passkeys import to_make
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
-from positions_mcp.desk.touching import is_touched, offers_of, signed_either_way, touched, unlocked_by
+from positions_mcp.desk.touching import is_touched, offers_of, signed_either_way, touched
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Credential, Passkey
@@ -92,7 +92,7 @@ class Approvers:
             body = await body_of(request)
             name = text_of(body, "offer")
             body["making"] = await made.find(name)
-            who, key = await unlocked_by(self.door, request, session, text_of(body, "passphrase"))
+            who, key = await self.desk.enrolling.signer(session.name, text_of(body, "passphrase"), page)
             await (await to_touch(body, who)).sign(key)
             await made.take(name)
 

@@ -24,6 +24,7 @@ from positions_mcp.domain.operation.search import Search
 from positions_mcp.domain.operation.statements import Passkey, PasskeyAssertion
 from positions_mcp.domain.operation.states import OperationState, Stage
 from positions_mcp.domain.text import quoted
+from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.deciding import digest_of_row
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.dependencies import Dependencies, in_thread
@@ -101,7 +102,7 @@ class Desk:
 
     def words_of(self, operation: Operation) -> Sequence[str]:
         """The lines of the question."""
-        return self.supervisor_of(operation).words(operation).split("\n")
+        return question(operation.plan).split("\n")
 
     async def operation(self, operation_id: str) -> Operation:
         """A stored operation. Raises InvalidInput where there is none."""

@@ -18,7 +18,6 @@ from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.statements import Statement
 from positions_mcp.guard.touches import Person, Touch
-from positions_mcp.signing.keys import Unlocked
 
 ToTouch = Callable[[dict[str, Any], Person], Awaitable[Touch]]
 """A decision as something to sign: from what a page sends, and who is about to sign it with what."""
@@ -59,12 +58,6 @@ def _statement_of(offer: dict[str, Any]) -> Statement:
         raise Refused("What was to be signed was altered in the store.", hint="Nothing was decided.") from None
 
 
-async def unlocked_by(door: Door, request: Request, session: Session, passphrase: str) -> tuple[Person, Unlocked]:
-    """Who is signed in, about to sign with their passphrase, and its key. Raises WrongPassphrase, Refused."""
-    member, key = await door.desk.enrolling.unlocked(session.name, passphrase)
-    return Person(member.name, key.key.fingerprint, page_of(request)), key
-
-
 async def signed_either_way(
     door: Door, request: Request, session: Session, to_touch: ToTouch, *, about: Operation | None = None
 ) -> Response:
@@ -72,7 +65,8 @@ async def signed_either_way(
 
     async def with_passphrase() -> None:
         body = await body_of(request)
-        who, key = await unlocked_by(door, request, session, text_of(body, "passphrase"))
+        passphrase = text_of(body, "passphrase")
+        who, key = await door.desk.enrolling.signer(session.name, passphrase, page_of(request))
         await (await to_touch(body, who)).sign(key)
 
     if await is_touched(request):

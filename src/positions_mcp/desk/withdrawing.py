@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from positions_mcp.desk.answers import body_of, text_of
+from positions_mcp.desk.answers import body_of, page_of, text_of
 from positions_mcp.desk.door import Door
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
-from positions_mcp.desk.touching import is_touched, signed_with_touch, unlocked_by
+from positions_mcp.desk.touching import is_touched, signed_with_touch
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.cancelling import Own
@@ -59,7 +59,8 @@ class WithdrawingRoutes:
 
         async def sign() -> None:
             body = await body_of(request)
-            who, key = await unlocked_by(self.door, request, session, text_of(body, "passphrase"))
+            passphrase = text_of(body, "passphrase")
+            who, key = await self.desk.enrolling.signer(session.name, passphrase, page_of(request))
             act = await self._act(body, who)
             await act.sign(key)
             signed.append(act)

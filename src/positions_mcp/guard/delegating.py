@@ -72,8 +72,7 @@ class Delegation:
         origin: str = TERMINAL,
     ) -> Standing:
         """Sign a draft with a passphrase, as `signing` says. `name` says whose, where there are several approvers."""
-        member, key = await self._enrolling.unlocked(name, passphrase)
-        who = Person(member.name, key.key.fingerprint, clean(origin, 120))
+        who, key = await self._enrolling.signer(name, passphrase, origin)
         touch = await self.signing(mandate_id, who, digest=digest, day=day, note=note)
         await touch.sign(key)
         return await self.show(mandate_id)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.roster import Member, Roster, RosterLink, whole_member
 from positions_mcp.domain.operation.statements import TERMINAL, Credential, Passkey, PassphraseKey, Statement
-from positions_mcp.domain.text import quoted
+from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.dependencies import Dependencies, in_thread
 from positions_mcp.guard.touches import Person, Touch, Touches
@@ -109,6 +109,11 @@ class Enrolling:
         if key is None:
             raise Refused(f"{member.name} has no passphrase.", hint="Nothing was decided. Use a passkey.")
         return member, await in_thread(unlock, key, passphrase)
+
+    async def signer(self, name: str, passphrase: str, origin: str) -> tuple[Person, Unlocked]:
+        """Who is about to sign with their passphrase, at which page or terminal, and its key. Raises as `unlocked`."""
+        member, key = await self.unlocked(name, passphrase)
+        return Person(member.name, key.key.fingerprint, clean(origin, 120)), key
 
     async def proposed(self, change: Change) -> Roster:
         """What a change would make of it, to be shown before it is signed. Raises Refused."""

@@ -33,8 +33,8 @@ from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.executor import Executor
-from positions_mcp.guard.touches import Person, Touches
-from positions_mcp.signing.keys import Hardness, Unlocked, new_key
+from positions_mcp.guard.touches import Touches
+from positions_mcp.signing.keys import Hardness, new_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,6 @@ class Supervisor:
         await self._reconciler.note_time()
         return await self._reconciler.follow(await self._deps.operation(operation_id))
 
-    def words(self, operation: Operation) -> str:
-        """What is to be decided about an operation, as the terminal and the page show it."""
-        return question(operation.plan)
-
     async def check_passphrase(self, passphrase: str, name: str = "") -> Member:
         """The approver whose passphrase it is. Raises WrongPassphrase; Refused where there is none of that name."""
         member, _ = await self.enrolling.unlocked(name, passphrase)
@@ -121,7 +117,7 @@ class Supervisor:
                 or that person may not approve it.
         """
         await to_approve(self._deps, operation_id, digest)
-        who, key = await self._who(name, passphrase, origin)
+        who, key = await self.enrolling.signer(name, passphrase, origin)
         touch = await self._touches.approval(operation_id, who, digest=digest, note=note)
         await touch.sign(key)
         return report(await self._deps.operation(operation_id), self._deps.clock.now())
@@ -172,7 +168,7 @@ class Supervisor:
         if passphrase is None and (await self.enrolling.rosters()).roster is None:
             clear = partial(self._deps.store.clear_halts, expected=meant)
             return await in_thread(clear, clean(by, 60), self._deps.clock.now())
-        who, key = await self._who(name, passphrase or "", origin)
+        who, key = await self.enrolling.signer(name, passphrase or "", origin)
         touch = await self._touches.resumption(who, shown=shown)
         await touch.sign(key)
         return None
@@ -201,7 +197,7 @@ class Supervisor:
         """
         await self._reconciler.note_time()
         to_settle(await self._deps.operation(operation_id), row_of, conclusion, shown)
-        who, key = await self._who(name, passphrase, origin)
+        who, key = await self.enrolling.signer(name, passphrase, origin)
         touches = self._touches
         touch = await touches.settlement(operation_id, row_of, conclusion, who, evidence=evidence, shown=shown)
         await touch.sign(key)
@@ -251,16 +247,12 @@ class Supervisor:
         plan, deps = flattening.operation.plan, self._deps
         if not plan.is_of_account(typed_account):
             raise InvalidInput(f"The account typed is not {plan.account_id}.", hint="Nothing was sent.")
-        who, key = await self._who(name, passphrase, TERMINAL)
+        who, key = await self.enrolling.signer(name, passphrase, TERMINAL)
         touch = await self._touches.flattening(flattening.operation, who)
         await touch.sign(key)
         async with Executor(deps) as executor:
             done = await executor.run(plan.plan_id, self._approvals.of_terminal(), belongs_to_call=False)
         return report(done, deps.clock.now())
-
-    async def _who(self, name: str, passphrase: str, origin: str) -> tuple[Person, Unlocked]:
-        member, key = await self.enrolling.unlocked(name, passphrase)
-        return Person(member.name, key.key.fingerprint, clean(origin, 120)), key
 
     async def _decided(self, decision: Decision) -> OperationReport:
         """Store a decision at the moment it is written."""
