@@ -165,6 +165,32 @@ def test_a_reader_that_has_seen_enough_stops_nothing_that_a_command_does(place: 
         assert [halt.reason for halt in store.halts()] == ["lunch"]
 
 
+@pytest.mark.parametrize("words", [["halt", "lunch"], ["operations", "list", "--json"], ["approver", "list"]])
+def test_a_full_disk_under_the_output_is_said_and_stops_nothing_that_a_command_does(
+    words: list[str], place: Place
+) -> None:
+    program = [sys.executable, "-m", "positions_mcp", *words, "--data-dir", str(place.data_dir)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(program, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert "what it says cannot be written: No space left on device. What it does goes on." in done.stderr
+    assert "Traceback" not in done.stderr
+    with place.store() as store:
+        assert [halt.reason for halt in store.halts()] == ["lunch"] * ("halt" in words)
+
+
+@pytest.mark.parametrize(
+    ("words", "closed"), [("halt lunch", ">&-"), ("halt lunch", "<&- >&- 2>&-"), ("serve", "<&-"), ("serve", ">&-")]
+)
+def test_a_command_whose_streams_are_closed_does_what_it_does(words: str, closed: str, place: Place) -> None:
+    line = f'"$0" -m positions_mcp {words} --data-dir "$1" {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable, place.data_dir], check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0
+    with place.store() as store:
+        assert [halt.reason for halt in store.halts()] == ["lunch"] * words.startswith("halt")
+
+
 @pytest.mark.parametrize("words", EVERY_READING_COMMAND, ids=" ".join)
 def test_every_reading_command_prints_json_and_nothing_else(
     words: tuple[str, ...], place: Place, capsys: pytest.CaptureFixture[str]

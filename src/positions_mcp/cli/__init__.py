@@ -10,9 +10,11 @@ import argparse
 import gc
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from positions_mcp import __version__
 from positions_mcp.cli.garbage import without_collecting_garbage
@@ -74,7 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_what_can_be_printed() -> None:
-    """A character that a terminal or a pipe has no code for is shown as `?`: no command ends over it."""
+    """A character that a terminal or a pipe has no code for is shown as `?`: no command ends over it.
+
+    Nor over a stream that is closed, as a service's may be: nothing else then gets its number.
+    """
+    sys.stdin, sys.stdout, sys.stderr = (
+        Path(os.devnull).open(mode) if stream is None else stream  # noqa: SIM115
+        for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+    )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with suppress(OSError):  # a stream that another one took the place of

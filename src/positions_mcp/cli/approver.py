@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from positions_mcp.cli.members import lines_of, lines_of_change, shape_of
 from positions_mcp.cli.options import add_name, add_subcommands, whole_number
-from positions_mcp.cli.output import add_json_option, print_json
+from positions_mcp.cli.output import add_json_option, print_json, say
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.domain.account.sessions import moment
@@ -136,16 +136,16 @@ def _list(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json(shape_of(chain, record.place))
             return 0 if chain.roster else 1
-        print(_heading(record))
+        say(_heading(record))
         if chain.roster is None:
-            print(f"No approver is set up. Run: `{record.command('approver init')}`")
+            say(f"No approver is set up. Run: `{record.command('approver init')}`")
             return 1
         for member in chain.roster.members:
-            print("\n".join(lines_of(member)))
+            say("\n".join(lines_of(member)))
         if chain.links:
             signed = chain.links[-1].signed
             at = moment(signed.statement.decided_at)
-            print(f"Roster {chain.roster.version}, signed by {signed.by} at {at}")
+            say(f"Roster {chain.roster.version}, signed by {signed.by} at {at}")
     return 0
 
 

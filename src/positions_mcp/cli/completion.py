@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from positions_mcp.cli.output import say
+
 _SHELLS = ("bash", "zsh", "fish", "powershell")
 
 
@@ -23,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     parser = parser_of(*COMMANDS)
     for action in _actions(parser):
         _say_what_it_takes(action)
-    print(shtab.complete(parser, shell=arguments.shell))
+    say(shtab.complete(parser, shell=arguments.shell))
     return 0
 
 

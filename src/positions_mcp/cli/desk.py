@@ -14,7 +14,7 @@ import anyio
 from starlette.types import ASGIApp
 
 from positions_mcp.cli.assembly.composition import open_desk, open_venue
-from positions_mcp.cli.options import add_log_option, add_settings_options, settings_from
+from positions_mcp.cli.options import add_log_option, add_settings_options, port, settings_from
 from positions_mcp.cli.serving.connections import connections_for
 from positions_mcp.cli.serving.desk_host import desk_origins
 from positions_mcp.cli.serving.desk_server import desk_sockets, serve_page
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings_options(parser)
     add_entrance_options(parser)
     add_log_option(parser)
-    parser.add_argument("--port", type=int, metavar="N", help="8421 if omitted, or the next free one")
+    parser.add_argument("--port", type=port, metavar="N", help="8421 if omitted, or the next free one")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 
@@ -40,8 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     log_to_stderr(arguments.log_format or settings.log.format)
     entrance = entrance_of(arguments).for_approvers(settings)
-    port = settings.desk.port if arguments.port is None else arguments.port
-    anyio.run(_serve, settings, entrance, port, arguments.open)
+    first = settings.desk.port if arguments.port is None else arguments.port
+    anyio.run(_serve, settings, entrance, first, arguments.open)
     return 0
 
 

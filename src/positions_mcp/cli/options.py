@@ -11,6 +11,8 @@ from typing import Any
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.settings import Settings, load
 
+LAST_PORT = 65_535
+
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `settings_from` reads. What is not given comes from the environment or a file."""
@@ -69,6 +71,13 @@ def whole_number(text: str) -> int:
     """A number of an argument, for argparse: its own message would speak of Python's types."""
     if not (text.strip().isascii() and text.strip().isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A TCP port of an argument, for argparse; 0 takes any that is free."""
+    if not (text.isascii() and text.isdigit() and int(text) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; it is from 0 to {LAST_PORT}")
     return int(text)
 
 

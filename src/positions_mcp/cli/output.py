@@ -196,8 +196,10 @@ def progress(what: str) -> Iterator[Progress]:
 def _print(text: str) -> None:
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # whoever read it has seen enough, as `head` has; what the command does goes on
+    except OSError as error:  # the disk is full, or who read it has seen enough, as `head` has: the command goes on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            complain(f"positions-mcp: what it says cannot be written: {error.strerror}. What it does goes on.")
 
 
 def _is_terminal(stream: TextIO) -> bool:

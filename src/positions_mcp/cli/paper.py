@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from positions_mcp.cli import paper_fault, paper_market
-from positions_mcp.cli.options import whole_number
+from positions_mcp.cli.options import port, whole_number
 from positions_mcp.cli.output import add_json_option, print_json
 
 if TYPE_CHECKING:
     from positions_mcp.paper import PaperExchange
 
-_LAST_PORT = 65535
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?", re.ASCII)
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -30,7 +29,7 @@ def add_arguments(paper: argparse.ArgumentParser) -> None:
     commands = paper.add_subparsers(dest="paper_command", required=True, metavar="COMMAND")
 
     serve = _command(commands, "serve", "serve the API on loopback until interrupted")
-    serve.add_argument("--port", type=_port, default=0, help="0 (default) picks a free one")
+    serve.add_argument("--port", type=port, default=0, help="0 (default) picks a free one")
     serve.add_argument("--host", help="default: this machine only; another one needs a --key of your own")
     serve.add_argument("--key", action="append", help="KEY or KEY:ACCOUNT; may be repeated (default paper.key)")
     serve.add_argument("--scenario", help="a packaged scenario or a .toml file; default: the book's own, or demo")
@@ -41,7 +40,7 @@ def add_arguments(paper: argparse.ArgumentParser) -> None:
 
     replay = commands.add_parser("replay", help="serve a session that `serve --record FILE` kept, on loopback")
     replay.add_argument("file", type=Path, metavar="FILE")
-    replay.add_argument("--port", type=_port, default=0, help="0 (default) picks a free one")
+    replay.add_argument("--port", type=port, default=0, help="0 (default) picks a free one")
 
     reset = _command(commands, "reset", "begin the book again")
     reset.add_argument("--scenario", help="default: the one it has")
@@ -286,9 +285,3 @@ def _span(text: str) -> timedelta:
         return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2] or "s"]))
     except OverflowError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is longer than any clock goes") from error
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= _LAST_PORT):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; it is from 0 to {_LAST_PORT}")
-    return int(text)

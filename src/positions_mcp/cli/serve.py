@@ -17,7 +17,7 @@ import anyio.abc
 
 from positions_mcp.cli.assembly.composition import Venue, open_deps, open_venue
 from positions_mcp.cli.garbage import without_collecting_garbage
-from positions_mcp.cli.options import add_log_option, add_settings_options, settings_from, whole_number
+from positions_mcp.cli.options import add_log_option, add_settings_options, port, settings_from
 from positions_mcp.cli.serving.entrance import add_entrance_options
 from positions_mcp.cli.serving.first_answer import importing_what_answers_first, warm_up
 from positions_mcp.domain.errors import ConfigurationError
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings_options(parser)
     parser.add_argument("--transport", choices=("stdio", "http"), default="stdio", help="stdio is the default")
     add_entrance_options(parser, "with http: ")
-    parser.add_argument("--port", metavar="N", type=whole_number, help="with http: 8420 if omitted, 0 for a free one")
+    parser.add_argument("--port", metavar="N", type=port, help="with http: 8420 if omitted, 0 for a free one")
     add_log_option(parser)
     parser.add_argument("--record", metavar="FILE", type=Path, help="keep what the API answers, for `paper replay`")
 

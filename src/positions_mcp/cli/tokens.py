@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "new":
             token = file.issue(arguments.name, SystemClock().now())
             print(_ONCE.format(name=arguments.name), file=sys.stderr)
-            print(token)
+            say(token)
         case "revoke":
             file.revoke(arguments.name)
             say(f"The token of {arguments.name} opens nothing any more. Its operations stay in the record.")

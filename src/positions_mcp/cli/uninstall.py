@@ -8,6 +8,7 @@ import os
 from positions_mcp.cli.install import add_host_options, carried_out, hosts_named, name_the_hosts
 from positions_mcp.cli.install.change import uninstalling
 from positions_mcp.cli.install.hosts import Machine
+from positions_mcp.cli.output import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         return name_the_hosts(machine, "uninstall")
     code = 0
     for host in hosts_named(arguments.hosts):
-        print(f"{host.title}:")
+        say(f"{host.title}:")
         change = uninstalling(host, host.file(machine), arguments.name)
         if not carried_out(change, arguments, keep_backup=False) and not arguments.dry_run:
             code = 1

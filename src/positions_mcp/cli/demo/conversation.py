@@ -14,6 +14,7 @@ from mcp import Client
 from positions_mcp.cli.demo.exchange import Exchange
 from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.supervisor import Supervisor
+from positions_mcp.domain.errors import ConfigurationError
 
 
 class Transcript:
@@ -22,7 +23,10 @@ class Transcript:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         if path is not None:
-            path.write_text("", encoding="utf-8")
+            try:
+                path.write_text("", encoding="utf-8")
+            except OSError as error:
+                raise ConfigurationError(f"--transcript {path} cannot be written: {error.strerror}.") from None
 
     def add(self, step: Mapping[str, Any]) -> None:
         """Write one step: question, tool, arguments, what the person was asked and said, text, structured content."""

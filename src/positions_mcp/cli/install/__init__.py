@@ -13,6 +13,7 @@ from positions_mcp.cli.install.change import Change, entry_in, installing
 from positions_mcp.cli.install.command import NAME, Launch, program_words
 from positions_mcp.cli.install.hosts import HOSTS, Host, Machine, host_named
 from positions_mcp.cli.options import add_settings_options, settings_from
+from positions_mcp.cli.output import say
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.settings import Settings, live_access
@@ -49,21 +50,21 @@ def run(arguments: argparse.Namespace) -> int:
     unsaid = _left_out(launch)
     if arguments.print_only:
         for host in hosts:
-            print(f"{host.title}, in {host.file(machine)}:")
-            print(host.format.with_entry("", (host.container, arguments.name), host.entry(launch)))
+            say(f"{host.title}, in {host.file(machine)}:")
+            say(host.format.with_entry("", (host.container, arguments.name), host.entry(launch)))
         return 0
     if unsaid:
-        print(
+        say(
             f"Not in the entry, so the host may not have it: {', '.join(unsaid)}. An option or a --config file says it."
         )
     code = 0
     for host in hosts:
-        print(f"{host.title}: {settings.mode.shown}, started by: {' '.join([launch.command, *launch.arguments])}")
+        say(f"{host.title}: {settings.mode.shown}, started by: {' '.join([launch.command, *launch.arguments])}")
         change = installing(host, host.file(machine), arguments.name, host.entry(launch))
         if not carried_out(change, arguments, keep_backup=_is_there(host, change, arguments.name)):
             code = 1 if not arguments.dry_run else code
         elif not arguments.dry_run:
-            print(f"{host.after}. {_FIRST_QUESTION}")
+            say(f"{host.after}. {_FIRST_QUESTION}")
     return code
 
 
@@ -81,29 +82,29 @@ def name_the_hosts(machine: Machine, command: str) -> int:
     """Say which hosts are on this machine. Returns 0."""
     found = [host for host in HOSTS if host.is_found(machine)]
     if not found:
-        print(f"No host was found here. Known: {', '.join(host.name for host in HOSTS)}.")
+        say(f"No host was found here. Known: {', '.join(host.name for host in HOSTS)}.")
         return 0
     for host in found:
-        print(f"{host.name:15} {host.title}, {host.file(machine)}")
-    print(f"Next: positions-mcp {command} {found[0].name}")
+        say(f"{host.name:15} {host.title}, {host.file(machine)}")
+    say(f"Next: positions-mcp {command} {found[0].name}")
     return 0
 
 
 def carried_out(change: Change, arguments: argparse.Namespace, *, keep_backup: bool) -> bool:
     """Show a change, ask, and write it. Whether the file is now as it should be."""
     if change.is_none:
-        print(f"{change.path} is already so.")
+        say(f"{change.path} is already so.")
         return True
-    print(change.difference())
+    say(change.difference())
     if arguments.dry_run:
-        print("Nothing was written (--dry-run).")
+        say("Nothing was written (--dry-run).")
         return False
     if not arguments.yes and not _agreed(change.path):
-        print("Nothing was written.")
+        say("Nothing was written.")
         return False
     change.write(keep_backup=keep_backup)
     beside = f" As it was: {change.backup}." if change.before is not None and change.backup.exists() else ""
-    print(f"Written.{beside}" if change.after is not None else f"{change.path} is gone: nothing else was in it.")
+    say(f"Written.{beside}" if change.after is not None else f"{change.path} is gone: nothing else was in it.")
     return True
 
 

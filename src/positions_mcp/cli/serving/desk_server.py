@@ -12,6 +12,7 @@ import anyio
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from positions_mcp.cli.options import LAST_PORT
 from positions_mcp.cli.serving.connections import Connections
 from positions_mcp.cli.serving.entrance import Certificate, bound_socket
 from positions_mcp.cli.serving.listening import Listening
@@ -28,17 +29,21 @@ def desk_sockets(port: int) -> Iterator[tuple[Sequence[socket.socket], int]]:
     Both IPv4 and IPv6 are taken, where there is IPv6: `localhost` means either, and nobody else may answer for it.
 
     Raises:
-        ConfigurationError: twenty ports are taken.
+        ConfigurationError: none of twenty ports can be used.
     """
-    for candidate in [port] if port == 0 else range(port, port + _MOST_TRIED):
+    candidates = [0] if port == 0 else range(port, min(port + _MOST_TRIED, LAST_PORT + 1))
+    reason = None
+    for candidate in candidates:
         with ExitStack() as stack:
             try:
                 sockets = _bound(stack, candidate)
-            except OSError:
+            except OSError as error:
+                reason = error.strerror
                 continue
             yield sockets, sockets[0].getsockname()[1]
             return
-    raise ConfigurationError(f"Ports {port} to {port + _MOST_TRIED - 1} are in use.", hint="Name another with --port.")
+    tried = f"Ports {port} to {candidates[-1]}" if len(candidates) > 1 else f"Port {port}"
+    raise ConfigurationError(f"{tried} cannot be used: {reason}.", hint="Name another with --port.")
 
 
 async def serve_page(

@@ -189,15 +189,14 @@ def listening_socket(address: IpAddress, port: int) -> Iterator[socket.socket]:
     """A bound socket; port 0 takes a free one. Raises ConfigurationError where it cannot be bound."""
     try:
         listener = bound_socket(str(address), port)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
-        raise ConfigurationError(f"Port {port} on {address} cannot be used: {reason}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"Port {port} on {address} cannot be used: {error.strerror}.") from None
     with listener:
         yield listener
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket at an address of this machine's own. Raises OSError, and OverflowError for what is no port."""
+    """A socket at an address of this machine's own. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sends small answers at once only where the socket names TCP.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
