@@ -15,7 +15,7 @@ from mcp_types import INVALID_PARAMS, PromptReference
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.packaged import prompts_dir
-from positions_mcp.prompts import MOST_SYMBOLS, Prompts, PromptText
+from positions_mcp.prompts import MOST_SYMBOLS, Prompts, PromptText, texts
 from positions_mcp.tools.catalogue import NAMES as TOOLS
 from positions_mcp.tools.context import ToolContext
 from tools.serving import ERAS, StubBroker, held, server_over
@@ -136,6 +136,7 @@ def test_the_files_are_read_when_a_prompt_is_first_asked_for(monkeypatch: pytest
     read: list[str] = []
     reading = PromptText.read
     monkeypatch.setattr(PromptText, "read", lambda file: (read.append(file.stem), reading(file))[1])
+    texts.cache_clear()
     prompts = Prompts([AccountId(19816)])
     assert read == []
     prompts.listed()

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -81,16 +81,10 @@ class PromptText:
 
 
 class Prompts:
-    """The prompts of a server for these accounts. Their files are read when they are first asked for."""
+    """The prompts of a server for a caller who may use these accounts."""
 
     def __init__(self, accounts: Sequence[AccountId]) -> None:
         self._accounts = tuple(accounts)
-
-    def within(self, accounts: Sequence[AccountId]) -> Prompts:
-        """The same for a caller who may use these accounts only."""
-        narrowed = Prompts(accounts)
-        narrowed.__dict__["_texts"] = self._texts
-        return narrowed
 
     def listed(self) -> list[Prompt]:
         """What a client offers its user."""
@@ -104,7 +98,7 @@ class Prompts:
                     for each in text.arguments
                 ],
             )
-            for text in self._texts.values()
+            for text in texts().values()
         ]
 
     def get(self, name: str, arguments: Mapping[str, str] | None) -> GetPromptResult:
@@ -113,9 +107,9 @@ class Prompts:
         Raises:
             MCPError: invalid params, for an unknown prompt or argument, one missing, or a value not of its kind.
         """
-        text = self._texts.get(name)
+        text = texts().get(name)
         if text is None:
-            _refuse(f"{label(name)} is not a prompt of this server. Known: {', '.join(self._texts)}.")
+            _refuse(f"{label(name)} is not a prompt of this server. Known: {', '.join(texts())}.")
         given = {key: value.strip() for key, value in (arguments or {}).items() if value.strip()}
         known = [each.name for each in text.arguments]
         if unknown := [key for key in given if key not in known]:
@@ -124,15 +118,6 @@ class Prompts:
         filled = re.sub(r"\{(\w+)\}", lambda place: words[place[1]], text.body)
         message = PromptMessage(role="user", content=TextContent(type="text", text=filled))
         return GetPromptResult(description=text.description, messages=[message])
-
-    def argument(self, prompt: str, name: str) -> Argument | None:
-        """An argument of a prompt, for completing it; None where there is none of that name."""
-        text = self._texts.get(prompt)
-        return next((each for each in text.arguments if each.name == name), None) if text else None
-
-    @cached_property
-    def _texts(self) -> dict[str, PromptText]:
-        return {file.stem: PromptText.read(file) for file in sorted(prompts_dir().glob("*.md"))}
 
     def _is_required(self, argument: Argument) -> bool:
         if argument.kind is Kind.ACCOUNT:
@@ -157,6 +142,18 @@ class Prompts:
             allowed = ", ".join(map(str, self._accounts))
             _refuse(f"{name}: {quoted(value, 40)} is not an account of this server. Allowed: {allowed}.")
         return f"account {value}"
+
+
+def argument_of(prompt: str, name: str) -> Argument | None:
+    """An argument of a prompt, for completing it; None where there is none of that name."""
+    text = texts().get(prompt)
+    return next((each for each in text.arguments if each.name == name), None) if text else None
+
+
+@cache
+def texts() -> dict[str, PromptText]:
+    """Every prompt by its name, read when one is first asked for."""
+    return {file.stem: PromptText.read(file) for file in sorted(prompts_dir().glob("*.md"))}
 
 
 def _operation(name: str, value: str) -> str:

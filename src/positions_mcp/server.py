@@ -46,7 +46,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.text import label
 from positions_mcp.http_sessions import ended_with, respelled, sessions_of
-from positions_mcp.prompts import Kind, Prompts
+from positions_mcp.prompts import Kind, Prompts, argument_of
 from positions_mcp.request_states import RequestStates
 from positions_mcp.stdio import serve_stdio
 from positions_mcp.tools._caller import CallerToken
@@ -168,7 +168,6 @@ class PositionsServer(MCPServer[LazyContext]):
         self._accounts = tuple(accounts)
         self._knows_callers = signs_in or whose_token is not None
         self._tools_told = tools_told
-        self._prompts = Prompts(accounts)
         handle = self._lowlevel_server.add_request_handler
         handle("completion/complete", CompleteRequestParams, self._complete)
         handle("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
@@ -235,7 +234,7 @@ class PositionsServer(MCPServer[LazyContext]):
 
     async def list_prompts(self) -> list[Prompt]:
         """Every prompt there is."""
-        return self._prompts.within(self._own_accounts).listed()
+        return Prompts(self._own_accounts).listed()
 
     async def get_prompt(
         self,
@@ -244,7 +243,7 @@ class PositionsServer(MCPServer[LazyContext]):
         context: Context[LazyContext, Any] | None = None,  # noqa: ARG002 — the SDK's signature
     ) -> GetPromptResult:
         """A prompt with its arguments in it. Raises MCPError (invalid params)."""
-        return self._prompts.within(self._own_accounts).get(name, arguments)
+        return Prompts(self._own_accounts).get(name, arguments)
 
     async def list_resources(self) -> list[Resource]:
         """The positions of every account of the caller's, and the page that draws answers."""
@@ -306,7 +305,7 @@ class PositionsServer(MCPServer[LazyContext]):
                 case resources.Template.OPERATION:
                     return await completing_operations(call, typed)
             return []
-        argument = self._prompts.argument(params.ref.name, params.argument.name)
+        argument = argument_of(params.ref.name, params.argument.name)
         if argument is None:
             return []
         match argument.kind:

@@ -18,7 +18,7 @@ from positions_mcp.ports import OnPage
 from positions_mcp.tools._caller import Caller, caller_of
 from positions_mcp.tools.context import ToolContext
 from positions_mcp.tools.lazy_context import LazyContext
-from positions_mcp.under_way import answered
+from positions_mcp.under_way import answered, tasks_beside
 
 LINK = "desk"
 """What the link to a plan's page is called among the requests of a round."""
@@ -149,13 +149,6 @@ def kept_alive(call: Call) -> AbstractAsyncContextManager[None]:
 @asynccontextmanager
 async def beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Within, that goes on as well; at its end it is cancelled."""
-    failure: Exception | None = None
-    async with anyio.create_task_group() as tasks:
+    async with tasks_beside() as tasks:
         tasks.start_soon(work)
-        try:
-            yield
-        except Exception as error:  # raised outside: a task group would wrap it
-            failure = error
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield

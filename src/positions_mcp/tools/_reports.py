@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.money import plain
@@ -105,7 +104,7 @@ def output_of(context: ToolContext, report: OperationReport) -> Output:
         kind=report.kind,
         state=report.state,
         summary=summary_of(report),
-        sent={True: "yes", False: "no", None: "unknown"}[report.anything_sent],
+        sent=sent_word(report),
         why=report.reason or None,
         decision=report.decision or None,
         replaces=report.replaces or None,
@@ -198,7 +197,11 @@ def _row(row: TargetReport, *, is_close: bool) -> list[str]:
 
 
 def _order(order: SentOrder) -> str:
-    parts = [label(order.side or "side unknown"), _or(order.quantity, "?"), label(order.status)]
+    parts = [
+        label(order.side or "side unknown"),
+        "?" if order.quantity is None else plain(order.quantity),
+        label(order.status),
+    ]
     if order.filled:
         price = f" at {plain(order.average_price)}" if order.average_price is not None else ""
         parts.append(f"filled {plain(order.filled)}{price}")
@@ -207,8 +210,9 @@ def _order(order: SentOrder) -> str:
     return f"{' '.join(parts)}, order {label(order.order_id)}"
 
 
-def _or(value: Decimal | None, otherwise: str) -> str:
-    return otherwise if value is None else plain(value)
+def sent_word(report: OperationReport) -> str:
+    """Whether anything of it was sent: `yes`, `no`, or `unknown`."""
+    return {True: "yes", False: "no", None: "unknown"}[report.anything_sent]
 
 
 def symbols(rows: Sequence[TargetReport]) -> str:

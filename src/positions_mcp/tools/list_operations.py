@@ -14,7 +14,7 @@ from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import table
-from positions_mcp.tools._reports import symbols
+from positions_mcp.tools._reports import sent_word, symbols
 from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = 20
@@ -88,7 +88,7 @@ def _row(context: ToolContext, report: OperationReport) -> list[str]:
         context.said(context.on_market_clock(report.created_at)),
         report.kind,
         report.state,
-        {True: "yes", False: "no", None: "unknown"}[report.anything_sent],
+        sent_word(report),
         symbols(report.rows),
         plain(report.notional),
         report.decision,

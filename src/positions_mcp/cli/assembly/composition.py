@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import anyio
-
 from positions_mcp.cli.assembly.lazy_store import LazyStore, SharedClock
 from positions_mcp.cli.assembly.paper_transport import paper_transport
 from positions_mcp.cli.assembly.stores import lazy_store, prepare_data_dir
@@ -20,6 +18,7 @@ from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.settings import Settings, live_access
+from positions_mcp.under_way import tasks_beside
 
 if TYPE_CHECKING:
     from positions_mcp.api import PositionsClient
@@ -185,20 +184,12 @@ async def open_guard(
     deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
     deps = replace(deps, desk=desk)
     try:
-        async with Guard(replace(deps, command=command or deps.command)) as guard:
-            failure: Exception | None = None
-            async with anyio.create_task_group() as tasks:
-                if isinstance(desk, DeskHost):
-                    desk.attach(deps, tasks)
-                if settings.trading_enabled:  # a server that only reads opens no store for it
-                    tasks.start_soon(guard.send_what_is_approved)
-                try:
-                    yield guard
-                except Exception as error:  # raised outside: a task group would wrap it
-                    failure = error
-                tasks.cancel_scope.cancel()
-            if failure is not None:
-                raise failure
+        async with Guard(replace(deps, command=command or deps.command)) as guard, tasks_beside() as tasks:
+            if isinstance(desk, DeskHost):
+                desk.attach(deps, tasks)
+            if settings.trading_enabled:  # a server that only reads opens no store for it
+                tasks.start_soon(guard.send_what_is_approved)
+            yield guard
     finally:
         store.close()
 
