@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,6 +17,7 @@ import pytest
 from paper.serving import serving
 from positions_mcp.paper import DEFAULT_KEY
 
+CONTRACTS = ("seed", "summer", "current")
 SOURCES = Path(__file__).parent / "generated"
 CACHE = Path(__file__).parents[2] / ".cache" / "generated-client"
 
@@ -43,21 +46,30 @@ def _run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def programs(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Path, str]]]:
+    """Of every contract the folder with the program over its generated client, and the address it is served at."""
+    tools = packages / "node_modules" / ".bin"
+    shutil.copy(SOURCES / "tsconfig.json", packages)
+    with ExitStack() as stack:
+        made = {}
+        for contract in CONTRACTS:
+            folder = packages / contract
+            folder.mkdir(exist_ok=True)
+            shutil.copy(SOURCES / "client.ts", folder)
+            served = stack.enter_context(serving(tmp_path_factory.mktemp(contract), "expiry", contract))
+            (folder / "openapi.json").write_text(httpx.get(f"{served.url}/openapi.json").raise_for_status().text)
+            _run(folder, str(tools / "openapi-typescript"), "openapi.json", "-o", "schema.d.ts")
+            made[contract] = folder, served.url
+        _run(packages, str(tools / "tsc"), "-p", "tsconfig.json")
+        yield made
+
+
 @pytest.mark.xdist_group("generated client")
-@pytest.mark.parametrize("contract", ["seed", "summer", "current"])
+@pytest.mark.parametrize("contract", CONTRACTS)
 @pytest.mark.requirement("P-04")
-def test_a_generated_client_compiles_strictly_and_works(packages: Path, tmp_path: Path, contract: str):
-    folder = packages / contract
-    folder.mkdir(exist_ok=True)
-    for name in ("client.ts", "tsconfig.json", "package.json"):
-        shutil.copy(SOURCES / name, folder)
-    with serving(tmp_path, "expiry", contract) as served:
-        (folder / "openapi.json").write_text(httpx.get(f"{served.url}/openapi.json").raise_for_status().text)
-        tools = packages / "node_modules" / ".bin"
-        _run(folder, str(tools / "openapi-typescript"), "openapi.json", "-o", "schema.d.ts")
-        _run(folder, str(tools / "tsc"), "-p", "tsconfig.json")
-        held, cancelled, listed, side, closed, missing = json.loads(
-            _run(folder, "node", "client.js", served.url, DEFAULT_KEY)
-        )
+def test_a_generated_client_compiles_strictly_and_works(programs: dict[str, tuple[Path, str]], contract: str):
+    folder, url = programs[contract]
+    held, cancelled, listed, side, closed, missing = json.loads(_run(folder, "node", "client.js", url, DEFAULT_KEY))
     assert (cancelled, listed, side, missing) == ("CANCEL_REQUESTED", True, "SELL", 404)
     assert held == closed == 8
