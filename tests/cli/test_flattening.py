@@ -84,7 +84,10 @@ def test_an_unknown_outcome_holds_back_an_assistant_but_not_the_person(place: Pl
 @pytest.mark.requirement("G-17")
 @pytest.mark.parametrize(
     ("account", "passphrase", "said"),
-    [("19817", None, "The account typed is not 19816"), ("19816", "not the passphrase", "not the approver's")],
+    [
+        ("19817", None, "The account typed is not 19816"),
+        ("19816", "not the passphrase", "not the approver's. Nothing was sent."),
+    ],
     ids=["another account", "a wrong passphrase"],
 )
 def test_nothing_is_sent_without_the_account_and_the_passphrase(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import expect
@@ -91,3 +93,46 @@ def test_after_a_restart_of_the_desk_a_person_is_still_signed_in_and_finds_what_
         ana.passphrase.fill(PASSPHRASE)
         ana.approve.click()
         ana.sees("APPROVED – NOT SENT", "only because of the results tonight")
+
+
+@pytest.mark.requirement("D-01")
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_browser_whose_clock_is_wrong_by_a_day_shows_what_is_left_and_which_day_it_is(
+    installation: Installation, ana: Person, hours: int
+) -> None:
+    (waiting,) = installation.planned("KO")
+    ana.page.clock.install(time=datetime.now(UTC) + timedelta(hours=hours))
+    with installation.desk() as desk:
+        ana.opens(f"{desk.url}/op/{waiting.operation_id}")
+        ana.sees(re.compile(r"[0-5]:\d\d left"))
+        ana.goes_to("History")
+        expect(ana.page.locator("#results time").first).to_have_text(re.compile(r"^\d\d:\d\d:\d\d New York"))
+
+
+@pytest.mark.requirement("D-01")
+def test_at_midnight_in_new_york_what_was_today_gets_its_date(installation: Installation, ana: Person) -> None:
+    here = datetime.now(ZoneInfo("America/New_York"))
+    clock = ShiftedClock(here.replace(hour=23, minute=58, second=0) - here)
+    installation.planned("KO", clock=clock)
+    ana.page.clock.install(time=clock.now())
+    with desk_at(installation, clock) as url:
+        ana.opens(f"{url}/history")
+        when = ana.page.locator("#results time").first
+        expect(when).to_have_text(re.compile(r"^23:58:\d\d New York"))
+        clock.goes_on(ana.page, minutes=3)
+        expect(when).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d 23:58:\d\d New York"))
+
+
+@pytest.mark.requirement("D-01")
+def test_a_halt_is_called_off_only_where_the_desk_said_so(installation: Installation, ana: Person) -> None:
+    dialog = ana.page.get_by_role("dialog")
+    with installation.desk() as desk:
+        ana.opens(desk.url)
+        ana.page.route("**/api/halt", lambda route: (route.fetch(), route.abort()))
+        ana.halts("storm")
+        expect(dialog).to_contain_text("Whether a decision arrived is not known")
+        expect(dialog).not_to_contain_text("NOT halted")
+        ana.page.unroute("**/api/halt")
+        ana.page.route("**/api/halt", lambda route: route.fulfill(status=503, json={"error": "The store is away."}))
+        dialog.get_by_role("button", name="HALT", exact=True).click()
+        expect(dialog).to_contain_text("It is NOT halted: The store is away.")

@@ -181,6 +181,8 @@ def on_error(consequence: str) -> Iterator[None]:
     except PositionsError as error:
         hint = error.hint.replace("get_operation", "`positions-mcp operations show`")
         hint = hint.replace("list_operations", "`positions-mcp operations list`")
+        if "decided" not in consequence:
+            hint = hint.replace("Nothing was decided.", consequence)
         said = f"{error.message} {hint}"
         error.hint = hint if "othing was" in said or consequence in said else f"{hint} {consequence}".lstrip()
         raise

@@ -1,7 +1,7 @@
 // The desk: shows the page of the address, draws it anew when the store changes, and takes decisions.
 
 import { approvers } from "./approvers.js";
-import { h, tick } from "./dom.js";
+import { h, setClock, tick, today } from "./dom.js";
 import { changed, decision, end, halting, resumption, settlement } from "./forms.js";
 import { isSelected, keepingFocus, listenToKeys } from "./keys.js";
 import { mandates } from "./mandates.js";
@@ -14,8 +14,7 @@ import { withdrawals } from "./withdrawal.js";
 
 const AWAY = "The desk or its store does not answer. What is shown may be out of date.";
 const content = document.getElementById("content");
-let offset = 0;
-let shown = { address: "", text: "" };
+let shown = { address: "", text: "", day: "" };
 let drawn = null;
 
 const address = () => location.pathname + location.search;
@@ -57,15 +56,15 @@ async function draw(byPerson) {
     else link.removeAttribute("aria-current");
   }
   const waiting = await read("/api/queue", byPerson);
-  offset = new Date(waiting.now) - Date.now();
+  setClock(waiting.now);
   noticed(waiting);
   know(waiting.passkeys);
   const page = await prepared(waiting, isNew);
   if (address() !== at) return;
   const text = JSON.stringify({ ...page.data, now: null });
-  if (isNew || text !== shown.text) keepingFocus(page.draw);
-  shown = { address: at, text };
-  tick(offset);
+  if (isNew || text !== shown.text || shown.day !== today()) keepingFocus(page.draw);
+  shown = { address: at, text, day: today() };
+  tick();
   if (isNew && byPerson) document.getElementById("main").focus({ preventScroll: true });
 }
 
@@ -213,7 +212,7 @@ on("number", (number) => {
   drawn = number;
   if (!content.hidden) show();
 });
-setInterval(() => { if (tick(offset) && !content.hidden) show(); }, 1000);
+setInterval(() => { if ((tick() || shown.day !== today()) && !content.hidden) show(); }, 1000);
 // That a server has ended is no change of the store: whether one is alive to send is looked at now and then.
 setInterval(() => {
   if (!document.hidden && !content.hidden && (operationId() || location.pathname === "/state")) show();

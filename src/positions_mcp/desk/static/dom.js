@@ -21,19 +21,24 @@ const CLOCK = new Intl.DateTimeFormat("en-US", {
 });
 const DAY = new Intl.DateTimeFormat("en-CA", { timeZone: "America/New_York" });
 
+// The desk's clock counts: a browser's own may be wrong by hours.
+let offset = 0;
+const now = () => Date.now() + offset;
+export const setClock = (iso) => { offset = new Date(iso) - Date.now(); };
+export const today = () => DAY.format(now());
+
 export function instant(iso) {
-  const at = new Date(iso);
-  const today = DAY.format(at) === DAY.format(new Date()) ? "" : `${DAY.format(at)} `;
-  return h("time", { datetime: iso, title: iso }, `${today}${CLOCK.format(at)} New York`);
+  const day = DAY.format(new Date(iso));
+  return h("time", { datetime: iso, title: iso }, `${day === today() ? "" : `${day} `}${CLOCK.format(new Date(iso))} New York`);
 }
 
 export const countdown = (iso) => h("span", { class: "countdown", "data-until": iso });
 
 // Writes what is left of every countdown. Returns whether one has run out since it was last written.
-export function tick(offset) {
+export function tick() {
   let isOver = false;
   for (const element of document.querySelectorAll("[data-until]")) {
-    const left = Math.ceil((new Date(element.dataset.until) - (Date.now() + offset)) / 1000);
+    const left = Math.ceil((new Date(element.dataset.until) - now()) / 1000);
     const text = left <= 0 ? "expired" : `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")} left`;
     isOver ||= left <= 0 && element.textContent.endsWith("left");
     if (element.textContent !== text) element.textContent = text;

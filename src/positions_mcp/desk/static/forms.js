@@ -25,6 +25,7 @@ export async function attempt(form, { busy, done, path, body, draft = null, pass
     answer = await (passkey ? sendSigned(path, whole, passkey) : send("POST", path, whole));
   } catch (error) {
     over.textContent = error.message;
+    form.dataset.refused = error.status;
     for (const button of buttons) button.disabled = false;
     if (error.status === 401) signedOut();
     else form.querySelector("input[type=password]")?.select();
@@ -150,7 +151,7 @@ export function halting(after, withdraw) {
     // Where the session has ended the door is shown, and the reason is still here afterwards.
     const isHalted = await attempt(form, told);
     if (isHalted || document.getElementById("content").hidden) dialog.close();
-    else form.querySelector(".over").prepend("It is NOT halted: ");
+    else if (form.dataset.refused !== "0") form.querySelector(".over").prepend("It is NOT halted: ");
     if (isHalted && event.submitter?.value === "withdraw") withdraw();
     else after();
     if (doubt) say(doubt);
