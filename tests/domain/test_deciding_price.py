@@ -175,6 +175,12 @@ QUOTE = {"midpoint": "200.6", "bid_timestamp": "2026-11-20T19:57:00Z", "ask_time
         ({"last_trade": {**TRADE, "price": "0"}, "last_quote": QUOTE}, "200.6 (quote, 2026-11-20 14:57 New York)"),
         ({"last_trade": {"price": "200.5"}}, None),
         ({"last_quote": {**QUOTE, "midpoint": None}}, None),
+        ({"last_quote": {**QUOTE, "bid": "200.5", "ask": "200.7"}}, "200.6 (quote, 2026-11-20 14:57 New York)"),
+        ({"last_quote": {**QUOTE, "bid": "200.6", "ask": "200.6"}}, "200.6 (quote, 2026-11-20 14:57 New York)"),
+        ({"last_quote": {**QUOTE, "bid": "200.7", "ask": "200.5"}}, None),  # crossed
+        ({"last_quote": {**QUOTE, "bid": "0", "ask": "401.2"}}, None),  # nobody bids
+        ({"last_quote": {**QUOTE, "bid": "-1"}}, None),
+        ({"last_quote": {**QUOTE, "bid": "201", "ask": "202"}}, None),  # its midpoint lies outside
         ({}, None),
     ],
 )

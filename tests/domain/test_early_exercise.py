@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ import pytest
 
 from evenings import CALENDAR, Afternoon, facts, new_york
 from positions_mcp.domain.account.dividends import Dividend
+from positions_mcp.domain.enums import ExerciseStyle
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, sent_for
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.exercise.timing import EarlyExercise, early_exercise
@@ -129,3 +131,15 @@ def test_a_call_exercised_too_late_for_the_next_dividend_says_so(
     assert found is not None
     late = ": this exercise comes too late for that dividend" if is_late else ""
     assert found.said[-1] == f"Next ex-dividend date {ex_date.isoformat()} (1 a share){late}."
+
+
+@pytest.mark.requirement("I-04")
+@pytest.mark.parametrize(("style", "is_said"), [(None, True), (ExerciseStyle.AMERICAN, False)])
+def test_an_early_exercise_of_an_option_of_unknown_style_says_that_it_may_not_be_possible(
+    style: ExerciseStyle | None, *, is_said: bool
+) -> None:
+    (option,) = facts(Afternoon(holds={CALL: 2}, closes={}), with_ids=False).book.positions
+    terms = replace(terms_of(option), style=style)
+    found = early_exercise(option, 2, terms, now=new_york(TUESDAY, "12:00"), calendar=CALENDAR, deadline=DeadlineRule())
+    assert found is not None
+    assert any("whether it is American" in line for line in found.said) is is_said

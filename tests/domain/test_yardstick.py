@@ -149,8 +149,16 @@ def test_exercising_a_call_marked_at_a_cent_is_called_out_in_dollars_without_an_
     given_up = marked("0.01", {call: 1}, row("EXERCISE", call, 1))
     assert (given_up.worth_at_most, given_up.least, given_up.most) == (1, 0, 19_999)
     assert given_up.said == (
-        f"EXERCISE 1 {call} is worth at most 1.00 by the option's own price, as the underlying's close is not known; "
-        "what it gives up is at most 19,999.00"
+        f"EXERCISE 1 {call} gives up at most 19,999.00: it is worth at most 1.00 by the option's own price, as the "
+        "underlying's close is not known"
+    )
+
+
+def test_the_option_that_is_not_exercised_is_what_would_have_been_worth_something() -> None:
+    call = series(TODAY, "C", 200)
+    assert marked("12", {call: 1}, row("DO_NOT_EXERCISE", call, 1)).said == (
+        f"DO_NOT_EXERCISE 1 {call} gives up at most 1,200.00: exercising is worth at most 1,200.00 by the option's own "
+        "price, as the underlying's close is not known"
     )
 
 

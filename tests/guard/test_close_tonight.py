@@ -18,7 +18,9 @@ from positions_mcp.guard.approval.questions import question
 pytestmark = pytest.mark.requirement("I-06")
 SHARES, CALL, PUT, OTHER = 1, 2, 3, 4
 ON_AAPL = {"underlying_instrument_id": instrument(SHARES)}
-TONIGHT = "Tonight's exercises and assignments move AAPL too. With this close: "
+MOVE, MAY_MOVE = (
+    f"Tonight's exercises and assignments {verb} AAPL too. With this close: " for verb in ("move", "may move")
+)
 
 
 def at(text: str) -> StandingClock:
@@ -38,34 +40,29 @@ async def said(folder: Path, *options: Any, shares: int = 100, clock: str = "15:
 @pytest.mark.parametrize("clock", ["09:45", "15:00", "16:20", "17:45"])
 async def test_shares_that_a_put_sells_too_are_said_to_end_short(tmp_path: Path, clock: str) -> None:
     words = await said(tmp_path, option("AAPL261120P00160000", 1), clock=clock, names=("AAPL",))
-    outcome = "160P 1 exercised by exception; shares 0 → -100, cash 16,000"
+    outcome = f"{MOVE}160P 1 exercised by exception; shares 0 → -100, cash 16,000"
     if clock >= "16:00":  # its close is not in the book
-        outcome = "160P 1; up to 159.99: shares 0 → -100, cash 16,000 | above 159.99: nothing moves"
-    assert f"{TONIGHT}{outcome}; up to 100 shares short that are not now." in words
+        outcome = f"{MAY_MOVE}160P 1; up to 159.99: shares 0 → -100, cash 16,000 | above 159.99: nothing moves"
+    assert f"{outcome}; up to 100 shares short that are not now." in words
 
 
 @pytest.mark.parametrize(
     ("shares", "symbol", "quantity", "then"),
     [
-        (-100, "AAPL261120C00140000", 1, "140C 1 exercised by exception; shares 0 → 100, cash -14,000."),
-        (100, "AAPL261120P00160000", -1, "160P -1 assigned; shares 0 → 100, cash -16,000."),
-        (100, "AAPL261120P00160000", 3, "160P 3 exercised by exception; shares 0 → -300, cash 48,000;"),
-        (150, "AAPL261121P00160000", 1, "160P 1 exercised by exception; shares 0 → -100"),  # dated on a Saturday
-        (
-            100,
-            "AAPL261120P00150500",
-            1,
-            "cash 15,050; strike 150.5 is too near to call: below it -100 shares, cash 15,050",
-        ),
-        (100, "AAPL1261120P00160000", 1, "not stated: AAPL1261120P00160000"),
+        (-100, "AAPL261120C00140000", 1, f"{MOVE}140C 1 exercised by exception; shares 0 → 100, cash -14,000."),
+        (100, "AAPL261120P00160000", -1, f"{MOVE}160P -1 assigned; shares 0 → 100, cash -16,000."),
+        (100, "AAPL261120P00160000", 3, f"{MOVE}160P 3 exercised by exception; shares 0 → -300, cash 48,000; up to"),
+        (150, "AAPL261121P00160000", 1, f"{MOVE}160P 1 exercised by exception; shares 0 → -100"),  # a Saturday's date
+        (100, "AAPL261120P00150500", 1, f"{MOVE}150.5P 1 exercised by exception; shares 0 → -100"),
+        (100, "AAPL261120P00149500", -1, f"{MAY_MOVE}149.5P -1 lapse; nothing moves; strike 149.5 is too near to call"),
+        (100, "AAPL1261120P00160000", 1, f"{MAY_MOVE}AAPL1 160P 1 not stated; not stated: AAPL1261120P00160000."),
     ],
 )
 async def test_whatever_moves_the_shares_beside_the_order_is_said(
     tmp_path: Path, shares: int, symbol: str, quantity: int, then: str
 ) -> None:
     words = await said(tmp_path, option(symbol, quantity), shares=shares, names=("AAPL",))
-    assert TONIGHT in words
-    assert then in words
+    assert f"Warning: {then}" in words
 
 
 @pytest.mark.parametrize(
@@ -97,7 +94,7 @@ async def test_an_early_exercise_under_way_moves_the_shares_too(tmp_path: Path) 
     async with desk(tmp_path, positions=positions, clock=at("2026-11-20T15:00:00-05:00")) as it:
         it.exchange.instructions = [sent]
         words = question((await it.plan("AAPL")).operation.plan)
-    assert f"{TONIGHT}2026-12-18 160P 2 (1 exercised on instruction); shares 0 → -100, cash 16,000" in words
+    assert f"{MOVE}2026-12-18 160P 2 (1 exercised on instruction); shares 0 → -100, cash 16,000" in words
 
 
 @pytest.mark.requirement("G-02")

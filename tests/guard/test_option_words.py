@@ -47,3 +47,24 @@ async def test_a_close_of_options_says_how_and_for_what_net(
 async def test_a_close_of_shares_says_nothing_of_options(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         assert "to-close" not in question((await it.plan()).operation.plan)
+
+
+@pytest.mark.requirement("G-15")
+@pytest.mark.parametrize(
+    ("positions", "said"),
+    [
+        ([held("AAPL", 100, price=None, number=1)], "The net is not known: 1 without a value."),
+        ([short(None), held("AAPL", -5, price=None, number=1)], "The net is not known: 2 without a value."),
+        (
+            [held("AAPL", 100, number=1), held("MSFT", -5, price=None, number=2)],
+            "Sells about 1,000.00: net of what is known +1,000.00 before fees; 1 without a value.",
+        ),
+        ([held("AAPL", 100, price="0", number=1)], "Comes to nothing."),
+        ([held("AAPL", 100, number=1)], "Sells about 1,000.00: net +1,000.00 before fees."),
+    ],
+)
+async def test_a_net_that_lacks_a_value_is_never_said_to_be_the_whole(
+    tmp_path: Path, positions: list[Position], said: str
+) -> None:
+    async with desk(tmp_path, positions=positions) as it:
+        assert said in question((await it.plan()).operation.plan)

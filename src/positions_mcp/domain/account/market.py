@@ -30,6 +30,12 @@ class LastQuote(Record):
     ask_size: Decimal | None = None
 
     @property
+    def is_sound(self) -> bool:
+        """Whether its midpoint lies between its bid and ask, as far as they are stated: not where they are crossed."""
+        low, middle, high = (self.midpoint if each is None else each for each in (self.bid, self.midpoint, self.ask))
+        return middle is not None and low is not None and high is not None and 0 < low <= middle <= high
+
+    @property
     def timestamp(self) -> datetime | None:
         """The time of the older side; None where neither carries one."""
         return min(filter(None, (self.bid_timestamp, self.ask_timestamp)), default=None)

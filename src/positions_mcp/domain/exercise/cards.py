@@ -48,9 +48,10 @@ class GivenUp:
             return ""
         if self.worth_at_most is not None:
             most = "not known" if self.most is None else f"at most {self.most:,.2f}"
+            exercising = "exercising" if self.instruction_type is InstructionType.DO_NOT_EXERCISE else "it"
             return (
-                f"{named} is worth at most {self.worth_at_most:,.2f} by the option's own price, as the underlying's "
-                f"close is not known; what it gives up is {most}"
+                f"{named} gives up {most}: {exercising} is worth at most {self.worth_at_most:,.2f} by the option's own "
+                "price, as the underlying's close is not known"
             )
         if self.most is None:
             return f"{named} gives up what is not known"

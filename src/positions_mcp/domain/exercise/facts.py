@@ -124,7 +124,7 @@ def traded_at(snapshot: Snapshot) -> LatestPrice | None:
     if snapshot.price is not None and snapshot.priced_at is not None:
         return LatestPrice(snapshot.price, snapshot.priced_at, PriceSource.LAST_TRADE)
     quote = snapshot.last_quote
-    if quote and quote.midpoint is not None and quote.midpoint > 0 and quote.timestamp is not None:
+    if quote and quote.midpoint is not None and quote.is_sound and quote.timestamp is not None:
         return LatestPrice(quote.midpoint, quote.timestamp, PriceSource.QUOTE)
     return None
 

@@ -286,7 +286,8 @@ def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[Proje
     if unreadable:
         said.append(f"{_options(unreadable)} whose symbol cannot be read, so when they expire")
     lasts = [last_session(each, facts.calendar) for each in facts.book.positions if each.quantity]
-    earlier = [last.closes <= facts.now for last in lasts if last and last.day < session.day]
+    today = new_york_day(facts.now)
+    earlier = [last.day < today for last in lasts if last and last.day < session.day]
     if overdue := earlier.count(True):
         said.append(f"what became of {_options(overdue)} expired before and still in the book")
     if sooner := earlier.count(False):

@@ -141,6 +141,8 @@ class EarlyExercise:
     """Whether the underlying's dividends could be read at all."""
     buys: bool
     """Whether exercising brings shares, and with them the dividends of later ex-dates: that of a call does."""
+    is_style_known: bool = True
+    """Whether it is known that it may be exercised before expiration."""
     refusal: str = ""
     """Why it cannot be sent at all."""
 
@@ -153,6 +155,8 @@ class EarlyExercise:
         when = "today" if self.is_for_today else f"{self.session.day.isoformat()}, as {why}"
         cutoff = minute(self.cutoff)
         lines = [f"Early exercise, irrevocable once accepted: sent for {when}, cut-off {cutoff}."]
+        if not self.is_style_known:
+            lines.append("Not known: whether it is American; a European option is not exercised before expiration.")
         if self.time_value is None:
             lines.append("The time value it gives up is not known.")
         elif self.time_value:
@@ -219,5 +223,6 @@ def early_exercise(
         dividend=next_dividend((each for each in dividends or () if each.ex_date <= last.day), today),
         dividends_read=dividends is not None,
         buys=contract.right is OptionRight.CALL,
+        is_style_known=terms.style is not None,
         refusal=refusal,
     )

@@ -117,11 +117,14 @@ class Traded:
 
     @property
     def words(self) -> str:
-        """`Sells about 300.00, buys about 100.00: net +200.00 before fees`."""
+        """`Sells about 300.00, buys about 100.00: net +200.00 before fees`, or that the net is not known."""
         sides = (("sells", self.sells), ("buys", self.buys))
-        said = ", ".join(f"{verb} about {amount:,f}" for verb, amount in sides if amount) or "comes to nothing known"
-        unknown = f"; {self.missing} without a value" if self.missing else ""
-        return f"{said[0].upper()}{said[1:]}: net {self.net:+,f} before fees{unknown}"
+        said = ", ".join(f"{verb} about {amount:,f}" for verb, amount in sides if amount)
+        if not said and self.missing:
+            return f"The net is not known: {self.missing} without a value"
+        of = f" of what is known {self.net:+,f} before fees; {self.missing} without a value"
+        net = of if self.missing else f" {self.net:+,f} before fees"
+        return f"{said[:1].upper()}{said[1:]}: net{net}" if said else "Comes to nothing"
 
 
 def price_of_underlying(position: Position, account: Account) -> Decimal | None:

@@ -15,6 +15,7 @@ from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
 from positions_mcp.domain.exercise.projection import project
+from positions_mcp.domain.exercise.settlement import Span
 from positions_mcp.domain.exercise.words import moved_tonight
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.money import ZERO
@@ -49,12 +50,13 @@ def findings_on_tonight(plan: Plan, account: Account, hours: Hours) -> Iterator[
     for underlying in project(facts, today).underlyings:
         if said := moved_tonight(underlying):
             name = label(underlying.name)
+            move = "move" if all(each.flow.shares != Span() for each in underlying.outcomes) else "may move"
             yield Finding(
                 rule=Rule.LAST_DAY,
                 severity=Severity.NOTE,
                 limit="shares that nothing else moves tonight",
                 seen=name,
-                message=f"Tonight's exercises and assignments move {name} too. With this close: {said}.",
+                message=f"Tonight's exercises and assignments {move} {name} too. With this close: {said}.",
             )
 
 
