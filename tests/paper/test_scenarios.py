@@ -117,6 +117,9 @@ MISTAKES = {
     INSTRUCTION
     + 'type = "sell"': r"instructions\[0\].type = 'sell'.*'exercise', 'do_not_exercise' or 'contrary_exercise'",
     'title = "x"\n[delays]\nclearing = "soon"': "300ms, 2s, 5m, 4h or 1d",
+    'title = "x"\n[delays]\nlast_fill = "99999999999d"': "'99999999999d' is no duration up to 200 years",
+    INSTRUCTION + 'type = "exercise"\nage = "999999999d"': r"instructions\[0\].age.*is no duration up to 200 years",
+    INSTRUCTION + 'type = "exercise"\nanswered_after = "73001d"': r"answered_after.*is no duration up to 200 years",
     'title = "x"\n[clock]\nat = "9:30"': "'9:30' is no time of day; write HH:MM in New York, such as 15:30",
     'title = "x"\n[[behaviour]]\nsymbol = "AAPL"\nrefuses = "too late"': "is no reason code; write capital letters",
     'title = "x"\n[[underlyings]]\nsymbol = "AAPL"': "give a price, or priced = false",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +16,6 @@ from positions_mcp.cli.output import add_json_option, print_json
 
 if TYPE_CHECKING:
     from positions_mcp.paper import PaperExchange
-
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?", re.ASCII)
-_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def add_arguments(paper: argparse.ArgumentParser) -> None:
@@ -278,10 +273,9 @@ def _with_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def _span(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 5m, 2h or 1d")
-    try:
-        return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2] or "s"]))
-    except OverflowError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is longer than any clock goes") from error
+    from positions_mcp.paper.durations import duration_of
+
+    span = duration_of(text, usual_unit="s")
+    if span is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration up to 200 years; write 90s, 5m, 2h or 1d")
+    return span

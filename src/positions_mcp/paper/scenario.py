@@ -17,14 +17,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from positions_mcp.packaged import config_dir, read_text
+from positions_mcp.paper.durations import duration_of
 from positions_mcp.paper.errors import ScenarioError
 from positions_mcp.paper.expiries import parse_series
 from positions_mcp.paper.symbols import ROOT, is_ticker, parse_contract
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", re.ASCII)
 _HOUR = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _REASON = re.compile(r"[A-Z_]{3,40}", re.ASCII)
-_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def _written(is_so: Callable[[str], object], otherwise: str) -> AfterValidator:
@@ -40,12 +39,15 @@ def _written(is_so: Callable[[str], object], otherwise: str) -> AfterValidator:
 
 def span_of(duration: str) -> timedelta:
     """The length of a checked duration such as `300ms`."""
-    match = _DURATION.fullmatch(duration)
-    assert match, duration
-    return timedelta(milliseconds=int(Decimal(match[1]) * _MILLISECONDS[match[2]]))
+    span = duration_of(duration)
+    assert span is not None, duration
+    return span
 
 
-Duration = Annotated[str, _written(_DURATION.fullmatch, "duration; write 300ms, 2s, 5m, 4h or 1d")]
+Duration = Annotated[
+    str,
+    _written(lambda text: duration_of(text) is not None, "duration up to 200 years; write 300ms, 2s, 5m, 4h or 1d"),
+]
 Ticker = Annotated[str, _written(is_ticker, "ticker; write capital letters, such as AAPL or BRK.B")]
 Root = Annotated[
     str,
