@@ -19,7 +19,6 @@ from positions_mcp.store.schema import as_text
 from positions_mcp.store.transaction import Transaction
 
 _OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
-FAILURES = "failures:"
 _MOST_NOTES = 50
 """Of one event about one operation; of an event about none, within an hour."""
 _NOTES_WITHIN = timedelta(hours=1)
@@ -108,7 +107,7 @@ def note(
 ) -> None:
     """Add an entry, about an operation or none, that changes nothing. A flood of one event is not written down."""
     if operation_id is None:
-        if transaction.count_since(event, now - _NOTES_WITHIN) < _MOST_NOTES:
+        if transaction.count(event, None, since=now - _NOTES_WITHIN) < _MOST_NOTES:
             transaction.append_alone(event, content, now)
         return
     operation = transaction.operation(operation_id)
@@ -189,7 +188,7 @@ def clear_halts(
     left = [halt for halt in standing if halt not in expected]
     ended = [halt.model_dump(mode="json") for halt in expected if not halt.is_of_everything]
     if len(ended) < len(expected):
-        keeping.remove_all(transaction.connection, FAILURES)
+        keeping.remove_all(transaction.connection, keeping.FAILURES)
     told = {"by": by, **({"scopes": ended} if ended else {}), **passkeys.told(transaction, signed, now)}
     transaction.keep_halts("resumed", left, now, told)
 

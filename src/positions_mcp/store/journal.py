@@ -139,6 +139,12 @@ def insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
         _INSERT[len(some) - 1].run(connection, **told)
 
 
+def count(connection: Connection, event: str, operation_id: str | None, *, after: datetime | None = None) -> int:
+    """How many entries with an event are about an operation, or about none; of those after an instant."""
+    of_it = select(func.count()).where(journal.c.operation_id == operation_id, journal.c.event == event)
+    return connection.execute(of_it if after is None else of_it.where(journal.c.at > as_text(after))).scalar_one()
+
+
 def last_digest_of_value(connection: Connection, events: Sequence[str]) -> str | None:
     """What the last entry with one of these events says of its value; None where there is none."""
     newest = (

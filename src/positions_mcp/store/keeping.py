@@ -8,6 +8,8 @@ from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import meta
 
 JOURNAL_HEAD, VERSION = "journal_head", "schema_version"
+FAILURES = "failures:"
+"""Before the name of an account's chain: how many rejected or unknown outcomes it had in a row."""
 _GET = Compiled(select(meta.c.value).where(meta.c.key == given("key")))
 _REMOVE = Compiled(delete(meta).where(meta.c.key == given("key")))
 _PUT = Compiled(

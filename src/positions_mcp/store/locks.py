@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from time import monotonic
@@ -59,6 +59,7 @@ _OF_ALL = union_all(
 )
 _OF_ACCOUNT: CompoundSelect[Any] = union_all(
     *_OF_ALL.selects,
+    select(meta.c.key, meta.c.value).where(meta.c.key == keeping.FAILURES + _OF_CHAIN),
     select(literal(_LAST), cast(func.max(journal.c.sequence), String)).where(journal.c.chain == _OF_CHAIN),
     select(
         literal(_HEAD), cast(chains.c.sequence, String) + ":" + chains.c.hash + ":" + cast(chains.c.entries, String)
@@ -83,6 +84,8 @@ class Stand:
     heads: Mapping[str, Head]
     numbers: Sequence[int] = ()
     """Of the entries that come next."""
+    beside: Mapping[str, str | None] = field(default_factory=dict)
+    """What stands beside the journal of the account: how many failures it had in a row."""
     told: Told | None = None
     """What time it was by the database's clock, where machines share it."""
 
@@ -177,12 +180,15 @@ def _stand(
 ) -> Stand:
     values = {str(name): value for name, value in found if value is not None}
     heads = {COMMON: Head.read(values.get(keeping.JOURNAL_HEAD))}
+    beside: dict[str, str | None] = {}
     if chain != COMMON:
         heads[chain] = Head.read(values.get(_HEAD))
+        failures = f"{keeping.FAILURES}{chain}"
+        beside[failures] = values.pop(failures, None)
     for name, last in ((COMMON, _LAST_COMMON), (chain, _LAST)):
         if last in values and int(values[last] or 0) > heads[name].sequence:
             raise broken(f"it goes on to entry {values[last]}, behind where it was left")
-    return Stand(values, heads, numbers, told)
+    return Stand(values, heads, numbers, beside, told)
 
 
 @cache

@@ -118,12 +118,20 @@ NOTED = Selection.where(operations.c.id == given("id"), noted=True)
 LATEST = Selection.where(operations.c.request_key == given("key"), order=LAST_PLANNED_FIRST, limit=1)
 UNFINISHED = Selection.where(*_IN_ACCOUNT, _IS_UNFINISHED)
 NOTED_OTHERS = Selection.where(
-    operations.c.id.in_(union(_IDS.where(_IS_UNFINISHED), _IDS.where(_SENT_SINCE))), noted=True
+    operations.c.id.in_(union(_IDS.where(_IS_UNFINISHED), _IDS.where(_SENT_SINCE))),
+    operations.c.id != given("beside"),
+    noted=True,
 )
-"""What may still change an account's book, or was sent there after an entry."""
+"""What may still change an account's book beside one operation, or was sent there after an entry."""
 DECLINED_SINCE = Selection.where(
     *_IN_ACCOUNT, operations.c.stage == Stage.DECLINED.value, operations.c.updated_at > given("since")
 )
+DECLINED_AT = Compiled(
+    select(func.max(operations.c.updated_at)).where(
+        operations.c.target_key == given("key"), operations.c.stage == Stage.DECLINED.value
+    )
+)
+"""When a set of targets was last declined."""
 _OF_IT = select(operations).where(operations.c.id == given("id")).subquery()
 SENT_AFTER = Selection.where(
     operations.c.mode == select(_OF_IT.c.mode).scalar_subquery(),

@@ -15,7 +15,8 @@ from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.ports import Ending, Refusing, Taking
 from positions_mcp.store import keeping
-from positions_mcp.store.changes import FAILURES, claim, decide, set_halt
+from positions_mcp.store.changes import claim, decide, set_halt
+from positions_mcp.store.journal import chain_of
 from positions_mcp.store.transaction import SENDING, Transaction
 
 _PROGRAM = "positions-mcp"
@@ -166,15 +167,14 @@ def count_failures(
 
     `counted` says that its lease ran out before, which counted as an unknown outcome then.
     """
-    connection = transaction.beside
-    key = f"{FAILURES}{operation.plan.mode.value}:{operation.account_id}"
+    key = f"{keeping.FAILURES}{chain_of(operation.plan.mode, operation.account_id)}"
     if any(row.has_effect for row in rows):
-        keeping.put(connection, key, None)
+        transaction.keep_beside(key, None)
         return
     if counted or not any(row.state in (RowState.REJECTED, RowState.UNKNOWN) for row in rows):
         return
-    count = int(keeping.get(connection, key) or 0) + 1
-    keeping.put(connection, key, str(count))
+    count = int(transaction.beside(key) or 0) + 1
+    transaction.keep_beside(key, str(count))
     if (
         halt_after is not None
         and count >= halt_after

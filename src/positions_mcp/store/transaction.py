@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError
 from positions_mcp.domain.ids import AccountId
@@ -20,23 +20,16 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.store import counting, deciders, journal, keeping, locks, records, standings
-from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.instants import instant
 from positions_mcp.store.journal import COMMON, Entry, Head, last_digest_of_value
 from positions_mcp.store.known import APPROVER_SET, ROSTER_SET, VALUE_EVENTS, Known
 from positions_mcp.store.pending import Pending
-from positions_mcp.store.schema import as_text, operations
-from positions_mcp.store.schema import journal as journal_table
+from positions_mcp.store.schema import as_text
 from positions_mcp.store.stored import READ, Stored
 from positions_mcp.store.tallies import Tallies
 
 SENDING = "sending"
 """The event that makes rows SENDING."""
-_DECLINED_AT = Compiled(
-    select(func.max(operations.c.updated_at)).where(
-        operations.c.target_key == given("key"), operations.c.stage == Stage.DECLINED.value
-    )
-)
 _HALTS = TypeAdapter(tuple[Halt, ...])
 
 
@@ -68,16 +61,25 @@ class Transaction:
         self._numbers = list(stand.numbers) if stand else []
         self._operations = Pending(connection)
         self._of_account: tuple[Any, Sequence[tuple[Stored, Operation]]] = (None, ())
+        self._used: dict[tuple[Mode, AccountId, date], Decimal] = {}
+        self._beside = dict(stand.beside) if stand else {}
 
     @property
     def connection(self) -> Connection:
         """What it works on; all that has changed of operations by now shows there."""
         return self._operations.written()
 
-    @property
-    def beside(self) -> Connection:
-        """The same for who asks about no operation: what has changed of them may not be written yet."""
-        return self._connection
+    def beside(self, key: str) -> str | None:
+        """A value that stands beside the journal, or None."""
+        if key not in self._beside:
+            self._beside[key] = keeping.get(self._connection, key)
+        return self._beside[key]
+
+    def keep_beside(self, key: str, value: str | None) -> None:
+        """Set it; None removes it."""
+        if self.beside(key) != value:
+            keeping.put(self._connection, key, value)
+            self._beside[key] = value
 
     def at(self, now: datetime) -> datetime:
         """What decides about leases and expiry: the clock that all machines share, else the caller's `now`."""
@@ -101,7 +103,10 @@ class Transaction:
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
         """Dollars reserved for what was sent, or may have been, on a New York day."""
-        return records.used_on(self._operations.written_where(records.reserved), mode, account_id, day)
+        asked = mode, account_id, day
+        if asked not in self._used:
+            self._used[asked] = records.used_on(self._operations.written_where(records.reserved), *asked)
+        return self._used[asked]
 
     def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
         """Operations of the account that may still change its book, oldest first."""
@@ -126,7 +131,7 @@ class Transaction:
 
     def declined_at(self, target_key: str) -> datetime | None:
         """When a set of targets was last declined, or None."""
-        found = _DECLINED_AT.first(self.connection, key=target_key)
+        found = records.DECLINED_AT.first(self.connection, key=target_key)
         return datetime.fromisoformat(found[0]) if found and found[0] else None
 
     def expect_others(self, operation: Operation) -> None:
@@ -137,9 +142,9 @@ class Transaction:
         mode, account_id = operation.plan.mode, operation.account_id
         mine = self.stored(operation)
         asked = {"mode": mode.value, "account_id": account_id, "planned": mine.columns["planned_entry"]}
-        beside = self._operations.written_where(lambda each: None if each.operation_id == mine.operation_id else each)
-        others = records.NOTED_OTHERS.stored(beside, **asked)
-        found = [(each, self._expected(each)) for each in others if each.operation_id != operation.operation_id]
+        shown = self._operations.written_where(lambda each: None if each.operation_id == mine.operation_id else each)
+        others = records.NOTED_OTHERS.stored(shown, **asked, beside=mine.operation_id)
+        found = [(each, self._expected(each)) for each in others]
         found += [(mine, operation)] if mine.columns["unfinished"] else []
         self._of_account = (mode, account_id), sorted(found, key=lambda each: str(each[0].columns["created_at"]))
 
@@ -276,16 +281,9 @@ class Transaction:
         keeping.put(self._connection, key, value)
         self._append(COMMON, event, {**content, "key": key}, now, digest=journal.digest_of(value))
 
-    def count(self, event: str, operation_id: str) -> int:
-        """How many entries with that event an operation has."""
-        of_it = journal_table.c.operation_id == operation_id, journal_table.c.event == event
-        return self.connection.execute(select(func.count()).where(*of_it)).scalar_one()
-
-    def count_since(self, event: str, since: datetime) -> int:
-        """How many entries of no operation have that event and came after `since`."""
-        of_none = journal_table.c.operation_id.is_(None), journal_table.c.event == event
-        recent = journal_table.c.at > as_text(since)
-        return self.connection.execute(select(func.count()).where(*of_none, recent)).scalar_one()
+    def count(self, event: str, operation_id: str | None, *, since: datetime | None = None) -> int:
+        """How many entries with that event an operation has, or those of none; those after `since`."""
+        return journal.count(self._connection, event, operation_id, after=since)
 
     def append_alone(self, event: str, content: dict[str, Any], now: datetime) -> None:
         """Add an entry that is about no operation and sets no value."""
@@ -301,7 +299,7 @@ class Transaction:
         """An operation as it now stands, and the entry that says so."""
         digest = stored.digest
         self._operations.change(stored)
-        self._of_account = (None, ())
+        self._of_account, self._used = (None, ()), {}
         chain = journal.chain_of(operation.plan.mode, operation.account_id)
         self._append(chain, event, content, operation.updated_at, about=operation.operation_id, digest=digest)
         return READ.keep(digest, operation)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError
 
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
@@ -48,13 +48,12 @@ class Mandate(Frozen):
     signed: SignedStatement | None = None
     revoked: Revocation | None = None
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if (self.window is None) != (self.signed is None):
             raise ValueError("a mandate is signed for a day")
         if self.shadow_until > self.drafted_at + LONGEST_SHADOW:
             raise ValueError(f"a draft notes plans for {LONGEST_SHADOW.days} days at most")
-        return self
 
     @cached_property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field
 
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.batch.rows import RowOutcome, RowReport, UnexpectedRow
@@ -43,11 +43,10 @@ class Resolution(Frozen):
     at: AwareDatetime
     by_person: bool
 
-    @model_validator(mode="after")
-    def _only_a_person_says_did_not(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if self.conclusion is Conclusion.DID_NOT and not self.by_person:
             raise ValueError("only a person may conclude that a request did not take effect")
-        return self
 
 
 class SentOrder(Frozen):
@@ -130,8 +129,8 @@ class Row(Frozen):
     """Whether nothing more will happen by itself."""
     resolution: Resolution | None = None
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if self.state is RowState.SENDING and self.lease is None:
             raise ValueError("a row is sent under a lease")
         if self.state is RowState.NOT_SENT and self.lease is not None:
@@ -142,7 +141,6 @@ class Row(Frozen):
             raise ValueError("only an unknown outcome is settled")
         if (self.reserved > 0) and self.reserved_on is None:
             raise ValueError("what is reserved is reserved on a day")
-        return self
 
     @property
     def is_in_doubt(self) -> bool:
@@ -227,14 +225,13 @@ class Decision(Frozen):
     left: str = added("0.2.0", default="")
     """What that left of the mandate, in words."""
 
-    @model_validator(mode="after")
-    def _a_desk_yes_is_signed(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if bool(self.mandate) != (self.channel is Channel.MANDATE):
             raise ValueError("what is sent under a mandate names it")
         by_itself = self.channel in (Channel.DESK, Channel.TERMINAL)
         if self.approved and by_itself and not (self.signature or self.signed):
             raise ValueError(f"a yes from the {self.channel} is signed")
-        return self
 
     @property
     def on_word_of(self) -> tuple[str, ...]:
@@ -255,8 +252,8 @@ class Operation(Frozen):
     lease: Lease | None = None
     updated_at: AwareDatetime
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if [row.position for row in self.rows] != list(range(len(self.plan.targets))):
             raise ValueError("an operation has one row for each target of its plan, in order")
         if (self.stage is Stage.CLAIMED) != (self.lease is not None):
@@ -269,7 +266,6 @@ class Operation(Frozen):
             raise ValueError(f"nothing can have been sent in stage {self.stage}")
         if self.stage is not Stage.CLAIMED and any(row.state is RowState.SENDING for row in self.rows):
             raise ValueError("a row is sent only while its operation is claimed")
-        return self
 
     @classmethod
     def planned(cls, plan: Plan) -> Operation:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from positions_mcp.domain.enums import InstructionType, OrderSide
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
@@ -65,7 +65,11 @@ class Kind(StrEnum):
 
 
 class Frozen(BaseModel):
-    """A value that cannot change and has no field it does not know. Those that are stored grow as `growth` says."""
+    """A value that cannot change and has no field it does not know. Those that are stored grow as `growth` says.
+
+    What its fields have to do with each other is checked by `model_post_init`: once, when it is made. A validator would
+    check it again with everything that it becomes part of, as each of a hundred rows with every request of its close.
+    """
 
     model_config = ConfigDict(frozen=True, defer_build=True, extra="forbid")
 
@@ -121,13 +125,12 @@ class CloseTarget(_Target):
     underlying_price: Decimal | None = added("0.2.0", default=None)
     """Of an option: what its underlying cost when planned; None where it was not known."""
 
-    @model_validator(mode="after")
-    def _is_a_close(self) -> CloseTarget:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if self.quantity == 0 or self.side is not closing_side(self.quantity):
             raise ValueError("a close sells what is held long or buys back what is held short")
         if self.order_quantity > self.quantity.copy_abs():
             raise ValueError("a close does not trade more than is held")
-        return self
 
 
 class HeldTarget(_Target):
@@ -214,8 +217,8 @@ class Plan(Digested):
     flatten: bool = False
     """A person's own way out, from a terminal: whatever is held when it is sent."""
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Plan:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         held = [target for target in self.targets if isinstance(target, HeldTarget)]
         others = [target for target in self.targets if target not in held]
         if any(target.action != _ACTION_OF_KIND[self.kind] for target in others):
@@ -231,7 +234,6 @@ class Plan(Digested):
             raise ValueError("one instruction is cancelled at a time")
         if not self.created_at < self.expires_at:
             raise ValueError("a plan expires after it is made")
-        return self
 
     @cached_property
     def measure(self) -> Decimal:

@@ -9,9 +9,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum, is_sensible
@@ -68,11 +68,10 @@ class Member(Frozen):
     callers: tuple[str, ...] = ()
     """Names by which this person asks for plans, beside their own: a token's subject, a user of the system."""
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if _twice(rights.account_id for rights in self.rights):
             raise ValueError("rights in an account are said once")
-        return self
 
     def rights_in(self, account_id: AccountId) -> Rights | None:
         """Their rights in an account; None where they have none, and so do not see it."""
@@ -104,15 +103,14 @@ class Roster(Digested):
     """Digest of the link before it; of the roster that an approver of 0.1.0 is read as; empty for the first."""
     members: tuple[Member, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if names := _twice(member.name.casefold() for member in self.members):
             raise ValueError(f"two approvers are called {names[0]}")
         if _twice(each.fingerprint for member in self.members for each in member.credentials):
             raise ValueError("a credential is one person's, once")
         if not any(member.manages for member in self.members):
             raise ValueError("somebody has to be able to change the roster")
-        return self
 
     @classmethod
     def of(cls, approver: Approver) -> Roster:

@@ -6,9 +6,9 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.exercise.terms import INDEX_ROOTS
@@ -99,13 +99,12 @@ class PriceBound(Frozen):
     at_least: Price = None
     at_most: Price = None
 
-    @model_validator(mode="after")
-    def _bounds_something(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if self.at_least is None and self.at_most is None:
             raise ValueError(f"a bound on the price of {self.instrument} needs a least or a most price")
         if None not in (self.at_least, self.at_most) and self.at_least > self.at_most:  # type: ignore[operator]
             raise ValueError(f"no price of {self.instrument} is within its bounds")
-        return self
 
 
 class Window(Frozen):
@@ -115,11 +114,10 @@ class Window(Frozen):
     begins: AwareDatetime
     ends: AwareDatetime
 
-    @model_validator(mode="after")
-    def _is_within_the_day(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if not midnight(self.day) <= self.begins < self.ends <= end_of_day(self.day):
             raise ValueError(f"a mandate begins before it ends, both on {self.day} in New York")
-        return self
 
 
 class MandateTerms(Frozen):
@@ -145,8 +143,8 @@ class MandateTerms(Frozen):
     until: time | None = None
     """New York time of day; None for the end of the day."""
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
+    def model_post_init(self, _context: object) -> None:
+        """Raises ValueError unless it holds together."""
         if not (self.instruments or self.underlyings):
             raise ValueError("a mandate names instruments or underlyings")
         if len(set(self.kinds)) != len(self.kinds):
@@ -164,7 +162,6 @@ class MandateTerms(Frozen):
             raise ValueError("a caller has a name")
         if self.until is not None and (self.until.tzinfo is not None or self.until == time.min):
             raise ValueError("until is a New York time of day after midnight")
-        return self
 
     def is_for(self, caller: str) -> bool:
         """Whether a caller may use it."""
