@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 
@@ -65,6 +65,31 @@ def test_a_superseded_plan_is_ended_in_the_same_transaction(store: SqlOperationS
     store.add_plan(plan_of("op-1"), "key", NOW)
     assert store.add_plan(plan_of("op-2"), "key", NOW, supersede="op-1").operation_id == "op-2"
     assert store.operation("op-1").stage is Stage.EXPIRED
+
+
+def test_a_plan_that_takes_the_place_of_another_has_its_room(store: SqlOperationStore) -> None:
+    waiting: list[Mapping[str, int]] = []
+
+    def look(ledger: Ledger) -> None:
+        waiting.append(ledger.open_plans(Mode.PAPER, NOW))
+
+    store.add_plan(plan_of("op-1"), "key", NOW, check=look)
+    store.add_plan(plan_of("op-2"), "other key", NOW, check=look)
+    store.add_plan(plan_of("op-3"), "key", NOW, supersede="op-1", check=look)
+    assert waiting == [{}, {"tester": 1}, {"tester": 1}]
+
+
+def test_the_dollars_of_a_refused_request_are_free_for_the_next(store: SqlOperationStore) -> None:
+    used: list[Decimal] = []
+
+    def look(ledger: Ledger) -> None:
+        used.extend(ledger.used(Mode.PAPER, ACCOUNT, NOW.date()) for _ in range(2))
+
+    operation = begin(store, claimed(store), 0, check=look)
+    refused = outcome(operation, 0, RowState.REJECTED, reserved=0, reserved_on=None, ended=True)
+    begin(store, operation, 1, check=look, outcome=[refused])
+    assert used == [0, 0, 0, 0]
+    assert store.used(Mode.PAPER, ACCOUNT, NOW.date()) == 1000
 
 
 def test_five_threads_with_the_same_arguments_get_one_plan(store: SqlOperationStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -12,7 +13,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.ports import Ending
 from positions_mcp.store.operations import SqlOperationStore
-from store.steps import ACCOUNT, MINUTE, NOW, allow, begin, claimed, lease_until, outcome, sending
+from store.steps import ACCOUNT, MINUTE, NOW, allow, begin, claimed, lease_until, outcome, plan_of, sending
 
 
 @pytest.mark.requirement("G-05")
@@ -172,3 +173,31 @@ def test_an_outcome_that_was_followed_since_is_there_and_stays_as_it_was_seen(st
     with pytest.raises(Overtaken, match="SUBMITTED already"):
         store.record("op-1", "claim-1", [said[0].changed(sent_at=NOW - MINUTE)], NOW, halt_after=None)
     assert store.verify().intact
+
+
+def test_a_write_checks_the_rows_that_it_changes_and_no_other(
+    store: SqlOperationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation, check = claimed(store, plan_of(symbols=tuple("ABCDEFGHIJ"))), Row.model_post_init
+    checked: list[int] = []
+
+    def noted(row: Row, context: object) -> None:
+        checked.append(row.position)
+        check(row, context)
+
+    monkeypatch.setattr(Row, "model_post_init", noted)
+    first = begin(store, operation, 0)
+    begin(store, first, 1, outcome=[outcome(first, 0, RowState.SUBMITTED)])
+    assert set(checked) == {0, 1}
+
+
+def test_failures_in_a_row_are_counted_over_servers_and_end_with_a_success(
+    opened: Callable[[], SqlOperationStore],
+) -> None:
+    servers = opened(), opened()
+    for number, state in enumerate([RowState.REJECTED, RowState.SUBMITTED, RowState.REJECTED, RowState.REJECTED]):
+        assert not servers[0].halts()
+        store, name = servers[number % 2], f"op-{number}"
+        told = outcome(sending(store, plan_of(name)), 0, state)
+        store.record(name, "claim-1", [told], NOW, halt_after=2)
+    assert len(servers[0].halts()) == 1

@@ -17,13 +17,12 @@ from positions_mcp.store.access import Access
 from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import as_text, decisions, operations
 
-_OPEN = [stage.value for stage in Stage if stage.is_open]
 _COUNTS, _IS_NO = operations.c.counted_at > given("since"), operations.c.stage == Stage.DECLINED.value
 # A preview that somebody approved does not count before it is taken for sending.
 _IS_PREVIEW = and_(operations.c.counted_at.is_(None), operations.c.stage == Stage.APPROVED.value)
 _OPEN_PLANS = records.Selection.where(
     operations.c.due_at > given("now"),
-    operations.c.stage.in_(_OPEN),
+    operations.c.stage.in_(records.OPEN),
     operations.c.mode == given("mode"),
     operations.c.account_id == given("account_id"),
     operations.c.caller == given("caller"),

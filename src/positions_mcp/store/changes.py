@@ -18,7 +18,7 @@ from positions_mcp.store import counting, keeping, passkeys, records
 from positions_mcp.store.schema import as_text
 from positions_mcp.store.transaction import Transaction
 
-_OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
+OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
 _MOST_NOTES = 50
 """Of one event about one operation; of an event about none, within an hour."""
 _NOTES_WITHIN = timedelta(hours=1)
@@ -43,7 +43,7 @@ def add_plan(
     """
     for found in records.SAME_REQUEST.read(transaction.connection, key=request_key, supersede=supersede):
         due = records.due_at(found)
-        if found.operation_id == supersede and found.stage in _OPEN:
+        if found.operation_id == supersede and found.stage in OPEN:
             open_one = transaction.operation(found.operation_id)
             why = "it had less than a minute left" if plan.replaces else "the book no longer fits it"
             reason = f"{why}; a new plan was made, {plan.plan_id}"
@@ -94,9 +94,9 @@ def decide(transaction: Transaction, decision: Decision, now: datetime, *, said_
     passkeys.use(transaction, decision.signed, now)
     told = decision.model_dump(mode="json", exclude={"signature"})
     if not decision.approved:
-        expect(operation, (*_OPEN, Stage.APPROVED))
+        expect(operation, (*OPEN, Stage.APPROVED))
         return transaction.save(operation, "declined", now, content=told, stage=Stage.DECLINED, decision=decision)
-    expect(operation, _OPEN if decision.of_preview else (Stage.AWAITING_APPROVAL,))
+    expect(operation, OPEN if decision.of_preview else (Stage.AWAITING_APPROVAL,))
     if operation.plan.is_expired(min(decision.decided_at, now) if said_in_time else now):
         raise Overtaken(f"Plan {operation.operation_id} expired before it was decided.", hint="Plan again.")
     return transaction.save(operation, "approved", now, content=told, stage=Stage.APPROVED, decision=decision)

@@ -20,7 +20,6 @@ from positions_mcp.store import records
 from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.schema import as_text, journal, operations, servers
 
-_OPEN = [stage.value for stage in Stage if stage.is_open]
 _NTH_LATEST = (
     select(operations.c.counted_at)
     .where(
@@ -107,7 +106,7 @@ def open_plans(connection: Connection, mode: Mode, now: datetime) -> dict[str, i
 def _open_plans(dialect: str) -> Compiled:
     # Plans of 0.1.0 name their caller only within.
     caller = func.coalesce(operations.c.caller, _of_plan(dialect, "caller")).label("caller")
-    is_open = operations.c.due_at > given("now"), operations.c.stage.in_(_OPEN)
+    is_open = operations.c.due_at > given("now"), operations.c.stage.in_(records.OPEN)
     open_ones = select(caller).where(*is_open, operations.c.mode == given("mode")).subquery()
     return Compiled(select(open_ones.c.caller, func.count()).group_by(open_ones.c.caller))
 

@@ -180,15 +180,13 @@ def _stand(
 ) -> Stand:
     values = {str(name): value for name, value in found if value is not None}
     heads = {COMMON: Head.read(values.get(keeping.JOURNAL_HEAD))}
-    beside: dict[str, str | None] = {}
     if chain != COMMON:
         heads[chain] = Head.read(values.get(_HEAD))
-        failures = f"{keeping.FAILURES}{chain}"
-        beside[failures] = values.pop(failures, None)
     for name, last in ((COMMON, _LAST_COMMON), (chain, _LAST)):
         if last in values and int(values[last] or 0) > heads[name].sequence:
             raise broken(f"it goes on to entry {values[last]}, behind where it was left")
-    return Stand(values, heads, numbers, beside, told)
+    failures = f"{keeping.FAILURES}{chain}"
+    return Stand(values, heads, numbers, {failures: values.get(failures)} if chain != COMMON else {}, told)
 
 
 @cache

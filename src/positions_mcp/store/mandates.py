@@ -18,12 +18,10 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Rationing
 from positions_mcp.ports.ledger import Permit
 from positions_mcp.store import counting, passkeys, standings
-from positions_mcp.store.changes import expect
+from positions_mcp.store.changes import OPEN, expect
 from positions_mcp.store.schema import as_text, mandate_uses, mandates
 from positions_mcp.store.tallies import DRAFTED, REVOKED, SIGNED, USED, follows
 from positions_mcp.store.transaction import Transaction
-
-_OPEN = (Stage.PLANNED, Stage.AWAITING_APPROVAL)
 
 
 def draft(transaction: Transaction, mandate: Mandate, now: datetime) -> None:
@@ -72,7 +70,7 @@ def claim_under(
 ) -> Operation:
     """Take an operation for sending under a mandate: decided, counted and claimed at once, or not at all."""
     operation = transaction.operation(operation_id)
-    expect(operation, _OPEN)
+    expect(operation, OPEN)
     if operation.plan.is_expired(now):
         raise Overtaken(f"Plan {operation_id} expired before it was sent.", hint="Plan again.")
     decision, use = permit(operation, transaction)

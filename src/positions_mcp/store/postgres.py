@@ -49,6 +49,12 @@ class Session(psycopg.Connection[Any]):
         """Wait for an answer. Raises OperationalError, and the session is over, where none comes."""
         return super().wait(self._bounded(gen), *arguments, **named)
 
+    def commit(self) -> None:
+        """Commit. Raises InternalError where a statement has failed: the server would roll back, and call it done."""
+        if self.info.transaction_status == TransactionStatus.INERROR:
+            raise psycopg.InternalError("a statement of this transaction failed, and nobody said so")
+        super().commit()
+
     def is_there(self) -> bool:
         """Whether it still answers, found out before anything depends on it.
 

@@ -25,8 +25,8 @@ CHUNK = 500
 """How many operations are read at once: a statement takes so many ids and no more."""
 _COLUMNS = tuple(column.name for column in operations.c)
 _ROW_COLUMNS = tuple(column.name for column in rows.c)
-_OPEN = [stage.value for stage in Stage if stage.is_open]
-_UNDER_WAY = [*_OPEN, Stage.APPROVED.value, Stage.CLAIMED.value]
+OPEN = [stage.value for stage in Stage if stage.is_open]
+_UNDER_WAY = [*OPEN, Stage.APPROVED.value, Stage.CLAIMED.value]
 
 _DECIDED = select(operations, decisions.c.content.label("decision")).outerjoin(
     decisions, decisions.c.operation_id == operations.c.id
@@ -147,7 +147,7 @@ SAME_REQUEST = Selection.where(
 )
 WAITING = Selection.where(
     operations.c.due_at > given("now"),
-    operations.c.stage.in_(_OPEN),
+    operations.c.stage.in_(OPEN),
     order=(operations.c.due_at, operations.c.id),
     limit=given("most", Integer()),
 )
