@@ -120,19 +120,22 @@ class ChangeFeed:
             return ends, ()
         newest, changed = await in_thread(self._deps.store.changed_since, ends, most=_MOST)
         self._looked = looked[0], newest
-        found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in changed]
-        return newest, tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)
+        return newest, await in_thread(self._found, changed)
 
     async def look_for_more(self, operation_ids: Sequence[str]) -> bool:
         """Follow these operations as far as they may still move, with one reading of each account.
 
         Returns whether anything new was seen. What cannot be read waits for the next time. Raises StoreUnavailable.
         """
-        found = [await in_thread(self._deps.store.operation, operation_id) for operation_id in operation_ids]
-        mode, accounts = self._deps.mode, self._deps.policy.accounts
-        return await self._reconciler.follow_together(
-            [each for each in found if each and each.plan.mode is mode and each.plan.account_id in accounts]
-        )
+        found, accounts = await in_thread(self._found, operation_ids), self._deps.policy.accounts
+        return await self._reconciler.follow_together([each for each in found if each.plan.account_id in accounts])
+
+    def _found(self, operation_ids: Sequence[str]) -> tuple[Operation, ...]:
+        """Those of this mode, in one view."""
+        store = self._deps.store
+        with store.at_once():
+            found = [store.operation(each) for each in operation_ids]
+        return tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)
 
     async def may_see(self, operation_id: str, viewer: Viewer) -> bool:
         """Whether there is such an operation for a viewer."""
