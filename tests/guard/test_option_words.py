@@ -60,6 +60,11 @@ async def test_a_close_of_shares_says_nothing_of_options(tmp_path: Path) -> None
             "Sells about 1,000.00: net of what is known +1,000.00 before fees; 1 without a value.",
         ),
         ([held("AAPL", 100, price="0", number=1)], "Comes to nothing."),
+        ([held("AAPL", 100, price="-5", number=1)], "The net is not known: 1 without a value. Notional unknown,"),
+        ([held("AAPL", -100, price="-5", number=1)], "The net is not known: 1 without a value."),
+        ([held("AAPL", 100, price="5", market_value="-500", number=1)], "The net is not known: 1 without a value."),
+        ([held("AAPL", -100, price="5", market_value="500", number=1)], "Buys about 500: net -500 before fees."),
+        ([held(LONG, 2, price="-0.01", number=8)], "sell-to-close 2; net not known."),
         ([held("AAPL", 100, number=1)], "Sells about 1,000.00: net +1,000.00 before fees."),
     ],
 )

@@ -73,19 +73,26 @@ def close_target(position: Position, account: Account, cancel_orders: bool) -> C
     stays = locks_of(position, account).stays(cancel_orders=cancel_orders)
     price = price_of_underlying(position, account)
     notional = notional_of(position, account.book, price=price)
+    is_nonsense = _is_below_nothing(position)
     return CloseTarget(
         symbol=label(position.name),
         instrument_id=instrument_id(position.instrument_id),
         measure=notional.amount,
-        priced=notional.priced,
+        priced=notional.priced and not is_nonsense,
         quantity=position.quantity,
         available=position.available_quantity,
-        value=position.value,
+        value=None if is_nonsense else position.value,
         side=closing_side(position.quantity),
         order_quantity=EXACT.subtract(position.quantity.copy_abs(), stays),
         type_says=label(position.position_type or "") if position.side_contradicts else "",
         underlying_price=price,
     )
+
+
+def _is_below_nothing(position: Position) -> bool:
+    """Whether the API prices it, or values what is held long, below zero: that says nothing of what it trades for."""
+    price, value = position.instrument_price, position.value
+    return (price is not None and price < 0) or (value is not None and value < 0 < position.quantity)
 
 
 @dataclass(frozen=True, slots=True)
