@@ -21,6 +21,7 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult, ElicitResult, ErrorData, Implementation
 
+from beginnings import begin_book, begin_store
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli.assembly.composition import Venue, guard_dependencies, open_deps
 from positions_mcp.cli.assembly.paper_transport import PaperTransport
@@ -210,6 +211,8 @@ async def trading_floor(
             yield floor
         return
     clock = StandingClock(at) if at else StandingClock()
+    begin_book(data_dir, scenario, clock)
+    begin_store(data_dir / DEFAULT_FILE)
     exchange = PaperExchange.open(data_dir, scenario=scenario, clock=clock)
     accounts = [DEFAULT_ACCOUNT]
     settings = load(

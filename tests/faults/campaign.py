@@ -23,6 +23,7 @@ from typing import Any, NoReturn, cast
 import anyio
 import httpx
 
+from beginnings import begin_book, store_in
 from faults.promises import closed_again, contradictions
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli.assembly.paper_transport import PaperTransport
@@ -38,7 +39,6 @@ from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.signing.keys import Hardness
-from positions_mcp.store import open_store
 
 ACCOUNT = AccountId(DEFAULT_ACCOUNT)
 TESTS = Path(__file__).parents[1]
@@ -176,6 +176,7 @@ async def exchange_in(folder: Path, clock: Clock) -> AsyncIterator[PaperExchange
     async def endless(_seconds: float) -> None:
         await anyio.sleep_forever()
 
+    begin_book(folder / "paper", "demo", clock)
     exchange = PaperExchange.open(folder / "paper", scenario="demo", clock=clock, sleeper=endless)
     try:
         yield exchange
@@ -221,7 +222,7 @@ def client_of(exchange: PaperExchange) -> PositionsClient:
 async def approved_plan(case: Case, folder: Path, clock: Clock) -> str:
     """Plan, and approve as the supervisor. Returns the operation's id."""
     async with exchange_in(folder, clock) as exchange, client_of(exchange) as client:
-        store = open_store(folder / "operations.sqlite")
+        store = store_in(folder / "operations.sqlite")
         try:
             parts = parts_of(exchange, client, store, clock)
             async with Guard(parts) as guard:
@@ -248,7 +249,7 @@ async def run(case: Case, folder: Path) -> Truth:
     operation_id = await approved_plan(case, folder, clock)
     async with exchange_in(folder, clock) as exchange, client_of(exchange) as client:
         arm(exchange, case)
-        store = open_store(folder / "operations.sqlite")
+        store = store_in(folder / "operations.sqlite")
         mortal = MortalStore(store)
         try:
             async with Guard(parts_of(exchange, client, mortal, clock, Reaper(case, mortal))) as guard:
@@ -295,7 +296,7 @@ async def find_out(operation_id: str, folder: Path, clock: Clock, truth: Truth) 
     async with exchange_in(folder, clock) as exchange, client_of(exchange) as client:
         before = Counter(exchange.effect_counts())
         clock.at += LATER
-        store = open_store(folder / "operations.sqlite")
+        store = store_in(folder / "operations.sqlite")
         try:
             async with Guard(parts_of(exchange, client, store, clock)) as guard:
                 truth.broken += await closed_again(operation_id, guard, store, exchange, caller=f"{CALLER}, again")

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from beginnings import begin_book, store_in
 from faults.campaign import (
     ACCOUNT,
     CALLER,
@@ -41,7 +42,6 @@ from positions_mcp.paper import KINDS as FAULT_KINDS
 from positions_mcp.paper import PaperError, PaperExchange
 from positions_mcp.paper.fault_kinds import KINDS_FOR
 from positions_mcp.signing.keys import Hardness
-from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
 
 AFTERNOON = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
@@ -82,10 +82,11 @@ class World:
         async def endless(_seconds: float) -> None:
             await anyio.sleep_forever()
 
+        begin_book(self.folder / "paper", "expiry", self.clock)
         return PaperExchange.open(self.folder / "paper", scenario="expiry", clock=self.clock, sleeper=endless)
 
     def store(self) -> SqlOperationStore:
-        return open_store(self.folder / "operations.sqlite")
+        return store_in(self.folder / "operations.sqlite")
 
     def parts(self, exchange: PaperExchange, client: PositionsClient, store: Any, **more: Any) -> Dependencies:
         return replace(parts_of(exchange, client, store, self.clock), instruction_writer=client, **more)

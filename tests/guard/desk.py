@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from beginnings import store_in
 from guard.exchange import ACCOUNT, CountingIds, Exchange, StandingClock, held
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
@@ -120,7 +121,7 @@ async def desk(
     if exchange is None:
         exchange = Exchange(clock)
         exchange.hold(*(usual_positions() if positions is None else positions))
-    store = open_store(place or folder / "operations.sqlite")
+    store = open_store(place) if place else store_in(folder / "operations.sqlite")
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.paper_book import ACCOUNT, paper_desk
+from beginnings import store_in
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK
 from guard.exchange import CountingIds
 from guard.withdrawals import offered, withdraw
@@ -27,7 +28,6 @@ from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperExchange
-from positions_mcp.store import open_store
 
 NO_HALT = Policy(**{**POLICY.model_dump(), "halt_after": None})
 
@@ -35,7 +35,7 @@ NO_HALT = Policy(**{**POLICY.model_dump(), "halt_after": None})
 @asynccontextmanager
 async def guarded(folder: Path) -> AsyncIterator[tuple[Guard, Supervisor, PaperExchange]]:
     async with paper_desk(folder / "paper", write_timeout_s=1.5) as paper:
-        store = open_store(folder / "operations.sqlite")
+        store = store_in(folder / "operations.sqlite")
         pauses: list[float] = []
 
         async def sleep(seconds: float) -> None:
