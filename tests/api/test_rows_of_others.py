@@ -31,7 +31,7 @@ async def test_positions_of_another_account_are_left_out_and_the_book_is_not_com
             _ = [each async for each in client.iter_positions(ACCOUNT)]
     assert [each.instrument_id for each in book.positions] == [each.instrument_id for each in page.data] == IDS[:1]
     assert (book.of_others, book.unreadable, book.consistent, book.is_complete) == (1, 0, True, False)
-    assert [each.instrument_id for each in brief.positions] == IDS[:1]
+    assert [each.instrument_id for each in brief] == IDS[:1]
     assert (reading.of_others, reading.is_complete) == (1, False)
     (left_out,) = page.unreadable
     assert (left_out.position, left_out.of_account, left_out.raw) == (1, OTHER, theirs)
@@ -191,4 +191,4 @@ async def test_an_instrument_on_two_pages_is_the_same_in_another_spelling_of_its
         brief, reading = await client.gather_positions(ACCOUNT, Whole[Holding])
     assert (len(book.positions) == 1) or not book.is_complete
     assert book.is_complete is reading.is_complete is (quantity == "100")
-    assert {each.instrument_id for each in (*book.positions, *brief.positions)} == {IDS[0]}
+    assert {each.instrument_id for each in (*book.positions, *brief)} == {IDS[0]}

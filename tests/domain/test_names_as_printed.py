@@ -9,7 +9,7 @@ from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.instruments import as_asked
 from positions_mcp.domain.portfolio.groups import Underlyings
-from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
+from positions_mcp.domain.portfolio.resolve import Holdings, Spellings, find_underlying
 from positions_mcp.domain.text import label
 from positions_mcp.guard.kind import checked_name, folded
 from positions_mcp.tools._format import names_of
@@ -81,7 +81,7 @@ def test_a_share_is_found_as_answers_show_it(symbol: str, written: str) -> None:
 def test_what_answers_call_a_position_is_taken_back_as_its_name(symbol: str) -> None:
     position, other = held(symbol), held(symbol, 2)
     for book in ([position], [position, other]):
-        shown = names_of(book)(position)
+        shown = names_of(Spellings(book))(position)
         assert Holdings(book).find(shown) is position
         assert Holdings(book).find(label(shown, 100)) is position
 

@@ -18,18 +18,18 @@ MANY = [[f"S{number}", str(number + 1), f"{number}.25", "missing", "12.50", "-3.
 
 @pytest.mark.parametrize("rows", [AWKWARD, MANY, MANY[:AT_A_TIME], MANY[:1], []])
 def test_every_row_comes_back_cell_for_cell_and_in_order(rows: list[list[str]]) -> None:
-    packed = PackedRows(rows)
+    packed = PackedRows.of(rows)
     assert len(packed) == len(rows)
     assert list(packed) == rows
 
 
 @pytest.mark.parametrize(("start", "stop"), list(product([0, 1, 249, 250, 251, 599], [0, 250, 252, 600, 601, 700])))
 def test_a_page_of_them_is_the_same_page(start: int, stop: int) -> None:
-    assert list(PackedRows(MANY)[start:stop]) == MANY[start:stop]
+    assert list(PackedRows.of(MANY)[start:stop]) == MANY[start:stop]
 
 
 def test_one_of_them_is_the_same_one() -> None:
-    packed = PackedRows(MANY)
+    packed = PackedRows.of(MANY)
     for index in (0, 250, 600, -1):
         assert packed[index] == MANY[index]
     with pytest.raises(IndexError):
@@ -37,4 +37,4 @@ def test_one_of_them_is_the_same_one() -> None:
 
 
 def test_they_take_little() -> None:
-    assert PackedRows(MANY).size < 20 * len(MANY)
+    assert PackedRows.of(MANY).size < 20 * len(MANY)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.books import book_of, books, identifier
-from positions_mcp.domain.account.positions import Book, Side
+from positions_mcp.domain.account.positions import Book, Position, Side
 from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.domain.portfolio.select import Filter, SortKey, largest_first, select, sort
+from positions_mcp.domain.portfolio.select import Filter, Sorting, SortKey, select
 from tools.serving import held
 
 CALL = "AAPL  281215C00195000"
@@ -91,11 +91,17 @@ def test_an_underlying_brings_its_options_and_conditions_are_joined() -> None:
         select(book.positions, Filter(underlying="APPL"))
 
 
+def in_order(book: Book, order: Sorting) -> list[Position]:
+    for start in range(0, len(book.positions), 3):
+        order.add(book.positions[start : start + 3])
+    return [book.positions[place] for place in order.places()]
+
+
 @given(books(), st.sampled_from(SortKey), st.sampled_from(SortDirection))
 def test_sorting_keeps_every_position_orders_what_is_known_and_puts_missing_last(
     book: Book, key: SortKey, direction: SortDirection
 ) -> None:
-    ordered = sort(book.positions, key, direction)
+    ordered = in_order(book, Sorting(key, direction))
     assert sorted(p.instrument_id for p in ordered) == sorted(p.instrument_id for p in book.positions)
     names = {SortKey.SYMBOL: "name", SortKey.MARKET_VALUE: "value"}
     name = names.get(key, key.value.lower())
@@ -107,5 +113,5 @@ def test_sorting_keeps_every_position_orders_what_is_known_and_puts_missing_last
 
 @given(books())
 def test_the_largest_come_first_whichever_way_they_are_held(book: Book) -> None:
-    values = [abs(p.value) if p.value is not None else Decimal(-1) for p in largest_first(book.positions)]
+    values = [abs(p.value) if p.value is not None else Decimal(-1) for p in in_order(book, Sorting())]
     assert values == sorted(values, reverse=True)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import ClassVar
 from weakref import WeakSet
 
 import anyio
 import pytest
 
-from positions_mcp.domain import instruments, letting_go
+from positions_mcp.domain import instruments
 from positions_mcp.domain.account.positions import Holding
-from positions_mcp.tools import _turns
 from positions_mcp.tools._shared_positions import SharedPositions
 from positions_mcp.tools._shared_reads import SharedReads, Times
-from tools.serving import ACCOUNT, StubBroker, call, held, server_over, text_of
-from trading import trading_floor
+from tools.serving import ACCOUNT, StubBroker, held
 
 
 @pytest.fixture
@@ -54,24 +51,9 @@ async def test_a_reading_that_is_shared_no_longer_goes_without_a_collector_of_ga
 
 
 @pytest.mark.one_process("counts what its own process remembers")
-@pytest.mark.parametrize(("options", "remembered"), [(2, 2), (3, 0)])
-async def test_the_symbols_of_a_large_book_are_forgotten_after_the_call(
-    options: int, remembered: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(instruments, "_KEPT", 2)
+def test_of_the_symbols_of_a_large_book_only_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instruments, "_MOST_REMEMBERED", 2)
     instruments._remembered.clear()
-    rows = [held(f"AAPL  261218C00{200 + number}000", number=number) for number in range(options)]
-    text_of(await call(server_over(StubBroker(positions=[held("AAPL", number=9), *rows])), "list_positions"))
-    assert len(instruments._remembered) == remembered
-
-
-@pytest.mark.one_process("looks at what its own process holds")
-async def test_nothing_of_a_large_book_waits_to_be_freed_once_a_close_has_been_planned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(letting_go, "_MANY", 2)
-    monkeypatch.setattr(_turns, "_MANY", 2)
-    async with trading_floor(tmp_path) as floor:
-        for symbol in ("KO", "MSFT", "GME"):
-            text_of(await floor.call("preview_close", {"instruments": [symbol]}))
-            assert not letting_go._left
+    for strike in range(5):
+        assert instruments.parse_option_symbol(f"AAPL  261218C00{200 + strike}000")
+        assert len(instruments._remembered) <= 2

@@ -19,7 +19,6 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.ports import Gathering, OnPage
 from positions_mcp.server import build_server
-from positions_mcp.tools import _shared_positions
 from positions_mcp.tools._shared_positions import SharedPositions
 from positions_mcp.tools._shared_reads import Freshly, SharedReader, SharedReads, Times
 from positions_mcp.tools.context import ToolContext
@@ -100,7 +99,7 @@ async def shared(broker: StubBroker) -> AsyncIterator[SharedPositions]:
 
 async def names_in(positions: SharedPositions, account: AccountId = ACCOUNT) -> list[str]:
     found, _ = await positions.gather_positions(account, Whole[Holding])
-    return [each.symbol for each in found.positions]
+    return [each.symbol for each in found]
 
 
 def server_sharing(broker: StubBroker) -> MCPServer[ToolContext]:
@@ -305,29 +304,6 @@ async def test_a_write_of_unknown_outcome_ends_what_was_shared() -> None:
             await guards.get_position_instructions(ACCOUNT)
         broker.error, broker.positions = None, []
         assert await names_in(positions) == []
-
-
-async def test_pages_of_a_large_account_go_when_everybody_has_them_and_who_comes_later_reads_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_shared_positions, "MOST_ROWS", 2)
-    broker = Gated(pages=[[held("AAPL")], [held("MSFT"), held("NVDA")], [held("TSLA")]], after=2)
-    counts: list[int] = []
-    async with shared(broker) as positions, anyio.create_task_group() as callers:
-
-        async def count(what: str) -> None:
-            counted, _ = await positions.gather_positions(ACCOUNT, Counting(what))
-            counts.append(counted.rows)
-
-        callers.start_soon(count, "rows")
-        await broker.asked.wait()
-        await anyio.wait_all_tasks_blocked()
-        callers.start_soon(count, "rows")
-        callers.start_soon(count, "others")
-        await anyio.wait_all_tasks_blocked()
-        broker.gate.set()
-    assert counts == [4, 4, 4]
-    assert broker.requests == 2
 
 
 async def test_who_comes_late_hears_of_every_page_and_has_them_all() -> None:

@@ -6,13 +6,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import anyio.to_thread
+
 from positions_mcp.api._listing import Pages
+from positions_mcp.api._pages_again import PageAgain
 from positions_mcp.domain.account.positions import HoldingT
 from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.errors import InconsistentListing
 
 if TYPE_CHECKING:
     from positions_mcp.ports import OnPage
+
+
+_MANY = 2_000
+"""Rows of a listing of which whoever has looked at a page keeps it as text."""
 
 
 class _Gathering(Protocol):
@@ -46,6 +53,8 @@ async def _once(
                 gathering.add(page.data)
                 if on_page:
                     await on_page(pages.received, pages.total)
+                if isinstance(page.data, PageAgain) and max(pages.received, pages.total or 0) > _MANY:
+                    await anyio.to_thread.run_sync(page.data.put_away)
         except InconsistentListing:
             consistent = False
     return gathering, Reading(

@@ -55,7 +55,7 @@ _TURNS_TO_SEND = 6
 """Turns of the event loop that the next page's request takes to get on its way over a kept connection."""
 
 
-class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
+class Pages(AsyncIterator["Response[Sequence[RecordT]]"], Generic[RecordT]):
     """The pages of one listing, each a `Response` with its readable rows and its unreadable ones.
 
     Rows that an earlier page already had are left out. Entered with `async with` it reads ahead: the next page is
@@ -107,7 +107,7 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Response[list[RecordT]]:
+    async def __anext__(self) -> Response[Sequence[RecordT]]:
         if self._coming is None:
             self._conclude()
             raise StopAsyncIteration
@@ -136,7 +136,7 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
         if self._tasks:
             self._coming.set_out(self._tasks)
 
-    async def _read(self, page: RawPage) -> tuple[Reply, list[RecordT], list[UnreadableRow]]:
+    async def _read(self, page: RawPage) -> tuple[Reply, Sequence[RecordT], list[UnreadableRow]]:
         if self._tasks and self._coming:
             for _ in range(_TURNS_TO_SEND):
                 await anyio.lowlevel.checkpoint()
@@ -154,7 +154,7 @@ class Pages(AsyncIterator["Response[list[RecordT]]"], Generic[RecordT]):
         self._position += len(rows)
         return reply, records, unreadable
 
-    def _new_among(self, records: list[RecordT]) -> tuple[list[RecordT], int]:
+    def _new_among(self, records: Sequence[RecordT]) -> tuple[Sequence[RecordT], int]:
         """The records that had not come yet, and how many of the others count as one with those."""
         is_only_page = self._coming is None and not self.seen and not self._sameness.are_kept
         if is_only_page and len(set(map(self._sameness.identity, records))) == len(records):

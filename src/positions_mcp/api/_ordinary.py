@@ -64,7 +64,7 @@ def read_holdings(rows: Rows) -> list[Holding] | None:
     import msgspec
 
     try:
-        holdings = _decode_holdings()(rows)
+        holdings = decode_holdings()(rows)
     except (msgspec.MsgspecError, ArithmeticError, ValueError, RecursionError):
         return None
     return holdings if are_ordinary(holdings, _IN_BRIEF) else None
@@ -137,7 +137,8 @@ def _decode_envelope() -> Callable[[bytes], Any]:
 
 
 @cache
-def _decode_holdings() -> Callable[[Rows], list[Holding]]:
+def decode_holdings() -> Callable[[Rows | bytes], list[Holding]]:
+    """Decodes rows that may be ordinary."""
     import msgspec
 
     row = msgspec.defstruct("HeldRow", struct_fields(_IN_BRIEF), bases=(msgspec.Struct, Holding), frozen=True, gc=False)

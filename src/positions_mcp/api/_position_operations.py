@@ -13,7 +13,7 @@ from positions_mcp.api._book import gather
 from positions_mcp.api._http import Request
 from positions_mcp.api._listing import Listing, Pages, Sameness
 from positions_mcp.api._operations import Operations
-from positions_mcp.api._ordinary import read_holdings
+from positions_mcp.api._pages_again import PageAgain
 from positions_mcp.api._requests import UpdatedAt
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain import ids
@@ -174,7 +174,7 @@ _INSTRUMENT: Sameness[Any] = Sameness(
     attrgetter("instrument_id"), attrgetter("quantity", "available_quantity", "symbol", "position_type")
 )
 _IN_A_BOOK = replace(_INSTRUMENT, are_kept=True)
-_HOLDINGS: RowReader[Holding] = RowReader(Position, read_holdings)
+_HOLDINGS: RowReader[Holding] = RowReader(Position, PageAgain.read)
 
 
 class PositionOperations(Operations):

@@ -50,7 +50,7 @@ class Reply:
         return 200 <= self.status < 300
 
 
-OrdinaryRows = Callable[[Rows], list[RecordT] | None]
+OrdinaryRows = Callable[[Rows], Sequence[RecordT] | None]
 
 
 def read_reply(answer: Answer) -> Reply:
@@ -105,7 +105,7 @@ class RowReader(Generic[RecordT]):
         """Whether there is a quick way for pages on which nothing is out of the ordinary."""
         return self._ordinary is not None
 
-    def read_ordinary(self, rows: Rows) -> list[RecordT] | None:
+    def read_ordinary(self, rows: Rows) -> Sequence[RecordT] | None:
         """The records of an ordinary page; None where it is none, and has to be read tolerantly."""
         records = self._ordinary(rows) if self._ordinary else None
         if records is None or self._account_id is None:

@@ -13,8 +13,6 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from positions_mcp.domain.letting_go import leave
-
 STANDARD_MULTIPLIER = 100
 """Shares behind one standard equity option. An adjusted contract (its root ends in a digit) may deliver otherwise."""
 
@@ -31,9 +29,7 @@ _LARGEST_STRIKE = Decimal("99999.999")
 SHORTEST_OSI = len("F280121C00195000")
 """No shorter text names an option."""
 _LONGEST_REMEMBERED = 40
-_MOST_REMEMBERED = 2**17
-_KEPT = 10_000
-"""So many are kept from one call to the next."""
+_MOST_REMEMBERED = 10_000
 _remembered: dict[str, OptionContract | None] = {}
 
 
@@ -133,17 +129,11 @@ def parse_option_symbol(text: str) -> OptionContract | None:
     if contract is ...:
         contract = _parse(text)
         # The same symbols come with every reading of a book. Longer texts are no symbols worth remembering.
-        if len(text) <= _LONGEST_REMEMBERED and len(_remembered) < _MOST_REMEMBERED:
+        if len(text) <= _LONGEST_REMEMBERED:
+            if len(_remembered) >= _MOST_REMEMBERED:
+                _remembered.clear()  # those of a large book, strewn among its rows, would keep all of their memory
             _remembered[text] = contract
     return contract
-
-
-def forget_a_large_book() -> None:
-    """Let go of the symbols where there are many: strewn among what was read, they would keep all of its memory."""
-    if len(_remembered) > _KEPT:
-        contracts = list(_remembered.values())
-        _remembered.clear()
-        leave(contracts)
 
 
 def _parse(text: str) -> OptionContract | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from positions_mcp.domain.account.positions import Book, Position, Side
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.portfolio.resolve import Spellings
 from positions_mcp.domain.portfolio.select import Filter, select, without
 from positions_mcp.domain.text import label
 from positions_mcp.tools._format import counted, names_of
@@ -76,6 +77,6 @@ def instruments_of(book: Book, wanted: Selection) -> tuple[str, ...]:
 
 
 def _usable_names(meant: Sequence[Position], held: Sequence[Position]) -> tuple[str, ...]:
-    name_of = names_of(held)
+    name_of = names_of(Spellings(held))
     names = [(name_of(position), position) for position in meant]
     return tuple(position.instrument_id if "[" in name else name for name, position in names)

@@ -10,7 +10,7 @@ from positions_mcp.domain.portfolio.select import ExpiringOption, Week
 from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.tools._definition import Data
 from positions_mcp.tools._evening import EVENING_COLUMNS, Evening, cutoffs_of
-from positions_mcp.tools._format import names_where_held, number, short_moneyness, table
+from positions_mcp.tools._format import names_of, number, short_moneyness, table
 from positions_mcp.tools._tonight import Beside, evening_words, tonight_of
 from positions_mcp.tools.context import ToolContext
 
@@ -35,7 +35,7 @@ class Expiring(Data):
 def expiring_of(context: ToolContext, summary: Summary, soon: Sequence[ExpiringOption], beside: Beside) -> Expiring:
     """What expires, of many the first rows, and what the first evening does."""
     shown = soon if len(soon) <= _ALL else soon[:_FIRST] if len(soon) <= _MANY else []
-    tonight, name_of = tonight_of(context, soon, beside), names_where_held(summary.symbols)
+    tonight, name_of = tonight_of(context, soon, beside), names_of(summary.spellings)
     return Expiring(
         first_day=summary.week.first.isoformat(),
         last_day=summary.week.last.isoformat(),

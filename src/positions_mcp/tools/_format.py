@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +13,7 @@ from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, minute,
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.portfolio.resolve import spellings
+from positions_mcp.domain.portfolio.resolve import Spellings
 from positions_mcp.domain.portfolio.select import ExpiringOption
 from positions_mcp.domain.portfolio.totals import Sum, Totals
 from positions_mcp.domain.text import clean, label
@@ -132,25 +131,20 @@ def missing_line(counts: dict[str, int] | None) -> list[str]:
     return [f"Missing, not zero: {', '.join(f'{name} of {n}' for name, n in counts.items())}."] if counts else []
 
 
-def names_of(positions: Iterable[Holding]) -> Callable[[Holding], str]:
-    """What answers call the positions of a book: usable as an argument, and never the same for two of them.
+def names_of(spellings: Spellings) -> Callable[[Holding], str]:
+    """What answers call the positions of a book whose spellings these are.
 
-    A symbol that several share, that had characters hidden in it, or that looks like a UUID is followed by the UUID.
+    Usable as an argument, and never the same for two of them: a symbol that several share, that had characters hidden
+    in it, or that looks like a UUID is followed by the UUID.
     """
-    return names_where_held(Counter(spellings(positions)))
-
-
-def names_where_held(counts: Mapping[str, int]) -> Callable[[Holding], str]:
-    """`names_of` by how often each spelling is held."""
-    several = {spelling for spelling, count in counts.items() if count > 1}
+    is_repeated = spellings.repeats()
 
     def name_of(position: Holding) -> str:
         name = position.contract.compact if position.contract else clean(position.symbol, _LONGEST_NAME)
         identifier = label(position.instrument_id)
         if not name:
             return identifier
-        (spelling,) = spellings([position])
-        is_alone = spelling not in several and (position.contract is not None or name == position.symbol)
+        is_alone = not is_repeated(position) and (position.contract is not None or name == position.symbol)
         return name if is_alone and not is_uuid(name) else f"{name} [{identifier}]"
 
     return name_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import ClassVar, Generic, Protocol, TypeVar, overload
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,8 +23,9 @@ from positions_mcp.domain.account.listings import (
     past_the_end,
     place_of,
 )
-from positions_mcp.domain.account.packed import AT_A_TIME, PackedRows, Row, packed, unpacked
+from positions_mcp.domain.account.packed import AT_A_TIME, PackedRows, Row, unpacked
 from positions_mcp.domain.errors import CursorExpired, StoreUnavailable
+from positions_mcp.domain.many import MadeAnew
 from positions_mcp.guard.dependencies import in_thread
 from positions_mcp.ports.beside import ListingStore, StoredListing
 from positions_mcp.tools._turns import beside_others
@@ -54,26 +55,18 @@ LimitOf = Callable[[ListedT], int]
 T = TypeVar("T")
 
 
-class Drawn(Sequence[Row], Generic[T]):
-    """Rows that are made as they are looked at, of what they are about. Implements `Sequence`."""
+class Drawn(MadeAnew[Row], Generic[T]):
+    """Rows, of what they are about."""
 
-    def __init__(self, about: Sequence[T], draw: Callable[[int, T], Row]) -> None:
+    def __init__(self, about: Sequence[T], draw: Callable[[T], Row]) -> None:
         self._about, self._draw = about, draw
 
     def __len__(self) -> int:
         return len(self._about)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        wanted = range(len(self._about))[index]
-        if isinstance(wanted, int):
-            return self._draw(wanted, self._about[wanted])
-        return [self._draw(each, self._about[each]) for each in wanted]
+    def made(self, wanted: range) -> Sequence[Row]:
+        """Those at these places."""
+        return [self._draw(self._about[each]) for each in wanted]
 
 
 class KeptListings(Protocol):
@@ -101,7 +94,7 @@ class ListingsInMemory:
         """As the protocol says."""
         first = rows[: listed.limit]
         if len(rows) > max(listed.limit, _MOST_PLAIN):
-            rows = await beside_others(len(rows), partial(PackedRows, rows))
+            rows = await beside_others(len(rows), partial(PackedRows.of, rows))
         listing = self.listings.keep(listed, rows, owner=_owner(type(listed), owner), limit=listed.limit)
         return page_of(listing, 0, listed.limit, first)
 
@@ -164,7 +157,9 @@ class ListingsInStore:
         self.here.sweep()
 
     def _store(self, name: str, owner: str, listed: Listed, rows: Sequence[Row]) -> None:
-        kept = StoredListing(name, owner, listed.model_dump_json(exclude_none=True), len(rows), packed(rows))
+        kept = StoredListing(
+            name, owner, listed.model_dump_json(exclude_none=True), len(rows), PackedRows.of(rows).packs
+        )
         self.store.keep_listing(kept, self.now())
 
     async def _stored(self, work: Callable[[], None]) -> bool:

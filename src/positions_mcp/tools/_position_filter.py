@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from positions_mcp.domain.account.positions import Holding, Side
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.portfolio.select import Filter, select
+from positions_mcp.domain.many import a_few_of
+from positions_mcp.domain.portfolio.select import Choice, Filter
 from positions_mcp.domain.text import label
 from positions_mcp.tools._format import counted
 
@@ -47,7 +49,9 @@ def without_percent(held: Sequence[Holding], wanted: Filter) -> list[str]:
     """What a filter by percent leaves out for want of one."""
     if not wanted.by_percent:
         return []
-    count = sum(p.unrealized_pnl_pct is None for p in select(held, replace(wanted, least_pct=None, most_pct=None)))
+    choice = Choice(held, replace(wanted, least_pct=None, most_pct=None))
+    chosen = chain.from_iterable(map(choice.among, a_few_of(held)))
+    count = sum(each.unrealized_pnl_pct is None for each in chosen)
     return [f"unrealized P&L % of {counted(count)} is not known; left out"] if count else []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from positions_mcp.domain.account.positions import Holding, Whole
@@ -10,9 +10,10 @@ from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.money import exact_sum
+from positions_mcp.domain.many import a_few_of
+from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.portfolio.resolve import looked_up
-from positions_mcp.domain.portfolio.select import select
+from positions_mcp.domain.portfolio.select import Choice
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.tools._accounts import heading_of_all, over_accounts
 from positions_mcp.tools._call import Call
@@ -22,6 +23,7 @@ from positions_mcp.tools._definition import Answer
 from positions_mcp.tools._format import FIGURES, MISSING, contradictions, missing, number, sums, table
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
 from positions_mcp.tools._positions_answer import Output, said_before_rows
+from positions_mcp.tools._turns import beside_others
 
 _ACCOUNT_FIGURES = ("net", "long", "short", "day_pnl", "unrealized_pnl", "unrealized_pnl_pct")
 
@@ -32,28 +34,35 @@ async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
     wanted = filter_of(given, new_york_day(context.clock.now()))
     by_quantity = len(wanted.instruments) == 1
 
-    async def read(account: AccountId) -> tuple[int, Sequence[Holding], list[str], Reading]:
-        brief, reading = await context.positions.gather_positions(account, Whole[Holding])
-        held = brief.positions
-        doubts = [*reading.doubts, *without_percent(held, wanted)]
+    async def read(account: AccountId) -> tuple[int, Totals, Decimal, list[str], Reading]:
+        held, reading = await context.positions.gather_positions(account, Whole[Holding])
+
+        def counted() -> tuple[Totals, Decimal, list[str]]:
+            choice, totals, quantity = Choice(held, wanted), Totals(), ZERO
+            for some in a_few_of(held):
+                chosen = choice.among(some)
+                totals = Totals.merged((totals, Totals.of(chosen)))
+                quantity = exact_sum((quantity, *(each.quantity for each in chosen)))
+            return totals, quantity, without_percent(held, wanted)
+
         with looked_up(reading.doubts):
-            return len(held), select(held, wanted) if wanted.is_narrowing else held, doubts, reading
+            totals, quantity, lacking = await beside_others(len(held), counted)
+        return len(held), totals, quantity, [*reading.doubts, *lacking], reading
 
     read_all = await over_accounts(context, read)
-    sums_of = {account: Totals.of(positions) for account, (_, positions, *_) in read_all.answered}
-    totals = Totals.merged(sums_of.values())
+    totals = Totals.merged(each for _, (_, each, *_) in read_all.answered)
     rows = []
-    for account, (count, positions, *_) in read_all.answered:
-        figures = sums(sums_of[account], *_ACCOUNT_FIGURES)
-        quantity = [number(exact_sum(each.quantity for each in positions))] if by_quantity else []
-        cells = [figures.get(name, MISSING if positions else "0") for name in _ACCOUNT_FIGURES]
-        rows.append([str(account), str(count), str(len(positions)), *quantity, *cells])
+    for account, (count, of_account, quantity, *_) in read_all.answered:
+        figures = sums(of_account, *_ACCOUNT_FIGURES)
+        cells = [figures.get(name, MISSING if of_account.positions else "0") for name in _ACCOUNT_FIGURES]
+        in_all = [number(quantity)] if by_quantity else []
+        rows.append([str(account), str(count), str(of_account.positions), *in_all, *cells])
     cash: dict[str, str] = {}
     if wanted.instrument_type is SecurityType.CASH:
         for account in context.accounts:
             told = cash_of(await read_balances(context, account))
             cash |= {f"{account} {name}": value for name, value in told.items()}
-    doubts = [f"account {account}: {doubt}" for account, (_, _, said, _) in read_all.answered for doubt in said]
+    doubts = [f"account {account}: {doubt}" for account, (*_, said, _) in read_all.answered for doubt in said]
     data = Output(
         **heading_of_all(context, (reading.as_of for _, (*_, reading) in read_all.answered)).model_dump(),
         held=sum(count for _, (count, *_) in read_all.answered),

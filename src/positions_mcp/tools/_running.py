@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import anyio
 from mcp.server.mcpserver.context import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.shared.exceptions import MCPError
@@ -13,13 +12,11 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent
 from pydantic import ValidationError
 
 from positions_mcp.domain.errors import PositionsError
-from positions_mcp.domain.instruments import forget_a_large_book
 from positions_mcp.tools._argument_errors import argument_text, nulls_text
 from positions_mcp.tools._arguments import ToolArguments, as_published
 from positions_mcp.tools._call import begin, kept_alive
 from positions_mcp.tools._definition import Answer, ToolDefinition
 from positions_mcp.tools._errors import crash_text, failure_text
-from positions_mcp.tools._turns import let_go
 
 ArgumentsT = TypeVar("ArgumentsT", bound=ToolArguments)
 
@@ -38,10 +35,6 @@ async def run(
         if not definition.failed:
             raise
         raise type(error)(f"{error} {definition.failed}") from error
-    finally:
-        forget_a_large_book()
-        with anyio.CancelScope(shield=True):
-            await let_go()
 
 
 async def _answered(

@@ -17,10 +17,6 @@ from positions_mcp.ports import Gathering, GatheringT, OnPage, PositionsReader
 from positions_mcp.tools._shared_reads import Reading, SharedReads, Times
 from positions_mcp.tools._turns import beside_others
 
-MOST_ROWS = 20_000
-"""Pages of more rows are let go as soon as everybody there has them: who comes later, and makes something else of
-them, reads again."""
-
 
 class SharedPositions:
     """Implements `ports.PositionsReader` over another one."""
@@ -52,13 +48,7 @@ class SharedPositions:
 
         Who gives an equal `begin` shares what it makes too: it is to be looked at, not changed.
         """
-        pages = self._shared.joined(
-            account_id,
-            "positions",
-            lambda times: _Pages(self._positions, account_id, times),
-            may_join=lambda reading: reading.are_there_for(begin),
-        )
-
+        pages = self._shared.joined(account_id, "positions", lambda times: _Pages(self._positions, account_id, times))
         with pages.kept_for(begin):
             how = await pages.wait(on_page)
             return cast("GatheringT", await pages.taken_by(begin)), how
@@ -90,7 +80,6 @@ class _Pages(Reading[readings.Reading]):
         super().__init__(read, times)
         self._begins: dict[Callable[[], Any], _Gathered] = {}
         self._pages: list[Sequence[Holding]] = []
-        self._let_go = 0
         self._rows = 0
 
     def add(self, positions: Sequence[Holding]) -> None:
@@ -98,13 +87,9 @@ class _Pages(Reading[readings.Reading]):
         self._pages.append(positions)
         self._rows += len(positions)
 
-    def are_there_for(self, begin: Callable[[], Any]) -> bool:
-        """Whether every page is still there for this, or has been taken in by it."""
-        return begin in self._begins or not self._let_go
-
     @contextmanager
     def kept_for(self, begin: Callable[[], Any]) -> Iterator[None]:
-        """Within, no page is let go before this has taken it in."""
+        """Within, this takes in every page as it comes."""
         self._begins.setdefault(begin, _Gathered(begin())).callers += 1
         try:
             yield
@@ -120,22 +105,15 @@ class _Pages(Reading[readings.Reading]):
         return self._begins[begin].into
 
     async def _take(self, begin: Callable[[], Any]) -> None:
-        while (gathered := self._begins.get(begin)) and gathered.pages < self._let_go + len(self._pages):
+        while (gathered := self._begins.get(begin)) and gathered.pages < len(self._pages):
             async with gathered.taking:
-                if gathered is self._begins.get(begin) and gathered.pages < self._let_go + len(self._pages):
-                    page = self._pages[gathered.pages - self._let_go]
+                if gathered is self._begins.get(begin) and gathered.pages < len(self._pages):
+                    page = self._pages[gathered.pages]
                     await beside_others(self._rows, partial(gathered.into.add, page))
                     gathered.pages += 1
-                    self._let_go_what_all_have()
-
-    def _let_go_what_all_have(self) -> None:
-        if self._rows > MOST_ROWS:
-            taken = min((each.pages for each in self._begins.values()), default=self._let_go) - self._let_go
-            del self._pages[:taken]
-            self._let_go += taken
 
     def _again(self) -> _Pages:
         """The listing begins, or begins once more because its pages contradicted each other."""
-        self._pages, self._let_go, self._rows = [], 0, 0
+        self._pages, self._rows = [], 0
         self._begins = {begin: _Gathered(begin(), callers=each.callers) for begin, each in self._begins.items()}
         return self

@@ -8,7 +8,9 @@ import anyio
 
 from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.many import in_order
 from positions_mcp.ports import PositionsReader
+from positions_mcp.tools._turns import beside_others
 
 KEPT_S = 10.0
 
@@ -25,6 +27,8 @@ class SymbolCache:
         read_at, symbols = self._read.get(account, (now - KEPT_S, ()))
         if now - read_at >= KEPT_S:
             held, _ = await positions.gather_positions(account, Whole[Holding])
-            symbols = tuple(sorted(position.name for position in held.positions if position.symbol))
+            symbols = await beside_others(
+                len(held), lambda: tuple(in_order([each.name for each in held if each.symbol], str))
+            )
             self._read[account] = (now, symbols)
         return symbols

@@ -8,11 +8,9 @@ from typing import TypeVar
 import anyio.lowlevel
 import anyio.to_thread
 
-from positions_mcp.domain.letting_go import let_go_some
-
 T = TypeVar("T")
 
-_MANY = 2_000
+MANY = 2_000
 """Rows with which work takes longer than others should wait."""
 _TURNS = 6
 """Of the event loop: a short call needs several to get on by one request or answer."""
@@ -24,12 +22,6 @@ async def give_way() -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def let_go() -> None:
-    """Free what long lists have left, and let others have their turn in between."""
-    while let_go_some():
-        await give_way()
-
-
 async def beside_others(rows: int, work: Callable[[], T]) -> T:
     """What `work` returns: done at once where it is about few rows, and in a thread of its own where about many."""
-    return work() if rows <= _MANY else await anyio.to_thread.run_sync(work)
+    return work() if rows <= MANY else await anyio.to_thread.run_sync(work)

@@ -31,7 +31,6 @@ from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._listings import KeptListings, ListingsInMemory, ListingsInStore
 from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
-from positions_mcp.tools._turns import let_go
 from positions_mcp.tools._updates import Updates
 
 _SWEPT_EVERY_S = 60
@@ -87,7 +86,7 @@ class ToolContext:
     listings: KeptListings = field(init=False)
 
     def __post_init__(self) -> None:
-        here = ListingsInMemory(Listings(self.clock.now, self.ids.new, PackedRows))
+        here = ListingsInMemory(Listings(self.clock.now, self.ids.new, PackedRows.of))
         store = self.listing_store
         shared = ListingsInStore(store, here, self.real_time.now, self.ids.new) if store is not None else here
         object.__setattr__(self, "listings", shared)
@@ -102,7 +101,6 @@ class ToolContext:
         while True:
             await anyio.sleep(_SWEPT_EVERY_S)
             self.listings.sweep()
-            await let_go()
 
     def within(self, accounts: Collection[AccountId]) -> ToolContext:
         """The same for a caller who may use these accounts only."""

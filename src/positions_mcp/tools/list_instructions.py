@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -18,7 +19,7 @@ from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.instruments import as_asked, as_root, parse_option_symbol, with_its_id
 from positions_mcp.domain.portfolio.groups import Underlyings
-from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying, looked_up
+from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying, looked_up, named_of
 from positions_mcp.domain.text import clean, label
 from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
 from positions_mcp.tools._arguments import CursorArgument, ReadAccountArgument, ToolArguments
@@ -27,6 +28,7 @@ from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._evening import cutoff_words
 from positions_mcp.tools._format import MISSING, Heading, check_same, heading, number, table
 from positions_mcp.tools._listings import Listed
+from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = 25
@@ -135,13 +137,9 @@ async def _read(call: Call, account: AccountId, given: dict[str, Any], limit: in
     rows = answer.data if wanted is None else [row for row in answer.data if _is_on(row, wanted)]
     if wanted is not None and not rows:
         # No instruction on what is held is an answer; on what nobody holds it is more likely a misspelt symbol.
-        brief, reading = await context.positions.gather_positions(account, Whole[Holding])
-        held = brief.positions
+        held, reading = await context.positions.gather_positions(account, Whole[Holding])
         with looked_up(reading.doubts):
-            if _is_underlying(wanted):
-                find_underlying(wanted, held, Underlyings(held))
-            else:
-                Holdings(held).find(wanted)
+            await beside_others(len(held), partial(_look_up, wanted, held))
     if "status" in given:
         rows = [row for row in rows if _status(row) in given["status"]]
     rows = sorted(rows, key=lambda row: (row.updated_at or row.created_at or as_of, row.id), reverse=True)
@@ -156,6 +154,15 @@ async def _read(call: Call, account: AccountId, given: dict[str, Any], limit: in
         by_status=by_status,
     )
     return listed, list(map(_row, rows))
+
+
+def _look_up(wanted: str, positions: Sequence[Holding]) -> None:
+    """Raises UnknownInstrument where nothing held is called so."""
+    held = named_of(positions)
+    if _is_underlying(wanted):
+        find_underlying(wanted, held, Underlyings(held))
+    else:
+        Holdings(held).find(wanted)
 
 
 def _is_on(row: Instruction, wanted: str) -> bool:

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from positions_mcp.domain.account.listings import Page
-from positions_mcp.domain.account.packed import Row
+from positions_mcp.domain.account.packed import PackedRows, Row, as_text
 from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, InstrumentId
-from positions_mcp.domain.letting_go import LongList
+from positions_mcp.domain.many import a_few_of
 from positions_mcp.domain.money import plain
-from positions_mcp.domain.portfolio.resolve import looked_up
+from positions_mcp.domain.portfolio.resolve import Spellings, looked_up
 from positions_mcp.domain.portfolio.select import (
+    Choice,
     ExpiringOption,
     Filter,
+    Sorting,
     SortKey,
     expiring,
-    largest_first,
     natural_direction,
-    select,
-    sort,
 )
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import label
@@ -56,7 +56,7 @@ from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, col
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
 from positions_mcp.tools._positions_answer import Output, text_of
 from positions_mcp.tools._positions_of_all import positions_of_all
-from positions_mcp.tools._turns import beside_others
+from positions_mcp.tools._turns import MANY, beside_others
 from positions_mcp.tools.context import ToolContext
 
 _DEFAULT_LIMIT = {"concise": 50, "full": 25}
@@ -153,12 +153,13 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         held: Sequence[Holding] = book.positions
     else:
         brief, reading = await context.positions.gather_positions(account, Whole[Holding], on_page=progress)
-        held = brief.positions
-        made = made if reads_more else brief.made  # by this reading alone, for all who ask it the same
+        held = brief
+        made = made if reads_more else brief.answers  # by this reading alone, for all who ask it the same
     if asked in made:
         return made[asked]
     with looked_up(reading.doubts):
-        found = await beside_others(len(held), partial(_found, held, wanted, given, reading.as_of))
+        all_rows = detail == "full" or bool(reads_more)  # also of very many
+        found = await beside_others(len(held), partial(_found, held, wanted, given, all_rows=all_rows))
     cash = cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None
     locks = await what_locks(context, account, found.rows) if detail == "full" or given.get("locked") else {}
     evening = await read_evening(context, account, found.expiring, reading.as_of) if wanted.expires_by else None
@@ -177,7 +178,7 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
         answer = Output(
             **heading(context, account, reading.as_of).model_dump(),
             held=len(held),
-            matching=len(found.rows),
+            matching=found.totals.positions,
             filter=filter_words(given) or None,
             order=_order(given),
             totals=sums(found.totals, "net", "long", "short", *FIGURES),
@@ -192,6 +193,7 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
             columns=[*columns, *(name for part in parts for name in part.columns)],
             rows=[],
         )
+        rows, contradicting = _drawn(found, columns, parts)
         listed = _Listed(
             limit=limit,
             account=account,
@@ -199,22 +201,36 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
             detail=detail,
             as_of=reading.as_of,
             answer=answer,
-            contradicting=_contradicting(found),
+            contradicting=contradicting,
         )
-        return listed, _rows(found, columns, parts)
+        return listed, rows
 
     made[asked] = await beside_others(len(held), whole)
     return made[asked]
 
 
-def _rows(found: _Found, columns: Sequence[str], parts: Sequence[_Beside]) -> Drawn[Holding]:
-    name_of, cells = found.name_of, [cell_of(name) for name in columns[1:]]
+def _drawn(found: _Found, columns: Sequence[str], parts: Sequence[_Beside]) -> tuple[Sequence[Row], dict[int, str]]:
+    """The rows in their order, and what is said of those that contradict themselves."""
+    name_of, cells = names_of(found.spellings), [cell_of(name) for name in columns[1:]]
 
-    def draw(_: int, position: Holding) -> Row:
+    def draw(position: Holding) -> Row:
         beside = (cell for part in parts for cell in part.of(position))
         return [name_of(position), *(cell(position) for cell in cells), *beside]
 
-    return Drawn(found.rows, draw)
+    def said_of(position: Holding) -> str:
+        kind = label(position.position_type or "")
+        return f"{name_of(position)}: quantity {plain(position.quantity)}, type {kind}"
+
+    if len(found.rows) == found.totals.positions:
+        numbered = enumerate(found.rows if found.totals.contradicting else ())
+        return Drawn(found.rows, draw), {row: said_of(each) for row, each in numbered if each.side_contradicts}
+    texts, wrong = list[str](), dict[int, str]()
+    for position in chain.from_iterable(map(found.choice.among, a_few_of(found.held))):
+        if position.side_contradicts:
+            wrong[len(texts)] = said_of(position)
+        texts.append(as_text(draw(position)))
+    packed = PackedRows((texts[place] for place in found.places), len(texts))
+    return packed, {row: wrong[place] for row, place in enumerate(found.places) if place in wrong}
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,27 +246,44 @@ class _Beside:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What of a book was asked for, in order."""
+    """What of a book was asked for."""
 
+    held: Sequence[Holding]
+    choice: Choice
     rows: Sequence[Holding]
+    """In order. Of very many they are not all here, and are chosen once more."""
+    places: Sequence[int]
+    """Where each row stands among those that are chosen."""
     totals: Totals
-    name_of: Callable[[Holding], str]
+    spellings: Spellings
     expiring: Sequence[ExpiringOption]
 
 
-def _found(held: Sequence[Holding], wanted: Filter, given: dict[str, Any], as_of: datetime) -> _Found:
-    positions = select(held, wanted) if wanted.is_narrowing else held
-    soon: Sequence[ExpiringOption] = ()
-    if wanted.expires_by:
-        soon = expiring(positions, [position for position in held if not position.is_option])
-    if "sort_by" in given:
-        key, direction = SortKey(given["sort_by"]), given.get("sort_direction")
-        rows = sort(positions, key, SortDirection(direction) if direction else natural_direction(key))
-    elif wanted.expires_by:
+def _found(held: Sequence[Holding], wanted: Filter, given: dict[str, Any], *, all_rows: bool) -> _Found:
+    """What is asked for; its rows where they are few, or all of them are needed."""
+    choice, key = Choice(held, wanted), SortKey(given["sort_by"]) if "sort_by" in given else None
+    direction = SortDirection(given.get("sort_direction") or (natural_direction(key) if key else SortDirection.DESC))
+    order, spellings, totals, rows = Sorting(key, direction), Spellings(), Totals(), list[Holding]()
+    for some in a_few_of(held):
+        spellings.add(some)
+        chosen = choice.among(some)
+        order.add(chosen)
+        totals = Totals.merged((totals, Totals.of(chosen)))
+        if all_rows or totals.positions <= MANY:
+            rows += chosen
+    others = (position for position in held if not position.is_option)
+    soon = expiring(rows, others) if wanted.expires_by else []
+    places = order.places()
+    if choice.places:  # as they were named, where they are equal
+        rows.sort(key=lambda each: choice.places[each.instrument_id])
+        order = Sorting(key, direction)
+        order.add(rows)
+        places = order.places()
+    if len(rows) == totals.positions:
+        rows = [rows[place] for place in places]
+    if wanted.expires_by and not key:
         rows = [each.position for each in soon]
-    else:
-        rows = largest_first(positions)
-    return _Found(LongList(rows), Totals.of(positions), names_of(held), soon)
+    return _Found(held, choice, rows, places, totals, spellings, soon)
 
 
 def _order(given: dict[str, Any]) -> str:
@@ -277,17 +310,6 @@ def _page(context: ToolContext, listed: _Listed, page: Page[Row]) -> Output:
         "next_cursor": page.next_cursor,
     }
     return listed.answer.model_copy(update=of_page)
-
-
-def _contradicting(found: _Found) -> dict[int, str]:
-    """Each position that contradicts itself, by its row."""
-    if not found.totals.contradicting:
-        return {}
-    wrong = [(number, each) for number, each in enumerate(found.rows) if each.side_contradicts]
-    return {
-        number: f"{found.name_of(each)}: quantity {plain(each.quantity)}, type {label(each.position_type or '')}"
-        for number, each in wrong
-    }
 
 
 TOOL = ToolDefinition(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
-from typing import Any, overload
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from positions_mcp.domain.account.listings import Packed
+from positions_mcp.domain.many import MadeAnew, a_few_of
 
 AT_A_TIME = 250
 """Rows that are packed, and unpacked, together: more than a page has."""
@@ -17,10 +18,14 @@ Row = Sequence[str]
 """What stands under each column of a listing."""
 
 
-def packed(rows: Sequence[Row]) -> list[bytes]:
-    """All of them, so many at a time."""
-    starts = range(0, len(rows), AT_A_TIME)
-    return [zlib.compress(json.dumps(list(rows[at : at + AT_A_TIME])).encode(), _FAST) for at in starts]
+def as_text(row: Row) -> str:
+    """A row as it is packed."""
+    return json.dumps(list(row))
+
+
+def packed(texts: Iterable[str]) -> list[bytes]:
+    """All of these rows, so many at a time."""
+    return [zlib.compress(f"[{','.join(some)}]".encode(), _FAST) for some in a_few_of(texts, AT_A_TIME)]
 
 
 def unpacked(pack: bytes) -> list[Row]:
@@ -29,13 +34,18 @@ def unpacked(pack: bytes) -> list[Row]:
     return [[str(cell) for cell in row] for row in rows]
 
 
-class PackedRows(Sequence[Row], Packed):
+class PackedRows(MadeAnew[Row], Packed):
     """Implements `Sequence`."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self._count = len(rows)
-        self._packs = packed(rows)
-        self._size = sum(map(len, self._packs))
+    def __init__(self, texts: Iterable[str], count: int) -> None:
+        self.packs = packed(texts)
+        self._count = count
+        self._size = sum(map(len, self.packs))
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> PackedRows:
+        """These, unless they are packed already."""
+        return rows if isinstance(rows, cls) else cls(map(as_text, rows), len(rows))
 
     @property
     def size(self) -> int:
@@ -45,15 +55,7 @@ class PackedRows(Sequence[Row], Packed):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        wanted = range(self._count)[index]
-        if isinstance(wanted, int):
-            return unpacked(self._packs[wanted // AT_A_TIME])[wanted % AT_A_TIME]
-        packs = {number: unpacked(self._packs[number]) for number in {each // AT_A_TIME for each in wanted}}
+    def made(self, wanted: range) -> Sequence[Row]:
+        """Those at these places."""
+        packs = {number: unpacked(self.packs[number]) for number in {each // AT_A_TIME for each in wanted}}
         return [packs[each // AT_A_TIME][each % AT_A_TIME] for each in wanted]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from positions_mcp.domain.account.letters import ByLetters
 from positions_mcp.domain.account.readings import Reading
@@ -22,7 +23,7 @@ from positions_mcp.domain.instruments import (
     as_root,
     parse_option_symbol,
 )
-from positions_mcp.domain.letting_go import LongList
+from positions_mcp.domain.many import MadeAnew
 from positions_mcp.domain.money import EXACT, ZERO, exact_sum
 from positions_mcp.domain.operation.records import Text
 from positions_mcp.domain.text import letters_of
@@ -249,17 +250,31 @@ HoldingT = TypeVar("HoldingT", bound=Holding)
 _id = attrgetter("instrument_id")
 
 
-class Whole(Generic[HoldingT]):
-    """Keeps all positions of a listing as they come in, page by page."""
+class Whole(MadeAnew[HoldingT]):
+    """All positions of a listing, page by page as they come in.
+
+    A page of a long listing makes them anew each time it is looked through.
+    """
 
     def __init__(self) -> None:
-        self.positions = LongList[HoldingT]()
-        self.made: dict[str, Any] = {}
+        self._pages: list[Sequence[HoldingT]] = []
+        self.answers: dict[str, Any] = {}
         """What was made of all of them, by what was asked: who asks the same of the same reading shares it."""
 
     def add(self, positions: Sequence[HoldingT]) -> None:
         """Keep these too."""
-        self.positions += positions
+        self._pages.append(positions)
+
+    def __iter__(self) -> Iterator[HoldingT]:
+        return chain.from_iterable(self._pages)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pages))
+
+    def made(self, wanted: range) -> Sequence[HoldingT]:
+        """Those at these places."""
+        held = list(self)
+        return [held[each] for each in wanted]
 
 
 @dataclass(frozen=True, kw_only=True)

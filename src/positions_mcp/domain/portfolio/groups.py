@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
-from positions_mcp.domain import letting_go
+from positions_mcp.domain import many
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
-from positions_mcp.domain.letting_go import LongList
-from positions_mcp.domain.money import percent
-from positions_mcp.domain.portfolio.totals import Sum, Totals
+from positions_mcp.domain.money import ZERO, percent
+from positions_mcp.domain.portfolio.totals import Tally, Totals, amount_of, together
 
 
 class Loose(NamedTuple):
@@ -45,8 +45,6 @@ class Underlyings:
         self._roots: dict[InstrumentId, str] = {}
         self._read: set[tuple[InstrumentId, str]] = set()
         self._by_root: dict[str, str | None] | None = None
-        self.others = LongList[Holding]()
-        """Those that are no options."""
         self.add(positions)
 
     def add(self, positions: Iterable[Holding]) -> dict[Key, list[Holding]]:
@@ -56,7 +54,6 @@ class Underlyings:
         roots, read = self._roots, self._read
         for position in positions:
             if position.instrument_type is not SecurityType.OPTION and not position.is_option:
-                self.others.append(position)
                 self._held[position.instrument_id] = position.name
                 parts[position.instrument_id].append(position)
                 continue
@@ -153,7 +150,16 @@ class Group:
     """A named set of positions and what it comes to."""
 
     name: str
-    totals: Totals
+    tally: Tally
+
+    @property
+    def totals(self) -> Totals:
+        """Worked out when they are asked for."""
+        return together([self.tally])
+
+    def amount(self, by: GroupOrder) -> Decimal | None:
+        """What it is ordered by; None where that is not known at all."""
+        return amount_of(self.tally, _SUMS[by])
 
 
 def in_order(by: GroupBy, groups: Iterable[Group]) -> list[Group]:
@@ -161,7 +167,9 @@ def in_order(by: GroupBy, groups: Iterable[Group]) -> list[Group]:
     if by is GroupBy.EXPIRY:
         # Dates sort before the words for no date.
         return sorted(groups, key=lambda each: each.name)
-    return list(letting_go.in_order(list(groups), lambda each: (-each.totals.gross.amount, each.name)))
+    return list(
+        many.in_order(list(groups), lambda each: ((each.amount(GroupOrder.VALUE) or ZERO).copy_negate(), each.name))
+    )
 
 
 def ordered(groups: Iterable[Group], by: GroupOrder, *, descending: bool = True) -> list[Group]:
@@ -169,17 +177,18 @@ def ordered(groups: Iterable[Group], by: GroupOrder, *, descending: bool = True)
     known: list[tuple[Decimal, str, Group]] = []
     missing: list[Group] = []
     for group in groups:
-        if (amount := _AMOUNTS[by](group.totals).total) is None:
+        if (amount := group.amount(by)) is None:
             missing.append(group)
         else:
-            known.append((-amount if descending else amount, group.name, group))
-    return [*(group for *_, group in letting_go.in_order(known, lambda each: each[:2])), *missing]
+            known.append((amount.copy_negate() if descending else amount, group.name, group))
+    return [*(group for *_, group in many.in_order(known, lambda each: each[:2])), *missing]
 
 
 def worst_of_day(groups: Iterable[Group]) -> Group | None:
     """The group that lost most in the day; None where none has lost anything."""
-    lost = [group for group in groups if (group.totals.day_pnl.total or 0) < 0]
-    return min(lost, key=lambda group: (group.totals.day_pnl.amount, group.name), default=None)
+    days = ((group.amount(GroupOrder.DAY_PNL), group.name, group) for group in groups)
+    lost = [(amount, name, group) for amount, name, group in days if amount is not None and amount < 0]
+    return min(lost, key=itemgetter(0, 1))[2] if lost else None
 
 
 def share(part: Totals, whole: Totals) -> Decimal | None:
@@ -210,10 +219,10 @@ def _expiry(position: Holding) -> str:
     return position.contract.expiration.isoformat() if position.contract else UNKNOWN_EXPIRY
 
 
-_AMOUNTS: dict[GroupOrder, Callable[[Totals], Sum]] = {
-    GroupOrder.VALUE: lambda totals: totals.gross,
-    GroupOrder.DAY_PNL: lambda totals: totals.day_pnl,
-    GroupOrder.UNREALIZED_PNL: lambda totals: totals.unrealized_pnl,
+_SUMS: dict[GroupOrder, Literal["gross", "day_pnl", "unrealized_pnl"]] = {
+    GroupOrder.VALUE: "gross",
+    GroupOrder.DAY_PNL: "day_pnl",
+    GroupOrder.UNREALIZED_PNL: "unrealized_pnl",
 }
 
 _KEYS: dict[GroupBy, Callable[[Holding], str]] = {

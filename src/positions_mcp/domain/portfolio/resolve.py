@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Generic
 
 from positions_mcp.domain.account.letters import ByLetters
 from positions_mcp.domain.account.positions import Book, Holding, HoldingT, Position
+from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
-from positions_mcp.domain.ids import is_uuid
+from positions_mcp.domain.ids import InstrumentId, is_uuid
 from positions_mcp.domain.instruments import (
     OptionContract,
     as_asked,
@@ -22,6 +25,7 @@ from positions_mcp.domain.instruments import (
     parse_option_symbol,
     with_its_id,
 )
+from positions_mcp.domain.many import AT_A_TIME, MadeAnew
 from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.text import clean, label
 
@@ -41,6 +45,46 @@ def spellings(positions: Iterable[Holding]) -> list[str]:
     if " " not in together and together == together.upper():
         return symbols
     return [symbol.upper().replace(" ", "") for symbol in symbols]
+
+
+@dataclass(frozen=True, slots=True)
+class _Called(Holding):
+    """What it takes to name a position."""
+
+    instrument_id: InstrumentId
+    symbol: str
+    instrument_type: SecurityType | None
+    underlying_instrument_id: InstrumentId | None
+
+
+def named_of(held: Sequence[HoldingT]) -> Sequence[HoldingT | _Called]:
+    """All that are held, to be found by name. Of a long listing, which makes them anew each time, only the names."""
+    if not isinstance(held, MadeAnew) or len(held) <= AT_A_TIME:
+        return list(held)
+    return [_Called(*_names(each)) for each in held]
+
+
+_names = attrgetter("instrument_id", "symbol", "instrument_type", "underlying_instrument_id")
+
+
+class Spellings:
+    """Which spellings of symbols are held more than once, gathered page by page."""
+
+    def __init__(self, positions: Iterable[Holding] = ()) -> None:
+        self._hashes = array("q")
+        self.add(positions)
+
+    def add(self, positions: Iterable[Holding]) -> None:
+        """Those of some more positions of the book."""
+        # Hashes take an eighth; were two alike by chance, two names would be longer than they need be.
+        self._hashes.extend(map(hash, spellings(positions)))
+
+    def repeats(self) -> Callable[[Holding], bool]:
+        """Tells of each position of the book whether another one is spelled as it is."""
+        seen, repeated = set[int](), set[int]()
+        for each in self._hashes:
+            (repeated if each in seen else seen).add(each)
+        return lambda position: hash(*spellings([position])) in repeated
 
 
 class Holdings(Generic[HoldingT]):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 from positions_mcp.domain.account.positions import Holding, HoldingT, Side
@@ -21,10 +21,10 @@ from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import UnknownInstrument
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract, as_root
-from positions_mcp.domain.letting_go import in_order
+from positions_mcp.domain.many import in_order
 from positions_mcp.domain.money import ZERO
 from positions_mcp.domain.portfolio.groups import Underlyings
-from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying
+from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying, named_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ def expiring(options: Iterable[Holding], others: Iterable[Holding]) -> list[Expi
 
     `others` are what the account holds besides options, and where the underlyings are looked for.
     """
-    held = _Held(others)
+    options = [option for option in options if option.contract is not None]
+    held = _Held(options, others)
     priced: dict[str, tuple[Holding | None, Decimal | None]] = {}
     found = []
     for position in options:
@@ -102,15 +103,18 @@ def expiring(options: Iterable[Holding], others: Iterable[Holding]) -> list[Expi
 
 
 class _Held:
-    """`quotes.find_underlying` for many options of one book: what it looks through is indexed once."""
+    """`quotes.find_underlying` for many options of one book, which is looked through once."""
 
-    def __init__(self, others: Iterable[Holding]) -> None:
+    def __init__(self, options: Sequence[Holding], others: Iterable[Holding]) -> None:
         self._by_id: dict[InstrumentId, Holding] = {}
         self._by_root: dict[str, Holding | None] = {}
-        for position in others:
-            root = as_root(position.symbol)
-            self._by_id[position.instrument_id] = position
-            self._by_root[root] = None if root in self._by_root else position
+        ids = {option.underlying_instrument_id for option in options}
+        roots = {option.contract.underlying_root for option in options if option.contract is not None}
+        for position in others if options else ():
+            if position.instrument_id in ids:
+                self._by_id[position.instrument_id] = position
+            if (root := as_root(position.symbol)) in roots:
+                self._by_root[root] = None if root in self._by_root else position
 
     def underlying_of(self, option: Holding) -> Holding | None:
         """The position in the option's underlying; None where none is held or its symbol is held twice."""
@@ -170,33 +174,52 @@ class Filter:
         return self != Filter()
 
 
-def select(held: Sequence[HoldingT], wanted: Filter) -> list[HoldingT]:
-    """The positions among all that are `held` that `wanted` describes, in their order.
+class Choice:
+    """Chooses what `wanted` describes among all that are `held`, from any of them at a time.
 
     Raises:
         UnknownInstrument: an instrument or underlying is named that nothing held answers to.
         InvalidInput: a name means several instruments.
     """
-    positions: Iterable[HoldingT] = held
-    if wanted.instruments:
-        positions = Holdings(held).find_all(wanted.instruments)
-    if wanted.underlying is not None:
-        underlyings = Underlyings(held)
-        name = find_underlying(wanted.underlying, held, underlyings)
-        positions = [position for position in positions if underlyings.matches(position, name)]
-    if wanted.instrument_type is SecurityType.OPTION:
-        positions = [position for position in positions if position.is_option]
-    elif wanted.instrument_type is not None:
-        positions = [position for position in positions if position.instrument_type is wanted.instrument_type]
-    if wanted.side is not None:
-        positions = [position for position in positions if position.side is wanted.side]
-    if wanted.locked is not None:
-        positions = [position for position in positions if bool(position.locked_quantity) is wanted.locked]
-    if wanted.expires_by is not None:
-        positions = expiring_by(wanted.expires_by, positions)
-    if wanted.by_percent:
-        positions = [p for p in positions if p.unrealized_pnl_pct is not None and wanted.fits(p.unrealized_pnl_pct)]
-    return list(positions)
+
+    def __init__(self, held: Sequence[Holding], wanted: Filter) -> None:
+        self._wanted = wanted
+        named = named_of(held) if wanted.instruments or wanted.underlying is not None else ()
+        found = Holdings(named).find_all(wanted.instruments) if wanted.instruments else ()
+        self.places = {each.instrument_id: place for place, each in enumerate(found)}
+        """Of instruments that are asked for by name."""
+        if wanted.underlying is not None:
+            self._underlyings = Underlyings(named)
+            self._underlying = find_underlying(wanted.underlying, named, self._underlyings)
+
+    def among(self, some: Iterable[HoldingT]) -> list[HoldingT]:
+        """Those of some that are wanted, in their order."""
+        wanted, positions = self._wanted, some
+        if wanted.instruments:
+            positions = [position for position in positions if position.instrument_id in self.places]
+        if wanted.underlying is not None:
+            matches, underlying = self._underlyings.matches, self._underlying
+            positions = [position for position in positions if matches(position, underlying)]
+        if wanted.instrument_type is SecurityType.OPTION:
+            positions = [position for position in positions if position.is_option]
+        elif wanted.instrument_type is not None:
+            positions = [position for position in positions if position.instrument_type is wanted.instrument_type]
+        if wanted.side is not None:
+            positions = [position for position in positions if position.side is wanted.side]
+        if wanted.locked is not None:
+            positions = [position for position in positions if bool(position.locked_quantity) is wanted.locked]
+        if wanted.expires_by is not None:
+            positions = expiring_by(wanted.expires_by, positions)
+        if wanted.by_percent:
+            positions = [p for p in positions if p.unrealized_pnl_pct is not None and wanted.fits(p.unrealized_pnl_pct)]
+        return list(positions)
+
+
+def select(held: Sequence[HoldingT], wanted: Filter) -> list[HoldingT]:
+    """Those of all that are `held` that `wanted` describes: in their order, or in that of the names. As `Choice`."""
+    choice = Choice(held, wanted)
+    found = choice.among(held)
+    return sorted(found, key=lambda each: choice.places[each.instrument_id]) if choice.places else found
 
 
 def without(
@@ -226,23 +249,32 @@ def without(
     return [position for position in chosen if position.instrument_id not in left_out]
 
 
-def largest_first(positions: Iterable[HoldingT]) -> list[HoldingT]:
-    """By absolute value, largest first; positions without a value come last."""
-    valued: list[tuple[Decimal, HoldingT]] = []
-    worthless: list[HoldingT] = []
-    missing: list[HoldingT] = []
-    for position in positions:
-        if value := position.market_value:
-            # copy_abs does not round to the context as abs() would.
-            valued.append((value.copy_abs(), position))
-        else:
-            (missing if position.value is None else worthless).append(position)
-    return [*_in_order(valued, descending=True), *worthless, *missing]
+class Sorting:
+    """In which order positions stand that are added one after another: by a key, or by absolute value.
+
+    Those without the value come last in either direction; by absolute value those that are worth nothing before them.
+    """
+
+    def __init__(self, key: SortKey | None = None, direction: SortDirection = SortDirection.DESC) -> None:
+        self._value: Callable[[Holding], Decimal | str | None] = _KEYS[key] if key else _size
+        self._is_descending = direction is SortDirection.DESC
+        self._values: list[Any] = []
+
+    def add(self, positions: Iterable[Holding]) -> None:
+        """Some more."""
+        self._values += map(self._value, positions)
+
+    def places(self) -> list[int]:
+        """Where each was among those added. Ties stand as they were, whichever way it runs."""
+        values = self._values
+        known = [place for place, value in enumerate(values) if value is not None]
+        missing = [place for place, value in enumerate(values) if value is None]
+        return [*in_order(known, values.__getitem__, descending=self._is_descending), *missing]
 
 
-def sort(positions: Iterable[HoldingT], key: SortKey, direction: SortDirection) -> list[HoldingT]:
-    """By the key; positions without the value come last in either direction."""
-    return _ordered(positions, _KEYS[key], descending=direction is SortDirection.DESC)
+def _size(position: Holding) -> Decimal | None:
+    # copy_abs does not round to the context as abs() would.
+    return None if (value := position.value) is None else value.copy_abs()
 
 
 def natural_direction(key: SortKey) -> SortDirection:
@@ -250,10 +282,8 @@ def natural_direction(key: SortKey) -> SortDirection:
     return SortDirection.ASC if key in _WORDS else SortDirection.DESC
 
 
-_first = itemgetter(0)
-_Value = Decimal | str | None
 _WORDS = frozenset({SortKey.SYMBOL, SortKey.INSTRUMENT_TYPE, SortKey.POSITION_TYPE})
-_KEYS: dict[SortKey, Callable[[Any], _Value]] = {
+_KEYS: dict[SortKey, Callable[[Any], Decimal | str | None]] = {
     SortKey.SYMBOL: attrgetter("name"),
     SortKey.INSTRUMENT_TYPE: attrgetter("instrument_type"),
     SortKey.QUANTITY: attrgetter("quantity"),
@@ -265,19 +295,3 @@ _KEYS: dict[SortKey, Callable[[Any], _Value]] = {
     SortKey.DAILY_UNREALIZED_PNL: attrgetter("daily_unrealized_pnl"),
     SortKey.DAILY_REALIZED_PNL: attrgetter("daily_realized_pnl"),
 }
-
-
-def _ordered(positions: Iterable[HoldingT], value: Callable[[HoldingT], _Value], *, descending: bool) -> list[HoldingT]:
-    known: list[tuple[Decimal | str, HoldingT]] = []
-    missing: list[HoldingT] = []
-    for position in positions:
-        if (key := value(position)) is None:
-            missing.append(position)
-        else:
-            known.append((key, position))
-    return [*_in_order(known, descending=descending), *missing]
-
-
-def _in_order(keyed: list[tuple[Any, HoldingT]], *, descending: bool) -> Iterator[HoldingT]:
-    """By the key. Ties stand in the order of the book whichever way it runs."""
-    return (position for _, position in in_order(keyed, _first, descending=descending))

@@ -6,8 +6,7 @@ Beside market value it is what short options oblige to, and delta-adjusted value
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -17,12 +16,11 @@ from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionRight
-from positions_mcp.domain.letting_go import LongList
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, Key, Underlyings, grouped, in_order
-from positions_mcp.domain.portfolio.resolve import spellings
+from positions_mcp.domain.portfolio.resolve import Spellings
 from positions_mcp.domain.portfolio.select import ExpiringOption, Week, expiring, expiring_by
-from positions_mcp.domain.portfolio.totals import Tallies, Totals
+from positions_mcp.domain.portfolio.totals import Tallies, Tally, Totals, together
 
 MOST_OPTIONS = 50
 """Options that a delta is asked for; of an account with more, delta-adjusted value is not known."""
@@ -133,8 +131,7 @@ class Summarizing:
 class Summary:
     """What positions come to: totals, groups, the largest, today's winners and losers, options about to expire.
 
-    Everything is added before anything is asked. Of the positions themselves only those are kept that an answer may
-    name, and those that options may be on.
+    Everything is added before anything is asked. Pages are looked through again for what options are on.
     """
 
     def __init__(self, by: GroupBy, week: Week, count: int) -> None:
@@ -148,18 +145,21 @@ class Summary:
         self._winners = _Extremes(count)
         self._losers = _Extremes(count)
         self._soon: list[Holding] = []
+        self._pages: list[Sequence[Holding]] = []
         self.count = 0
         """Positions that were added."""
         self.obligations = Obligations()
-        self.symbols: Counter[str] = Counter()
-        """How often each spelling of a symbol is held."""
+        self.spellings = Spellings()
+        """Of all symbols held."""
         self.unknown_expiry = 0
         """Options whose symbol does not say when they expire."""
 
-    def add(self, positions: Sequence[Holding]) -> None:
+    def add(self, page: Sequence[Holding]) -> None:
         """Count some more positions."""
+        self._pages.append(page)
+        positions = list(page)
         self.count += len(positions)
-        self.symbols.update(spellings(positions))
+        self.spellings.add(positions)
         self.obligations.add(positions)
         self._of_underlyings.add(self._underlyings.add(positions))
         if self._by is not GroupBy.UNDERLYING:
@@ -175,27 +175,23 @@ class Summary:
     @cached_property
     def totals(self) -> Totals:
         """Of everything that was added."""
-        return Totals.merged(group.totals for group in self.by_underlying)
+        return together(group.tally for group in self.by_underlying)
 
     @cached_property
     def by_underlying(self) -> list[Group]:
         """The underlyings with their options, largest gross value first."""
-        named: dict[str, list[Totals]] = {}
-        for key, totals in self._of_underlyings.totals().items():
-            named.setdefault(self._underlyings.named(key), []).append(totals)
-        return LongList(
-            in_order(
-                GroupBy.UNDERLYING,
-                (Group(name, parts[0] if len(parts) == 1 else Totals.merged(parts)) for name, parts in named.items()),
-            )
-        )
+        named: dict[str, list[Tally]] = {}
+        for key, tally in self._of_underlyings.tallies().items():
+            named.setdefault(self._underlyings.named(key), []).append(tally)
+        groups = (Group(name, parts[0] if len(parts) == 1 else together(parts)) for name, parts in named.items())
+        return in_order(GroupBy.UNDERLYING, groups)
 
     @property
     def groups(self) -> list[Group]:
         """Every position in exactly one group. Groups by expiry are in date order, others largest gross value first."""
         if self._by is GroupBy.UNDERLYING:
             return self.by_underlying
-        return in_order(self._by, (Group(name, totals) for name, totals in self._of_groups.totals().items()))
+        return in_order(self._by, (Group(name, tally) for name, tally in self._of_groups.tallies().items()))
 
     @property
     def largest(self) -> list[Holding]:
@@ -217,13 +213,17 @@ class Summary:
         """Those of which some was closed today at a profit or loss, the largest first."""
         return self._realized.positions
 
+    def _others(self) -> Iterator[Holding]:
+        """Those that are no options."""
+        return (position for page in self._pages for position in page if not position.is_option)
+
     def options(self) -> list[ExpiringOption]:
         """All options against their underlyings, where they are few."""
-        return expiring(self.obligations.options, self._underlyings.others)
+        return expiring(self.obligations.options, self._others())
 
     def expiring(self) -> list[ExpiringOption]:
         """The options that expire within the week, soonest first, priced as they were read."""
-        return expiring(self._soon, self._underlyings.others)
+        return expiring(self._soon, self._others())
 
 
 class _Extremes:

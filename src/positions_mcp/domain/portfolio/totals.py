@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain, islice, repeat
 from operator import attrgetter, is_
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, NewType, TypeAlias, TypeVar
 
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.enums import PositionType
-from positions_mcp.domain.letting_go import leave
+from positions_mcp.domain.many import a_few_of
 from positions_mcp.domain.money import EXACT, ZERO, percent
 
 KeyT = TypeVar("KeyT")
-
-_AT_A_TIME = 1_000
-"""Positions that are counted together: nothing else in the process runs meanwhile."""
 
 
 class Sum(NamedTuple):
@@ -39,7 +36,13 @@ class Sum(NamedTuple):
         return None if self.missing and not self.known else self.amount
 
 
-_NOTHING, _MISSING = Sum(), Sum(missing=1)
+_NOTHING = Sum()
+_FLAT, _LONG, _SHORT = range(3)
+_NONE = str(None)
+_PLACES = {"gross": 0, "day_pnl": 1, "unrealized_pnl": 4}
+"""Where in the figures of a position these stand."""
+_Figures: TypeAlias = tuple[Any, ...]
+"""Of one position the amounts of `_figures`, its side, and whether it is locked, may be, and contradicts itself."""
 
 
 class Totals(NamedTuple):
@@ -85,49 +88,81 @@ class Totals(NamedTuple):
 
     @classmethod
     def of(cls, positions: Iterable[Holding]) -> Totals:
-        """The totals of `positions`."""
-        held = list(positions)
-        slices = (held[at : at + _AT_A_TIME] for at in range(0, len(held), _AT_A_TIME))
-        return cls.merged(cls.merged(_of_each(part)) for part in slices)
+        """The totals of `positions`, which are looked at a few at a time."""
+        return cls.merged(cls._make(_added(_figures(part))) for part in a_few_of(positions))
 
     @classmethod
     def merged(cls, totals: Iterable[Totals]) -> Totals:
         """The totals of everything that `totals` are of."""
-        parts = list(totals)
-        while len(parts) > _AT_A_TIME:
-            parts = [cls.merged(parts[at : at + _AT_A_TIME]) for at in range(0, len(parts), _AT_A_TIME)]
-        with localcontext(EXACT):
-            return cls._make(map(_together, zip(cls(), *parts, strict=True)))
+        whole = cls()
+        for parts in a_few_of(totals):
+            with localcontext(EXACT):
+                whole = cls._make(map(_together, zip(whole, *parts, strict=True)))
+        return whole
 
 
 def _together(column: Sequence[Any]) -> Any:
     return Sum._make(map(sum, zip(*column, strict=True))) if type(column[0]) is Sum else sum(column)
 
 
+Noted = NewType("Noted", str)
+"""What one position comes to, as text: of a large book most groups may have but one, and few of them are shown."""
+Tally = Totals | Noted
+
+
+def together(tallies: Iterable[Tally]) -> Totals:
+    """The totals of everything that has been counted there."""
+    parts: list[Totals] = []
+    for some in a_few_of(tallies):
+        noted = [_figures_of(each) for each in some if isinstance(each, str)]
+        parts += [*(each for each in some if isinstance(each, Totals)), Totals._make(_added(noted))]
+    return Totals.merged(parts)
+
+
+def amount_of(tally: Tally, name: Literal["gross", "day_pnl", "unrealized_pnl"]) -> Decimal | None:
+    """The total of one of its sums alone."""
+    if isinstance(tally, Totals):
+        total: Decimal | None = getattr(tally, name).total
+        return total
+    (amount,) = _amounts([tally.split(" ")[_PLACES[name]]])
+    return amount.copy_abs() if amount is not None and name == "gross" else amount
+
+
+def _amounts(texts: Iterable[str]) -> Iterator[Decimal | None]:
+    return (None if text == _NONE else Decimal(text) for text in texts)
+
+
+def _figures_of(noted: Noted) -> _Figures:
+    *amounts, flags = noted.split(" ")
+    return (*_amounts(amounts), *map(int, flags))
+
+
 class Tallies(Generic[KeyT]):
     """Totals of the positions that share a key, growing while positions come in."""
 
     def __init__(self) -> None:
-        self._totals: dict[KeyT, Totals] = {}
-
-    def __del__(self) -> None:
-        leave(list(self._totals.values()))
+        self._kept: dict[KeyT, Tally] = {}
 
     def add(self, parts: Mapping[KeyT, Sequence[Holding]]) -> None:
         """Count some more positions, by key."""
-        of_each = iter(_of_each(list(chain.from_iterable(parts.values()))))
+        of_each = iter(_figures(list(chain.from_iterable(parts.values()))))
         for key, part in parts.items():
             found = list(islice(of_each, len(part)))
-            if key in self._totals:
-                found.append(self._totals[key])
-            self._totals[key] = found[0] if len(found) == 1 else Totals.merged(found)
+            if key in self._kept:
+                self._kept[key] = together((self._kept[key], Totals._make(_added(found))))
+            elif len(found) == 1:
+                *amounts, short, locked, lock_unknown, contradicting = found[0]
+                flags = f"{short}{locked:d}{lock_unknown:d}{contradicting:d}"
+                self._kept[key] = Noted(" ".join([*map(str, amounts), flags]))
+            else:
+                self._kept[key] = Totals._make(_added(found))
 
-    def totals(self) -> dict[KeyT, Totals]:
+    def tallies(self) -> Mapping[KeyT, Tally]:
         """What has been counted so far, by key."""
-        return self._totals.copy()
+        return self._kept
 
 
-def _of_each(positions: Sequence[Holding]) -> list[Totals]:
+def _figures(positions: Sequence[Holding]) -> list[_Figures]:
     """Of each position alone, worked out column by column: a book may have a hundred thousand."""
     if not positions:
         return []
@@ -140,39 +175,56 @@ def _of_each(positions: Sequence[Holding]) -> list[Totals]:
     if any(realized) or _lacks_some(opened):
         days = tuple(position.day_pnl for position in positions)
     longs, shorts = _sides(frozenset(types))
-    is_short = [q.is_signed() or kind in shorts for q, kind in zip(quantities, types, strict=True)]
-    net = _of_alone(values)
-    both = [None if r is None or c is None else (c.copy_abs(), r) for r, c in zip(unrealized, costs, strict=True)]
-    paid, returned = zip(*(each or (ZERO, ZERO) for each in both), strict=True)
     columns = (
-        repeat(1, len(positions)),
-        net,
-        _of_alone([None if value is None else value.copy_abs() for value in values]),
-        [each if q and not short else _NOTHING for q, short, each in zip(quantities, is_short, net, strict=True)],
-        [each if q and short else _NOTHING for q, short, each in zip(quantities, is_short, net, strict=True)],
-        _of_alone(days),
-        _of_alone(opened),
-        _of_alone(realized),
-        _of_alone(unrealized),
-        _of_alone(costs),
-        paid,
-        returned,
-        map(int, [v is None or d is None or u is None for v, d, u in zip(values, days, unrealized, strict=True)]),
-        map(int, [a is not None and a.copy_abs() < q.copy_abs() for a, q in zip(available, quantities, strict=True)]),
-        map(int, map(is_, available, repeat(None))),
+        values,
+        days,
+        opened,
+        realized,
+        unrealized,
+        costs,
         [
-            1 if q and kind in (longs if q.is_signed() else shorts) else 0
+            (_SHORT if q.is_signed() or kind in shorts else _LONG) if q else _FLAT
             for q, kind in zip(quantities, types, strict=True)
         ],
+        [a is not None and a.copy_abs() < q.copy_abs() for a, q in zip(available, quantities, strict=True)],
+        map(is_, available, repeat(None)),
+        [bool(q) and kind in (longs if q.is_signed() else shorts) for q, kind in zip(quantities, types, strict=True)],
     )
-    return list(map(_totals, zip(*columns, strict=True)))
+    return list(zip(*columns, strict=True))
 
 
-def _of_alone(column: Sequence[Decimal | None]) -> list[Sum]:
-    """The sum of each value alone."""
-    if _lacks_some(column):
-        return [_MISSING if value is None else Sum(value, 1) for value in column]
-    return list(map(_sum, zip(column, repeat(1), repeat(0))))
+def _added(figures: Sequence[_Figures]) -> Iterable[Any]:
+    """The fields of the totals of these."""
+    if not figures:
+        return Totals()
+    values, days, opened, realized, unrealized, costs, sides, locked, lock_unknown, contradicting = zip(
+        *figures, strict=True
+    )
+    both = [(r, c) for r, c in zip(unrealized, costs, strict=True) if r is not None and c is not None]
+    with localcontext(EXACT):
+        return (
+            len(figures),
+            _sum(values),
+            _sum([None if value is None else value.copy_abs() for value in values]),
+            _sum([value for value, side in zip(values, sides, strict=True) if side == _LONG]),
+            _sum([value for value, side in zip(values, sides, strict=True) if side == _SHORT]),
+            _sum(days),
+            _sum(opened),
+            _sum(realized),
+            _sum(unrealized),
+            _sum(costs),
+            sum([c.copy_abs() for _, c in both], ZERO),
+            sum([r for r, _ in both], ZERO),
+            sum([v is None or d is None or u is None for v, d, u in zip(values, days, unrealized, strict=True)]),
+            sum(locked),
+            sum(lock_unknown),
+            sum(contradicting),
+        )
+
+
+def _sum(column: Sequence[Decimal | None]) -> Sum:
+    known = [value for value in column if value is not None]
+    return Sum(sum(known, ZERO), len(known), len(column) - len(known))
 
 
 def _lacks_some(column: Sequence[Decimal | None]) -> bool:
@@ -180,9 +232,6 @@ def _lacks_some(column: Sequence[Decimal | None]) -> bool:
     return any(map(is_, column, repeat(None)))
 
 
-# As `_make`, without a call of Python's for each.
-_sum: Callable[[Iterable[Any]], Sum] = partial(tuple.__new__, Sum)
-_totals: Callable[[Iterable[Any]], Totals] = partial(tuple.__new__, Totals)
 _columns = attrgetter(
     "quantity",
     "available_quantity",
