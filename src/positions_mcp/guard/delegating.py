@@ -69,10 +69,9 @@ class Delegation:
         day: date | None = None,
         name: str = "",
         note: str = "",
-        origin: str = TERMINAL,
     ) -> Standing:
         """Sign a draft with a passphrase, as `signing` says. `name` says whose, where there are several approvers."""
-        who, key = await self._enrolling.signer(name, passphrase, origin)
+        who, key = await self._enrolling.signer(name, passphrase, TERMINAL)
         touch = await self.signing(mandate_id, who, digest=digest, day=day, note=note)
         await touch.sign(key)
         return await self.show(mandate_id)

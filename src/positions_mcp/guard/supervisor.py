@@ -104,7 +104,6 @@ class Supervisor:
         name: str = "",
         digest: str | None = None,
         note: str = "",
-        origin: str = TERMINAL,
     ) -> OperationReport:
         """Sign a yes to a plan. A server of the store sends what was asked for; a preview waits for its call.
 
@@ -117,13 +116,13 @@ class Supervisor:
                 or that person may not approve it.
         """
         await to_approve(self._deps, operation_id, digest)
-        who, key = await self.enrolling.signer(name, passphrase, origin)
+        who, key = await self.enrolling.signer(name, passphrase, TERMINAL)
         touch = await self._touches.approval(operation_id, who, digest=digest, note=note)
         await touch.sign(key)
         return report(await self._deps.operation(operation_id), self._deps.clock.now())
 
     async def reject(
-        self, operation_id: str, *, by: str, digest: str | None = None, note: str = "", origin: str = "terminal"
+        self, operation_id: str, *, by: str, digest: str | None = None, note: str = "", origin: str = TERMINAL
     ) -> OperationReport:
         """Say no. It also stops what was approved and not yet taken for sending. Raises Refused as `approve`."""
         operation, _ = await self.question(operation_id)
@@ -153,9 +152,7 @@ class Supervisor:
         halt = Halt(reason=why, by=clean(by, 60), at=now, account_id=account_id, caller=clean(caller, 200), kind=kind)
         return await in_thread(self._deps.store.set_halt, halt)
 
-    async def resume(
-        self, passphrase: str | None, *, by: str, shown: str | None = None, name: str = "", origin: str = TERMINAL
-    ) -> None:
+    async def resume(self, passphrase: str | None, *, by: str, shown: str | None = None, name: str = "") -> None:
         """End one halt or all. Where there are approvers one of them signs it; otherwise `by` is a label.
 
         `shown` is what was seen: `digest_of_halt` of one, `digest_of_halts` of all that stand; None ends all.
@@ -168,7 +165,7 @@ class Supervisor:
         if passphrase is None and (await self.enrolling.rosters()).roster is None:
             clear = partial(self._deps.store.clear_halts, expected=meant)
             return await in_thread(clear, clean(by, 60), self._deps.clock.now())
-        who, key = await self.enrolling.signer(name, passphrase or "", origin)
+        who, key = await self.enrolling.signer(name, passphrase or "", TERMINAL)
         touch = await self._touches.resumption(who, shown=shown)
         await touch.sign(key)
         return None
@@ -183,7 +180,6 @@ class Supervisor:
         evidence: str,
         shown: str | None = None,
         name: str = "",
-        origin: str = TERMINAL,
     ) -> OperationReport:
         """Say what became of an unknown outcome, after having looked elsewhere, or that one in flight is over.
 
@@ -197,7 +193,7 @@ class Supervisor:
         """
         await self._reconciler.note_time()
         to_settle(await self._deps.operation(operation_id), row_of, conclusion, shown)
-        who, key = await self.enrolling.signer(name, passphrase, origin)
+        who, key = await self.enrolling.signer(name, passphrase, TERMINAL)
         touches = self._touches
         touch = await touches.settlement(operation_id, row_of, conclusion, who, evidence=evidence, shown=shown)
         await touch.sign(key)

@@ -44,7 +44,7 @@ class OrderFilters:
             status=query.several("status", dialect.order_statuses),
             instrument_type=query.one_of("instrument_type", dialect.instrument_types),
             symbol=query.text("symbol"),
-            created=query.between("from", "to"),
+            created=query.between(),
             updated=query.span("updated_at"),
         )
 

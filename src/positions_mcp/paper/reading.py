@@ -15,7 +15,7 @@ from positions_mcp.paper.lookup import known_symbol, known_symbols, underlying_s
 from positions_mcp.paper.model import Instruction
 from positions_mcp.paper.order_filters import OrderFilters
 from positions_mcp.paper.paging import page_of
-from positions_mcp.paper.requests import uuids_only
+from positions_mcp.paper.requests import wanted_positions
 from positions_mcp.paper.valuation import Valuation, ValuedPosition
 from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.views import OrderView, late_holdings
@@ -57,7 +57,7 @@ class Reads:
     def get_positions(self, call: Call) -> Answer:
         """GET positions: 200 with a page; as they were some seconds ago where a fault makes them late."""
         query, account = call.query, call.account
-        wanted = uuids_only("instrument_ids", query.several("instrument_ids"), self._dialect)
+        wanted = wanted_positions(query, self._dialect)
         sort_by = query.one_of("sort_by", self._dialect.sort_keys) or "SYMBOL"
         descending = query.one_of("sort_direction", ("ASC", "DESC")) == "DESC"
         filters = {"of": "positions", "account": account, "ids": wanted, "by": sort_by, "down": descending}

@@ -96,11 +96,11 @@ class Query:
             raise _wrong(f"{name}: it is one or more of {', '.join(allowed)}")
         return parts
 
-    def between(self, since: str, until: str) -> Span:
-        """The instants from one parameter to another, both inclusive; a bare date is a whole day."""
-        span = Span(since=self.instant(since), until=self.instant(until, end_of_day=True))
+    def between(self) -> Span:
+        """The instants from `from` to `to`, both inclusive; a bare date is a whole day."""
+        span = Span(since=self.instant("from"), until=self.instant("to", end_of_day=True))
         if span.is_inverted:
-            raise _wrong(f"{since} is not after {until}")
+            raise _wrong("from is not after to")
         return span
 
     def span(self, name: str) -> Span:
@@ -174,11 +174,12 @@ def account_number(text: str) -> int:
     return int(text)
 
 
-def uuids_only(name: str, values: Sequence[str] | None, dialect: Dialect) -> Sequence[str] | None:
-    """Positions are filtered by UUID; by symbol as well only in the current contract."""
-    if values and not dialect.is_current and not all(as_uuid(value) for value in values):
-        raise _wrong(f"{name}: instrument UUIDs, joined by commas")
-    return values
+def wanted_positions(query: Query, dialect: Dialect) -> Sequence[str] | None:
+    """Positions are filtered by UUID; by symbol as well only in the current contract. None is no filter."""
+    wanted = query.several("instrument_ids")
+    if wanted and not dialect.is_current and not all(as_uuid(value) for value in wanted):
+        raise _wrong("instrument_ids: instrument UUIDs, joined by commas")
+    return wanted
 
 
 def _wrong(what: str) -> Refusal:

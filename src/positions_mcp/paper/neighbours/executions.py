@@ -13,7 +13,7 @@ _LISTS = ("instrument_ids", "order_ids", "underlying_instrument_ids")
 
 def executions(ledger: Ledger, account: int, query: Query) -> tuple[list[Row], dict[str, object]]:
     """The executions that a query asks for, and the filters that a page token is bound to."""
-    span, lists = query.between("from", "to"), {name: query.several(name) for name in _LISTS}
+    span, lists = query.between(), {name: query.several(name) for name in _LISTS}
     orders = lists["order_ids"]
     instruments = known_symbols(ledger, lists["instrument_ids"])
     underlyings = known_symbols(ledger, lists["underlying_instrument_ids"])
