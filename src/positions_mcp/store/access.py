@@ -20,9 +20,8 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import StoreStatus
 from positions_mcp.store import anchors, keeping, locks
-from positions_mcp.store.clocked import Clocked
 from positions_mcp.store.compiled import Compiled, given
-from positions_mcp.store.engine import open_database
+from positions_mcp.store.engine import Clocked, open_database
 from positions_mcp.store.journal import COMMON, Head, broken, chain_of
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
 from positions_mcp.store.records import Selection
@@ -201,6 +200,14 @@ class Access(Clocked):
             stand = locks.stand(connection)
             self._expect_version(stand.version)
             self._walk.known_at(connection, stand.common)
+            yield connection
+
+    @contextmanager
+    def _noting(self) -> Iterator[Connection]:
+        """The same without walking a chain for it: it bears on nothing that is sent."""
+        self._expect_writable()
+        with self._database.writing() as connection:
+            self._expect_version(keeping.get(connection, keeping.VERSION))
             yield connection
 
     @contextmanager

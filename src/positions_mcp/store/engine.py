@@ -140,6 +140,29 @@ class Database:
         self._engine.dispose()
 
 
+class Clocked:
+    """Over the database of the whole store. Machines whose clocks differ share one database, and so one clock."""
+
+    _database: Database
+    _goes_by_its_clock = False
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far the database's clock is ahead of this machine's."""
+        return self._database.ahead
+
+    def go_by_its_clock(self) -> None:
+        """From now on the database's clock decides about leases and expiry, and not that of who asks."""
+        self._goes_by_its_clock = True
+        self._take(self._database)
+
+    def _take(self, database: Database) -> None:
+        """Work on a database that was opened."""
+        self._database = database
+        if self._goes_by_its_clock:
+            database.go_by_its_clock()
+
+
 @contextmanager
 def speaking_of(place: str, what: str, driver_error: type[Exception] = sqlite3.Error) -> Iterator[None]:
     """Turn what goes wrong with a database, and with what stands in it, into StoreUnavailable."""

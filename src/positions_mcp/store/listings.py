@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
 from positions_mcp.domain.account.listings import LIFETIME, MOST_KEPT
 from positions_mcp.ports.beside import StoredListing
-from positions_mcp.store.beside import Beside
+from positions_mcp.store.access import Access
 from positions_mcp.store.instants import instant
 from positions_mcp.store.schema import as_text, listing_packs, listings
 
@@ -23,7 +23,7 @@ MOST_STORED_BYTES = 400_000_000
 """Of all listings of a store together: forty of 100,000 rows."""
 
 
-class StoredListings(Beside):
+class StoredListings(Access):
     """Implements `positions_mcp.ports.beside.ListingStore`, over what the whole store reads and writes with."""
 
     def keep_listing(self, listing: StoredListing, now: datetime) -> None:

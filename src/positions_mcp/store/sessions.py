@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.ports.beside import StoredOffer, StoredSession
-from positions_mcp.store.beside import Beside
+from positions_mcp.store.access import Access
 from positions_mcp.store.schema import as_text, desk_offers, desk_sessions
 
 _FORGOTTEN_AFTER = timedelta(minutes=10)
@@ -19,7 +19,7 @@ _FORGOTTEN_AFTER = timedelta(minutes=10)
 _CONTENT = select(desk_offers.c.content)
 
 
-class StoredSessions(Beside):
+class StoredSessions(Access):
     """Implements `positions_mcp.ports.beside.SessionStore`, over what the whole store reads and writes with."""
 
     def open_session(self, session: StoredSession, *, most: int) -> None:

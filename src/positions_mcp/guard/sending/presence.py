@@ -31,25 +31,22 @@ class Presence:
     async def say(self, url: str | None) -> None:
         """That it is alive, with the page at `url`; nothing where that was said just now. Raises StoreUnavailable."""
         async with self._saying:
-            await self._say(url)
-
-    async def _say(self, url: str | None) -> None:
-        deps, now = self._deps, self._deps.clock.now()
-        if self._said_at is not None and now < self._said_at + SAID_EVERY and url == self._said_url:
-            return
-        self._since = self._since or now
-        server = Server(
-            process=deps.process,
-            mode=deps.mode,
-            accounts=tuple(sorted(deps.policy.accounts)),
-            sends=self._sends,
-            desk_url=url,
-            until=now + ALIVE_FOR,
-            policy=deps.policy.fingerprint,
-            since=self._since,
-        )
-        await in_thread(deps.store.announce, server, now)
-        self._said_at, self._said_url = now, url
+            deps, now = self._deps, self._deps.clock.now()
+            if self._said_at is not None and now < self._said_at + SAID_EVERY and url == self._said_url:
+                return
+            self._since = self._since or now
+            server = Server(
+                process=deps.process,
+                mode=deps.mode,
+                accounts=tuple(sorted(deps.policy.accounts)),
+                sends=self._sends,
+                desk_url=url,
+                until=now + ALIVE_FOR,
+                policy=deps.policy.fingerprint,
+                since=self._since,
+            )
+            await in_thread(deps.store.announce, server, now)
+            self._said_at, self._said_url = now, url
 
     async def keep_saying(self, url: str) -> None:
         """That the page is there, until cancelled. A store that cannot be written now is tried again."""
