@@ -83,6 +83,21 @@ class Account:
 
     _worked_out: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    def unlisted(self, operation_id: str) -> tuple[InstructionTarget, ...]:
+        """Instructions of other operations that may stand although the listing does not show them."""
+        return (*self.record.unlisted(operation_id), *self.not_listed_yet(operation_id))
+
+    def not_listed_yet(self, operation_id: str = "") -> tuple[InstructionTarget, ...]:
+        """Those of them that were taken today: a listing may be behind."""
+        shown, today = {each.id.lower() for each in self.instructions or ()}, new_york_day(self.book.as_of)
+        return tuple(
+            target
+            for operation in self.record.without(operation_id)
+            for target, row in zip(operation.plan.instructions, operation.rows, strict=False)
+            if row.state is RowState.SENT and row.instruction_id and row.instruction_id.lower() not in shown
+            if row.sent_at_market is not None and new_york_day(row.sent_at_market) == today
+        )
+
     def worked_out(self, name: str, work: Callable[[], T]) -> T:
         """What is worked out of it under a name, once: it does not change while row after row is judged by it."""
         if name not in self._worked_out:

@@ -22,6 +22,7 @@ from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session, sent_for
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
+from positions_mcp.domain.exercise.settlement import Asked
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
@@ -55,6 +56,8 @@ class BatchRules:
     """What the API says of contracts, as far as it was read."""
     open_orders: Sequence[Order] | None = None
     """Orders that may still fill, to say which of them lock contracts; None where they were not read."""
+    not_listed_yet: Sequence[Asked] = ()
+    """Instructions that were taken and that the listing does not show."""
 
     def __post_init__(self) -> None:
         self._holdings = Holdings.of_book(self.book)
@@ -231,6 +234,9 @@ class BatchRules:
         usable = max(min(position.quantity, available), ZERO)
         if position.available_quantity is None:
             self._warnings.append("The API does not say how many contracts are free of open orders.")
+        unseen = sum(each.quantity for each in self.not_listed_yet if each.instrument_id == position.instrument_id)
+        claimed, told = claims.quantity + unseen, [claims.said] if claims.each else []
+        said = ", ".join([*told, *([f"{unseen} sent and not listed yet"] if unseen else [])])
         rows_above = f", {above} in rows above" if above else ""
         if quantity + above > usable:
             locked = position.quantity - usable
@@ -241,16 +247,18 @@ class BatchRules:
                 f"Insufficient position: asked {quantity}, available {plain(usable)} "
                 f"(held {plain(position.quantity)}{by}{rows_above}).",
             )
-        elif quantity + above > position.quantity - claims.quantity:
+        elif quantity + above > position.quantity - claimed:
             self._against(
                 RowRule.ALREADY_INSTRUCTED,
-                f"Asked {quantity}, but of {plain(position.quantity)} held {plain(claims.quantity)} are already under "
-                f"instruction ({claims.said}{rows_above}).",
+                f"Asked {quantity}, but of {plain(position.quantity)} held {plain(claimed)} are already under "
+                f"instruction ({said}{rows_above}).",
             )
-        elif quantity + above > usable - claims.quantity:
+        elif quantity + above > usable - claimed:
             self._warnings.append(
-                f"{plain(claims.quantity)} contracts are already under instruction ({claims.said}); the API may count "
+                f"{plain(claimed)} contracts are already under instruction ({said}); the API may count "
                 f"them against the {plain(usable)} available and refuse this row."
             )
+        elif unseen:
+            self._warnings.append(f"{said}: this comes on top of what was sent before.")
         if claims.has_unknown_quantity:
             self._warnings.append("An instruction already outstanding on this contract has no readable quantity.")

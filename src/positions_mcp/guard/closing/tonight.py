@@ -42,7 +42,7 @@ def findings_on_tonight(plan: Plan, account: Account, hours: Hours) -> Iterator[
         now=hours.now,
         calendar=hours.calendar,
         outstanding=account.outstanding,
-        unlisted=account.record.unlisted(plan.plan_id),
+        unlisted=account.unlisted(plan.plan_id),
         contracts=account.beside.contracts,
         latest=account.beside.latest,
         deadline=hours.deadline,

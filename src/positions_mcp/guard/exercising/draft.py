@@ -107,6 +107,7 @@ def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) 
         deadline=DeadlineRule(deps.policy.exercise_deadline),
         contracts=account.beside.contracts,
         open_orders=account.open_orders,
+        not_listed_yet=account.not_listed_yet(),
     )
     return rules.check(rows)
 

@@ -39,7 +39,7 @@ def facts_of(
         now=deps.market_clock.now(),
         calendar=deps.calendar,
         outstanding=account.outstanding,
-        unlisted=[each for each in account.record.unlisted(operation_id) if each.instruction_key not in keys],
+        unlisted=[each for each in account.unlisted(operation_id) if each.instruction_key not in keys],
         contracts=beside.contracts,
         latest=beside.latest,
         not_read=beside.not_read,

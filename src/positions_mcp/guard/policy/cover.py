@@ -48,7 +48,7 @@ def counted_on(
         open_orders=account.open_orders,
         in_flight=[key for key, _ in unfinished],
         outstanding=account.outstanding if instructed else None,
-        unlisted=account.record.unlisted(operation_id) if instructed else (),
+        unlisted=account.unlisted(operation_id) if instructed else (),
         of=of,
     )
     for key, row in unfinished:
