@@ -7,6 +7,7 @@ import json
 import pytest
 
 from cli.person import PASSPHRASE, Place
+from positions_mcp.cli import main
 
 BEN = "the passphrase of Ben"
 pytestmark = pytest.mark.requirement("D-04")
@@ -66,6 +67,33 @@ def test_a_role_changes_what_somebody_has_where_they_have_it_and_adds_no_account
     assert listed(place)["Ben"]["rights"] == [
         {"account_id": 19816, "approves": "70000", "resumes_and_settles": True},
     ]
+
+
+@pytest.mark.parametrize("command", ["init", "add", "role", "remove"])
+@pytest.mark.parametrize("name", ["B" * 41, "", "B\nen", "Ben\u202e", "\ufb01n"])
+def test_what_is_no_name_is_refused_before_anybody_types_a_passphrase(
+    command: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["approver", command, name])
+    assert "a name is 1 to 40 plain characters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("account", ["0", "99999999999999999999"])
+def test_what_is_no_account_is_refused_before_anybody_types_a_passphrase(place: Place, account: str) -> None:
+    with place.at_terminal("approver", "add", "Ben", "--in", account) as person:
+        code, shown = person.ends()
+    assert code == 1
+    assert "is not an account number" in shown
+    assert "Nothing was changed" in shown
+
+
+def test_the_last_who_may_change_the_list_stays_in_it(place: Place) -> None:
+    for words in (["remove", "approver"], ["role", "approver", "--no-manages"]):
+        with place.at_terminal("approver", *words) as person:
+            code, shown = person.ends()
+        assert code == 1
+        assert "somebody has to be able to change the roster. Nothing was changed." in shown
 
 
 def test_a_change_that_changes_nothing_is_refused_and_who_may_not_changes_nothing(place: Place) -> None:

@@ -18,8 +18,8 @@ from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput, Refused
-from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.roster import ANYTHING, FIRST_NAME, Member, Rights
+from positions_mcp.domain.ids import AccountId, account_id
+from positions_mcp.domain.operation.roster import ANYTHING, FIRST_NAME, Member, Rights, plain_name
 from positions_mcp.domain.operation.statements import TERMINAL
 from positions_mcp.guard.enrolling import Change, adding_member, changing_member, removing_member
 from positions_mcp.signing.keys import SHORTEST_PASSPHRASE
@@ -43,12 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     }
     commands = add_subcommands(parser, "approver_command", told)
     init = commands["init"]
-    init.add_argument("name", metavar="NAME", nargs="?", default=FIRST_NAME, help="what the approver is called")
+    init.add_argument(
+        "name", metavar="NAME", type=_name, nargs="?", default=FIRST_NAME, help="what the approver is called"
+    )
     add_name(commands["replace"])
     for name in ("list", "show"):
         add_json_option(commands[name])
     for name in ("add", "remove", "role"):
-        commands[name].add_argument("name", metavar="NAME")
+        commands[name].add_argument("name", metavar="NAME", type=_name)
         commands[name].add_argument(
             "--as", dest="by", metavar="NAME", default="", help="who you are, who signs the change"
         )
@@ -72,6 +74,13 @@ def _add_rights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--caller", metavar="NAME", action="append", help="a token's subject or system user by which this person asks"
     )
+
+
+def _name(text: str) -> str:
+    try:
+        return plain_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _amount(text: str) -> Decimal | Literal["anything"]:
@@ -153,13 +162,14 @@ def _add(arguments: argparse.Namespace) -> int:
     def change(terminal: Terminal, record: Record) -> Change:
         if record.roster().member(arguments.name) is not None:
             raise Refused(f"There is an approver called {arguments.name} already.")
+        rights = tuple(_rights(arguments, ()))
         terminal.show(f"{arguments.name} chooses a passphrase now, and nobody else sees it.\n{_ADVICE}")
         chosen = new_passphrase(terminal)
         key = anyio.run(record.supervisor().enrolling.new_key, arguments.name, chosen)
         member = Member(
             name=arguments.name,
             credentials=(key,),
-            rights=tuple(_rights(arguments, ())),
+            rights=rights,
             manages=bool(arguments.manages),
             callers=tuple(arguments.caller or ()),
         )
@@ -190,7 +200,7 @@ def _role(arguments: argparse.Namespace) -> int:
 def _rights(arguments: argparse.Namespace, held: Sequence[Rights]) -> Sequence[Rights]:
     """The rights that are held, changed in the accounts that were named, or in each that they are about already."""
     of_each = {rights.account_id: rights for rights in held}
-    named: list[AccountId | None] = [AccountId(number) for number in arguments.there or ()]
+    named: list[AccountId | None] = [account_id(number) for number in arguments.there or ()]
     for account in named or list(of_each) or [None]:
         before = of_each.get(account, Rights(account_id=account))
         said = {"approves": arguments.up_to, "resumes_and_settles": arguments.settles}

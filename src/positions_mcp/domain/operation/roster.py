@@ -27,7 +27,8 @@ LONGEST_NAME = 40
 ANYTHING: Literal["anything"] = "anything"
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name that can be one person's. Raises ValueError."""
     if not name or clean(name, LONGEST_NAME) != name or unicodedata.normalize("NFKC", name) != name:
         raise ValueError(f"a name is 1 to {LONGEST_NAME} plain characters")
     return name
@@ -39,7 +40,7 @@ def _dollars(amount: Decimal) -> Decimal:
     return amount
 
 
-Name = Annotated[str, AfterValidator(_plain_name)]
+Name = Annotated[str, AfterValidator(plain_name)]
 Dollars = Annotated[Decimal, AfterValidator(_dollars)]
 
 
@@ -101,7 +102,7 @@ class Roster(Digested):
     version: int = Field(ge=1)
     previous: str = ""
     """Digest of the link before it; of the roster that an approver of 0.1.0 is read as; empty for the first."""
-    members: tuple[Member, ...] = Field(min_length=1)
+    members: tuple[Member, ...]
 
     def model_post_init(self, _context: object) -> None:
         """Raises ValueError unless it holds together."""
