@@ -64,7 +64,7 @@ def _notes(row: RowReport) -> Iterable[str]:
     if row.duplicate_of:
         yield f"the original is {row.duplicate_of}"
     if row.note:
-        yield row.note
+        yield row.note.rstrip(".")
     if row.said and row.outcome is not RowOutcome.REJECTED:
         yield row.said
 

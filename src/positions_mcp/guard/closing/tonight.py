@@ -5,7 +5,7 @@ A put that is exercised by exception sells shares that were sold already, and le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -32,7 +32,9 @@ def findings_on_tonight(plan: Plan, account: Account, hours: Hours) -> Iterator[
     """What options that the close leaves move of the shares that it trades, on the day that they end."""
     today = new_york_day(hours.now)
     traded = {target.instrument_id: target.order_quantity for target in plan.closes}
-    options = [each for each in _moving(account, hours) if _shares_of(each, account) in traded]
+    on = {None, *traded}
+    options = [each for each in account.book.options if each.underlying_instrument_id in on]
+    options = [each for each in _moving(options, account, hours) if _shares_of(each, account) in traded]
     if not options or hours.calendar.session_on(today) is None:
         return
     held = dict.fromkeys(_shares_of(each, account) for each in options)
@@ -60,18 +62,16 @@ def findings_on_tonight(plan: Plan, account: Account, hours: Hours) -> Iterator[
             )
 
 
-def _moving(account: Account, hours: Hours) -> list[Position]:
-    """Options that end today, and those that are instructed: what exercising them moves, it moves tonight."""
+def _moving(options: Sequence[Position], account: Account, hours: Hours) -> list[Position]:
+    """Those that end today, and those that are instructed: what exercising them moves, it moves tonight."""
     today, listed = new_york_day(hours.now), account.outstanding
     before = hours.calendar.next_session(today + timedelta(days=1)).day - timedelta(days=1)
-    dated = expiring_by(before, account.book.options)
+    dated = expiring_by(before, options)
     ending = [each for each in dated if (last := last_session(each, hours.calendar)) and last.day == today]
     if listed is None or listed.is_empty:
         return ending
-    return [
-        *ending,
-        *(each for each in account.book.options if each not in ending and listed.on(each.instrument_id).each),
-    ]
+    instructed = [each for each in options if listed.on(each.instrument_id).each]
+    return [*ending, *(each for each in instructed if each not in ending)]
 
 
 def _shares_of(option: Position, account: Account) -> InstrumentId | None:
