@@ -45,4 +45,4 @@ def test_an_approver_does_not_approve_what_was_asked_for_after_signing_in_under_
 
 
 def _member(name: str, *callers: str) -> Member:
-    return Member.model_construct(name=name, callers=callers)
+    return Member.model_construct(name=name, callers=callers, rights=())
