@@ -52,7 +52,7 @@ desk: $(VENV)/.runtime ## decide what a demo agent asks for, on the supervisor's
 	@$(BIN)/positions-mcp demo --desk --open
 
 test: $(VENV)/.dev ## run every test, on all processors (needs node and npm)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 e2e: $(VENV)/.e2e ## drive the supervisor's page and the views with a real browser (needs npm; installs Debian's Chromium where it is missing)
 	@$(BIN)/python -m pytest -q -n $(BROWSERS) tests/e2e --ignore tests/e2e/measured

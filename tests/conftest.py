@@ -46,6 +46,19 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of a file run in one process, so that what a file shares is made once; a group stays together too."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            group_or_test = super()._split_scope(nodeid)
+            return group_or_test.split("::", 1)[0]
+
+    return ByFile(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the groups: each takes half a minute in one process, while the others go through the rest."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
