@@ -17,7 +17,7 @@ from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.portfolio.groups import NO_EXPIRY, UNKNOWN_EXPIRY, Group, GroupBy, Underlyings, share
 from positions_mcp.domain.portfolio.select import Week
 from positions_mcp.domain.portfolio.summary import Summary
-from positions_mcp.domain.portfolio.totals import Sum, Totals
+from positions_mcp.domain.portfolio.totals import Totals
 from tools.serving import held
 
 WEEK = Week.of(date(2026, 11, 23))
@@ -98,7 +98,7 @@ def test_totals_are_the_exact_sums_of_what_is_known_and_count_what_is_not(book: 
     assert totals.net.missing == values.count(None)
     assert (totals.net.total is None) == (bool(values) and values.count(None) == len(values))
     flat = Totals.of(position for position in book.positions if position.quantity == 0).net
-    assert Sum.merged([totals.long, totals.short, flat]) == totals.net
+    assert tuple(map(sum, zip(totals.long, totals.short, flat, strict=True))) == totals.net
 
 
 @pytest.mark.requirement("A-01")

@@ -11,7 +11,7 @@ from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.portfolio.groups import Underlyings, share
 from positions_mcp.domain.portfolio.select import SortKey
-from positions_mcp.domain.portfolio.totals import Tallies, Totals, together
+from positions_mcp.domain.portfolio.totals import Tallies, Totals
 from positions_mcp.domain.text import label
 from positions_mcp.tools._format import MISSING, number
 
@@ -74,8 +74,8 @@ def underlying_shares(positions: Sequence[Holding]) -> Mapping[InstrumentId, str
         by_name.setdefault(underlyings.named(key), []).extend(part)
     tallies: Tallies[str] = Tallies()
     tallies.add(by_name)
-    whole = together(tallies.tallies().values())
-    shares = {name: number(share(together([part]), whole)) for name, part in tallies.tallies().items()}
+    whole = Totals.merged(tallies.tallies().values())
+    shares = {name: number(share(Totals.merged([part]), whole)) for name, part in tallies.tallies().items()}
     return {position.instrument_id: shares[name] for name, part in by_name.items() for position in part}
 
 

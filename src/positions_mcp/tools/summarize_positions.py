@@ -16,7 +16,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, GroupOrder, ordered, share, worst_of_day
 from positions_mcp.domain.portfolio.select import Week
 from positions_mcp.domain.portfolio.summary import Summarizing, Summary
-from positions_mcp.domain.portfolio.totals import Totals, together
+from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import clean
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
@@ -199,7 +199,7 @@ def _group_table(
     named = [*groups[:fits], *(each for each in groups[fits:] if each is worst)]
     shown = [(_group_name(each.name), each.totals) for each in named]
     if rest := [each for each in groups[fits:] if each is not worst]:
-        shown.append((f"({len(rest)} more)", together(each.tally for each in rest)))
+        shown.append((f"({len(rest)} more)", Totals.merged(each.tally for each in rest)))
     columns = [by.value, *_GROUP_COLUMNS]
     rows = [[name, *_group_cells(part, totals)] for name, part in shown]
     if totals.incomplete:
@@ -232,7 +232,7 @@ def _concentration(groups: Sequence[Group], totals: Totals) -> dict[str, str]:
     shares: dict[str, Decimal | None] = {}
     for name, count in (("largest", 1), (f"largest_{_CONCENTRATION}", _CONCENTRATION)):
         if len(groups) >= count:
-            shares[name] = share(together(each.tally for each in groups[:count]), totals)
+            shares[name] = share(Totals.merged(each.tally for each in groups[:count]), totals)
     return {name: number(value) for name, value in shares.items() if value is not None}
 
 

@@ -23,11 +23,6 @@ def as_text(row: Row) -> str:
     return json.dumps(list(row))
 
 
-def packed(texts: Iterable[str]) -> list[bytes]:
-    """All of these rows, so many at a time."""
-    return [zlib.compress(f"[{','.join(some)}]".encode(), _FAST) for some in a_few_of(texts, AT_A_TIME)]
-
-
 def unpacked(pack: bytes) -> list[Row]:
     """Those of one pack, as they were."""
     rows: Any = json.loads(zlib.decompress(pack))
@@ -38,7 +33,8 @@ class PackedRows(MadeAnew[Row], Packed):
     """Implements `Sequence`."""
 
     def __init__(self, texts: Iterable[str], count: int) -> None:
-        self.packs = packed(texts)
+        some = a_few_of(texts, AT_A_TIME)
+        self.packs = [zlib.compress(f"[{','.join(each)}]".encode(), _FAST) for each in some]
         self._count = count
         self._size = sum(map(len, self.packs))
 

@@ -16,7 +16,7 @@ from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.money import ZERO, percent
-from positions_mcp.domain.portfolio.totals import Tally, Totals, amount_of, together
+from positions_mcp.domain.portfolio.totals import Tally, Totals, amount_of
 
 
 class Loose(NamedTuple):
@@ -155,7 +155,7 @@ class Group:
     @property
     def totals(self) -> Totals:
         """Worked out when they are asked for."""
-        return together([self.tally])
+        return Totals.merged([self.tally])
 
     def amount(self, by: GroupOrder) -> Decimal | None:
         """What it is ordered by; None where that is not known at all."""

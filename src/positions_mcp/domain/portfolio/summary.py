@@ -20,7 +20,7 @@ from positions_mcp.domain.money import ZERO, exact_product, exact_sum
 from positions_mcp.domain.portfolio.groups import Group, GroupBy, Key, Underlyings, grouped, in_order
 from positions_mcp.domain.portfolio.resolve import Spellings
 from positions_mcp.domain.portfolio.select import ExpiringOption, Week, expiring, expiring_by
-from positions_mcp.domain.portfolio.totals import Tallies, Tally, Totals, together
+from positions_mcp.domain.portfolio.totals import Tallies, Tally, Totals
 
 MOST_OPTIONS = 50
 """Options that a delta is asked for; of an account with more, delta-adjusted value is not known."""
@@ -175,7 +175,7 @@ class Summary:
     @cached_property
     def totals(self) -> Totals:
         """Of everything that was added."""
-        return together(group.tally for group in self.by_underlying)
+        return Totals.merged(group.tally for group in self.by_underlying)
 
     @cached_property
     def by_underlying(self) -> list[Group]:
@@ -183,7 +183,7 @@ class Summary:
         named: dict[str, list[Tally]] = {}
         for key, tally in self._of_underlyings.tallies().items():
             named.setdefault(self._underlyings.named(key), []).append(tally)
-        groups = (Group(name, parts[0] if len(parts) == 1 else together(parts)) for name, parts in named.items())
+        groups = (Group(name, parts[0] if len(parts) == 1 else Totals.merged(parts)) for name, parts in named.items())
         return in_order(GroupBy.UNDERLYING, groups)
 
     @property

@@ -24,12 +24,6 @@ class Sum(NamedTuple):
     known: int = 0
     missing: int = 0
 
-    @classmethod
-    def merged(cls, sums: Iterable[Sum]) -> Sum:
-        """The sum of everything that `sums` are of."""
-        with localcontext(EXACT):
-            return cls._make(map(sum, zip(cls(), *sums, strict=True)))
-
     @property
     def total(self) -> Decimal | None:
         """The amount; zero for no values at all, but None where there were values and none was known."""
@@ -92,12 +86,14 @@ class Totals(NamedTuple):
         return cls.merged(cls._make(_added(_figures(part))) for part in a_few_of(positions))
 
     @classmethod
-    def merged(cls, totals: Iterable[Totals]) -> Totals:
-        """The totals of everything that `totals` are of."""
+    def merged(cls, tallies: Iterable[Tally]) -> Totals:
+        """The totals of everything that has been counted there."""
         whole = cls()
-        for parts in a_few_of(totals):
+        for some in a_few_of(tallies):
+            noted = cls._make(_added([_figures_of(each) for each in some if isinstance(each, str)]))
+            totals = [each for each in some if isinstance(each, Totals)]
             with localcontext(EXACT):
-                whole = cls._make(map(_together, zip(whole, *parts, strict=True)))
+                whole = cls._make(map(_together, zip(whole, noted, *totals, strict=True)))
         return whole
 
 
@@ -108,15 +104,6 @@ def _together(column: Sequence[Any]) -> Any:
 Noted = NewType("Noted", str)
 """What one position comes to, as text: of a large book most groups may have but one, and few of them are shown."""
 Tally = Totals | Noted
-
-
-def together(tallies: Iterable[Tally]) -> Totals:
-    """The totals of everything that has been counted there."""
-    parts: list[Totals] = []
-    for some in a_few_of(tallies):
-        noted = [_figures_of(each) for each in some if isinstance(each, str)]
-        parts += [*(each for each in some if isinstance(each, Totals)), Totals._make(_added(noted))]
-    return Totals.merged(parts)
 
 
 def amount_of(tally: Tally, name: Literal["gross", "day_pnl", "unrealized_pnl"]) -> Decimal | None:
@@ -149,7 +136,7 @@ class Tallies(Generic[KeyT]):
         for key, part in parts.items():
             found = list(islice(of_each, len(part)))
             if key in self._kept:
-                self._kept[key] = together((self._kept[key], Totals._make(_added(found))))
+                self._kept[key] = Totals.merged((self._kept[key], Totals._make(_added(found))))
             elif len(found) == 1:
                 *amounts, short, locked, lock_unknown, contradicting = found[0]
                 flags = f"{short}{locked:d}{lock_unknown:d}{contradicting:d}"
@@ -172,7 +159,7 @@ def _figures(positions: Sequence[Holding]) -> list[_Figures]:
     days = opened
     if not all(values):
         values = tuple(position.value for position in positions)
-    if any(realized) or _lacks_some(opened):
+    if any(realized) or any(map(is_, opened, repeat(None))):  # `in` would compare None with every number
         days = tuple(position.day_pnl for position in positions)
     longs, shorts = _sides(frozenset(types))
     columns = (
@@ -225,11 +212,6 @@ def _added(figures: Sequence[_Figures]) -> Iterable[Any]:
 def _sum(column: Sequence[Decimal | None]) -> Sum:
     known = [value for value in column if value is not None]
     return Sum(sum(known, ZERO), len(known), len(column) - len(known))
-
-
-def _lacks_some(column: Sequence[Decimal | None]) -> bool:
-    # To look for None with `in` would compare it with every number.
-    return any(map(is_, column, repeat(None)))
 
 
 _columns = attrgetter(
