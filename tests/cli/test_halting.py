@@ -120,7 +120,8 @@ def test_a_halt_of_two_accounts_is_two_halts(bare: Place) -> None:
 
 @pytest.mark.requirement("G-11", "G-21")
 @pytest.mark.parametrize(
-    "wrong", [("--kind", "sell"), ("--kind", "everything"), ("--account", "all"), ("--account", "-1")]
+    "wrong",
+    [("--kind", "sell"), ("--kind", "everything"), ("--account", "all"), ("--account", "-1"), ("--account", "9" * 19)],
 )
 def test_a_scope_that_cannot_be_halts_nothing_and_says_so(bare: Place, wrong: tuple[str, str]) -> None:
     done = bare.without_terminal("halt", f"{wrong[0]}={wrong[1]}", "now")

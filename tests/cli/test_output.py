@@ -191,6 +191,23 @@ def test_a_command_whose_streams_are_closed_does_what_it_does(words: str, closed
         assert [halt.reason for halt in store.halts()] == ["lunch"] * words.startswith("halt")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "operations list --limit=",
+        "approver add Ben --in=",
+        "flatten ",
+        "paper reset --account=",
+        "paper fault --times=",
+    ],
+)
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 5000, "1.5", "\u0661"])
+def test_what_no_database_holds_is_no_number(words: str, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(f"{words}{number}".split())
+    assert "is not a whole number" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", EVERY_READING_COMMAND, ids=" ".join)
 def test_every_reading_command_prints_json_and_nothing_else(
     words: tuple[str, ...], place: Place, capsys: pytest.CaptureFixture[str]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import anyio
 
 from positions_mcp.cli import withdraw
-from positions_mcp.cli.options import add_settings_options
+from positions_mcp.cli.options import add_settings_options, whole_number
 from positions_mcp.cli.output import paragraph, say
 from positions_mcp.cli.record import Record, open_record, os_user
 from positions_mcp.cli.terminal import INTERRUPTED
@@ -53,9 +53,10 @@ def scopes_of(arguments: argparse.Namespace) -> list[tuple[AccountId | None, str
     kind, accounts = arguments.kind.strip().lower(), arguments.accounts or [None]
     if kind not in ("", *Trade):
         raise InvalidInput(f"{arguments.kind!r:.60} is no kind.", hint=f"Use {' or '.join(Trade)}.")
-    if any(account is not None and not (account.isascii() and account.isdigit()) for account in accounts):
-        raise InvalidInput("--account takes an account's number.")
-    numbers = [None if account is None else AccountId(int(account)) for account in accounts]
+    try:
+        numbers = [None if account is None else AccountId(whole_number(account)) for account in accounts]
+    except argparse.ArgumentTypeError:
+        raise InvalidInput("--account takes an account's number.") from None
     return [(number, arguments.caller.strip(), Trade(kind) if kind else None) for number in numbers]
 
 

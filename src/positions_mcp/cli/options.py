@@ -12,6 +12,8 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.settings import Settings, load
 
 LAST_PORT = 65_535
+MOST_DIGITS = 18
+"""Of a whole number: more than any account has, and what every database holds."""
 
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +71,8 @@ def settings_of_either_mode(arguments: argparse.Namespace) -> Settings:
 
 def whole_number(text: str) -> int:
     """A number of an argument, for argparse: its own message would speak of Python's types."""
-    if not (text.strip().isascii() and text.strip().isdigit()):
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
