@@ -19,7 +19,7 @@ from positions_mcp.domain.enums import OrderSide
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.operation.plan import CloseTarget
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.guard.closing.compare import Now, why_moved
+from positions_mcp.guard.closing.compare import CurrentValue, why_moved
 
 YEAR_MINUTES = 252 * 390
 LIMIT = 0.05
@@ -77,7 +77,7 @@ class Market:
             underlying_price=known[0],
         )
         policy = Policy()
-        now = Now(Decimal(self.quantity), after * size, known[1])
+        now = CurrentValue(Decimal(self.quantity), after * size, known[1])
         return bool(why_moved(planned, now, policy.tolerance, policy.option_tolerance))
 
     def adverse_move(self, size: float) -> float:

@@ -37,7 +37,7 @@ from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.symbols import instrument_id_of
 from positions_mcp.server import build_server
 from positions_mcp.settings import Settings, load
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from positions_mcp.store import DEFAULT_FILE
 from positions_mcp.store.operations import SqlOperationStore
 from positions_mcp.tools._forms import Forms
@@ -47,7 +47,7 @@ from tools.serving import ELSEWHERE, StandingClock
 ERAS = ("legacy", "2026-07-28")
 SATURDAY = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
 PASSPHRASE = "correct horse battery staple"
-QUICK = Hardness(n=2**4)
+QUICK = ScryptCost(n=2**4)
 """scrypt that a test does not wait for."""
 HOLDINGS: Mapping[str, int] = {"AMZN": 120, "KO": 400, "XOM": 220}
 """Three long positions of the demo scenario that nothing hangs on."""

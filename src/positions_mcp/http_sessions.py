@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from positions_mcp.addresses import authority, origin
 from positions_mcp.asgi import again, refuse
-from positions_mcp.under_way import answered
+from positions_mcp.in_flight import answered
 
 MOST_SESSIONS = 200
 _REFUSED = 400

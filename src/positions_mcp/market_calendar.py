@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from threading import Lock
 
-from positions_mcp.deferral import Deferral
 from positions_mcp.domain.account.sessions import NEW_YORK, MarketState, Session, new_york_day
+from positions_mcp.lazy_imports import LazyImports
 
 _OPEN = time(9, 30)
 _CLOSE = time(16, 0)
@@ -98,7 +98,7 @@ def _nyse(year: int, category: str) -> Container[date]:
     """
     with _IMPORTING:
         try:
-            with Deferral(*_not_needed()):
+            with LazyImports(*_not_needed()):
                 import holidays
 
                 return holidays.financial_holidays("NYSE", years=year, categories=(category,))

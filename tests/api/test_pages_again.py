@@ -9,7 +9,7 @@ import pytest
 
 from api.loopback import ACCOUNT, Received, Reply, Script, data, position, serving
 from positions_mcp.api import _book
-from positions_mcp.api._pages_again import PageAgain
+from positions_mcp.api._packed_pages import PackedPage
 from positions_mcp.domain.account.positions import Holding, Whole
 
 ROWS = [position(instrument_id=str(UUID(int=number + 1)), symbol=f"S{number}") for number in range(9)]
@@ -19,7 +19,7 @@ class Pages(Whole[Holding]):
     @property
     def kept(self) -> list[bool]:
         """Of each page whether its positions are kept as they are."""
-        return [not isinstance(page, PageAgain) or page._held is not None for page in self._pages]
+        return [not isinstance(page, PackedPage) or page._held is not None for page in self._pages]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ async def test_however_pages_are_kept_they_make_the_same_positions(
 
 def test_a_page_that_is_put_away_takes_a_fraction_of_its_text() -> None:
     text = json.dumps(ROWS * 50).encode()
-    page = PageAgain.read(memoryview(text))
+    page = PackedPage.read(memoryview(text))
     assert page is not None
     before = [each.symbol for each in page]
     page.put_away()

@@ -31,7 +31,7 @@ from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.guard import Guard
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import Settings, load
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from positions_mcp.store.operations import SqlOperationStore
 from signing.people import new_approver
 
@@ -279,4 +279,4 @@ def furnish(data_dir: Path) -> None:
     exchange.close()
     now = datetime.now(UTC)
     with open_operations(load({"mode": "paper", "data_dir": data_dir})) as store:
-        store.set_approver(new_approver(PASSPHRASE, now, hardness=Hardness(n=2**4)), replacing=None, now=now)
+        store.set_approver(new_approver(PASSPHRASE, now, hardness=ScryptCost(n=2**4)), replacing=None, now=now)

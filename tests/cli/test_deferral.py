@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from positions_mcp.deferral import Deferral, StandIn
+from positions_mcp.lazy_imports import LazyImports, StandIn
 
 _LIBRARY = """
 class Kind:
@@ -66,7 +66,7 @@ def _user(folder: Path, text: str = "", *deferred: str) -> ModuleType:
     """A module that imports a name of the library, imported in a deferral."""
     (folder / "its_user.py").write_text(f"from slow_library.inside import Kind\n{text}\n")
     importlib.invalidate_caches()
-    with Deferral(*(deferred or ("slow_library",))):
+    with LazyImports(*(deferred or ("slow_library",))):
         return importlib.import_module("its_user")
 
 
@@ -103,7 +103,7 @@ def test_a_name_that_is_not_there_is_said_when_it_is_used(library: Path) -> None
 
 _OF_THE_SDK = """
 import sys
-from positions_mcp.deferral import StandIn
+from positions_mcp.lazy_imports import StandIn
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.cli.serving.first_answer import NOT_FOR_STANDARD_STREAMS, importing_what_answers_first
 

@@ -14,7 +14,7 @@ from guard.desk import PASSPHRASE, POLICY, Desk
 from positions_mcp.cli.serving.desk_host import DeskHost
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import ALIVE_FOR, Server, pages_of
-from positions_mcp.guard.sending.presence import Presence
+from positions_mcp.guard.sending.heartbeat import Heartbeat
 
 HERE = "desk:1:boot"
 
@@ -42,8 +42,8 @@ async def test_a_page_that_runs_alone_is_found_by_a_server_until_it_ends(desk: D
                 is_said.set()
                 await anyio.sleep_forever()
 
-            presence = Presence(replace(desk.parts, sleep=say_no_more), sends=False)
-            tasks.start_soon(presence.keep_saying, url)
+            heartbeat = Heartbeat(replace(desk.parts, sleep=say_no_more), sends=False)
+            tasks.start_soon(heartbeat.keep_saying, url)
             await is_said.wait()
             assert await host.open() == url
             assert host.own_url is None

@@ -9,9 +9,9 @@ import pytest
 
 from evenings import FRIDAY, Afternoon, Told, facts, latest
 from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.exercise.inaction import against_nothing
 from positions_mcp.domain.exercise.projection import ALWAYS_UNKNOWN, project
 from positions_mcp.domain.exercise.words import compared_lines, projection_lines
-from positions_mcp.domain.exercise.yardstick import against_nothing
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.paper.symbols import instrument_id_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from evenings import FRIDAY, Afternoon, Told, facts, given, latest
 from positions_mcp.domain.enums import InstructionType
-from positions_mcp.domain.exercise.cards import GivenUp
-from positions_mcp.domain.exercise.yardstick import AgainstNothing, against_nothing
+from positions_mcp.domain.exercise.cards import ForgoneValue
+from positions_mcp.domain.exercise.inaction import ComparedWithInaction, against_nothing
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.paper.symbols import instrument_id_of
 
@@ -36,12 +36,12 @@ def row(kind: str, symbol: str, quantity: int) -> Row:
     return Row(InstrumentId(instrument_id_of(symbol)), InstructionType(kind), quantity)
 
 
-def against(close: str | None, holds: dict[str, int], *rows: Row, told: tuple[Told, ...] = ()) -> AgainstNothing:
+def against(close: str | None, holds: dict[str, int], *rows: Row, told: tuple[Told, ...] = ()) -> ComparedWithInaction:
     afternoon = Afternoon(holds=holds, closes={} if close is None else {"AAPL": close}, told=told)
     return against_nothing(facts(afternoon, given=given(afternoon)), FRIDAY, rows)
 
 
-def marked(price: str, holds: dict[str, int], *rows: Row) -> GivenUp:
+def marked(price: str, holds: dict[str, int], *rows: Row) -> ForgoneValue:
     """What one row gives up where only the option's own price is known."""
     known = facts(Afternoon(holds=holds, closes={}))
     positions = tuple(each._replace(instrument_price=Decimal(price)) for each in known.book.positions)
@@ -189,7 +189,7 @@ def test_what_an_adjusted_or_a_european_option_gives_up_has_no_such_bound(symbol
     assert given_up.said.endswith("gives up what is not known")
 
 
-def compared_at(price: str, holds: dict[str, int], *rows: Row, at: str = "15:00") -> AgainstNothing:
+def compared_at(price: str, holds: dict[str, int], *rows: Row, at: str = "15:00") -> ComparedWithInaction:
     """By the latest price before the close, or after it by the close that the book shows."""
     afternoon = Afternoon(holds=holds, closes={"AAPL": price}, at=at)
     known = facts(afternoon, latest=latest(afternoon), closes=given(afternoon))

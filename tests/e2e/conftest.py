@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from databases import new_database
 from e2e.installation import QUICK, Installation, furnish
 from e2e.people import Person, person
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -59,7 +59,7 @@ def database() -> str:
 
 
 @pytest.fixture
-def hardness() -> Hardness:
+def hardness() -> ScryptCost:
     """What a passphrase costs: next to nothing, unless a test is about that."""
     return QUICK
 
@@ -72,7 +72,7 @@ def installation(
     portal: BlockingPortal,
     *,
     database: str,
-    hardness: Hardness,
+    hardness: ScryptCost,
 ) -> Installation:
     """An installation of the test's own, with an approver."""
     url = new_database(request.getfixturevalue("postgres_url")) if database == "postgresql" else None

@@ -32,13 +32,13 @@ from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
 from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings, load
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from positions_mcp.store.operations import SqlOperationStore
 from signing.people import new_approver
 
 PROGRAM = (sys.executable, "-m", "positions_mcp")
 PASSPHRASE = "correct horse battery staple"
-QUICK = Hardness(n=2**4)
+QUICK = ScryptCost(n=2**4)
 """scrypt that a test does not wait for; what is measured takes the program's own."""
 _CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
 
@@ -76,7 +76,7 @@ class Installation:
     said: dict[str, str] = field(default_factory=dict)
     """Settings of every process, as environment variables."""
 
-    def set_up_approver(self, hardness: Hardness = QUICK) -> None:
+    def set_up_approver(self, hardness: ScryptCost = QUICK) -> None:
         """The supervisor's passphrase. The program's own `Hardness()` takes as long as it does for everybody."""
         now = datetime.now(UTC)
         with self.store() as store:

@@ -13,14 +13,14 @@ from playwright.sync_api import expect
 from e2e.agents import agent
 from e2e.installation import PASSPHRASE, Installation
 from e2e.people import Person
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 
 SYMBOLS = ("AMZN", "KO", "XOM", "GOOG", "JPM", "AMD", "GME", "TSLA", "PLTR", "MSFT")
 CHOICES = [choice for size in (1, 2, 3, 4) for choice in combinations(SYMBOLS, size)]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("hardness", [Hardness()], ids=["scrypt"])
+@pytest.mark.parametrize("hardness", [ScryptCost()], ids=["scrypt"])
 @pytest.mark.requirement("G-06", "G-19")
 def test_of_two_people_who_approve_at_once_one_does_and_the_other_is_told_and_it_is_sent_once(
     installation: Installation, ana: Person, somebody: Callable[..., AbstractContextManager[Person]]

@@ -38,7 +38,7 @@ from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 
 ACCOUNT = AccountId(DEFAULT_ACCOUNT)
 TESTS = Path(__file__).parents[1]
@@ -235,7 +235,7 @@ async def approved_plan(case: Case, folder: Path, clock: Clock) -> str:
                 )
                 planned = await guard.plan(request, caller=CALLER)
                 operation = await guard.ask(planned.operation)
-            supervisor = Supervisor(parts, hardness=Hardness(n=2**4))
+            supervisor = Supervisor(parts, hardness=ScryptCost(n=2**4))
             await supervisor.set_up_approver(PASSPHRASE)
             await supervisor.approve(operation.operation_id, PASSPHRASE)
             return operation.operation_id

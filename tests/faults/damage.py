@@ -31,7 +31,7 @@ from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.guard import Guard
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import load
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from positions_mcp.store import DEFAULT_FILE
 from positions_mcp.store.schema import TABLES
 
@@ -218,7 +218,7 @@ def _flatten(data_dir: Path, folder: Path, found: Braked) -> None:
     with (
         mock.patch("positions_mcp.cli.flatten.controlling_terminal", return_value=contextlib.nullcontext(person)),
         mock.patch("tempfile.tempdir", str(folder)),
-        mock.patch("positions_mcp.signing.keys.Hardness", _quick),
+        mock.patch("positions_mcp.signing.keys.ScryptCost", _quick),
     ):
         try:
             code = arguments.handler(arguments)
@@ -232,9 +232,9 @@ def _flatten(data_dir: Path, folder: Path, found: Braked) -> None:
         found.broken.append(f"flatten ended with {code} after {sent} requests: {person.shown[-1]}")
 
 
-def _quick(n: int = 2**4, r: int = 8, p: int = 1) -> Hardness:
+def _quick(n: int = 2**4, r: int = 8, p: int = 1) -> ScryptCost:
     """scrypt that nobody waits for."""
-    return Hardness(n, r, p)
+    return ScryptCost(n, r, p)
 
 
 def _closes(data_dir: Path) -> int:

@@ -41,7 +41,7 @@ from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper import KINDS as FAULT_KINDS
 from positions_mcp.paper import PaperError, PaperExchange
 from positions_mcp.paper.fault_kinds import KINDS_FOR
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from positions_mcp.store.operations import SqlOperationStore
 
 AFTERNOON = datetime(2026, 11, 20, 19, 30, tzinfo=UTC)
@@ -109,7 +109,7 @@ async def approved(world: World, exchange: PaperExchange, client: PositionsClien
                 (wanted,) = (each.id for each in listed if each.instruction_id == "morning-2")
                 planned = await guard.plan(CancelRequest(account_id=ACCOUNT, instruction_id=wanted), caller=CALLER)
             operation = await guard.ask(planned.operation)
-        supervisor = Supervisor(parts, hardness=Hardness(n=2**4))
+        supervisor = Supervisor(parts, hardness=ScryptCost(n=2**4))
         await supervisor.set_up_approver(PASSPHRASE)
         await supervisor.approve(operation.operation_id, PASSPHRASE)
         return operation.operation_id

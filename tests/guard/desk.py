@@ -23,14 +23,14 @@ from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from positions_mcp.store import open_store
 from positions_mcp.store.operations import SqlOperationStore
 
 CALLER = "stdio root Claude"
 FORM = CanShow(form=True, link=False)
 PASSPHRASE = "correct horse battery staple"
-QUICK = Hardness(n=2**4)
+QUICK = ScryptCost(n=2**4)
 """scrypt that a test does not wait for."""
 
 AAPL, TSLA, MSFT = 1, 2, 3

@@ -22,7 +22,7 @@ from positions_mcp.guard.approval.check import ApprovalCheck, expect_approved
 from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.guard import Guard
-from positions_mcp.signing.keys import Hardness, Unlocked, new_key
+from positions_mcp.signing.keys import ScryptCost, Unlocked, new_key
 from positions_mcp.signing.rosters import RosterChain
 from signing.people import FIRST, link
 
@@ -371,7 +371,7 @@ def test_a_short_passphrase_is_refused_and_the_default_cost_is_high() -> None:
 
     with pytest.raises(InvalidInput):
         new_key("eleven char", FRIDAY)
-    assert 128 * Hardness().r * Hardness().n >= 128 * 2**20
+    assert 128 * ScryptCost().r * ScryptCost().n >= 128 * 2**20
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -24,7 +24,7 @@ from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.dependencies import no_checkpoint
 from positions_mcp.guard.guard import Guard
-from positions_mcp.guard.sending.late import Ended, LateRecords
+from positions_mcp.guard.sending.late import FinishedOperation, LateRecords
 from positions_mcp.ports import OperationStore
 from positions_mcp.store import open_store
 
@@ -326,7 +326,7 @@ async def test_what_is_offered_to_the_store_late_leaves_alone_what_another_serve
 
         async def offered(_: str) -> None:
             unsent = operation.changed(stage=Stage.FINISHED, decision=own)
-            await LateRecords(another(it), lambda: True).keep(Ended(unsent, "its lease", own))
+            await LateRecords(another(it), lambda: True).keep(FinishedOperation(unsent, "its lease", own))
             assert it.store.operation(operation.operation_id).rows[0].state is RowState.SENDING
 
         hook.work = offered

@@ -11,14 +11,14 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.roster import Member, Rights, RosterLink, whole_member
 from positions_mcp.domain.operation.statements import TERMINAL, Purpose, Statement
 from positions_mcp.domain.operation.supervision import Approver
-from positions_mcp.signing.keys import Hardness, Unlocked, new_key
+from positions_mcp.signing.keys import ScryptCost, Unlocked, new_key
 from positions_mcp.signing.release_1 import Endorsement
 from positions_mcp.signing.rosters import RosterChain, next_roster, statement_of
 from positions_mcp.signing.statements import sign
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 ACCOUNT = AccountId(19816)
-QUICK = Hardness(n=2**4)
+QUICK = ScryptCost(n=2**4)
 
 
 def key_of(name: str) -> Unlocked:
@@ -62,7 +62,7 @@ def approver_of(key: Unlocked, after: Unlocked | None = None) -> Approver:
     return approver.changed(previous_public_key=after.key.public_key, endorsement=endorsement)
 
 
-def new_approver(passphrase: str, now: datetime, *, hardness: Hardness = QUICK) -> Approver:
+def new_approver(passphrase: str, now: datetime, *, hardness: ScryptCost = QUICK) -> Approver:
     """The approver of a store of 0.1.0."""
     return approver_of(new_key(passphrase, now, hardness=hardness))
 

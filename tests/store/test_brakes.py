@@ -16,7 +16,7 @@ import pytest
 from cli.person import PASSPHRASE, Forks, Place, furnish
 from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.settings import load
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from signing.people import new_approver
 from store.conftest import new_database
 from store.test_waiting import IDLE, LONGEST_S
@@ -47,7 +47,7 @@ def desk(tmp_path: Path, forks: Forks, postgres_url: str) -> Place:
     settings = load({"mode": "paper", "data_dir": tmp_path / "data", "store": {"url": url}})
     now = datetime.now(UTC)
     with open_operations(settings) as store:
-        store.set_approver(new_approver(PASSPHRASE, now, hardness=Hardness(n=2**4)), replacing=None, now=now)
+        store.set_approver(new_approver(PASSPHRASE, now, hardness=ScryptCost(n=2**4)), replacing=None, now=now)
     return Place(tmp_path / "data", forks, {"POSITIONS_MCP_STORE__URL": url})
 
 

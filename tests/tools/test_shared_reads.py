@@ -20,7 +20,7 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.ports import Gathering, OnPage
 from positions_mcp.server import build_server
 from positions_mcp.tools._shared_positions import SharedPositions
-from positions_mcp.tools._shared_reads import Freshly, SharedReader, SharedReads, Times
+from positions_mcp.tools._shared_reads import SharedReader, SharedReads, Times, UnsharedReader
 from positions_mcp.tools.context import ToolContext
 from tools.serving import ACCOUNT, FRIDAY, StubBroker, context_over, data_of, held, words_of
 
@@ -284,7 +284,7 @@ async def test_an_error_is_told_to_all_who_wait_each_as_an_error_of_its_own_and_
 async def test_what_the_guard_reads_or_sends_is_fresh_and_ends_what_was_shared() -> None:
     broker = StubBroker(positions=[held("AAPL")])
     async with SharedReads(times_of(broker)) as reads:
-        positions, guards = SharedPositions(broker, reads), Freshly(broker, reads)
+        positions, guards = SharedPositions(broker, reads), UnsharedReader(broker, reads)
         await names_in(positions)
         await names_in(positions, OTHER)
         broker.positions = [held("MSFT")]
@@ -297,7 +297,7 @@ async def test_what_the_guard_reads_or_sends_is_fresh_and_ends_what_was_shared()
 async def test_a_write_of_unknown_outcome_ends_what_was_shared() -> None:
     broker = StubBroker(positions=[held("AAPL")])
     async with SharedReads(times_of(broker)) as reads:
-        positions, guards = SharedPositions(broker, reads), Freshly(broker, reads)
+        positions, guards = SharedPositions(broker, reads), UnsharedReader(broker, reads)
         await names_in(positions)
         broker.error = ReadFailed("No answer.")
         with pytest.raises(ReadFailed):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import anyio.to_thread
 
 from positions_mcp.api._listing import Pages
-from positions_mcp.api._pages_again import PageAgain
+from positions_mcp.api._packed_pages import PackedPage
 from positions_mcp.domain.account.positions import HoldingT
 from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.errors import InconsistentListing
@@ -53,7 +53,7 @@ async def _once(
                 gathering.add(page.data)
                 if on_page:
                     await on_page(pages.received, pages.total)
-                if isinstance(page.data, PageAgain) and max(pages.received, pages.total or 0) > _MANY:
+                if isinstance(page.data, PackedPage) and max(pages.received, pages.total or 0) > _MANY:
                     await anyio.to_thread.run_sync(page.data.put_away)
         except InconsistentListing:
             consistent = False

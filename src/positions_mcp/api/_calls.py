@@ -9,7 +9,7 @@ from typing import TypeVar
 from positions_mcp.api import _failures
 from positions_mcp.api._http import Answer, Connection, Failure, Request
 from positions_mcp.api._listing import RawPage
-from positions_mcp.api._retry import Asked, ReadBudget, seconds
+from positions_mcp.api._retry import ReadBudget, RetryResult, seconds
 from positions_mcp.api._wire import Reply, RowReader, read_ordinary_page, read_record, read_reply
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.operation.records import Record, Response
@@ -99,7 +99,7 @@ class Calls:
             raise _failures.write_refusal(self._who, reply, self._now())
         return _response(reply, record)
 
-    async def _ask(self, request: Request, timeout_s: float | None) -> tuple[Asked, Answer]:
+    async def _ask(self, request: Request, timeout_s: float | None) -> tuple[RetryResult, Answer]:
         asked = await self._budget.spend(
             f"{request.method} {request.path}",
             lambda limit: self._connection.exchange(request, timeout_s=limit),
@@ -109,7 +109,7 @@ class Calls:
             raise _failures.read_failure(self._who, asked, asked.outcome)
         return asked, asked.outcome
 
-    def _usable(self, asked: Asked, reply: Reply) -> Reply:
+    def _usable(self, asked: RetryResult, reply: Reply) -> Reply:
         if not reply.is_success or reply.flaw:
             raise _failures.read_refusal(self._who, asked, reply, self._now())
         return reply

@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from positions_mcp.api._http import Failure
-from positions_mcp.api._retry import Asked, retry_after_seconds
+from positions_mcp.api._retry import RetryResult, retry_after_seconds
 from positions_mcp.api._wire import Reply
 from positions_mcp.domain.errors import (
     AnsweredForAnother,
@@ -60,13 +60,13 @@ class _Facts(TypedDict):
     said: str
 
 
-def read_failure(who: str, asked: Asked, failure: Failure) -> ReadFailed:
+def read_failure(who: str, asked: RetryResult, failure: Failure) -> ReadFailed:
     """A read that got no complete answer."""
     message = f"{who} could not be read: {failure.reason}{_after(asked)}."
     return ReadFailed(message, hint=_ASK_AGAIN, sent=failure.left, status=failure.status)
 
 
-def read_refusal(who: str, asked: Asked, reply: Reply, now: datetime) -> UpstreamError:
+def read_refusal(who: str, asked: RetryResult, reply: Reply, now: datetime) -> UpstreamError:
     """A read whose answer is not a usable success: refused, failed, redirected or unreadable."""
     if reply.status in _REFUSALS:
         return _refusal(who, reply, now, after=_waited(asked))
@@ -172,11 +172,11 @@ def _named(status: int) -> str:
     return f"{status}, a redirect, which is never followed" if 300 <= status < 400 else str(status)
 
 
-def _after(asked: Asked) -> str:
+def _after(asked: RetryResult) -> str:
     return f" (after {asked.attempts} attempts)" if asked.attempts > 1 else ""
 
 
-def _waited(asked: Asked) -> str:
+def _waited(asked: RetryResult) -> str:
     return (
         ""
         if asked.refused_wait_s is None

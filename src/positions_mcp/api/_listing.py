@@ -34,7 +34,7 @@ class RawPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Sameness(Generic[RecordT]):
+class RowIdentity(Generic[RecordT]):
     """When two rows of a listing are about the same thing, and when they then say the same of it."""
 
     identity: Callable[[RecordT], Hashable]
@@ -73,7 +73,7 @@ class Pages(AsyncIterator["Response[Sequence[RecordT]]"], Generic[RecordT]):
         seen: by their identities the distinct rows so far where they are kept, else what is left of them to compare.
     """
 
-    def __init__(self, fetch: FetchPage, rows: RowReader[RecordT], sameness: Sameness[RecordT]) -> None:
+    def __init__(self, fetch: FetchPage, rows: RowReader[RecordT], sameness: RowIdentity[RecordT]) -> None:
         self._fetch = fetch
         self._rows = rows
         self._sameness = sameness

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from positions_mcp.api import _failures
-from positions_mcp.api._listing import Sameness
+from positions_mcp.api._listing import RowIdentity
 from positions_mcp.api._operations import Operations
 from positions_mcp.api._requests import (
     account_path,
@@ -119,7 +119,7 @@ class NeighbourOperations(Operations):
     async def _contracts_of(self, ids: Sequence[str]) -> list[ContractFacts]:
         found: list[ContractFacts] = []
         first, by_id = get(_CONTRACTS_PATH, {"contract_ids": _named(ids, "contract_ids")}), attrgetter("id")
-        pages = self._pages(first, _CONTRACTS, Sameness(by_id, by_id), _LONGEST_WAIT_S)
+        pages = self._pages(first, _CONTRACTS, RowIdentity(by_id, by_id), _LONGEST_WAIT_S)
         with suppress(InconsistentListing):  # each contract is looked up by its id: how many there are means nothing
             async for page in pages:
                 found += page.data

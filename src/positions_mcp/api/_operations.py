@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from positions_mcp.api._calls import Calls
 from positions_mcp.api._http import Request
-from positions_mcp.api._listing import Pages, RawPage, Sameness
+from positions_mcp.api._listing import Pages, RawPage, RowIdentity
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.operation.records import Record
@@ -29,7 +29,7 @@ class Operations:
         self,
         first: Request,
         rows: RowReader[RecordT],
-        sameness: Sameness[RecordT],
+        sameness: RowIdentity[RecordT],
         timeout_s: float | None = None,
     ) -> Pages[RecordT]:
         """The pages of a listing, from its first one on: filters and sort go into the request for each."""

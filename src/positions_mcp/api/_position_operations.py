@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from positions_mcp.api import _failures, _requests
 from positions_mcp.api._book import gather
 from positions_mcp.api._http import Request
-from positions_mcp.api._listing import Listing, Pages, Sameness
+from positions_mcp.api._listing import Listing, Pages, RowIdentity
 from positions_mcp.api._operations import Operations
-from positions_mcp.api._pages_again import PageAgain
+from positions_mcp.api._packed_pages import PackedPage
 from positions_mcp.api._requests import UpdatedAt
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain import ids
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 ORDERS = RowReader(Order)
 _FEW = 50
 """Orders that are read rather than counted."""
-_ORDER: Sameness[Order] = Sameness(attrgetter("id"), attrgetter("instrument_id", "side", "quantity"), may_repeat=True)
+_ORDER: RowIdentity[Order] = RowIdentity(
+    attrgetter("id"), attrgetter("instrument_id", "side", "quantity"), may_repeat=True
+)
 
 
 def distinct(answer: Response[list[Order]]) -> Response[list[Order]]:
@@ -170,11 +172,11 @@ class OrderOperations(Operations):
         return found.metadata.total_items
 
 
-_INSTRUMENT: Sameness[Any] = Sameness(
+_INSTRUMENT: RowIdentity[Any] = RowIdentity(
     attrgetter("instrument_id"), attrgetter("quantity", "available_quantity", "symbol", "position_type")
 )
 _IN_A_BOOK = replace(_INSTRUMENT, are_kept=True)
-_HOLDINGS: RowReader[Holding] = RowReader(Position, PageAgain.read)
+_HOLDINGS: RowReader[Holding] = RowReader(Position, PackedPage.read)
 
 
 class PositionOperations(Operations):

@@ -26,7 +26,7 @@ _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RetryResult:
     """How asking ended: the last outcome, after how many attempts, and the wait that was too long, if one was."""
 
     outcome: Answer | Failure
@@ -51,7 +51,7 @@ class ReadBudget:
 
     async def spend(
         self, what: str, ask: Callable[[float], Awaitable[Answer | Failure]], within_s: float | None = None
-    ) -> Asked:
+    ) -> RetryResult:
         """Call `ask` with the seconds it may take until it brings something final or the budget allows no more.
 
         `what` is asked stands in the log. `within_s` replaces both limits. A caller that has less time, as the cancel
@@ -65,16 +65,16 @@ class ReadBudget:
             outcome = await ask(max(min(attempt_s, deadline - self.monotonic()), 0))
             attempts += 1
             if not _is_worth_asking_again(outcome):
-                return Asked(outcome, attempts)
+                return RetryResult(outcome, attempts)
             asked_to_wait = self._asked_to_wait(outcome)
             pause = max(asked_to_wait or 0.0, self._jitter(attempts))
             if self.monotonic() + pause >= deadline:
-                return Asked(outcome, attempts, asked_to_wait)
+                return RetryResult(outcome, attempts, asked_to_wait)
             why = outcome.reason if isinstance(outcome, Failure) else f"the answer was {outcome.status}"
             _log.warning("%s: %s; asking again in %.2f s (attempt %d)", what, why, pause, attempts + 1)
             await self.sleep(pause)
             if self.monotonic() >= deadline:  # a busy machine wakes up late
-                return Asked(outcome, attempts)
+                return RetryResult(outcome, attempts)
 
     def _jitter(self, attempts: int) -> float:
         # The exponent is capped only so that it cannot overflow.

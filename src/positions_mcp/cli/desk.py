@@ -69,7 +69,7 @@ async def _serve(settings: Settings, entrance: Entrance, port: int, open_browser
             await tasks.start(replica.stopped_when_told, tasks.cancel_scope.cancel)
             url = next(iter(origins))
             print(f"{settings.mode.shown} desk at {url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
-            tasks.start_soon(desk.presence.keep_saying, url)
+            tasks.start_soon(desk.heartbeat.keep_saying, url)
             if open_browser:
                 await anyio.to_thread.run_sync(webbrowser.open, url)
             page = cast("ASGIApp", desk_app(desk, origins=origins))

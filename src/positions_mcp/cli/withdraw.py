@@ -16,7 +16,7 @@ from positions_mcp.cli.terminal import controlling_terminal
 from positions_mcp.cli.words import money_at_stake, order_text
 from positions_mcp.domain.operation.statements import TERMINAL
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.guard.cancelling import Own, Withdrawn
+from positions_mcp.guard.cancelling import OwnOrder, Withdrawn
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.touches import Touches
@@ -82,7 +82,7 @@ async def _signed(
     return await act.run()
 
 
-def _asked(own: Own) -> Sequence[str]:
+def _asked(own: OwnOrder) -> Sequence[str]:
     order = own.order
     seen = f"not known: its request is {own.row.state}" if order is None else f"{order.side or ''} {order_text(order)}"
     account, operation_id = str(own.operation.account_id), own.operation.operation_id

@@ -18,7 +18,7 @@ from positions_mcp.domain.errors import InvalidInput, PositionsError, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation
 from positions_mcp.domain.operation.supervision import Trade
 from positions_mcp.guard.deciding import doubt_about
-from positions_mcp.guard.dependencies import in_thread
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.guard.touches import Person, Touch
 
 

@@ -15,7 +15,7 @@ from positions_mcp.desk.service import Desk
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Passkey
-from positions_mcp.guard.dependencies import in_thread
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.signing.passkeys import recognised
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from positions_mcp.domain.errors import Refused
-from positions_mcp.guard.dependencies import in_thread
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import Clock
 from positions_mcp.ports.beside import SessionStore, StoredOffer
 

@@ -17,7 +17,7 @@ from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.shapes import closed_share
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.guard.dependencies import in_thread
+from positions_mcp.guard.threads import in_thread
 
 
 @dataclass(eq=False)

@@ -27,12 +27,13 @@ from positions_mcp.domain.text import quoted
 from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.deciding import digest_of_row
 from positions_mcp.guard.delegating import Delegation
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.kinds import WORDS
 from positions_mcp.guard.reports import first_yes_said, overview, report
-from positions_mcp.guard.sending.presence import Presence
+from positions_mcp.guard.sending.heartbeat import Heartbeat
 from positions_mcp.guard.supervisor import Supervisor
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.guard.touches import Touches
 from positions_mcp.guard.withdrawing import Withdrawing
 from positions_mcp.ports import Clock
@@ -58,7 +59,7 @@ class Desk:
         self.enrolling = Enrolling(deps, self._touches[deps.mode])
         """Who may decide with which passkeys: that is the same in both modes."""
         self._following = Following(deps, self.supervisor)
-        self.presence = Presence(deps, sends=False)
+        self.heartbeat = Heartbeat(deps, sends=False)
         """Lets the servers of the store find a page that runs alone."""
 
     @property

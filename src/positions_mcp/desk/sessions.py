@@ -18,7 +18,7 @@ import anyio
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.roster import Member
-from positions_mcp.guard.dependencies import in_thread
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import Clock
 from positions_mcp.ports.beside import SessionStore, StoredSession
 

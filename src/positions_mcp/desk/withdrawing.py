@@ -17,12 +17,12 @@ from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.touching import is_touched, signed_with_touch
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.guard.cancelling import Own
-from positions_mcp.guard.dependencies import in_thread
+from positions_mcp.guard.cancelling import OwnOrder
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.guard.touches import Person, Touch
-from positions_mcp.guard.withdrawing import Act, Shown, digest_of, shown_of, told
+from positions_mcp.guard.withdrawing import PendingWithdrawal, ShownOrder, digest_of, shown_of, told
 
-_SHOWN = TypeAdapter(tuple[Shown, ...])
+_SHOWN = TypeAdapter(tuple[ShownOrder, ...])
 
 
 @dataclass(eq=False)
@@ -55,7 +55,7 @@ class WithdrawingRoutes:
 
         if await is_touched(request):
             return await signed_with_touch(self.door, request, session, to_touch)
-        signed: list[Act] = []
+        signed: list[PendingWithdrawal] = []
 
         async def sign() -> None:
             body = await body_of(request)
@@ -69,7 +69,7 @@ class WithdrawingRoutes:
         # Signed, and no longer in the way of what else this session signs: cancelling may take its time.
         return JSONResponse(told(await signed[0].run())) if signed else refusal
 
-    async def _act(self, body: dict[str, Any], who: Person) -> Act:
+    async def _act(self, body: dict[str, Any], who: Person) -> PendingWithdrawal:
         halts, shown, digest = await self._halts(), _shown(body), text_of(body, "digest")
         if digest != digest_of(halts, shown):
             raise Refused(
@@ -82,14 +82,14 @@ class WithdrawingRoutes:
         return await in_thread(self.desk.withdrawing.deps.store.halts)
 
 
-def _shown(body: Mapping[str, Any]) -> tuple[Shown, ...]:
+def _shown(body: Mapping[str, Any]) -> tuple[ShownOrder, ...]:
     try:
         return _SHOWN.validate_python(body.get("orders"))
     except ValidationError:
         raise InvalidInput("orders are those that were shown.", hint="Nothing was cancelled.") from None
 
 
-def _order(own: Own) -> dict[str, Any]:
+def _order(own: OwnOrder) -> dict[str, Any]:
     order, plan = own.order, own.operation.plan
     filled = None if order is None or order.filled is None else f"{order.filled:f}"
     return {

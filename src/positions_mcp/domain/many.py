@@ -25,7 +25,7 @@ def in_order(items: Sequence[T], key: Callable[[T], Any], *, descending: bool = 
     return merge(*runs, key=key, reverse=descending) if len(runs) > 1 else runs[0] if runs else ()
 
 
-class MadeAnew(Sequence[T]):
+class OnDemand(Sequence[T]):
     """Items that are made whenever they are looked at, rather than kept."""
 
     @abstractmethod

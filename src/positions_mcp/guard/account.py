@@ -22,9 +22,10 @@ from positions_mcp.domain.operation.plan import InstructionTarget, Kind
 from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.portfolio.resolve import Holdings
-from positions_mcp.guard.dependencies import Dependencies, in_thread
-from positions_mcp.guard.expiration import Coming, MarketFacts, concerned, read_beside, read_for_close
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.expiration import MarketFacts, ReadInTask, concerned, read_beside, read_for_close
 from positions_mcp.guard.orders import MOST_IDS, OrdersListed
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import Ledger
 from positions_mcp.signing.rosters import RosterChain
 
@@ -149,9 +150,11 @@ class AccountReader:
         """
         reader = None if kind.is_close else self._deps.neighbours.balances
         async with anyio.create_task_group() as tasks:
-            orders = Coming(tasks, lambda: self._orders.that_may_fill(account_id, recent=recent))
-            listing = Coming(tasks, lambda: self._instructions(account_id))
-            balances = Coming(tasks, lambda: known("balances", reader.read_balances(account_id) if reader else None))
+            orders = ReadInTask(tasks, lambda: self._orders.that_may_fill(account_id, recent=recent))
+            listing = ReadInTask(tasks, lambda: self._instructions(account_id))
+            balances = ReadInTask(
+                tasks, lambda: known("balances", reader.read_balances(account_id) if reader else None)
+            )
         book = await self._deps.positions.read_book(account_id)
         names = names(book) if callable(names) else names
         listed = listing.value._replace(rows=()) if kind.is_close and not book.options else listing.value

@@ -22,9 +22,10 @@ from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approval.questions import Questions, question
 from positions_mcp.guard.approval.rates import check_rates
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.dispatcher import Dispatcher
+from positions_mcp.guard.threads import in_thread
 
 OnWait = Callable[[float, float], Awaitable[None]]
 """Told (seconds waited, seconds at most) while a call waits."""

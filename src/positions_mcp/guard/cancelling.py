@@ -23,7 +23,8 @@ from positions_mcp.domain.ids import AccountId, OrderId
 from positions_mcp.domain.operation.operation import Operation, Row, SentOrder
 from positions_mcp.domain.operation.plan import Frozen
 from positions_mcp.domain.text import clean
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.threads import in_thread
 
 GRACE = timedelta(seconds=1)
 """What the writer gets beyond its own time-out: it knows whether anything had left by then."""
@@ -64,7 +65,7 @@ class Withdrawn(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnOrder:
     """An order of the program; None where a row may have one that is not known."""
 
     operation: Operation
@@ -88,7 +89,7 @@ class Own:
         )
 
 
-async def cancel_own(deps: Dependencies, own: Own, by: str, *, in_time: bool) -> Withdrawn:
+async def cancel_own(deps: Dependencies, own: OwnOrder, by: str, *, in_time: bool) -> Withdrawn:
     """What became of one order: looked at first, then journalled, asked for once, and followed for a while."""
     if own.order is None:
         return own.told(Withdrawal.NO_ORDER, f"Its request is {own.row.state}: look at the broker's own record.")
@@ -115,7 +116,7 @@ async def cancel_own(deps: Dependencies, own: Own, by: str, *, in_time: bool) ->
     return own.told(outcome, detail)
 
 
-async def _send(deps: Dependencies, own: Own, order_id: OrderId, by: str) -> tuple[Withdrawal, str]:
+async def _send(deps: Dependencies, own: OwnOrder, order_id: OrderId, by: str) -> tuple[Withdrawal, str]:
     """Journal, send once, journal. Raises Overtaken, Refused or StoreUnavailable where nothing was sent."""
     operation_id, store = own.operation.operation_id, deps.store
     await in_thread(store.begin_withdrawal, operation_id, order_id, clean(by, 60), deps.clock.now())

@@ -19,9 +19,10 @@ from positions_mcp.domain.operation.terms import MandateTerms, Window
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.mandates import why_may_not_sign, why_not_signed
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.planner import short_id
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.guard.touches import Person, Touch, Touches
 
 

@@ -8,9 +8,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -21,6 +20,7 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.text import quoted
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import (
     Clock,
     Ids,
@@ -34,15 +34,6 @@ from positions_mcp.ports import (
     OrderWriter,
     PositionsReader,
 )
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `function` in a worker thread. A cancelled caller still waits for it: a write is never left half known."""
-    return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
-
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LIFE = secrets.token_hex(4)

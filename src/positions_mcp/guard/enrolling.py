@@ -16,9 +16,10 @@ from positions_mcp.domain.operation.roster import Member, Roster, RosterLink, wh
 from positions_mcp.domain.operation.statements import TERMINAL, Credential, Passkey, PassphraseKey, Statement
 from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.approval.check import ApprovalCheck
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.guard.touches import Person, Touch, Touches
-from positions_mcp.signing.keys import Hardness, Unlocked, new_key, opens, unlock
+from positions_mcp.signing.keys import ScryptCost, Unlocked, new_key, opens, unlock
 from positions_mcp.signing.rosters import RosterChain, next_roster, statement_of
 from positions_mcp.signing.statements import sign
 
@@ -132,7 +133,7 @@ class Enrolling:
         await self._sign(roster, member, unlocked, origin)
         return roster
 
-    async def new_key(self, name: str, passphrase: str, *, hardness: Hardness | None = None) -> PassphraseKey:
+    async def new_key(self, name: str, passphrase: str, *, hardness: ScryptCost | None = None) -> PassphraseKey:
         """The key of a passphrase that somebody chose. Raises Refused where it is another member's as well.
 
         One passphrase for two people would let whoever knows it be both.

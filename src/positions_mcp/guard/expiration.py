@@ -40,7 +40,7 @@ _SOON = timedelta(days=4)
 """Whose last trade may be today, for its opening settlement after a long weekend at the latest."""
 
 
-class Coming(Generic[T]):
+class ReadInTask(Generic[T]):
     """What is read by a task of a group: its `value` is there once the group has ended."""
 
     value: T
@@ -90,7 +90,7 @@ async def read_market_facts(
         return await known("market data", market.read_snapshots(market_of) if market else None)
 
     async with anyio.create_task_group() as tasks:
-        contracts, snapshots = Coming(tasks, read_contracts), Coming(tasks, read_snapshots)
+        contracts, snapshots = ReadInTask(tasks, read_contracts), ReadInTask(tasks, read_snapshots)
     no_contracts = contracts.value if isinstance(contracts.value, NotKnown) else None
     no_market_data = snapshots.value if isinstance(snapshots.value, NotKnown) else None
     return MarketFacts(
@@ -122,8 +122,8 @@ async def read_beside(
         return {} if isinstance(found, NotKnown) else {dividends_of: tuple(found)}
 
     async with anyio.create_task_group() as tasks:
-        facts = Coming(tasks, lambda: read_market_facts(neighbours, terms_of=keys, market_of=underlyings))
-        dividends = Coming(tasks, read_dividends)
+        facts = ReadInTask(tasks, lambda: read_market_facts(neighbours, terms_of=keys, market_of=underlyings))
+        dividends = ReadInTask(tasks, read_dividends)
     return replace(facts.value, dividends=dividends.value)
 
 
@@ -171,10 +171,12 @@ class ExpirationReader:
         """The book, instructions and balances, side by side. Raises UpstreamError where the book cannot be read."""
         reader = self.neighbours.balances
         async with anyio.create_task_group() as tasks:
-            listing = Coming(
+            listing = ReadInTask(
                 tasks, lambda: known("instructions", self.instructions.get_position_instructions(account_id))
             )
-            balances = Coming(tasks, lambda: known("balances", reader.read_balances(account_id) if reader else None))
+            balances = ReadInTask(
+                tasks, lambda: known("balances", reader.read_balances(account_id) if reader else None)
+            )
         # Read last: what an instruction takes from it meanwhile counts twice rather than never.
         book = await self.positions.read_book(account_id)
         now = self.clock.now()

@@ -30,14 +30,15 @@ from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.questions import Questions, Rung
 from positions_mcp.guard.asking import Asking, CanShow, Wait, Waiting
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import PlanRequest
 from positions_mcp.guard.planner import Choosing, Decider, Planned, Planner, other_rights
 from positions_mcp.guard.reconcile import ChangeFeed, Reconciler
 from positions_mcp.guard.reports import GuardStatus, OperationReport, overview, report
 from positions_mcp.guard.routing import Routing
 from positions_mcp.guard.sending.dispatcher import Dispatcher
-from positions_mcp.guard.sending.executor import Elicited, Executor
+from positions_mcp.guard.sending.executor import Executor, FormApproval
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import Clock
 
 DESK_POLL_S = 0.1
@@ -196,7 +197,7 @@ class Guard(Asking, Routing):
             expires_at=now + self._deps.policy.approval_lifetime,
             call=self._deps.ids.new(),
         )
-        elicited = Elicited(stored, decision, self._approvals.of_call(decision, caller))
+        elicited = FormApproval(stored, decision, self._approvals.of_call(decision, caller))
         try:
             done = await self._executor.run(plan.plan_id, elicited, belongs_to_call=True)
         except Refused as refused:

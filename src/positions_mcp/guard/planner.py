@@ -23,12 +23,13 @@ from positions_mcp.domain.text import clean, quoted
 from positions_mcp.guard.account import Account, AccountReader, Names
 from positions_mcp.guard.approval.mandates import seen_of
 from positions_mcp.guard.approval.questions import Questions, Rung, Step
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Draft, PlanRequest, expect_same
 from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.guard.policy.rules import judge
 from positions_mcp.guard.reconcile import Reconciler
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import Ledger
 
 Choosing = Callable[[Book], PlanRequest]

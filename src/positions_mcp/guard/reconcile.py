@@ -14,8 +14,9 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.search import Viewer
 from positions_mcp.guard.account import AccountReader
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import kinds_of
+from positions_mcp.guard.threads import in_thread
 
 
 class Reconciler:

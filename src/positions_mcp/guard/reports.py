@@ -30,7 +30,7 @@ from positions_mcp.guard.kinds import WORDS
 from positions_mcp.ports import Ledger
 
 
-class Use(Frozen):
+class LimitUse(Frozen):
     """What an account has used of today's limits, in dollars, and what is in doubt or still open there."""
 
     account_id: AccountId
@@ -45,7 +45,7 @@ class GuardStatus(Frozen):
     """The write half of the trading status."""
 
     policy: Policy
-    use: tuple[Use, ...]
+    use: tuple[LimitUse, ...]
     halts: tuple[Halt, ...]
     approver_set: bool
     store: StoreStatus
@@ -76,10 +76,10 @@ def _held(deps: Dependencies, roster: Roster | None) -> Iterator[Standing]:
             yield standing
 
 
-def _use(deps: Dependencies, account_id: AccountId, viewer: Viewer) -> Use:
+def _use(deps: Dependencies, account_id: AccountId, viewer: Viewer) -> LimitUse:
     unfinished = [op for op in deps.store.unfinished(deps.mode, account_id) if viewer.sees(op.plan)]
     doubtful = [op for op in unfinished if any(row.is_not_known for row in op.rows)]
-    return Use(
+    return LimitUse(
         account_id=account_id,
         used_today=deps.store.used(deps.mode, account_id, new_york_day(deps.market_clock.now())),
         in_doubt=tuple(op.operation_id for op in doubtful),

@@ -20,12 +20,13 @@ from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.mandates import covering, objections
 from positions_mcp.guard.approval.questions import Questions, Rung, Step
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.guard.policy.rules import judge_unread
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.executor import Executor
+from positions_mcp.guard.threads import in_thread
 
 MOST_NOTED_AT_ONCE = 20
 """Plans that wait for what drafts say of them: of a flood no more are noted."""

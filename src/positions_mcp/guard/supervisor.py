@@ -26,15 +26,16 @@ from positions_mcp.guard.closing.draft import draft_flatten
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.targets import Hours
 from positions_mcp.guard.deciding import check_digest, to_approve, to_resume, to_settle
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import Enrolling
 from positions_mcp.guard.planner import Planner
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 from positions_mcp.guard.reconcile import Reconciler
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.executor import Executor
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.guard.touches import Touches
-from positions_mcp.signing.keys import Hardness, new_key
+from positions_mcp.signing.keys import ScryptCost, new_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Flattening:
 class Supervisor:
     """A person's own means."""
 
-    def __init__(self, deps: Dependencies, *, hardness: Hardness | None = None) -> None:
+    def __init__(self, deps: Dependencies, *, hardness: ScryptCost | None = None) -> None:
         self._deps = deps
         self._hardness = hardness
         self._reconciler = Reconciler(deps)

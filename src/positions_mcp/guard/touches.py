@@ -27,7 +27,8 @@ from positions_mcp.guard.deciding import (
     to_resume,
     to_settle,
 )
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.signing.keys import Unlocked
 from positions_mcp.signing.passkeys import signed_by
 from positions_mcp.signing.statements import sign

@@ -23,10 +23,11 @@ from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Credential, Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.supervision import Halt, covering
 from positions_mcp.guard.approval.check import may_withdraw, signing
-from positions_mcp.guard.cancelling import NO_MORE_AFTER, Own, Withdrawn, cancel_own
+from positions_mcp.guard.cancelling import NO_MORE_AFTER, OwnOrder, Withdrawn, cancel_own
 from positions_mcp.guard.deciding import digest_of_halts
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.reconcile import Reconciler
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.guard.touches import Person, Told, Touch, Touches
 from positions_mcp.signing.keys import Unlocked
 from positions_mcp.signing.statements import sign
@@ -36,7 +37,7 @@ WITHDRAW = "withdraw"
 _AT_ONCE = 4
 
 
-class Shown(Frozen):
+class ShownOrder(Frozen):
     """One order as it was shown to the person who withdraws; None where a row has none that is known."""
 
     operation_id: str
@@ -44,15 +45,15 @@ class Shown(Frozen):
     order_id: OrderId | None
 
 
-def digest_of(halts: Sequence[Halt], shown: Sequence[Shown]) -> str:
+def digest_of(halts: Sequence[Halt], shown: Sequence[ShownOrder]) -> str:
     """Tells what is to be withdrawn from anything else: the halts that stand, and each order."""
     return key_of(WITHDRAW, digest_of_halts(halts), *sorted(each.canonical.decode() for each in shown))
 
 
-def shown_of(own: Own) -> Shown:
+def shown_of(own: OwnOrder) -> ShownOrder:
     """What names an order."""
     order_id = own.order.order_id if own.order else None
-    return Shown(operation_id=own.operation.operation_id, row=own.row.position, order_id=order_id)
+    return ShownOrder(operation_id=own.operation.operation_id, row=own.row.position, order_id=order_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Offer:
     """What somebody could withdraw now, and by what digest it was shown."""
 
     digest: str
-    own: tuple[Own, ...]
+    own: tuple[OwnOrder, ...]
     others: int
     """Orders in accounts in which that person may not."""
 
@@ -85,7 +86,7 @@ class Withdrawing:
         own = tuple(each for each in found if may_withdraw(member, each.operation.account_id))
         return Offer(digest_of(halts, [shown_of(each) for each in own]), own, len(found) - len(own))
 
-    async def signing(self, halts: Sequence[Halt], shown: Sequence[Shown], who: Person) -> Act:
+    async def signing(self, halts: Sequence[Halt], shown: Sequence[ShownOrder], who: Person) -> PendingWithdrawal:
         """What was shown as something to sign, and what is then done. The halts are those that stand.
 
         Raises:
@@ -116,13 +117,13 @@ class Withdrawing:
             origin=who.origin,
             decided_at=self.deps.clock.now(),
         )
-        return Act(self.deps, own, said, await self.touches.credential(who))
+        return PendingWithdrawal(self.deps, own, said, await self.touches.credential(who))
 
-    async def _meant(self, halts: Sequence[Halt], shown: Sequence[Shown]) -> tuple[Own, ...]:
-        orders: dict[str, list[Shown]] = defaultdict(list)
+    async def _meant(self, halts: Sequence[Halt], shown: Sequence[ShownOrder]) -> tuple[OwnOrder, ...]:
+        orders: dict[str, list[ShownOrder]] = defaultdict(list)
         for each in shown:
             orders[each.operation_id].append(each)
-        found: list[Own] = []
+        found: list[OwnOrder] = []
         for operation_id, of_it in orders.items():
             operation = await self.deps.usable_operation(operation_id)
             if not self._is_covered(operation, halts):
@@ -137,11 +138,11 @@ class Withdrawing:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class PendingWithdrawal:
     """What a person is about to withdraw: once it is signed, the orders are cancelled."""
 
     deps: Dependencies
-    own: tuple[Own, ...]
+    own: tuple[OwnOrder, ...]
     statement: Statement
     credential: Credential
 
@@ -159,7 +160,7 @@ class Act:
         by, reports = f"{self.statement.name} {self.statement.credential}", dict[int, Withdrawn]()
         room, last_start = anyio.CapacityLimiter(_AT_ONCE), anyio.current_time() + NO_MORE_AFTER.total_seconds()
 
-        async def one(number: int, each: Own) -> None:
+        async def one(number: int, each: OwnOrder) -> None:
             async with room:
                 reports[number] = await cancel_own(self.deps, each, by, in_time=anyio.current_time() < last_start)
 
@@ -197,22 +198,22 @@ def told(report: Sequence[Withdrawn]) -> Told:
     return {"report": [each.model_dump(mode="json") | {"is_over": each.outcome.is_over} for each in report]}
 
 
-def _orders_of(operation: Operation) -> Iterator[Own]:
+def _orders_of(operation: Operation) -> Iterator[OwnOrder]:
     for row in operation.rows:
         if not row.is_unfinished:
             continue
-        yield from (Own(operation, row, order) for order in row.orders if order.is_open)
+        yield from (OwnOrder(operation, row, order) for order in row.orders if order.is_open)
         if not row.orders and row.is_not_known:
-            yield Own(operation, row, None)
+            yield OwnOrder(operation, row, None)
 
 
-def _named(operation: Operation, shown: Shown) -> Own:
+def _named(operation: Operation, shown: ShownOrder) -> OwnOrder:
     """An order of the operation that was shown. Raises Refused where it is none of it."""
     if 0 <= shown.row < len(operation.rows):
         row = operation.rows[shown.row]
         if shown.order_id is None:
-            return Own(operation, row, None)
+            return OwnOrder(operation, row, None)
         for order in row.orders:
             if order.order_id == shown.order_id:
-                return Own(operation, row, order)
+                return OwnOrder(operation, row, order)
     raise Refused(f"That order is none of operation {operation.operation_id}.", hint="Nothing was cancelled.")

@@ -15,7 +15,7 @@ import anyio.lowlevel
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from positions_mcp.asgi import again, refuse
-from positions_mcp.under_way import UnderWay
+from positions_mcp.in_flight import InFlight
 
 LONGEST_CALL_S = 90.0
 """After this a call under way is not waited for: none takes longer than a person is waited for, and a request."""
@@ -44,7 +44,7 @@ class Drain:
         self._grace_s = grace_s
         self._longest_call_s = longest_call_s if grace_s else 0.0
         self._hurry = anyio.Event()
-        self._under_way = UnderWay()
+        self._in_flight = InFlight()
         self.stage = Stage.SERVING
         self.leave: Callable[[], object] = lambda: None
         """Told when nothing new may begin."""
@@ -67,9 +67,9 @@ class Drain:
         await self._unless_hurried(self._grace_s, anyio.sleep_forever)
         self.stage = Stage.REFUSING
         self.leave()
-        _log.info("draining: nothing new; %d calls under way", self._under_way.count)
+        _log.info("draining: nothing new; %d calls under way", self._in_flight.count)
         await self._unless_hurried(self._longest_call_s, self._until_idle)
-        _log.info("draining: over with %d calls under way", self._under_way.count)
+        _log.info("draining: over with %d calls under way", self._in_flight.count)
         then()
 
     def around(self, app: ASGIApp) -> ASGIApp:
@@ -86,13 +86,13 @@ class Drain:
             if scope["method"] != "POST" or _LISTENS in first.get("body", b""):
                 await app(scope, again(first, receive), send)  # a stream has no end of its own
                 return
-            with self._under_way.one():
+            with self._in_flight.one():
                 await app(scope, again(first, receive), send)
 
         return drained
 
     async def _until_idle(self) -> None:
-        await self._under_way.until_idle()
+        await self._in_flight.until_idle()
         await self.settled()
 
     async def _unless_hurried(self, seconds: float, wait: Callable[[], Awaitable[object]]) -> None:

@@ -17,7 +17,7 @@ _HALF = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
-class MadeUp:
+class GeneratedPosition:
     """A position that was made up: shares of `symbol`, or a contract, and what was paid for each unit."""
 
     symbol: str
@@ -35,7 +35,7 @@ class Generator:
         self._dice = random.Random(f"{section.seed}|{section.positions}")  # noqa: S311  # repeatable on purpose
         self.underlyings = [self._underlying(_ticker(number)) for number in range(section.underlyings)]
 
-    def positions(self) -> list[MadeUp]:
+    def positions(self) -> list[GeneratedPosition]:
         """As many positions as the section asks for, no two in the same instrument."""
         section, dice = self._section, self._dice
         shares = self.underlyings[: section.positions - int(section.positions * section.options)]
@@ -59,13 +59,13 @@ class Generator:
         )
         return Instrument(symbol, instrument_id_of(symbol), None, price, volatility, "XNYS")
 
-    def _holding(self, underlying: Instrument, contract: Contract | None, units: int) -> MadeUp:
+    def _holding(self, underlying: Instrument, contract: Contract | None, units: int) -> GeneratedPosition:
         dice, price = self._dice, underlying.price or Decimal(1)
         if contract:
             price = price * dice.randrange(1, 120) / 1000
         paid = max((price * dice.randrange(70, 131) / 100).quantize(_CENT), _CENT)
         quantity = Decimal(-units if dice.random() < self._section.short else units)
-        return MadeUp(underlying.symbol, contract, quantity, paid)
+        return GeneratedPosition(underlying.symbol, contract, quantity, paid)
 
 
 def _ticker(number: int) -> str:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
     from positions_mcp.domain.operation.plan import Mode, Plan
     from positions_mcp.domain.operation.records import Response
-    from positions_mcp.domain.operation.search import Doings, Found, Search
+    from positions_mcp.domain.operation.search import CallerActivity, Found, Search
     from positions_mcp.domain.operation.servers import Server
     from positions_mcp.domain.operation.states import Stage
     from positions_mcp.domain.operation.supervision import Halt, JournalEntry, StoreStatus, Verification
@@ -118,7 +118,7 @@ class OperationStore(Ledger, MandateStore, RosterStore, SessionStore, Protocol):
     journal). A failed write has changed nothing.
     """
 
-    def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
+    def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[CallerActivity, ...]:
         """What each caller has asked for in an account after an instant, in sums."""
 
     def at_once(self) -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ SHORTEST_PASSPHRASE = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Hardness:
+class ScryptCost:
     """scrypt's cost. The default takes about 128 MiB and half a second for each guess."""
 
     n: int = 2**17
@@ -43,13 +43,13 @@ class Unlocked:
         return Ed25519PrivateKey.from_private_bytes(self._seed).sign(message).hex()
 
 
-def new_key(passphrase: str, now: datetime, *, hardness: Hardness | None = None) -> Unlocked:
+def new_key(passphrase: str, now: datetime, *, hardness: ScryptCost | None = None) -> Unlocked:
     """A key of a new passphrase. Raises InvalidInput where that is too short."""
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise InvalidInput(
             f"The passphrase is shorter than {SHORTEST_PASSPHRASE} characters.", hint="Four random words are good."
         )
-    cost, salt = hardness or Hardness(), secrets.token_bytes(16)
+    cost, salt = hardness or ScryptCost(), secrets.token_bytes(16)
     seed = _seed(passphrase, salt, cost)
     key = PassphraseKey(
         public_key=_public_key(seed),
@@ -64,7 +64,7 @@ def new_key(passphrase: str, now: datetime, *, hardness: Hardness | None = None)
 
 def unlock(key: PassphraseKey, passphrase: str) -> Unlocked:
     """The key with its private half, which takes half a second on purpose. Raises WrongPassphrase."""
-    seed = _seed(passphrase, bytes.fromhex(key.salt), Hardness(key.scrypt_n, key.scrypt_r, key.scrypt_p))
+    seed = _seed(passphrase, bytes.fromhex(key.salt), ScryptCost(key.scrypt_n, key.scrypt_r, key.scrypt_p))
     if not secrets.compare_digest(_public_key(seed), key.public_key):
         raise WrongPassphrase("The passphrase is not the approver's.", hint="Nothing was decided.")
     return Unlocked(key, seed)
@@ -91,7 +91,7 @@ def verifies(public_key: str, signature: str, message: bytes) -> bool:
     return True
 
 
-def _seed(passphrase: str, salt: bytes, cost: Hardness) -> bytes:
+def _seed(passphrase: str, salt: bytes, cost: ScryptCost) -> bytes:
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
     return Scrypt(salt=salt, length=32, n=cost.n, r=cost.r, p=cost.p).derive(passphrase.encode())

@@ -27,7 +27,7 @@ from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newe
 from positions_mcp.store.records import Selection
 from positions_mcp.store.schema import operations
 from positions_mcp.store.transaction import Transaction
-from positions_mcp.store.walk import Walk, heads
+from positions_mcp.store.walk import JournalWalk, heads
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Access(Clocked):
     def __init__(self, place: Path | str, *, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         self._place, self._migrations = place, migrations
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._walk = Walk()
+        self._walk = JournalWalk()
         self._chains: dict[str, str] = {}
         self._written_at: float | None = None
         self._view = _View()
@@ -233,7 +233,7 @@ class Access(Clocked):
         reach = partial(self._reach, connection, chain, stand)
         return Transaction(connection, known=known, stand=stand, reach=reach)
 
-    def _reach(self, connection: Connection, chain: str, stand: locks.Stand, wanted: str) -> Head:
+    def _reach(self, connection: Connection, chain: str, stand: locks.CurrentState, wanted: str) -> Head:
         """Where a chain ends that a change is about to add to. Raises StoreUnavailable."""
         if wanted == COMMON:
             if chain != COMMON and not self._database.is_sqlite:

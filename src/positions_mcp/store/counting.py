@@ -12,7 +12,7 @@ from sqlalchemy import JSON, ColumnElement, Connection, Integer, cast, func, sel
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
-from positions_mcp.domain.operation.search import Doings
+from positions_mcp.domain.operation.search import CallerActivity
 from positions_mcp.domain.operation.servers import EVENTS, shown_by, still_shown
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.ports import Ledger, Rationing
@@ -72,7 +72,7 @@ def begin(ledger: Counting, operation: Operation, now: datetime, ration: Rationi
     return now
 
 
-def by_caller(connection: Connection, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
+def by_caller(connection: Connection, mode: Mode, account_id: AccountId, since: datetime) -> tuple[CallerActivity, ...]:
     """What each caller has asked for in an account after `since`, and what came of it; by an index, by caller."""
     counted = (
         operations.c.mode == mode.value,
@@ -82,7 +82,7 @@ def by_caller(connection: Connection, mode: Mode, account_id: AccountId, since: 
     found: dict[str, list[Operation]] = {}
     for operation in records.select_operations(connection, *counted):
         found.setdefault(operation.plan.caller, []).append(operation)
-    return tuple(Doings.of(account_id, caller, found[caller]) for caller in sorted(found))
+    return tuple(CallerActivity.of(account_id, caller, found[caller]) for caller in sorted(found))
 
 
 def of_plan(connection: Connection, name: str) -> ColumnElement[str]:

@@ -20,7 +20,7 @@ from positions_mcp.platforms import this_platform
 from positions_mcp.store.compiled import Compiled
 
 if TYPE_CHECKING:
-    from positions_mcp.store.instants import Told
+    from positions_mcp.store.instants import ClockSample
     from positions_mcp.store.postgres import SharedTime
 
 BUSY_TIMEOUT_S = 8
@@ -91,7 +91,7 @@ class Database:
                 self._time.read(connection)
             yield connection
 
-    def note_time(self, connection: Connection, told: Told | None) -> None:
+    def note_time(self, connection: Connection, told: ClockSample | None) -> None:
         """Take the time that was read within a transaction."""
         if self._time is not None and told is not None:
             self._time.note(connection, told)

@@ -12,7 +12,7 @@ TOLD = "positions_mcp_told"
 """Where a session notes what the database's clock said, and when by the machine's steady one."""
 
 
-class Told(NamedTuple):
+class ClockSample(NamedTuple):
     """What the database's clock said, and this machine's two clocks when it was asked."""
 
     now: datetime

@@ -30,7 +30,7 @@ VALUE_EVENTS = {
 _KEYS = {event: key for key, events in VALUE_EVENTS.items() for event in events}
 
 
-class Told(NamedTuple):
+class ValueEntry(NamedTuple):
     """An entry about a single value."""
 
     sequence: int
@@ -41,7 +41,7 @@ class Told(NamedTuple):
 class Known:
     """All of it. It is replaced and never changed, so that who reads it meanwhile sees one moment."""
 
-    def __init__(self, tallies: Tallies | None = None, values: Mapping[str, Told] | None = None) -> None:
+    def __init__(self, tallies: Tallies | None = None, values: Mapping[str, ValueEntry] | None = None) -> None:
         self.tallies = tallies or Tallies()
         self.values = dict(values or {})
         """The last entry about each single value, and what it says of it."""
@@ -69,7 +69,7 @@ class Known:
         if entry.operation_id is not None:
             return
         if key := _KEYS.get(entry.event):
-            self.values[key] = Told(entry.sequence, entry.hash, entry.state_digest)
+            self.values[key] = ValueEntry(entry.sequence, entry.hash, entry.state_digest)
             if entry.event in self.told:
                 self.told[entry.event] = (*self.told[entry.event], entry.content)
         elif entry.event in (ANCHOR, CHECKPOINT):
@@ -94,7 +94,7 @@ class Known:
         Raises KeyError, TypeError or ValueError where it holds something else.
         """
         content, number = json.loads(checkpoint.content), checkpoint.sequence
-        values = {key: Told(*told) for key, told in content["known"]["values"].items()}
+        values = {key: ValueEntry(*told) for key, told in content["known"]["values"].items()}
         known = cls(Tallies.load(content["known"]["mandates"], number), values)
         told = journal.contents(connection, tuple(known.told), number)
         known.told, known.floor = {event: tuple(texts) for event, texts in told.items()}, number

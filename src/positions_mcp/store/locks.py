@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from positions_mcp.store import keeping
 from positions_mcp.store.compiled import Compiled, given
-from positions_mcp.store.instants import Told
+from positions_mcp.store.instants import ClockSample
 from positions_mcp.store.journal import COMMON, GENESIS, Entry, Head, broken, expect_entries
 from positions_mcp.store.known import VALUE_EVENTS
 from positions_mcp.store.schema import NUMBERS, chains, journal, meta
@@ -77,7 +77,7 @@ _KEEP_HEAD = Compiled(
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class CurrentState:
     """What a view, or a transaction whose turn it is, shows of the single values and of where chains end."""
 
     values: Mapping[str, str]
@@ -86,7 +86,7 @@ class Stand:
     """Of the entries that come next."""
     beside: Mapping[str, str | None] = field(default_factory=dict)
     """What stands beside the journal of the account: how many failures it had in a row."""
-    told: Told | None = None
+    told: ClockSample | None = None
     """What time it was by the database's clock, where machines share it."""
 
     @property
@@ -100,7 +100,7 @@ class Stand:
         return self.heads[COMMON]
 
 
-def lock(connection: Connection, chain: str, expected: Mapping[int, str], *, numbers: int = 1) -> Stand:
+def lock(connection: Connection, chain: str, expected: Mapping[int, str], *, numbers: int = 1) -> CurrentState:
     """Wait for the turn to write about an account, or about everything where the chain is the common one.
 
     All that a change begins with is asked for then, in one statement: what stands, so many numbers for new entries, and
@@ -119,7 +119,9 @@ def lock(connection: Connection, chain: str, expected: Mapping[int, str], *, num
     before, began = datetime.now(UTC), monotonic()
     found = _of_change(dialect, of_account).all(connection, chain=chain, numbers=numbers, **these)
     expect_entries([Entry._make(json.loads(value)) for name, value in found if name == _ENTRY], expected)
-    told = [Told(datetime.fromtimestamp(float(value), UTC), before, began) for name, value in found if name == _TIME]
+    told = [
+        ClockSample(datetime.fromtimestamp(float(value), UTC), before, began) for name, value in found if name == _TIME
+    ]
     next_ones = sorted(int(value) for name, value in found if name == _NUMBER)
     return _stand(found, chain, next_ones, next(iter(told), None))
 
@@ -170,14 +172,14 @@ def keep_head(connection: Connection, chain: str, head: Head) -> None:
         _KEEP_HEAD.run(connection, chain=chain, **head._asdict())
 
 
-def stand(connection: Connection) -> Stand:
+def stand(connection: Connection) -> CurrentState:
     """What a view shows. Raises StoreUnavailable where the common chain goes on behind its end."""
     return _stand(_VALUES.all(connection), COMMON)
 
 
 def _stand(
-    found: Sequence[Sequence[str | None]], chain: str, numbers: Sequence[int] = (), told: Told | None = None
-) -> Stand:
+    found: Sequence[Sequence[str | None]], chain: str, numbers: Sequence[int] = (), told: ClockSample | None = None
+) -> CurrentState:
     values = {str(name): value for name, value in found if value is not None}
     heads = {COMMON: Head.read(values.get(keeping.JOURNAL_HEAD))}
     if chain != COMMON:
@@ -186,7 +188,7 @@ def _stand(
         if last in values and int(values[last] or 0) > heads[name].sequence:
             raise broken(f"it goes on to entry {values[last]}, behind where it was left")
     failures = f"{keeping.FAILURES}{chain}"
-    return Stand(values, heads, numbers, {failures: values.get(failures)} if chain != COMMON else {}, told)
+    return CurrentState(values, heads, numbers, {failures: values.get(failures)} if chain != COMMON else {}, told)
 
 
 @cache

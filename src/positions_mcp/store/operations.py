@@ -12,13 +12,13 @@ from sqlalchemy import select
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
 from positions_mcp.domain.operation.plan import Mode, Plan
-from positions_mcp.domain.operation.search import Doings, Found, Search
+from positions_mcp.domain.operation.search import CallerActivity, Found, Search
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry, Verification
 from positions_mcp.ports import Ending, Permitting, Rationing, Refusing, Signing, Taking
 from positions_mcp.store import changes, counting, expiring, journal, locks, records, searching, sending, verifying
 from positions_mcp.store.asked import StoredCallers
-from positions_mcp.store.bonds import Bonds
+from positions_mcp.store.bindings import StoreBindings
 from positions_mcp.store.deciding import Deciders
 from positions_mcp.store.feed import StoredFeed
 from positions_mcp.store.journal import COMMON
@@ -27,15 +27,15 @@ from positions_mcp.store.mandating import StoredMandates
 from positions_mcp.store.schema import as_text, operations
 from positions_mcp.store.schema import journal as journal_table
 from positions_mcp.store.sealing import Sealing
-from positions_mcp.store.servers import Announced
+from positions_mcp.store.servers import StoredServers
 from positions_mcp.store.sessions import StoredSessions
 from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.withdrawals import Withdrawals
 
 
 class SqlOperationStore(
-    Announced,
-    Bonds,
+    StoredServers,
+    StoreBindings,
     Sealing,
     StoredMandates,
     Withdrawals,
@@ -138,7 +138,7 @@ class SqlOperationStore(
         self._remember(made.operation_id, chain)
         return made
 
-    def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Doings, ...]:
+    def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[CallerActivity, ...]:
         """What each caller has asked for in an account after an instant, in sums."""
         with self._reading() as connection:
             return counting.by_caller(connection, mode, account_id, since)

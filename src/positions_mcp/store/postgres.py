@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 
-from positions_mcp.store.instants import TOLD, Told
+from positions_mcp.store.instants import TOLD, ClockSample
 
 SESSION = {
     # Who is frozen or cut off in the middle of a transaction loses it before others have waited too long for it.
@@ -104,9 +104,9 @@ class SharedTime:
         row = _session(connection.connection.driver_connection).execute(_NOW_AND_DURABLE).fetchone()
         if row is None:
             raise psycopg.OperationalError("the database does not tell the time")
-        self.note(connection, Told(row[0].astimezone(UTC), before, began))
+        self.note(connection, ClockSample(row[0].astimezone(UTC), before, began))
 
-    def note(self, connection: Connection, told: Told) -> None:
+    def note(self, connection: Connection, told: ClockSample) -> None:
         """Take what was read, in a transaction: from then on it tells the time there, where it decides."""
         self._learn(told)
         if self.decides:
@@ -119,9 +119,9 @@ class SharedTime:
         limits = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SESSION.items())
         row = session.execute(f"SELECT clock_timestamp(), {limits}".encode()).fetchone()
         if row is not None:
-            self._learn(Told(row[0].astimezone(UTC), before, began))
+            self._learn(ClockSample(row[0].astimezone(UTC), before, began))
 
-    def _learn(self, told: Told) -> None:
+    def _learn(self, told: ClockSample) -> None:
         self.ahead = told.now - told.before - timedelta(seconds=monotonic() - told.began) / 2
 
 

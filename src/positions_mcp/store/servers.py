@@ -11,7 +11,7 @@ from positions_mcp.store.access import Access
 from positions_mcp.store.schema import as_text, servers
 
 
-class Announced(Access):
+class StoredServers(Access):
     """The part of the operation store that keeps them."""
 
     def announce(self, server: Server, now: datetime) -> None:

@@ -45,7 +45,7 @@ class Transaction:
         connection: Connection,
         *,
         known: Known | None = None,
-        stand: locks.Stand | None = None,
+        stand: locks.CurrentState | None = None,
         reach: Callable[[str], Head] | None = None,
     ) -> None:
         self._connection = connection

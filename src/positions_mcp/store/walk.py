@@ -30,7 +30,7 @@ CHECKPOINT_AFTER = 1_000
 """Entries that a process has walked or written before it writes a checkpoint: so many the next process walks."""
 
 
-class Walk:
+class JournalWalk:
     """One for a process and store. Safe for threads."""
 
     def __init__(self) -> None:

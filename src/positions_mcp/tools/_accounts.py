@@ -24,7 +24,7 @@ def asks_all(context: ToolContext, account_id: int | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class OverAccounts(Generic[T]):
+class AccountAnswers(Generic[T]):
     """What each account answered, in the configuration's order."""
 
     answered: Sequence[tuple[AccountId, T]]
@@ -40,7 +40,7 @@ class OverAccounts(Generic[T]):
         ]
 
 
-async def over_accounts(context: ToolContext, read: Callable[[AccountId], Awaitable[T]]) -> OverAccounts[T]:
+async def over_accounts(context: ToolContext, read: Callable[[AccountId], Awaitable[T]]) -> AccountAnswers[T]:
     """Read every account, side by side. What one of them does not hold is no error where another holds it.
 
     Raises what was raised for an account that could not be read, or else for the first one, where none answered.
@@ -60,7 +60,7 @@ async def over_accounts(context: ToolContext, read: Callable[[AccountId], Awaita
     if not answers:
         raise min((errors[each] for each in context.accounts), key=_is_certain)
     in_order = context.accounts
-    return OverAccounts(
+    return AccountAnswers(
         [(account, answers[account]) for account in in_order if account in answers],
         [(account, errors[account]) for account in in_order if account in errors],
     )

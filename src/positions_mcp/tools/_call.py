@@ -14,11 +14,11 @@ from mcp_types import ElicitationCapability, ElicitResult
 from mcp_types.version import is_version_at_least
 
 from positions_mcp.guard.asking import CanShow
+from positions_mcp.in_flight import answered, tasks_beside
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._caller import Caller, caller_of
 from positions_mcp.tools.context import ToolContext
 from positions_mcp.tools.lazy_context import LazyContext
-from positions_mcp.under_way import answered, tasks_beside
 
 LINK = "desk"
 """What the link to a plan's page is called among the requests of a round."""

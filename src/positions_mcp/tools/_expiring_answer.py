@@ -11,7 +11,7 @@ from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.tools._definition import Data
 from positions_mcp.tools._evening import EVENING_COLUMNS, Evening, cutoffs_of
 from positions_mcp.tools._format import names_of, number, short_moneyness, table
-from positions_mcp.tools._tonight import Beside, evening_words, tonight_of
+from positions_mcp.tools._tonight import BesidePositions, evening_words, tonight_of
 from positions_mcp.tools.context import ToolContext
 
 _ALL, _FIRST, _MANY = 5, 2, 20
@@ -32,7 +32,9 @@ class Expiring(Data):
     rows: list[list[str]]
 
 
-def expiring_of(context: ToolContext, summary: Summary, soon: Sequence[ExpiringOption], beside: Beside) -> Expiring:
+def expiring_of(
+    context: ToolContext, summary: Summary, soon: Sequence[ExpiringOption], beside: BesidePositions
+) -> Expiring:
     """What expires, of many the first rows, and what the first evening does."""
     shown = soon if len(soon) <= _ALL else soon[:_FIRST] if len(soon) <= _MANY else []
     tonight, name_of = tonight_of(context, soon, beside), names_of(summary.spellings)

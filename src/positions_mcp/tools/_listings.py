@@ -25,8 +25,8 @@ from positions_mcp.domain.account.listings import (
 )
 from positions_mcp.domain.account.packed import AT_A_TIME, PackedRows, Row, unpacked
 from positions_mcp.domain.errors import CursorExpired, StoreUnavailable
-from positions_mcp.domain.many import MadeAnew
-from positions_mcp.guard.dependencies import in_thread
+from positions_mcp.domain.many import OnDemand
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports.beside import ListingStore, StoredListing
 from positions_mcp.tools._turns import beside_others
 
@@ -55,7 +55,7 @@ LimitOf = Callable[[ListedT], int]
 T = TypeVar("T")
 
 
-class Drawn(MadeAnew[Row], Generic[T]):
+class LazyRows(OnDemand[Row], Generic[T]):
     """Rows, of what they are about."""
 
     def __init__(self, about: Sequence[T], draw: Callable[[T], Row]) -> None:

@@ -191,7 +191,7 @@ class SharedReader:
         return ask
 
 
-class Freshly:
+class UnsharedReader:
     """Stands for a client in the guard's hands: nothing is shared, and what was shared before each answer is over."""
 
     def __init__(self, client: object, shared: SharedReads) -> None:

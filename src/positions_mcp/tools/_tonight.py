@@ -35,7 +35,7 @@ _PATIENCE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class BesidePositions:
     """What was read beside an account's positions, one request of each."""
 
     evening: Evening
@@ -53,7 +53,7 @@ async def read_beside(
     soon: Sequence[ExpiringOption],
     *,
     greeks: bool = True,
-) -> Beside:
+) -> BesidePositions:
     """Instructions, balances, terms and market data, side by side. What is refused is not known."""
     neighbours = context.neighbours
     ending = [each.position.instrument_id for each in soon][:_MOST]
@@ -81,10 +81,10 @@ async def read_beside(
         for read in (read_instructions, read_money, read_facts):
             side_by_side.start_soon(read)
     evening = replace(evening, contracts=facts.contracts, latest=facts.latest)
-    return Beside(evening, balances, facts.snapshots, facts.no_market_data is not None)
+    return BesidePositions(evening, balances, facts.snapshots, facts.no_market_data is not None)
 
 
-def tonight_of(context: ToolContext, options: Sequence[ExpiringOption], beside: Beside) -> Tonight | None:
+def tonight_of(context: ToolContext, options: Sequence[ExpiringOption], beside: BesidePositions) -> Tonight | None:
     """The first evening of these options that is not over; None where there is none."""
     calendar, today = context.calendar, new_york_day(context.clock.now())
     floor = (calendar.session_on(today) or calendar.previous_session(today)).day
@@ -103,7 +103,7 @@ def evening_words(context: ToolContext, day: date) -> str:
     return "Tonight" if day == new_york_day(context.clock.now()) else f"Evening of {day:%a} {day.isoformat()}"
 
 
-def exposure_of(summary: Summary, reading: Reading, beside: Beside) -> dict[str, str] | None:
+def exposure_of(summary: Summary, reading: Reading, beside: BesidePositions) -> dict[str, str] | None:
     """Exposure beside market value, and what of it is not known; None where no option is held."""
     held = summary.obligations
     if held.are_all and not held.options:
@@ -115,7 +115,7 @@ def exposure_of(summary: Summary, reading: Reading, beside: Beside) -> dict[str,
     return said | _delta_adjusted(summary, reading, beside)
 
 
-def _delta_adjusted(summary: Summary, reading: Reading, beside: Beside) -> dict[str, str]:
+def _delta_adjusted(summary: Summary, reading: Reading, beside: BesidePositions) -> dict[str, str]:
     held = summary.obligations
     if not held.are_all:
         return {"delta_adjusted_net": "not known: too many options"}

@@ -50,7 +50,7 @@ from positions_mcp.tools._format import (
     names_of,
     sums,
 )
-from positions_mcp.tools._listings import Drawn, Listed
+from positions_mcp.tools._listings import LazyRows, Listed
 from positions_mcp.tools._locks import LOCKED_BY, what_locks
 from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, columns_of, underlying_shares
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
@@ -223,7 +223,7 @@ def _drawn(found: _Found, columns: Sequence[str], parts: Sequence[_Beside]) -> t
 
     if len(found.rows) == found.totals.positions:
         numbered = enumerate(found.rows if found.totals.contradicting else ())
-        return Drawn(found.rows, draw), {row: said_of(each) for row, each in numbered if each.side_contradicts}
+        return LazyRows(found.rows, draw), {row: said_of(each) for row, each in numbered if each.side_contradicts}
     texts, wrong = list[str](), dict[int, str]()
     for position in chain.from_iterable(map(found.choice.among, a_few_of(found.held))):
         if position.side_contradicts:

@@ -15,14 +15,14 @@ from playwright.sync_api import expect
 from e2e.agents import agent
 from e2e.installation import PASSPHRASE, Installation
 from e2e.people import Person
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from signing.people import new_approver
 
 MANUAL = Path(__file__).parents[3] / "docs" / "desk.md"
 BEGIN, END = "<!-- measures: begin -->\n", "<!-- measures: end -->\n"
 SYMBOLS = ("AMZN", "KO", "XOM", "GOOG", "JPM", "AMD", "GME", "TSLA", "PLTR", "MSFT")
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-SCRYPT = pytest.mark.parametrize("hardness", [Hardness()], ids=["scrypt"])
+SCRYPT = pytest.mark.parametrize("hardness", [ScryptCost()], ids=["scrypt"])
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 WATCH = """() => {  // the moment at which the page shows each plan
   window.shownAt = {};

@@ -40,7 +40,7 @@ from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.settings import load
-from positions_mcp.signing.keys import Hardness
+from positions_mcp.signing.keys import ScryptCost
 from store.shape import Shape
 
 RELEASES = Path(__file__).parent
@@ -48,7 +48,7 @@ ACCOUNT = AccountId(19816)
 CALLER = "the story"
 FIRST_PASSPHRASE = "the first of two passphrases"
 PASSPHRASE = "the second of two passphrases"
-QUICK = Hardness(n=2**4)
+QUICK = ScryptCost(n=2**4)
 """scrypt that a test does not wait for."""
 FRIDAY = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 """10:30 in New York, the market open."""

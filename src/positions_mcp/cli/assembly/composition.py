@@ -17,8 +17,8 @@ from positions_mcp.cli.commands import Commands
 from positions_mcp.clock import RandomIds, SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.in_flight import tasks_beside
 from positions_mcp.settings import Settings, live_access
-from positions_mcp.under_way import tasks_beside
 
 if TYPE_CHECKING:
     from positions_mcp.api import PositionsClient
@@ -134,13 +134,13 @@ async def open_deps(
     """
     from positions_mcp.market_calendar import NewYorkCalendar
     from positions_mcp.tools._shared_positions import SharedPositions
-    from positions_mcp.tools._shared_reads import Freshly, SharedReader, SharedReads, Times
+    from positions_mcp.tools._shared_reads import SharedReader, SharedReads, Times, UnsharedReader
     from positions_mcp.tools.context import ToolContext
 
     async with venue.connect() as client, SharedReads(Times(venue.clock)) as shared:
         reader = cast("PositionsClient", SharedReader(client, shared))
         async with open_guard(
-            settings, venue, cast("PositionsClient", Freshly(client, shared)), store, command
+            settings, venue, cast("PositionsClient", UnsharedReader(client, shared)), store, command
         ) as guard:
             yield ToolContext(
                 mode=settings.mode,

@@ -11,7 +11,8 @@ from anyio.abc import TaskGroup
 from positions_mcp.addresses import origin, place
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.servers import pages_of
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.settings import Settings
 
 _PATIENCE_S = 1.0

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
-from positions_mcp.deferral import Deferral
+from positions_mcp.lazy_imports import LazyImports
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -36,7 +36,7 @@ _HANDLER_OF_LOGS = "rich"
 @contextmanager
 def importing_what_answers_first() -> Iterator[None]:
     """Import the SDK and build the server inside this; the rest is imported when it is used."""
-    with Deferral(*NOT_FOR_STANDARD_STREAMS), _without(_HANDLER_OF_LOGS):
+    with LazyImports(*NOT_FOR_STANDARD_STREAMS), _without(_HANDLER_OF_LOGS):
         with suppress(ImportError):  # a release of the SDK that has it elsewhere starts as fast as it does by itself
             from mcp_types._wire_base import WireModel
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from positions_mcp.domain.account.listings import Packed
-from positions_mcp.domain.many import MadeAnew, a_few_of
+from positions_mcp.domain.many import OnDemand, a_few_of
 
 AT_A_TIME = 250
 """Rows that are packed, and unpacked, together: more than a page has."""
@@ -29,7 +29,7 @@ def unpacked(pack: bytes) -> list[Row]:
     return [[str(cell) for cell in row] for row in rows]
 
 
-class PackedRows(MadeAnew[Row], Packed):
+class PackedRows(OnDemand[Row], Packed):
     """Implements `Sequence`."""
 
     def __init__(self, texts: Iterable[str], count: int) -> None:

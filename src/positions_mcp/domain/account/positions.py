@@ -23,7 +23,7 @@ from positions_mcp.domain.instruments import (
     as_root,
     parse_option_symbol,
 )
-from positions_mcp.domain.many import MadeAnew
+from positions_mcp.domain.many import OnDemand
 from positions_mcp.domain.money import EXACT, ZERO, exact_sum
 from positions_mcp.domain.operation.records import Text
 from positions_mcp.domain.text import letters_of
@@ -250,7 +250,7 @@ HoldingT = TypeVar("HoldingT", bound=Holding)
 _id = attrgetter("instrument_id")
 
 
-class Whole(MadeAnew[HoldingT]):
+class Whole(OnDemand[HoldingT]):
     """All positions of a listing, page by page as they come in.
 
     A page of a long listing makes them anew each time it is looked through.

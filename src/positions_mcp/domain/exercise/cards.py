@@ -18,7 +18,7 @@ from positions_mcp.domain.account.quotes import (
 from positions_mcp.domain.enums import ExerciseStyle, InstructionType
 from positions_mcp.domain.exercise.facts import Basis
 from positions_mcp.domain.exercise.projected import ProjectedOption
-from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.settlement import AskedInstruction
 from positions_mcp.domain.exercise.timing import EarlyExercise
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
@@ -26,7 +26,7 @@ from positions_mcp.domain.portfolio.exposure import Notional
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
+class ForgoneValue:
     """Dollars that one instruction gives up against doing nothing.
 
     They are the same where the price that decides is known. `most` is None where nothing bounds it.
@@ -60,7 +60,7 @@ class GivenUp:
         return f"{self.least:,.2f} to {self.most:,.2f} given up by {named}"
 
 
-def given_up(row: Asked, option: ProjectedOption) -> GivenUp:
+def given_up(row: AskedInstruction, option: ProjectedOption) -> ForgoneValue:
     """What one instruction gives up: not exercising in the money, or exercising out of it, or before its time.
 
     Without an underlying's price, the option's own bounds what exercising is worth: an American option is worth its
@@ -71,17 +71,17 @@ def given_up(row: Asked, option: ProjectedOption) -> GivenUp:
     named = (settling.contract.compact, kind, quantity)
     size, own = settling.terms.multiplier, settling.position.instrument_price
     if size is None:
-        return GivenUp(*named, ZERO, None)
+        return ForgoneValue(*named, ZERO, None)
     if price is not None:
         least, most = _at(settling.contract, kind, price)
         if not settling.expires and own is not None and kind is InstructionType.EXERCISE:
             time_value = max(own - intrinsic_value(settling.contract, price), ZERO)
             least, most = exact_sum((least, time_value)), exact_sum((most, time_value))
-        return GivenUp(*named, exact_product(least, size, quantity), exact_product(most, size, quantity))
+        return ForgoneValue(*named, exact_product(least, size, quantity), exact_product(most, size, quantity))
     if own is None or own < 0 or settling.terms.style is not ExerciseStyle.AMERICAN or settling.terms.in_cash:
-        return GivenUp(*named, ZERO, None)
+        return ForgoneValue(*named, ZERO, None)
     low, high = _bounds(settling.contract, kind, own)
-    return GivenUp(
+    return ForgoneValue(
         *named,
         exact_product(low, size, quantity),
         None if high is None else exact_product(high, size, quantity),
@@ -118,7 +118,7 @@ _CONTRARY = (
 )
 
 
-def card(row: Asked, option: ProjectedOption, early: EarlyExercise | None = None) -> tuple[str, ...]:
+def card(row: AskedInstruction, option: ProjectedOption, early: EarlyExercise | None = None) -> tuple[str, ...]:
     """The card of one row. `early` where it does not wait for expiration."""
     contract, multiplier = option.settling.contract, option.settling.terms.multiplier
     lost = given_up(row, option).said
@@ -160,7 +160,7 @@ def notional_of_instruction(kind: InstructionType, quantity: int, option: Projec
     return Notional(amount, priced=level is not None and multiplier is not None)
 
 
-def _effect(row: Asked, option: ProjectedOption) -> str:
+def _effect(row: AskedInstruction, option: ProjectedOption) -> str:
     contract, terms = option.settling.contract, option.settling.terms
     if row.instruction_type is InstructionType.DO_NOT_EXERCISE:
         return "not exercised, no cash, no shares"

@@ -21,7 +21,7 @@ from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
 from positions_mcp.domain.exercise.instructions import Outstanding
-from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.settlement import AskedInstruction
 from positions_mcp.domain.exercise.terms import INDEX_ROOTS, SettlesAt, Terms
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.money import plain
@@ -220,7 +220,7 @@ class ExpirationFacts:
     """The account's instructions."""
     instruction_doubts: Sequence[str] = ()
     """What their listing came without, in words."""
-    unlisted: Sequence[Asked] = ()
+    unlisted: Sequence[AskedInstruction] = ()
     """Instructions that were sent and whose outcome is not known."""
     contracts: Mapping[InstrumentId, ContractFacts] = field(default_factory=dict)
     latest: Mapping[str, LatestPrice] = field(default_factory=dict)

@@ -127,7 +127,7 @@ Lacking = Mapping[tuple[str, OptionRight | None], Exposed]
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class EveningResult:
     """What one course of the evening leaves: what moves, and which short options lack cover then."""
 
     flow: Flow
@@ -168,11 +168,11 @@ class Related:
         held = {position.instrument_id: self._counted(position) for position in self.book.positions}
         return exposed(self.book, held)
 
-    def left(self, options: Sequence[Settling], flows: Sequence[Flow]) -> tuple[Left, ...]:
+    def left(self, options: Sequence[Settling], flows: Sequence[Flow]) -> tuple[EveningResult, ...]:
         """What is left once `options` have settled, for each of the ways shares may have moved."""
         at_worst = self._lacking_after(options, flows, as_expected=False)
         expected = self._lacking_after(options, flows, as_expected=True)
-        return tuple(map(Left, flows, at_worst, expected))
+        return tuple(map(EveningResult, flows, at_worst, expected))
 
     def _lacking_after(
         self, options: Sequence[Settling], flows: Iterable[Flow], *, as_expected: bool

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import Session
 from positions_mcp.domain.exercise.facts import DecidingPrice
-from positions_mcp.domain.exercise.outcomes import Lacking, Left, Outcome
+from positions_mcp.domain.exercise.outcomes import EveningResult, Lacking, Outcome
 from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_sum
@@ -78,7 +78,7 @@ class ProjectedOption:
 class PinSide:
     """What the whole evening does on one side of a strike that is too near to call."""
 
-    left: Left
+    left: EveningResult
     assigns_call: bool
     """Whether a short call is assigned."""
     is_still: bool
@@ -110,7 +110,7 @@ class ProjectedUnderlying:
     """What moves: one where the price is known, else one for each range of closing prices. Without what is not
     `stated`."""
     lacking_before: Lacking
-    left: tuple[Left, ...]
+    left: tuple[EveningResult, ...]
     """What each of them leaves."""
     pins: tuple[Pin, ...] = ()
     shares_locked: Decimal = ZERO

@@ -32,7 +32,7 @@ from positions_mcp.domain.exercise.instructions import Claim
 from positions_mcp.domain.exercise.outcomes import Outcome, Related, at_every_price, sum_of
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import (
-    Asked,
+    AskedInstruction,
     Flow,
     Instructed,
     Settling,
@@ -109,7 +109,7 @@ def project(
     facts: ExpirationFacts,
     day: date,
     *,
-    batch: Sequence[Asked] = (),
+    batch: Sequence[AskedInstruction] = (),
     underlying: str | None = None,
 ) -> Projection:
     """What the evening of `day` does to the account.
@@ -135,7 +135,7 @@ def project(
     )
 
 
-def _settling(facts: ExpirationFacts, session: Session, batch: Sequence[Asked]) -> dict[str, list[Settling]]:
+def _settling(facts: ExpirationFacts, session: Session, batch: Sequence[AskedInstruction]) -> dict[str, list[Settling]]:
     """The options that the evening changes, by the name of their underlying."""
     previewed, unlisted = _by_instrument(batch), _by_instrument(facts.unlisted)
     found: defaultdict[str, list[Settling]] = defaultdict(list)
@@ -158,8 +158,8 @@ def _settling(facts: ExpirationFacts, session: Session, batch: Sequence[Asked]) 
     return found
 
 
-def _by_instrument(rows: Sequence[Asked]) -> defaultdict[InstrumentId, list[Asked]]:
-    found: defaultdict[InstrumentId, list[Asked]] = defaultdict(list)
+def _by_instrument(rows: Sequence[AskedInstruction]) -> defaultdict[InstrumentId, list[AskedInstruction]]:
+    found: defaultdict[InstrumentId, list[AskedInstruction]] = defaultdict(list)
     for row in rows:
         found[row.instrument_id].append(row)
     return found

@@ -22,7 +22,7 @@ from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session, sent_for
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
-from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.settlement import AskedInstruction
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
@@ -56,7 +56,7 @@ class BatchRules:
     """What the API says of contracts, as far as it was read."""
     open_orders: Sequence[Order] | None = None
     """Orders that may still fill, to say which of them lock contracts; None where they were not read."""
-    not_listed_yet: Sequence[Asked] = ()
+    not_listed_yet: Sequence[AskedInstruction] = ()
     """Instructions that were taken and that the listing does not show."""
 
     def __post_init__(self) -> None:

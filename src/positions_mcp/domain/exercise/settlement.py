@@ -22,7 +22,7 @@ from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, exact_sum
 
 
-class Asked(Protocol):
+class AskedInstruction(Protocol):
     """An instruction by what it asks: of a plan, of a request, or one whose outcome is not known."""
 
     @property
@@ -113,7 +113,7 @@ def perhaps_done_by(claims: Iterable[Claim], held: Decimal) -> Instructed:
     return _sum_of((kind, Span(ZERO, ZERO, quantity)) for kind, quantity in most)
 
 
-def asked_by(rows: Iterable[Asked], *, certain: bool) -> Instructed:
+def asked_by(rows: Iterable[AskedInstruction], *, certain: bool) -> Instructed:
     """What rows ask of one option: those of a batch under preview, or (not `certain`) sent and not seen again."""
     asked = ((row.instruction_type, Decimal(row.quantity)) for row in rows)
     return _sum_of((kind, Span(quantity, quantity if certain else ZERO, quantity)) for kind, quantity in asked)

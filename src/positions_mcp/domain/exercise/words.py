@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.domain.exercise.facts import Basis, DecidingPrice
+from positions_mcp.domain.exercise.inaction import ComparedWithInaction
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import Flow, Instructed, Span
-from positions_mcp.domain.exercise.yardstick import AgainstNothing
 from positions_mcp.domain.money import ZERO, dollars, plain
 from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import first_of, label
@@ -40,7 +40,7 @@ def projection_lines(
     return (*lines, _totals(projection), f"Not known: {'; '.join(projection.unknown)}.")
 
 
-def compared_lines(compared: AgainstNothing) -> tuple[str, ...]:
+def compared_lines(compared: ComparedWithInaction) -> tuple[str, ...]:
     """What a batch changes of tonight: cover first, then what is left with it and without."""
     lines = [f"Leaves {less_cover(was, now)} than if nothing is sent." for was, now in compared.worse]
     lines += [

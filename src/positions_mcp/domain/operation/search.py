@@ -89,7 +89,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Doings:
+class CallerActivity:
     """Of the operations that count for a caller: how many, what was sent, in dollars, declined, and in doubt."""
 
     account_id: AccountId
@@ -103,7 +103,7 @@ class Doings:
     """Operations with an outcome that is not known."""
 
     @classmethod
-    def of(cls, account_id: AccountId, caller: str, operations: Sequence[Operation]) -> Doings:
+    def of(cls, account_id: AccountId, caller: str, operations: Sequence[Operation]) -> CallerActivity:
         """The sums of these."""
         rows = [row for operation in operations for row in operation.rows]
         return cls(

@@ -19,7 +19,7 @@ from positions_mcp.domain.money import ZERO, percent
 from positions_mcp.domain.portfolio.totals import Tally, Totals, amount_of
 
 
-class Loose(NamedTuple):
+class UnresolvedUnderlying(NamedTuple):
     """What an option says about its underlying where the API does not name it, or the symbol has no root."""
 
     instrument_id: InstrumentId | None
@@ -28,7 +28,7 @@ class Loose(NamedTuple):
     """Where there is no root either."""
 
 
-Key = InstrumentId | Loose
+Key = InstrumentId | UnresolvedUnderlying
 """What a position says about its underlying. Several keys can mean the same one: `Underlyings.named` tells."""
 
 
@@ -80,16 +80,16 @@ class Underlyings:
         if underlying in self._roots:
             return underlying
         root = option_root(position)
-        return Loose(underlying, root, "" if root else position.name)
+        return UnresolvedUnderlying(underlying, root, "" if root else position.name)
 
     def named(self, key: Key) -> str:
         """The name of the underlying that a key means. All positions of the book have been added."""
-        instrument_id = key.instrument_id if isinstance(key, Loose) else key
+        instrument_id = key.instrument_id if isinstance(key, UnresolvedUnderlying) else key
         if instrument_id in self._held:
             return self._held[instrument_id]
         if instrument_id in self._roots:
             return self._roots[instrument_id]
-        assert isinstance(key, Loose)
+        assert isinstance(key, UnresolvedUnderlying)
         return self._held_under(key.root) or key.root or key.own_name
 
     def _held_under(self, root: str) -> str | None:

@@ -25,7 +25,7 @@ from positions_mcp.domain.instruments import (
     parse_option_symbol,
     with_its_id,
 )
-from positions_mcp.domain.many import AT_A_TIME, MadeAnew
+from positions_mcp.domain.many import AT_A_TIME, OnDemand
 from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.text import clean, label
 
@@ -59,7 +59,7 @@ class _Called(Holding):
 
 def named_of(held: Sequence[HoldingT]) -> Sequence[HoldingT | _Called]:
     """All that are held, to be found by name. Of a long listing, which makes them anew each time, only the names."""
-    if not isinstance(held, MadeAnew) or len(held) <= AT_A_TIME:
+    if not isinstance(held, OnDemand) or len(held) <= AT_A_TIME:
         return list(held)
     return [_Called(*_names(each)) for each in held]
 

@@ -27,13 +27,14 @@ from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.approval.mandates import (
     ApprovedBy,
-    Under,
+    UnderMandate,
     decision_under,
     expect_covered,
     expect_on_word_of_signer,
     holds_for,
 )
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import Ledger, Permitting, Signing
 from positions_mcp.signing.release_1 import is_approved_by
 from positions_mcp.signing.rosters import RosterChain
@@ -137,7 +138,7 @@ def _signer_in_release_1(roster: Roster, chain: RosterChain, plan: Plan, decisio
 
 
 @dataclass(frozen=True, slots=True)
-class Yes:
+class ProposedYes:
     """What a yes would be."""
 
     is_enough: bool
@@ -148,7 +149,7 @@ class Yes:
     """A first one that counts no more: who said it was removed, or changed credentials."""
 
 
-def may_say_yes(deps: Dependencies, operation: Operation, name: str) -> Yes:
+def may_say_yes(deps: Dependencies, operation: Operation, name: str) -> ProposedYes:
     """What somebody's yes would be. Blocking. Raises Refused where it may not be said."""
     plan, store, today = operation.plan, deps.store, new_york_day(deps.market_clock.now())
     roster = store.rosters().roster
@@ -159,13 +160,13 @@ def may_say_yes(deps: Dependencies, operation: Operation, name: str) -> Yes:
     if why := why_not_approve(roster, member, plan, approved):
         raise Refused(why, hint="Nothing was decided.")
     if persons_needed(deps.policy_of(plan), plan, store.used(plan.mode, plan.account_id, today)) == 1:
-        return Yes(is_enough=True)
+        return ProposedYes(is_enough=True)
     said = store.first_yes(operation.operation_id)
     if said is None or (who := first_of_two(roster, plan, said)) is None:
-        return Yes(is_enough=False, void=said)
+        return ProposedYes(is_enough=False, void=said)
     if who.name == member.name:
         raise Refused(f"{member.name} has said yes already: another person has to.", hint="Nothing was decided.")
-    return Yes(is_enough=True, first=said)
+    return ProposedYes(is_enough=True, first=said)
 
 
 def signing(signed: SignedStatement, may: Callable[[Member], None]) -> Signing:
@@ -245,7 +246,7 @@ class ApprovalCheck:
 
         return check
 
-    def of_mandate(self, mandate_id: str, caller: str) -> Under:
+    def of_mandate(self, mandate_id: str, caller: str) -> UnderMandate:
         """What an approver signed in advance counts as far as it goes: what the plan alone says is looked at here.
 
         What the account and policy say is looked at before each request, within its transaction.
@@ -270,7 +271,7 @@ class ApprovalCheck:
             lifetime = self._deps.policy_of(plan).approval_lifetime
             return decision_under(standing.mandate, plan, use, now, now + lifetime), use
 
-        return Under(mandate_id, permit)
+        return UnderMandate(mandate_id, permit)
 
     async def on_word_of_signers(self, standings: Sequence[Standing], plan: Plan) -> list[Standing]:
         """Those of the mandates that a plan may go by, as far as that is up to who signed them. Raises as `rosters`."""

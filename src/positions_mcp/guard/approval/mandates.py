@@ -48,7 +48,7 @@ _SHARES = frozenset({SecurityType.COMMON_STOCK, SecurityType.PREFERRED_STOCK})
 
 
 @dataclass(frozen=True, slots=True)
-class Under:
+class UnderMandate:
     """How an operation is taken for sending under a mandate, in place of an approval of its own."""
 
     mandate_id: str

@@ -22,8 +22,8 @@ from positions_mcp.domain.operation.plan import CloseTarget, Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.closing.stuck import Stuck, why_stuck
 from positions_mcp.guard.closing.targets import OPEN, Hours, close_target, price_of_underlying
+from positions_mcp.guard.closing.unclosable import Unclosable, why_stuck
 from positions_mcp.guard.kind import Comparison, as_planned
 
 _ALONE = Decimal("0.5")
@@ -31,7 +31,7 @@ _ALONE = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class CurrentValue:
     """What a position is worth now, and the price of its underlying; None is not known."""
 
     quantity: Decimal
@@ -44,7 +44,7 @@ class Now:
         return cls(held.quantity, held.value, price_of_underlying(held, account))
 
 
-def why_moved(target: CloseTarget, now: Now, tolerance: Decimal, option_tolerance: Decimal) -> str:
+def why_moved(target: CloseTarget, now: CurrentValue, tolerance: Decimal, option_tolerance: Decimal) -> str:
     """Why the prices that a person decided at do not hold any more; empty where they do."""
     contract = parse_option_symbol(target.symbol)
     if contract is None:
@@ -59,7 +59,7 @@ def why_moved(target: CloseTarget, now: Now, tolerance: Decimal, option_toleranc
     return _why_premium_moved(target, contract, now, option_tolerance)
 
 
-def _why_value_moved(target: CloseTarget, now: Now, tolerance: Decimal) -> str:
+def _why_value_moved(target: CloseTarget, now: CurrentValue, tolerance: Decimal) -> str:
     if not target.value:
         return ""
     if not now.value:
@@ -71,7 +71,9 @@ def _why_value_moved(target: CloseTarget, now: Now, tolerance: Decimal) -> str:
     return f"{target.symbol} moved {percent:+.1f} % in value, beyond the tolerance of {100 * tolerance:.0f} %."
 
 
-def _why_premium_moved(target: CloseTarget, contract: OptionContract, now: Now, option_tolerance: Decimal) -> str:
+def _why_premium_moved(
+    target: CloseTarget, contract: OptionContract, now: CurrentValue, option_tolerance: Decimal
+) -> str:
     if not target.value:
         return ""
     is_underlying_known = bool(target.underlying_price and now.underlying_price)
@@ -158,7 +160,9 @@ class _Reading:
         """Why what was approved of a target does not hold any more; empty where it does."""
         return (
             _why_another(target, held)
-            or why_moved(target, Now.of(held, self.account), self.policy.tolerance, self.policy.option_tolerance)
+            or why_moved(
+                target, CurrentValue.of(held, self.account), self.policy.tolerance, self.policy.option_tolerance
+            )
             or self._why_not_free(target, held)
         )
 
@@ -191,7 +195,7 @@ class _Reading:
         now = close_target(held, self.account, self.plan.cancel_orders)
         return _more_to_close(target, now) if now.order_quantity > target.order_quantity else ""
 
-    def _why_stuck(self, held: Position) -> Stuck | None:
+    def _why_stuck(self, held: Position) -> Unclosable | None:
         return why_stuck(held, self.account, self.plan.cancel_orders, self.hours)
 
 

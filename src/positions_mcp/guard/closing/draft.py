@@ -14,8 +14,8 @@ from positions_mcp.domain.portfolio.resolve import Holdings, looked_up
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.request import CloseRequest
-from positions_mcp.guard.closing.stuck import Stuck, unclosable_left_out, why_stuck, why_unclosable
 from positions_mcp.guard.closing.targets import Hours, close_target, in_order_of_sending
+from positions_mcp.guard.closing.unclosable import Unclosable, unclosable_left_out, why_stuck, why_unclosable
 from positions_mcp.guard.kind import Draft, checked_name
 
 EVERYTHING = "EVERYTHING"
@@ -96,7 +96,7 @@ def _targets(positions: Sequence[Position], request: CloseRequest, account: Acco
     return tuple(close_target(each, account, request.cancels) for each in in_order_of_sending(positions))
 
 
-def _cannot_be_closed(stuck: Sequence[Stuck], *, others: int) -> InvalidInput:
+def _cannot_be_closed(stuck: Sequence[Unclosable], *, others: int) -> InvalidInput:
     """Why what was named, or all that is held, makes no plan, and what is left to do."""
     named_, ways = stuck[:_NAMED], dict.fromkeys(why.way for why in stuck if why.way)
     more = f" And {len(stuck) - _NAMED} more." if len(stuck) > _NAMED else ""

@@ -14,14 +14,14 @@ from positions_mcp.guard.closing.cover import findings_on_cover, findings_on_unj
 from positions_mcp.guard.closing.draft import draft_close
 from positions_mcp.guard.closing.follow import follow_closes
 from positions_mcp.guard.closing.request import CloseRequest
-from positions_mcp.guard.closing.stuck import (
+from positions_mcp.guard.closing.targets import Hours
+from positions_mcp.guard.closing.tonight import findings_on_tonight
+from positions_mcp.guard.closing.unclosable import (
     findings_on_hours,
     findings_on_last_day,
     findings_on_left_out,
     findings_on_locked,
 )
-from positions_mcp.guard.closing.targets import Hours
-from positions_mcp.guard.closing.tonight import findings_on_tonight
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.findings import Finding

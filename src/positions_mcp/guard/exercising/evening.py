@@ -10,12 +10,12 @@ from decimal import Decimal
 from positions_mcp.domain.exercise.cards import card
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, sent_for
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
+from positions_mcp.domain.exercise.inaction import AddedShort, ComparedWithInaction, against_nothing, compared
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.projection import project
-from positions_mcp.domain.exercise.settlement import Asked
+from positions_mcp.domain.exercise.settlement import AskedInstruction
 from positions_mcp.domain.exercise.timing import early_exercise
 from positions_mcp.domain.exercise.words import compared_lines, less_cover
-from positions_mcp.domain.exercise.yardstick import AgainstNothing, MoreShort, against_nothing, compared
 from positions_mcp.domain.ids import InstructionId, InstrumentId
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Mode
@@ -50,25 +50,27 @@ def facts_of(
     )
 
 
-def with_batch(facts: ExpirationFacts, batch: Sequence[Asked]) -> AgainstNothing:
+def with_batch(facts: ExpirationFacts, batch: Sequence[AskedInstruction]) -> ComparedWithInaction:
     """A batch that is sent now, compared with sending nothing."""
     return against_nothing(facts, sent_for(facts.now, facts.calendar, facts.deadline).day, batch)
 
 
-def without(facts: ExpirationFacts, target: CancelTarget) -> AgainstNothing:
+def without(facts: ExpirationFacts, target: CancelTarget) -> ComparedWithInaction:
     """The cancel of an instruction, compared with leaving it as it stands."""
     day = _evening_of(facts, target.instrument_id)
     return compared(project(facts, day), project(_without(facts, target.instruction_id), day))
 
 
-def options_of(compared_with: AgainstNothing) -> Mapping[InstrumentId, ProjectedOption]:
+def options_of(compared_with: ComparedWithInaction) -> Mapping[InstrumentId, ProjectedOption]:
     """Every option of the evening, by its id."""
     return {
         each.settling.position.instrument_id: each for group in compared_with.then.underlyings for each in group.options
     }
 
 
-def card_of(facts: ExpirationFacts, account: Account, row: Asked, option: ProjectedOption) -> tuple[str, ...]:
+def card_of(
+    facts: ExpirationFacts, account: Account, row: AskedInstruction, option: ProjectedOption
+) -> tuple[str, ...]:
     """The card of one row, by its option of the evening."""
     position = option.settling.position
     early = early_exercise(
@@ -84,7 +86,7 @@ def card_of(facts: ExpirationFacts, account: Account, row: Asked, option: Projec
     return card(row, option, early)
 
 
-def projection_of(against: AgainstNothing) -> tuple[str, ...]:
+def projection_of(against: ComparedWithInaction) -> tuple[str, ...]:
     """The evening in words: what it leaves with the batch and without it, and what is not known."""
     return (*compared_lines(against), f"Not known: {'; '.join(against.then.unknown)}.")
 
@@ -105,7 +107,7 @@ def _without(facts: ExpirationFacts, instruction_id: InstructionId) -> Expiratio
 _DEPENDING = "Depending on the close, or on what holders of short options near it decide"
 
 
-def findings_on_cover_tonight(policy: Policy, compared: AgainstNothing) -> Iterator[Finding]:
+def findings_on_cover_tonight(policy: Policy, compared: ComparedWithInaction) -> Iterator[Finding]:
     """Nothing sent, or withdrawn, may leave less cover than leaving everything as it stands."""
     for was, now in compared.worse:
         yield _uncovered(policy, was, now, "It would leave", Severity.REFUSE)
@@ -121,7 +123,7 @@ def _uncovered(policy: Policy, was: Exposed, now: Exposed, would: str, severity:
     return uncovered(policy, was, now, message, severity=severity, compared="if nothing is sent")
 
 
-def _short_by_assignment(policy: Policy, short: MoreShort) -> Finding:
+def _short_by_assignment(policy: Policy, short: AddedShort) -> Finding:
     """What covers a short call that is assigned tonight would be gone by then."""
     doubt = "It" if short.is_certain else f"{_DEPENDING}, it"
     shares = f"{plain(short.shares)} more {label(short.name)} shares short"
@@ -135,7 +137,7 @@ def _short_by_assignment(policy: Policy, short: MoreShort) -> Finding:
     )
 
 
-def findings_on_money(policy: Policy, mode: Mode, compared: AgainstNothing) -> Iterator[Finding]:
+def findings_on_money(policy: Policy, mode: Mode, compared: ComparedWithInaction) -> Iterator[Finding]:
     """Giving up more than a stated amount is decided at the desk; live, so is what nothing bounds."""
     limit, least, most = policy.give_up_above, compared.gives_up_least, compared.gives_up_most
     if limit is None or (most is not None and most <= limit):

@@ -12,7 +12,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import Kind, Plan
 from positions_mcp.guard.account import Account
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.exercising.answer import (
     account_for,
     cancel_of_another,
@@ -32,6 +32,7 @@ from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
 from positions_mcp.guard.policy.cover import findings_on_instructions
 from positions_mcp.guard.policy.findings import Finding
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import InstructionWriter
 
 _REMEMBERED = 200

@@ -17,8 +17,9 @@ from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.states import OperationState, Stage
-from positions_mcp.guard.dependencies import Dependencies, in_thread
-from positions_mcp.guard.sending.presence import Presence
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.sending.heartbeat import Heartbeat
+from positions_mcp.guard.threads import in_thread
 
 POLL_S = 0.4
 _SLOWEST_POLL_S = 0.8
@@ -45,11 +46,11 @@ class Dispatcher:
         self._needed = anyio.Event()
         self._seen = -1
         self._resting = False
-        self._presence = Presence(deps, sends=deps.policy.trading_enabled)
+        self._heartbeat = Heartbeat(deps, sends=deps.policy.trading_enabled)
 
     async def announce(self) -> None:
         """Say on the store that this process is alive, unless it has just said so. Raises StoreUnavailable."""
-        await self._presence.say(self._deps.desk.own_url if self._deps.desk is not None else None)
+        await self._heartbeat.say(self._deps.desk.own_url if self._deps.desk is not None else None)
 
     def wake(self) -> None:
         """From now on something may be approved."""
@@ -69,7 +70,7 @@ class Dispatcher:
             async with anyio.create_task_group() as tasks:
                 await self._look(tasks)
         finally:
-            await self._presence.leave()
+            await self._heartbeat.leave()
 
     async def _look(self, tasks: TaskGroup) -> None:
         pause = POLL_S

@@ -21,21 +21,22 @@ from positions_mcp.domain.errors import OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Decision, Lease, Operation
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.guard.account import AccountReader
-from positions_mcp.guard.approval.mandates import Under
+from positions_mcp.guard.approval.mandates import UnderMandate
 from positions_mcp.guard.approval.rates import check_rates
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import kinds_of
-from positions_mcp.guard.sending.late import Ended, LateRecords
+from positions_mcp.guard.sending.late import FinishedOperation, LateRecords
 from positions_mcp.guard.sending.run import Run
+from positions_mcp.guard.threads import in_thread
+from positions_mcp.in_flight import InFlight
 from positions_mcp.ports import Permitting, Taking
-from positions_mcp.under_way import UnderWay
 
 CLAIM_LEASE = timedelta(seconds=120)
 """How long reading the account again may take before another process may call the claim dead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Elicited:
+class FormApproval:
     """A yes that a form answered for a plan, as this process has it, and the check of whether it may be used."""
 
     operation: Operation
@@ -46,16 +47,16 @@ class Elicited:
 @dataclass(eq=False, slots=True)
 class _Job:
     operation_id: str
-    check: Permitting | Under | Elicited
+    check: Permitting | UnderMandate | FormApproval
     belongs_to_call: bool
     abandoned: bool = False
     operation: Operation | None = None
     error: Exception | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
-    unrecorded: Ended | None = None
+    unrecorded: FinishedOperation | None = None
     """What the store did not take when it happened."""
 
-    def keep(self, ended: Ended) -> None:
+    def keep(self, ended: FinishedOperation) -> None:
         """Remember it beyond the call."""
         self.unrecorded = ended
 
@@ -70,7 +71,7 @@ class Executor:
         self._tasks: TaskGroup | None = None
         self._closing = False
         self._late = LateRecords(deps, lambda: self._closing)
-        self._under_way = UnderWay()
+        self._in_flight = InFlight()
 
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -95,7 +96,7 @@ class Executor:
 
     async def until_idle(self) -> None:
         """Wait until no batch is under way."""
-        await self._under_way.until_idle()
+        await self._in_flight.until_idle()
 
     def aside(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> bool:
         """Let something that never raises run beside what is sent. Returns whether it does."""
@@ -104,7 +105,9 @@ class Executor:
         self._tasks.start_soon(work, *arguments)
         return True
 
-    async def run(self, operation_id: str, check: Permitting | Under | Elicited, *, belongs_to_call: bool) -> Operation:
+    async def run(
+        self, operation_id: str, check: Permitting | UnderMandate | FormApproval, *, belongs_to_call: bool
+    ) -> Operation:
         """Send an operation, approved or under a mandate, and wait for what becomes of it.
 
         What a form answered is decided and taken with its first request, or its end: before that nothing is written. A
@@ -133,7 +136,7 @@ class Executor:
         return job.operation
 
     async def _run(self, job: _Job) -> None:
-        with self._under_way.one(), anyio.CancelScope(shield=True):
+        with self._in_flight.one(), anyio.CancelScope(shield=True):
             try:
                 job.operation = await self._execute(job)
             except Exception as error:  # the waiting call raises it; the server lives on
@@ -148,11 +151,11 @@ class Executor:
         lease = Lease(token=self._deps.ids.new(), process=self._deps.process, until=now + CLAIM_LEASE)
         store, check, ration = self._deps.store, job.check, partial(check_rates, self._deps)
         taking = None
-        if isinstance(check, Elicited):
+        if isinstance(check, FormApproval):
             taking = Taking(check.decision, lease, check.permit, ration)
             operation = check.operation.changed(stage=Stage.CLAIMED, decision=check.decision, lease=lease)
             self._deps.taken[job.operation_id] = operation
-        elif isinstance(check, Under):
+        elif isinstance(check, UnderMandate):
             claim = partial(store.claim_under, job.operation_id, check.mandate_id, lease, now, permit=check.permit)
             operation = await in_thread(partial(claim, ration=ration))
         else:
@@ -167,7 +170,7 @@ class Executor:
             must_stop=partial(self._why_stop, job),
             keep=job.keep,
             taking=taking,
-            under=check if isinstance(check, Under) else None,
+            under=check if isinstance(check, UnderMandate) else None,
         )
         try:
             return await run.run()

@@ -13,7 +13,8 @@ import anyio
 from positions_mcp.domain.errors import Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.threads import in_thread
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0)
 """Between one offer and the next; the last one from then on."""
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class FinishedOperation:
     """An operation as this process knows it to have ended."""
 
     operation: Operation
@@ -43,7 +44,7 @@ class LateRecords:
         self._deps = deps
         self._is_ending = is_ending
 
-    async def keep(self, ended: Ended) -> None:
+    async def keep(self, ended: FinishedOperation) -> None:
         """Offer it until it is taken. Never raises."""
         name, last_offers, pauses = ended.operation.operation_id, LAST_OFFERS, iter(PAUSES_S)
         _log.warning("what became of %s is not in the store yet: %s", name, _in_words(ended.operation))
@@ -63,7 +64,7 @@ class LateRecords:
                 return
         _log.error("what became of %s never came into the store: %s", name, _in_words(ended.operation))
 
-    async def _offer(self, ended: Ended) -> None:
+    async def _offer(self, ended: FinishedOperation) -> None:
         """Write down what is missing. What came into the store although nobody heard so is left as it is."""
         store, end, name = self._deps.store, ended.operation, ended.operation.operation_id
         known = [row for row in end.rows if row.state is not RowState.SENDING]

@@ -19,13 +19,14 @@ from positions_mcp.domain.operation.operation import Lease, Operation, Row
 from positions_mcp.domain.operation.plan import Kind
 from positions_mcp.domain.operation.states import RowState, Stage
 from positions_mcp.guard.account import Account, AccountReader
-from positions_mcp.guard.approval.mandates import LastSeen, Under, seen_of
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.approval.mandates import LastSeen, UnderMandate, seen_of
+from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kind import Answer, Comparison, OperationKind, Request, as_planned
 from positions_mcp.guard.sending import last_checks
 from positions_mcp.guard.sending.last_checks import SentRows
-from positions_mcp.guard.sending.late import AGAIN, Ended
+from positions_mcp.guard.sending.late import AGAIN, FinishedOperation
 from positions_mcp.guard.sending.outcomes import answer_to, outcome_of, why_ends
+from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import Ending, Ledger, Taking
 
 RETRY_NOTHING_SENT_FOR = timedelta(seconds=5)
@@ -58,11 +59,11 @@ class Run:
     lease: Lease
     must_stop: Callable[[bool], str]
     """Called with whether anything was sent yet."""
-    keep: Callable[[Ended], object]
+    keep: Callable[[FinishedOperation], object]
     """Takes what the store did not."""
     taking: Taking | None = None
     """How it is decided and claimed with its first request; None where it is."""
-    under: Under | None = None
+    under: UnderMandate | None = None
     """The mandate that it goes under; None where it was approved itself."""
     last_seen: LastSeen | None = None
     notes: list[str] = field(default_factory=list)
@@ -299,12 +300,12 @@ class Run:
             return self._ended(stage, reason, untouched)
         except StoreUnavailable as error:
             if self.taking is not None:  # others may have taken it meanwhile
-                self.keep(Ended(self._ended(stage, reason, untouched), self.lease.token, decided))
+                self.keep(FinishedOperation(self._ended(stage, reason, untouched), self.lease.token, decided))
                 raise
             reason = f"{reason} {error.message} {AGAIN}".lstrip() if error.message not in reason else reason
         ended = self._ended(stage, reason, untouched)
         if self._anything_sent or not ended.plan.flatten:  # else a person goes on with another record
-            self.keep(Ended(ended, self.lease.token, decided))
+            self.keep(FinishedOperation(ended, self.lease.token, decided))
         return ended
 
     def _ending(self, end: _End) -> Ending:

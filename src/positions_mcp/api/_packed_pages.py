@@ -12,12 +12,12 @@ from typing import Self
 
 from positions_mcp.api._ordinary import Rows, decode_holdings, read_holdings
 from positions_mcp.domain.account.positions import Holding
-from positions_mcp.domain.many import MadeAnew
+from positions_mcp.domain.many import OnDemand
 
 _FAST = 1
 
 
-class PageAgain(MadeAnew[Holding]):
+class PackedPage(OnDemand[Holding]):
     """The positions of a page; once put away, they are made anew each time they are looked through."""
 
     __slots__ = ("_count", "_held", "_rows")

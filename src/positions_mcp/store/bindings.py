@@ -18,7 +18,7 @@ _NAME, _EXCHANGE = "store_name", "paper_exchange"
 _LAST = Compiled(select(journal.c.sequence, journal.c.hash).order_by(journal.c.sequence.desc()).limit(1))
 
 
-class Bonds(Access):
+class StoreBindings(Access):
     """The part of the operation store that keeps them. They stand beside the journal, which does not depend on them."""
 
     def name(self) -> str:

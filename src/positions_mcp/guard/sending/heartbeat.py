@@ -9,7 +9,8 @@ import anyio
 
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.servers import ALIVE_FOR, Server
-from positions_mcp.guard.dependencies import Dependencies, in_thread
+from positions_mcp.guard.dependencies import Dependencies
+from positions_mcp.guard.threads import in_thread
 
 SAID_EVERY = timedelta(seconds=10)
 _SECONDS_TO_LEAVE = 2
@@ -17,7 +18,7 @@ _SECONDS_TO_LEAVE = 2
 _log = logging.getLogger(__name__)
 
 
-class Presence:
+class Heartbeat:
     """One for a process on the store."""
 
     def __init__(self, deps: Dependencies, *, sends: bool) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 
-class Deferral(MetaPathFinder, Loader):
+class LazyImports(MetaPathFinder, Loader):
     """A while in which modules of these names, and the ones inside them, are not run when they are imported.
 
     What is imported already stays. The first use of a stand-in ends the deferral: a module that needs one of the names
@@ -73,7 +73,7 @@ class Deferral(MetaPathFinder, Loader):
 
 
 class _Deferred(ModuleType):
-    def __init__(self, name: str, deferral: Deferral) -> None:
+    def __init__(self, name: str, deferral: LazyImports) -> None:
         super().__init__(name)
         self._deferral = deferral
 
@@ -86,7 +86,7 @@ class _Deferred(ModuleType):
 class StandIn:
     """Stands for one name of a module that is not run yet."""
 
-    def __init__(self, deferral: Deferral, module: str, name: str) -> None:
+    def __init__(self, deferral: LazyImports, module: str, name: str) -> None:
         self._deferral = deferral
         self._module = module
         self._name = name

@@ -22,7 +22,7 @@ from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Stuck:
+class Unclosable:
     """Why no order can close a position now, and the way that is left; empty where there is none."""
 
     name: str
@@ -40,18 +40,18 @@ class Stuck:
         return f"{self.name} is left out: {self.why}.{f' {self.way}' if self.way else ''}"
 
 
-def why_stuck(position: Position, account: Account, cancel_orders: bool, hours: Hours) -> Stuck | None:
+def why_stuck(position: Position, account: Account, cancel_orders: bool, hours: Hours) -> Unclosable | None:
     """Why it cannot be closed now; None where it can, of it at least what is free."""
     name, held, locks = label(position.name), abs(position.quantity), locks_of(position, account)
     if not held:
         return None
     last = hours.last_trade(position, account)
     if last is not None and last.is_over(hours.now):
-        return Stuck(name, last.said_over(hours.now), last.way(hours.now))
+        return Unclosable(name, last.said_over(hours.now), last.way(hours.now))
     if locks.stays(cancel_orders=cancel_orders) < held:
         return None
     under_way = "a close of it is under way: " if _is_being_closed(position, account) else ""
-    return Stuck(name, f"{under_way}all {plain(held)} are locked, {locks.said}", _way_to_free(locks))
+    return Unclosable(name, f"{under_way}all {plain(held)} are locked, {locks.said}", _way_to_free(locks))
 
 
 def findings_on_left_out(plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:

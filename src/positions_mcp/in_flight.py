@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 
-class UnderWay:
+class InFlight:
     """Counts what has begun and not ended."""
 
     def __init__(self) -> None:

@@ -12,12 +12,12 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
 
-from positions_mcp.domain.exercise.cards import GivenUp, given_up
+from positions_mcp.domain.exercise.cards import ForgoneValue, given_up
 from positions_mcp.domain.exercise.facts import ExpirationFacts
-from positions_mcp.domain.exercise.outcomes import Left, Outcome
+from positions_mcp.domain.exercise.outcomes import EveningResult, Outcome
 from positions_mcp.domain.exercise.projected import ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.projection import project
-from positions_mcp.domain.exercise.settlement import Asked, Flow
+from positions_mcp.domain.exercise.settlement import AskedInstruction, Flow
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.portfolio.exposure import Exposed, worsened
@@ -26,7 +26,7 @@ _Group: TypeAlias = tuple[str, OptionRight | None]
 
 
 @dataclass(frozen=True, slots=True)
-class MoreShort:
+class AddedShort:
     """Shares of one underlying that are short afterwards, and would not be if nothing were sent, at worst."""
 
     name: str
@@ -38,7 +38,7 @@ class MoreShort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgainstNothing:
+class ComparedWithInaction:
     """A batch, or the cancel of an instruction, beside doing nothing on the same evening."""
 
     nothing: Projection
@@ -48,8 +48,8 @@ class AgainstNothing:
     """Short options that lack more cover than if nothing were sent, as (nothing, batch), at whatever price decides."""
     perhaps_worse: tuple[tuple[Exposed, Exposed], ...]
     """The same at some closing prices only, where the price that decides is not known."""
-    more_short_shares: tuple[MoreShort, ...]
-    given_up: tuple[GivenUp, ...] = ()
+    more_short_shares: tuple[AddedShort, ...]
+    given_up: tuple[ForgoneValue, ...] = ()
 
     @property
     def gives_up_least(self) -> Decimal:
@@ -63,7 +63,7 @@ class AgainstNothing:
         return None if None in most else exact_sum(each for each in most if each is not None)
 
 
-def against_nothing(facts: ExpirationFacts, day: date, batch: Sequence[Asked]) -> AgainstNothing:
+def against_nothing(facts: ExpirationFacts, day: date, batch: Sequence[AskedInstruction]) -> ComparedWithInaction:
     """What a batch changes of the evening of `day`, compared with sending nothing more."""
     then = project(facts, day, batch=batch)
     options = {each.settling.position.instrument_id: each for group in then.underlyings for each in group.options}
@@ -71,12 +71,12 @@ def against_nothing(facts: ExpirationFacts, day: date, batch: Sequence[Asked]) -
     return compared(project(facts, day), then, lost)
 
 
-def compared(nothing: Projection, then: Projection, given_up: tuple[GivenUp, ...] = ()) -> AgainstNothing:
+def compared(nothing: Projection, then: Projection, given_up: tuple[ForgoneValue, ...] = ()) -> ComparedWithInaction:
     """One course of an evening beside another, which is what happens if nothing is sent."""
     before = {each.name: each for each in nothing.underlyings}
     worse: list[tuple[Exposed, Exposed]] = []
     perhaps: list[tuple[Exposed, Exposed]] = []
-    short: list[MoreShort] = []
+    short: list[AddedShort] = []
     then = replace(then, underlyings=_every_underlying(nothing, then))
     for after in then.underlyings:
         known = before.get(after.name)
@@ -84,7 +84,7 @@ def compared(nothing: Projection, then: Projection, given_up: tuple[GivenUp, ...
         worse += always
         perhaps += sometimes
         short += _more_short(known, after)
-    return AgainstNothing(
+    return ComparedWithInaction(
         nothing=nothing,
         then=then,
         worse=tuple(worse),
@@ -133,7 +133,7 @@ def _worse(
     return always, sometimes
 
 
-def _more_short(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[MoreShort]:
+def _more_short(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[AddedShort]:
     cases = _cases(nothing, then)
     more = [case for case in cases if case.more_short > 0]
     perhaps = [case for case in _pin_cases(nothing, then) if case.more_short > 0]
@@ -143,7 +143,7 @@ def _more_short(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) 
     by_assignment = bool(assigned) or any(case.assigns_call for case in perhaps)
     is_certain = len(assigned) == len(cases) if by_assignment else len(more) == len(cases)
     worst = max(case.more_short for case in (*more, *perhaps))
-    return [MoreShort(then.name, worst, by_assignment, is_certain)]
+    return [AddedShort(then.name, worst, by_assignment, is_certain)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,8 @@ class _Case:
     """What one closing price, or a range of them, leaves of so many shares: with nothing sent, and otherwise."""
 
     held: Decimal
-    nothing: Left
-    then: Left
+    nothing: EveningResult
+    then: EveningResult
     assigns_call: bool
     """Whether a short call is assigned then."""
 
@@ -196,8 +196,8 @@ def _pin_cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -
     ]
 
 
-def _untouched(projected: ProjectedUnderlying) -> Left:
-    return Left(Flow(), projected.lacking_before, projected.lacking_before)
+def _untouched(projected: ProjectedUnderlying) -> EveningResult:
+    return EveningResult(Flow(), projected.lacking_before, projected.lacking_before)
 
 
 def _assigns_call(projected: ProjectedUnderlying, outcome: Outcome) -> bool:
