@@ -72,9 +72,11 @@ def settings_of_either_mode(arguments: argparse.Namespace) -> Settings:
 def whole_number(text: str) -> int:
     """A number of an argument, for argparse: its own message would speak of Python's types."""
     digits = text.strip()
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS):
+    if not (digits.isascii() and digits.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
+    if len(digits) > MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} has more than {MOST_DIGITS} digits")
+    return int(digits)
 
 
 def port(text: str) -> int:
