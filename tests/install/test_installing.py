@@ -29,6 +29,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def configured(name: str, contents: str) -> Path:
+    """The configuration file of a host, which holds this already."""
+    host = host_named(name)
+    assert host
+    file = host.file(Machine.this({}))
+    file.parent.mkdir(parents=True)
+    file.write_bytes(contents.encode())
+    return file
+
+
 def files_in(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -108,11 +118,7 @@ def test_a_file_that_cannot_be_added_to_safely_is_left_and_the_reason_said(
 def test_a_server_installed_twice_with_other_options_leaves_the_file_as_it_was(
     name: str, contents: str, home: Path
 ) -> None:
-    host = host_named(name)
-    assert host
-    file = host.file(Machine.this({}))
-    file.parent.mkdir(parents=True)
-    file.write_bytes(contents.encode())
+    file = configured(name, contents)
     for options in ([], ["--scenario", "expiry"], ["--scenario", "demo", "--account", "19816"]):
         assert main(["install", name, "--yes", *options]) == 0
     assert main(["uninstall", name, "--yes"]) == 0
@@ -133,9 +139,7 @@ def test_a_server_installed_twice_with_other_options_leaves_the_file_as_it_was(
 def test_a_server_that_was_written_by_hand_is_out_after_uninstalling(name: str, contents: str, home: Path) -> None:
     host = host_named(name)
     assert host
-    file = host.file(Machine.this({}))
-    file.parent.mkdir(parents=True)
-    file.write_text(contents)
+    file = configured(name, contents)
     assert main(["install", name, "--yes"]) == 0
     assert main(["uninstall", name, "--yes"]) == 0
     assert "positions" not in (host.format.parsed(file.read_text()).get(host.container) or {})
@@ -153,11 +157,7 @@ def test_a_server_that_was_written_by_hand_is_out_after_uninstalling(name: str, 
 def test_a_file_that_is_right_is_not_called_wrong_where_an_entry_cannot_be_added(
     name: str, contents: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    host = host_named(name)
-    assert host
-    file = host.file(Machine.this({}))
-    file.parent.mkdir(parents=True)
-    file.write_text(contents)
+    file = configured(name, contents)
     assert main(["install", name, "--yes"]) == 2
     assert "an entry cannot be added or removed without touching the rest" in capsys.readouterr().err
     assert files_in(home) == {file: contents.encode()}
