@@ -106,6 +106,7 @@ OUTSIDE_ONLY_IN: dict[str, set[str]] = {
         "cli.demo",
         "cli.serving",
     },
+    "httptools": {"api"},
     "httpx": {"api", "door", "cli.assembly"},
     "msgspec": {"api"},
     "urllib.request": {"api"},

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from api.loopback import AAPL, ACCOUNT, data, serving
 from positions_mcp.api import _requests
 from positions_mcp.api._endpoint import Endpoint
-from positions_mcp.api._http import Connection, Request
+from positions_mcp.api._exchange import Request
+from positions_mcp.api._http import Connection
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier
 from positions_mcp.domain.ids import NIL_UUID
 

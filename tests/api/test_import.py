@@ -1,4 +1,4 @@
-"""Importing the client costs little, and nothing that only some of its users need."""
+"""Importing the client costs little beside what it is built on, and nothing that only some of its users need."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-MOST_S = 0.2
+MOST = 4
+"""Times of what it takes to import pydantic and anyio alone."""
 ROUNDS = 7
 WATCHED = """
 import json, sys, time
 begin = time.process_time()
-import positions_mcp.api
+import {}
 print(json.dumps([time.process_time() - begin, sorted(sys.modules)]))
 """
 NOT_NEEDED = {
+    "httptools",
     "httpx",
     "ssl",
     "mcp",
@@ -31,11 +33,11 @@ NOT_NEEDED = {
 OURS = {"positions_mcp.guard", "positions_mcp.tools", "positions_mcp.paper", "positions_mcp.store", "positions_mcp.cli"}
 
 
-def imported(compiled: Path) -> tuple[float, set[str]]:
-    """Seconds of processor time that the import takes in a new process, and the modules that are there after it."""
+def imported(what: str, compiled: Path) -> tuple[float, set[str]]:
+    """Seconds of processor time that an import takes in a new process, and the modules that are there after it."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     shown = subprocess.run(
-        [sys.executable, "-c", WATCHED],
+        [sys.executable, "-c", WATCHED.format(what)],
         env=environment | {"PYTHONPYCACHEPREFIX": str(compiled)},
         stdout=subprocess.PIPE,
         check=True,
@@ -44,7 +46,12 @@ def imported(compiled: Path) -> tuple[float, set[str]]:
     return seconds, set(modules)
 
 
-def test_the_import_takes_less_than_a_fifth_of_a_second_and_brings_nothing_heavy(tmp_path: Path) -> None:
-    _, modules = imported(tmp_path)  # also compiles
+def test_the_import_takes_little_beside_what_it_needs_and_brings_nothing_heavy(tmp_path: Path) -> None:
+    _, modules = imported("positions_mcp.api", tmp_path)  # also compiles
     assert not modules & (NOT_NEEDED | OURS)
-    assert min(imported(tmp_path)[0] for _ in range(ROUNDS)) < MOST_S
+    taking: dict[str, list[float]] = {"positions_mcp.api": [], "pydantic, anyio": []}
+    for _ in range(ROUNDS):
+        for what, seconds in taking.items():
+            seconds.append(imported(what, tmp_path)[0])
+    ours, needed = map(min, taking.values())
+    assert ours < MOST * needed

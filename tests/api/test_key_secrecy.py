@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import traceback
+from contextlib import AsyncExitStack
 
+import httpx
 import pytest
 
 from api.loopback import (
@@ -74,9 +76,13 @@ def everything_said_by(error: BaseException) -> str:
 
 @pytest.mark.requirement("A-05")
 @pytest.mark.parametrize("reply", FAILING.values(), ids=FAILING.keys())
-async def test_an_error_never_shows_the_key(reply: Reply, caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("by_httpx", [False, True], ids=["directly", "by httpx"])
+async def test_an_error_never_shows_the_key(reply: Reply, by_httpx: bool, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG)
-    async with serving(reply) as server, server.client(write_timeout_s=0.1, read_budget_s=0.1) as client:
+    async with AsyncExitStack() as stack:
+        own = {"http_client": await stack.enter_async_context(httpx.AsyncClient())} if by_httpx else {}
+        server = await stack.enter_async_context(serving(reply))
+        client = await stack.enter_async_context(server.client(write_timeout_s=0.1, read_budget_s=0.1, **own))
         for send in (client.get_positions, client.close_positions):
             with pytest.raises(UpstreamError) as caught:
                 await send(ACCOUNT)
@@ -85,7 +91,8 @@ async def test_an_error_never_shows_the_key(reply: Reply, caplog: pytest.LogCapt
             assert error.__cause__ is None
             assert error.__context__ is None
             assert SECRET not in repr(client)
-    assert any(record.name.startswith("httpcore") for record in caplog.records), "the HTTP library's log was not seen"
+    logged = any(record.name.startswith("httpcore") for record in caplog.records)
+    assert logged is by_httpx, "the HTTP library's log was not seen"
     assert SECRET not in caplog.text
 
 

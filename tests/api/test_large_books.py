@@ -16,7 +16,7 @@ from api.loopback import AAPL, ACCOUNT, data, position, serving
 from api.test_ordinary_pages import body_of, pages, tolerantly
 from positions_mcp.api import _deferred
 from positions_mcp.api._deferred import DeferredPositions
-from positions_mcp.api._http import Answer
+from positions_mcp.api._exchange import Answer
 from positions_mcp.api._ordinary import OrdinaryPositions, Rows
 from positions_mcp.api._wire import read_ordinary_page, read_record, read_reply
 from positions_mcp.domain.account.positions import Book, Position

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.loopback import ACCOUNT, data, position, serving
-from positions_mcp.api._http import Answer
+from positions_mcp.api._exchange import Answer
 from positions_mcp.api._ordinary import OrdinaryPositions, read_holdings
 from positions_mcp.api._wire import RowReader, read_ordinary_page, read_record, read_reply
 from positions_mcp.domain.account.orders import Order

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.loopback import AAPL, ACCOUNT, instruction, order, position
-from positions_mcp.api._http import Answer
+from positions_mcp.api._exchange import Answer
 from positions_mcp.api._wire import RowReader, read_reply
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Position

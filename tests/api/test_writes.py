@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from api.loopback import (
@@ -30,7 +31,7 @@ from api.loopback import (
     serving,
     silence,
 )
-from positions_mcp.api import PositionsClient, _http
+from positions_mcp.api import PositionsClient, _exchange
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.errors import (
     Forbidden,
@@ -102,6 +103,22 @@ async def sent_once(server: Loopback, client: PositionsClient, write: str) -> Up
 async def test_whatever_leaves_the_effect_open_is_unknown_and_sent_once(write: str, reply: Reply):
     async with serving(reply) as server, server.client(write_timeout_s=1.0) as client:
         error = await sent_once(server, client, write)
+    is_unknown(error)
+
+
+@pytest.mark.requirement("A-03", "A-04")
+@pytest.mark.parametrize("reply", UNKNOWN.values(), ids=UNKNOWN.keys())
+async def test_it_is_unknown_and_sent_once_by_an_http_client_of_ones_own_too(reply: Reply):
+    async with (
+        serving(reply) as server,
+        httpx.AsyncClient(trust_env=False) as own,
+        server.client(write_timeout_s=1.0, http_client=own) as client,
+    ):
+        error = await sent_once(server, client, "close_position")
+    is_unknown(error)
+
+
+def is_unknown(error: UpstreamError) -> None:
     assert type(error) is OutcomeUnknown
     assert error.sent in (Sent.YES, Sent.UNKNOWN)
     assert "outcome is not known" in error.message
@@ -253,7 +270,7 @@ async def test_the_time_limit_is_for_the_whole_write_however_slowly_the_answer_d
 
 
 async def test_an_answer_beyond_the_limit_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_http, "LARGEST_BODY", 10_000)
+    monkeypatch.setattr(_exchange, "LARGEST_BODY", 10_000)
     rows = [position(symbol="A" * 1000)] * 100
     async with serving(data(rows)) as server, server.client() as client:
         error = await sent_once(server, client, "close_position")

@@ -8,7 +8,7 @@ async with PositionsClient(base_url="https://api.clearstreet.com", api_key="<id>
 ```
 
 Everything HTTP lives here, and everything a caller names can be imported from here. `docs/client.md` is its manual.
-`httpx` is imported on the first request, not with this package.
+`httptools`, or `httpx` for a proxy or a transport, is imported on the first request, not with this package.
 """
 
 from positions_mcp.api._listing import Listing, Pages

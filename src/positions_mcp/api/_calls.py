@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from positions_mcp.api import _failures
-from positions_mcp.api._http import Answer, Connection, Failure, Request
+from positions_mcp.api._exchange import Answer, Failure, Request
+from positions_mcp.api._http import Connection
 from positions_mcp.api._listing import RawPage
 from positions_mcp.api._retry import ReadBudget, RetryResult, seconds
 from positions_mcp.api._wire import Reply, RowReader, read_ordinary_page, read_record, read_reply

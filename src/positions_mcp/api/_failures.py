@@ -18,7 +18,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypedDict
 
-from positions_mcp.api._http import Failure
+from positions_mcp.api._exchange import Failure
 from positions_mcp.api._retry import RetryResult, retry_after_seconds
 from positions_mcp.api._wire import Reply
 from positions_mcp.domain.errors import (

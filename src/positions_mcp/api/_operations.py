@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from positions_mcp.api._calls import Calls
-from positions_mcp.api._http import Request
+from positions_mcp.api._exchange import Request
 from positions_mcp.api._listing import Pages, RawPage, RowIdentity
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.account.positions import Holding

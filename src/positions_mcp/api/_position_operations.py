@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from positions_mcp.api import _failures, _requests
 from positions_mcp.api._book import gather
-from positions_mcp.api._http import Request
+from positions_mcp.api._exchange import Request
 from positions_mcp.api._listing import Listing, Pages, RowIdentity
 from positions_mcp.api._operations import Operations
 from positions_mcp.api._packed_pages import PackedPage

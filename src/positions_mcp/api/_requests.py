@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Literal, TypedDict, TypeVar
 
-from positions_mcp.api._http import Request
+from positions_mcp.api._exchange import Request
 from positions_mcp.domain import ids
 from positions_mcp.domain.enums import OrderStatus, PositionSortKey, SecurityType, SortDirection
 from positions_mcp.domain.errors import InvalidInput, UnsafeIdentifier

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import anyio
 
-from positions_mcp.api._http import Answer, Failure
+from positions_mcp.api._exchange import Answer, Failure
 from positions_mcp.domain.errors import InvalidInput
 
 RETRIED_STATUSES = frozenset({429, 502, 503, 504})

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from positions_mcp.api._document import decode
-from positions_mcp.api._http import Answer
+from positions_mcp.api._exchange import Answer
 from positions_mcp.api._ordinary import Rows, rows_and_metadata
 from positions_mcp.domain import ids
 from positions_mcp.domain.account.positions import Holding, Position

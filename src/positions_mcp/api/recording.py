@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from positions_mcp.api._http import Answer, Failure, Request
+from positions_mcp.api._exchange import Answer, Failure, Request
 from positions_mcp.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:

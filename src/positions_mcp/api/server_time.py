@@ -26,10 +26,3 @@ def server_time(base_url: str, *, timeout_s: float = 10) -> datetime:
     except ValueError:
         pass
     raise ReadFailed(f"The server's time could not be read: {reason}.")
-
-
-def load_http_library() -> None:
-    """Import and set up the HTTP library, which takes up to a tenth of a second, before somebody waits for it."""
-    import httpx
-
-    httpx.AsyncClient(trust_env=False)

@@ -21,6 +21,7 @@ from positions_mcp.cli.options import add_log_option, add_settings_options, port
 from positions_mcp.cli.serving.entrance import add_entrance_options
 from positions_mcp.cli.serving.first_answer import importing_what_answers_first, warm_up
 from positions_mcp.domain.errors import ConfigurationError
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.operating.logs import log_to_stderr
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
@@ -88,7 +89,7 @@ async def _serve(settings: Settings, venue: Venue) -> None:
                 partial(open_deps, settings, venue),
                 mode=settings.mode,
                 accounts=settings.allowed_accounts,
-                warm_up=warm_up,
+                warm_up=partial(warm_up, live=settings.mode is Mode.LIVE),
                 at_start=leaving.begun,
                 at_end=leaving.ended,
             )

@@ -57,17 +57,18 @@ def _without(module: str) -> Iterator[None]:
         del sys.modules[module]
 
 
-def warm_up() -> None:
+def warm_up(*, live: bool = False) -> None:
     """Import and fill what the first answers need, in the order in which they need it; run in a thread.
 
-    What only reads needs no store and no desk: those come last.
+    What only reads needs no store and no desk: those come last. `live`: nothing is asked of a paper exchange.
     """
-    from positions_mcp.api.server_time import load_http_library
+    import positions_mcp.api._direct
     from positions_mcp.clock import SystemClock
     from positions_mcp.market_calendar import NewYorkCalendar
     from positions_mcp.tools.catalogue import NAMES, definition_of
 
-    load_http_library()
+    if not live:
+        import positions_mcp.api._by_httpx
     import positions_mcp.tools._running  # what every call goes through
 
     NewYorkCalendar().state_at(SystemClock().now())
