@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import json
 
-from starlette.types import Message, Receive, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NOT_KEPT = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 """Headers of an answer that nobody keeps or takes for something else."""
 _INTERNAL_ERROR = -32603
 """The code of an error of the protocol, as JSON-RPC has it."""
+_SAID_ONCE = ("host", "origin", "authorization", "mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name")
+"""Headers that decide who asks, from where and for what."""
+
+
+def unambiguous(app: ASGIApp) -> ASGIApp:
+    """An application that no request reaches in which such a header stands twice: readers differ in which counts."""
+
+    async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+        names = [name.decode("latin-1").lower() for name, _ in scope.get("headers", ())]
+        if twice := next((name for name in _SAID_ONCE if names.count(name) > 1), None):
+            await refuse(send, 400, f"This request has more than one {twice} header. Nothing was done. Send one.")
+        else:
+            await app(scope, receive, send)
+
+    return inside
 
 
 async def answer(

@@ -63,6 +63,15 @@ def test_before_anything_was_ever_started_all_is_well_and_nothing_is_made(tmp_pa
     assert shown.endswith("No operation was touched and nothing was sent.\n")
 
 
+def test_a_place_that_cannot_be_made_is_said_whoever_asks(tmp_path: Path, doctor: Doctor) -> None:
+    (tmp_path / "file").touch()
+    places = {"/proc/x": "/proc: No such file or directory", str(tmp_path / "file" / "x"): "file: Not a directory"}
+    for place, why in places.items():
+        code, shown = doctor(Path(place))
+        assert code == 1
+        assert f"{why}. Set --data-dir to a directory of your own." in "".join(lines(shown, "FAIL data_dir"))
+
+
 def test_a_place_in_use_is_found_in_order_and_left_as_it_is(place: Place, doctor: Doctor) -> None:
     store = open_store(place.data_dir / DEFAULT_FILE)
     store.set_halt(Halt(reason='crash\n"ok"', by="a person", at=SystemClock().now()))

@@ -75,6 +75,9 @@ WRONG = {
     "no price": (("--price", "KO"), "is not SYMBOL:FROM:TO"),
     "no time": (("--until", "noon"), "is no time of day"),
     "no symbol": (("--instrument", "K O"), "is no symbol"),
+    "nothing to note": (("--shadow-days", "0"), "--shadow-days 0: from 1 to 31 days"),
+    "longer than a draft notes": (("--shadow-days", "99"), "--shadow-days 99: from 1 to 31 days"),
+    "more than are counted": (("--operations", "1234567"), "is no number from 0 to 999999"),
 }
 
 

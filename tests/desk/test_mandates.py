@@ -96,6 +96,8 @@ WRONG: dict[str, tuple[dict[str, object], str]] = {
     "a price of another": ({"prices": ["JPM:1:2"]}, "which it does not name"),
     "no time": ({"until": "noon"}, "until 'noon' is no time of day"),
     "nothing": ({"in_all": "NaN"}, "in all"),
+    "nothing to note": ({"shadow_days": "0"}, "shadow days 0: from 1 to 31 days"),
+    "longer than a draft notes": ({"shadow_days": "32"}, "shadow days 32: from 1 to 31 days"),
 }
 
 

@@ -183,6 +183,18 @@ def test_a_server_of_another_name_is_called_that_in_its_entry_too(home: Path) ->
     assert 'name: "expiries"' in (home / ".config" / "goose" / "config.yaml").read_text()
 
 
+@pytest.mark.parametrize("name", ["", " ", "a b", "a.b", "-x", "pos\nitions", "é", "x" * 41])
+def test_a_name_that_a_host_might_not_take_is_written_nowhere(
+    name: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--yes", "--print", "--dry-run"):
+        assert main(["install", "cursor", f"--name={name}", option]) == 1
+        told = capsys.readouterr()
+        assert "cannot be the server's name in a host. Use up to 40 letters" in told.err
+        assert told.out == ""
+    assert files_in(home) == {}
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--print"])
 def test_looking_writes_nothing(option: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install", "codex", "zed", option]) == 0

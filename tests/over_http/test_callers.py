@@ -14,7 +14,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
-from over_http.serving import Served, calling, http_server
+from over_http.serving import INITIALIZE, Served, calling, http_server
 from positions_mcp.store import DEFAULT_FILE, open_store
 from tools.serving import ERAS, data_of, error_of, text_of, words_of
 from trading import yes
@@ -164,6 +164,20 @@ async def test_a_page_from_elsewhere_is_refused_even_with_a_token(
         modern = {"MCP_Protocol_Version": "2026-07-28", "Authorization": f"Bearer {token}"}
         later = await served.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, **modern, **{header: value})
     assert (answer.status_code, later.status_code) == (status, status)
+
+
+@pytest.mark.parametrize("header", ["Authorization", "Origin", "MCP-Protocol-Version", "Mcp-Session-Id", "Mcp-Name"])
+async def test_a_request_that_says_twice_who_asks_or_from_where_is_refused_whichever_comes_first(
+    header: str, tmp_path: Path
+) -> None:
+    async with http_server(tmp_path) as served, httpx2.AsyncClient() as http:
+        good = {"Authorization": f"Bearer {served.token('alice')}", "Accept": "application/json, text/event-stream"}
+        right = good.get(header, served.url.removesuffix("/mcp") if header == "Origin" else "2025-06-18")
+        for values in ((right, "other"), ("other", right), (right, right)):
+            said = [*(each for each in good.items() if each[0] != header), *((header, value) for value in values)]
+            answer = await http.post(served.url, json=INITIALIZE, headers=said)
+            told = f"This request has more than one {header.lower()} header. Nothing was done. Send one."
+            assert (answer.status_code, answer.json()["error"]["message"]) == (400, told)
 
 
 async def test_a_host_and_an_origin_are_known_in_every_spelling(tmp_path: Path) -> None:

@@ -39,6 +39,15 @@ def shell(place: Place) -> str:
     return "GET / HTTP/1.1\r\nHost: {}:{}\r\n\r\n".format(*place.address)
 
 
+async def test_of_two_origins_neither_counts(tmp_path: Path) -> None:
+    async with page(tmp_path) as place:
+        own = "Origin: http://{}:{}\r\n".format(*place.address)
+        for both in (own + "Origin: https://evil.example\r\n", own + own):
+            begun = "POST /api/session HTTP/1.1\r\nHost: {}:{}\r\n".format(*place.address) + both
+            asked = await place.saying(begun + "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+            assert (await asked.answer()).startswith(b"HTTP/1.1 400")
+
+
 async def test_a_flood_keeps_no_browser_out(tmp_path: Path) -> None:
     async with page(tmp_path) as place:
         for _ in range(300):

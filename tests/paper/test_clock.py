@@ -85,7 +85,9 @@ async def test_the_control_endpoint_shows_and_moves_it(opened: Opening):
             *({"set": f"{day}T23:59:59-14:00"} for day in ("2200-01-01", "9999-12-31")),
             {"set": "0001-01-01T00:00:00+14:00"},
         ):
-            assert (await client.put("/paper/clock", json=wrong)).status_code == 400, wrong
+            answer = await client.put("/paper/clock", json=wrong)
+            assert answer.status_code == 400, wrong
+            assert "isoformat" not in answer.text
         assert (await client.put("/paper/clock", content=b"[" * 60_000)).status_code == 400
         assert (await client.get(POSITIONS, headers={"Authorization": "Bearer paper.key"})).status_code == 200
 
@@ -96,6 +98,9 @@ def test_the_command_line_sets_advances_and_shows_it(tmp_path: Path):
     advanced = command("clock", "advance", "90m", data_dir=tmp_path).stdout
     assert advanced.startswith("Friday 2030-11-29 13:30:00 New York (set, standing still); the market is closed.\n")
     assert command("clock", data_dir=tmp_path).stdout == advanced
+    for wrong_day in ("soon", "2026-13-01", "2026-11-23T25:00"):
+        said = command("clock", "set", wrong_day, data_dir=tmp_path).stderr
+        assert said == f"positions-mcp paper: {wrong_day!r} is no instant; write 2026-11-23T14:30\n"
     for wrong in (("set", "soon"), ("set", "9999-12-31T23:59"), ("advance", "70000d")):
         assert command("clock", *wrong, data_dir=tmp_path).returncode == 2
     for wrong_length in ("900000000d", "99999999999999d", "soon"):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 
@@ -137,10 +138,12 @@ def _data_dir(found: Findings, settings: Settings) -> None:
     folder = settings.folder
     if not folder.exists():
         parent = next(each for each in folder.parents if each.exists())
-        if os.access(parent, os.W_OK | os.X_OK):
-            found.ok("data_dir", f"{folder} is made when it is first needed")
-        else:
-            found.fail("data_dir", f"{folder} cannot be made in {parent}. Set --data-dir to a directory of your own.")
+        try:  # permissions alone do not say it: not of a disk that is full or read only, nor to root
+            with TemporaryDirectory(prefix=".positions-mcp-", dir=parent):
+                found.ok("data_dir", f"{folder} is made when it is first needed")
+        except OSError as error:
+            why = f"{folder} cannot be made in {parent}: {error.strerror}"
+            found.fail("data_dir", f"{why}. Set --data-dir to a directory of your own.")
         return
     with found.about("data_dir"):
         if not folder.is_dir():

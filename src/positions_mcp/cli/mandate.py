@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,16 @@ from positions_mcp.cli.words import money_at_stake
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.mandate import NAMED, TYPED, Standing, left_of, lines_of, said_of, terms_of, whole
+from positions_mcp.domain.operation.mandate import (
+    NAMED,
+    TYPED,
+    Standing,
+    left_of,
+    lines_of,
+    said_of,
+    shadow_of,
+    terms_of,
+)
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.terms import MandateTerms
 from positions_mcp.guard.delegating import Delegation, Shadow
@@ -60,7 +69,7 @@ def _describe_draft(draft: argparse.ArgumentParser) -> None:
     draft.add_argument("--price", metavar="SYMBOL:FROM:TO", **many, help="only at such a price; one may be empty")
     draft.add_argument("--loss-at-most", metavar="DOLLARS", help="only while what it closes has lost no more")
     draft.add_argument("--until", metavar="HH:MM", help="New York time of day; otherwise the end of the day")
-    draft.add_argument("--shadow-days", metavar="N", default="7", help="how long it notes plans (default 7)")
+    draft.add_argument("--shadow-days", metavar="N", default="7", help="how long it notes plans: 1 to 31 (7)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _draft(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
-        terms, shadow = _terms(arguments, record), timedelta(days=whole(arguments.shadow_days, "--shadow-days"))
+        terms, shadow = _terms(arguments, record), shadow_of(arguments.shadow_days, "--shadow-days")
         draft = anyio.run(partial(_delegation(record).draft, terms, by=os_user(), shadow=shadow))
         say(f"Draft {draft.mandate_id}, {record.place}")
         say("\n".join(paragraph(line, indent="  ") for line in lines_of(draft)))

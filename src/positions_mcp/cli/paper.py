@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from contextlib import closing, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,11 +227,12 @@ def _steer(args: argparse.Namespace, directory: Path) -> int:
 
 def _clock(args: argparse.Namespace, directory: Path) -> int:
     from positions_mcp.domain.account.sessions import NEW_YORK
+    from positions_mcp.paper.clock import instant_of
     from positions_mcp.paper.control import clock_of, hint_of
 
     with closing(_open(directory)) as exchange:
         if args.clock_command == "set":
-            instant = datetime.fromisoformat(args.instant)
+            instant = instant_of(args.instant)
             exchange.clock.set(instant if instant.tzinfo else instant.replace(tzinfo=NEW_YORK), running=args.running)
         elif args.clock_command == "advance":
             exchange.clock.advance(args.by)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -16,7 +15,16 @@ from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.touching import signed_either_way
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.operation.mandate import NAMED, TYPED, Standing, left_of, lines_of, said_of, terms_of, whole
+from positions_mcp.domain.operation.mandate import (
+    NAMED,
+    TYPED,
+    Standing,
+    left_of,
+    lines_of,
+    said_of,
+    shadow_of,
+    terms_of,
+)
 from positions_mcp.domain.operation.terms import MandateKind
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.delegating import Delegation
@@ -59,7 +67,7 @@ class MandateRoutes:
             cancel_orders=body.get("cancel_orders") is True,
             called=lambda name: name.replace("_", " "),
         )
-        shadow = timedelta(days=whole(text_of(body, "shadow_days", "7"), "shadow days"))
+        shadow = shadow_of(text_of(body, "shadow_days", "7"), "shadow days")
         made = await self._delegation.draft(terms, by=by(session), shadow=shadow)
         return JSONResponse({"id": made.mandate_id})
 

@@ -48,6 +48,14 @@ class ClockSetting:
 _SETTINGS = Records(ClockSetting)
 
 
+def instant_of(text: str) -> datetime:
+    """An instant as a person writes it, with or without a zone. Raises BookError."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise BookError(f"{text!r:.40} is no instant; write 2026-11-23T14:30") from None
+
+
 class PaperClock:
     """Implements `positions_mcp.ports.Clock` with the time of a paper book.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.paper.clock import instant_of
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import PaperError, Refusal
 from positions_mcp.paper.faults import Fault
@@ -154,7 +155,7 @@ def clock_of(exchange: Venue) -> dict[str, Any]:
 def move_clock(exchange: Venue, body: dict[str, Any]) -> dict[str, Any]:
     """Moves the clock: `{"set": instant, "running": bool}`, `{"advance_seconds": n}` or `{"real": true}`."""
     if isinstance(body.get("set"), str):
-        exchange.clock.set(datetime.fromisoformat(body["set"]), running=body.get("running") is True)
+        exchange.clock.set(instant_of(body["set"]), running=body.get("running") is True)
     elif "advance_seconds" in body:
         exchange.clock.advance(_seconds(body["advance_seconds"]))
     elif body.get("real") is True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,10 +17,13 @@ from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.output import say
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.text import quoted
 from positions_mcp.settings import Settings, live_access
 
 _KEY, _KEY_FILE, _BASE_URL = "CLEAR_STREET_API_KEY", "CLEAR_STREET_API_KEY_FILE", "CLEAR_STREET_BASE_URL"
 _PREFIX = "POSITIONS_MCP_"
+_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+"""What every host takes: it becomes part of the names of tools."""
 _FIRST_QUESTION = 'Then ask: "What do I hold?"'
 
 
@@ -45,6 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.hosts:
         return name_the_hosts(machine, "install")
     hosts = hosts_named(arguments.hosts)
+    if not _A_NAME.fullmatch(arguments.name):
+        hint = "Use up to 40 letters, digits, _ and -. Nothing was changed."
+        raise InvalidInput(f"--name {quoted(arguments.name, 60)} cannot be the server's name in a host.", hint=hint)
     settings = settings_from(arguments)
     launch = launch_for(arguments, settings)
     unsaid = _left_out(launch)

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from positions_mcp.asgi import unambiguous
 from positions_mcp.cli.serving.connections import LONGEST_WITHOUT_A_REQUEST_S, Connections, Phase
 from positions_mcp.cli.serving.entrance import Certificate
 from positions_mcp.domain.errors import ConfigurationError
@@ -48,7 +49,7 @@ class Listening(uvicorn.Server):
         each_second: Callable[[], object] = _nothing,
     ) -> None:
         config = _Config(
-            app,
+            unambiguous(app),
             http=_Watched,
             ws="none",
             lifespan="on",

@@ -87,7 +87,7 @@ const FIELDS = [
   ["prices", "Prices between which it may be sent: SYMBOL:FROM:TO (may be empty)", "KO:55:60"],
   ["loss_at_most", "Only while what it closes has lost at most, in dollars (may be empty)", ""],
   ["until", "Until, New York time of day (empty: the end of the day)", "15:30"],
-  ["shadow_days", "Days for which it notes plans (empty: 7)", ""],
+  ["shadow_days", "Days for which it notes plans (1 to 31; empty: 7)", ""],
 ];
 const SEVERAL = ["instruments", "underlyings", "callers", "prices"];
 

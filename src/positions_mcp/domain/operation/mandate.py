@@ -287,8 +287,16 @@ def whole(text: str, called: str) -> int:
     """`4`. Raises InvalidInput."""
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 6):
-        raise InvalidInput(f"{called} {text!r:.40} is no number.", hint=_NOTHING_KEPT)
+        raise InvalidInput(f"{called} {text!r:.40} is no number from 0 to 999999.", hint=_NOTHING_KEPT)
     return int(text)
+
+
+def shadow_of(text: str, called: str) -> timedelta:
+    """For how many days a draft notes plans. Raises InvalidInput."""
+    days = whole(text, called)
+    if not 1 <= days <= LONGEST_SHADOW.days:
+        raise InvalidInput(f"{called} {days}: from 1 to {LONGEST_SHADOW.days} days.", hint=_NOTHING_KEPT)
+    return timedelta(days=days)
 
 
 def _typed_bound(text: str, called: str) -> dict[str, Any]:
