@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 
 from guard.desk import CALLER, TSLA, Desk, desk
 from guard.exchange import instrument
-from positions_mcp.domain.errors import StoreUnavailable
+from positions_mcp.domain.errors import InvalidInput, Sent, StoreUnavailable
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
+from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.sending.late import LAST_OFFERS
 from positions_mcp.ports import OperationStore
@@ -34,12 +36,18 @@ class Away:
         self._at, self._done = at, done
         self.is_away = False
         self.offers = 0
+        self.has_lost = ""
+        """An operation that it knows nothing of any more, as a standby does that lacks the last entries."""
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
         return (lambda *said, **named: self._call(name, method, *said, **named)) if callable(method) else method
 
     def _call(self, name: str, method: Callable[..., Any], *said: Any, **named: Any) -> Any:
+        if self.has_lost and name == "operation":
+            return None
+        if self.has_lost and self.has_lost in said:
+            raise InvalidInput(f"There is no operation {self.has_lost!r}.")
         if self.is_away:
             self.offers += name == "operation"
             raise StoreUnavailable("The operation store cannot be reached.")
@@ -160,3 +168,33 @@ async def test_a_process_that_ends_offers_it_a_last_time_and_logs_enough_to_sett
     (order,) = report.rows[0].orders
     assert report.operation_id in caplog.text
     assert f"row 1 SUBMITTED as {order.order_id}" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["TSLA", "AAPL,MSFT"], ids=["after its only request", "after the first of two"])
+async def test_what_was_sent_is_told_where_the_store_knows_nothing_of_it_any_more(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with losing(tmp_path, "nothing", done=False) as (it, away):
+
+        async def fails_over(step: str, operation_id: str) -> None:
+            if step == "answered":
+                away.has_lost = operation_id
+
+        executor = it.guard._executor
+        executor._deps = replace(executor._deps, checkpoint=fails_over)
+        report = await it.close(*name.split(","))
+        assert report.anything_sent
+        assert len(it.exchange.effects) == 1
+        assert (report.rows[0].state, len(report.rows[0].orders)) == (RowState.SUBMITTED, 1)
+        assert "There is no operation" in report.reason
+    assert "never came into the store: row 1 SUBMITTED as" in caplog.text
+    assert "is in the store now" not in caplog.text
+
+
+async def test_a_call_that_waits_is_not_told_that_nothing_was_sent_of_what_the_store_has_lost(tmp_path: Path) -> None:
+    async with losing(tmp_path, "nothing", done=False) as (it, away):
+        operation = await it.asked("TSLA")
+        away.has_lost = operation.operation_id
+        with pytest.raises(StoreUnavailable, match="not in the operation store any more") as lost:
+            await it.guard.wait_and_send(operation, caller=CALLER, wait=Wait(1))
+        assert lost.value.sent is Sent.UNKNOWN

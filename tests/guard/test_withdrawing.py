@@ -16,6 +16,7 @@ from guard.test_two_persons import BEN, change, two_people
 from guard.withdrawals import offered, withdraw
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import (
+    InvalidInput,
     NothingSent,
     OutcomeUnknown,
     Overtaken,
@@ -221,19 +222,20 @@ async def test_without_an_approver_or_where_orders_cannot_be_cancelled_it_is_ref
         assert cancels(it) == []
 
 
-async def test_a_store_that_cannot_be_written_lets_nothing_leave(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [StoreUnavailable("disk is full"), InvalidInput("There is no operation.")])
+async def test_a_store_that_cannot_be_written_or_has_lost_the_operation_lets_nothing_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: PositionsError
 ) -> None:
     async with desk(tmp_path) as it:
         await it.close("AAPL")
         halts = await halted(it)
 
         def full(*_: object, **__: object) -> None:
-            raise StoreUnavailable("disk is full")
+            raise error
 
         monkeypatch.setattr(it.store, "begin_withdrawal", full)
         (row,) = await withdrawn(it, halts)
-        assert (row.outcome, row.detail) == (Withdrawal.NOT_SENT, "disk is full")
+        assert (row.outcome, row.detail) == (Withdrawal.NOT_SENT, error.message)
         assert cancels(it) == []
 
 

@@ -11,6 +11,7 @@ import anyio
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import (
+    InvalidInput,
     NothingSent,
     Overtaken,
     PositionsError,
@@ -106,7 +107,7 @@ async def cancel_own(deps: Dependencies, own: OwnOrder, by: str, *, in_time: boo
         seen = await _look(deps, account, order_id)
         ended = seen is not None and not seen.is_open
         return own.told(*(_ended(seen, asked=True) if ended and seen else (Withdrawal.UNKNOWN, refused.message)))
-    except (Refused, StoreUnavailable) as error:
+    except (InvalidInput, Refused, StoreUnavailable) as error:
         return own.told(Withdrawal.NOT_SENT, error.message)
     if outcome is Withdrawal.NOT_SENT:
         return own.told(outcome, detail)

@@ -19,7 +19,7 @@ from typing import Self
 
 import anyio
 
-from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError, Refused, Sent
+from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError, Refused, Sent, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel, Policy
@@ -240,6 +240,8 @@ class Guard(Asking, Routing):
                 if waiting.is_over and not (being_sent and waiting.is_within_a_reading):
                     return report(await self._deps.operation(operation.operation_id), self._deps.clock.now())
                 await waiting.pause(DESK_POLL_S)
+        except InvalidInput as error:  # it was there when this began
+            raise _lost(operation) from error
         except PositionsError as error:
             error.sent = Sent.UNKNOWN if left_behind else error.sent
             raise
@@ -285,3 +287,14 @@ class Guard(Asking, Routing):
         """Limits and what is used of them, halts, approver, and what is in doubt, as far as `viewer` may know."""
         await self._reconciler.note_time()
         return await in_thread(overview, self._deps, viewer)
+
+
+def _lost(operation: Operation) -> StoreUnavailable:
+    """The error where the store knows nothing of an operation any more: another server may have sent it."""
+    lost = StoreUnavailable(
+        f"Operation {operation.operation_id} is not in the operation store any more, as after a failover to a standby "
+        "that had not received it.",
+        hint="Compare the account's orders at the broker with the record.",
+    )
+    lost.sent = Sent.UNKNOWN
+    return lost

@@ -71,7 +71,7 @@ class LateRecords:
         with suppress(Refused):
             stored = await in_thread(store.operation, name)
             if stored is None:
-                return
+                raise StoreUnavailable("The store knows nothing of it, as after a failover that lost entries.")
             if missing := [row for row in known if stored.rows[row.position].state in _IN_DOUBT]:
                 after = self._deps.policy.halt_after
                 await in_thread(store.record, name, ended.token, missing, self._deps.clock.now(), halt_after=after)

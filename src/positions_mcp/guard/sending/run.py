@@ -13,7 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.domain.errors import NothingSent, Refused, StoreUnavailable, UpstreamError
+from positions_mcp.domain.errors import (
+    InvalidInput,
+    NothingSent,
+    PositionsError,
+    Refused,
+    StoreUnavailable,
+    UpstreamError,
+)
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Lease, Operation, Row
 from positions_mcp.domain.operation.plan import Kind
@@ -93,7 +100,7 @@ class Run:
         except StoreUnavailable as error:
             end, failure = _End(error.message), error
         except Exception as error:
-            if not self.answered:
+            if not self._anything_sent:
                 raise
             _log.exception("%s: nothing more is sent", self.operation.operation_id)
             end = _End(f"Nothing more was sent: this program went wrong ({type(error).__name__}).")
@@ -249,7 +256,7 @@ class Run:
                     halt_after=self.deps.policy.halt_after,
                     ending=ending,
                 )
-            except (StoreUnavailable, Refused) as error:
+            except PositionsError as error:  # also where the store knows nothing of it any more, after a failover
                 if pause is not None and isinstance(error, StoreUnavailable):
                     await self.deps.sleep(pause)
                     continue
@@ -294,7 +301,7 @@ class Run:
                     now=self.deps.clock.now(),
                     decided=decided,
                 )
-        except Refused:
+        except (Refused, InvalidInput):
             if self.taking is not None:
                 raise  # it is not this run's: the store alone knows what became of it
             return self._ended(stage, reason, untouched)
