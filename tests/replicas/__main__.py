@@ -2,8 +2,9 @@
 
     python -m replicas [WHAT [PART/PARTS]]
 
-WHAT is `closes`, of one position each; `kinds`, of whole accounts, exercise instructions and closes under a mandate; or
-`kinds-by-two`, where a whole account takes two people. A part of the matrix of faults has some of everything.
+WHAT is `closes`, of one position each; `kinds`, of whole accounts, exercise instructions and closes under a mandate;
+`kinds-by-two`, where a whole account takes two people; or `races` and `races-by-two`, of people and servers who decide
+one close at the same moment. A part of the matrix of faults, or of the races, has some of everything.
 Prints what broke where and what came of it; the checker decides. Exit code 1 if any promise was broken.
 """
 
@@ -15,21 +16,23 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
 from replicas import checker, kinds
-from replicas.campaign import Campaign, Case, campaigning, history, kept, matrix
+from replicas.campaign import FAULTS, STEPS, Campaign, Case, campaigning, history, kept
 from replicas.cluster import ACCOUNTS, SHARES, SKEWS, cluster
+from replicas.races import Race, Racing, races
 from trading import ERAS
 
-ROUND = 28
+ROUND, RACES_AT_ONCE = 28, 200
 """Cases over one cluster; the positions of its exchange last for some more."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ COURSES = {
         0,
     ),
 }
+RACES = {"races": Course(), "races-by-two": Course(said={"approval": {"two_persons_above": 0}})}
 
 
 async def under_load(campaign: Campaign, cases: Sequence[Case], lanes: int) -> None:
@@ -96,12 +100,27 @@ async def round_of(course: Course, cases: Sequence[Case]) -> dict[str, Any]:
             return await history(firm, campaign.story)
 
 
-def proof(course: Course, cases: Sequence[Case]) -> int:
+async def raced(course: Course, some: Sequence[Race]) -> dict[str, Any]:
+    """The same of races, one after another."""
+    with tempfile.TemporaryDirectory(prefix="proof-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        said = {**course.environment(), "APPROVAL__WAIT_S": "5"}
+        async with (
+            cluster(Path(folder), skews=SKEWS, said=said, callers=len(some)) as firm,
+            campaigning(firm, Racing, **course.said) as campaign,
+        ):
+            for number, race in enumerate(some):
+                print(number, race, file=sys.stderr, flush=True)
+                await campaign.race(number, race)
+            await campaign.settle()
+            return await history(firm, campaign.story)
+
+
+def proof(rounds: Callable[..., Any], course: Course, cases: Sequence[Any], at_once: int) -> int:
     """Run them in rounds, and let the checker decide. Returns how many promises were broken."""
     began, broken = time.monotonic(), list[str]()
     sprung, amounts = Counter[tuple[str, str]](), Counter[str]()
-    for number, at in enumerate(range(0, len(cases), ROUND)):
-        record = anyio.run(round_of, course, cases[at : at + ROUND])
+    for number, at in enumerate(range(0, len(cases), at_once)):
+        record = anyio.run(rounds, course, cases[at : at + at_once])
         found = checker.broken(record)
         if found:
             file = Path(tempfile.gettempdir(), f"positions-mcp-history-{os.getpid()}-{number}.json")
@@ -116,18 +135,39 @@ def proof(course: Course, cases: Sequence[Case]) -> int:
     return len(broken)
 
 
-def part(said: str) -> Sequence[Case]:
-    """The cases of one part of the matrix."""
+def matrix() -> list[Case]:
+    """Every fault at every step, by either way and in either era."""
+    turn = count()
+    return [
+        Case(fault, step, nth, era, way, next(turn))
+        for way in ("form", "desk")
+        for era in ERAS
+        for step in STEPS
+        for nth in ((1,) if "request" in step else (1, 2, 3, 4, 5, 6))
+        for fault in FAULTS
+    ]
+
+
+def part(said: str, whole: Sequence[T]) -> Sequence[T]:
+    """Some of the cases."""
     which, of = map(int, said.split("/"))
-    cases = matrix()
+    cases = list(whole)
     random.Random(20261127).shuffle(cases)
     return cases[which - 1 :: of]
 
 
+def run(name: str, which: str) -> int:
+    """A part of a course. Returns how many promises were broken."""
+    if name in RACES:
+        return proof(raced, RACES[name], part(which, races(by_two=bool(RACES[name].said))), RACES_AT_ONCE)
+    return proof(round_of, COURSES[name], part(which, matrix()), ROUND)
+
+
 def main(what: str = "", said: str = "") -> int:
-    """All of it, of the other kinds an eighth each: 28 cases."""
-    wanted = {what: said or "1/1"} if what else {"closes": "1/1", "kinds": "1/8", "kinds-by-two": "2/8"}
-    return sum(proof(COURSES[name], part(which)) for name, which in wanted.items())
+    """All of it, of the other kinds an eighth each, 28 cases, and of the races a sixth."""
+    parts = {"closes": "1/1", "kinds": "1/8", "kinds-by-two": "2/8", "races": "1/6", "races-by-two": "1/6"}
+    wanted = {what: said or "1/1"} if what else parts
+    return sum(run(name, which) for name, which in wanted.items())
 
 
 if __name__ == "__main__":

@@ -87,6 +87,8 @@ class Story:
     clients: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    acts: list[dict[str, Any]] = field(default_factory=list)
+    """What people did past the clients, and what they were told."""
     mandates: list[dict[str, Any]] = field(default_factory=list)
     """What a person has signed: of which account and instruments, and how often at most."""
     by_two: bool = False
@@ -201,7 +203,9 @@ class Campaign:
         """
 
         async def person(_: object, asked: Any) -> ElicitResult:
-            self.decided(_OPERATION.findall(asked.message)[0], "form", approved=says, call=call)
+            operation_id = _OPERATION.findall(asked.message)[0]
+            self.decided(operation_id, "form", approved=says, call=call)
+            await self.thinking(operation_id)
             return ElicitResult(action="accept", content={"approve": True}) if says else ElicitResult(action="decline")
 
         rotation = Rotation(self.cluster.ports, case.first, affinity=case.era == ERAS[0])
@@ -212,6 +216,9 @@ class Campaign:
             asks = person if case.way == "form" else None
             async with Client(transport, mode=case.era, elicitation_callback=asks) as client:
                 yield client
+
+    async def thinking(self, operation_id: str) -> None:
+        """What happens while a person has the form before them."""
 
     def decided(
         self, operation_id: str, how: str, *, approved: bool = True, call: int | None = None, by: str = ""
@@ -332,16 +339,3 @@ def _text(answer: CallToolResult) -> str:
 def _data(answer: CallToolResult) -> dict[str, Any]:
     data = answer.structured_content or {}
     return {name: data[name] for name in ("operation_id", "state", "sent") if name in data}
-
-
-def matrix() -> list[Case]:
-    """Every fault at every step, by either way and in either era."""
-    turn = itertools.count()
-    return [
-        Case(fault, step, nth, era, way, next(turn))
-        for way in ("form", "desk")
-        for era in ERAS
-        for step in STEPS
-        for nth in ((1,) if "request" in step else (1, 2, 3, 4, 5, 6))
-        for fault in FAULTS
-    ]

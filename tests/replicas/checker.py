@@ -67,6 +67,7 @@ class History:
         self.decisions: Sequence[Record] = record["decisions"]
         self.verified: Record = record["verified"]
         self.mandates: Sequence[Record] = record.get("mandates", ())
+        self.acts: Sequence[Record] = record.get("acts", ())
         self.by_two: bool = record.get("by_two", False)
         self.plans = {row["id"]: json.loads(row["plan"]) for row in record["operations"]}
         self.targets = {
@@ -238,6 +239,45 @@ def clients_are_told_the_truth(history: History) -> Iterator[str]:
             yield f"call {call['number']} about {account} {instrument} was told that it was sent, and it was not"
 
 
+def no_halt_is_overtaken(history: History) -> Iterator[str]:
+    """What a halt covers is not about to leave after the entry that sets it, until the one that ends it."""
+    standing: dict[str, Record] = {}
+    for entry in sorted(history.journal, key=lambda entry: entry["sequence"]):
+        content = json.loads(entry["content"])
+        if entry["event"] == "halted":
+            standing[_scope(content)] = content
+        elif entry["event"] == "resumed":
+            for scope in ({}, *content.get("scopes", ())):
+                standing.pop(_scope(scope), None)
+        elif entry["event"] == "sending":
+            plan = history.plans[entry["operation_id"]]
+            for halt in standing.values():
+                if _covers(halt, plan):
+                    yield f"entry {entry['sequence']} sends {entry['operation_id']} under a halt: {halt['reason']}"
+
+
+def people_are_told_the_truth(history: History) -> Iterator[str]:
+    """A no that was taken stops it, a yes that was refused approves nothing, a halt that is told stands."""
+    events: defaultdict[str, list[str]] = defaultdict(list)
+    for entry in history.journal:
+        events[entry["operation_id"] or ""].append(entry["event"])
+    by_form = {each["operation_id"] for each in history.decisions if each["approved"] and each.get("how") == "form"}
+    yeses: defaultdict[str, list[bool]] = defaultdict(list)
+    for act in history.acts:
+        name, of_it = act["operation"], events[act["operation"]]
+        if act["actor"].startswith("yes"):
+            yeses[name].append(act["done"] or not act.get("refused"))
+            if act["done"] and not {"approved", "first yes"} & set(of_it):
+                yield f"{act['actor']} to {name} was taken, and the journal does not know of it"
+        elif act["actor"] == "no" and act["done"] and ("sending" in of_it or "declined" not in of_it):
+            yield f"a no to {name} was taken, and it was sent, or the journal does not know of it"
+        elif "halt" in act["actor"] and act["done"] and "halted" not in events[""]:
+            yield f"{act['actor']} was told that it is halted, and it is not"
+    for name, taken in yeses.items():
+        if not any(taken) and name not in by_form and "approved" in events[name]:
+            yield f"every yes to {name} was refused, and it is approved"
+
+
 def the_journal_is_whole(history: History) -> Iterator[str]:
     """In every chain of it each entry follows the one before, so that none is missing and none was put between."""
     if not history.verified.get("intact"):
@@ -256,6 +296,8 @@ RULES = (
     every_approval_was_a_persons,
     no_intent_is_lost,
     clients_are_told_the_truth,
+    no_halt_is_overtaken,
+    people_are_told_the_truth,
     the_journal_is_whole,
 )
 
@@ -272,6 +314,20 @@ def counts(record: Record) -> dict[str, int]:
         "unknown": sum(intent.states[-1] == "UNKNOWN" for intent in history.intents.values()),
         "entries": len(history.journal),
     }
+
+
+def _scope(halt: Record) -> str:
+    return repr([halt.get("account_id"), halt.get("caller", ""), halt.get("kind")])
+
+
+def _covers(halt: Record, plan: Record) -> bool:
+    """Whether a halt forbids a plan; a caller is named in full, as an agent's own halt does."""
+    kind = "exercise" if "instruction" in plan.get("kind", "") else "close"
+    return (
+        halt.get("account_id") in (None, plan["account_id"])
+        and halt.get("caller", "") in ("", plan.get("caller"))
+        and halt.get("kind") in (None, kind)
+    )
 
 
 def _row(intent: Intent) -> str:

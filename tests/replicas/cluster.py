@@ -232,6 +232,7 @@ async def cluster(
     book: str = SHARES,
     accounts: Sequence[int] = ACCOUNTS,
     said: Mapping[str, str] | None = None,
+    callers: int = CALLERS,
 ) -> AsyncIterator[Cluster]:
     """Started, and ended whatever happens. Every account holds what `book` says; `said` are settings."""
     database = await anyio.to_thread.run_sync(Database, folder / "postgres")
@@ -250,7 +251,7 @@ async def cluster(
                     await tasks.start(link.run)
                 made.append(Replica(number, own, *links, accounts, skew_s, said or {}))
             file, now = TokenFile(made[0].folder), datetime.now(UTC)
-            tokens = [file.issue(f"caller-{number}", now) for number in range(CALLERS)]
+            tokens = [file.issue(f"caller-{number}", now) for number in range(callers)]
             for other in made[1:]:
                 (other.folder / "tokens.json").write_bytes((made[0].folder / "tokens.json").read_bytes())
                 (other.folder / "tokens.json").chmod(0o600)

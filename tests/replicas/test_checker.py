@@ -152,6 +152,19 @@ def _goes_by_a_mandate(told: History) -> None:
             entry["content"] = json.dumps({"mandate": "ma-1"})
 
 
+def _halted(at: int, **scope: Any) -> Callable[[History], object]:
+    """A halt instead of an entry that decides nothing."""
+
+    def halt(told: History) -> None:
+        told["journal"][at].update(event="halted", operation_id=None, content=json.dumps({"reason": "fire", **scope}))
+
+    return halt
+
+
+def _acts(actor: str, **said: Any) -> Callable[[History], object]:
+    return lambda told: told.update(acts=[{"actor": actor, "operation": "op-b", "done": True, **said}])
+
+
 BROKEN: dict[str, tuple[Callable[[History], object], str]] = {
     "an effect twice": (_another_effect("order-c", KO), "2 effects, and at most 1"),
     "an effect that nobody meant": (_another_effect("order-c", "other"), "without an intent in the journal"),
@@ -209,6 +222,18 @@ BROKEN: dict[str, tuple[Callable[[History], object], str]] = {
         lambda told: told["journal"][7].update(previous="hash 6"),
         "entry 8 does not follow the one before it",
     ),
+    "sent under a halt of everything": (_halted(2), "entry 5 sends op-a under a halt: fire"),
+    "sent under a halt of its account": (_halted(2, account_id=1), "entry 6 sends op-b under a halt: fire"),
+    "a no that was taken and did not stop it": (_acts("no"), "a no to op-b was taken, and it was sent"),
+    "a yes that was taken and is lost": (
+        lambda told: (_acts("yes")(told), _forgotten("approved", "op-b")(told)),
+        "yes to op-b was taken, and the journal does not know of it",
+    ),
+    "approved by a yes that was refused": (
+        lambda told: (_acts("yes", done=False, refused=True)(told), told["decisions"][1].update(how="desk")),
+        "every yes to op-b was refused, and it is approved",
+    ),
+    "told that it is halted": (_acts("halt"), "halt was told that it is halted, and it is not"),
     "a journal that does not verify": (
         lambda told: told["verified"].update(intact=False, problem="entry 3"),
         "does not verify: entry 3",
@@ -222,6 +247,22 @@ def test_each_way_of_breaking_a_promise_is_found(name: str) -> None:
     told = history()
     breaking(told)
     assert words in "\n".join(checker.broken(told))
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [_halted(2, account_id=2), _halted(2, caller="somebody else"), _halted(2, kind="exercise")]
+)
+def test_a_halt_of_something_else_is_not_overtaken(meanwhile: Callable[[History], object]) -> None:
+    told = history()
+    meanwhile(told)
+    assert checker.broken(told) == []
+
+
+def test_a_halt_that_was_ended_is_not_overtaken() -> None:
+    told = history()
+    _halted(0)(told)
+    told["journal"][2].update(event="resumed", operation_id=None, content="{}")
+    assert checker.broken(told) == []
 
 
 def test_it_imports_nothing_of_the_program_and_judges_a_file_alone(tmp_path: Path) -> None:
