@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.person import Place
+from cli.person import Forks, Place
 from positions_mcp.cli.commands import Commands, program
 from positions_mcp.settings import load
 
@@ -24,15 +24,17 @@ def pasted(command: str, cwd: Path, **variables: str) -> subprocess.CompletedPro
     )
 
 
+def words_of(command: str, cwd: Path) -> list[str]:
+    """The words that the same shell gives a program."""
+    return pasted(f"for word in {command}; do printf '%s\\0' \"$word\"; done", cwd).stdout.split("\0")[:-1]
+
+
 FOLDERS = ("data", "with space", "it's", "$HOME", "-x", "a;b")
 
 
-@pytest.mark.parametrize(
-    ("source", "folder"),
-    [("file", "it's"), *((source, folder) for source in ("option", "variable") for folder in FOLDERS)],
-)
-def test_a_command_leads_to_the_store_it_was_printed_for(folder: str, source: str, tmp_path: Path) -> None:
-    data_dir, elsewhere, config = tmp_path / folder, tmp_path / "elsewhere", tmp_path / "my config.toml"
+@pytest.mark.parametrize("source", ["option", "variable", "file"])
+def test_a_command_leads_to_the_store_it_was_printed_for(source: str, tmp_path: Path) -> None:
+    data_dir, elsewhere, config = tmp_path / "it's", tmp_path / "elsewhere", tmp_path / "my config.toml"
     elsewhere.mkdir()
     config.write_text(f'data_dir = "{data_dir}"')
     match source:
@@ -46,7 +48,16 @@ def test_a_command_leads_to_the_store_it_was_printed_for(folder: str, source: st
     assert done.stdout == f"Operations in data_dir {data_dir}\nNone.\n"
     done = pasted(Commands(settings)("paper status"), elsewhere)
     assert done.returncode == 0
-    assert (data_dir / "paper.sqlite").exists() or list(data_dir.glob("paper*"))
+    assert list(data_dir.glob("paper*"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_shell_leaves_the_folder_of_a_command_as_it_is(folder: str, tmp_path: Path, forks: Forks) -> None:
+    data_dir = tmp_path / folder
+    commands = Commands(load({"data_dir": data_dir}, environment={}))
+    called, *words = words_of(commands("operations list"), tmp_path)
+    assert (called, words_of(commands("paper status"), tmp_path)[-1]) == (OWN, str(data_dir))
+    assert Place(tmp_path, forks).without_terminal(*words).stdout == f"Operations in data_dir {data_dir}\nNone.\n"
 
 
 def test_what_led_to_a_live_store_is_repeated_and_a_secret_is_only_named(
