@@ -1,4 +1,4 @@
-"""The container: what its files say, and its commands as another user on a read-only root. Docker itself is not run."""
+"""The container: what its files say, and its commands as another user on a read-only root. No engine is needed."""
 
 from __future__ import annotations
 
@@ -116,6 +116,19 @@ def test_the_balancers_configuration_is_one(haproxy: str, tmp_path: Path) -> Non
     )
     assert checked.returncode == 0, checked.stderr
     assert {name for name in SERVICES if f" {name}:" in text} == {"replica-1", "replica-2", "desk"}
+
+
+def test_a_service_is_healthy_once_it_is_ready_and_the_balancer_once_callers_find_one() -> None:
+    asked = {name: said["healthcheck"]["test"][-1] for name, said in SERVICES.items() if "test" in said["healthcheck"]}
+    assert set(asked) == set(SERVICES) - {"terminal"}
+    for name, port in (("replica-1", 8420), ("replica-2", 8420), ("desk", 8421)):
+        assert f"http://127.0.0.1:{port}/readyz" in asked[name]
+    inside = (ROOT / "packaging" / "compose" / "haproxy.cfg").read_text(encoding="utf-8")
+    inside = inside.partition("frontend inside\n")[2].partition("\nbackend")[0]
+    address, path = re.findall(r"(?:bind|monitor-uri) (\S+)", inside)
+    assert asked["balancer"] == f"http://{address}{path}"
+    assert address.startswith("127.0.0.1:")
+    assert set(re.findall(r"nbsrv\((\w+)\) lt 1", inside)) == {"replicas", "desk"}
 
 
 def test_no_service_has_a_secret_written_down() -> None:

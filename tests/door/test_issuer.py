@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,6 +76,13 @@ async def read(issuer: Issuer) -> object:
         return await issuer.read_keys()
     finally:
         await issuer.aclose()
+
+
+async def test_the_log_says_why_an_issuer_cannot_be_reached() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(KeysUnavailable, match=r"/keys: .+ \w+ .+"):
+            await read(Issuer(found := f"http://127.0.0.1:{closed.getsockname()[1]}", f"{found}/keys"))
 
 
 @pytest.mark.requirement("O-03")

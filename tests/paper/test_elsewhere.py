@@ -84,6 +84,17 @@ def test_serving_elsewhere_warns(tmp_path: Path):
         assert process.stderr.readline().startswith("Warning: whoever reaches 0.0.0.0 and has a key")
 
 
+def test_a_key_of_ones_own_is_not_printed_for_logs_keep_what_is(tmp_path: Path):
+    with subprocess.Popen(
+        [*COMMAND, "serve", "--key", OWN, "--data-dir", str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = "".join(process.stdout.readline() for _ in range(6))
+        process.terminate()
+    assert "ClearStreet(api_key='KEY'" in said
+    assert OWN not in said
+
+
 async def test_the_client_speaks_plain_http_only_where_it_is_told_that_it_is_paper(tmp_path: Path):
     with pytest.raises(ConfigurationError, match="not https"):
         PositionsClient("http://paper:8080", OWN)

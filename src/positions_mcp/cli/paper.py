@@ -131,7 +131,8 @@ def _serve(args: argparse.Namespace, directory: Path) -> int:
         with exchange.reading() as moment:
             account, now, facts = min(moment.ledger.accounts), moment.now, moment.ledger.facts
             hint = hint_of(moment)
-        base, key = f"http://{host}:{port}", exchange.key_ring.first
+        # A key of somebody's own would stay in the log of a container; everybody knows the usual one.
+        base, key = f"http://{host}:{port}", "KEY" if args.key else exchange.key_ring.first
         print(
             f"Paper exchange listening on {base}\n"
             f"  scenario  {facts.scenario}: {facts.title}\n"

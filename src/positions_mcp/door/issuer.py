@@ -70,7 +70,7 @@ class Issuer:
         except TimeoutError:
             raise KeysUnavailable(f"{url} does not answer within {LONGEST_S:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise KeysUnavailable(f"{url}: {type(error).__name__}") from None
+            raise KeysUnavailable(f"{url}: {str(error) or type(error).__name__}") from None
         except (ValueError, RecursionError):
             raise KeysUnavailable(f"{url} does not answer JSON") from None
         if not isinstance(found, dict):
