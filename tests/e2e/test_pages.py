@@ -90,6 +90,18 @@ def test_axe_finds_nothing_on_any_page_in_light_and_dark(
         axe_finds_nothing(ana)
 
 
+def test_at_four_hundred_per_cent_no_page_is_wider_than_the_screen(
+    installation: Installation, somebody: Someone
+) -> None:
+    """WCAG 1.4.10: 1280 pixels are 320 then."""
+    with somebody(size=(320, 640)) as ana, busy_morning(installation) as pages:
+        ana.opens(pages["queue"])
+        for url in pages.values():
+            ana.page.goto(url)
+            is_whole(ana)
+            fits(ana)
+
+
 def test_on_a_phone_no_page_is_wider_than_the_screen_and_the_decision_is_within_reach(
     installation: Installation, somebody: Someone, picture: Callable[[Person, str], None]
 ) -> None:

@@ -167,6 +167,7 @@ async def test_a_cursor_answers_only_the_question_it_came_from(era: str) -> None
     ("arguments", "said"),
     [
         ({"limt": 3}, "limt is not an argument of this tool. Did you mean limit?"),
+        ({"plan_id": "op-1"}, "plan_id is not an argument of this tool. Known: account_id, instruments,"),
         ({"zzz": 3}, "zzz is not an argument of this tool. Known: account_id, instruments"),
         ({"limit": 0}, "limit: 0 was given"),
         ({"limit": 201}, "from 1 to 200"),

@@ -153,7 +153,7 @@ def place_of(cursor: str) -> tuple[str, int]:
 def no_longer_kept() -> CursorExpired:
     """That there is no such listing by now."""
     return CursorExpired(
-        "The listing this cursor belongs to is no longer kept.",
+        "The listing this cursor belongs to is no longer kept, or was listed by another tool.",
         hint="List again without a cursor; positions may have changed since.",
     )
 

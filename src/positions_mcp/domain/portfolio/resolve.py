@@ -30,7 +30,7 @@ from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.text import clean, label
 
 _NEAREST = 5
-_LIKENESS = 0.5
+_LIKENESS = 0.6
 _SHORTEST_ROOT = 3
 """Letters of a root to which one more may be a slip or another class: GOOG and GOOGL, not F and FB."""
 _CLASS = re.compile(r"[./ -]")
