@@ -19,6 +19,7 @@ from positions_mcp.cli.assembly.composition import Venue, open_deps, open_venue
 from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.cli.options import add_log_option, add_settings_options, port, settings_from
 from positions_mcp.cli.serving.entrance import add_entrance_options
+from positions_mcp.cli.serving.event_loop import serve
 from positions_mcp.cli.serving.first_answer import importing_what_answers_first, warm_up
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         option = given[0].replace("_", "-")
         raise ConfigurationError(f"--{option} is for HTTP.", hint="Add --transport http, or leave it out.")
     with open_venue(settings, record=arguments.record) as venue:
-        anyio.run(_serve, settings, venue)
+        serve(_serve, settings, venue)
     return 0
 
 

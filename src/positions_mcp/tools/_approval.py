@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Self
+from functools import lru_cache, partial
+from typing import Any, Self
 
 import anyio
 from mcp.server.elicitation import AcceptedElicitation, DeclinedElicitation, ElicitationResult
@@ -55,6 +55,12 @@ class Approval(BaseModel):
 
     approve: bool = Field(default=False, strict=True, title="Approve", description="Yes: send exactly what is above")
     _not_as_asked: str = PrivateAttr(default="")
+
+    @classmethod
+    @lru_cache(maxsize=4)
+    def model_json_schema(cls, *given: Any, **named: Any) -> dict[str, Any]:  # type: ignore[override]
+        """As pydantic makes it, once: the SDK asks for it with every question."""
+        return super().model_json_schema(*given, **named)
 
     @classmethod
     def unreadable(cls, why: str) -> Self:

@@ -20,6 +20,7 @@ from positions_mcp.cli.commands import NAMED, Commands
 from positions_mcp.cli.serving.callers import Callers
 from positions_mcp.cli.serving.connections import Connections, connections_for
 from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listening_socket
+from positions_mcp.cli.serving.event_loop import serve
 from positions_mcp.cli.serving.first_answer import warm_up
 from positions_mcp.cli.serving.listening import Listening
 from positions_mcp.cli.serving.replica import Replica, replica_of
@@ -57,7 +58,7 @@ def serve_http(settings: Settings, entrance: Entrance, *, port: int | None, reco
         open_venue(settings, record=record) as venue,
         replica_of(settings) as replica,
     ):
-        anyio.run(partial(_serve, settings, venue, file, entrance=entrance, listener=listener, replica=replica))
+        serve(partial(_serve, settings, venue, file, entrance=entrance, listener=listener, replica=replica))
     return 0
 
 
