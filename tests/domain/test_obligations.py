@@ -65,3 +65,12 @@ def test_delta_adjusted_counts_what_it_lacks_and_is_not_known_without_any_delta(
     positions: list[Position], deltas: dict[InstrumentId, Decimal], expected: DeltaAdjusted | None
 ) -> None:
     assert delta_adjusted(of(*positions), deltas, PRICE) == expected
+
+
+def test_a_multiplier_that_the_api_states_counts_and_one_that_it_makes_unknown_is_counted_as_such() -> None:
+    put, call = held("AAPL261218P00200000", "-2"), held("AAPL261218C00250000", "-2", 2)
+    of_150 = {put.instrument_id: Decimal(150), call.instrument_id: None}
+    book = of(put, call, STOCK).sized(of_150)
+    assert (book.puts, book.calls, book.not_known) == (60000, 0, 1)
+    resized = of(CALL, STOCK).sized({CALL.instrument_id: Decimal(150)})
+    assert delta_adjusted(resized, DELTA, PRICE) == DeltaAdjusted(Decimal("-4600.0"), 0)

@@ -9,7 +9,7 @@ import pytest
 
 from domain.books import book_of, identifier
 from positions_mcp.domain.account.quotes import Moneyness
-from positions_mcp.domain.portfolio.select import Week, expiring, expiring_by
+from positions_mcp.domain.portfolio.select import Choice, Filter, Week, expiring, expiring_by
 from tools.serving import held
 
 
@@ -43,3 +43,14 @@ def test_options_of_the_week_come_soonest_first_with_their_distance_from_the_str
         (identifier(2), Moneyness.IN, Decimal("10.60")),
         (identifier(5), Moneyness.UNKNOWN, None),
     ]
+
+
+def test_a_contract_that_is_dated_on_the_weekend_ends_with_the_friday_before() -> None:
+    saturday = held("AAPL261121C00240000", number=1)
+    monday = held("AAPL261123C00240000", number=2)
+    week = Week.of(date(2026, 11, 18))
+    assert expiring_by(week.dated_by, (saturday, monday)) == [saturday]
+    chosen = Choice((saturday, monday), Filter(expires_by=date(2026, 11, 20))).among((saturday, monday))
+    assert chosen == [saturday]
+    before = Choice((saturday, monday), Filter(expires_by=date(2026, 11, 19))).among((saturday, monday))
+    assert before == []

@@ -7,8 +7,10 @@ from decimal import Decimal
 import pytest
 
 from evenings import CALENDAR, FRIDAY, Afternoon, Told, facts, new_york
+from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.exercise.instructions import Outstanding
+from positions_mcp.domain.exercise.terms import sized
 from positions_mcp.domain.portfolio.exposure import expected_quantities, exposed, notional_of
 from positions_mcp.paper.symbols import instrument_id_of
 
@@ -74,3 +76,31 @@ def test_shares_that_an_exercise_under_way_takes_away_cover_nothing(
     whole = expected_quantities(known.book, open_orders=(), outstanding=without)
     assert whole[known.book.positions[0].instrument_id] == shares
     assert instrument_id_of(cover) in counted
+
+
+@pytest.mark.requirement("G-12")
+@pytest.mark.parametrize(
+    ("stated", "shares", "uncovered", "amount"),
+    [("100", 200, 0, 20_000), ("150", 200, 1, 30_000), ("150", 300, 0, 30_000), ("10", 20, 0, 2_000)],
+)
+def test_cover_and_notional_count_the_multiplier_that_the_api_states(
+    stated: str, shares: int, uncovered: int, amount: int
+) -> None:
+    plain_book = facts(Afternoon(holds={CALL: -2, "AAPL": shares}, closes={"AAPL": "100"})).book
+    (option,) = plain_book.options
+    row = {"id": option.instrument_id, "multiplier": stated}
+    book = sized(plain_book, {option.instrument_id: ContractFacts.model_validate(row)})
+    quantities = expected_quantities(book, open_orders=())
+    assert sum(group.uncovered for group in exposed(book, quantities).values()) == uncovered
+    assert notional_of(option._replace(instrument_price=None, market_value=None), book).amount == amount
+
+
+def test_an_option_covers_whole_ones_of_its_own_multiplier_alone() -> None:
+    long = "AAPL261218C00105000"
+    plain_book = facts(Afternoon(holds={CALL: -1, long: 1}, closes={})).book
+    key = plain_book.options[0].instrument_id
+    stated = {key: ContractFacts.model_validate({"id": key, "multiplier": "150"})}
+    assert [
+        sum(group.uncovered for group in exposed(book, expected_quantities(book, open_orders=())).values())
+        for book in (plain_book, sized(plain_book, stated))
+    ] == [0, 1]

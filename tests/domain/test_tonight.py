@@ -12,7 +12,7 @@ from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.exercise.facts import LatestPrice, PriceSource
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
-from positions_mcp.domain.exercise.tonight import Tonight, assignment_said, untouched
+from positions_mcp.domain.exercise.tonight import Tonight, assignment_said, is_settled_at_opening, untouched
 from positions_mcp.domain.portfolio.select import expiring
 from positions_mcp.market_calendar import NewYorkCalendar
 
@@ -112,3 +112,14 @@ def test_of_many_assignments_only_how_many_is_said() -> None:
     lines = Tonight(NOON.date(), [SHORT_PUT] * 7, None).lines
     assert lines[0] == "7 short options may be assigned: project_expiration"
     assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("root", "now", "settled"),
+    [("SPX", "09:29", False), ("SPX", "09:30", True), ("SPX", "16:30", True), ("SPXW", "12:00", False)],
+)
+def test_an_option_that_the_opening_settles_is_decided_from_then_on(root: str, now: str, *, settled: bool) -> None:
+    row = {"account_id": 19816, "instrument_id": identifier(2), "symbol": f"{root}261120C06000000", "quantity": "1"}
+    (found,) = expiring([POSITIONS.validate_python(row)], [])
+    at = datetime.fromisoformat(f"2026-11-20T{now}:00").replace(tzinfo=NEW_YORK)
+    assert is_settled_at_opening(found, at, CALENDAR) is settled

@@ -128,3 +128,24 @@ async def test_a_plan_is_not_found_again_once_its_session_is_over(
         second = (await it.plan("AAPL")).operation
         assert second.operation_id != first.operation_id
         assert f"Market: {market}" in question(second.plan)
+
+
+@pytest.mark.parametrize(
+    ("sent", "clock", "evening"),
+    [
+        ("2026-11-20T16:00:00Z", "2026-11-20T18:00:00-05:00", "Tonight's"),
+        ("2026-11-20T22:45:00Z", "2026-11-20T18:00:00-05:00", "The evening of 2026-11-23: its"),  # 17:45 in New York
+        ("2026-11-20T22:45:00Z", "2026-11-21T12:00:00-05:00", "The evening of 2026-11-23: its"),
+    ],
+)
+async def test_an_early_exercise_moves_shares_in_the_evening_that_it_was_sent_for(
+    tmp_path: Path, sent: str, clock: str, evening: str
+) -> None:
+    put = option("AAPL261218P00160000", 2)
+    early = listed(1, "EXERCISE", 1, at=PUT, status=InstructionStatus.ACCEPTED, created_at=sent)
+    positions = (held("AAPL", 100, price="150.00", number=SHARES), put)
+    async with desk(tmp_path, positions=positions, clock=at(clock)) as it:
+        it.exchange.instructions = [early]
+        words = question((await it.plan("AAPL")).operation.plan)
+    assert words.count("exercises and assignments") == 1
+    assert f"{evening} exercises and assignments move AAPL too. With this close: " in words

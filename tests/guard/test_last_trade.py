@@ -256,3 +256,19 @@ async def test_a_person_may_flatten_what_trades_no_more_and_is_told(tmp_path: Pa
         await it.supervisor.set_up_approver(PASSPHRASE)
         flattening = await it.supervisor.plan_flatten(ACCOUNT, [symbol], by="root")
         assert f"Warning: {symbol} cannot be closed now: its last trade was" in flattening.question
+
+
+@pytest.mark.requirement("G-12")
+async def test_the_multiplier_that_the_api_states_counts_for_limits_and_cover(tmp_path: Path) -> None:
+    clock = at("2026-11-20T12:00")
+    exchange = Exchange(clock)
+    on = {"underlying_instrument_id": SHARES.instrument_id}
+    short = held("MSFT261218C00410000", -1, price="1.50", number=OPTION, **on)
+    exchange.hold(short, held("MSFT", 150, price="400", number=3))
+    listed = Listed({"multiplier": "150"})
+    async with desk(tmp_path, exchange=exchange, clock=clock, neighbours=listed.neighbours) as it:
+        whole = (await it.plan("MSFT261218C00410000")).operation.plan
+        shares = await it.plan("MSFT")
+    assert whole.measure == 60_000  # 150 x 400
+    assert shares.verdict is not None
+    assert Rule.UNCOVERED in [each.rule for each in shares.verdict.findings]

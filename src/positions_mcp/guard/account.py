@@ -16,6 +16,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, RequestRejected, UpstreamError
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, sent_for
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
+from positions_mcp.domain.exercise.terms import sized
 from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import InstructionTarget, Kind
@@ -23,7 +24,14 @@ from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.portfolio.resolve import Holdings
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.expiration import MarketFacts, ReadInTask, concerned, read_beside, read_for_close
+from positions_mcp.guard.expiration import (
+    MarketFacts,
+    ReadInTask,
+    concerned,
+    read_beside,
+    read_for_close,
+    shorts_beside,
+)
 from positions_mcp.guard.orders import MOST_IDS, OrdersListed
 from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import Ledger
@@ -162,9 +170,11 @@ class AccountReader:
         if kind.is_close:
             closing = _named(book, names) if kind is Kind.CLOSE_POSITIONS and names else None
             neighbours, clock = self._deps.neighbours, self._deps.market_clock
-            return replace(account, beside=await read_for_close(neighbours, book, clock, closing=closing))
-        money = None if isinstance(balances.value, NotKnown) else balances.value
-        return replace(account, beside=replace(await self._beside(account, names), balances=money))
+            beside = await read_for_close(neighbours, book, clock, closing=closing)
+        else:
+            money = None if isinstance(balances.value, NotKnown) else balances.value
+            beside = replace(await self._beside(account, names), balances=money)
+        return replace(account, book=sized(book, beside.contracts), beside=beside)
 
     async def to_follow(self, operations: Sequence[Operation]) -> Account:
         """For what became of operations of one account: the orders of closes, the instructions. Raises as `to_decide`.
@@ -245,7 +255,9 @@ class AccountReader:
         on = {key for each in early if (key := each.underlying_instrument_id) and is_uuid(key)}
         of = on.pop() if len(on) == 1 else None
         since = new_york_day(now)
-        return await read_beside(self._deps.neighbours, [*options, *early], dividends_of=of, since=since)
+        all_of = [*options, *early]
+        shorts = shorts_beside(account.book, all_of)
+        return await read_beside(self._deps.neighbours, all_of, beside=shorts, dividends_of=of, since=since)
 
     async def _account(
         self, book: Book, orders: tuple[Order, ...] | None, listed: _Listed, record: AccountRecord | None = None

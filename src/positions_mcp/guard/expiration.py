@@ -26,6 +26,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
 from positions_mcp.domain.exercise.facts import ExpirationFacts, LatestPrice, last_session, traded_at
 from positions_mcp.domain.exercise.instructions import Outstanding
+from positions_mcp.domain.exercise.terms import sized
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.portfolio.exposure import expected_quantities
 from positions_mcp.ports import Clock, InstructionsReader, MarketCalendar, Neighbours, PositionsReader
@@ -108,11 +109,16 @@ async def read_beside(
     neighbours: Neighbours,
     options: Sequence[Position],
     *,
+    beside: Sequence[Position] = (),
     dividends_of: InstrumentId | None = None,
     since: date | None = None,
 ) -> MarketFacts:
-    """The terms of these options, the market of what they are on, one underlying's dividends."""
+    """The terms of these options, the market of what they are on, one underlying's dividends.
+
+    Of those `beside` them only the terms, as far as there is room in the one request.
+    """
     keys = [each.instrument_id for each in options]
+    keys += [each.instrument_id for each in beside[: max(_MOST - len(keys), 0)]]
     underlyings = sorted({key for each in options if (key := each.underlying_instrument_id) and is_uuid(key)})
 
     async def read_dividends() -> dict[str, tuple[Dividend, ...]]:
@@ -140,8 +146,19 @@ async def read_for_close(
         options = [each for each in options if each.underlying_instrument_id in on]
     options = [each for each in options if each.quantity]
     soon = new_york_day(clock.now()) + _SOON
-    ending = [each.instrument_id for each in options if each.contract and each.contract.expiration <= soon]
-    return await read_market_facts(neighbours, terms_of=ending[:_MOST], market_of=_not_held(options, book)[:_MOST])
+    # What is left of one request is for multipliers: those of short options first, as they decide on cover.
+    first = [each for each in options if each.contract and each.contract.expiration <= soon]
+    rest = sorted(options, key=lambda each: each.counted_quantity > 0)
+    terms = list(dict.fromkeys(each.instrument_id for each in (*first, *rest)))
+    return await read_market_facts(neighbours, terms_of=terms[:_MOST], market_of=_not_held(options, book)[:_MOST])
+
+
+def shorts_beside(book: Book, options: Sequence[Position]) -> list[Position]:
+    """Other short options on what these are on, which may lose their cover to them."""
+    on, own = {each.underlying_instrument_id for each in options}, {each.instrument_id for each in options}
+    return [
+        each for each in book.short_options if each.underlying_instrument_id in on and each.instrument_id not in own
+    ]
 
 
 def _on(position: Position) -> InstrumentId | None:
@@ -202,7 +219,11 @@ class ExpirationReader:
 
         One request of each, side by side; what is not known is left out.
         """
-        beside = await read_beside(self.neighbours, concerned(facts.book, facts.outstanding, day, self.calendar))
+        options = concerned(facts.book, facts.outstanding, day, self.calendar)
+        beside = await read_beside(self.neighbours, options, beside=shorts_beside(facts.book, options))
+        book = sized(facts.book, beside.contracts)
+        if book.sizes:
+            facts = replace(facts, book=book, counted=expected_quantities(book, open_orders=()))
         return replace(facts, contracts=beside.contracts, latest=beside.latest, not_read=beside.not_read)
 
 

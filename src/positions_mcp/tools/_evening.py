@@ -13,7 +13,7 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.facts import LatestPrice
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
-from positions_mcp.domain.exercise.tonight import NOT_KNOWN, outcome_words, untouched
+from positions_mcp.domain.exercise.tonight import NOT_KNOWN, is_settled_at_opening, outcome_words, untouched
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.portfolio.select import ExpiringOption
 from positions_mcp.tools._format import EXPIRY_COLUMNS, expiry_cells
@@ -75,7 +75,10 @@ class Evening:
         return [instructed, outcome_words(projected), *expiry_cells(option)]
 
     def priced(self, option: ExpiringOption) -> ExpiringOption:
-        """The same at the market data's price, where the account holds nothing that says one."""
+        """The same at the market data's price, where the account holds nothing that says one; at none once settled."""
+        facts, now = self.contracts.get(option.position.instrument_id), self.context.clock.now()
+        if is_settled_at_opening(option, now, self.context.calendar, facts):
+            return replace(option, price=None)
         quoted = self.latest.get(option.position.underlying_instrument_id or "")
         if option.price is not None or quoted is None:
             return option

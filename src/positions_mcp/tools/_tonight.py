@@ -16,12 +16,13 @@ from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import UpstreamError
 from positions_mcp.domain.exercise.cutoffs import expiry_session
+from positions_mcp.domain.exercise.terms import sizes_of
 from positions_mcp.domain.exercise.tonight import Tonight
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.money import plain, to_cents
 from positions_mcp.domain.portfolio.groups import GroupBy
 from positions_mcp.domain.portfolio.select import ExpiringOption, Week
-from positions_mcp.domain.portfolio.summary import Summarizing, Summary, delta_adjusted
+from positions_mcp.domain.portfolio.summary import Obligations, Summarizing, Summary, delta_adjusted
 from positions_mcp.guard.expiration import MarketFacts, read_market_facts
 from positions_mcp.tools._cash import read_balances
 from positions_mcp.tools._evening import Evening, read_evening
@@ -60,6 +61,7 @@ async def read_beside(
     options = summary.obligations.options if greeks else []
     on = [each.underlying_instrument_id for each in (*(each.position for each in soon), *options)]
     wanted = [key for key in on if key and is_uuid(key)] + [each.instrument_id for each in options]
+    ending = list(dict.fromkeys([*ending, *(each.instrument_id for each in options)]))[:_MOST]  # for multipliers
     facts = MarketFacts({}, {})
     balances: Balances | NotKnown = NotKnown("balances", "")
     evening = Evening(None, context, reading.as_of)
@@ -105,18 +107,18 @@ def evening_words(context: ToolContext, day: date) -> str:
 
 def exposure_of(summary: Summary, reading: Reading, beside: BesidePositions) -> dict[str, str] | None:
     """Exposure beside market value, and what of it is not known; None where no option is held."""
-    held = summary.obligations
+    sizes = sizes_of(summary.obligations.options, beside.evening.contracts)
+    held = summary.obligations.sized(sizes)
     if held.are_all and not held.options:
         return None
     figures = {"short_puts": held.puts, "short_calls": held.calls, "short_index_options": held.in_cash}
     said = {name: plain(value) for name, value in figures.items() if value}
     if held.not_known:
         said["short_options_not_known"] = str(held.not_known)
-    return said | _delta_adjusted(summary, reading, beside)
+    return said | _delta_adjusted(held, summary, beside)
 
 
-def _delta_adjusted(summary: Summary, reading: Reading, beside: BesidePositions) -> dict[str, str]:
-    held = summary.obligations
+def _delta_adjusted(held: Obligations, summary: Summary, beside: BesidePositions) -> dict[str, str]:
     if not held.are_all:
         return {"delta_adjusted_net": "not known: too many options"}
     if beside.no_market_data:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -283,6 +283,8 @@ class Book(Reading):
 
     account_id: AccountId
     positions: tuple[Position, ...]
+    sizes: Mapping[InstrumentId, Decimal | None] = field(default_factory=dict)
+    """Multipliers of options that the API states otherwise than their symbols have it; None: not known."""
 
     @classmethod
     def indexed(cls, by_id: dict[InstrumentId, Position], account_id: AccountId, reading: Reading) -> Book:
@@ -295,6 +297,12 @@ class Book(Reading):
     def by_id(self) -> dict[InstrumentId, Position]:
         """Positions by instrument id."""
         return dict(zip(map(_id, self.positions), self.positions, strict=True))
+
+    def multiplier_of(self, position: Position) -> Decimal | None:
+        """Shares behind one unit of a position: what the API states, else what its symbol says."""
+        standard = position.multiplier
+        said = None if standard is None else Decimal(standard)
+        return self.sizes.get(position.instrument_id, said) if self.sizes else said
 
     def namesakes(self, position: Position) -> list[Position]:
         """Other positions that an answer would call the same, in whatever case: only their ids tell them apart."""

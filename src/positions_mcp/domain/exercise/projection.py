@@ -149,7 +149,7 @@ def _settling(facts: ExpirationFacts, session: Session, batch: Sequence[AskedIns
             position=position,
             contract=position.contract,
             terms=terms_of(position, facts.contracts.get(key)),
-            listed=_listed(facts, position, expires=expires).plus(asked_by(unlisted[key], certain=False)),
+            listed=_listed(facts, position, session, expires=expires).plus(asked_by(unlisted[key], certain=False)),
             batch=asked_by(previewed[key], certain=True),
             expires=expires,
         )
@@ -165,20 +165,33 @@ def _by_instrument(rows: Sequence[AskedInstruction]) -> defaultdict[InstrumentId
     return found
 
 
-def _listed(facts: ExpirationFacts, position: Position, *, expires: bool) -> Instructed:
+def _listed(facts: ExpirationFacts, position: Position, session: Session, *, expires: bool) -> Instructed:
     if facts.outstanding is None or position.quantity < 0:
         return Instructed()
-    claims, held = facts.outstanding.on(position.instrument_id).each, position.quantity
+    claims, held = _claims(facts, position, session, expires=expires), position.quantity
     if expires:
         return instructed_by(claims, held)
     over = [each for each in claims if _is_over(each, facts)]
     return instructed_by((each for each in claims if each not in over), held).plus(perhaps_done_by(over, held))
 
 
+def _claims(facts: ExpirationFacts, position: Holding, session: Session, *, expires: bool) -> Sequence[Claim]:
+    """The instructions on an option, but for early exercises of a later evening: they were sent after the cut-off."""
+    listed = facts.outstanding.on(position.instrument_id).each if facts.outstanding else ()
+    if expires:
+        return listed
+    return [each for each in listed if (day := _evening_of(each, facts)) is None or day <= session.day]
+
+
+def _evening_of(claim: Claim, facts: ExpirationFacts) -> date | None:
+    sent = claim.instruction.created_at or claim.instruction.updated_at
+    return None if sent is None else sent_for(sent, facts.calendar, facts.deadline).day
+
+
 def _is_over(claim: Claim, facts: ExpirationFacts) -> bool:
     """Whether an early exercise was for the evening of a day before."""
-    sent = claim.instruction.created_at or claim.instruction.updated_at
-    return sent is not None and sent_for(sent, facts.calendar, facts.deadline).day < new_york_day(facts.now)
+    day = _evening_of(claim, facts)
+    return day is not None and day < new_york_day(facts.now)
 
 
 def _underlying(
@@ -199,7 +212,7 @@ def _underlying(
         left=part.left(settling, flows),
         pins=tuple(pins_of(priced, part, is_decided=facts.now >= facts.deadline.on(session))),
         not_stated=tuple(each for each in options if each not in priced and each not in open_ended),
-        doubts=tuple(_doubts(facts, settling)),
+        doubts=tuple(_doubts(facts, session, settling)),
     )
 
 
@@ -238,7 +251,7 @@ def _related(facts: ExpirationFacts, name: str, option: Holding) -> Related:
             instrument_type=SecurityType.COMMON_STOCK,
         )
     held = (*options, shares) if shares else tuple(options)
-    part = Book(account_id=book.account_id, positions=held, as_of=book.as_of)
+    part = Book(account_id=book.account_id, positions=held, as_of=book.as_of, sizes=book.sizes)
     return Related(part, shares, facts.counted or {})
 
 
@@ -252,11 +265,11 @@ _DOUBTS: Final = {
 _OVER: Final = "sent for an evening that is over; the book is expected to show its effect already"
 
 
-def _doubts(facts: ExpirationFacts, settling: Sequence[Settling]) -> list[str]:
+def _doubts(facts: ExpirationFacts, session: Session, settling: Sequence[Settling]) -> list[str]:
     said = []
     for option in settling:
         key = option.position.instrument_id
-        for claim in facts.outstanding.on(key).each if facts.outstanding else ():
+        for claim in _claims(facts, option.position, session, expires=option.expires):
             instruction = claim.instruction
             is_over = not option.expires and _is_over(claim, facts)
             if instruction.status is InstructionStatus.ACCEPTED and claim.quantity is not None and not is_over:

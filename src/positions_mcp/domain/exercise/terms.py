@@ -7,15 +7,17 @@ Nasdaq: NDX and XND). A root that is not here is not known, which is not the sam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.positions import Book, Holding
 from positions_mcp.domain.enums import ExerciseStyle, ListingType, SecurityType
+from positions_mcp.domain.ids import InstrumentId
 
 REVIEWED: Final = date(2026, 11, 27)
 """When the list was last gone through."""
@@ -104,6 +106,22 @@ def terms_of(option: Holding, facts: ContractFacts | None = None) -> Terms:
     if at_the_open is not None:
         settles_at = SettlesAt.OPEN if at_the_open else SettlesAt.CLOSE
     return Terms(style, in_cash, settles_at, _multiplier(option, facts))
+
+
+def sizes_of(
+    options: Iterable[Holding], contracts: Mapping[InstrumentId, ContractFacts]
+) -> dict[InstrumentId, Decimal | None]:
+    """The multipliers that the API states otherwise than their symbols have it."""
+    stated = ((each, contracts.get(each.instrument_id)) for each in options)
+    sizes = {each.instrument_id: (each, _multiplier(each, facts)) for each, facts in stated if facts is not None}
+    return {key: size for key, (each, size) in sizes.items() if size != each.multiplier}
+
+
+def sized(book: Book, contracts: Mapping[InstrumentId, ContractFacts]) -> Book:
+    """The book with the multipliers that the API states."""
+    held = (book.by_id[key] for key in contracts if key in book.by_id)
+    sizes = sizes_of(held, contracts)
+    return replace(book, sizes=sizes) if sizes else book
 
 
 def _multiplier(option: Holding, facts: ContractFacts | None) -> Decimal | None:

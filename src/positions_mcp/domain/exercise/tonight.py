@@ -15,7 +15,7 @@ from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.projection import TOO_NEAR
 from positions_mcp.domain.exercise.settlement import Instructed, Settling, instructed_by
-from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.exercise.terms import SettlesAt, terms_of
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, dollars, exact_product, exact_sum, plain
 from positions_mcp.domain.portfolio.select import ExpiringOption
@@ -51,6 +51,15 @@ def untouched(
         close=closing_price_of(underlying, session.day),
     )
     return ProjectedOption(settling, price)
+
+
+def is_settled_at_opening(
+    option: ExpiringOption, now: datetime, calendar: TradingDays, facts: ContractFacts | None = None
+) -> bool:
+    """Whether an opening has decided it: what its index does since then says nothing of it."""
+    if terms_of(option.position, facts).settles_at is not SettlesAt.OPEN:
+        return False
+    return now >= expiry_session(option.contract.expiration, calendar).opens
 
 
 def outcome_words(option: ProjectedOption) -> str:

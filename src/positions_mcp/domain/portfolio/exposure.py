@@ -2,9 +2,9 @@
 
 Coverage is judged twice, and a plan may make neither worse:
 
-- *covered*: a short call by 100 long shares of its underlying, or by a long call of the same root with the same or a
-  later expiration and the same or a lower strike; a short put by 100 short shares, or by a long put of the same root
-  with the same or a later expiration and the same or a higher strike;
+- *covered*: a short call by as many long shares of its underlying as its multiplier (100, or what the API states), or
+  by a long call of the same root and multiplier with the same or a later expiration and the same or a lower strike; a
+  short put by as many short shares, or by such a long put with the same or a higher strike;
 - *protected*: the same, but by a long option at any strike, so that the far leg of a credit spread counts too.
 
 Shares cover standard contracts only: what an adjusted one delivers is not known. Cash is not counted.
@@ -26,7 +26,7 @@ from positions_mcp.domain.enums import InstructionType, OrderSide
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import STANDARD_MULTIPLIER, OptionContract, OptionRight, as_root
-from positions_mcp.domain.money import ZERO, exact_product
+from positions_mcp.domain.money import ZERO, exact_product, exact_sum
 from positions_mcp.domain.operation.plan import InstructionTarget
 
 _EXERCISING = (InstructionType.EXERCISE, InstructionType.CONTRARY_EXERCISE)
@@ -55,16 +55,17 @@ def notional_of(
     """
     held = abs(position.quantity)
     traded = held if quantity is None else abs(quantity)
-    multiplier = position.multiplier or STANDARD_MULTIPLIER
+    size = book.multiplier_of(position)
+    multiplier = size or STANDARD_MULTIPLIER
     value = abs(position.market_value or ZERO)
     amount = value if traded == held else exact_product(value, traded) / held
     amount = max(amount, exact_product(traded, multiplier, max(position.instrument_price or ZERO, ZERO)))
-    priced = amount > 0 and position.multiplier is not None
+    priced = amount > 0 and size is not None
     if position.is_option and position.counted_quantity < 0:
         obliged, is_known = _obliged(position, book, price)
         amount = max(amount, exact_product(traded, multiplier, obliged))
-        priced = amount > 0 and position.multiplier is not None and is_known
-    elif position.contract and not amount and position.multiplier is not None:
+        priced = amount > 0 and size is not None and is_known
+    elif position.contract and not amount and size is not None:
         amount, priced = exact_product(traded, multiplier, position.contract.strike), True
     return Notional(amount, priced)
 
@@ -97,8 +98,7 @@ def expected_quantities(
     """
     leaving = _leaving(open_orders)
     sent = tuple(unlisted)
-    closing = set(in_flight)
-    quantities: Quantities = {}
+    closing, quantities = set(in_flight), Quantities()
     for position in book.positions if of is None else of:
         quantity, key = position.counted_quantity, position.instrument_id
         if position.side_contradicts and not position.is_option:
@@ -148,10 +148,7 @@ def exposed(book: Book, quantities: Mapping[InstrumentId, Decimal]) -> dict[_Gro
 
 @dataclass(frozen=True, slots=True)
 class CoverGroups:
-    """A book's options by root and right where any is short, and the shares that may cover each group.
-
-    Found once for many looks.
-    """
+    """A book's options by root and right where any is short, and the shares that may cover each group; found once."""
 
     book: Book
     options: Mapping[_Group, Sequence[Position]]
@@ -207,8 +204,7 @@ def _groups_of(book: Book) -> dict[_Group, list[Position]]:
 
 def _underlyings_of(book: Book, options: Iterable[Position]) -> set[InstrumentId]:
     """The shares held that may cover options: of a group there is one, unless the API says otherwise."""
-    held = (find_underlying(each, book) for each in options)
-    return {each.instrument_id for each in held if each is not None}
+    return {held.instrument_id for each in options if (held := find_underlying(each, book)) is not None}
 
 
 def _exposed(
@@ -217,16 +213,28 @@ def _exposed(
     shares = dict(quantities)
     result: dict[_Group, Exposed] = {}
     for group in sorted(groups, key=str):
-        options = [(each, quantities.get(each.instrument_id, ZERO)) for each in groups[group]]
-        shorts = [(p, -q) for p, q in options if q < 0]
-        if not shorts:
-            continue
-        longs = [(p, q) for p, q in options if q > 0]
-        uncovered = _unmatched(shorts, longs, by_strike=group[1])
-        unprotected = _unmatched(shorts, longs, by_strike=None)
-        by_shares = _use_shares(book, shorts, group[1], shares, uncovered)
-        result[group] = Exposed(*group, max(uncovered - by_shares, ZERO), max(unprotected - by_shares, ZERO))
+        lacking = []
+        for size, options in _by_size(book, groups[group]).items():
+            held = [(each, quantities.get(each.instrument_id, ZERO)) for each in options]
+            shorts, longs = [(p, -q) for p, q in held if q < 0], [(p, q) for p, q in held if q > 0]
+            if not shorts:
+                continue
+            uncovered, unprotected = (_unmatched(shorts, longs, by_strike=each) for each in (group[1], None))
+            by_shares = _use_shares(book, shorts[0][0], size, group[1], shares=shares, wanted=uncovered)
+            lacking.append((max(uncovered - by_shares, ZERO), max(unprotected - by_shares, ZERO)))
+        if lacking:
+            result[group] = Exposed(
+                *group, exact_sum(each for each, _ in lacking), exact_sum(each for _, each in lacking)
+            )
     return result
+
+
+def _by_size(book: Book, options: Sequence[Position]) -> Mapping[Decimal | None, Sequence[Position]]:
+    """Options by their multiplier, which is nearly always one: one of 100 shares covers no whole one of 150."""
+    if not book.sizes:
+        return {book.multiplier_of(options[0]): options}
+    sizes = list(map(book.multiplier_of, options))
+    return {size: [each for each, its in zip(options, sizes, strict=True) if its == size] for size in sizes}
 
 
 def worsened(before: Mapping[_Group, Exposed], after: Mapping[_Group, Exposed]) -> tuple[tuple[Exposed, Exposed], ...]:
@@ -240,10 +248,9 @@ def worsened(before: Mapping[_Group, Exposed], after: Mapping[_Group, Exposed]) 
 
 
 def _group_of(option: Position) -> _Group:
-    contract = option.contract
-    if contract is None:
+    if option.contract is None:
         return (str(option.underlying_instrument_id or option.instrument_id), None)
-    return (as_root(contract.root), contract.right)
+    return (as_root(option.contract.root), option.contract.right)
 
 
 def _unmatched(
@@ -288,20 +295,21 @@ def _rank(contract: OptionContract | None, right: OptionRight | None) -> Decimal
 
 def _use_shares(
     book: Book,
-    shorts: list[tuple[Position, Decimal]],
+    short: Position,
+    size: Decimal | None,
     right: OptionRight | None,
+    *,
     shares: dict[InstrumentId, Decimal],
     wanted: Decimal,
 ) -> Decimal:
     """Contracts that shares cover; what is used is taken from `shares`, so that no other group counts it again."""
-    position, _ = shorts[0]
-    underlying = find_underlying(position, book)
-    if underlying is None or not underlying.is_closable or position.multiplier is None or not wanted:
+    underlying = find_underlying(short, book)
+    if underlying is None or not underlying.is_closable or size is None or not wanted:
         return ZERO
     held = shares.get(underlying.instrument_id, ZERO)
     sign = 1 if right is OptionRight.CALL else -1
-    covered = min(max(held * sign, ZERO) // STANDARD_MULTIPLIER, wanted)
-    shares[underlying.instrument_id] = held - sign * covered * STANDARD_MULTIPLIER
+    covered = min(max(held * sign, ZERO) // size, wanted)
+    shares[underlying.instrument_id] = held - sign * covered * size
     return covered
 
 
@@ -310,9 +318,8 @@ def _leaving(open_orders: Iterable[Order] | None) -> defaultdict[tuple[Instrumen
     for order in open_orders or ():
         if order.instrument_id is None or order.side is None or not order.is_open:
             continue
-        leaves = order.leaves_quantity
-        if leaves is None:
-            leaves = (order.quantity or ZERO) - (order.filled_quantity or ZERO)
+        unfilled = (order.quantity or ZERO) - (order.filled_quantity or ZERO)
+        leaves = unfilled if order.leaves_quantity is None else order.leaves_quantity
         leaving[order.instrument_id, order.side] += max(leaves, ZERO)
     return leaving
 
@@ -338,4 +345,5 @@ def _deliver_exercised(
         if underlying is not None and exercised[key] and (underlying.quantity > 0) is takes_long:
             shares = underlying.instrument_id
             if shares in quantities:
-                quantities[shares] = nearer_zero(quantities[shares], exercised[key] * STANDARD_MULTIPLIER)
+                size = book.multiplier_of(position) or STANDARD_MULTIPLIER
+                quantities[shares] = nearer_zero(quantities[shares], exercised[key] * size)

@@ -26,6 +26,8 @@ from positions_mcp.domain.money import ZERO
 from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying, named_of
 
+_FRIDAY = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Week:
@@ -37,8 +39,13 @@ class Week:
     @classmethod
     def of(cls, today: date) -> Week:
         """The rest of the trading week that `today` belongs to."""
-        days_to_friday = (4 - today.weekday()) % 7
+        days_to_friday = (_FRIDAY - today.weekday()) % 7
         return cls(today, today + timedelta(days=days_to_friday))
+
+    @property
+    def dated_by(self) -> date:
+        """The last date of a contract that ends by then: one that is dated on a weekend ends with the Friday before."""
+        return self.last + timedelta(days=2) if self.last.weekday() == _FRIDAY else self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +216,7 @@ class Choice:
         if wanted.locked is not None:
             positions = [position for position in positions if bool(position.locked_quantity) is wanted.locked]
         if wanted.expires_by is not None:
-            positions = expiring_by(wanted.expires_by, positions)
+            positions = expiring_by(Week(wanted.expires_by, wanted.expires_by).dated_by, positions)
         if wanted.by_percent:
             positions = [p for p in positions if p.unrealized_pnl_pct is not None and wanted.fits(p.unrealized_pnl_pct)]
         return list(positions)

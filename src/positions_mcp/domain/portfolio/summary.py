@@ -46,6 +46,8 @@ class Obligations:
         """Market value of what is no option and no cash."""
         self.unpriced = 0
         """Positions of these that have none."""
+        self.sizes: Mapping[InstrumentId, Decimal | None] = {}
+        """Multipliers that the API states otherwise than the symbols have it."""
 
     def add(self, positions: Sequence[Holding]) -> None:
         """Count some more positions."""
@@ -63,10 +65,25 @@ class Obligations:
         self.options = [*self.options, *options] if self.are_all else []
         for each in options:
             if each.counted_quantity < 0:
-                self._oblige(each)
+                self._oblige(each, each.multiplier)
 
-    def _oblige(self, short: Holding) -> None:
-        contract, size = short.contract, short.multiplier
+    def sized(self, sizes: Mapping[InstrumentId, Decimal | None]) -> Obligations:
+        """The same with multipliers that the API states otherwise, as far as all options are kept."""
+        if not sizes or not self.are_all:
+            return self
+        again = Obligations()
+        again.options, again.others, again.unpriced, again.sizes = self.options, self.others, self.unpriced, sizes
+        for each in self.options:
+            if each.counted_quantity < 0:
+                again._oblige(each, again.multiplier_of(each))
+        return again
+
+    def multiplier_of(self, option: Holding) -> Decimal | int | None:
+        """Shares behind a contract."""
+        return self.sizes.get(option.instrument_id, option.multiplier)
+
+    def _oblige(self, short: Holding, size: Decimal | int | None) -> None:
+        contract = short.contract
         if contract is None or size is None:
             self.not_known += 1
             return
@@ -94,17 +111,17 @@ def delta_adjusted(
 
     `price_of` has the prices of underlyings by the id of the option.
     """
-    parts = list(_parts(held.options, deltas, price_of))
+    parts = list(_parts(held, deltas, price_of))
     if not held.are_all or not parts:
         return None
     return DeltaAdjusted(exact_sum((held.others, *parts)), len(held.options) - len(parts) + held.unpriced)
 
 
 def _parts(
-    options: Iterable[Holding], deltas: Mapping[InstrumentId, Decimal], price_of: Mapping[InstrumentId, Decimal]
+    held: Obligations, deltas: Mapping[InstrumentId, Decimal], price_of: Mapping[InstrumentId, Decimal]
 ) -> Iterable[Decimal]:
-    for each in options:
-        delta, price, size = deltas.get(each.instrument_id), price_of.get(each.instrument_id), each.multiplier
+    for each in held.options:
+        delta, price, size = deltas.get(each.instrument_id), price_of.get(each.instrument_id), held.multiplier_of(each)
         if delta is not None and price is not None and size is not None:
             yield exact_product(each.counted_quantity, size, delta, price)
 
@@ -170,7 +187,7 @@ class Summary:
         self._losers.add((day.copy_negate(), p) for day, p in moved if day.is_signed())
         self._realized.add((p.daily_realized_pnl.copy_abs(), p) for p in positions if p.daily_realized_pnl)
         self.unknown_expiry += sum(p.is_option for p in positions if len(p.symbol) < _SHORTEST_OPTION_SYMBOL)
-        self._soon += expiring_by(self.week.last, positions)
+        self._soon += expiring_by(self.week.dated_by, positions)
 
     @cached_property
     def totals(self) -> Totals:

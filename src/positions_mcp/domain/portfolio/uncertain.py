@@ -87,7 +87,7 @@ def _may_be(side: Side | None, shares: Position) -> bool:
 
 
 def _is_uncertain(option: Position, book: Book) -> bool:
-    if option.multiplier is None:
+    if book.multiplier_of(option) is None:
         return True
     # What goes by its root is held, and yet is not the one that it is on.
     return find_underlying(option, book) is None and underlying_root_of(option.symbol) in book.by_root

@@ -214,7 +214,7 @@ def _missing_prices(plan: Plan, book: Book) -> Iterator[Finding]:
 def _is_short_call(target: Target, book: Book) -> bool:
     held = book.by_id.get(target.instrument_id)
     is_call = held is not None and held.contract is not None and held.contract.right is OptionRight.CALL
-    return is_call and held is not None and held.multiplier is not None and held.counted_quantity < 0
+    return is_call and held is not None and book.multiplier_of(held) is not None and held.counted_quantity < 0
 
 
 def _missing_price(targets: Sequence[Target], message: str) -> Finding:
