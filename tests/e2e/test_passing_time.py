@@ -109,6 +109,23 @@ def test_a_browser_whose_clock_is_wrong_by_a_day_shows_what_is_left_and_which_da
         expect(ana.page.locator("#results time").first).to_have_text(re.compile(r"^\d\d:\d\d:\d\d New York"))
 
 
+@pytest.mark.requirement("D-03")
+def test_a_page_that_was_opened_without_a_network_is_drawn_when_it_is_back(
+    installation: Installation, ana: Person
+) -> None:
+    (waiting,) = installation.planned("KO")
+    with installation.desk() as desk:
+        ana.opens(f"{desk.url}/op/{waiting.operation_id}")
+        ana.sees("WAITS FOR A DECISION")
+        ana.page.context.set_offline(True)
+        ana.goes_to("Book")
+        expect(ana.page.locator("#said")).to_contain_text("does not answer")
+        ana.page.context.set_offline(False)
+        ana.sees("Account 19816", "AAPL")
+        ana.sees_no("WAITS FOR A DECISION")
+    ana.complaints.clear()
+
+
 @pytest.mark.requirement("D-01")
 def test_at_midnight_in_new_york_what_was_today_gets_its_date(installation: Installation, ana: Person) -> None:
     here = datetime.now(ZoneInfo("America/New_York"))

@@ -42,6 +42,7 @@ async function drawAll() {
       await draw(byPerson);
     } catch (error) {
       if (error.status === 401) return signedOut();
+      drawn = null; // what could not be drawn is drawn when the desk is heard again
       if (error.status && shown.address !== address()) put(content, [h("h1", {}, "This cannot be shown"), h("p", {}, error.message)]);
       else say(error.message);
     }
