@@ -63,9 +63,8 @@ class PaperApp:
         """Serves one request. Raises `TransportFault` where the connection is to fail."""
         if scope["type"] != "http":
             return
-        scope["app"] = (
-            self  # the router then raises for unknown routes and methods instead of answering in its own words
-        )
+        # The router then raises for unknown routes and methods instead of answering in its own words.
+        scope["app"] = self
         # A path is divided before its parts are decoded: an encoded slash belongs to a part, and leads nowhere else.
         scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         scope["paper.request_id"] = request_id = self._exchange.request_id()

@@ -6,7 +6,7 @@ On loopback it asks for no key: the exchange holds nothing that is worth anythin
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
@@ -178,8 +178,7 @@ def _specification(exchange: Venue) -> Route:
 
         return JSONResponse(await run_sync(specification, exchange.dialect))
 
-    serving: Callable[[Request], Awaitable[Response]] = serve
-    return Route("/openapi.json", serving, methods=["GET"])
+    return Route("/openapi.json", serve, methods=["GET"])
 
 
 async def _object(request: Request) -> dict[str, Any]:

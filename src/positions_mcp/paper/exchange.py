@@ -100,7 +100,6 @@ class PaperExchange(Venue):
         *,
         clock: Clock | None = None,
         ids: Ids | None = None,
-        calendar: MarketCalendar | None = None,
         accounts: Sequence[int] | None = None,
         day: date | None = None,
         seed: str | int | None = None,
@@ -123,7 +122,7 @@ class PaperExchange(Venue):
                 with book.reading() as ledger:
                     name, numbers = scenario or ledger.facts.scenario, tuple(accounts or sorted(ledger.accounts))
             found = "" if seed is None else str(seed)
-            loading = Loading(clock or SystemClock(), calendar or NewYorkCalendar(), ids, numbers, day, found)
+            loading = Loading(clock or SystemClock(), NewYorkCalendar(), ids, numbers, day, found)
             loading.load(book, name)
         finally:
             book.close()

@@ -141,7 +141,7 @@ class MandateStore(Protocol):
     def mandate(self, mandate_id: str) -> Standing | None:
         """A mandate and its uses as they stand in the tables, or None. Nothing is sent by what this says."""
 
-    def mandates(self, *, ending_after: datetime | None = None, limit: int = 500) -> tuple[Standing, ...]:
+    def mandates(self, *, ending_after: datetime | None = None) -> tuple[Standing, ...]:
         """The same of all, newest first; with `ending_after` those that may still matter then."""
 
     def draft_mandate(self, mandate: Mandate, now: datetime) -> None:

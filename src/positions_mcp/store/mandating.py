@@ -32,10 +32,10 @@ class StoredMandates(Access):
         with self._writing() as transaction:
             return transaction.standing(mandate_id)
 
-    def mandates(self, *, ending_after: datetime | None = None, limit: int = _MOST_SHOWN) -> tuple[Standing, ...]:
+    def mandates(self, *, ending_after: datetime | None = None) -> tuple[Standing, ...]:
         """Mandates and drafts as they stand in the tables, newest first; only those that may still matter then."""
         with self._reading() as connection:
-            return standings.select_all(connection, ending_after=ending_after, limit=limit)
+            return standings.select_all(connection, ending_after=ending_after, limit=_MOST_SHOWN)
 
     def draft_mandate(self, mandate: Mandate, now: datetime) -> None:
         """Keep a draft."""

@@ -135,18 +135,11 @@ class SharedReads:
             # What the body raised is its own, and not one of a group.
             await tasks.__aexit__(None, None, None)
 
-    def joined(
-        self,
-        account: Hashable,
-        what: Hashable,
-        begin: Callable[[Times], ReadingT],
-        *,
-        may_join: Callable[[ReadingT], bool] = lambda _: True,
-    ) -> ReadingT:
+    def joined(self, account: Hashable, what: Hashable, begin: Callable[[Times], ReadingT]) -> ReadingT:
         """The reading of this under way or just done, or the one that is begun now. To be waited for at once."""
         key = account, what
         reading: ReadingT | None = self._readings.get(key)
-        if reading is None or not reading.is_open or not may_join(reading):
+        if reading is None or not reading.is_open:
             if self._tasks is None:
                 raise ReadFailed("The server is closing: nothing is read any more.", sent=Sent.NO)
             reading = self._readings[key] = begin(self._times)
