@@ -11,6 +11,7 @@ import pytest
 from paper.serving import COMMAND, Served, command, started
 from paper.support import Opening, http
 from positions_mcp.api import PositionsClient
+from positions_mcp.cli import main
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.paper import PaperError
@@ -140,3 +141,19 @@ def test_a_newcomer_in_the_evening_is_told_how_to_go_on(opened: Opening, tmp_pat
     told = hint.rpartition("clock ")[2].split()
     assert "the market is open" in command("clock", *told, data_dir=where).stdout
     assert "The market is closed" not in command("status", data_dir=where).stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("fault", "500"), ("clock", "real"), ("reset",), ("snapshot", "a"), ("market", "halt", "KO")],
+)
+def test_where_the_exchange_is_elsewhere_no_book_is_begun_here(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("POSITIONS_MCP_PAPER__URL", "http://paper:8080")
+    monkeypatch.setenv("POSITIONS_MCP_DATA_DIR", str(tmp_path))
+    assert main(["paper", *words]) == 2
+    assert "http://paper:8080" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    if words == ("status",):
+        assert main(["paper", *words, "--data-dir", str(tmp_path)]) == 0

@@ -80,7 +80,17 @@ def run(args: argparse.Namespace) -> int:
     """Runs a `paper` subcommand; 0 if it did what it was asked, 2 if it says why not."""
     from positions_mcp.paper.errors import PaperError
 
-    directory = getattr(args, "data_dir", None) or default_data_dir()
+    directory = getattr(args, "data_dir", None)
+    elsewhere = os.environ.get("POSITIONS_MCP_PAPER__URL")
+    if elsewhere and directory is None and args.paper_command not in ("serve", "replay"):
+        # Another book would be begun here, and whoever uses the one there would wonder.
+        print(
+            f"positions-mcp paper: POSITIONS_MCP_PAPER__URL names the exchange at {elsewhere}: run this where it is "
+            "served. For a book on this machine give its --data-dir.",
+            file=sys.stderr,
+        )
+        return 2
+    directory = directory or default_data_dir()
     command = {
         "serve": _serve,
         "replay": _replay,
