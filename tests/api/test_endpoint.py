@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import re
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.loopback import AAPL, ACCOUNT, KEY, answer, data, drop, raw, serving, silence
+from api.loopback import AAPL, ACCOUNT, KEY, answer, data, drop, position, raw, serving, silence
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli.assembly.composition import open_venue
 from positions_mcp.domain.errors import ConfigurationError, NothingSent, ReadFailed, Sent, UpstreamError
@@ -108,6 +109,22 @@ async def test_a_trusted_certificate_is_spoken_to(tmp_path: Path, monkeypatch: p
         await client.close_positions(ACCOUNT, cancel_orders=False)
         await client.close_positions(ACCOUNT, cancel_orders=False)
     assert [request.connection for request in server.requests] == [1, 2, 3]
+
+
+@pytest.mark.requirement("A-03")
+async def test_what_came_unasked_with_an_answer_is_read_by_nobody_where_tls_has_taken_it_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def and_more(writer: asyncio.StreamWriter) -> None:
+        await data([])(writer)
+        await data([position(symbol="UNASKED")])(writer)
+
+    context = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    async with serving(and_more, data([position(symbol="ASKED")]), tls=context) as server, server.client() as client:
+        for expected in ([], ["ASKED"], ["ASKED"]):
+            assert [row.symbol for row in (await client.get_positions(ACCOUNT)).data] == expected
+    assert [request.connection for request in server.requests] == [1, 2, 2]
 
 
 @pytest.mark.requirement("A-04")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import zlib
 from itertools import pairwise
@@ -121,6 +122,10 @@ def test_an_answer_without_a_length_is_complete_where_its_connection_ends():
         plain(BODY, "Content-Length: -1"),
         plain(b"zz\r\n", "Transfer-Encoding: chunked"),
         plain(b"", status="101 Switching Protocols")[:-2] + b"Bad Header: 1\r\n\r\n",
+        sized(b'{"data":', status="104 Upload Resumption Supported") + sized(b"[]}"),
+        plain(b"1\r\n{\r\n0\r\n\r\n", "Transfer-Encoding: chunked", status="110 Unknown") + sized(b"}"),
+        sized(status="099 Unknown") + sized(),
+        sized(b"", status="000 Unknown") + sized(),
     ],
     ids=lambda content: repr(content)[:50],
 )
@@ -178,7 +183,13 @@ def test_an_encoded_body_is_decoded(encoding: str, encoded: bytes):
 @pytest.mark.requirement("A-03")
 @pytest.mark.parametrize(
     ("encoding", "encoded"),
-    [("gzip", BODY), ("gzip", gzip.compress(LONG, mtime=0)[:-9]), ("deflate", zlib.compress(LONG)[:9])],
+    [
+        ("gzip", BODY),
+        ("gzip", gzip.compress(LONG, mtime=0)[:-9]),
+        ("deflate", zlib.compress(LONG)[:9]),
+        (", ".join(["gzip"] * 5), functools.reduce(lambda body, _: gzip.compress(body, mtime=0), range(5), BODY)),
+    ],
+    ids=["none", "cut gzip", "cut deflate", "five times"],
 )
 def test_a_body_that_cannot_be_decoded_wholly_is_no_answer(encoding: str, encoded: bytes):
     with pytest.raises(Unanswered, match="compressed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -278,3 +279,25 @@ async def test_an_answer_beyond_the_limit_is_not_read_to_its_end(monkeypatch: py
         with pytest.raises(UpstreamError, match="larger than"):
             await client.get_positions(ACCOUNT)
     gc.collect()
+
+
+@pytest.mark.requirement("A-03")
+async def test_what_waits_for_its_place_is_not_sent_once_the_client_is_closed():
+    let_go = anyio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await let_go.wait()
+        await data([order()])(writer)
+
+    async def waiting() -> None:
+        with pytest.raises(NothingSent, match="this client is closed"):
+            await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
+
+    async with serving(late) as server, server.client(max_requests=1) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.close_position, ACCOUNT, AAPL, False)
+        await server.arrived.wait()
+        tasks.start_soon(waiting)
+        await anyio.wait_all_tasks_blocked()
+        await client.aclose()
+        let_go.set()
+    assert len(server.requests) == 1

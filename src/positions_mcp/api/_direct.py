@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 import select
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 import anyio
 import anyio.abc
+from anyio.streams.tls import TLSAttribute
 
 from positions_mcp.api._endpoint import Endpoint
 from positions_mcp.api._exchange import (
     BROKE,
+    CLOSED,
     NOT_IN_TIME,
     NOT_MADE,
     Departure,
@@ -29,9 +31,6 @@ from positions_mcp.api._exchange import (
 )
 from positions_mcp.api._incoming import Incoming
 from positions_mcp.domain.errors import UnsafeIdentifier
-
-if TYPE_CHECKING:
-    import ssl
 
 _AT_A_TIME = 2**18
 _MOST_KEPT = 20
@@ -61,6 +60,8 @@ class Direct:
         """As `Way.send`."""
         content = self._written(request)
         async with self._connection(timeout_s, fresh=fresh) as connection:
+            if self.is_closed:
+                raise Unanswered(CLOSED)
             departure.excluded = False
             try:
                 await connection.stream.send(content)
@@ -152,10 +153,18 @@ class _Connection:
                     incoming.end()
                 else:
                     incoming.feed(content)
-            self.may_be_used_again = incoming.may_be_followed
+            self.may_be_used_again = incoming.may_be_followed and not self._has_more_decrypted()
             return incoming.received()
         finally:
             incoming.close()
+
+    def _has_more_decrypted(self) -> bool:
+        """Whether more than the answer came in what TLS has taken from the socket, where no poll sees it."""
+        tls = self.stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610 — no Django
+        try:
+            return tls is not None and tls.read(1) is not None
+        except ssl.SSLError as error:
+            return not isinstance(error, ssl.SSLWantReadError)
 
     def has_ended(self) -> bool:
         """Whether the other side has closed it while it was idle, or sent what nobody asked for."""

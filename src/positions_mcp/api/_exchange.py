@@ -89,6 +89,7 @@ class Unanswered(Exception):
 
 
 BROKE = "the connection broke before the answer was complete"
+CLOSED = "this client is closed"
 ENDED = "the connection ended before the answer was complete"
 NOT_DECODED = "the answer is compressed in a way that cannot be undone"
 NOT_IN_TIME = "connecting took too long"

@@ -14,7 +14,17 @@ import anyio
 import anyio.to_thread
 
 from positions_mcp.api._endpoint import Endpoint
-from positions_mcp.api._exchange import Answer, Departure, Failure, Received, Request, TooLarge, Unanswered, Way
+from positions_mcp.api._exchange import (
+    CLOSED,
+    Answer,
+    Departure,
+    Failure,
+    Received,
+    Request,
+    TooLarge,
+    Unanswered,
+    Way,
+)
 from positions_mcp.api._logs import REPLACEMENT
 from positions_mcp.domain.errors import ConfigurationError, Sent, UnsafeIdentifier
 from positions_mcp.domain.text import clean
@@ -77,7 +87,7 @@ class Connection:
         """
         way = None if self._closed else self._way or await self._open()
         if way is None or way.is_closed or self._closed:
-            return Failure("this client is closed", Sent.NO, may_ask_again=False)
+            return Failure(CLOSED, Sent.NO, may_ask_again=False)
         departure = Departure()
         waiting = True
         try:

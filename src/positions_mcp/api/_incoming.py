@@ -13,6 +13,8 @@ from positions_mcp.api._exchange import ENDED, NOT_DECODED, Received, TooLarge, 
 
 _LARGEST_HEAD = 2**17
 """Bytes that may come before a head is complete."""
+_MOST_ENCODINGS = 4
+"""Nobody needs more, and each may take as long as the largest body does."""
 _WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -59,6 +61,8 @@ class Incoming:
     def received(self) -> Received:
         """The complete answer. Raises Unanswered where its body cannot be decoded, TooLarge where it is too large."""
         encodings = [each.strip().lower() for each in self._headers.get("content-encoding", "").split(",")]
+        if len(encodings) > _MOST_ENCODINGS:
+            raise Unanswered(NOT_DECODED)
         body = b"".join(self._chunks)
         for encoding in reversed(encodings):
             body = self._decoded(encoding, body)
@@ -107,10 +111,15 @@ class Incoming:
         if self._parser is None or self.is_complete:
             return
         self._status, self._version = self._parser.get_status_code(), self._parser.get_http_version()
+        if self._status < HTTPStatus.CONTINUE:
+            raise Unanswered(ENDED)
         self._has_head = True
 
     def on_body(self, content: bytes) -> None:
         """More of the body."""
+        if self._status < HTTPStatus.OK:
+            # What only precedes an answer has none, and this is no part of the answer's.
+            raise Unanswered(ENDED)
         if not self.is_complete:
             self._chunks.append(content)
             self._size += len(content)
