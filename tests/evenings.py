@@ -87,6 +87,12 @@ class Afternoon:
         """The instant at which the projection is made."""
         return new_york(self.day, self.at)
 
+    @property
+    def sent(self) -> datetime:
+        """When the instructions were: in time for this evening, as an early one that comes later waits a day."""
+        session = expiry_session(self.day, CALENDAR)
+        return min(self.now, DeadlineRule().on(session) - timedelta(seconds=1))
+
 
 @dataclass(frozen=True)
 class Booked:
@@ -111,8 +117,7 @@ def booked(afternoon: Afternoon) -> Booked:
 
 
 def _ledger(afternoon: Afternoon) -> Ledger:
-    now, session = afternoon.now, expiry_session(afternoon.day, CALENDAR)
-    sent = min(now, DeadlineRule().on(session) - timedelta(seconds=1))  # an early one that comes later waits a day
+    now, sent = afternoon.now, afternoon.sent
     ledger = Ledger(Facts("evenings", "", now, now, now, ""))
     ledger.put_account(paper.Account(ACCOUNT, _CASH))
     for symbol, price in afternoon.closes.items():
@@ -177,7 +182,7 @@ def facts(afternoon: Afternoon, *, with_ids: bool = True, **more: Any) -> Expira
         for symbol, quantity in afternoon.holds.items()
         if quantity
     )
-    listed = [_instruction(number, told, afternoon.now) for number, told in enumerate(afternoon.told, start=1)]
+    listed = [_instruction(number, told, afternoon.sent) for number, told in enumerate(afternoon.told, start=1)]
     known: dict[str, Any] = {
         "book": Book(account_id=ACCOUNT, positions=positions, as_of=afternoon.now),
         "now": afternoon.now,
@@ -222,7 +227,7 @@ def _type_of(underlying: str) -> SecurityType:
     return SecurityType.INDEX if underlying in _INDEXES else SecurityType.COMMON_STOCK
 
 
-def _instruction(number: int, told: Told, now: datetime) -> Instruction:
+def _instruction(number: int, told: Told, sent: datetime) -> Instruction:
     return Instruction.model_validate(
         {
             "id": _id(number),
@@ -233,8 +238,8 @@ def _instruction(number: int, told: Told, now: datetime) -> Instruction:
             "quantity": str(told.quantity),
             "accepted_quantity": None if told.accepted is None else str(told.accepted),
             "symbol": told.symbol,
-            "created_at": now,
-            "updated_at": now,
+            "created_at": sent,
+            "updated_at": sent,
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from typing import TypeVarTuple, Unpack
@@ -13,4 +14,5 @@ Given = TypeVarTuple("Given")
 
 def serve(function: Callable[[Unpack[Given]], Awaitable[None]], *given: *Given) -> None:
     """As `anyio.run`, in the fastest event loop there is: a server spends a tenth of its time in it."""
-    anyio.run(function, *given, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+    is_there = sys.platform != "win32" and find_spec("uvloop") is not None
+    anyio.run(function, *given, backend_options={"use_uvloop": is_there})
