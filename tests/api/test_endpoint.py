@@ -18,6 +18,9 @@ import pytest
 
 from api.loopback import AAPL, ACCOUNT, KEY, answer, data, drop, position, raw, serving, silence
 from positions_mcp.api import PositionsClient
+from positions_mcp.api._direct import Direct
+from positions_mcp.api._endpoint import Endpoint
+from positions_mcp.api._exchange import Request
 from positions_mcp.cli.assembly.composition import open_venue
 from positions_mcp.domain.errors import ConfigurationError, NothingSent, ReadFailed, Sent, UpstreamError
 from positions_mcp.domain.ids import AccountId
@@ -255,3 +258,9 @@ async def test_in_paper_mode_no_error_speaks_of_clear_street(tmp_path: Path):
         async with venue.connect() as client:
             with pytest.raises(ReadFailed, match=r"^The paper exchange at http://127\.0\.0\.1:1 could not be read: "):
                 await client.get_positions(AccountId(19816), timeout_s=0)
+
+
+async def test_a_name_that_is_not_ascii_is_asked_for_as_the_network_knows_it():
+    endpoint = Endpoint.checked("https://bücher.example/api", KEY)
+    head = Direct(endpoint, None, 1)._written(Request("GET", "/v1/accounts"))
+    assert head.startswith(b"GET /api/v1/accounts HTTP/1.1\r\nHost: xn--bcher-kva.example\r\n")

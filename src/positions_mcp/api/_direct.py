@@ -47,7 +47,9 @@ class Direct:
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None, connect_timeout_s: float) -> None:
         parts = urlsplit(endpoint.base_url)
         self._endpoint = endpoint
-        self._host, self._port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+        host = parts.hostname or ""
+        self._host = host if host.isascii() else host.encode("idna").decode()
+        self._port = parts.port or _DEFAULT_PORTS[parts.scheme]
         named = f"[{self._host}]" if ":" in self._host else self._host
         self._authority = named if self._port == _DEFAULT_PORTS[parts.scheme] else f"{named}:{self._port}"
         self._prefix = quote(parts.path, safe="/:@!$&'()*+,;=~")
