@@ -9,7 +9,9 @@ import pytest
 
 from domain.books import book_of, identifier
 from positions_mcp.domain.account.quotes import Moneyness
-from positions_mcp.domain.portfolio.select import Choice, Filter, Week, expiring, expiring_by
+from positions_mcp.domain.exercise.cutoffs import last_dated
+from positions_mcp.domain.portfolio.select import Week, expiring, expiring_by
+from positions_mcp.market_calendar import NewYorkCalendar
 from tools.serving import held
 
 
@@ -23,7 +25,8 @@ from tools.serving import held
     ],
 )
 def test_a_week_ends_on_friday_and_a_weekend_belongs_to_the_next(today: str, last: str) -> None:
-    assert Week.of(date.fromisoformat(today)) == Week(date.fromisoformat(today), date.fromisoformat(last))
+    week = Week.of(date.fromisoformat(today), NewYorkCalendar())
+    assert (week.first, week.last) == (date.fromisoformat(today), date.fromisoformat(last))
 
 
 def test_options_of_the_week_come_soonest_first_with_their_distance_from_the_strike() -> None:
@@ -48,9 +51,20 @@ def test_options_of_the_week_come_soonest_first_with_their_distance_from_the_str
 def test_a_contract_that_is_dated_on_the_weekend_ends_with_the_friday_before() -> None:
     saturday = held("AAPL261121C00240000", number=1)
     monday = held("AAPL261123C00240000", number=2)
-    week = Week.of(date(2026, 11, 18))
+    week = Week.of(date(2026, 11, 18), NewYorkCalendar())
     assert expiring_by(week.dated_by, (saturday, monday)) == [saturday]
-    chosen = Choice((saturday, monday), Filter(expires_by=date(2026, 11, 20))).among((saturday, monday))
-    assert chosen == [saturday]
-    before = Choice((saturday, monday), Filter(expires_by=date(2026, 11, 19))).among((saturday, monday))
-    assert before == []
+
+
+@pytest.mark.parametrize(
+    ("day", "last"),
+    [
+        ("2027-03-24", "2027-03-24"),
+        ("2027-03-25", "2027-03-28"),  # before Good Friday
+        ("2026-11-25", "2026-11-26"),  # before Thanksgiving
+        ("2026-12-24", "2026-12-27"),  # before Christmas
+        ("2027-01-15", "2027-01-18"),  # before a Monday without a session
+        ("9999-12-31", "9999-12-31"),
+    ],
+)
+def test_a_contract_that_is_dated_on_a_closed_day_ends_with_the_session_before(day: str, last: str) -> None:
+    assert last_dated(date.fromisoformat(day), NewYorkCalendar()) == date.fromisoformat(last)

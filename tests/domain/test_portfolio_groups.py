@@ -18,9 +18,10 @@ from positions_mcp.domain.portfolio.groups import NO_EXPIRY, UNKNOWN_EXPIRY, Gro
 from positions_mcp.domain.portfolio.select import Week
 from positions_mcp.domain.portfolio.summary import Summary
 from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.market_calendar import NewYorkCalendar
 from tools.serving import held
 
-WEEK = Week.of(date(2026, 11, 23))
+WEEK = Week.of(date(2026, 11, 23), NewYorkCalendar())
 
 
 def group(book: Book, by: GroupBy) -> list[Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from guard.desk import desk
 from guard.exchange import held
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.guard.approval.questions import question
+from positions_mcp.guard.closing.targets import Traded
 
 SHORT, LONG = "AAPL280121P00195000", "AAPL280121P00190000"
 LEGS_IN = " Market orders leg in one after another, each at its own price."
@@ -42,6 +44,13 @@ async def test_a_close_of_options_says_how_and_for_what_net(
         asked = question((await it.plan()).operation.plan)
         assert said in asked
         assert ("leg in" in asked) == (sum(each.is_option for each in positions) > 1)
+
+
+def test_what_closes_come_to_is_not_rounded() -> None:
+    words = Traded(Decimal("123456789012345678901234567890.12"), Decimal("24147.50"), 0).words
+    net = "+123,456,789,012,345,678,901,234,543,742.62"
+    sells = "123,456,789,012,345,678,901,234,567,890.12"
+    assert words == f"Sells about {sells}, buys about 24,147.50: net {net} before fees"
 
 
 async def test_a_close_of_shares_says_nothing_of_options(tmp_path: Path) -> None:

@@ -79,5 +79,15 @@ def test_what_balances_realized_beyond_the_listed_positions_is_of_those_closed_a
 ) -> None:
     totals = Totals.of([held("KO", daily_realized_pnl="-10", daily_unrealized_pnl="1")])
     money = Balances(account_id=ACCOUNT, daily_realized_pnl=None if balances is None else Decimal(balances))
-    assert closed_altogether(money, totals) == beyond
-    assert closed_altogether(NotKnown("balances", "refused"), totals) == {}
+    context = context_over(StubBroker())
+    assert closed_altogether(context, money, totals) == beyond
+    assert closed_altogether(context, NotKnown("balances", "refused"), totals) == {}
+
+
+@pytest.mark.parametrize("now", [(2026, 11, 21, 17, 0), (2026, 11, 23, 14, 0), (2026, 11, 26, 17, 0)])
+def test_between_sessions_balances_of_another_day_are_not_set_against_what_positions_still_show(
+    now: tuple[int, int, int, int, int],
+) -> None:
+    totals = Totals.of([held("KO", daily_realized_pnl="8600", daily_unrealized_pnl="0")])
+    money = Balances(account_id=ACCOUNT, daily_realized_pnl=Decimal(0))
+    assert closed_altogether(context_over(at(*now)), money, totals) == {}

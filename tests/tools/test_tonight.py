@@ -178,3 +178,49 @@ async def test_the_moneyness_of_an_adjusted_contract_is_not_known(era: str, root
     listing = await call(server(Beside(), adjusted, share), "list_positions", {"expires_by": "2026-11-27"}, era=era)
     row = dict(zip(data_of(listing)["columns"], data_of(listing)["rows"][0], strict=True))
     assert (row["if_nothing_sent"], row["moneyness"], row["distance"]) == ("adjusted contract", "unknown", "missing")
+
+
+@pytest.mark.parametrize(
+    ("count", "refuses", "said"),
+    [
+        (2, True, "100 a contract assumed"),
+        (51, False, "100 a contract assumed: too many options"),
+        (2, False, None),
+    ],
+)
+async def test_a_notional_that_no_stated_multiplier_was_read_for_says_that_it_counts_a_hundred(
+    era: str, count: int, *, refuses: bool, said: str | None
+) -> None:
+    puts = [held(f"KO261218P{70000 + 1000 * n:08d}", "-1", number=n) for n in range(count)]
+    answer = await call(server(Beside(refuses=refuses), *puts), "summarize_positions", era=era)
+    notional = sum(7000 + 100 * n for n in range(count))
+    exposure = data_of(answer)["exposure"]
+    assert (exposure["short_puts"], exposure.get("multipliers")) == (str(notional), said)
+    assumed = f" ({said})" if said else ""
+    assert f"Assignment notional at the strikes{assumed}: short puts {notional};" in text_of(answer)
+
+
+async def test_once_the_close_decides_moneyness_goes_by_it_and_not_by_what_trades_after_hours(era: str) -> None:
+    shares = held("AAPL", instrument_price="229", closing_price="231.40", closing_price_date="2026-11-27")
+    short = SHORT._replace(underlying_instrument_id=shares.instrument_id)
+    evening = server(Beside(), shares, short, at=FRIDAY + timedelta(hours=3))
+    expiring = data_of(await call(evening, "summarize_positions", era=era))["expiring"]
+    assert expiring["rows"][0][2:7] == ["", "assigned 2", "ITM", "1.40", "231.40"]
+    assert expiring["counts"] == {"total": 1, "ITM": 1}
+    listed = data_of(await call(evening, "list_positions", {"expires_by": "today"}, era=era))
+    assert listed["rows"][0][-4:] == ["assigned 2", "ITM", "1.40", "231.40"]
+
+
+async def test_the_last_session_before_a_holiday_has_what_is_dated_on_the_holiday(era: str) -> None:
+    good_friday = held("AAPL270326P00235000", "1", number=1)
+    thursday = server(Beside(), good_friday, at=datetime(2027, 3, 25, 19, 0, tzinfo=UTC))
+    for day, count in (("2027-03-24", 0), ("today", 1), ("2027-03-25", 1), ("9999-12-31", 1)):
+        listed = data_of(await call(thursday, "list_positions", {"expires_by": day}, era=era))
+        assert len(listed["rows"]) == count, day
+
+
+async def test_a_listing_by_expiry_says_what_it_left_out_since_its_symbol_cannot_be_read(era: str) -> None:
+    unread = held("", "-3", number=7, instrument_type="OPTION")
+    answer = await call(server(Beside(), SHORT, unread), "list_positions", {"expires_by": "today"}, era=era)
+    assert len(data_of(answer)["rows"]) == 1
+    assert "WARNING: when 1 position expires is not known; left out." in text_of(answer)

@@ -68,6 +68,11 @@ class MarketFacts:
     """Of underlyings of which they were read."""
     balances: Balances | None = None
 
+    @property
+    def no_contracts(self) -> bool:
+        """Whether the terms of contracts were refused."""
+        return _NO_CONTRACTS in self.not_read
+
     @cached_property
     def latest(self) -> dict[str, LatestPrice]:
         """The latest price of what has traded."""

@@ -39,9 +39,14 @@ def day_of(context: ToolContext, totals: Totals) -> dict[str, str] | None:
     return said
 
 
-def closed_altogether(balances: Balances | NotKnown, totals: Totals) -> dict[str, str]:
-    """What the balances have realized beyond what positions still listed have: of what was closed altogether."""
+def closed_altogether(context: ToolContext, balances: Balances | NotKnown, totals: Totals) -> dict[str, str]:
+    """What the balances have realized beyond what positions still listed have: of what was closed altogether.
+
+    Nothing between sessions' days: balances may have begun another day than the one that positions still show.
+    """
     if isinstance(balances, NotKnown) or balances.daily_realized_pnl is None:
+        return {}
+    if session_day(context) != new_york_day(context.clock.now()):
         return {}
     listed = totals.day_realized.total or ZERO
     beyond = exact_sum((balances.daily_realized_pnl, listed.copy_negate()))

@@ -10,7 +10,7 @@ from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
-from positions_mcp.domain.exercise.facts import LatestPrice
+from positions_mcp.domain.exercise.facts import LatestPrice, closing_price_of
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.tonight import NOT_KNOWN, is_settled_at_opening, outcome_words, untouched
@@ -75,10 +75,17 @@ class Evening:
         return [instructed, outcome_words(projected), *expiry_cells(option)]
 
     def priced(self, option: ExpiringOption) -> ExpiringOption:
-        """The same at the market data's price, where the account holds nothing that says one; at none once settled."""
+        """The same at the close once that decides, at none once an opening has settled it.
+
+        Before, at the market data's price where the account holds nothing that says one.
+        """
         facts, now = self.contracts.get(option.position.instrument_id), self.context.clock.now()
         if is_settled_at_opening(option, now, self.context.calendar, facts):
             return replace(option, price=None)
+        session = expiry_session(option.contract.expiration, self.context.calendar)
+        close = closing_price_of(option.underlying, session.day) if now >= session.closes else None
+        if close is not None:
+            return replace(option, price=close)
         quoted = self.latest.get(option.position.underlying_instrument_id or "")
         if option.price is not None or quoted is None:
             return option

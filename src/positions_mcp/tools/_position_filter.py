@@ -13,9 +13,11 @@ from typing import Any
 from positions_mcp.domain.account.positions import Holding, Side
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import InvalidInput
+from positions_mcp.domain.exercise.cutoffs import last_dated
 from positions_mcp.domain.many import a_few_of
 from positions_mcp.domain.portfolio.select import Choice, Filter
 from positions_mcp.domain.text import label
+from positions_mcp.ports import MarketCalendar
 from positions_mcp.tools._format import counted
 
 _FILTERS = (
@@ -30,7 +32,7 @@ _FILTERS = (
 )
 
 
-def filter_of(given: dict[str, Any], today: date) -> Filter:
+def filter_of(given: dict[str, Any], today: date, calendar: MarketCalendar) -> Filter:
     """What the arguments ask for. Raises InvalidInput."""
     least, most = given.get("min_pnl_pct"), given.get("max_pnl_pct")
     return Filter(
@@ -39,7 +41,7 @@ def filter_of(given: dict[str, Any], today: date) -> Filter:
         instrument_type=SecurityType(given["instrument_type"]) if "instrument_type" in given else None,
         side=Side(given["side"]) if "side" in given else None,
         locked=given.get("locked"),
-        expires_by=_day(given["expires_by"], today) if "expires_by" in given else None,
+        expires_by=last_dated(_day(given["expires_by"], today), calendar) if "expires_by" in given else None,
         least_pct=None if least is None else Decimal(str(least)),
         most_pct=None if most is None else Decimal(str(most)),
     )
@@ -53,6 +55,16 @@ def without_percent(held: Sequence[Holding], wanted: Filter) -> list[str]:
     chosen = chain.from_iterable(map(choice.among, a_few_of(held)))
     count = sum(each.unrealized_pnl_pct is None for each in chosen)
     return [f"unrealized P&L % of {counted(count)} is not known; left out"] if count else []
+
+
+def without_expiry(held: Sequence[Holding], wanted: Filter) -> list[str]:
+    """What a filter by expiration leaves out because its symbol does not say when it expires."""
+    if wanted.expires_by is None:
+        return []
+    choice = Choice(held, replace(wanted, expires_by=None))
+    unread = [each for each in held if each.is_option and each.contract is None]
+    count = len(choice.among(unread))
+    return [f"when {counted(count)} expire{'s' if count == 1 else ''} is not known; left out"] if count else []
 
 
 def filter_words(given: dict[str, Any]) -> str:

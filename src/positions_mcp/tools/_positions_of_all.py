@@ -21,7 +21,7 @@ from positions_mcp.tools._cash import cash_of, read_balances
 from positions_mcp.tools._day import day_of
 from positions_mcp.tools._definition import Answer
 from positions_mcp.tools._format import FIGURES, MISSING, contradictions, missing, number, sums, table
-from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
+from positions_mcp.tools._position_filter import filter_of, filter_words, without_expiry, without_percent
 from positions_mcp.tools._positions_answer import Output, said_before_rows
 from positions_mcp.tools._turns import beside_others
 
@@ -31,7 +31,7 @@ _ACCOUNT_FIGURES = ("net", "long", "short", "day_pnl", "unrealized_pnl", "unreal
 async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
     """One line for each account, and the sum."""
     context = call.context
-    wanted = filter_of(given, new_york_day(context.clock.now()))
+    wanted = filter_of(given, new_york_day(context.clock.now()), context.calendar)
     by_quantity = len(wanted.instruments) == 1
 
     async def read(account: AccountId) -> tuple[int, Totals, Decimal, list[str], Reading]:
@@ -43,7 +43,7 @@ async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
                 chosen = choice.among(some)
                 totals = Totals.merged((totals, Totals.of(chosen)))
                 quantity = exact_sum((quantity, *(each.quantity for each in chosen)))
-            return totals, quantity, without_percent(held, wanted)
+            return totals, quantity, [*without_percent(held, wanted), *without_expiry(held, wanted)]
 
         with looked_up(reading.doubts):
             totals, quantity, lacking = await beside_others(len(held), counted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import anyio
@@ -15,7 +15,7 @@ from positions_mcp.domain.account.market import Snapshot
 from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import UpstreamError
-from positions_mcp.domain.exercise.cutoffs import expiry_session
+from positions_mcp.domain.exercise.cutoffs import expiry_session, last_dated
 from positions_mcp.domain.exercise.terms import sizes_of
 from positions_mcp.domain.exercise.tonight import Tonight
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
@@ -44,6 +44,8 @@ class BesidePositions:
     snapshots: Mapping[InstrumentId, Snapshot] = field(default_factory=dict)
     no_market_data: bool = False
     """Whether market data was refused, or this server does not read it."""
+    no_contracts: bool = False
+    """Whether the terms of contracts were refused."""
 
 
 async def read_beside(
@@ -83,7 +85,7 @@ async def read_beside(
         for read in (read_instructions, read_money, read_facts):
             side_by_side.start_soon(read)
     evening = replace(evening, contracts=facts.contracts, latest=facts.latest)
-    return BesidePositions(evening, balances, facts.snapshots, facts.no_market_data is not None)
+    return BesidePositions(evening, balances, facts.snapshots, facts.no_market_data is not None, facts.no_contracts)
 
 
 def tonight_of(context: ToolContext, options: Sequence[ExpiringOption], beside: BesidePositions) -> Tonight | None:
@@ -113,6 +115,8 @@ def exposure_of(summary: Summary, reading: Reading, beside: BesidePositions) -> 
         return None
     figures = {"short_puts": held.puts, "short_calls": held.calls, "short_index_options": held.in_cash}
     said = {name: plain(value) for name, value in figures.items() if value}
+    if said and (beside.no_contracts or not held.are_all):
+        said["multipliers"] = "100 a contract assumed" if held.are_all else "100 a contract assumed: too many options"
     if held.not_known:
         said["short_options_not_known"] = str(held.not_known)
     return said | _delta_adjusted(held, summary, beside)
@@ -156,9 +160,7 @@ async def tonight_in_all(context: ToolContext) -> dict[str, list[str]]:
 
 async def _tonight(context: ToolContext, account: AccountId, today: date) -> list[str]:
     try:
-        # A contract dated on a closed day ends with the session before it.
-        last = context.calendar.next_session(today + timedelta(days=1)).day - timedelta(days=1)
-        begin = Summarizing(GroupBy.SIDE, Week(today, last), 1)
+        begin = Summarizing(GroupBy.SIDE, Week(today, today, last_dated(today, context.calendar)), 1)
         summary, reading = await context.positions.gather_positions(account, begin)
     except UpstreamError as error:
         return [f"not known: {error.message.rstrip('.')}"]

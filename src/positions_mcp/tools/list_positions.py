@@ -53,7 +53,7 @@ from positions_mcp.tools._format import (
 from positions_mcp.tools._listings import LazyRows, Listed
 from positions_mcp.tools._locks import LOCKED_BY, what_locks
 from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, columns_of, underlying_shares
-from positions_mcp.tools._position_filter import filter_of, filter_words, without_percent
+from positions_mcp.tools._position_filter import filter_of, filter_words, without_expiry, without_percent
 from positions_mcp.tools._positions_answer import Output, text_of
 from positions_mcp.tools._positions_of_all import positions_of_all
 from positions_mcp.tools._turns import MANY, beside_others
@@ -144,7 +144,8 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
 
 async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -> tuple[_Listed, Sequence[Row]]:
     context, progress = call.context, call.page_progress()
-    account, wanted = context.account(given.get("account_id")), filter_of(given, new_york_day(context.clock.now()))
+    account = context.account(given.get("account_id"))
+    wanted = filter_of(given, new_york_day(context.clock.now()), context.calendar)
     reads_more = wanted.locked or wanted.expires_by or wanted.instrument_type is SecurityType.CASH
     asked, made = json.dumps([given, limit]), dict[str, tuple[_Listed, Sequence[Row]]]()
     reading: Reading
@@ -187,7 +188,12 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
             missing=missing(found.totals) or None,
             locked_positions=found.totals.locked,
             cutoff=cutoff or None,
-            warnings=[*reading.doubts, *without_percent(held, wanted), *contradictions(found.totals)],
+            warnings=[
+                *reading.doubts,
+                *without_percent(held, wanted),
+                *without_expiry(held, wanted),
+                *contradictions(found.totals),
+            ],
             first=0,
             last=0,
             columns=[*columns, *(name for part in parts for name in part.columns)],

@@ -114,7 +114,7 @@ async def summarize_positions(call: Call, given: Arguments) -> Answer:
     def answer() -> Answer:
         data = _data(context, heading(context, account, reading.as_of), summary, given)
         if data.today is not None:
-            data.today.update(closed_altogether(beside.balances, summary.totals))
+            data.today.update(closed_altogether(context, beside.balances, summary.totals))
         data = data.model_copy(
             update={
                 "warnings": [*reading.doubts, *contradictions(summary.totals)] or None,
@@ -130,7 +130,8 @@ async def summarize_positions(call: Call, given: Arguments) -> Answer:
 async def _read(
     context: ToolContext, account: AccountId, given: Arguments, on_page: OnPage | None = None
 ) -> tuple[Summary, Reading]:
-    by, week = GroupBy(given.group_by or "underlying"), Week.of(new_york_day(context.clock.now()))
+    by = GroupBy(given.group_by or "underlying")
+    week = Week.of(new_york_day(context.clock.now()), context.calendar)
     return await context.positions.gather_positions(account, Summarizing(by, week, _FEW), on_page=on_page)
 
 
@@ -277,7 +278,8 @@ def _exposure_line(exposure: dict[str, str]) -> str:
     words = {name: name.replace("_", " ") for name in exposure}
     obliged = [f"{words[name]} {value}" for name, value in exposure.items() if name.startswith("short")]
     adjusted = [f"{words[name]} {value}" for name, value in exposure.items() if name.startswith("delta")]
-    at_strikes = f"Assignment notional at the strikes: {', '.join(obliged) or 'none'}"
+    assumed = f" ({exposure['multipliers']})" if "multipliers" in exposure and obliged else ""
+    at_strikes = f"Assignment notional at the strikes{assumed}: {', '.join(obliged) or 'none'}"
     return f"{at_strikes}; {', '.join(adjusted)}."
 
 

@@ -53,6 +53,13 @@ def expiry_session(expiration: date, calendar: TradingDays) -> Session:
     return calendar.session_on(expiration) or calendar.previous_session(expiration)
 
 
+def last_dated(day: date, calendar: TradingDays) -> date:
+    """The last date of a contract that ends by `day`: one dated on a closed day ends with the session before it."""
+    if day.year == date.max.year:  # there is no later session to look for
+        return day
+    return calendar.next_session(day + timedelta(days=1)).day - timedelta(days=1)
+
+
 def sent_for(now: datetime, calendar: TradingDays, deadline: DeadlineRule) -> Session:
     """The trading day that an instruction sent now counts for: today until its cut-off, then the next one."""
     session = calendar.next_session(new_york_day(now))

@@ -19,6 +19,7 @@ from positions_mcp.domain.account.quotes import (
 )
 from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import UnknownInstrument
+from positions_mcp.domain.exercise.cutoffs import TradingDays, last_dated
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract, as_root
 from positions_mcp.domain.many import in_order
@@ -35,17 +36,14 @@ class Week:
 
     first: date
     last: date
+    dated_by: date
+    """The last date of a contract that ends by then, which closed days may put later."""
 
     @classmethod
-    def of(cls, today: date) -> Week:
+    def of(cls, today: date, calendar: TradingDays) -> Week:
         """The rest of the trading week that `today` belongs to."""
-        days_to_friday = (_FRIDAY - today.weekday()) % 7
-        return cls(today, today + timedelta(days=days_to_friday))
-
-    @property
-    def dated_by(self) -> date:
-        """The last date of a contract that ends by then: one that is dated on a weekend ends with the Friday before."""
-        return self.last + timedelta(days=2) if self.last.weekday() == _FRIDAY else self.last
+        last = today + timedelta(days=(_FRIDAY - today.weekday()) % 7)
+        return cls(today, last, last_dated(last, calendar))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ class Filter:
     locked: bool | None = None
     """Whether open orders or exercise instructions hold some of it."""
     expires_by: date | None = None
-    """Options that expire on that day or before."""
+    """Options that are dated on that day or before."""
     least_pct: Decimal | None = None
     """Of unrealised profit or loss, in percent. What has no percent is neither above nor below it."""
     most_pct: Decimal | None = None
@@ -216,7 +214,7 @@ class Choice:
         if wanted.locked is not None:
             positions = [position for position in positions if bool(position.locked_quantity) is wanted.locked]
         if wanted.expires_by is not None:
-            positions = expiring_by(Week(wanted.expires_by, wanted.expires_by).dated_by, positions)
+            positions = expiring_by(wanted.expires_by, positions)
         if wanted.by_percent:
             positions = [p for p in positions if p.unrealized_pnl_pct is not None and wanted.fits(p.unrealized_pnl_pct)]
         return list(positions)

@@ -107,7 +107,7 @@ class Traded:
     def of(cls, targets: Iterable[CloseTarget]) -> Traded:
         """The sums of `traded_value`, by the side of the order."""
         valued = [(target.side, traded_value(target)) for target in targets]
-        known = [(side, abs(value)) for side, value in valued if value is not None]
+        known = [(side, value.copy_abs()) for side, value in valued if value is not None]
         sells = exact_sum(value for side, value in known if side is OrderSide.SELL)
         buys = exact_sum(value for side, value in known if side is OrderSide.BUY)
         return cls(sells, buys, len(valued) - len(known))
@@ -115,12 +115,12 @@ class Traded:
     @property
     def net(self) -> Decimal:
         """What the account receives; negative where it pays."""
-        return self.sells - self.buys
+        return EXACT.subtract(self.sells, self.buys)
 
     @property
     def gross(self) -> Decimal:
         """What is traded, whichever way."""
-        return self.sells + self.buys
+        return EXACT.add(self.sells, self.buys)
 
     @property
     def words(self) -> str:

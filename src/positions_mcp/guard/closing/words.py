@@ -56,7 +56,7 @@ def _line(target: CloseTarget | HeldTarget) -> str:
         whole = "EVERY position of the account, in one request" if target.is_everything else target.symbol
         return f"CLOSE {whole}: side, quantity and value are not known"
     worth = traded_value(target)
-    value = f"about ${abs(worth):,f}" if target.value and worth is not None else "value not known"
+    value = f"about ${worth.copy_abs():,f}" if target.value and worth is not None else "value not known"
     back = " (buys back a short)" if target.quantity < 0 else ""
     if parse_option_symbol(target.symbol):
         back = " (buy-to-close)" if target.quantity < 0 else " (sell-to-close)"
@@ -77,7 +77,7 @@ def options_said(plan: Plan) -> list[str]:
         ("sell-to-close", exact_sum(each.order_quantity for each in options if each.side is OrderSide.SELL)),
     )
     traded = Traded.of(options)
-    net = f"net {'credit' if traded.net >= 0 else 'debit'} about {abs(traded.net):,f} before fees"
+    net = f"net {'credit' if traded.net >= 0 else 'debit'} about {traded.net.copy_abs():,f} before fees"
     if traded.missing:
         net = "net not known" if traded.missing == len(options) else f"{net}, {traded.missing} without a value"
     said = f"Options: {', '.join(f'{name} {plain(count)}' for name, count in counts if count)}; {net}."
