@@ -104,13 +104,9 @@ class ByHttpx:
                 built, stream=True, auth=None, follow_redirects=False
             )
             return await _received(response)
-        except httpx.TimeoutException as error:
-            if isinstance(error, _BEFORE_SENDING):
-                raise _unanswered(error) from None
-            raise TimeoutError from None
-        except httpx.TransportError as error:
-            raise _unanswered(error) from None
-        except httpx.DecodingError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            if isinstance(error, httpx.TimeoutException) and not isinstance(error, _BEFORE_SENDING):
+                raise TimeoutError from None
             raise _unanswered(error) from None
 
     def _built(self, request: Request, timeout_s: float, departure: Departure) -> httpx.Request:
@@ -177,10 +173,7 @@ async def _received(response: httpx.Response) -> Received:
 
 
 def _unanswered(error: Exception) -> Unanswered:
-    words = next((text for kind, text in _WORDS if isinstance(error, kind)), _other(error))
+    fallback = f"the exchange failed with {type(error).__name__}"
+    words = next((text for kind, text in _WORDS if isinstance(error, kind)), fallback)
     detail = str(error) if isinstance(error, _WITH_DETAIL) else ""
     return Unanswered(words, detail, nothing_left=isinstance(error, _BEFORE_SENDING))
-
-
-def _other(error: Exception) -> str:
-    return f"the exchange failed with {type(error).__name__}"

@@ -143,6 +143,7 @@ class _Connection:
         self.may_be_used_again = False
         self.idle_since = 0.0
         self._descriptor: int = stream.extra(anyio.abc.SocketAttribute.raw_socket).fileno()  # noqa: S610 — no Django
+        self._tls = stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610 — no Django
 
     async def receive(self) -> Received:
         """The answer to what was sent. Raises as `Way.send`."""
@@ -162,9 +163,8 @@ class _Connection:
 
     def _has_more_decrypted(self) -> bool:
         """Whether more than the answer came in what TLS has taken from the socket, where no poll sees it."""
-        tls = self.stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610 — no Django
         try:
-            return tls is not None and tls.read(1) is not None
+            return self._tls is not None and self._tls.read(1) is not None
         except ssl.SSLError as error:
             return not isinstance(error, ssl.SSLWantReadError)
 

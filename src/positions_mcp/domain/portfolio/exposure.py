@@ -223,9 +223,7 @@ def _exposed(
             by_shares = _use_shares(book, shorts[0][0], size, group[1], shares=shares, wanted=uncovered)
             lacking.append((max(uncovered - by_shares, ZERO), max(unprotected - by_shares, ZERO)))
         if lacking:
-            result[group] = Exposed(
-                *group, exact_sum(each for each, _ in lacking), exact_sum(each for _, each in lacking)
-            )
+            result[group] = Exposed(*group, *map(exact_sum, zip(*lacking, strict=True)))
     return result
 
 
@@ -233,8 +231,10 @@ def _by_size(book: Book, options: Sequence[Position]) -> Mapping[Decimal | None,
     """Options by their multiplier, which is nearly always one: one of 100 shares covers no whole one of 150."""
     if not book.sizes:
         return {book.multiplier_of(options[0]): options}
-    sizes = list(map(book.multiplier_of, options))
-    return {size: [each for each, its in zip(options, sizes, strict=True) if its == size] for size in sizes}
+    found: defaultdict[Decimal | None, list[Position]] = defaultdict(list)
+    for each in options:
+        found[book.multiplier_of(each)].append(each)
+    return found
 
 
 def worsened(before: Mapping[_Group, Exposed], after: Mapping[_Group, Exposed]) -> tuple[tuple[Exposed, Exposed], ...]:
