@@ -23,6 +23,7 @@ from positions_mcp.cli.assembly.composition import Venue, open_deps
 from positions_mcp.cli.assembly.lazy_store import LazyStore
 from positions_mcp.cli.assembly.remote_clock import RemoteClock
 from positions_mcp.cli.assembly.stores import lazy_store
+from positions_mcp.cli.serving import event_loop
 from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, listening_socket
 from positions_mcp.cli.serving.first_answer import warm_up
 from positions_mcp.cli.serving.over_http import names_in, serve_over_http, whose_token
@@ -157,7 +158,7 @@ def serve_over(
             replica=around,
             names=partial(names_in, file),
         )
-        anyio.run(serving)
+        event_loop.serve(serving)
 
 
 def beforehand() -> None:
