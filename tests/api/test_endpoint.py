@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import os
 import re
 import ssl
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import anyio
+import anyio.abc
 import httpx
 import pytest
 
-from api.loopback import AAPL, ACCOUNT, KEY, answer, data, drop, position, raw, serving, silence
+from api.loopback import (
+    AAPL,
+    ACCOUNT,
+    KEY,
+    Loopback,
+    answer,
+    data,
+    drop,
+    envelope,
+    order,
+    position,
+    raw,
+    serving,
+    silence,
+)
 from positions_mcp.api import PositionsClient
 from positions_mcp.api._direct import Direct
 from positions_mcp.api._endpoint import Endpoint
@@ -72,17 +92,18 @@ def test_an_unknown_contract_is_refused():
 
 
 def certificate(folder: Path) -> ssl.SSLContext:
-    """A server's context with a certificate that nobody trusts."""
+    """A server's context with a certificate that nobody trusts, for this machine and for what is far away."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(urlsplit(FAR).hostname or "")]
     now = datetime.now(UTC)
     signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = folder / "server.pem"
@@ -128,6 +149,63 @@ async def test_what_came_unasked_with_an_answer_is_read_by_nobody_where_tls_has_
         for expected in ([], ["ASKED"], ["ASKED"]):
             assert [row.symbol for row in (await client.get_positions(ACCOUNT)).data] == expected
     assert [request.connection for request in server.requests] == [1, 2, 2]
+
+
+@asynccontextmanager
+async def tunnelling_to(server: Loopback) -> AsyncIterator[str]:
+    """A proxy that leads there, whatever it is asked for."""
+
+    async def carry(near: anyio.abc.ByteReceiveStream, far: anyio.abc.ByteStream) -> None:
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            while True:
+                await far.send(await near.receive())
+        await far.aclose()
+
+    async def handle(near: anyio.abc.SocketStream) -> None:
+        await near.receive()
+        async with near, await anyio.connect_tcp("127.0.0.1", urlsplit(server.url).port or 0) as far:
+            await near.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+            async with anyio.create_task_group() as ways:
+                ways.start_soon(carry, near, far)
+                await carry(far, near)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, handle)
+        yield f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
+        tasks.cancel_scope.cancel()
+
+
+UNASKED = json.dumps(envelope([position(symbol="UNASKED")])).encode()
+
+
+@pytest.mark.requirement("A-03", "A-04")
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(UNASKED), UNASKED),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n",
+        b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"\r\n",
+        b"???",
+    ],
+    ids=["an answer", "a part of one", "an end", "what precedes one", "an empty line", "no answer"],
+)
+async def test_what_came_unasked_through_a_proxy_is_read_by_nobody(
+    more: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    empty = json.dumps(envelope([])).encode()
+    and_more = raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b%b" % (len(empty), empty, more))
+    context = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    answers = and_more, data([position(symbol="ASKED")]), data([order()])
+    async with serving(*answers, tls=context) as server, tunnelling_to(server) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        async with PositionsClient(FAR, KEY) as client:
+            for expected in ([], ["ASKED"]):
+                assert [row.symbol for row in (await client.get_positions(ACCOUNT)).data] == expected
+            await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
+    assert [request.connection for request in server.requests] == [1, 2, 3]
 
 
 @pytest.mark.requirement("A-04")

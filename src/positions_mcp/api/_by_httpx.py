@@ -65,44 +65,37 @@ class ByHttpx:
         self._endpoint = endpoint
         self._connect_timeout_s = connect_timeout_s
         self._is_watched = transport is None and client is None
-        self._made: tuple[httpx.AsyncClient, ...] = ()
+        self._is_own = client is None
         self._log_filter = KeyFilter(endpoint.key)
         self._log_filter.install()
-        if client is None:
-            try:
-                # Over a transport one is enough: that decides which connections are kept.
-                keeping = (True,) if transport else (True, False)
-                self._made = tuple(_client(endpoint, tls, transport, keeps=keeps) for keeps in keeping)
-            except (ImportError, ValueError, httpx.InvalidURL) as error:
-                reason = clean(str(error))
-            else:
-                self._of_reads, self._of_writes = self._made[0], self._made[-1]
-                return
-            self._log_filter.remove()
-            raise ConfigurationError(
-                f"The proxy settings of the environment cannot be used: {reason}", hint="See HTTPS_PROXY and ALL_PROXY."
-            )
-        self._of_reads = self._of_writes = client
+        try:
+            self._client = client or _client(endpoint, tls, transport)
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            reason = clean(str(error))
+        else:
+            return
+        self._log_filter.remove()
+        raise ConfigurationError(
+            f"The proxy settings of the environment cannot be used: {reason}", hint="See HTTPS_PROXY and ALL_PROXY."
+        )
 
     @property
     def is_closed(self) -> bool:
-        """Whether a client is."""
-        return self._of_reads.is_closed or self._of_writes.is_closed
+        """Whether its client is."""
+        return self._client.is_closed
 
     async def aclose(self) -> None:
-        """Close the clients that were made here."""
+        """Close the client, where it was made here."""
         self._log_filter.remove()
-        for client in self._made:
-            await client.aclose()
+        if self._is_own:
+            await self._client.aclose()
 
-    async def send(self, request: Request, departure: Departure, *, timeout_s: float, fresh: bool) -> Received:
-        """As `Way.send`."""
+    async def send(self, request: Request, departure: Departure, *, timeout_s: float, fresh: bool) -> Received:  # noqa: ARG002 — all are
+        """As `Way.send`; over a proxy on a new connection each time."""
         departure.excluded = self._is_watched
         built = self._built(request, timeout_s, departure)
         try:
-            response = await (self._of_writes if fresh else self._of_reads).send(
-                built, stream=True, auth=None, follow_redirects=False
-            )
+            response = await self._client.send(built, stream=True, auth=None, follow_redirects=False)
             return await _received(response)
         except (httpx.TransportError, httpx.DecodingError) as error:
             if isinstance(error, httpx.TimeoutException) and not isinstance(error, _BEFORE_SENDING):
@@ -149,7 +142,7 @@ class _NoCookies(httpx.Cookies):
 
 
 def _client(
-    endpoint: Endpoint, tls: ssl.SSLContext | None, transport: httpx.AsyncBaseTransport | None, *, keeps: bool
+    endpoint: Endpoint, tls: ssl.SSLContext | None, transport: httpx.AsyncBaseTransport | None
 ) -> httpx.AsyncClient:
     return _HttpClient(
         # Where there is none, there is no TLS: such a one trusts nobody.
@@ -157,7 +150,8 @@ def _client(
         transport=transport,
         # A proxy of the environment is for the way out: on this machine it would see the key in clear.
         trust_env=not endpoint.is_loopback,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20 if keeps else 0),
+        # It would take what came unasked behind one answer for the next one: no connection is used twice.
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
     )
 
 

@@ -42,9 +42,9 @@ class Connection:
     """The way to one base URL with one key. It is opened on first use.
 
     At most so many reads are under way at once, and as many writes; who waits for a place does so within its time-out.
-    Reads share kept-alive connections. A write gets a connection of its own, so that a kept-alive one that was
-    silently dropped cannot turn it into an unknown outcome; a `transport` or an `http_client` given from outside
-    decides that itself, and an `http_client` is closed by who made it.
+    Reads share kept-alive connections, but through a proxy. A write gets a connection of its own, so that a kept-alive
+    one that was silently dropped cannot turn it into an unknown outcome; a `transport` or an `http_client` given from
+    outside decides that itself, and an `http_client` is closed by who made it.
     """
 
     def __init__(
