@@ -10,7 +10,6 @@ class SystemClock:
     """Implements `positions_mcp.ports.Clock` with the machine's time, in UTC."""
 
     def now(self) -> datetime:
-        """The present instant, aware, in UTC."""
         return datetime.now(UTC)
 
 
@@ -18,5 +17,4 @@ class RandomIds:
     """Implements `positions_mcp.ports.Ids` with random version 4 UUIDs."""
 
     def new(self) -> str:
-        """A new UUID in its canonical lower-case form."""
         return str(uuid.uuid4())

@@ -48,7 +48,6 @@ class SingleRequests:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. Nothing is ever said on a stream of its own, and there is no session to end."""
         if scope["method"] == "POST":
             await self._app(scope, receive, send)
         else:
@@ -76,7 +75,6 @@ class CallerSessions:
         """The callers of requests that may yet open one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         caller: str = scope["user"].username
         session_id = _header(scope, MCP_SESSION_ID_HEADER)
         message = await receive()
@@ -174,7 +172,6 @@ class CallerSessions:
             await self._end(session_id)
 
     async def _end(self, session_id: str) -> None:
-        """End a session as its caller would."""
         await self._app(self._sessions.pop(session_id).ending, _nothing, _unheard)
 
 

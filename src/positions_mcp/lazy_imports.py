@@ -40,7 +40,6 @@ class LazyImports(MetaPathFinder, Loader):
         self.end()
 
     def end(self) -> None:
-        """Import as ever from here on."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         for name, module in self._deferred.items():
@@ -97,7 +96,6 @@ class StandIn:
         return getattr(importlib.import_module(self._module), self._name)
 
     def __call__(self, *given: Any, **named: Any) -> Any:
-        """Call it."""
         return self.itself()(*given, **named)
 
     def __getattr__(self, name: str) -> Any:

@@ -46,7 +46,6 @@ class NewYorkCalendar:
     """Implements `positions_mcp.ports.MarketCalendar` for the New York exchanges."""
 
     def session_on(self, day: date) -> Session | None:
-        """The regular session of `day`, or None on a weekend or holiday."""
         if day.weekday() >= 5 or day in _holidays(day.year):
             return None
         early = day in _early_closes(day.year)
@@ -58,21 +57,18 @@ class NewYorkCalendar:
         )
 
     def next_session(self, day: date) -> Session:
-        """The first session on `day` or after it."""
         for offset in range(_LONGEST_CLOSURE_DAYS):
             if session := self.session_on(day + timedelta(days=offset)):
                 return session
         raise LookupError(f"no session within {_LONGEST_CLOSURE_DAYS} days of {day}")
 
     def previous_session(self, day: date) -> Session:
-        """The last session strictly before `day`."""
         for offset in range(1, _LONGEST_CLOSURE_DAYS):
             if session := self.session_on(day - timedelta(days=offset)):
                 return session
         raise LookupError(f"no session within {_LONGEST_CLOSURE_DAYS} days before {day}")
 
     def state_at(self, instant: datetime) -> MarketState:
-        """Whether the market is in its regular session at `instant`, and which session comes next."""
         today = new_york_day(instant)
         session = self.session_on(today)
         if session and instant < session.opens:

@@ -11,27 +11,20 @@ _PACKAGE = Path(__file__).resolve().parent
 def config_dir() -> Path:
     """The directory of packaged configuration: `default.toml`, `paper/*.toml`, client snippets.
 
-    Raises:
-        FileNotFoundError: the installation lacks it.
+    Raises FileNotFoundError.
     """
     return _find("config")
 
 
 def prompts_dir() -> Path:
-    """The directory of MCP prompts in Markdown.
-
-    Raises:
-        FileNotFoundError: the installation lacks it.
-    """
+    """The directory of MCP prompts in Markdown. Raises FileNotFoundError."""
     return _find("prompts")
 
 
 def read_text(file: Path) -> str:
     """The text of a person's file in UTF-8, or in UTF-16 where it begins with that byte order mark, as on Windows.
 
-    Raises:
-        OSError: it cannot be read.
-        UnicodeDecodeError: it is neither.
+    Raises OSError, UnicodeDecodeError.
     """
     contents = file.read_bytes()
     if contents.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -68,8 +68,7 @@ class PromptText:
     def read(cls, file: Path) -> PromptText:
         """The prompt that a file holds.
 
-        Raises:
-            ValueError: the file has no front matter, or one that says something else.
+        Raises ValueError where the file has no front matter, or one that says something else.
         """
         try:
             _, matter, body = file.read_text(encoding="utf-8").split(_FENCE, 2)
@@ -104,8 +103,7 @@ class Prompts:
     def get(self, name: str, arguments: Mapping[str, str] | None) -> GetPromptResult:
         """The text with the arguments in it, as one message of the user's. A blank argument counts as left out.
 
-        Raises:
-            MCPError: invalid params, for an unknown prompt or argument, one missing, or a value not of its kind.
+        Raises MCPError for an unknown prompt or argument, one missing, or a value not of its kind.
         """
         text = texts().get(name)
         if text is None:

@@ -75,9 +75,8 @@ def templates() -> list[ResourceTemplate]:
 async def read(uri: str, sdk: Context[LazyContext, object]) -> list[ReadResourceContents]:
     """The resource, read now.
 
-    Raises:
-        ResourceNotFoundError: there is none of that address, or not for this caller.
-        ResourceError: it could not be read.
+    Raises ResourceNotFoundError where there is none of that address for this caller, ResourceError where it could not
+    be read.
     """
     from positions_mcp.tools._errors import failure_text
 
@@ -92,7 +91,6 @@ async def read(uri: str, sdk: Context[LazyContext, object]) -> list[ReadResource
 
 
 async def may_watch(uri: str, sdk: Context[LazyContext, object]) -> bool:
-    """Whether there is such a resource for this caller to hear of."""
     from positions_mcp.tools._call import begin
 
     call = await begin(sdk)

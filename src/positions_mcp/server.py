@@ -218,7 +218,6 @@ class PositionsServer(MCPServer[LazyContext]):
         return tuple(each for each in self._accounts if each in theirs)
 
     async def list_tools(self) -> list[Tool]:
-        """Every tool there is."""
         tools = await super().list_tools()
         self._tools_told.set()
         return tools
@@ -233,7 +232,6 @@ class PositionsServer(MCPServer[LazyContext]):
         return await super().call_tool(name, arguments, context)
 
     async def list_prompts(self) -> list[Prompt]:
-        """Every prompt there is."""
         return Prompts(self._own_accounts).listed()
 
     async def get_prompt(

@@ -27,7 +27,6 @@ _WAITING = (OperationState.AWAITING_APPROVAL,)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp approve`."""
     parser.description = (
         "Show a plan and approve it with the passphrase, at a terminal; then follow it until it is sent, or is not. "
         "`positions-mcp reject OPERATION` says no."

@@ -31,7 +31,6 @@ _ADVICE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the subcommands of `positions-mcp approver`."""
     told = {
         "init": "choose the passphrase that approves on the supervisor's page; of the first approver",
         "replace": "choose another passphrase of your own; takes the old one",
@@ -94,7 +93,6 @@ def _amount(text: str) -> Decimal | Literal["anything"]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run a subcommand. Returns the exit code."""
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "init": _init,
         "replace": _replace,

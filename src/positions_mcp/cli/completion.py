@@ -11,7 +11,6 @@ _SHELLS = ("bash", "zsh", "fish", "powershell")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments of `positions-mcp completion`."""
     parser.epilog = "For this bash: source <(positions-mcp completion bash). docs/commands.md says how it stays."
     parser.add_argument("shell", metavar="SHELL", choices=_SHELLS, help=", ".join(_SHELLS))
 

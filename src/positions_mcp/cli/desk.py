@@ -26,7 +26,6 @@ from positions_mcp.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp desk`."""
     parser.description = "Serve the supervisor's page: what waits, decisions, halt, resume, settle."
     add_settings_options(parser)
     add_entrance_options(parser)

@@ -42,7 +42,6 @@ _LIBRARIES = ("mcp", "httpx", "pydantic", "sqlalchemy", "holidays")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp doctor`."""
     add_settings_options(parser)
     add_json_option(parser)
     parser.add_argument("--live", action="store_true", help="also ask the live API, reading only (implies --mode live)")

@@ -26,7 +26,6 @@ class Findings:
     _waiting: Progress | None = None
 
     def ok(self, subject: str, words: str) -> None:
-        """As it should be."""
         self._line(OK, subject, words)
 
     def note(self, subject: str, words: str) -> None:

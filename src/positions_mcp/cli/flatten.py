@@ -39,7 +39,6 @@ _RISK = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp flatten`."""
     parser.description = (
         "Close what an account holds, yourself: whatever is held when it is sent, open orders cancelled first. Works "
         "without a server, under a halt, beyond limits, where trading is not enabled and where an outcome is unknown; "

@@ -25,7 +25,6 @@ _NOT_HALTED = "It is NOT halted. Stop the servers themselves."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp halt`."""
     parser.description = (
         "Stop everything destructive, paper and live, before the next request of every server on this store; with "
         "--account, --caller or --kind only what all of them name. Needs no passphrase: stopping is always allowed. A "

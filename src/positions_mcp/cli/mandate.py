@@ -37,7 +37,6 @@ _MOST_SHADOWS = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the subcommands of `positions-mcp mandate`."""
     told = {
         "draft": "write one that lets nothing through, and notes what it would have",
         "sign": "sign a draft for one trading day, at a terminal",
@@ -73,7 +72,6 @@ def _describe_draft(draft: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run a subcommand. Returns the exit code."""
     commands = {"draft": _draft, "sign": _sign, "list": _list, "show": _show, "revoke": _revoke}
     with on_error("This command sent nothing."):
         return commands[arguments.mandate_command](arguments)

@@ -22,7 +22,6 @@ from positions_mcp.guard.reports import report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the subcommands of `positions-mcp operations`."""
     commands = parser.add_subparsers(dest="operations_command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="recent operations", description="Recent operations, newest first.")
     listing.add_argument("--limit", metavar="N", type=whole_number, default=20, help="how many (default 20)")
@@ -54,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run a subcommand. Returns the exit code."""
     commands = {"list": _list, "show": _show, "verify": _verify, "settle": settle.run}
     with on_error("This command sent nothing."):
         return commands[arguments.operations_command](arguments)

@@ -37,7 +37,6 @@ def add_name(parser: argparse.ArgumentParser) -> None:
 
 
 def add_log_option(parser: argparse.ArgumentParser) -> None:
-    """How a server logs."""
     parser.add_argument("--log-format", choices=("text", "json"), help="json: one line an event (log.format)")
 
 

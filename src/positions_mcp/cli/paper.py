@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(paper: argparse.ArgumentParser) -> None:
-    """Describe the subcommands of `positions-mcp paper`."""
     paper.description = "Serve the paper exchange, begin it again, move its clock, make it fail, look into it."
     commands = paper.add_subparsers(dest="paper_command", required=True, metavar="COMMAND")
 

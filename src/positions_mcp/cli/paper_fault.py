@@ -19,7 +19,6 @@ _HEARD_WITHIN = 1.0
 
 
 def add_arguments(fault: argparse.ArgumentParser) -> None:
-    """The arguments of `paper fault`."""
     fault.add_argument("kind", nargs="?", help="what happens, or `clear` to disarm all")
     fault.add_argument("operation", nargs="?", default="any", help="on which operation (default any)")
     often = fault.add_mutually_exclusive_group()
@@ -55,7 +54,6 @@ def run(args: argparse.Namespace, exchange: PaperExchange) -> None:
 
 
 def told(fault: Fault) -> str:
-    """A fault in words."""
     often = "until cleared" if fault.times is None else f"{fault.times} time(s)"
     narrowed = [
         f"{name} {value}" for name, value in (("account", fault.account), ("instrument", fault.instrument)) if value

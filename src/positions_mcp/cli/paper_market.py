@@ -46,7 +46,6 @@ def run(args: argparse.Namespace, exchange: PaperExchange) -> None:
 
 
 def day_of(text: str) -> date:
-    """A day as an argument."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:

@@ -82,7 +82,6 @@ class Record:
         return SharedClock(SystemClock(), self.store) if self.settings.store.url else SystemClock()
 
     def now(self) -> datetime:
-        """The time by that clock."""
         return self.clock.now()
 
     def supervisor(self, mode: Mode = Mode.PAPER) -> Supervisor:
@@ -140,8 +139,7 @@ class Record:
 def open_record(arguments: argparse.Namespace) -> Iterator[Record]:
     """The store that the command line, the environment and the files name.
 
-    Raises:
-        ConfigurationError, StoreUnavailable: it cannot be opened.
+    Raises ConfigurationError, StoreUnavailable.
     """
     settings = settings_of_either_mode(arguments)
     with open_operations(settings) as store:
@@ -156,8 +154,7 @@ def commands_of(arguments: argparse.Namespace, settings: Settings) -> Commands:
 def settings_for(arguments: argparse.Namespace, account_id: AccountId, *, mode: Mode | str | None) -> Settings:
     """The settings for a command about one account; in live that is the one allowed where no configuration names any.
 
-    Raises:
-        ConfigurationError: as `settings.load`.
+    Raises ConfigurationError.
     """
     try:
         return settings_from(arguments, mode=mode)

@@ -18,7 +18,6 @@ _WAITING = (OperationState.AWAITING_APPROVAL, OperationState.APPROVED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp reject`."""
     parser.description = (
         "Say no to a plan, or take back a yes that no call has used yet. Needs no passphrase: a no is always allowed."
     )

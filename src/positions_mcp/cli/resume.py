@@ -21,7 +21,6 @@ _WORD = "resume"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp resume`."""
     parser.description = (
         "End every halt that stands, or with --account, --caller or --kind the one that was set with the same. Needs a "
         "person at a terminal, and the approver's passphrase where an approver is set up."

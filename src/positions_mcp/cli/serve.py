@@ -31,7 +31,6 @@ _OF_HTTP = ("host", "port", "tls_cert", "tls_key", "behind_proxy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp serve`."""
     add_settings_options(parser)
     parser.add_argument("--transport", choices=("stdio", "http"), default="stdio", help="stdio is the default")
     add_entrance_options(parser, "with http: ")

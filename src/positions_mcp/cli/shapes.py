@@ -32,7 +32,6 @@ def halt_shape(halt: Halt) -> Shape:
 
 
 def operation_shape(operation: Operation, now: datetime) -> Shape:
-    """An operation as one row of a list."""
     plan, rows = operation.plan, operation.rows
     return {
         "operation_id": operation.operation_id,

@@ -36,8 +36,7 @@ class Terminal:
     def ask(self, prompt: str) -> str:
         """One line the person types after the prompt, without its end; what was typed ahead is thrown away.
 
-        Raises:
-            NoTerminal: the terminal is gone.
+        Raises NoTerminal where it is gone.
         """
         return self._ask(prompt, silent=False)
 
@@ -54,11 +53,7 @@ class Terminal:
 
 @contextmanager
 def controlling_terminal() -> Iterator[Terminal]:
-    """The terminal this process was started from.
-
-    Raises:
-        NoTerminal: there is none, as in a pipe, a service or another program's subprocess.
-    """
+    """The terminal this process was started from. Raises NoTerminal where there is none, as in a pipe or a service."""
     with ExitStack() as stack:
         try:
             console = stack.enter_context(this_platform().console())

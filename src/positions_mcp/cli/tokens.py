@@ -21,7 +21,6 @@ _ONCE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the subcommands of `positions-mcp token`."""
     told = {
         "new": "make a token for a caller, and show it once",
         "list": "list the callers that have a token",

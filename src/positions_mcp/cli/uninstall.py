@@ -12,7 +12,6 @@ from positions_mcp.cli.output import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp uninstall`."""
     add_host_options(parser)
 
 

@@ -20,8 +20,7 @@ _LONGEST_LIST_OF_SYMBOLS = 24
 def chosen(record: Record, operation_id: str | None, mode: str | None, states: Iterable[OperationState]) -> Operation:
     """The operation of that id; without one the only one that waits in one of `states`.
 
-    Raises:
-        InvalidInput: there is none of that id, none waits, or several do; then the message lists them.
+    Raises InvalidInput where there is none of that id, none waits, or several do; then the message lists them.
     """
     if operation_id is not None:
         return record.operation(operation_id, mode)

@@ -25,7 +25,6 @@ from positions_mcp.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
     parser.add_argument(
         "--withdraw",
         action="store_true",

@@ -64,7 +64,6 @@ def failed(_: Request, error: Exception) -> Response:
 
 
 def said(status: int, words: str) -> Response:
-    """An answer that is a sentence."""
     return JSONResponse({"error": words}, status_code=status)
 
 

@@ -114,8 +114,6 @@ class Door:
         return answer
 
     def signed_in(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """The route for who is signed in."""
-
         async def route(request: Request) -> Response:
             token = request.headers.get(SESSION_HEADER, "")
             touch = request.method != "GET" or request.headers.get(PERSON_HEADER) == "1"

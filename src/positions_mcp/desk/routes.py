@@ -29,7 +29,6 @@ class Routes:
     changes: Changes
 
     async def queue(self, request: Request, session: Session) -> Response:
-        """What waits for a person."""
         mine = await self.desk.passkeys_of(session.name, page_of(request))
         return JSONResponse(await self.desk.queue(session.member) | {"passkeys": mine})
 
@@ -38,7 +37,6 @@ class Routes:
         return JSONResponse(await self.desk.history(dict(request.query_params), session.member))
 
     async def story(self, request: Request, session: Session) -> Response:
-        """One operation whole."""
         return JSONResponse(await self.desk.story(request.path_params["operation_id"], session.member))
 
     async def followed(self, request: Request, session: Session) -> Response:

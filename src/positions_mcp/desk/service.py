@@ -106,7 +106,6 @@ class Desk:
         return question(operation.plan).split("\n")
 
     async def operation(self, operation_id: str) -> Operation:
-        """A stored operation. Raises InvalidInput where there is none."""
         found = await in_thread(self._deps.store.operation, operation_id)
         if found is None:
             raise InvalidInput(f"There is no operation {quoted(operation_id, 40)}.")

@@ -97,7 +97,6 @@ class Sessions:
         return Session(stored, member, here.guessing)
 
     async def is_open(self, stored: StoredSession) -> bool:
-        """Whether it still stands."""
         found = await in_thread(self._store.session, stored.cookie)
         return found is not None and self._clock.now() < found.until
 

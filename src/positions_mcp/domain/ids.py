@@ -41,11 +41,7 @@ def is_uuid(text: str) -> bool:
 
 
 def account_id(value: int) -> AccountId:
-    """An account number that is safe in a path.
-
-    Raises:
-        InvalidInput: not an integer from 1 to 2⁶³−1.
-    """
+    """An account number that is safe in a path. Raises InvalidInput for anything but an integer from 1 to 2⁶³−1."""
     if type(value) is not int or not 0 < value <= _LARGEST_ACCOUNT:
         raise InvalidInput(
             f"{_shown(value)} is not an account number.", hint="An account number is a positive integer."

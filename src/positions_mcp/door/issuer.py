@@ -39,7 +39,6 @@ class Issuer:
             raise
 
     async def aclose(self) -> None:
-        """Close the connections."""
         if self._http is not None:
             await self._http.aclose()
 

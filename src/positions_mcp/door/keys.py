@@ -63,8 +63,7 @@ class Keys:
     async def find(self, name: str | None, algorithm: str) -> PyJWK | None:
         """The key of a token; None where the issuer has none such. One without a name is found where it is the only.
 
-        Raises:
-            KeysUnavailable: no key has ever been read.
+        Raises KeysUnavailable where no key has ever been read.
         """
         found = self._known(name, algorithm)
         if found is None:

@@ -54,9 +54,8 @@ class TokenChecker:
     async def check(self, token: str) -> Checked:
         """What the token says.
 
-        Raises:
-            BadToken: it is not good, or not for this server.
-            KeysUnavailable: nobody can say, because no key of the issuer could be read yet.
+        Raises BadToken where it is not good for this server; KeysUnavailable where no key of the issuer could be read
+        yet.
         """
         if len(token) > _LONGEST:
             raise BadToken("The token is too long.")

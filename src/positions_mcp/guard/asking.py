@@ -55,7 +55,6 @@ class Waiting:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is waited for."""
         return self.waited >= self._wait.seconds
 
     @property
@@ -143,8 +142,7 @@ class Asking:
     async def decline(self, operation: Operation, *, client: str) -> OperationReport:
         """Record a no. The same targets are not asked about again for a while, except at the desk.
 
-        Raises:
-            Overtaken: it is already being sent, or over.
+        Raises Overtaken where it is being sent already, or over.
         """
         now = self._deps.clock.now()
         decision = Decision(
@@ -161,11 +159,8 @@ class Asking:
     async def halt(self, reason: str, *, caller: str) -> Halt:
         """Stop what a caller asks for, in every process on the store. Only a person ends it.
 
-        A halt that covers all of that already stays as it is. Returns the halt that stands.
-
-        Raises:
-            Refused: nobody is known to call.
-            StoreUnavailable: it is not halted.
+        A halt that covers all of that already stays as it is. Returns the halt that stands. Raises Refused where nobody
+        is known to call, StoreUnavailable where it is not halted.
         """
         if not caller:
             raise Refused("Caller not authenticated.", hint="Over HTTP, what has no token can send nothing anyway.")

@@ -75,11 +75,9 @@ class OwnOrder:
 
     @property
     def symbol(self) -> str:
-        """What it closes."""
         return self.operation.plan.targets[self.row.position].symbol
 
     def told(self, outcome: Withdrawal, detail: str = "") -> Withdrawn:
-        """Its line of the report."""
         return Withdrawn(
             account_id=self.operation.account_id,
             operation_id=self.operation.operation_id,

@@ -43,9 +43,7 @@ def to_resume(standing: Sequence[Halt], shown: str | None) -> tuple[Halt, ...]:
 def to_settle(operation: Operation, row_of: str | int, conclusion: Conclusion, shown: str | None) -> Row:
     """The row that was shown, where there is something to settle.
 
-    Raises:
-        InvalidInput: no such row.
-        Refused: there is nothing to settle, or it is not what was shown.
+    Raises InvalidInput where there is no such row, Refused where it is not what was shown or needs no settling.
     """
     row = _row_called(operation, row_of)
     symbol = operation.plan.targets[row.position].symbol
@@ -63,7 +61,6 @@ def to_settle(operation: Operation, row_of: str | int, conclusion: Conclusion, s
 
 
 def settled(row: Row, conclusion: Conclusion, *, by: str, evidence: str, now: datetime) -> Row:
-    """The row as a person has settled it."""
     if _is_in_flight(row, conclusion):
         return row.changed(
             ended=True, detail=f"{row.detail} Settled by {clean(by, 60)}: {quoted(evidence, 300)}".strip()
@@ -89,12 +86,10 @@ def digest_of_row(operation: Operation, row: Row) -> str:
 
 
 def digest_of_halt(halt: Halt) -> str:
-    """Tells one halt from another."""
     return key_of("halt", halt.model_dump(mode="json"))
 
 
 def digest_of_halts(halts: Sequence[Halt]) -> str:
-    """Tells what is halted, all in all, from what was before."""
     return key_of("halts", *(halt.model_dump(mode="json") for halt in halts))
 
 

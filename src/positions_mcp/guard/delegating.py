@@ -45,7 +45,6 @@ class Delegation:
 
     @property
     def accounts(self) -> frozenset[AccountId]:
-        """The accounts that may be used."""
         return self._deps.policy.accounts
 
     async def draft(self, terms: MandateTerms, *, by: str, shadow: timedelta) -> Mandate:
@@ -82,11 +81,9 @@ class Delegation:
     ) -> Touch:
         """A draft as something to sign, for one New York trading day: today, or the next one.
 
-        `digest` is that of the draft as it was shown: another one that is stored by now is not signed.
-
-        Raises:
-            InvalidInput: no such draft, or no day that it can be signed for.
-            Refused: no right to sign it, no draft any more, or not what was shown.
+        `digest` is that of the draft as it was shown: another one that is stored by now is not signed. Raises
+        InvalidInput where there is no such draft or day; Refused where it is no draft any more or not what was shown,
+        or that person may not sign it.
         """
         draft = (await in_thread(self._deps.store.standing, mandate_id)).mandate
         if not draft.is_draft:

@@ -71,7 +71,6 @@ class Decided:
         self._next = anyio.Event()
 
     def tell(self) -> None:
-        """A decision is stored."""
         told, self._next = self._next, anyio.Event()
         told.set()
 
@@ -136,7 +135,6 @@ class Dependencies:
             raise InvalidInput(f"Account {account_id} may not be used.", hint=f"Allowed: {allowed}.")
 
     async def operation(self, operation_id: str) -> Operation:
-        """A stored operation of this mode. Raises InvalidInput where there is none."""
         operation = await in_thread(self.store.operation, operation_id)
         if operation is None or operation.plan.mode is not self.mode:
             raise self._no_operation(operation_id)

@@ -29,7 +29,6 @@ Change = Callable[[RosterChain], Sequence[Member]]
 
 
 def adding(name: str, passkey: Passkey) -> Change:
-    """One more passkey for a member."""
     return lambda chain: _with_credentials(chain, name, lambda held: (*held, passkey))
 
 
@@ -48,7 +47,6 @@ def removing(fingerprint: str, shown: str) -> Change:
 
 
 def adding_member(member: Member) -> Change:
-    """One more person."""
     return lambda chain: [*_members(chain), member]
 
 

@@ -70,12 +70,10 @@ class MarketFacts:
 
     @property
     def no_contracts(self) -> bool:
-        """Whether the terms of contracts were refused."""
         return _NO_CONTRACTS in self.not_read
 
     @cached_property
     def latest(self) -> dict[str, LatestPrice]:
-        """The latest price of what has traded."""
         return {str(key): price for key, each in self.snapshots.items() if (price := traded_at(each)) is not None}
 
 

@@ -150,9 +150,8 @@ class Guard(Asking, Routing):
     ) -> Planned:
         """The plan of that id; what is asked for with it must say the same. `judged` asks policy where it is open.
 
-        Raises:
-            InvalidInput: no such plan, or an argument contradicts it.
-            Refused: it is another caller's, or was made with other rights.
+        Raises InvalidInput where there is none or an argument contradicts it, Refused where it is another caller's, or
+        was made with other rights.
         """
         await self._reconciler.note_time()
         return await self._planner.continue_plan(plan_id, request, caller=caller, judged=judged, rights=rights)

@@ -184,8 +184,7 @@ class OperationKind(Protocol[RequestT_contra]):
     async def send(self, operation: Operation, request: Request) -> Answer:
         """Send once and account for every row of the request.
 
-        Raises:
-            NothingSent, RequestRejected, OutcomeUnknown: as the ports do; the executor accounts for these.
+        Raises NothingSent, RequestRejected, OutcomeUnknown, as the ports do.
         """
 
     async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:

@@ -100,17 +100,13 @@ class ChangeFeed:
         """How many entries the journal had before it was last looked at, and where its chains ended then."""
 
     async def newest(self) -> Mapping[str, int]:
-        """Up to where the journal goes now. Raises StoreUnavailable."""
         return await in_thread(self._deps.store.ends)
 
     async def since(self, ends: Mapping[str, int]) -> tuple[Mapping[str, int], tuple[Operation, ...]]:
         """Up to where the journal goes now, and the operations of this mode that have changed after `ends`.
 
         What time decides is written down first, where it was not just now. Of more than a thousand operations those
-        changed last.
-
-        Raises:
-            StoreUnavailable: the store cannot be read.
+        changed last. Raises StoreUnavailable.
         """
         now = self._deps.clock.now()
         if self._noted_at is None or not timedelta(0) <= now - self._noted_at < _NOTED_EVERY:
@@ -139,7 +135,6 @@ class ChangeFeed:
         return tuple(each for each in found if each is not None and each.plan.mode is self._deps.mode)
 
     async def may_see(self, operation_id: str, viewer: Viewer) -> bool:
-        """Whether there is such an operation for a viewer."""
         operation = await in_thread(self._deps.store.operation, operation_id)
         if operation is None or operation.plan.mode is not self._deps.mode:
             return False

@@ -164,7 +164,6 @@ class OperationReport(Frozen):
 
 
 def report(operation: Operation, now: datetime, *, not_followed: str = "") -> OperationReport:
-    """The operation as it stands at `now`."""
     plan, state = operation.plan, operation.state(now)
     words = WORDS[plan.kind]
     told = sorted([(words.row(plan, row), row) for row in operation.rows], key=_gravity_of_row)

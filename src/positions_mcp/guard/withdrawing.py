@@ -51,7 +51,6 @@ def digest_of(halts: Sequence[Halt], shown: Sequence[ShownOrder]) -> str:
 
 
 def shown_of(own: OwnOrder) -> ShownOrder:
-    """What names an order."""
     order_id = own.order.order_id if own.order else None
     return ShownOrder(operation_id=own.operation.operation_id, row=own.row.position, order_id=order_id)
 

@@ -22,7 +22,6 @@ class Health:
         self._look = look
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         if scope["type"] != "http" or scope["path"] not in (HEALTH, READY):
             await self._app(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):

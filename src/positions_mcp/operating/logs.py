@@ -42,7 +42,6 @@ class JsonLines(logging.Formatter):
     """One JSON object a record, on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,

@@ -47,7 +47,6 @@ class Readiness:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """As JSON."""
         return {"ready": self.is_ready, "checks": {name: each.words for name, each in self.found.items()}}
 
 

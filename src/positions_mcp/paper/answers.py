@@ -35,7 +35,6 @@ class Call:
     access: Access = EVERY_ACCOUNT
 
     def struck_by(self, kind: str) -> bool:
-        """Whether a fault of this kind strikes it."""
         return self.strikes.of(kind) is not None
 
     @property
@@ -59,7 +58,6 @@ class Answer:
 
     @classmethod
     def one(cls, row: Row) -> Answer:
-        """One object."""
         return cls([compact(row)], many=False)
 
     def response(self, request_id: str) -> Response:

@@ -29,11 +29,7 @@ _SAID = {
 
 
 def json_body(body: bytes) -> Any:
-    """A JSON document, with numbers kept exact.
-
-    Raises:
-        Refusal: 400 if it is none.
-    """
+    """A JSON document, with numbers kept exact. Raises Refusal: 400 if it is none."""
     try:
         text = body.decode("utf-8")
         found = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
@@ -51,8 +47,7 @@ def json_body(body: bytes) -> Any:
 def cancel_orders(body: bytes) -> bool:
     """Whether a close asks for open orders to be cancelled first. No body, a body of null, no field and null mean no.
 
-    Raises:
-        Refusal: 400 if the body is no JSON, 422 if it is something else.
+    Raises Refusal: 400 if the body is no JSON, 422 if it is something else.
     """
     found = json_body(body) if body.strip() else None
     if found is None:

@@ -32,7 +32,6 @@ class Book:
         self._revision = -1
 
     def close(self) -> None:
-        """Closes the file."""
         with self._lock:
             self._connection.close()
 
@@ -141,12 +140,10 @@ class Book:
         return Fault.from_record(int(key or 0), fault.as_record())
 
     def disarm(self) -> None:
-        """Forgets every fault."""
         with self._lock, database.transaction(self._connection):
             self._connection.execute("DELETE FROM fault")
 
     def has_faults(self) -> bool:
-        """Whether any fault is armed."""
         with self._lock:
             return self._connection.execute("SELECT 1 FROM fault LIMIT 1").fetchone() is not None
 

@@ -70,12 +70,10 @@ class PaperClock:
         self._setting = ClockSetting()
 
     def close(self) -> None:
-        """Closes the file."""
         with self._lock:
             self._connection.close()
 
     def now(self) -> datetime:
-        """The present instant of the book, aware, in UTC."""
         return self.setting().reading(self._base.now()).astimezone(UTC)
 
     def real_now(self) -> datetime:
@@ -94,9 +92,8 @@ class PaperClock:
     def set(self, instant: datetime, *, running: bool = False) -> datetime:
         """Sets the clock to `instant`, standing still or `running` on from there at the real pace.
 
-        Raises:
-            BookError: the book has already lived beyond `instant`, or it is after 2199.
-            ValueError: `instant` has no zone.
+        Raises BookError where the book has lived beyond `instant`, or it is after 2199; ValueError where it has no
+        zone.
         """
         if instant.tzinfo is None:
             raise ValueError("the clock is set to an instant with a zone")
@@ -110,8 +107,7 @@ class PaperClock:
     def advance(self, by: timedelta) -> datetime:
         """Moves the clock forward. A clock on real time is set, and stands still from then on.
 
-        Raises:
-            BookError: `by` is negative, or goes beyond 2199.
+        Raises BookError below zero or beyond 2199.
         """
         if by < timedelta(0):
             raise BookError("the clock only goes forward; `positions-mcp paper reset` begins again")
@@ -122,11 +118,7 @@ class PaperClock:
         return self._change(ClockSetting("set", self.now() + by))
 
     def real(self) -> datetime:
-        """Returns to real time.
-
-        Raises:
-            BookError: the book has already lived beyond the real time.
-        """
+        """Returns to real time. Raises BookError where the book has lived beyond it."""
         return self._change(ClockSetting())
 
     def _change(self, setting: ClockSetting) -> datetime:

@@ -32,8 +32,6 @@ _INTO_THE_SESSION = timedelta(minutes=30)
 
 
 def routes(exchange: Venue) -> list[Route]:
-    """The routes of the control endpoint and of the specification."""
-
     def route(path: str, **by_method: Callable[[dict[str, Any]], object]) -> Route:
         async def serve(request: Request) -> Response:
             if exchange.control_needs_key:
@@ -73,11 +71,7 @@ def routes(exchange: Venue) -> list[Route]:
 
 
 def access_of(request: Request, exchange: Venue) -> Access:
-    """What the key of a request opens.
-
-    Raises:
-        Refusal: 401 if there is none, or it is not known.
-    """
+    """What the key of a request opens. Raises Refusal: 401 if there is none, or it is not known."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     access = exchange.key_ring.access(key.strip())
     if scheme.lower() != "bearer" or access is None:
@@ -143,12 +137,10 @@ def effects_of(exchange: Venue) -> dict[str, Any]:
 
 
 def shown_fault(fault: Fault) -> dict[str, Any]:
-    """A fault as the control endpoint shows it."""
     return {"number": fault.number, **fault.as_record()}
 
 
 def clock_of(exchange: Venue) -> dict[str, Any]:
-    """What the clock shows and how it goes."""
     return {"now": exchange.clock.now().isoformat(), "mode": exchange.clock.setting().mode}
 
 

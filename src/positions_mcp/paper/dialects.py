@@ -64,12 +64,10 @@ class Dialect:
 
     @property
     def is_seed(self) -> bool:
-        """Whether this is the API of May 2026."""
         return self.name == "seed"
 
     @property
     def is_current(self) -> bool:
-        """Whether this is the API of today."""
         return self.name in ("current", "auto")
 
     @property
@@ -81,24 +79,20 @@ class Dialect:
 
     @property
     def sort_keys(self) -> tuple[str, ...]:
-        """What positions can be sorted by."""
         return _SORT_KEYS if self.is_seed else (*_SORT_KEYS, "DAILY_REALIZED_PNL")
 
     @property
     def order_statuses(self) -> tuple[str, ...]:
-        """The values of an order's status."""
         return (*_ORDER_STATUSES, "QUEUED", "PENDING_TRIGGER") if self.is_current else _ORDER_STATUSES
 
     @property
     def position_types(self) -> tuple[str, ...]:
-        """The values of a position's type."""
         if self.is_seed:
             return ("LONG", "SHORT", "LONG_CALL", "SHORT_CALL", "LONG_PUT", "SHORT_PUT")
         return ("LONG", "SHORT")
 
     @property
     def instrument_types(self) -> tuple[str, ...]:
-        """The values of a security's type."""
         if self.is_seed:
             return ("COMMON_STOCK", "PREFERRED_STOCK", "OPTION", "CASH", "OTHER")
         return ("COMMON_STOCK", "INDEX", "OPTION", "CASH")
@@ -110,16 +104,11 @@ class Dialect:
 
     @property
     def instruction_statuses(self) -> tuple[str, ...]:
-        """The values of an instruction's status."""
         return (*_INSTRUCTION_STATUSES, "ENGINE_REJECTED") if self.is_seed else _INSTRUCTION_STATUSES
 
 
 def dialect_of(name: ContractName, errors: ErrorShape | None = None) -> Dialect:
-    """The contract of that name, with its own shape of errors unless another is asked for.
-
-    Raises:
-        PaperError: there is no such contract or shape.
-    """
+    """The contract of that name, with its own shape of errors unless another is asked for. Raises PaperError."""
     if name not in get_args(ContractName):
         raise PaperError(f"no contract {name!r}; there are {', '.join(get_args(ContractName))}")
     if errors is not None and errors not in get_args(ErrorShape):

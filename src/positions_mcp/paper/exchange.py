@@ -139,9 +139,7 @@ class PaperExchange(Venue):
 def _check(ledger: Ledger, scenario: str | None, accounts: Sequence[int]) -> None:
     """Checks that a book is of a scenario, which is known by what it says and not by where it lies, and has accounts.
 
-    Raises:
-        ScenarioError: the scenario does not exist or is wrong.
-        BookError: the book is of another, or lacks an account.
+    Raises ScenarioError, BookError.
     """
     facts = ledger.facts
     if scenario is not None and not _is_of(facts, scenario):

@@ -115,7 +115,6 @@ class Fault:
 
     @property
     def status(self) -> int | None:
-        """The HTTP status of a `status_NNN` fault."""
         match = _STATUS.fullmatch(self.kind)
         return int(match[1]) if match else None
 
@@ -188,8 +187,7 @@ class Fault:
     def from_record(cls, number: int, record: Mapping[str, Any]) -> Fault:
         """The inverse of `as_record`; missing fields have their defaults. `times`: null until it is cleared.
 
-        Raises:
-            PaperError: a field is unknown or has a value that is not allowed.
+        Raises PaperError.
         """
         if unknown := set(record) - {field.name for field in fields(cls)} | ({"number"} & set(record)):
             raise PaperError(f"a fault has no {', '.join(sorted(unknown))}")
@@ -221,7 +219,6 @@ class Strikes:
     faults: tuple[Fault, ...] = ()
 
     def of(self, kind: str) -> Fault | None:
-        """The fault of a kind, if it strikes."""
         return next((fault for fault in self.faults if fault.kind == kind), None)
 
     @property
@@ -230,7 +227,6 @@ class Strikes:
         return next((fault for fault in self.faults if fault.status and not fault.after_effect), None)
 
     def on(self, kind: str, instrument_id: str) -> Fault | None:
-        """The fault of a kind, if it strikes this instrument."""
         fault = self.of(kind)
         return fault if fault and fault.is_on(instrument_id) else None
 

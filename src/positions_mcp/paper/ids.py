@@ -18,7 +18,6 @@ class SeededIds:
         self._ledger = ledger
 
     def new(self) -> str:
-        """The next id of the book."""
         facts = self._ledger.facts
         number = facts.ids_made + 1
         self._ledger.put_facts(replace(facts, ids_made=number))

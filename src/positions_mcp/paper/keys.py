@@ -16,7 +16,6 @@ class Access:
     accounts: frozenset[int] | None = None
 
     def to(self, account: int) -> bool:
-        """Whether it opens an account."""
         return self.accounts is None or account in self.accounts
 
 
@@ -36,12 +35,10 @@ class KeyRing:
 
     @property
     def first(self) -> str:
-        """The key that was given first."""
         return next(iter(self._access)).decode()
 
     @property
     def accounts(self) -> frozenset[int]:
-        """Every account that some key names."""
         return frozenset(number for access in self._access.values() for number in access.accounts or ())
 
     def access(self, key: str) -> Access | None:

@@ -86,12 +86,10 @@ class Ledger:
         self._locks: dict[Key, Decimal] | None = None
 
     def put_facts(self, facts: Facts) -> None:
-        """Replaces what is true of the whole book."""
         self.facts = facts
         self.changed.add(("facts", ""))
 
     def put_account(self, account: Account) -> None:
-        """Adds or replaces an account."""
         self.accounts[account.number] = account
         self.changed.add(("account", account.number))
 
@@ -101,7 +99,6 @@ class Ledger:
         self.put_account(replace(money, cash=money.cash + cash, realized=money.realized + profit))
 
     def put_instrument(self, instrument: Instrument) -> None:
-        """Adds or replaces an instrument."""
         self.instruments[instrument.symbol] = instrument
         self._by_id[instrument.instrument_id] = instrument
         if any(not event.done for event in instrument.events):
@@ -121,7 +118,6 @@ class Ledger:
         self.changed.add(("holding", key))
 
     def put_order(self, order: Order) -> None:
-        """Adds or replaces an order."""
         before = self.orders.get(order.id)
         if before is not None:
             order = order.with_history_of(before)
@@ -136,7 +132,6 @@ class Ledger:
         self.changed.add(("order", order.id))
 
     def put_instruction(self, instruction: Instruction) -> None:
-        """Adds or replaces an instruction."""
         self.instructions[instruction.id] = instruction
         if instruction.stands:
             self._standing[instruction.id] = None
@@ -146,12 +141,10 @@ class Ledger:
         self.changed.add(("instruction", instruction.id))
 
     def add_effect(self, effect: Effect) -> None:
-        """Counts a request that changed the book."""
         self.effects.append(effect)
         self.changed.add(("effect", effect.number))
 
     def add_movement(self, movement: Movement) -> None:
-        """Notes what moved a position."""
         self.movements.append(movement)
         self.changed.add(("movement", movement.number))
 
@@ -178,7 +171,6 @@ class Ledger:
             self.put_facts(replace(self.facts, as_of=at))
 
     def instrument_by_id(self, instrument_id: str) -> Instrument | None:
-        """The instrument of a UUID in canonical form."""
         return self._by_id.get(instrument_id)
 
     def underlying(self, instrument: Instrument) -> Instrument:

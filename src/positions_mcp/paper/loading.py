@@ -85,10 +85,8 @@ class Loading:
 def is_of(facts: Facts, scenario: str) -> bool:
     """Whether a book is of a scenario, which is known by what it says and not by where it lies.
 
-    Packaged scenarios go by their name as well, so that a release may improve them under books that exist.
-
-    Raises:
-        ScenarioError: the scenario does not exist or is wrong.
+    Packaged scenarios go by their name as well, so that a release may improve them under books that exist. Raises
+    ScenarioError.
     """
     name = scenario_name(scenario)
     if name == facts.scenario and (name in scenario_names() or not facts.digest):

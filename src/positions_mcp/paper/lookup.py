@@ -19,11 +19,7 @@ def found(ledger: Ledger, text: str) -> Instrument | None:
 
 
 def known_symbol(ledger: Ledger, text: str) -> str:
-    """The book's symbol for a UUID or a symbol in any spacing.
-
-    Raises:
-        Refusal: 404 if the market does not know it.
-    """
+    """The book's symbol for a UUID or a symbol in any spacing. Raises Refusal: 404 if the market does not know it."""
     instrument = found(ledger, text)
     if instrument is None:
         raise Refusal(404, f"Instrument not found: {text[:_LONGEST_SHOWN]}")

@@ -40,7 +40,6 @@ _REACH = Decimal(3)
 
 
 def cents(amount: Decimal) -> Decimal:
-    """An amount to the cent."""
     return amount.quantize(CENT)
 
 
@@ -111,20 +110,16 @@ class Market:
         return session if session.closes <= instant else self._calendar.previous_session(session.day)
 
     def session_at(self, instant: datetime) -> Session | None:
-        """The regular session that is on at `instant`."""
         session = self.session_on(new_york_day(instant))
         return session if session and session.contains(instant) else None
 
     def next_session(self, instant: datetime) -> Session:
-        """The next session to open."""
         return self._calendar.state_at(instant).next
 
     def session_after(self, day: date) -> Session:
-        """The first session after a day."""
         return self._calendar.next_session(day + timedelta(days=1))
 
     def session_on(self, day: date) -> Session | None:
-        """The session of a day."""
         if day not in self._sessions:
             self._sessions[day] = self._calendar.session_on(day)
         return self._sessions[day]

@@ -124,7 +124,6 @@ class Order:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The symbols that it trades."""
         return (self.symbol,) if self.symbol is not None else tuple(leg.symbol for leg in self.legs)
 
     def with_history_of(self, before: Order) -> Order:
@@ -136,7 +135,6 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still trade."""
         return self.status in OPEN_ORDER
 
     @property
@@ -170,7 +168,6 @@ class Instruction:
 
     @property
     def stands(self) -> bool:
-        """Whether it still speaks for contracts."""
         return self.status in STANDING and not self.settled
 
     @property

@@ -39,5 +39,4 @@ class Movement:
 
     @property
     def side(self) -> str:
-        """What the account did."""
         return "BUY" if self.quantity > ZERO else "SELL"

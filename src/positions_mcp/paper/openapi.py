@@ -10,7 +10,6 @@ from positions_mcp.paper.operations import SUBMITTING, is_known, operations_of
 
 
 def specification(dialect: Dialect) -> Schema:
-    """The OpenAPI 3.1 document of a contract."""
     paths: dict[str, Schema] = {}
     for operation in operations_of(dialect):
         if is_known(operation, dialect):

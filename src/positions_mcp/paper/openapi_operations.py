@@ -49,7 +49,6 @@ class Operation:
         return None if self.answer is None else frozenset(parameter["name"] for parameter in self.parameters)
 
     def schema(self) -> Schema:
-        """The operation in the specification."""
         named = re.findall(r"{(\w+)}", self.path)
         answers = {} if self.answer is None else dict.fromkeys(self.statuses, self.answer)
         responses: Schema = {
@@ -71,17 +70,14 @@ class Operation:
 
 
 def json_of(schema: Schema) -> Schema:
-    """A body of JSON."""
     return {"application/json": {"schema": schema}}
 
 
 def one_of(name: str) -> Schema:
-    """An answer with one row of a schema."""
     return _envelope({"$ref": f"#/components/schemas/{name}"})
 
 
 def list_of(name: str) -> Schema:
-    """An answer with rows of a schema."""
     return _envelope({"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}})
 
 

@@ -22,12 +22,10 @@ def object_of(required: Mapping[str, Schema], **optional: Schema) -> Schema:
 
 
 def enum_of(values: tuple[str, ...]) -> Schema:
-    """A text that is one of these."""
     return {"type": "string", "enum": list(values)}
 
 
 def or_null(schema: Schema) -> Schema:
-    """The schema, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 

@@ -32,11 +32,7 @@ class OrderFilters:
 
     @classmethod
     def of(cls, query: Query, dialect: Dialect) -> OrderFilters:
-        """The filters of a query.
-
-        Raises:
-            Refusal: 400 for a parameter that is not known, or a value that is not allowed.
-        """
+        """The filters of a query. Raises Refusal: 400 for a value that is not allowed."""
         return cls(
             order_ids=query.several("order_ids"),
             instrument_ids=query.several("instrument_ids"),

@@ -28,7 +28,6 @@ class Page:
     secret: str
 
     def of(self, items: Sequence[Item]) -> Sequence[Item]:
-        """This page's share of all items."""
         start = (self.number - 1) * self.size
         return items[start : start + self.size]
 
@@ -49,8 +48,7 @@ class Page:
 def page_of(size: int | None, token: str | None, filters: Mapping[str, object], secret: str) -> Page:
     """The page a request asks for; with a token, `page_size` is ignored.
 
-    Raises:
-        Refusal: 400 for a token that is forged, damaged, or was given for other filters or another order.
+    Raises Refusal: 400 for a token that is forged, damaged, or was given for other filters or another order.
     """
     listing = _digest(filters)
     if token is None:

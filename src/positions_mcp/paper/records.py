@@ -38,7 +38,6 @@ class Records(Generic[Value]):
         return TypeAdapter(self._kind)
 
     def text(self, value: Value) -> str:
-        """A value as text."""
         return self._adapter.dump_json(value, exclude_defaults=True, exclude=set(self._keys)).decode()
 
     def row(self, value: Value) -> tuple[Any, ...]:

@@ -39,8 +39,7 @@ class Replay:
     def read(cls, file: Path) -> Self:
         """The recording in a file.
 
-        Raises:
-            BookError: it cannot be read, holds nothing, or a line is not one of a recording.
+        Raises BookError where it cannot be read, holds nothing, or a line is not one of a recording.
         """
         lines: list[Mapping[str, Any]] = []
         try:

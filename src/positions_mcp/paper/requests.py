@@ -55,7 +55,6 @@ class Query:
                 raise _wrong(f"unknown field `{_shown(name)}`, expected one of {', '.join(sorted(known)) or 'none'}")
 
     def text(self, name: str) -> str | None:
-        """A value as it is; None if absent."""
         if name in self._items:
             raise _wrong(f"{name} is one value, no list")
         return self._values.get(name)
@@ -71,7 +70,6 @@ class Query:
         return number
 
     def one_of(self, name: str, allowed: Sequence[str]) -> str | None:
-        """A value of an enum."""
         value = self.text(name)
         if value is not None and value not in allowed:
             raise _wrong(f"{name}: it is one of {', '.join(allowed)}")
@@ -148,13 +146,11 @@ class Span:
 
     @property
     def is_inverted(self) -> bool:
-        """Whether it ends before it begins."""
         earliest = max((bound for bound in (self.after, self.since) if bound), default=None)
         latest = min((bound for bound in (self.before, self.until) if bound), default=None)
         return earliest is not None and latest is not None and earliest > latest
 
     def has(self, instant: datetime) -> bool:
-        """Whether the instant is in it."""
         return (
             (self.after is None or instant > self.after)
             and (self.since is None or instant >= self.since)
@@ -164,11 +160,7 @@ class Span:
 
 
 def account_number(text: str) -> int:
-    """The account of a path.
-
-    Raises:
-        Refusal: 400 if it is no account number.
-    """
+    """The account of a path. Raises Refusal: 400 if it is no account number."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise Refusal(400, f"Cannot parse `account_id` with value `{_shown(text)}`: it is a whole number")
     return int(text)

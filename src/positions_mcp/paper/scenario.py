@@ -284,8 +284,7 @@ def digest_of(scenario: Scenario) -> str:
 def load_scenario(name: str) -> Scenario:
     """Reads a scenario by its packaged name, or from a file whose path ends in `.toml`.
 
-    Raises:
-        ScenarioError: there is no such scenario, or it is wrong; the message names value, allowed values and place.
+    Raises ScenarioError; the message names value, allowed values and place.
     """
     path = Path(name) if name.endswith(".toml") else config_dir() / "paper" / f"{name}.toml"
     if not name.endswith(".toml") and name not in scenario_names():
@@ -300,11 +299,7 @@ def load_scenario(name: str) -> Scenario:
 
 
 def parse_scenario(text: str, *, where: str) -> Scenario:
-    """Checks the text of a scenario file; `where` is named in errors.
-
-    Raises:
-        ScenarioError: it is not TOML, or a value is not allowed.
-    """
+    """Checks the text of a scenario file; `where` is named in errors. Raises ScenarioError."""
     try:
         return Scenario.model_validate(tomllib.loads(text, parse_float=Decimal))
     except tomllib.TOMLDecodeError as error:

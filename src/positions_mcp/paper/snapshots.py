@@ -21,15 +21,13 @@ _SHOWN = "snapshot_shown"
 
 
 def names(data_dir: Path) -> list[str]:
-    """The snapshots there are."""
     return sorted(path.stem for path in (data_dir / _FOLDER).glob("*.sqlite"))
 
 
 def take(data_dir: Path, name: str, clock: Clock) -> Path:
     """Keeps the book as it is now under a name, replacing what was kept there.
 
-    Raises:
-        BookError: the name is none, or the book cannot be read or the snapshot not written.
+    Raises BookError where the name is none, or the book cannot be read or the snapshot not written.
     """
     path = _path(data_dir, name)
     try:
@@ -52,9 +50,7 @@ def restore(data_dir: Path, name: str, clock: Clock) -> None:
     """Makes the book what it was when the snapshot was taken; running servers see it at once.
 
     A clock that stood stands there again, one that ran goes on from what it showed then, real time stays real time.
-
-    Raises:
-        BookError: there is no such snapshot, a later program wrote it, or it cannot be read.
+    Raises BookError where there is no such snapshot, a later program wrote it, or it cannot be read.
     """
     path = _path(data_dir, name)
     if not path.is_file():

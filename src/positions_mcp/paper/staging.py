@@ -60,8 +60,7 @@ class Stage:
     def fill(self, ledger: Ledger, accounts: tuple[int, ...]) -> Ledger:
         """The ledger, with what the scenario says in every account.
 
-        Raises:
-            ScenarioError: something it names is not defined, or does not fit together.
+        Raises ScenarioError where what it names is not defined, or does not fit.
         """
         scenario = self.scenario
         market = Market(self.calendar, self.now, ledger.facts.market_path)

@@ -50,7 +50,6 @@ class Valuation:
         self._known: dict[tuple[int, str], ValuedPosition] = {}
 
     def of(self, holdings: Iterable[Holding]) -> list[ValuedPosition]:
-        """The given positions, valued."""
         return [self._known.get((holding.account, holding.symbol)) or self._value(holding) for holding in holdings]
 
     def _value(self, holding: Holding) -> ValuedPosition:

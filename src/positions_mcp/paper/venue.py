@@ -58,7 +58,6 @@ class Venue:
         """Set by a server: stops listening for as long as a `refuse` says, before the call returns."""
 
     def close(self) -> None:
-        """Closes the book's file."""
         self.clock.close()
         self._book.close()
 
@@ -83,7 +82,6 @@ class Venue:
         return SeededIds(ledger) if ledger.facts.seed else self._ids
 
     def request_id(self) -> str:
-        """An id for a request."""
         with self._book.reading() as ledger:
             facts = ledger.facts
         if not facts.seed:
@@ -124,19 +122,15 @@ class Venue:
     def arm(self, kind: str, operation: str = "any", **options: Any) -> Fault:
         """Arms a fault (`fault_kinds.KINDS`) for an operation; `options` are the fields of `faults.Fault`.
 
-        `times=None` lets it strike until it is cleared.
-
-        Raises:
-            PaperError: there is no such fault or operation, or they do not go together.
+        `times=None` lets it strike until it is cleared. Raises PaperError where there is no such fault or operation, or
+        they do not go together.
         """
         return self._book.arm(Fault.from_record(0, {"kind": kind, "operation": operation, **options}))
 
     def faults(self) -> list[Fault]:
-        """Faults that are armed."""
         return self._book.faults()
 
     def disarm(self) -> None:
-        """Disarms every fault."""
         self._book.disarm()
 
     def strike(self, about: Callable[[Ledger], Subject]) -> Strikes:

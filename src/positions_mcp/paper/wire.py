@@ -105,7 +105,6 @@ def order_row(order: Order, ledger: Ledger, dialect: Dialect) -> Row:
 
 
 def instruction_row(instruction: Instruction, ledger: Ledger, dialect: Dialect) -> Row:
-    """One instruction that the exchange took in."""
     instrument = ledger.instruments[instruction.symbol]
     row: Row = {
         "id": instruction.id,

@@ -34,7 +34,6 @@ class Act:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger that is written to."""
         return self.moment.ledger
 
     def close_all(self, cancel_orders: bool) -> list[Order]:
@@ -47,8 +46,7 @@ class Act:
     def close(self, instrument: str, cancel_orders: bool) -> list[Order]:
         """Closes one position, given as UUID or symbol.
 
-        Raises:
-            Refusal: 404 for an instrument that is not known or not held; 400 if nothing of it is available.
+        Raises Refusal: 404 for an instrument that is not known or not held; 400 if nothing of it is available.
         """
         symbol = known_symbol(self.ledger, instrument)
         holding = self.ledger.holdings.get((self.account, symbol))
@@ -94,8 +92,7 @@ class Act:
     def submit(self, rows: Sequence[SubmittedRow], *, unknown_refuses_all: bool) -> list[instructions.Judged]:
         """Submits a batch of instructions.
 
-        Raises:
-            Refusal: 404 for the whole batch if an instrument is unknown and `unknown_refuses_all`.
+        Raises Refusal: 404 for all of it if an instrument is unknown and `unknown_refuses_all`.
         """
         if unknown_refuses_all:
             for number, row in enumerate(rows):
@@ -109,21 +106,13 @@ class Act:
         return judged
 
     def cancel(self, instruction_id: str) -> Instruction:
-        """Requests the cancel of an instruction.
-
-        Raises:
-            Refusal: 404 or 409, see `engine.instructions.request_cancel`.
-        """
+        """Requests the cancel of an instruction. Raises as `engine.instructions.request_cancel`."""
         instruction = instructions.request_cancel(self.moment, self.account, instruction_id)
         self._count("cancel_position_instruction", [instruction.id])
         return instruction
 
     def cancel_order(self, order_id: str) -> Order:
-        """Requests the cancel of an open order.
-
-        Raises:
-            Refusal: 404 or 409, see `engine.orders.request_cancel`.
-        """
+        """Requests the cancel of an open order. Raises as `engine.orders.request_cancel`."""
         order = orders.request_cancel(self.moment, self.account, order_id)
         self._count("cancel_order", [order.id])
         return order

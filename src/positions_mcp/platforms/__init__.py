@@ -22,7 +22,6 @@ def home_folder() -> Path | None:
 
 @cache
 def this_platform() -> Platform:
-    """The platform that this program runs on."""
     if sys.platform == "win32":
         from positions_mcp.platforms.windows import Windows
 

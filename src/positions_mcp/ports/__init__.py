@@ -69,11 +69,8 @@ class PositionsReader(Protocol):
     ) -> Book:
         """All positions of the account, or those of the named instruments, over every page.
 
-        Duplicates are dropped; the listing is read again once if its total changes under it, and is marked
-        inconsistent if it still disagrees. `on_page` is told (rows read, total rows or None) after each page.
-
-        Raises:
-            UpstreamError: the API did not answer usably.
+        Duplicates are dropped; the listing is read again once if its total changes under it, and is marked inconsistent
+        if it still disagrees. `on_page` is told (rows read, total rows or None) after each page. Raises UpstreamError.
         """
 
     async def gather_positions(

@@ -19,8 +19,7 @@ _TIME = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?", re.ASCII)
 def trimmed(text: str) -> str:
     """`text` without white space, line ends and byte order marks around it.
 
-    Raises:
-        ValueError: quotes around it, or a placeholder that nothing has filled in. The message does not repeat it.
+    Raises ValueError for quotes around it, or a placeholder that nothing has filled in; the message does not repeat it.
     """
     text = text.strip().strip(_INVISIBLE).strip()
     if text and (text[0] in _QUOTES or text[-1] in _QUOTES):

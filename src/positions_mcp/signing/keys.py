@@ -37,7 +37,6 @@ class Unlocked:
     _seed: bytes
 
     def sign(self, message: bytes) -> str:
-        """The signature, hexadecimal."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         return Ed25519PrivateKey.from_private_bytes(self._seed).sign(message).hex()

@@ -70,8 +70,7 @@ def verifies(passkey: Passkey, statement: Statement, assertion: PasskeyAssertion
 def signed_by(passkey: Passkey, statement: Statement, answer: Mapping[str, Any]) -> SignedStatement:
     """The statement with what a browser answered, from the JSON of its `PublicKeyCredential`.
 
-    Raises:
-        NotVerified: it is not a signature of this statement by this passkey.
+    Raises NotVerified where it is not a signature of this statement by this passkey.
     """
     assertion = _assertion(answer)
     if answer.get("id") != passkey.credential_id:
@@ -85,8 +84,7 @@ def recognised(
 ) -> tuple[Passkey, PasskeyAssertion]:
     """Which of some passkeys answered a challenge: its owner is there. That decides nothing.
 
-    Raises:
-        NotVerified: none of them did.
+    Raises NotVerified where none did.
     """
     assertion = _assertion(answer)
     for passkey in passkeys:
@@ -113,10 +111,8 @@ def enrolled(answer: Mapping[str, Any], *, challenge: bytes, origin: str, label:
     """The passkey that a browser made, from the JSON of its `PublicKeyCredential`.
 
     Who made the authenticator is not asked, so no attestation is read: what makes the key a member's is the statement
-    that endorses it.
-
-    Raises:
-        NotVerified: it was made for another challenge or page, without the person verified, or of another kind.
+    that endorses it. Raises NotVerified where it was made for another challenge or page, without the person verified,
+    or of another kind.
     """
     response = answer.get("response")
     if not isinstance(response, Mapping) or answer.get("type") != "public-key":

@@ -33,7 +33,6 @@ class Approval(Frozen):
 
     @classmethod
     def of(cls, plan: Plan, decision: Decision) -> Approval:
-        """What was signed of a decision."""
         until = decision.expires_at.astimezone(UTC).isoformat(timespec="microseconds")
         return cls(
             mode=plan.mode, account=plan.account_id, operation=plan.plan_id, digest=plan.digest, expires_at=until

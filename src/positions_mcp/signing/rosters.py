@@ -58,9 +58,7 @@ class RosterChain:
 def next_roster(before: RosterChain, members: Sequence[Member]) -> Roster:
     """The members as the roster that follows a chain.
 
-    Raises:
-        ValidationError: they cannot be a roster.
-        Refused: they are those that stand.
+    Raises ValidationError where they cannot be a roster, Refused where they are those that stand.
     """
     if before.roster is not None and before.roster.members == tuple(members):
         raise Refused("That changes nothing about who may decide.", hint="Nothing was changed.")

@@ -18,10 +18,7 @@ def open_store(place: Path | str) -> SqlOperationStore:
     """Open the store at `place`: a file (made with mode 0600 where there is none) or a PostgreSQL URL.
 
     An older schema is migrated after a backup. A newer one, or a file that cannot be written, is opened for reading:
-    `status()` says why. Blocking: call it in a worker thread.
-
-    Raises:
-        StoreUnavailable: it cannot be opened at all.
+    `status()` says why. Blocking: call it in a worker thread. Raises StoreUnavailable.
     """
     from positions_mcp.store.operations import SqlOperationStore
 

@@ -36,7 +36,6 @@ class StoredCallers(Access):
     def decided_for(
         self, mode: Mode, accounts: Collection[AccountId], caller: str, since: datetime, *, declined: bool
     ) -> tuple[Decision, ...]:
-        """What people said to what a caller asked for in these accounts after an instant: the noes, or the yeses."""
         asked: dict[str, object] = {"mode": mode.value, "caller": caller, "since": as_text(since)}
         asked |= {f"account_{number}": account for number, account in enumerate(accounts)}
         with self._reading(at_once=False) as connection:
@@ -44,12 +43,10 @@ class StoredCallers(Access):
         return tuple(Decision.model_validate_json(content) for (content,) in found)
 
     def open_forms(self, mode: Mode, caller: str, now: datetime, *, asking: str = "") -> Mapping[str, frozenset[str]]:
-        """The undecided operations of a caller whose question is open in a form, the first one asked first."""
         with self._reading() as connection:
             return counting.open_forms(connection, mode, caller, now, asking=asking)
 
     def open_plans_for(self, mode: Mode, account_id: AccountId, caller: str, now: datetime) -> tuple[Operation, ...]:
-        """A caller's plans in an account that may still be decided at `now`, the newest first."""
         asked = {"mode": mode.value, "account_id": account_id, "caller": caller, "now": as_text(now)}
         return self._selected(_OPEN_PLANS, **asked)
 

@@ -64,7 +64,6 @@ class Deciders(Access):
     """Implements `positions_mcp.ports.ledger.RosterStore`, over what the whole store reads and writes with."""
 
     def rosters(self) -> RosterChain:
-        """Everybody who ever could decide. Raises StoreUnavailable where a roster was not signed by who may."""
         with self._viewing() as view:
             return view.rosters()
 
@@ -74,35 +73,29 @@ class Deciders(Access):
             keep_approver(transaction, approver, replacing=replacing, now=now)
 
     def set_roster(self, link: RosterLink, now: datetime) -> None:
-        """Keep who may decide. Raises Refused where it does not follow, or was not signed by who may change it."""
         with self._writing() as transaction:
             keep_roster(transaction, link, now)
 
     def count_passkey(self, passkey: Passkey, assertion: PasskeyAssertion, now: datetime) -> None:
-        """Note the count of a passkey that was used to sign in. Raises Refused where it did not grow."""
         with self._writing() as transaction:
             passkeys.count(transaction, passkey, assertion, transaction.at(now))
 
     def first_yes(self, operation_id: str) -> SignedStatement | None:
-        """What the first of two people has signed of an operation; None where nobody has."""
         with self._reading() as connection:
             return Transaction(connection).first_yes(operation_id)
 
     def say_yes_first(
         self, operation_id: str, signed: SignedStatement, now: datetime, *, instead_of: SignedStatement | None
     ) -> Operation:
-        """Keep the yes of the first of two people, or one in place of a yes that counts no more."""
         return self._change(
             operation_id,
             lambda change: keep_first_yes(change, operation_id, signed, change.at(now), instead_of),
         )
 
     def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date, *, beside: str) -> Decimal:
-        """Dollars sent on somebody's word on a New York day, or being sent, beside those of one operation."""
         with self._reading() as connection:
             return Transaction(connection).approved_by(name, mode, account_id, day, beside=beside)
 
     def declined_since(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[Operation, ...]:
-        """Operations of the account that a person said no to after an instant, oldest first."""
         with self._reading() as connection:
             return Transaction(connection).declined_since(mode, account_id, since)

@@ -20,7 +20,6 @@ class StoredMandates(Access):
     """What `SqlOperationStore` does about mandates."""
 
     def mandate(self, mandate_id: str) -> Standing | None:
-        """A mandate and its uses as they stand in the tables, or None."""
         with self._reading() as connection:
             try:
                 return standings.known(connection, mandate_id)
@@ -28,27 +27,22 @@ class StoredMandates(Access):
                 return None
 
     def standing(self, mandate_id: str) -> Standing:
-        """A mandate and its uses, which are as the journal says."""
         with self._writing() as transaction:
             return transaction.standing(mandate_id)
 
     def mandates(self, *, ending_after: datetime | None = None) -> tuple[Standing, ...]:
-        """Mandates and drafts as they stand in the tables, newest first; only those that may still matter then."""
         with self._reading() as connection:
             return standings.select_all(connection, ending_after=ending_after, limit=_MOST_SHOWN)
 
     def draft_mandate(self, mandate: Mandate, now: datetime) -> None:
-        """Keep a draft."""
         with self._writing() as transaction:
             mandates.draft(transaction, mandate, now)
 
     def sign_mandate(self, signed: Mandate, now: datetime) -> None:
-        """Keep the signature of a draft."""
         with self._writing() as transaction:
             mandates.sign(transaction, signed, now)
 
     def revoke_mandate(self, mandate_id: str, by: str, now: datetime) -> Mandate:
-        """Take a mandate back."""
         with self._writing() as transaction:
             return mandates.revoke(transaction, mandate_id, by, now)
 
@@ -62,17 +56,14 @@ class StoredMandates(Access):
         permit: Permit,
         ration: Rationing | None = None,
     ) -> Operation:
-        """Take an operation for sending under a mandate, and count that, in one transaction."""
         with self._writing() as transaction:
             now = transaction.at(now)
             return mandates.claim_under(transaction, operation_id, mandate_id, lease, now, permit=permit, ration=ration)
 
     def note_shadows(self, notes: Sequence[ShadowNote]) -> None:
-        """Keep what drafts say of plans."""
         with self._writing_beside() as connection:
             shadows.note(connection, notes)
 
     def shadows(self, mandate_id: str) -> tuple[ShadowNote, ...]:
-        """What a draft noted, oldest first."""
         with self._reading() as connection:
             return shadows.of(connection, mandate_id)

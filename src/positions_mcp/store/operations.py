@@ -55,7 +55,6 @@ class SqlOperationStore(
             return verifying.verify(connection)
 
     def journal(self, operation_id: str | None = None, *, limit: int = 1000) -> tuple[JournalEntry, ...]:
-        """The last entries, oldest first; of one operation, or of all."""
         wanted = select(journal_table).order_by(journal_table.c.sequence.desc()).limit(limit)
         if operation_id is not None:
             wanted = wanted.where(journal_table.c.operation_id == operation_id)
@@ -63,59 +62,47 @@ class SqlOperationStore(
             return tuple(journal.read(row) for row in reversed(connection.execute(wanted).all()))
 
     def operation(self, operation_id: str) -> Operation | None:
-        """One operation, or None."""
         with self._reading() as connection:
             return next(iter(records.BY_ID.read(connection, id=operation_id)), None)
 
     def operations(self, *, account_id: AccountId | None = None, limit: int = 50) -> tuple[Operation, ...]:
-        """The latest operations, newest first."""
         where = () if account_id is None else (operations.c.account_id == account_id,)
         with self._reading() as connection:
             return records.select_operations(connection, *where, limit=limit, newest_first=True)
 
     def waiting(self, now: datetime, limit: int) -> tuple[Operation, ...]:
-        """Plans that nobody has decided and that have not expired by `now`, nearest expiry first."""
         return self._selected(records.WAITING, now=as_text(now), most=limit)
 
     def search(self, wanted: Search, now: datetime, *, after: str = "", limit: int) -> Found:
-        """The latest operations that are `wanted`, newest first; with `after` those that come after that one."""
         with self._reading() as connection:
             return searching.search(connection, wanted, now, after=after, limit=limit)
 
     def in_stages(self, stages: Sequence[Stage], limit: int) -> tuple[Operation, ...]:
-        """The latest operations that are in one of these stages, newest first."""
         return self._selected(records.in_stages(tuple(stages), limit))
 
     def latest(self, request_key: str) -> Operation | None:
-        """The newest operation planned for these arguments by this caller, in any stage."""
         return next(iter(self._selected(records.LATEST, key=request_key)), None)
 
     def declined_at(self, target_key: str) -> datetime | None:
-        """When this set of targets was last declined, or None."""
         with self._reading(at_once=False) as connection:
             return Transaction(connection).declined_at(target_key)
 
     def halts(self) -> tuple[Halt, ...]:
-        """The halts that stand, oldest first."""
         with self._viewing() as view:
             return view.halts()
 
     def used(self, mode: Mode, account_id: AccountId, day: date) -> Decimal:
-        """Dollars reserved for what was sent, or may have been, on a New York day."""
         with self._reading() as connection:
             return records.used_on(connection, mode, account_id, day)
 
     def unfinished(self, mode: Mode, account_id: AccountId) -> tuple[Operation, ...]:
-        """Operations of the account that may still change its book, oldest first."""
         with self._reading() as connection:
             return Transaction(connection).unfinished(mode, account_id)
 
     def sent_after_planning(self, operation_id: str) -> tuple[Operation, ...]:
-        """Other operations of the account that sent something after this one was planned, by the journal's order."""
         return self._selected(records.SENT_AFTER, id=operation_id)
 
     def open_plans(self, mode: Mode, now: datetime) -> Mapping[str, int]:
-        """How many plans nobody has decided yet, by caller."""
         with self._reading() as connection:
             return Transaction(connection).open_plans(mode, now)
 
@@ -130,7 +117,6 @@ class SqlOperationStore(
         ask: Rationing | None = None,
         content: Mapping[str, str] | None = None,
     ) -> Operation:
-        """Store a plan, or answer the open one of the same arguments and caller; `ask` puts a new one to a person."""
         chain = journal.chain_of(plan.mode, plan.account_id)
         with self._writing(chain, entries=1 if ask is None else 2) as transaction:
             add = partial(changes.add_plan, transaction, plan, request_key, transaction.at(now))
@@ -139,14 +125,12 @@ class SqlOperationStore(
         return made
 
     def by_caller(self, mode: Mode, account_id: AccountId, since: datetime) -> tuple[CallerActivity, ...]:
-        """What each caller has asked for in an account after an instant, in sums."""
         with self._reading() as connection:
             return counting.by_caller(connection, mode, account_id, since)
 
     def counted_since(
         self, mode: Mode, account_id: AccountId, caller: str, since: datetime, nth: int
     ) -> datetime | None:
-        """When the `nth` latest that counts for a caller after `since` was asked for; None where fewer were."""
         with self._reading() as connection:
             return Transaction(connection).counted_since(mode, account_id, caller, since, nth)
 
@@ -171,7 +155,6 @@ class SqlOperationStore(
         return self._change(operation_id, work)
 
     def decide(self, decision: Decision, now: datetime) -> Operation:
-        """Record a person's decision about a plan that still awaits one."""
         return self._change(
             decision.operation_id, lambda transaction: changes.decide(transaction, decision, transaction.at(now))
         )
@@ -196,7 +179,6 @@ class SqlOperationStore(
         check: Permitting,
         ration: Rationing | None = None,
     ) -> Operation:
-        """Take an approved operation for sending: one process, once."""
         return self._change(
             operation_id,
             lambda change: changes.claim(change, operation_id, lease, change.at(now), check=check, ration=ration),
@@ -233,7 +215,6 @@ class SqlOperationStore(
         halt_after: int | None,
         ending: Ending | None = None,
     ) -> Operation:
-        """Write the outcomes of rows that are SENDING, or became UNKNOWN when their lease of that token ran out."""
         return self._change(
             operation_id,
             lambda change: sending.record(change, operation_id, token, rows, now, halt_after=halt_after, ending=ending),
@@ -251,7 +232,6 @@ class SqlOperationStore(
         now: datetime,
         decided: Decision | None = None,
     ) -> Operation:
-        """End a claim; `rows` say why what was not sent was not."""
         ending = Ending(token, stage, reason, rows)
         return self._change(
             operation_id, lambda change: sending.finish(change, operation_id, ending, now, decided=decided)
@@ -266,7 +246,6 @@ class SqlOperationStore(
         event: str,
         signed: Signing | None = None,
     ) -> Operation:
-        """Write what following has seen, unless the rows have changed since `before` was read."""
         return self._change(
             before.operation_id,
             lambda change: changes.observe(change, before, rows, now, event=event, signed=signed),
@@ -295,11 +274,9 @@ class SqlOperationStore(
             return not self._turns[chain].locked() and locks.is_free(connection, chain)
 
     def set_halt(self, halt: Halt) -> Halt:
-        """Stop what it covers. Returns the halt that now stands: of everything, where others could not be read."""
         with self._writing() as transaction:
             return changes.set_halt(transaction, halt)
 
     def clear_halts(self, by: str, now: datetime, *, expected: Sequence[Halt], signed: Signing | None = None) -> None:
-        """Let a person resume; from everything, it also forgets the outcomes counted in a row."""
         with self._writing() as transaction:
             changes.clear_halts(transaction, by, now, expected=expected, signed=signed)

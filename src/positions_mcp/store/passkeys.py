@@ -17,9 +17,8 @@ from positions_mcp.store.transaction import Transaction
 def use(transaction: Transaction, signed: SignedStatement | None, now: datetime) -> None:
     """Note the count of a signature by a passkey within the transaction that uses it.
 
-    Raises:
-        Refused: it did not grow, or the passkey is no longer one of the roster. A passkey that is synchronised
-            between devices does not count, and stays at 0.
+    Raises Refused where it did not grow, or the passkey is no longer one of the roster. A passkey that is synchronised
+    between devices does not count, and stays at 0.
     """
     if signed is None or not isinstance(signed.signature, PasskeyAssertion):
         return

@@ -15,18 +15,15 @@ class StoredServers(Access):
     """The part of the operation store that keeps them."""
 
     def announce(self, server: Server, now: datetime) -> None:
-        """Note that a server is alive on this store until it says."""
         with self._writing_beside() as connection:
             announce(connection, server, now)
         self.anchor(now)
 
     def servers(self, now: datetime) -> tuple[Server, ...]:
-        """The servers that are alive on this store."""
         with self._reading() as connection:
             return alive(connection, now)
 
     def withdraw(self, process: str) -> None:
-        """Forget a server that ends."""
         with self._writing_beside() as connection:
             withdraw(connection, process)
 

@@ -23,7 +23,6 @@ class StoredSessions(Access):
     """Implements `positions_mcp.ports.beside.SessionStore`, over what the whole store reads and writes with."""
 
     def open_session(self, session: StoredSession, *, most: int) -> None:
-        """Keep a new one. Raises Refused where its challenge was answered before."""
         now = session.opened_at
         open_ones = desk_sessions.c.until > as_text(now)
         with self._noting() as connection:
@@ -51,28 +50,24 @@ class StoredSessions(Access):
                 raise Refused("That was answered before.", hint="Sign in again.") from None
 
     def session(self, cookie: str) -> StoredSession | None:
-        """The one with this hash of a cookie, also where it is over."""
         with self._reading() as connection:
             wanted = select(desk_sessions).where(desk_sessions.c.cookie == cookie)
             found = connection.execute(wanted).one_or_none()
         return None if found is None else _read(found)
 
     def keep_session(self, cookie: str, *, seen_at: datetime, until: datetime) -> None:
-        """Note that a person did something there, or that it ends: an end is never taken back."""
         stands = and_(desk_sessions.c.until > desk_sessions.c.seen_at, desk_sessions.c.until > as_text(seen_at))
         with self._noting() as connection:
             told = {"seen_at": as_text(seen_at), "until": as_text(until)}
             connection.execute(update(desk_sessions).where(desk_sessions.c.cookie == cookie, stands).values(**told))
 
     def count_guess(self, cookie: str, by: int) -> int:
-        """Add to its wrong passphrases. Returns how many there are."""
         of_it = desk_sessions.c.cookie == cookie
         with self._noting() as connection:
             connection.execute(update(desk_sessions).where(of_it).values(wrong=desk_sessions.c.wrong + by))
             return connection.execute(select(desk_sessions.c.wrong).where(of_it)).scalar_one_or_none() or 0
 
     def keep_offer(self, offer: StoredOffer, now: datetime, *, most: int) -> None:
-        """Keep what waits for an answer, for as long as it says; of more than `most` of its session not the oldest."""
         mine = select(desk_offers.c.offer).where(desk_offers.c.session == offer.session)
         too_many = mine.order_by(desk_offers.c.until.desc()).offset(most - 1)
         with self._noting() as connection:
@@ -82,12 +77,10 @@ class StoredSessions(Access):
             connection.execute(insert(desk_offers).values(**asdict(offer) | {"until": as_text(offer.until)}))
 
     def offer(self, offer: str, now: datetime) -> str | None:
-        """The content of the one with this hash of a name; None where it is over, or was taken."""
         with self._reading() as connection:
             return connection.execute(_CONTENT.where(_waiting(offer, now))).scalar_one_or_none()
 
     def take_offer(self, offer: str, now: datetime) -> str | None:
-        """The same for the only time."""
         with self._noting() as connection:
             taken = delete(desk_offers).where(_waiting(offer, now)).returning(desk_offers.c.content)
             return connection.execute(taken).scalar_one_or_none()

@@ -30,9 +30,8 @@ _ALL, _ENDING = Compiled(_NEWEST), Compiled(_NEWEST.where(mandates.c.ends > give
 def checked(connection: Connection, tallies: Tallies, mandate_id: str, *, seen: Collection[str] = ()) -> Standing:
     """A mandate and its uses, which are as the journal says, to the last of them; of `seen` operations that is known.
 
-    Raises:
-        InvalidInput: there is none of that id.
-        StoreUnavailable: it, or a use of it, was altered outside of the program.
+    Raises InvalidInput where there is none of that id, StoreUnavailable where it, or a use of it, was altered outside
+    of the program.
     """
     found = known(connection, mandate_id)
     check(found, tallies)

@@ -75,7 +75,6 @@ class Approval(BaseModel):
         return self._not_as_asked
 
     def is_yes(self, plan: Plan) -> bool:
-        """Whether this approves the plan."""
         return self.approve and not asks_for_typing(plan)
 
 

@@ -30,7 +30,6 @@ def cash_of(balances: Balances | NotKnown) -> dict[str, str]:
 
 
 def cash_line(cash: dict[str, str]) -> str:
-    """The line of text that says so."""
     if "not_known" in cash:
         return (
             "Cash: not known here. Positions list only what the API books as a CASH position, and balances, where cash "

@@ -48,9 +48,8 @@ class Selection:
 def instruments_of(book: Book, wanted: Selection) -> tuple[str, ...]:
     """The instruments that a selection means, as the book has them: what can be closed at all.
 
-    Raises:
-        UnknownInstrument: something named, also under `except`, is not held: a misspelt one would widen the close.
-        InvalidInput: nothing is meant, or more than one plan takes.
+    Raises UnknownInstrument for anything named, also under `except`, that is not held: a misspelt one would widen the
+    close; InvalidInput where nothing is meant, or more than one plan takes.
     """
     if not book.is_complete:
         raise InvalidInput(

@@ -66,7 +66,6 @@ class Evening:
     """Of market data, by the underlying's id."""
 
     def cells(self, option: ExpiringOption) -> list[str]:
-        """What stands under `EVENING_COLUMNS`."""
         option = self.priced(option)
         if (projected := self.projected(option)) is None:
             return [NOT_KNOWN, f"{NOT_KNOWN}: instructions not read", *expiry_cells(option)]

@@ -50,7 +50,6 @@ def expiring_of(
 
 
 def expiring_text(data: Expiring) -> str:
-    """The lines of text that say so."""
     days = f"{data.first_day} to {data.last_day}" if data.first_day != data.last_day else "today"
     counts = dict(data.counts)
     total = counts.pop("total")

@@ -65,7 +65,6 @@ class LazyRows(OnDemand[Row], Generic[T]):
         return len(self._about)
 
     def made(self, wanted: range) -> Sequence[Row]:
-        """Those at these places."""
         return [self._draw(self._about[each]) for each in wanted]
 
 
@@ -91,7 +90,6 @@ class ListingsInMemory:
     listings: Listings[Listed, Row]
 
     async def keep(self, listed: Listed, rows: Sequence[Row], *, owner: str) -> Page[Row]:
-        """As the protocol says."""
         first = rows[: listed.limit]
         if len(rows) > max(listed.limit, _MOST_PLAIN):
             rows = await beside_others(len(rows), partial(PackedRows.of, rows))
@@ -101,14 +99,12 @@ class ListingsInMemory:
     async def resume(
         self, cursor: str, kind: type[ListedT], *, owner: str, limit: LimitOf[ListedT]
     ) -> tuple[ListedT, Page[Row]]:
-        """As the protocol says."""
         listing, start = self.listings.resume(cursor, owner=_owner(kind, owner))
         if not isinstance(listing.question, kind):
             raise no_longer_kept()
         return listing.question, page_of(listing, start, limit(listing.question))
 
     def sweep(self) -> None:
-        """As the protocol says."""
         self.listings.sweep()
 
 
@@ -123,7 +119,6 @@ class ListingsInStore:
     _asked_again_at: float = field(default=float("-inf"))
 
     async def keep(self, listed: Listed, rows: Sequence[Row], *, owner: str) -> Page[Row]:
-        """As the protocol says."""
         if len(rows) > listed.limit and anyio.current_time() >= self._asked_again_at:
             name, whose = name_from(self.new_id()), _owner(type(listed), owner)
             if await self._stored(partial(self._store, name, whose, listed, rows)):
@@ -133,7 +128,6 @@ class ListingsInStore:
     async def resume(
         self, cursor: str, kind: type[ListedT], *, owner: str, limit: LimitOf[ListedT]
     ) -> tuple[ListedT, Page[Row]]:
-        """As the protocol says. Raises StoreUnavailable where nobody can say whether it is kept."""
         try:
             return await self.here.resume(cursor, kind, owner=owner, limit=limit)
         except CursorExpired:
@@ -153,7 +147,6 @@ class ListingsInStore:
         return listed, page_from(name, start, rows, found.rows)
 
     def sweep(self) -> None:
-        """As the protocol says, of what this process keeps: the store sweeps when it keeps."""
         self.here.sweep()
 
     def _store(self, name: str, owner: str, listed: Listed, rows: Sequence[Row]) -> None:

@@ -34,7 +34,6 @@ class Output(Heading):
 
 
 def said_before_rows(context: ToolContext, data: Output) -> list[str]:
-    """What is said before the rows."""
     said = f"{data.matching} of {counted(data.held)} ({data.filter})" if data.filter else counted(data.matching)
     lines = [data.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     cash = [cash_line(data.cash)] if data.cash else []
@@ -46,7 +45,6 @@ def said_before_rows(context: ToolContext, data: Output) -> list[str]:
 
 
 def text_of(context: ToolContext, data: Output) -> str:
-    """The whole text."""
     lines = said_before_rows(context, data)
     if not data.rows:
         return "\n".join(lines)

@@ -95,7 +95,6 @@ def answer_of(context: ToolContext, report: OperationReport) -> Answer:
 
 
 def output_of(context: ToolContext, report: OperationReport) -> Output:
-    """An operation as data."""
     columns, rows = batch_table(report.batch) if report.batch is not None else _rows(report)
     return Output(
         mode=report.mode.shown,

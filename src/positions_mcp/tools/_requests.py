@@ -27,7 +27,6 @@ class Row(ToolArguments):
     )
 
     def as_asked(self) -> InstructionRow:
-        """The row as the guard takes it."""
         return InstructionRow(
             instrument=self.instrument,
             instruction_type=self.instruction_type,
@@ -44,7 +43,6 @@ def close_request(
     everything: bool = False,
     purpose: str | None = None,
 ) -> CloseRequest:
-    """To close the named instruments, or everything."""
     return CloseRequest(
         account_id=_account(account_id),
         instruments=None if instruments is None else tuple(instruments),
@@ -57,7 +55,6 @@ def close_request(
 def submit_request(
     account_id: int | None, instructions: Sequence[Row] | None, *, purpose: str | None = None
 ) -> SubmitRequest:
-    """To submit a batch of instructions."""
     rows = None if instructions is None else tuple(row.as_asked() for row in instructions)
     return SubmitRequest(account_id=_account(account_id), rows=rows, purpose=purpose or "")
 

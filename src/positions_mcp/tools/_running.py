@@ -26,8 +26,7 @@ async def run(
 ) -> CallToolResult | InputRequiredResult:
     """The result of a call; `schema` is what is published of the arguments.
 
-    Raises:
-        ToolError: with the words for the model. MCPError, an error of the protocol, passes through.
+    Raises ToolError with the words for the model; MCPError, an error of the protocol, passes through.
     """
     try:
         return await _answered(definition, schema, arguments, sdk)

@@ -58,12 +58,10 @@ def published_tools() -> list[Tool]:
 
 
 def file_of(name: str) -> Path:
-    """What is published of a tool."""
     return DEFINITIONS / f"{name}.json"
 
 
 def definition_of(name: str) -> ToolDefinition[Any]:
-    """The tool itself."""
     definition: ToolDefinition[Any] = import_module(f"positions_mcp.tools.{name}").TOOL
     return definition
 

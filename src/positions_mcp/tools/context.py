@@ -129,8 +129,7 @@ class ToolContext:
     def account(self, wanted: int | None) -> AccountId:
         """The account to use: the one named, or the only one configured.
 
-        Raises:
-            InvalidInput: not configured, or not named where several are.
+        Raises InvalidInput where it is not configured, or not named where several are.
         """
         allowed = ", ".join(map(str, self.accounts))
         if wanted is None:

@@ -33,7 +33,6 @@ class Views(Extension):
 
 
 def listed() -> Resource:
-    """The page, as it is listed."""
     return Resource(
         uri=VIEW,
         name="answer-view",
@@ -45,7 +44,6 @@ def listed() -> Resource:
 
 
 def read() -> list[ReadResourceContents]:
-    """The page itself."""
     from positions_mcp.views.document import document
 
     return [ReadResourceContents(content=document(), mime_type=MIME_TYPE, meta=_META)]

@@ -118,7 +118,6 @@ class AnchoredStore(LazyStore):
         return operation
 
     def begin_withdrawal(self, operation_id: str, *said: Any) -> None:
-        """As the store's; the entry is noted before anything leaves."""
         store = self.open()
         store.begin_withdrawal(operation_id, *said)
         self._note(store, store.walked_to(operation_id))

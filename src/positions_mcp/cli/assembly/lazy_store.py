@@ -57,7 +57,6 @@ class LazyStore:
             return StoreStatus(writable=False, reason=error.message, schema_version=0, place="not opened")
 
     def close(self) -> None:
-        """Close it, if it was ever opened."""
         with self._lock:
             store, self._store = self._store, None
         if store is not None:

@@ -45,7 +45,6 @@ class RemoteClock:
         self._exchange, self._answered = "", False
 
     def now(self) -> datetime:
-        """The present instant there, aware, in UTC."""
         if monotonic() - self._asked_at > (_PAUSE_S if self._problem else _FRESH_S) and not self._reading.locked():
             threading.Thread(target=self.read, daemon=True).start()
         stands_at, ahead = self._going
@@ -81,7 +80,6 @@ class RemoteClock:
             self._asked_at = monotonic()
 
     def close(self) -> None:
-        """Close the connection."""
         with self._reading:
             if self._client is not None:
                 self._client.close()

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 def prepare_data_dir(settings: Settings) -> Path:
     """The data directory, made if it is not there, and closed to everybody else.
 
-    Raises:
-        ConfigurationError: it cannot be made or is no directory.
+    Raises ConfigurationError where it cannot be.
     """
     folder = settings.folder
     try:
@@ -39,11 +38,7 @@ def prepare_data_dir(settings: Settings) -> Path:
 
 @contextmanager
 def open_operations(settings: Settings) -> Iterator[SqlOperationStore]:
-    """The store, open within. Blocking.
-
-    Raises:
-        ConfigurationError, StoreUnavailable: it cannot be opened at all.
-    """
+    """The store, open within. Blocking. Raises ConfigurationError, StoreUnavailable."""
     with closing(_opened(settings)) as store:
         yield store
 

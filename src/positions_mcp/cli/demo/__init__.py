@@ -8,7 +8,6 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp demo`."""
     parser.add_argument("--plain", action="store_true", help="no colours, whatever the terminal can do")
     parser.add_argument("--desk", action="store_true", help="an agent asks, and you decide on the supervisor's page")
     parser.add_argument("--open", action="store_true", help="with --desk: open the page in the browser")

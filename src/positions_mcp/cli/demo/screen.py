@@ -20,7 +20,6 @@ class Screen:
         self._steps = 0
 
     def title(self, text: str) -> None:
-        """A heading with a line under it."""
         print(f"\n{self._in(Style.BOLD, text)}\n{'─' * min(len(text), self._width)}", flush=True)
 
     def note(self, text: str) -> None:
@@ -55,7 +54,6 @@ class Screen:
                 print(f"   │ {part}")
 
     def decided(self, text: str, *, approved: bool) -> None:
-        """What the person decided."""
         print(self._in(Style.GREEN if approved else Style.RED, f"   {'✓' if approved else '✗'} {text}"), flush=True)
 
     def failure(self, text: str) -> None:

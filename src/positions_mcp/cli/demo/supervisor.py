@@ -33,7 +33,6 @@ class Supervisor:
 
     @property
     def introduction(self) -> str:
-        """Who decides in this run."""
         if self.is_person:
             return "You are the supervisor: the server's questions come to you, here, and not to the assistant."
         return "There is no terminal, so a SCRIPTED supervisor answers the server's questions. Paper only."

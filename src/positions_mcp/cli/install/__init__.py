@@ -28,7 +28,6 @@ _FIRST_QUESTION = 'Then ask: "What do I hold?"'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options of `positions-mcp install`."""
     parser.epilog = f"Hosts: {', '.join(host.name for host in HOSTS)}. Without one, those that are found are named."
     add_host_options(parser)
     parser.add_argument("--print", action="store_true", dest="print_only", help="print the entry, and read no file")
@@ -118,8 +117,7 @@ def carried_out(change: Change, arguments: argparse.Namespace, *, keep_backup: b
 def launch_for(arguments: argparse.Namespace, settings: Settings) -> Launch:
     """What the host starts: this program, with what was said here. The host's own environment is another.
 
-    Raises:
-        ConfigurationError: live without a key that the host's process will find.
+    Raises ConfigurationError: live without a key that the host's process will find.
     """
     words = [*program_words(Path(sys.executable), os.environ), "serve", "--mode", str(settings.mode)]
     options: list[tuple[str, Any, Callable[[Any], str]]] = [

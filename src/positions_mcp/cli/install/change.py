@@ -69,8 +69,7 @@ class Change:
 def installing(host: Host, path: Path, name: str, entry: dict[str, Any]) -> Change:
     """The change that puts an entry into a host's configuration. What a person added to the entry stays.
 
-    Raises:
-        ConfigurationError: the file cannot be read, or another server has that name.
+    Raises ConfigurationError where the file cannot be read, or another server has that name.
     """
     path, before, text, place, there = _found(host, path, name, otherwise=" Choose another with --name.")
     wanted = {**(there or {}), **entry}
@@ -82,8 +81,7 @@ def installing(host: Host, path: Path, name: str, entry: dict[str, Any]) -> Chan
 def uninstalling(host: Host, path: Path, name: str) -> Change:
     """The change that takes the entry out: back to the copy from before where nothing else has changed since.
 
-    Raises:
-        ConfigurationError: the file cannot be read, or another server has that name.
+    Raises as `installing`.
     """
     path, before, text, place, there = _found(host, path, name)
     if there is None:

@@ -200,5 +200,4 @@ HOSTS: Sequence[Host] = (
 
 
 def host_named(name: str) -> Host | None:
-    """The host of a name."""
     return next((host for host in HOSTS if host.name == name), None)

@@ -43,8 +43,7 @@ def parsed(text: str) -> Any:
 def with_entry(text: str, place: Sequence[str], entry: dict[str, Any]) -> str:
     """The file with an entry at a place such as `("mcpServers", "positions")`. What is there is replaced.
 
-    Raises:
-        CannotBeRead: it is not JSON, or something else stands where the entry would.
+    Raises CannotBeRead where it is not JSON, or something else stands where the entry would.
     """
     if not text.strip("\ufeff \t\r\n"):
         return json.dumps(_nested(place, entry), indent=2, ensure_ascii=False) + "\n"

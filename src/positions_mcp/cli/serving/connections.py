@@ -126,7 +126,6 @@ class Connections:
             self._make_room([*self._strangers(), *self._owners], connection)
 
     def remove(self, connection: Connected) -> None:
-        """It is closed."""
         self._silences.pop(connection, None)
         self._leave(connection)
 

@@ -33,7 +33,6 @@ class DeskElsewhere:
         self._url = url
 
     async def open(self) -> str | None:
-        """That address."""
         return self._url
 
 
@@ -53,11 +52,9 @@ class DeskHost:
 
     @property
     def own_url(self) -> str | None:
-        """The address of the page that this process serves; None while it serves none."""
         return self._url
 
     async def open(self) -> str | None:
-        """The address of a page on this store, opened here if there is none; None where it cannot be."""
         if self._deps is None or self._tasks is None:
             return None
         async with self._opening:

@@ -27,9 +27,7 @@ def desk_sockets(port: int) -> Iterator[tuple[Sequence[socket.socket], int]]:
     """Sockets on this machine's own interfaces, at `port` or the next one that is free. Port 0 takes any.
 
     Both IPv4 and IPv6 are taken, where there is IPv6: `localhost` means either, and nobody else may answer for it.
-
-    Raises:
-        ConfigurationError: none of twenty ports can be used.
+    Raises ConfigurationError where none of twenty ports can be used.
     """
     candidates = [0] if port == 0 else range(port, min(port + _MOST_TRIED, LAST_PORT + 1))
     reason = None
@@ -52,7 +50,6 @@ async def serve_page(
     connections: Connections | None = None,
     certificate: Certificate | None = None,
 ) -> None:
-    """Serve until cancelled."""
     server, given = Listening(app, connections or Connections(), certificate), list(sockets)
     try:
         await server.serve(sockets=given)

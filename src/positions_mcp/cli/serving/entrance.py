@@ -107,8 +107,7 @@ class Entrance:
     ) -> Entrance:
         """What a command line asks for.
 
-        Raises:
-            ConfigurationError: other machines could reach the server in clear.
+        Raises ConfigurationError where other machines could reach the server in clear.
         """
         certificate, proxies = _certificate(tls_cert, tls_key), tuple(map(_network, behind_proxy))
         address = _address(host or DEFAULT_HOST, anywhere=certificate is not None or bool(proxies))
@@ -133,8 +132,7 @@ class Entrance:
     def for_approvers(self, settings: Settings) -> Entrance:
         """The same for the supervisor's page, where people sign in with what the roster has of them.
 
-        Raises:
-            ConfigurationError: other machines could reach the page under a name that it does not know.
+        Raises ConfigurationError where other machines could reach the page under a name that it does not know.
         """
         url = settings.desk.public_url if self.is_guarded else None
         if self.is_guarded and (url is None or urlsplit(url).scheme != "https"):

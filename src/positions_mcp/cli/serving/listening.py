@@ -78,7 +78,6 @@ class Listening(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, and say so."""
         await super().startup(sockets)
         if self.started:
             self._announce()

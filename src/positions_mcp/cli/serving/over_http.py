@@ -47,8 +47,7 @@ _log = logging.getLogger(__name__)
 def serve_http(settings: Settings, entrance: Entrance, *, port: int | None, record: Path | None = None) -> int:
     """Serve until the process is told to stop. Returns the exit code.
 
-    Raises:
-        ConfigurationError: the port is taken, or the data directory cannot be used.
+    Raises ConfigurationError where the port is taken, or the data directory cannot be used.
     """
     this_platform().allow_descriptors(_DESCRIPTORS)
     file = TokenFile(prepare_data_dir(settings))

@@ -37,7 +37,6 @@ class SignIn:
     accounts: Collection[AccountId]
 
     def door(self, app: ASGIApp) -> ASGIApp:
-        """The application behind the door."""
         return Door(
             app,
             tokens=self.tokens,

@@ -49,11 +49,7 @@ class TokenFile:
         self.path = data_dir / FILE_NAME
 
     def tokens(self) -> tuple[Token, ...]:
-        """All of them, oldest first.
-
-        Raises:
-            ConfigurationError: the file cannot be read, or is not one of this program's.
-        """
+        """All of them, oldest first. Raises ConfigurationError where the file is not one of this program's."""
         try:
             return _Contents.model_validate_json(self.path.read_bytes()).tokens
         except FileNotFoundError:
@@ -73,9 +69,7 @@ class TokenFile:
     def issue(self, name: str, now: datetime) -> str:
         """A new token for `name`. It is not kept and cannot be shown again.
 
-        Raises:
-            InvalidInput: not a name, or one that has a token already.
-            ConfigurationError: as `tokens`, or the file cannot be written.
+        Raises InvalidInput where that is no name, or one that has a token already; ConfigurationError as `tokens`.
         """
         if not _NAME.fullmatch(name):
             raise InvalidInput(

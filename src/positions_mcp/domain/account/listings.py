@@ -124,9 +124,7 @@ class Listings(Generic[QuestionT, RowT]):
     def resume(self, cursor: str, *, owner: str) -> tuple[Listing[QuestionT, RowT], int]:
         """The listing that `cursor` continues and the index of the row to go on with.
 
-        Raises:
-            InvalidInput: not a cursor of this program.
-            CursorExpired: its listing is no longer kept.
+        Raises InvalidInput for what is no cursor of this program, CursorExpired where its listing is no longer kept.
         """
         name, start = place_of(cursor)
         listing = self._kept.get(name)

@@ -19,12 +19,10 @@ Row = Sequence[str]
 
 
 def as_text(row: Row) -> str:
-    """A row as it is packed."""
     return json.dumps(list(row))
 
 
 def unpacked(pack: bytes) -> list[Row]:
-    """Those of one pack, as they were."""
     rows: Any = json.loads(zlib.decompress(pack))
     return [[str(cell) for cell in row] for row in rows]
 
@@ -45,13 +43,11 @@ class PackedRows(OnDemand[Row], Packed):
 
     @property
     def size(self) -> int:
-        """Bytes that they take."""
         return self._size
 
     def __len__(self) -> int:
         return self._count
 
     def made(self, wanted: range) -> Sequence[Row]:
-        """Those at these places."""
         packs = {number: unpacked(self.packs[number]) for number in {each // AT_A_TIME for each in wanted}}
         return [packs[each // AT_A_TIME][each % AT_A_TIME] for each in wanted]

@@ -262,7 +262,6 @@ class Whole(OnDemand[HoldingT]):
         """What was made of all of them, by what was asked: who asks the same of the same reading shares it."""
 
     def add(self, positions: Sequence[HoldingT]) -> None:
-        """Keep these too."""
         self._pages.append(positions)
 
     def __iter__(self) -> Iterator[HoldingT]:
@@ -272,7 +271,6 @@ class Whole(OnDemand[HoldingT]):
         return sum(map(len, self._pages))
 
     def made(self, wanted: range) -> Sequence[HoldingT]:
-        """Those at these places."""
         held = list(self)
         return [held[each] for each in wanted]
 
@@ -295,7 +293,6 @@ class Book(Reading):
 
     @cached_property
     def by_id(self) -> dict[InstrumentId, Position]:
-        """Positions by instrument id."""
         return dict(zip(map(_id, self.positions), self.positions, strict=True))
 
     def multiplier_of(self, position: Position) -> Decimal | None:
@@ -312,12 +309,10 @@ class Book(Reading):
 
     @cached_property
     def by_letters(self) -> ByLetters[Position]:
-        """Positions by the letters of their symbols."""
         return ByLetters(self.positions)
 
     @cached_property
     def options(self) -> tuple[Position, ...]:
-        """The options among them."""
         option = SecurityType.OPTION
         return tuple(
             [

@@ -41,16 +41,11 @@ class MarketState:
 
     @property
     def is_open(self) -> bool:
-        """Whether a regular session is on."""
         return self.current is not None
 
 
 def new_york_day(instant: datetime) -> date:
-    """The New York calendar day of an aware instant.
-
-    Raises:
-        ValueError: `instant` has no zone.
-    """
+    """The New York calendar day of an aware instant. Raises ValueError where it has no zone."""
     if instant.tzinfo is None:
         raise ValueError("an instant needs a zone")
     return instant.astimezone(NEW_YORK).date()

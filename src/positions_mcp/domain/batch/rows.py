@@ -144,7 +144,6 @@ class BatchReport(BaseModel):
         return {outcome: sum(row.outcome is outcome for row in self.rows) for outcome in RowOutcome}
 
     def with_outcome(self, *outcomes: RowOutcome) -> tuple[RowReport, ...]:
-        """The rows that have one of these outcomes."""
         return tuple(row for row in self.rows if row.outcome in outcomes)
 
     @property

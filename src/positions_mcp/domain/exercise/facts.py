@@ -92,7 +92,6 @@ class DecidingPrice:
 
     @property
     def is_final(self) -> bool:
-        """Whether it is the close itself."""
         return self.basis is Basis.CLOSE
 
     @property
@@ -239,7 +238,6 @@ class ExpirationFacts:
 
     @cached_property
     def underlyings(self) -> Underlyings:
-        """Names of the underlyings."""
         return Underlyings(self.book.positions)
 
     @cached_property

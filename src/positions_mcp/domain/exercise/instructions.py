@@ -215,11 +215,9 @@ class Outstanding:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is claimed."""
         return not self._claims
 
     def on(self, instrument_id: InstrumentId) -> Claims:
-        """What is claimed of one contract."""
         return Claims(tuple(self._claims.get(instrument_id, ())))
 
     def without(self, instruction_id: InstructionId) -> Outstanding:

@@ -103,7 +103,6 @@ def _negated(span: Span) -> Span:
 
 
 def sum_of(flows: Iterable[Flow]) -> Flow:
-    """What several come to."""
     total = Flow()
     for flow in flows:
         total = total.plus(flow)

@@ -61,7 +61,6 @@ class ProjectedOption:
         return self.settling.flow(self.price.price)
 
     def is_assigned_call_at(self, price: Decimal) -> bool:
-        """Whether it is a short call that is assigned tonight at this price."""
         settling = self.settling
         if not (settling.is_short and settling.expires and settling.contract.right is OptionRight.CALL):
             return False

@@ -53,7 +53,6 @@ class Span:
 
     @property
     def is_certain(self) -> bool:
-        """Whether nothing is open."""
         return self.least == self.most
 
     def plus(self, other: Span) -> Span:
@@ -79,7 +78,6 @@ class Instructed:
     withhold: Span = Span()
 
     def plus(self, other: Instructed) -> Instructed:
-        """Both together."""
         return Instructed(
             self.exercise.plus(other.exercise),
             self.contrary.plus(other.contrary),
@@ -146,7 +144,6 @@ class Flow:
     shares: Span = Span()
 
     def plus(self, other: Flow) -> Flow:
-        """Both together."""
         return Flow(self.cash.plus(other.cash), self.shares.plus(other.shares))
 
 
@@ -165,7 +162,6 @@ class Settling:
 
     @property
     def instructed(self) -> Instructed:
-        """Both together."""
         return self.listed.plus(self.batch)
 
     @property
@@ -224,7 +220,6 @@ class Settling:
         return Flow(cash=contracts.times(-each if self.is_short else each))
 
     def flow(self, price: Decimal) -> Flow:
-        """What it moves at this price."""
         if self.terms.in_cash:
             return self.cash_flow(price)
         return self.shares_flow(in_the_money=self.in_the_money_at(price))

@@ -54,7 +54,6 @@ class TradingEnd:
     """From then on no exercise instruction is taken."""
 
     def is_over(self, now: datetime) -> bool:
-        """Whether it trades no more."""
         return now >= self.at
 
     def is_today(self, now: datetime) -> bool:
@@ -148,7 +147,6 @@ class EarlyExercise:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """In sentences, for a card."""
         if self.refusal:
             return (self.refusal,)
         why = "today's cut-off is over" if self.is_trading_day else "today is not a trading day"

@@ -194,7 +194,6 @@ def said_of(terms: MandateTerms) -> str:
 
 
 def left_of(standing: Standing) -> str:
-    """What is left of it."""
     terms = standing.mandate.terms
     return (
         f"left: {standing.operations_left} of {terms.operations} operations, ${standing.notional_left:,f} of "

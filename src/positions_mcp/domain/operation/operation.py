@@ -170,7 +170,6 @@ class Row(Frozen):
 
     @property
     def has_effect(self) -> bool:
-        """Whether it is known to have taken effect."""
         settled = self.resolution is not None and self.resolution.conclusion is Conclusion.TOOK_EFFECT
         return self.state.took_effect or settled
 
@@ -280,7 +279,6 @@ class Operation(Frozen):
 
     @property
     def account_id(self) -> AccountId:
-        """The account it is about."""
         return self.plan.account_id
 
     @property
@@ -289,7 +287,6 @@ class Operation(Frozen):
         return self.stage is Stage.PLANNED
 
     def state(self, now: datetime) -> OperationState:
-        """What to call it at `now`."""
         if self.stage.is_open:
             return OperationState.EXPIRED if self.plan.is_expired(now) else OperationState(self.stage.value)
         if self.stage is Stage.APPROVED:

@@ -55,7 +55,6 @@ class Kind(StrEnum):
 
     @property
     def is_close(self) -> bool:
-        """Whether it sends closing orders."""
         return self in (Kind.CLOSE_POSITIONS, Kind.CLOSE_ALL_POSITIONS)
 
     @property

@@ -123,7 +123,6 @@ class Roster(Digested):
         return next((each for each in self.members if each.name.casefold() == name.strip().casefold()), None)
 
     def holder_of(self, fingerprint: str) -> tuple[Member, Credential] | None:
-        """The member whose credential that is, with it."""
         every = ((member, each) for member in self.members for each in member.credentials)
         return next(((member, each) for member, each in every if each.fingerprint == fingerprint), None)
 

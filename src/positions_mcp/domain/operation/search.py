@@ -104,7 +104,6 @@ class CallerActivity:
 
     @classmethod
     def of(cls, account_id: AccountId, caller: str, operations: Sequence[Operation]) -> CallerActivity:
-        """The sums of these."""
         rows = [row for operation in operations for row in operation.rows]
         return cls(
             account_id=account_id,

@@ -70,7 +70,6 @@ class Halt(Frozen):
 
     @property
     def scope(self) -> str:
-        """What it covers, in words."""
         what = {Trade.CLOSE: "closing positions", Trade.EXERCISE: "exercise instructions"}
         said = what[self.kind] if self.kind else "everything destructive"
         where = f" in account {self.account_id}" if self.account_id is not None else ""

@@ -37,7 +37,6 @@ class MandateKind(StrEnum):
 
     @property
     def shown(self) -> str:
-        """For a person."""
         return _SHOWN[self]
 
 
@@ -164,7 +163,6 @@ class MandateTerms(Frozen):
             raise ValueError("until is a New York time of day after midnight")
 
     def is_for(self, caller: str) -> bool:
-        """Whether a caller may use it."""
         return not self.callers or any(is_called(caller, name) for name in self.callers)
 
     @property

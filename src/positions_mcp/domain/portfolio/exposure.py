@@ -158,7 +158,6 @@ class CoverGroups:
 
     @classmethod
     def of(cls, book: Book) -> CoverGroups:
-        """Those of a book."""
         short = {_group_of(option) for option in book.short_options}
         groups = {group: options for group, options in _groups_of(book).items() if group in short} if short else {}
         underlyings = {group: _underlyings_of(book, options) for group, options in groups.items()}

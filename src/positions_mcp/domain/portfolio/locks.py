@@ -54,7 +54,6 @@ class Locks:
 
     @property
     def total(self) -> Decimal:
-        """All that is locked."""
         return self.by_orders + self.by_instructions + self.unexplained
 
     def stays(self, *, cancel_orders: bool) -> Decimal:

@@ -75,7 +75,6 @@ class Spellings:
         self.add(positions)
 
     def add(self, positions: Iterable[Holding]) -> None:
-        """Those of some more positions of the book."""
         # Hashes take an eighth; were two alike by chance, two names would be longer than they need be.
         self._hashes.extend(map(hash, spellings(positions)))
 
@@ -112,9 +111,8 @@ class Holdings(Generic[HoldingT]):
     def find(self, text: str) -> HoldingT:
         """The one position that `text` names.
 
-        Raises:
-            UnknownInstrument: nothing held goes by that name; carries the nearest symbols held.
-            InvalidInput: several instruments held share the name; the message lists their UUIDs.
+        Raises UnknownInstrument, with the nearest symbols held, where there is none; InvalidInput, with their UUIDs,
+        where several share the name.
         """
         wanted = as_asked(text)
         if (named := with_its_id(wanted)) is not None:
@@ -239,8 +237,7 @@ def looked_up(doubts: Sequence[str]) -> Iterator[None]:
 def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underlyings) -> str:
     """The normal form of an underlying that something held belongs to: upper-case symbol or lower-case UUID.
 
-    Raises:
-        UnknownInstrument: nothing held is on it; carries the nearest underlyings held.
+    Raises UnknownInstrument, with the nearest underlyings held, where nothing held is on it.
     """
     named = with_its_id(text)
     wanted = as_asked(text) if named is None else named[1]

@@ -175,7 +175,6 @@ class Filter:
 
     @property
     def is_narrowing(self) -> bool:
-        """Whether anything is asked for at all."""
         return self != Filter()
 
 
@@ -266,7 +265,6 @@ class Sorting:
         self._values: list[Any] = []
 
     def add(self, positions: Iterable[Holding]) -> None:
-        """Some more."""
         self._values += map(self._value, positions)
 
     def places(self) -> list[int]:

@@ -50,7 +50,6 @@ class Obligations:
         """Multipliers that the API states otherwise than the symbols have it."""
 
     def add(self, positions: Sequence[Holding]) -> None:
-        """Count some more positions."""
         options: list[Holding] = []
         values: list[Decimal] = []
         for each in positions:
@@ -172,7 +171,6 @@ class Summary:
         """Options whose symbol does not say when they expire."""
 
     def add(self, page: Sequence[Holding]) -> None:
-        """Count some more positions."""
         self._pages.append(page)
         positions = list(page)
         self.count += len(positions)
@@ -191,7 +189,6 @@ class Summary:
 
     @cached_property
     def totals(self) -> Totals:
-        """Of everything that was added."""
         return Totals.merged(group.tally for group in self.by_underlying)
 
     @cached_property

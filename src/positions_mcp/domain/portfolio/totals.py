@@ -107,7 +107,6 @@ Tally = Totals | Noted
 
 
 def amount_of(tally: Tally, name: Literal["gross", "day_pnl", "unrealized_pnl"]) -> Decimal | None:
-    """The total of one of its sums alone."""
     if isinstance(tally, Totals):
         total: Decimal | None = getattr(tally, name).total
         return total
@@ -131,7 +130,6 @@ class Tallies(Generic[KeyT]):
         self._kept: dict[KeyT, Tally] = {}
 
     def add(self, parts: Mapping[KeyT, Sequence[Holding]]) -> None:
-        """Count some more positions, by key."""
         of_each = iter(_figures(list(chain.from_iterable(parts.values()))))
         for key, part in parts.items():
             found = list(islice(of_each, len(part)))

@@ -59,7 +59,6 @@ def cover_taken_by(option: Position, book: Book) -> tuple[TakenCover, ...]:
 
 
 def may_cover(position: Position, short: Position, book: Book) -> bool:
-    """Whether the position may be what covers, or protects, the short option."""
     if position.instrument_id == short.instrument_id or not position.quantity:
         return False
     right = short.contract.right if short.contract else None

@@ -50,7 +50,6 @@ class Size:
 
     @property
     def whole(self) -> Decimal:
-        """All of it."""
         return exact_sum([self.sent, self.to_come])
 
     @classmethod

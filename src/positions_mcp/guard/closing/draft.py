@@ -25,8 +25,7 @@ EVERYTHING = "EVERYTHING"
 def unread_targets(instruments: Sequence[str] | None, book: Book) -> tuple[HeldTarget, ...]:
     """What to close without knowing how much: the whole account, or instruments by UUID or by what was still listed.
 
-    Raises:
-        InvalidInput: a name can only be looked up in a book, and is not in what was read of it.
+    Raises InvalidInput where a name can only be looked up in a book, and is not in what was read of it.
     """
     if instruments is None:
         return (HeldTarget(symbol=EVERYTHING, instrument_id=InstrumentId(NIL_UUID), measure=Decimal(0)),)

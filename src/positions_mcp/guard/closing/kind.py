@@ -34,7 +34,6 @@ class Closing:
         self._deps = deps
 
     def draft(self, request: CloseRequest, account: Account) -> Draft:
-        """One target for each position, in the order of sending."""
         return draft_close(request, account, Hours.of(self._deps))
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
@@ -49,7 +48,6 @@ class Closing:
         yield from findings_on_left_out(plan, account, hours)
 
     def compare(self, plan: Plan, account: Account) -> Comparison:
-        """The book just read against the plan."""
         return compare_closes(plan, account, self._deps.policy, Hours.of(self._deps))
 
     def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
@@ -79,7 +77,6 @@ class Closing:
         return account_for(plan, request, response)
 
     async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
-        """What the book and the orders now say of each row."""
         return follow_closes(
             operation, account, self._deps.write_timeout, timedelta(seconds=self._deps.policy.book_lag_s)
         )

@@ -32,19 +32,16 @@ class CloseRequest(PlanRequest):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """As `PlanRequest`."""
         return self.instruments or ()
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The instruments of a new plan. Raises InvalidInput where none were given."""
         if self.instruments is None:
             raise InvalidInput("Neither instruments nor plan_id was given.", hint="Give one of them.")
         return self.instruments
 
     @property
     def asked(self) -> list[str]:
-        """The names in any spelling."""
         return [_EVERYTHING] if self.everything else [folded(checked_name(name)) for name in self.named]
 
     def agree(self, plan: Plan) -> None:

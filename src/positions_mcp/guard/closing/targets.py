@@ -39,7 +39,6 @@ class Hours:
 
     @classmethod
     def of(cls, deps: Dependencies) -> Self:
-        """As they are now."""
         return cls(deps.market_clock.now(), deps.calendar, DeadlineRule(deps.policy.exercise_deadline))
 
     @property

@@ -48,11 +48,7 @@ _NOT_CANCELLABLE = {
 
 
 def draft_submit(request: SubmitRequest, account: Account, deps: Dependencies) -> Draft:
-    """As `OperationKind.draft`, with a key for every row that has none.
-
-    Raises:
-        InvalidBatch: a row or the batch breaks a rule; every reason is in it.
-    """
+    """As `OperationKind.draft`, with a key for every row that has none. Raises InvalidBatch, which has every reason."""
     batch = check(request.batch, account, deps)
     if not batch.is_valid:
         raise _invalid(batch)
@@ -73,11 +69,7 @@ def draft_submit(request: SubmitRequest, account: Account, deps: Dependencies) -
 
 
 def draft_cancel(request: CancelRequest, account: Account, deps: Dependencies) -> Draft:
-    """As `OperationKind.draft`.
-
-    Raises:
-        InvalidInput: it is not listed, or can no longer be cancelled.
-    """
+    """As `OperationKind.draft`. Raises InvalidInput where it is not listed, or can no longer be cancelled."""
     wanted = request.wanted
     instruction = cancellable(wanted, account)
     contract = parse_option_symbol(instruction.symbol)

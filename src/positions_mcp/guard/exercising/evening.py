@@ -71,7 +71,6 @@ def options_of(compared_with: ComparedWithInaction) -> Mapping[InstrumentId, Pro
 def card_of(
     facts: ExpirationFacts, account: Account, row: AskedInstruction, option: ProjectedOption
 ) -> tuple[str, ...]:
-    """The card of one row, by its option of the evening."""
     position = option.settling.position
     early = early_exercise(
         position,

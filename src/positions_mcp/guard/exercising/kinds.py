@@ -46,12 +46,10 @@ class _InOneRequest:
         self._deps = deps
 
     def requests(self, plan: Plan, comparison: Comparison) -> Sequence[Request]:
-        """The one there is."""
         del plan
         return [Request(comparison.reserving)] if comparison.reserving else []
 
     def obstacle(self, operation: Operation, request: Request, account: Account) -> str:
-        """Nothing goes before it."""
         del operation, request, account
         return ""
 
@@ -65,7 +63,6 @@ class Submitting(_InOneRequest):
     """Implements `positions_mcp.guard.kind.OperationKind` for a batch of instructions: one POST for all rows."""
 
     def draft(self, request: SubmitRequest, account: Account) -> Draft:
-        """One target for each row, with its consequences."""
         return draft_submit(request, account, self._deps)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
@@ -102,7 +99,6 @@ class Submitting(_InOneRequest):
         return account_for(plan, answer, await self._keys_honoured(plan.account_id))
 
     async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
-        """What the account's instructions, by id and by key, now say of each row."""
         return await follow_batch(operation, account, self._keys_honoured)
 
     async def _keys_honoured(self, account_id: AccountId) -> bool | None:
@@ -124,7 +120,6 @@ class Cancelling(_InOneRequest):
     """Implements `positions_mcp.guard.kind.OperationKind` for the cancel of one instruction: one DELETE."""
 
     def draft(self, request: CancelRequest, account: Account) -> Draft:
-        """The one target, with the consequence of its cancel."""
         return draft_cancel(request, account, self._deps)
 
     def findings(self, plan: Plan, account: Account) -> Iterator[Finding]:
@@ -149,5 +144,4 @@ class Cancelling(_InOneRequest):
         return Answer(dict.fromkeys(request.rows, outcome))
 
     async def follow(self, operation: Operation, account: Account) -> Sequence[Row]:
-        """What the account's instructions now say of it."""
         return follow_cancel(operation, account)

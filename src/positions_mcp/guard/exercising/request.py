@@ -20,12 +20,10 @@ class SubmitRequest(PlanRequest):
 
     @property
     def kind(self) -> Kind:
-        """One request for the whole batch."""
         return Kind.SUBMIT_INSTRUCTIONS
 
     @property
     def names(self) -> tuple[str, ...]:
-        """As `PlanRequest`."""
         return tuple(row.instrument for row in self.rows or ())
 
     @property
@@ -37,7 +35,6 @@ class SubmitRequest(PlanRequest):
 
     @property
     def asked(self) -> list[str]:
-        """The rows."""
         return list(map(_asked, self.batch))
 
     def agree(self, plan: Plan) -> None:
@@ -63,7 +60,6 @@ class CancelRequest(PlanRequest):
 
     @property
     def kind(self) -> Kind:
-        """One request for one instruction."""
         return Kind.CANCEL_INSTRUCTION
 
     @property
@@ -80,11 +76,9 @@ class CancelRequest(PlanRequest):
 
     @property
     def asked(self) -> list[str]:
-        """The server's id."""
         return [self.wanted]
 
     def agree(self, plan: Plan) -> None:
-        """The same id."""
         for target in plan.cancels:
             expect_same("id", self.instruction_id, target.instruction_id, plan)
 

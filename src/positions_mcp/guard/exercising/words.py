@@ -58,7 +58,6 @@ class CancellingWords:
     next_steps = _OF_CANCEL
 
     def heading(self, plan: Plan) -> str:
-        """Always the same."""
         del plan
         return "cancel one exercise instruction"
 

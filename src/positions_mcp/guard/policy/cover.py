@@ -19,7 +19,6 @@ from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 
 def is_short_option(position: Position) -> bool:
-    """Whether it needs cover."""
     return position.is_option and position.counted_quantity < 0
 
 

@@ -154,8 +154,7 @@ def _free(ledger: Ledger, account: int, instrument: Instrument) -> Decimal:
 def request_cancel(moment: Moment, account: int, instruction_id: str) -> Instruction:
     """Asks clearing to cancel an instruction that it has not answered yet.
 
-    Raises:
-        Refusal: 404 if the account has no such instruction; 409 once it is terminal, or a cancel is under way.
+    Raises Refusal: 404 if the account has no such instruction; 409 once it is terminal, or a cancel is under way.
     """
     ledger = moment.ledger
     instruction = ledger.instructions.get(instruction_id.lower())

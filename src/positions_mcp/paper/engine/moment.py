@@ -26,7 +26,6 @@ class Moment:
         return self.market.price(instrument, self.ledger.underlying(instrument), at)
 
     def is_halted(self, order: Order) -> bool:
-        """Whether what an order trades, or the share under it, is halted."""
         traded = [self.ledger.instruments[symbol] for symbol in order.symbols]
         return any(i.halted_at or self.ledger.underlying(i).halted_at for i in traded)
 

@@ -171,8 +171,7 @@ def _reducible(holding: Holding | None, order: Order) -> Decimal:
 def request_cancel(moment: Moment, account: int, order_id: str) -> Order:
     """Asks for an open order to be cancelled. It ends a moment later, unless it fills before.
 
-    Raises:
-        Refusal: 404 if the account has no such order; 409 once it has ended, or a cancel is under way.
+    Raises Refusal: 404 if the account has no such order; 409 once it has ended, or a cancel is under way.
     """
     order = moment.ledger.orders.get(order_id.lower())
     if order is None or order.account != account:

@@ -44,12 +44,10 @@ class Neighbours:
             return _paged(call, rows, {"of": "accounts", "id": prefix, "name": part}, moment.ledger)
 
     def get_account(self, call: Call) -> Answer:
-        """GET one account."""
         with self._exchange.reading() as moment:
             return Answer.one(account_row(call.account, moment.ledger.facts.loaded_at))
 
     def get_balances(self, call: Call) -> Answer:
-        """GET balances."""
         with self._exchange.reading() as moment:
             return Answer.one(balances_row(moment, call.account))
 
@@ -99,7 +97,6 @@ class Neighbours:
             return Answer.one(instrument_row(instrument, moment) | more)
 
     def get_instrument_events(self, call: Call) -> Answer:
-        """GET the events of one instrument."""
         query = call.query
         kinds = query.several("event_types", EVENT_TYPES)
         since, until = _day(query, "from_date"), _day(query, "to_date")

@@ -81,7 +81,6 @@ def expiry_dates(instrument: Instrument, moment: Moment) -> Row:
 
 
 def contract_row(instrument: Instrument, moment: Moment) -> Row:
-    """One option contract."""
     contract = instrument.contract
     assert contract, instrument
     return {
