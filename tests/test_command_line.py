@@ -49,6 +49,15 @@ def test_the_version_is_printed() -> None:
     assert run("--version").stdout == f"positions-mcp {__version__}\n"
 
 
+@pytest.mark.parametrize("words", [["paper", "clock", "set", "2026-11-27T10:00"], ["mandate", "list"], ["doctor"]])
+def test_an_argument_too_many_is_told_with_the_usage_of_its_command(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*words, "more"])
+    assert capsys.readouterr().err.startswith(f"usage: positions-mcp {' '.join(words[:3])} ")
+
+
 def test_help_lists_every_command_without_importing_any() -> None:
     code = "import sys; from positions_mcp.cli import main; main(['--help'])"
     done = subprocess.run(

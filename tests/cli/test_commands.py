@@ -101,6 +101,7 @@ def test_the_program_is_named_by_its_path_unless_every_shell_finds_it(
         ("positions-mcp operations show op-12ab", "{} operations show op-12ab --data-dir /d"),
         ("positions-mcp token revoke laptop", "{} token revoke --data-dir /d laptop"),
         ("positions-mcp paper reset --scenario demo", "{} paper reset --data-dir /d --scenario demo"),
+        ("positions-mcp paper snapshot NAME", "{} paper snapshot NAME --data-dir /d"),
         ("positions-mcp approve op-1 --data-dir /d", "positions-mcp approve op-1 --data-dir /d"),
         ("keyring set positions-mcp api-key", "keyring set positions-mcp api-key"),
         ("/opt/positions-mcp approve", "/opt/positions-mcp approve"),

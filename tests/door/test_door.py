@@ -54,6 +54,19 @@ async def test_without_a_token_a_client_learns_where_to_sign_in_and_for_what(tmp
         assert (await server.send(method="POST", path=path)).status_code == 405
 
 
+async def test_the_page_of_a_client_may_read_where_to_sign_in_and_nothing_else(tmp_path: Path) -> None:
+    path, elsewhere = "/.well-known/oauth-protected-resource/mcp", {"origin": "http://localhost:6274"}
+    async with behind_the_door(tmp_path) as server:
+        for method in ("OPTIONS", "GET"):
+            about = await server.send(method=method, path=path, **elsewhere)
+            assert about.status_code == 200
+            assert about.headers["access-control-allow-origin"] == "*"
+            assert about.headers["access-control-allow-headers"] == "mcp-protocol-version"
+        for method in ("OPTIONS", "POST"):
+            refused = await server.send(method=method, **elsewhere)
+            assert "access-control-allow-origin" not in refused.headers
+
+
 async def test_the_first_challenge_may_be_narrow(tmp_path: Path) -> None:
     async with behind_the_door(tmp_path, first_is_all=False) as server:
         for tool in ("list_positions", "preview_close", "close_positions"):

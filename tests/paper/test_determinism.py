@@ -11,6 +11,7 @@ import pytest
 
 from paper.serving import command, serving
 from paper.support import INSTRUCTIONS, ORDERS, POSITIONS, Opening, SettableClock, by_symbol, delete, http
+from positions_mcp.cli.commands import program
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import BookError, PaperExchange
 
@@ -149,7 +150,10 @@ def test_a_snapshot_stays_in_its_folder(tmp_path: Path, name: str):
 def test_a_snapshot_that_is_not_there_lists_those_that_are(tmp_path: Path):
     command("reset", "--scenario", "empty", data_dir=tmp_path)
     command("snapshot", "one", data_dir=tmp_path)
-    assert "no snapshot 'two'; there are: one" in command("restore", "two", data_dir=tmp_path).stderr
+    refused = command("restore", "two", data_dir=tmp_path).stderr
+    assert (
+        f"no snapshot 'two'; there are: one. `{program()} paper snapshot NAME --data-dir {tmp_path}` takes" in refused
+    )
     (tmp_path / "snapshots" / "three.sqlite").write_text("this is no database, but long enough to be one" * 20)
     assert "'three' cannot be restored" in command("restore", "three", data_dir=tmp_path).stderr
     assert command("status", data_dir=tmp_path).returncode == 0

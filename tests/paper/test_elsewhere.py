@@ -12,6 +12,7 @@ from paper.serving import COMMAND, Served, command, started
 from paper.support import Opening, http
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli import main
+from positions_mcp.cli.commands import program
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.paper import PaperError
@@ -134,12 +135,12 @@ def test_a_newcomer_in_the_evening_is_told_how_to_go_on(opened: Opening, tmp_pat
     command("clock", "set", "2030-11-29T20:15", data_dir=where)
     hint = (
         "The market is closed until Monday 2030-12-02 09:30 New York: closing orders wait (QUEUED). "
-        "To go on now, set the paper clock: positions-mcp paper clock set 2030-12-02T10:00 --running"
+        f"To go on now, set the paper clock: {program()} paper clock set --data-dir {where} 2030-12-02T10:00 --running"
     )
     assert hint in command("clock", data_dir=where).stdout
     assert hint in command("status", data_dir=where).stdout
-    told = hint.rpartition("clock ")[2].split()
-    assert "the market is open" in command("clock", *told, data_dir=where).stdout
+    assert main(hint.partition(program())[2].split()) == 0
+    assert "the market is open" in command("clock", data_dir=where).stdout
     assert "The market is closed" not in command("status", data_dir=where).stdout
 
 
@@ -147,13 +148,29 @@ def test_a_newcomer_in_the_evening_is_told_how_to_go_on(opened: Opening, tmp_pat
     "words",
     [("status",), ("fault", "500"), ("clock", "real"), ("reset",), ("snapshot", "a"), ("market", "halt", "KO")],
 )
+@pytest.mark.parametrize("said", ["variable", "file"])
 def test_where_the_exchange_is_elsewhere_no_book_is_begun_here(
-    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
-    monkeypatch.setenv("POSITIONS_MCP_PAPER__URL", "http://paper:8080")
-    monkeypatch.setenv("POSITIONS_MCP_DATA_DIR", str(tmp_path))
-    assert main(["paper", *words]) == 2
-    assert "http://paper:8080" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    where, config = tmp_path / "data", tmp_path / "firm.toml"
+    config.write_text('[paper]\nurl = "http://paper:8080"\n')
+    monkeypatch.setenv("POSITIONS_MCP_DATA_DIR", str(where))
+    if said == "variable":
+        monkeypatch.setenv("POSITIONS_MCP_PAPER__URL", "http://paper:8080")
+    given = ["--config", str(config)] if said == "file" else []
+    assert main(["paper", *words, *given]) == 2
+    assert "The paper exchange is at http://paper:8080 (paper.url)" in capsys.readouterr().err
+    assert not where.exists()
     if words == ("status",):
-        assert main(["paper", *words, "--data-dir", str(tmp_path)]) == 0
+        assert main(["paper", *words, *given, "--data-dir", str(where)]) == 0
+
+
+def test_the_book_is_where_the_configuration_file_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    config = tmp_path / "mine.toml"
+    config.write_text(f'data_dir = "{tmp_path / "data"}"\n')
+    assert main(["paper", "clock", "set", "2030-11-29T10:15", "--config", str(config)]) == 0
+    assert "2030-11-29" in command("clock", data_dir=tmp_path / "data").stdout

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from positions_mcp import __version__
 from positions_mcp.cli.garbage import without_collecting_garbage
@@ -75,6 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says with its own usage, and not with the whole program's, what is one argument too many."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        known, more = super().parse_known_args(args, namespace)
+        if more:
+            self.error(f"unrecognized arguments: {' '.join(more)}")
+        return known, more
+
+
 def _print_what_can_be_printed() -> None:
     """A character that a terminal or a pipe has no code for is shown as `?`: no command ends over it.
 
@@ -92,7 +103,7 @@ def _print_what_can_be_printed() -> None:
 
 def parser_of(*asked_for: str) -> argparse.ArgumentParser:
     """The parser, with the arguments of these commands: the others are listed with their help and not imported."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="positions-mcp",
         description="Clear Street positions for assistants, with a person deciding what is sent.",
     )

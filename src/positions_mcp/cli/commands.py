@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from positions_mcp.cli.options import settings_of_either_mode
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.platforms import this_platform
@@ -41,7 +42,7 @@ _WITH_OPTIONS = {
 
 _OPERAND = r"(?:(?:op|ma)-[0-9a-z]+|ACCOUNT|MANDATE|NAME|OPERATION|SYMBOL)\b"
 _COMMANDS = (
-    r"paper (?:reset|status|effects|clock(?: (?:show|set|advance|real))?|fault)\b",
+    r"paper (?:clock(?: (?:show|set|advance|real))?|effects|fault|reset|restore|snapshot|status)\b",
     *(rf"{name}(?: (?:{'|'.join(under)}))?\b" if under else rf"{name}\b" for name, under in _WITH_OPTIONS.items()),
     "--help",
 )
@@ -143,9 +144,9 @@ def program() -> str:
 
 def completed_for(arguments: argparse.Namespace, text: str) -> str:
     """What a command of the person's says, with the commands in it as they are pasted."""
-    said = vars(arguments)
     try:
-        settings = load({"mode": Mode.PAPER, "data_dir": said.get("data_dir")}, config=said.get("config"))
+        settings = settings_of_either_mode(arguments)
     except ConfigurationError:
         return text
-    return Commands(settings, mode=Mode.LIVE if said.get("mode") == Mode.LIVE else None).completed(text)
+    mode = Mode.LIVE if vars(arguments).get("mode") == Mode.LIVE else None
+    return Commands(settings, mode=mode).completed(text)

@@ -65,7 +65,8 @@ def settings_from(arguments: argparse.Namespace, **instead: Any) -> Settings:
 
 def settings_of_either_mode(arguments: argparse.Namespace) -> Settings:
     """Those of which a command only reads where its data are: paper stands for either mode."""
-    return load({"mode": Mode.PAPER, "data_dir": arguments.data_dir}, config=arguments.config)
+    said = vars(arguments)
+    return load({"mode": Mode.PAPER, "data_dir": said.get("data_dir")}, config=said.get("config"))
 
 
 def whole_number(text: str) -> int:

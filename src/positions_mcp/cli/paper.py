@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from positions_mcp.cli import paper_fault, paper_market
-from positions_mcp.cli.options import port, whole_number
-from positions_mcp.cli.output import add_json_option, print_json
+from positions_mcp.cli.commands import completed_for
+from positions_mcp.cli.options import port, settings_of_either_mode, whole_number
+from positions_mcp.cli.output import add_json_option, complain, print_json
+from positions_mcp.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from positions_mcp.paper import PaperExchange
@@ -79,17 +79,6 @@ def run(args: argparse.Namespace) -> int:
     """Runs a `paper` subcommand; 0 if it did what it was asked, 2 if it says why not."""
     from positions_mcp.paper.errors import PaperError
 
-    directory = getattr(args, "data_dir", None)
-    elsewhere = os.environ.get("POSITIONS_MCP_PAPER__URL")
-    if elsewhere and directory is None and args.paper_command not in ("serve", "replay"):
-        # Another book would be begun here, and whoever uses the one there would wonder.
-        print(
-            f"positions-mcp paper: POSITIONS_MCP_PAPER__URL names the exchange at {elsewhere}: run this where it is "
-            "served. For a book on this machine give its --data-dir.",
-            file=sys.stderr,
-        )
-        return 2
-    directory = directory or default_data_dir()
     command = {
         "serve": _serve,
         "replay": _replay,
@@ -103,19 +92,23 @@ def run(args: argparse.Namespace) -> int:
         "clock": _clock,
     }
     try:
-        return command[args.paper_command](args, directory)
+        return command[args.paper_command](args, _directory_of(args))
     except (PaperError, ValueError, OSError) as error:
-        print(f"positions-mcp paper: {error}", file=sys.stderr)
+        complain(f"positions-mcp paper: {completed_for(args, str(error))}")
         return 2
 
 
-def default_data_dir() -> Path:
-    """`POSITIONS_MCP_DATA_DIR`, or the platform's folder for user data."""
-    if configured := os.environ.get("POSITIONS_MCP_DATA_DIR"):
-        return Path(configured)
-    from positions_mcp.settings import default_data_dir as usual
-
-    return usual()
+def _directory_of(args: argparse.Namespace) -> Path:
+    """Where the book is. Raises ConfigurationError where it is another machine's."""
+    settings = settings_of_either_mode(args)
+    url = settings.paper.url
+    if url and "data_dir" not in args and args.paper_command not in ("serve", "replay"):
+        # Another book would be begun here, and whoever uses the one there would wonder.
+        raise ConfigurationError(
+            f"The paper exchange is at {url} (paper.url): run this where it is served.",
+            hint="For a book on this machine give its --data-dir.",
+        )
+    return settings.folder
 
 
 def _serve(args: argparse.Namespace, directory: Path) -> int:
@@ -130,16 +123,15 @@ def _serve(args: argparse.Namespace, directory: Path) -> int:
                 f"whoever reaches {host} could use it, and everybody knows {DEFAULT_KEY}: "
                 "give a --key ID.SECRET (or ID.SECRET:ACCOUNT) of your own"
             )
-        print(
+        complain(
             f"Warning: whoever reaches {host} and has a key can change this paper book, and keys travel in plain text. "
-            "Only for a private network.",
-            file=sys.stderr,
+            "Only for a private network."
         )
 
     def announce(port: int) -> None:
         with exchange.reading() as moment:
             account, now, facts = min(moment.ledger.accounts), moment.now, moment.ledger.facts
-            hint = hint_of(moment)
+            hint = completed_for(args, hint_of(moment) or "")
         # A key of somebody's own would stay in the log of a container; everybody knows the usual one.
         base, key = f"http://{host}:{port}", "KEY" if args.key else exchange.key_ring.first
         print(
@@ -193,7 +185,8 @@ def _reset(args: argparse.Namespace, directory: Path) -> int:
     name = PaperExchange.reset(directory, args.scenario, accounts=args.account, day=args.day, seed=args.seed)
     print(f"The paper book in {directory} begins again with the scenario {name}.")
     if args.day is not None:
-        print("Its clock stands still: `positions-mcp paper clock advance 2s` lets an order fill.")
+        said = "Its clock stands still: `positions-mcp paper clock advance 2s` lets an order fill."
+        print(completed_for(args, said))
     return 0
 
 
@@ -224,7 +217,10 @@ def _look(args: argparse.Namespace, directory: Path) -> int:
 
     look = {"status": status_of, "effects": effects_of}[args.paper_command]
     with closing(_open(directory)) as exchange:
-        print_json(look(exchange))
+        shown = look(exchange)
+    if hint := shown.get("hint"):
+        shown["hint"] = completed_for(args, hint)
+    print_json(shown)
     return 0
 
 
@@ -259,7 +255,7 @@ def _clock(args: argparse.Namespace, directory: Path) -> int:
         ]
         print(f"{now.astimezone(NEW_YORK):%A %Y-%m-%d %H:%M:%S} New York ({mode}); the market is {market}.")
         if hint:
-            print(hint)
+            print(completed_for(args, hint))
     return 0
 
 
@@ -280,7 +276,9 @@ def _command(
 
 def _with_data_dir(parser: argparse.ArgumentParser) -> None:
     what = "where the book is (default: POSITIONS_MCP_DATA_DIR, or the platform's user data folder)"
-    parser.add_argument("--data-dir", type=Path, default=argparse.SUPPRESS, help=what)
+    parser.add_argument("--data-dir", metavar="DIR", type=Path, default=argparse.SUPPRESS, help=what)
+    configured = "a configuration file: its data_dir and paper.url"
+    parser.add_argument("--config", metavar="FILE.toml", type=Path, default=argparse.SUPPRESS, help=configured)
 
 
 def _span(text: str) -> timedelta:

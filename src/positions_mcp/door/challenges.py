@@ -13,6 +13,13 @@ from positions_mcp.tools._scopes import ASKING, READING, Scope, in_order
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _TRY_AGAIN_S = 5
+_READING = "GET, HEAD, OPTIONS"
+_FOR_PAGES = (
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-methods", _READING),
+    ("access-control-allow-headers", "mcp-protocol-version"),
+)
+"""What a browser asks for before the page of a client may read the metadata, as the SDK's own servers answer it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +44,12 @@ class Challenges:
         object.__setattr__(self, "metadata_url", f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{path}")
 
     async def metadata(self, method: str, send: Send) -> None:
-        """Where to sign in for this server, for everybody who asks."""
+        """Where to sign in for this server, for everybody who asks, also from the pages of others."""
+        if method == "OPTIONS":
+            await answer_json(send, HTTPStatus.OK, {}, *_FOR_PAGES)
+            return
         if method not in ("GET", "HEAD"):
-            await answer_json(send, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "invalid_request"}, ("allow", "GET, HEAD"))
+            await answer_json(send, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "invalid_request"}, ("allow", _READING))
             return
         about = {
             "resource": self.resource,
@@ -48,7 +58,8 @@ class Challenges:
             "bearer_methods_supported": ["header"],
             "resource_name": "positions-mcp",
         }
-        await answer_json(send, HTTPStatus.OK, about, ("cache-control", "max-age=300"), is_head=method == "HEAD")
+        kept = ("cache-control", "max-age=300")
+        await answer_json(send, HTTPStatus.OK, about, kept, *_FOR_PAGES, is_head=method == "HEAD")
 
     async def sign_in(self, send: Send, needed: frozenset[Scope]) -> None:
         """There is no token."""

@@ -140,7 +140,9 @@ class Delegation:
         """One mandate with its uses. Raises InvalidInput where there is none."""
         found = await in_thread(self._deps.store.mandate, mandate_id)
         if found is None:
-            raise InvalidInput(f"There is no mandate {quoted(mandate_id, 40)}.", hint="positions-mcp mandate list")
+            raise InvalidInput(
+                f"There is no mandate {quoted(mandate_id, 40)}.", hint="Run: `positions-mcp mandate list`"
+            )
         return found
 
     async def shadows(self, standing: Standing) -> Sequence[Shadow]:

@@ -93,7 +93,7 @@ class Enrolling:
         """Who is called so; the only one, where no name is said. Raises Refused."""
         roster = (await self.rosters()).roster
         if roster is None:
-            raise Refused("No approver is set up.", hint=f"Run: {self._deps.command('approver init')}")
+            raise Refused("No approver is set up.", hint=f"Run: `{self._deps.command('approver init')}`")
         member = roster.member(name) if name else roster.only
         if member is None:
             names = ", ".join(each.name for each in roster.members)

@@ -177,7 +177,7 @@ class Guard(Asking, Routing):
         if stored.plan.digest != plan.digest:
             raise Refused(
                 f"Plan {plan.plan_id} in the store is not the one that was asked about.",
-                hint=f"A person must look: {self.command('operations verify')}",
+                hint=f"A person must look: `{self.command('operations verify')}`",
             )
         if why := other_rights(plan, rights):
             await self.note_not_taken(operation, why)

@@ -214,7 +214,7 @@ class Planner:
         if everybodys >= policy.max_open_plans:
             raise Refused(
                 f"{everybodys} plans of all callers wait for a decision, and no more may.",
-                hint="Plan again in a few minutes. A person sees and rejects them with positions-mcp operations list.",
+                hint="Plan again in a few minutes. A person rejects some: `positions-mcp operations list`.",
             )
 
     def _planned(self, operation: Operation, account: Account) -> Planned:

@@ -55,7 +55,7 @@ def restore(data_dir: Path, name: str, clock: Clock) -> None:
     path = _path(data_dir, name)
     if not path.is_file():
         known = ", ".join(names(data_dir)) or "none"
-        raise BookError(f"no snapshot {name!r}; there are: {known}")
+        raise BookError(f"no snapshot {name!r}; there are: {known}. `positions-mcp paper snapshot NAME` takes one")
     try:
         with closing(database.connect(data_dir)) as book:
             book.execute("ATTACH DATABASE ? AS kept", (str(path),))

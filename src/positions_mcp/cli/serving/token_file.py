@@ -58,7 +58,7 @@ class TokenFile:
             raise ConfigurationError(f"The tokens in {self.path} cannot be read: {error.strerror}.") from None
         except ValidationError:
             raise ConfigurationError(
-                f"{self.path} is damaged.", hint="Delete it and make new tokens: positions-mcp token new NAME"
+                f"{self.path} is damaged.", hint="Delete it and make new tokens: `positions-mcp token new NAME`"
             ) from None
 
     def owner(self, token: str) -> str | None:
@@ -80,7 +80,7 @@ class TokenFile:
             held = self.tokens()
             if any(each.name == name for each in held):
                 raise InvalidInput(
-                    f"{name} has a token already.", hint=f"To replace it: positions-mcp token revoke {name}"
+                    f"{name} has a token already.", hint=f"To replace it: `positions-mcp token revoke {name}`"
                 )
             self._write((*held, Token(name=name, sha256=_digest(token), created_at=now)))
         return token

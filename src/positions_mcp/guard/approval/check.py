@@ -306,7 +306,7 @@ class ApprovalCheck:
         if self._known and self._known not in chain.heads:
             raise Refused(
                 "The approvers were replaced without a signature of theirs.",
-                hint="Nothing was sent by this server. A person must look: run positions-mcp operations verify, then "
+                hint="Nothing was sent by this server. A person must look: run `positions-mcp operations verify`, then "
                 "restart.",
             )
         self._known = chain.head

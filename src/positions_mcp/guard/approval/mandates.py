@@ -43,7 +43,7 @@ NEVER = frozenset(
 """What no mandate covers even where policy only calls it out."""
 ApprovedBy = Callable[[str], Decimal]
 """Dollars of other plans that went on the word of an approver, by name, in the plan's account today."""
-_LOOK = "Nothing was sent. A person looks with positions-mcp mandate list."
+_LOOK = "Nothing was sent. A person looks with `positions-mcp mandate list`."
 _SHARES = frozenset({SecurityType.COMMON_STOCK, SecurityType.PREFERRED_STOCK})
 
 
