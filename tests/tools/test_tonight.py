@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from positions_mcp.domain.account.balances import Balances
+from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.market import Greeks, LastTrade, Snapshot
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.errors import ReadFailed, Sent
@@ -37,6 +38,8 @@ class Beside:
     """Neighbours that count what they are asked, and may refuse it."""
 
     refuses: bool = False
+    dividends: tuple[Dividend, ...] = ()
+    refuses_dividends: bool = False
     asked: Counter[str] = field(default_factory=Counter)
 
     async def read_option_contracts(self, _ids: Any) -> dict[InstrumentId, Any]:
@@ -51,13 +54,18 @@ class Beside:
             key: Snapshot(instrument_id=key, last_trade=trade if key == AAPL else None, greeks=greeks) for key in ids
         }
 
+    async def read_dividends(self, of: InstrumentId, *, since: date, until: date) -> tuple[Dividend, ...]:
+        self._ask("dividends")
+        assert (of, since, until) == (AAPL, since, since + timedelta(days=14))
+        return tuple(each for each in self.dividends if since <= each.ex_date <= until)
+
     async def read_balances(self, account_id: AccountId) -> Balances:
         self._ask("balances")
         return Balances(account_id=account_id, buying_power=Decimal(10000))
 
     def _ask(self, what: str) -> None:
         self.asked[what] += 1
-        if self.refuses:
+        if self.refuses or (self.refuses_dividends and what == "dividends"):
             raise ReadFailed("Refused.", sent=Sent.YES)
 
 
@@ -65,7 +73,7 @@ def server(beside: Beside, *positions: Position, at: datetime = FRIDAY, broker: 
     it = broker or StubBroker(positions=list(positions))
     it.clock = StandingClock(at)
     accounts = (19816, 20000) if isinstance(it, TwoAccounts) else (ACCOUNT,)
-    neighbours = Neighbours(contracts=beside, market_data=beside, balances=beside)
+    neighbours = Neighbours(contracts=beside, market_data=beside, balances=beside, events=beside)
     context = replace(context_over(it, accounts=accounts), neighbours=neighbours)
 
     @asynccontextmanager
@@ -108,6 +116,62 @@ async def test_exposure_is_said_beside_market_value_and_concentration_says_which
     assert data_of(answer)["exposure"] == {"short_calls": "46000", "delta_adjusted_net": "-4570.00"}
     assert "Assignment notional at the strikes: short calls 46000; delta adjusted net -4570.00." in text_of(answer)
     assert "Concentration (underlyings, of gross market value)" in text_of(answer)
+
+
+LATER = held("AAPL261218C00230000", "-2", number=4, underlying_instrument_id=AAPL, instrument_price="1.55")
+
+
+@pytest.mark.parametrize(
+    ("day", "amount", "said"),
+    [
+        ("2026-12-01", "0.26", "0.26 a share"),
+        (
+            "2026-12-01",
+            None,
+            "amount not known",
+        ),
+        ("2026-12-18", "0.26", ""),
+        ("2026-11-27", "0.26", ""),
+    ],
+)
+async def test_a_short_call_in_the_money_is_called_out_where_its_share_is_ex_dividend_soon(
+    era: str, day: str, amount: str | None, said: str
+) -> None:
+    dividend = Dividend(ex_date=date.fromisoformat(day), dividend_amount=amount and Decimal(amount))
+    out = held("AAPL261218C00250000", "-1", number=5, underlying_instrument_id=AAPL)
+    answer = await call(server(Beside(dividends=(dividend,)), LATER, out, LONG), "summarize_positions", era=era)
+    called = f"short 2 AAPL 230C before AAPL is ex-dividend on 2026-12-01 ({said}, time value 0.15)"
+    assert data_of(answer)["exposure"].get("early_assignment") == (called if said else None)
+    assert (f" May be assigned early: {called}." in text_of(answer)) == bool(said)
+
+
+async def test_dividends_are_asked_for_only_where_a_short_call_is_in_the_money_and_what_is_not_known_is_said(
+    era: str,
+) -> None:
+    beside, out = Beside(), held("AAPL261218C00250000", "-1", underlying_instrument_id=AAPL)
+    await call(server(beside, SHORT, LONG, out), "summarize_positions", era=era)
+    assert "dividends" not in beside.asked
+    other = held("AAPL261218C00225000", "-1", number=6, underlying_instrument_id=AAPL)
+    await call(server(beside, LATER, other), "summarize_positions", era=era)
+    assert beside.asked["dividends"] == 1
+    told = data_of(await call(server(Beside(refuses_dividends=True), LATER), "summarize_positions", era=era))
+    assert told["exposure"]["early_assignment"] == "ex-dividend dates of 1 in the money not known"
+    many = [held(f"AAPL261218C{strike:05d}000", "-1", strike, underlying_instrument_id=AAPL) for strike in range(60)]
+    told = data_of(await call(server(Beside(), *many), "summarize_positions", era=era))
+    assert told["exposure"]["early_assignment"] == "not known: too many options"
+
+
+async def test_a_listing_by_expiry_says_moneyness_by_market_data_where_the_share_is_not_held(era: str) -> None:
+    beside = Beside()
+    arguments = {"expires_by": "2026-11-27"}
+    rows = data_of(await call(server(beside, SHORT, LONG), "list_positions", arguments, era=era))["rows"]
+    assert [row[-5:] for row in rows] == [
+        ["", "assigned 2", "ITM", "1.40", "231.40"],
+        ["", "exercised 1", "ITM", "3.60", "231.40"],
+    ]
+    assert beside.asked == {"contracts": 1, "snapshots": 1}
+    refused = data_of(await call(server(Beside(refuses=True), SHORT), "list_positions", arguments, era=era))["rows"]
+    assert refused[0][-5:] == ["", "no price", "unknown", "missing", "missing"]
 
 
 async def test_without_options_nothing_is_said_of_either_and_no_market_is_read(era: str) -> None:

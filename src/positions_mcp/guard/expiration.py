@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 _NO_CONTRACTS = "the API's own terms of contracts (refused), so style, settlement and multiplier go by their roots"
 _NO_MARKET_DATA = "market data (refused), so prices are the positions' own, or none"
-_MOST = 100
+MOST = 100
 """Contracts, or underlyings, that one request asks for: no more are asked for."""
 _SOON = timedelta(days=4)
 """Whose last trade may be today, for its opening settlement after a long weekend at the latest."""
@@ -121,7 +121,7 @@ async def read_beside(
     Of those `beside` them only the terms, as far as there is room in the one request.
     """
     keys = [each.instrument_id for each in options]
-    keys += [each.instrument_id for each in beside[: max(_MOST - len(keys), 0)]]
+    keys += [each.instrument_id for each in beside[: max(MOST - len(keys), 0)]]
     underlyings = sorted({key for each in options if (key := each.underlying_instrument_id) and is_uuid(key)})
 
     async def read_dividends() -> dict[str, tuple[Dividend, ...]]:
@@ -153,7 +153,7 @@ async def read_for_close(
     first = [each for each in options if each.contract and each.contract.expiration <= soon]
     rest = sorted(options, key=lambda each: each.counted_quantity > 0)
     terms = list(dict.fromkeys(each.instrument_id for each in (*first, *rest)))
-    return await read_market_facts(neighbours, terms_of=terms[:_MOST], market_of=_not_held(options, book)[:_MOST])
+    return await read_market_facts(neighbours, terms_of=terms[:MOST], market_of=_not_held(options, book)[:MOST])
 
 
 def shorts_beside(book: Book, options: Sequence[Position]) -> list[Position]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from positions_mcp.domain.account.contracts import ContractFacts
+import anyio
+
 from positions_mcp.domain.account.known import NotKnown, known
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
-from positions_mcp.domain.exercise.facts import LatestPrice, closing_price_of
+from positions_mcp.domain.exercise.facts import closing_price_of
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.tonight import NOT_KNOWN, is_settled_at_opening, outcome_words, untouched
-from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.portfolio.select import ExpiringOption
+from positions_mcp.guard.expiration import MOST, MarketFacts, ReadInTask, read_market_facts
 from positions_mcp.tools._format import EXPIRY_COLUMNS, expiry_cells
 from positions_mcp.tools.context import ToolContext
 
@@ -61,9 +64,7 @@ class Evening:
     outstanding: Outstanding | None
     context: ToolContext
     read_at: datetime
-    contracts: Mapping[InstrumentId, ContractFacts] = field(default_factory=dict)
-    latest: Mapping[str, LatestPrice] = field(default_factory=dict)
-    """Of market data, by the underlying's id."""
+    facts: MarketFacts = field(default_factory=MarketFacts)
 
     def cells(self, option: ExpiringOption) -> list[str]:
         option = self.priced(option)
@@ -78,14 +79,14 @@ class Evening:
 
         Before, at the market data's price where the account holds nothing that says one.
         """
-        facts, now = self.contracts.get(option.position.instrument_id), self.context.clock.now()
+        facts, now = self.facts.contracts.get(option.position.instrument_id), self.context.clock.now()
         if is_settled_at_opening(option, now, self.context.calendar, facts):
             return replace(option, price=None)
         session = expiry_session(option.contract.expiration, self.context.calendar)
         close = closing_price_of(option.underlying, session.day) if now >= session.closes else None
         if close is not None:
             return replace(option, price=close)
-        quoted = self.latest.get(option.position.underlying_instrument_id or "")
+        quoted = self.facts.latest.get(option.position.underlying_instrument_id or "")
         if option.price is not None or quoted is None:
             return option
         return replace(option, price=quoted.price)
@@ -101,20 +102,44 @@ class Evening:
             now=self.context.clock.now(),
             read_at=self.read_at,
             calendar=self.context.calendar,
-            facts=self.contracts.get(held.instrument_id),
-            quoted=self.latest.get(held.underlying_instrument_id or ""),
+            facts=self.facts.contracts.get(held.instrument_id),
+            quoted=self.facts.latest.get(held.underlying_instrument_id or ""),
         )
 
 
 async def read_evening(
-    context: ToolContext, account: AccountId, options: Sequence[ExpiringOption], read_at: datetime
+    context: ToolContext,
+    account: AccountId,
+    expiring: Sequence[ExpiringOption],
+    read_at: datetime,
+    options: Sequence[Holding] = (),
 ) -> Evening:
-    """The instructions on options that expire: read only where a long one is held, and not known where refused."""
-    now = context.clock.now()
+    """The instructions on options that expire, and of them, and of other `options` too, what lies beside the book.
+
+    One request of each for what fits into it. What is refused is not known.
+    """
+    of = [*(each.position for each in expiring), *options]
+    underlyings = [key for each in of if (key := each.underlying_instrument_id) and is_uuid(key)]
+    market_of = _first([*underlyings, *(each.instrument_id for each in options)])
+    terms_of, near = _first([each.instrument_id for each in of]), context.neighbours
+    async with anyio.create_task_group() as tasks:
+        outstanding = ReadInTask(tasks, lambda: _instructions(context, account, expiring))
+        facts = ReadInTask(tasks, lambda: read_market_facts(near, terms_of=terms_of, market_of=market_of))
+    return Evening(outstanding.value, context, read_at, facts.value)
+
+
+def _first(ids: Sequence[InstrumentId]) -> list[InstrumentId]:
+    return list(dict.fromkeys(ids))[:MOST]
+
+
+async def _instructions(
+    context: ToolContext, account: AccountId, options: Sequence[ExpiringOption]
+) -> Outstanding | None:
+    """Read only where a long option is held; None where refused."""
+    now, deadline = context.clock.now(), DeadlineRule(context.guard.policy.exercise_deadline)
     if not any(each.position.quantity > 0 for each in options):
-        return Evening(Outstanding((), now=now, calendar=context.calendar), context, read_at)
+        return Outstanding((), now=now, calendar=context.calendar)
     listed = await known("instructions", context.instructions.get_position_instructions(account))
     if isinstance(listed, NotKnown) or listed.left_out:
-        return Evening(None, context, read_at)
-    deadline = DeadlineRule(context.guard.policy.exercise_deadline)
-    return Evening(Outstanding(listed.data, now=now, calendar=context.calendar, deadline=deadline), context, read_at)
+        return None
+    return Outstanding(listed.data, now=now, calendar=context.calendar, deadline=deadline)

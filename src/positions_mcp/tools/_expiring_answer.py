@@ -59,9 +59,7 @@ def expiring_text(data: Expiring) -> str:
     first = f"first {len(data.rows)}, all: " if data.rows else ""
     shown = f"; {first}list_positions expires_by={data.last_day}" if total > len(data.rows) else ""
     if "unknown" in counts:
-        shown += (
-            "; unknown: underlying not held or without a price, an adjusted contract, or settled by today's opening"
-        )
+        shown += "; unknown: no price of the underlying, an adjusted contract, or settled by today's opening"
     named = data.evening or []
     evening = f"{named[0]}, if nothing more is sent: {'; '.join(named[1:])}.\n" if named else ""
     at = " Nothing sent: at these prices." if data.rows else ""

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 
 import anyio
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.known import NotKnown
-from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.dividends import Dividend, next_dividend
+from positions_mcp.domain.account.known import NotKnown, known
+from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import UpstreamError
 from positions_mcp.domain.exercise.cutoffs import expiry_session, last_dated
 from positions_mcp.domain.exercise.terms import sizes_of
-from positions_mcp.domain.exercise.tonight import Tonight
+from positions_mcp.domain.exercise.tonight import Tonight, early_assignment_said, may_be_called_early
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.money import plain, to_cents
 from positions_mcp.domain.portfolio.groups import GroupBy
 from positions_mcp.domain.portfolio.select import ExpiringOption, Week
 from positions_mcp.domain.portfolio.summary import Obligations, Summarizing, Summary, delta_adjusted
-from positions_mcp.guard.expiration import MarketFacts, read_market_facts
+from positions_mcp.guard.expiration import ReadInTask
 from positions_mcp.tools._cash import read_balances
 from positions_mcp.tools._evening import Evening, read_evening
 from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
 
-_MOST = 100
-"""Contracts, or instruments, that one request asks for: no more are asked for."""
 _PATIENCE_S = 5
 """How long a status waits for an account that it can do without."""
+_MOST_DIVIDENDS = 5
+"""Underlyings whose dividends are asked for."""
+_SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,51 +44,47 @@ class BesidePositions:
 
     evening: Evening
     balances: Balances | NotKnown
-    snapshots: Mapping[InstrumentId, Snapshot] = field(default_factory=dict)
-    no_market_data: bool = False
-    """Whether market data was refused, or this server does not read it."""
-    no_contracts: bool = False
-    """Whether the terms of contracts were refused."""
 
 
 async def read_beside(
     context: ToolContext,
     account: AccountId,
-    summary: Summary,
     reading: Reading,
     soon: Sequence[ExpiringOption],
-    *,
-    greeks: bool = True,
+    options: Sequence[Holding] = (),
 ) -> BesidePositions:
     """Instructions, balances, terms and market data, side by side. What is refused is not known."""
-    neighbours = context.neighbours
-    ending = [each.position.instrument_id for each in soon][:_MOST]
-    options = summary.obligations.options if greeks else []
-    on = [each.underlying_instrument_id for each in (*(each.position for each in soon), *options)]
-    wanted = [key for key in on if key and is_uuid(key)] + [each.instrument_id for each in options]
-    ending = list(dict.fromkeys([*ending, *(each.instrument_id for each in options)]))[:_MOST]  # for multipliers
-    facts = MarketFacts({}, {})
-    balances: Balances | NotKnown = NotKnown("balances", "")
-    evening = Evening(None, context, reading.as_of)
+    async with anyio.create_task_group() as tasks:
+        evening = ReadInTask(tasks, lambda: read_evening(context, account, soon, reading.as_of, options))
+        balances = ReadInTask(tasks, lambda: read_balances(context, account))
+    return BesidePositions(evening.value, balances.value)
 
-    async def read_instructions() -> None:
-        nonlocal evening
-        evening = await read_evening(context, account, soon, reading.as_of)
 
-    async def read_money() -> None:
-        nonlocal balances
-        balances = await read_balances(context, account)
+async def early_assignment(context: ToolContext, summary: Summary, evening: Evening) -> str:
+    """Short calls whose holders may exercise them for a dividend, as far as that is known; empty for none."""
+    if not summary.obligations.are_all:
+        return "not known: too many options" if summary.obligations.calls else ""
+    today, events, terms = new_york_day(context.clock.now()), context.neighbours.events, evening.facts.contracts
+    later = (evening.priced(each) for each in summary.options() if each.contract.expiration > today)
+    calls = [each for each in later if may_be_called_early(each, terms.get(each.position.instrument_id))]
+    on = list(dict.fromkeys(key for each in calls if (key := each.position.underlying_instrument_id) and is_uuid(key)))
 
-    async def read_facts() -> None:
-        nonlocal facts
-        keys = list(dict.fromkeys(wanted))[:_MOST]
-        facts = await read_market_facts(neighbours, terms_of=ending, market_of=keys)
+    async def read(underlying: InstrumentId) -> Sequence[Dividend] | NotKnown:
+        asked = events.read_dividends(underlying, since=today, until=today + _SOON) if events else None
+        return await known("dividends", asked)
 
-    async with anyio.create_task_group() as side_by_side:
-        for read in (read_instructions, read_money, read_facts):
-            side_by_side.start_soon(read)
-    evening = replace(evening, contracts=facts.contracts, latest=facts.latest)
-    return BesidePositions(evening, balances, facts.snapshots, facts.no_market_data is not None, facts.no_contracts)
+    async with anyio.create_task_group() as tasks:
+        dividends = {key: ReadInTask(tasks, partial(read, key)) for key in on[:_MOST_DIVIDENDS]}
+    said, unknown = list[str](), 0
+    for each in calls:
+        reading = dividends.get(each.position.underlying_instrument_id or InstrumentId(""))
+        if reading is None or isinstance(reading.value, NotKnown):
+            unknown += 1
+            continue
+        last = expiry_session(each.contract.expiration, context.calendar).day
+        coming = next_dividend((dividend for dividend in reading.value if dividend.ex_date <= last), today)
+        said += [early_assignment_said(each, coming)] if coming else []
+    return "; ".join([*said, *([f"ex-dividend dates of {unknown} in the money not known"] if unknown else [])])
 
 
 def tonight_of(context: ToolContext, options: Sequence[ExpiringOption], beside: BesidePositions) -> Tonight | None:
@@ -107,27 +106,29 @@ def evening_words(context: ToolContext, day: date) -> str:
     return "Tonight" if day == new_york_day(context.clock.now()) else f"Evening of {day:%a} {day.isoformat()}"
 
 
-def exposure_of(summary: Summary, reading: Reading, beside: BesidePositions) -> dict[str, str] | None:
+def exposure_of(summary: Summary, beside: BesidePositions, early: str) -> dict[str, str] | None:
     """Exposure beside market value, and what of it is not known; None where no option is held."""
-    sizes = sizes_of(summary.obligations.options, beside.evening.contracts)
+    sizes = sizes_of(summary.obligations.options, beside.evening.facts.contracts)
     held = summary.obligations.sized(sizes)
     if held.are_all and not held.options:
         return None
     figures = {"short_puts": held.puts, "short_calls": held.calls, "short_index_options": held.in_cash}
     said = {name: plain(value) for name, value in figures.items() if value}
-    if said and (beside.no_contracts or not held.are_all):
+    if said and (beside.evening.facts.no_contracts or not held.are_all):
         said["multipliers"] = "100 a contract assumed" if held.are_all else "100 a contract assumed: too many options"
     if held.not_known:
         said["short_options_not_known"] = str(held.not_known)
+    if early:
+        said["early_assignment"] = early
     return said | _delta_adjusted(held, summary, beside)
 
 
 def _delta_adjusted(held: Obligations, summary: Summary, beside: BesidePositions) -> dict[str, str]:
     if not held.are_all:
         return {"delta_adjusted_net": "not known: too many options"}
-    if beside.no_market_data:
+    if beside.evening.facts.no_market_data:
         return {"delta_adjusted_net": "not known: market data could not be read"}
-    greeks = {key: each.greeks.delta for key, each in beside.snapshots.items() if each.greeks is not None}
+    greeks = {key: each.greeks.delta for key, each in beside.evening.facts.snapshots.items() if each.greeks is not None}
     deltas = {key: delta for key, delta in greeks.items() if delta is not None}
     prices: dict[InstrumentId, Decimal] = {}
     for option in map(beside.evening.priced, summary.options()):
@@ -167,5 +168,5 @@ async def _tonight(context: ToolContext, account: AccountId, today: date) -> lis
     soon = await beside_others(summary.count, summary.expiring)
     if not soon:
         return []
-    tonight = tonight_of(context, soon, await read_beside(context, account, summary, reading, soon, greeks=False))
+    tonight = tonight_of(context, soon, await read_beside(context, account, reading, soon))
     return tonight.lines if tonight and tonight.day == today else []

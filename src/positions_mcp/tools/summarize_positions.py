@@ -39,7 +39,7 @@ from positions_mcp.tools._format import (
     sums,
     table,
 )
-from positions_mcp.tools._tonight import exposure_of, read_beside
+from positions_mcp.tools._tonight import early_assignment, exposure_of, read_beside
 from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
 
@@ -109,7 +109,8 @@ async def summarize_positions(call: Call, given: Arguments) -> Answer:
     account = context.account(given.account_id)
     summary, reading = await _read(context, account, given, call.page_progress())
     soon = await beside_others(summary.count, summary.expiring)
-    beside = await read_beside(context, account, summary, reading, soon)
+    beside = await read_beside(context, account, reading, soon, summary.obligations.options)
+    early = await early_assignment(context, summary, beside.evening)
 
     def answer() -> Answer:
         data = _data(context, heading(context, account, reading.as_of), summary, given)
@@ -118,7 +119,7 @@ async def summarize_positions(call: Call, given: Arguments) -> Answer:
         data = data.model_copy(
             update={
                 "warnings": [*reading.doubts, *contradictions(summary.totals)] or None,
-                "exposure": exposure_of(summary, reading, beside),
+                "exposure": exposure_of(summary, beside, early),
                 "expiring": expiring_of(context, summary, soon, beside),
             }
         )
@@ -280,7 +281,8 @@ def _exposure_line(exposure: dict[str, str]) -> str:
     adjusted = [f"{words[name]} {value}" for name, value in exposure.items() if name.startswith("delta")]
     assumed = f" ({exposure['multipliers']})" if "multipliers" in exposure and obliged else ""
     at_strikes = f"Assignment notional at the strikes{assumed}: {', '.join(obliged) or 'none'}"
-    return f"{at_strikes}; {', '.join(adjusted)}."
+    early = f" May be assigned early: {exposure['early_assignment']}." if "early_assignment" in exposure else ""
+    return f"{at_strikes}; {', '.join(adjusted)}.{early}"
 
 
 def _pairs(title: str, pairs: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.quotes import points_in_the_money
+from positions_mcp.domain.account.dividends import Dividend
+from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.quotes import Moneyness, points_in_the_money
 from positions_mcp.domain.exercise.cutoffs import TradingDays, expiry_session
 from positions_mcp.domain.exercise.facts import Basis, LatestPrice, closing_price_of, deciding_price, latest_price
 from positions_mcp.domain.exercise.instructions import Outstanding
@@ -16,7 +18,7 @@ from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.projection import TOO_NEAR
 from positions_mcp.domain.exercise.settlement import Instructed, Settling, instructed_by
 from positions_mcp.domain.exercise.terms import SettlesAt, terms_of
-from positions_mcp.domain.instruments import OptionRight
+from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, dollars, exact_product, exact_sum, plain
 from positions_mcp.domain.portfolio.select import ExpiringOption
 
@@ -133,8 +135,7 @@ def assignment_said(option: ProjectedOption) -> str:
     settling, contract = option.settling, option.settling.contract
     if not settling.is_short or not settling.expires:
         return ""
-    named = f"short {plain(abs(settling.position.quantity))} {contract.root} "
-    named += f"{plain(contract.strike.normalize())}{contract.right[0]}"
+    named = _named(settling.position, contract)
     if not option.is_stated:
         return f"{named}: adjusted contract, so what an assignment delivers is not known"
     price = option.price.price
@@ -148,6 +149,27 @@ def assignment_said(option: ProjectedOption) -> str:
     if not near:
         return ""
     return f"{named}: out of the money by {plain(-points)}, too near to call{_would(option)}"
+
+
+def _named(short: Holding, contract: OptionContract) -> str:
+    return f"short {plain(abs(short.quantity))} {contract.root} {plain(contract.strike.normalize())}{contract.right[0]}"
+
+
+def may_be_called_early(option: ExpiringOption, facts: ContractFacts | None = None) -> bool:
+    """Whether it is a short call on shares, in the money, that its holder may exercise before its last day."""
+    if option.contract.right is not OptionRight.CALL or option.position.counted_quantity >= 0:
+        return False
+    terms = terms_of(option.position, facts)
+    return option.moneyness is Moneyness.IN and terms.may_be_exercised_early and not terms.in_cash
+
+
+def early_assignment_said(option: ExpiringOption, dividend: Dividend) -> str:
+    """`short 2 KO 60C before KO is ex-dividend on 2026-12-01 (0.51 a share, time value 0.05)`: below it, it pays."""
+    own, points = option.position.instrument_price, option.distance
+    left = "not known" if own is None or points is None else plain(max(own - points, ZERO))
+    amount = "amount not known" if dividend.amount is None else f"{plain(dividend.amount)} a share"
+    named, root = _named(option.position, option.contract), option.contract.underlying_root
+    return f"{named} before {root} is ex-dividend on {dividend.ex_date.isoformat()} ({amount}, time value {left})"
 
 
 def _would(option: ProjectedOption) -> str:
