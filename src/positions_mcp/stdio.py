@@ -31,10 +31,7 @@ async def serve_stdio(server: Server[Lifespan]) -> None:
     """Serve one client over this process's standard streams, until it ends the conversation."""
     async with stdio_server() as (asked, answers), server.lifespan(server) as state, anyio.create_task_group() as tasks:
         converse = partial(
-            serve_dual_era_loop,
-            server,
-            lifespan_state=state,
-            init_options=server.create_initialization_options(),
+            serve_dual_era_loop, server, lifespan_state=state, init_options=server.create_initialization_options()
         )
         to_probes, probes = anyio.create_memory_object_stream[Item]()
         to_conversation, conversation = anyio.create_memory_object_stream[Item]()

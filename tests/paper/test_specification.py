@@ -20,7 +20,7 @@ from paper.support import INSTRUCTIONS, ORDERS, POSITIONS, Opening, SettableCloc
 from paper.test_instructions import row, submit
 from positions_mcp.paper import DEFAULT_KEY
 from positions_mcp.paper.dialects import dialect_of
-from positions_mcp.paper.openapi import specification
+from positions_mcp.paper.operations import specification
 
 CONFIGURATION = """
 seed = 1

@@ -104,8 +104,7 @@ def _print_what_can_be_printed() -> None:
 def parser_of(*asked_for: str) -> argparse.ArgumentParser:
     """The parser, with the arguments of these commands: the others are listed with their help and not imported."""
     parser = _Parser(
-        prog="positions-mcp",
-        description="Clear Street positions for assistants, with a person deciding what is sent.",
+        prog="positions-mcp", description="Clear Street positions for assistants, with a person deciding what is sent."
     )
     parser.set_defaults(handler=None)
     parser.add_argument("--version", action="version", version=f"positions-mcp {__version__}")

@@ -59,11 +59,7 @@ def _sockets(entrance: Entrance, port: int) -> Iterator[tuple[Sequence[socket.so
 async def _serve(settings: Settings, entrance: Entrance, port: int, open_browser: bool) -> None:
     from positions_mcp.desk.app import desk_app
 
-    with (
-        open_venue(settings) as venue,
-        _sockets(entrance, port) as (sockets, origins),
-        replica_of(settings) as replica,
-    ):
+    with open_venue(settings) as venue, _sockets(entrance, port) as (sockets, origins), replica_of(settings) as replica:
         async with open_desk(settings, venue) as desk, anyio.create_task_group() as tasks:
             await tasks.start(replica.stopped_when_told, tasks.cancel_scope.cancel)
             url = next(iter(origins))

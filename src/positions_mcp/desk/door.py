@@ -95,12 +95,7 @@ class Door:
         cookie, token = await self.sessions.open(member, credential, entered_by=entered_by)
         answer = JSONResponse({"token": token, "seconds": int(LONGEST.total_seconds())})
         answer.set_cookie(
-            self.cookie,
-            cookie,
-            httponly=True,
-            samesite="strict",
-            path="/",
-            secure=request.url.scheme == "https",
+            self.cookie, cookie, httponly=True, samesite="strict", path="/", secure=request.url.scheme == "https"
         )
         return answer
 

@@ -73,8 +73,7 @@ class WithdrawingRoutes:
         halts, shown, digest = await self._halts(), _shown(body), text_of(body, "digest")
         if digest != digest_of(halts, shown):
             raise Refused(
-                "What is halted has changed since the orders were shown.",
-                hint="Nothing was cancelled. Look again.",
+                "What is halted has changed since the orders were shown.", hint="Nothing was cancelled. Look again."
             )
         return await self.desk.withdrawing.signing(halts, shown, who)
 

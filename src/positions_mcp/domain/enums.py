@@ -247,13 +247,7 @@ class InstructionStatus(OpenEnum):
 
 
 _ENDED_ORDERS = frozenset(
-    {
-        OrderStatus.FILLED,
-        OrderStatus.CANCELED,
-        OrderStatus.REJECTED,
-        OrderStatus.EXPIRED,
-        OrderStatus.REPLACED,
-    }
+    {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED, OrderStatus.REPLACED}
 )
 _ENDED_INSTRUCTIONS = frozenset(
     {InstructionStatus.ACCEPTED, InstructionStatus.CANCELLED, InstructionStatus.CANCEL_FAILED}

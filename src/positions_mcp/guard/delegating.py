@@ -61,14 +61,7 @@ class Delegation:
         return mandate
 
     async def sign(
-        self,
-        mandate_id: str,
-        passphrase: str,
-        *,
-        digest: str,
-        day: date | None = None,
-        name: str = "",
-        note: str = "",
+        self, mandate_id: str, passphrase: str, *, digest: str, day: date | None = None, name: str = "", note: str = ""
     ) -> Standing:
         """Sign a draft with a passphrase, as `signing` says. `name` says whose, where there are several approvers."""
         who, key = await self._enrolling.signer(name, passphrase, TERMINAL)
@@ -96,12 +89,7 @@ class Delegation:
             raise Refused(why, hint="Nothing was signed.")
         window, now = self.window(draft.terms, day), self._deps.clock.now()
         statement = draft.statement(
-            window,
-            name=member.name,
-            credential=who.fingerprint,
-            origin=who.origin,
-            note=clean(note, 300),
-            now=now,
+            window, name=member.name, credential=who.fingerprint, origin=who.origin, note=clean(note, 300), now=now
         )
         return Touch(statement, await self._touches.credential(who), partial(self._sign, draft, window))
 

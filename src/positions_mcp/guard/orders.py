@@ -69,11 +69,7 @@ class OrdersListed:
         return tuple(found)
 
     async def _listed(
-        self,
-        account_id: AccountId,
-        *,
-        order_ids: Sequence[OrderId] = (),
-        statuses: Sequence[OrderStatus] = (),
+        self, account_id: AccountId, *, order_ids: Sequence[OrderId] = (), statuses: Sequence[OrderStatus] = ()
     ) -> tuple[Order, ...] | None:
         """The orders of these ids or statuses, or all; None where they cannot be read."""
         if self._deps.orders is None:

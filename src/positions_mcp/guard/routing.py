@@ -113,9 +113,8 @@ class Routing:
     async def send_under(self, operation: Operation, mandate_id: str, *, caller: str) -> OperationReport:
         """Send an open plan under a mandate, which is counted in the transaction that takes it for sending.
 
-        Raises:
-            Refused: the mandate does not cover it, or not any more: it was used up, revoked, or ended.
-            StoreUnavailable: the mandate or a use of it was altered, or nothing can be written. Nothing was sent.
+        Raises Refused where it does not cover it, or not any more; StoreUnavailable where it or a use of it was
+        altered, or nothing can be written. Nothing was sent.
         """
         under = self._approvals.of_mandate(mandate_id, caller)
         done = await self._executor.run(operation.operation_id, under, belongs_to_call=True)

@@ -98,23 +98,14 @@ class Supervisor:
         await in_thread(self._deps.store.note, event, operation_id, content, now)
 
     async def approve(
-        self,
-        operation_id: str,
-        passphrase: str,
-        *,
-        name: str = "",
-        digest: str | None = None,
-        note: str = "",
+        self, operation_id: str, passphrase: str, *, name: str = "", digest: str | None = None, note: str = ""
     ) -> OperationReport:
         """Sign a yes to a plan. A server of the store sends what was asked for; a preview waits for its call.
 
         It lapses unless it is sent in time; that of a preview with the plan itself. `digest` is that of the plan as it
         was shown: another one that is stored by now is not signed. `note` is told to who asked, as quoted data. `name`
-        may be left out where one person approves alone.
-
-        Raises:
-            Refused: wrong passphrase, or nobody asked to send it, or it is decided or expired, or not what was shown;
-                or that person may not approve it.
+        may be left out where one person approves alone. Raises Refused where the passphrase is wrong, the plan is not
+        open, not asked for or not what was shown, or that person may not approve it.
         """
         await to_approve(self._deps, operation_id, digest)
         who, key = await self.enrolling.signer(name, passphrase, TERMINAL)
@@ -156,11 +147,8 @@ class Supervisor:
     async def resume(self, passphrase: str | None, *, by: str, shown: str | None = None, name: str = "") -> None:
         """End one halt or all. Where there are approvers one of them signs it; otherwise `by` is a label.
 
-        `shown` is what was seen: `digest_of_halt` of one, `digest_of_halts` of all that stand; None ends all.
-
-        Raises:
-            Refused: the passphrase is wrong or missing, that person may not, nothing is halted, or it is another halt
-                than was shown.
+        `shown` is what was seen: `digest_of_halt` of one, `digest_of_halts` of all that stand; None ends all. Raises
+        Refused where the passphrase is wrong or missing, that person may not, or that is not halted.
         """
         meant = to_resume(await in_thread(self._deps.store.halts), shown)
         if passphrase is None and (await self.enrolling.rosters()).roster is None:
@@ -185,12 +173,8 @@ class Supervisor:
         """Say what became of an unknown outcome, after having looked elsewhere, or that one in flight is over.
 
         The row is named by its place in the plan, from 0, or by its instrument. `shown` is `digest_of_row` as the
-        person saw it: a row that has changed since is not settled.
-
-        Raises:
-            InvalidInput: no such row.
-            Refused: there is nothing to settle, it is not what was shown, the passphrase is wrong, or that person may
-                not.
+        person saw it: a row that has changed since is not settled. Raises InvalidInput where there is no such row,
+        Refused where it needs no settling, the passphrase is wrong, or that person may not.
         """
         await self._reconciler.note_time()
         to_settle(await self._deps.operation(operation_id), row_of, conclusion, shown)
@@ -220,12 +204,7 @@ class Supervisor:
         now = plan.created_at
         operation = await in_thread(deps.store.add_plan, plan, key_of("flatten", plan.plan_id), now)
         operation = await in_thread(
-            deps.store.move,
-            plan.plan_id,
-            expected=(Stage.PLANNED,),
-            to=Stage.AWAITING_APPROVAL,
-            reason="",
-            now=now,
+            deps.store.move, plan.plan_id, expected=(Stage.PLANNED,), to=Stage.AWAITING_APPROVAL, reason="", now=now
         )
         overrides = [
             each for each in verdict.findings if each.severity is Severity.REFUSE or each.rule is Rule.IN_FLIGHT
@@ -237,9 +216,8 @@ class Supervisor:
     ) -> OperationReport:
         """Send it: under a halt, limits and unknown outcomes too. The account is typed as it stands in the question.
 
-        Raises:
-            InvalidInput: another account was typed.
-            Refused: wrong passphrase, or no approver is set up, or that one approves nothing in this account.
+        Raises InvalidInput where another one was typed, Refused where the passphrase is wrong or its owner approves
+        nothing here.
         """
         plan, deps = flattening.operation.plan, self._deps
         if not plan.is_of_account(typed_account):

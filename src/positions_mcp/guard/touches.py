@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -19,14 +20,7 @@ from positions_mcp.domain.operation.statements import Credential, Passkey, Purpo
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.approval.check import APPROVE, ApprovalCheck, may_resume, may_say_yes, may_settle, signing
-from positions_mcp.guard.deciding import (
-    digest_of_halts,
-    digest_of_row,
-    settled,
-    to_approve,
-    to_resume,
-    to_settle,
-)
+from positions_mcp.guard.deciding import digest_of_halts, digest_of_row, settled, to_approve, to_resume, to_settle
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.threads import in_thread
 from positions_mcp.signing.keys import Unlocked
@@ -43,6 +37,11 @@ class Person:
     name: str
     fingerprint: str
     origin: str
+
+    def says(self, purpose: Purpose, decision: str, digest: str, at: datetime, **more: Any) -> Statement:
+        """The statement that they are to sign; `more` are its other fields."""
+        who = {"name": self.name, "credential": self.fingerprint, "origin": self.origin}
+        return Statement(purpose=purpose, decision=decision, digest=digest, decided_at=at, **who, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +101,10 @@ class Touches:
         yes = await in_thread(partial(may_say_yes, deps, operation, who.name))
         now = deps.clock.now()
         waits = operation.is_previewed or not yes.is_enough
-        statement = Statement(
-            purpose=Purpose.APPROVAL,
-            mode=plan.mode,
-            account=plan.account_id,
-            operation=plan.plan_id,
-            digest=plan.digest,
-            beside=yes.first.digest if yes.first else "",
-            decision=APPROVE,
-            name=who.name,
-            credential=who.fingerprint,
-            origin=who.origin,
-            note=clean(note, 300),
-            decided_at=now,
-            expires_at=plan.expires_at if waits else now + deps.policy.approval_lifetime,
-        )
+        about = {"mode": plan.mode, "account": plan.account_id, "operation": plan.plan_id, "note": clean(note, 300)}
+        until = plan.expires_at if waits else now + deps.policy.approval_lifetime
+        beside = yes.first.digest if yes.first else ""
+        statement = who.says(Purpose.APPROVAL, APPROVE, plan.digest, now, beside=beside, expires_at=until, **about)
         if yes.is_enough:
             return Touch(statement, credential, partial(self._approve, operation, channel, yes.first))
         return Touch(statement, credential, partial(self._first, operation, yes.void))
@@ -125,15 +113,7 @@ class Touches:
         """The end of the halts that were shown; all that stand where none is named."""
         meant = to_resume(await in_thread(self._deps.store.halts), shown or None)
         may_resume(await self.member(who.name), meant)
-        said = Statement(
-            purpose=Purpose.RESUME,
-            digest=digest_of_halts(meant),
-            decision="resume",
-            name=who.name,
-            credential=who.fingerprint,
-            origin=who.origin,
-            decided_at=self._deps.clock.now(),
-        )
+        said = who.says(Purpose.RESUME, "resume", digest_of_halts(meant), self._deps.clock.now())
         return Touch(said, await self.credential(who), partial(self._resume, meant))
 
     async def settlement(
@@ -151,19 +131,9 @@ class Touches:
         row = to_settle(operation, row_of, conclusion, shown)
         plan = operation.plan
         may_settle(await self.member(who.name), plan.account_id)
-        said = Statement(
-            purpose=Purpose.SETTLEMENT,
-            mode=plan.mode,
-            account=plan.account_id,
-            operation=operation_id,
-            digest=digest_of_row(operation, row),
-            decision=conclusion.value,
-            name=who.name,
-            credential=who.fingerprint,
-            origin=who.origin,
-            note=clean(evidence, 300),
-            decided_at=self._deps.clock.now(),
-        )
+        digest, now = digest_of_row(operation, row), self._deps.clock.now()
+        about = {"mode": plan.mode, "account": plan.account_id, "operation": operation_id, "note": clean(evidence, 300)}
+        said = who.says(Purpose.SETTLEMENT, conclusion.value, digest, now, **about)
         return Touch(said, await self.credential(who), partial(self._settle, operation, row, conclusion))
 
     async def change(self, roster: Roster, statement: Statement, who: Person) -> Touch:

@@ -88,10 +88,8 @@ class Withdrawing:
     async def signing(self, halts: Sequence[Halt], shown: Sequence[ShownOrder], who: Person) -> PendingWithdrawal:
         """What was shown as something to sign, and what is then done. The halts are those that stand.
 
-        Raises:
-            InvalidInput: what was shown is none of the program's.
-            Refused: nothing was shown, it is not the program's own or not halted, that person may not, or orders cannot
-                be cancelled here.
+        Raises InvalidInput where it is none of the program's; Refused where nothing was shown, it is not halted, that
+        person may not, or orders cannot be cancelled here.
         """
         if self.deps.order_canceller is None:
             raise Refused("Orders cannot be cancelled here.", hint="Nothing was cancelled.")
@@ -106,16 +104,8 @@ class Withdrawing:
                     "approve there.",
                     hint="Nothing was cancelled.",
                 )
-        said = Statement(
-            purpose=Purpose.WITHDRAWAL,
-            mode=self.deps.mode,
-            digest=digest_of(halts, shown),
-            decision=WITHDRAW,
-            name=who.name,
-            credential=who.fingerprint,
-            origin=who.origin,
-            decided_at=self.deps.clock.now(),
-        )
+        now = self.deps.clock.now()
+        said = who.says(Purpose.WITHDRAWAL, WITHDRAW, digest_of(halts, shown), now, mode=self.deps.mode)
         return PendingWithdrawal(self.deps, own, said, await self.touches.credential(who))
 
     async def _meant(self, halts: Sequence[Halt], shown: Sequence[ShownOrder]) -> tuple[OwnOrder, ...]:

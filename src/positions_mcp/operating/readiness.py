@@ -1,6 +1,7 @@
-"""Why a replica should not be asked now.
+"""`/healthz` says that the process lives, `/readyz` whether it should be asked now, and why not.
 
 Looking takes a moment of the store: several balancers that ask at once share one look, and a look is good for a second.
+Nothing secret is in either answer.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import anyio
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from positions_mcp.asgi import NOT_KEPT, answer_json
 
 _FRESH_S = 1.0
 _LONGEST_S = 10.0
@@ -90,3 +95,28 @@ async def _made(name: str, check: Check) -> Mapping[str, Found]:
             _log.exception("a check of readiness failed: %s", name)
             return {name: Found("the check failed; the log says why", blocks=True)}
     return {name: Found("no answer in time", blocks=True)}
+
+
+HEALTH, READY = "/healthz", "/readyz"
+_RETRY_S = 5
+
+
+class Health:
+    """An ASGI application around all others, for balancers: it needs no token, no name of a host and no store."""
+
+    def __init__(self, app: ASGIApp, look: Callable[[], Awaitable[Readiness]]) -> None:
+        self._app = app
+        self._look = look
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in (HEALTH, READY):
+            await self._app(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD"):
+            await answer_json(send, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "GET only"}, *NOT_KEPT)
+        elif scope["path"] == HEALTH:
+            await answer_json(send, HTTPStatus.OK, {"alive": True}, *NOT_KEPT)
+        else:
+            found = await self._look()
+            status = HTTPStatus.OK if found.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+            again_in = () if found.is_ready else (("retry-after", str(_RETRY_S)),)
+            await answer_json(send, status, found.shown, *NOT_KEPT, *again_in)

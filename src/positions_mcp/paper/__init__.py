@@ -10,13 +10,7 @@ How faithful it is: `docs/paper-exchange.md`.
 from positions_mcp.paper.errors import BookError, PaperError, ScenarioError
 from positions_mcp.paper.exchange import DEFAULT_ACCOUNT, DEFAULT_KEY, DEFAULT_SCENARIO, PaperExchange
 from positions_mcp.paper.fault_kinds import CONDITIONS, KINDS
-from positions_mcp.paper.faults import (
-    AnswerTruncated,
-    ConnectionDropped,
-    ConnectionRefused,
-    Fault,
-    TransportFault,
-)
+from positions_mcp.paper.faults import AnswerTruncated, ConnectionDropped, ConnectionRefused, Fault, TransportFault
 from positions_mcp.paper.operations import OPERATIONS
 
 __all__ = [

@@ -73,9 +73,8 @@ class SubmittedRow:
 def submitted_rows(body: bytes, dialect: Dialect) -> list[SubmittedRow]:
     """The rows of a submission: a bare JSON array.
 
-    Raises:
-        Refusal: for the whole batch: 422 if a row has another shape, 400 if a value cannot be, or its key has a name
-            that the contract does not know.
+    Raises Refusal for the whole batch: 422 if a row has another shape, 400 if a value cannot be, or its key has a name
+    that the contract does not know.
     """
     found = json_body(body)
     if not isinstance(found, list):

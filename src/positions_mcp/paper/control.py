@@ -166,7 +166,7 @@ def _seconds(value: object) -> timedelta:
 
 def _specification(exchange: Venue) -> Route:
     async def serve(_: Request) -> Response:
-        from positions_mcp.paper.openapi import specification
+        from positions_mcp.paper.operations import specification
 
         return JSONResponse(await run_sync(specification, exchange.dialect))
 

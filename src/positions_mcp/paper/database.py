@@ -40,10 +40,8 @@ CREATE TABLE IF NOT EXISTS fault (key INTEGER PRIMARY KEY AUTOINCREMENT, body TE
 def connect(data_dir: Path) -> sqlite3.Connection:
     """A connection to the book in `data_dir`, created with its tables if it is not there (0600 in a 0700 directory).
 
-    The connection may be used from several threads, one at a time, and is in autocommit mode outside `transaction`.
-
-    Raises:
-        BookError: the file is no paper book, was written by a later version, or cannot be opened.
+    It may be used from several threads, one at a time, and is in autocommit mode outside `transaction`. Raises
+    BookError where the file is no paper book, was written by a later version, or cannot be opened.
     """
     path = data_dir / FILE_NAME
     if path.is_symlink():

@@ -107,11 +107,8 @@ class PaperExchange(Venue):
         """Begins the book again and returns the scenario's name; processes that have it open see the new one at once.
 
         Without a scenario, the one it has is loaded again; the clock returns to real time, or stands on `day`; faults
-        are disarmed. From a `seed`, ids, prices and answers are the same every time.
-
-        Raises:
-            ScenarioError: the scenario does not exist or is wrong; the book is then as it was.
-            BookError: the book cannot be opened, or an account number is not above zero.
+        are disarmed. From a `seed`, ids, prices and answers are the same every time. Raises ScenarioError, with the
+        book as it was, and BookError where it cannot be opened or an account number is not above zero.
         """
         from positions_mcp.paper.loading import Loading
 

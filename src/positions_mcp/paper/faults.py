@@ -1,17 +1,9 @@
-"""Failures on demand: which there are, when they strike, and how they leave the exchange.
+"""Failures on demand: which there are, when they strike, and how they leave the exchange (`docs/paper-exchange.md`).
 
-A fault is armed for one operation (or `any`), if wanted for one account or instrument, or after some requests have
-passed, and strikes once, several times, or until it is cleared. What happens is real at the level at which it happens:
-
-- *In the answer* (a status, a body that is cut, a missing order …): the answer itself is that way, in process and
-  over TCP.
-- *At the connection*: the application raises a `TransportFault`. Over TCP the server turns it into the real thing:
-  the socket is reset without an answer (`ConnectionDropped`), the answer stops half way and the socket is reset
-  (`AnswerTruncated`), or the listening socket is closed for a while (`ConnectionRefused`: then the operating system
-  refuses, and as it never tells anybody, such a fault lasts a number of seconds instead of a number of strikes). In
-  process there is no socket: the exception leaves the ASGI application, and whoever called it treats it as its HTTP
-  library would have: `ConnectionRefused` as a failure to connect (nothing was sent), `ConnectionDropped` and
-  `AnswerTruncated` as a failure to read (something may have happened).
+What happens is real at the level at which it happens. In the answer, it is that way in process and over TCP. At the
+connection, the application raises a `TransportFault`: over TCP the server turns it into the real thing; in process it
+leaves the ASGI application, and whoever called it treats it as its HTTP library would have. `ConnectionRefused` lasts a
+number of seconds, not of strikes: the operating system never tells who was refused.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What a paper book holds: instruments, accounts and positions, as frozen values.
+"""What a paper book holds, and what has moved it: instruments, accounts, positions and movements, as frozen values.
 
 Quantities are shares or contracts, signed (short below zero). Money is US dollars.
 """
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -122,3 +123,32 @@ class Holding:
     cost: Decimal
     realized_today: Decimal = ZERO
     realized_day: date | None = None
+
+
+MovementKind = Literal["fill", "exercise", "expiry", "dividend", "split"]
+_NAMESPACE = uuid.UUID("0c4b3c8e-27a5-5c64-8f0d-5a1b8d6b7a31")
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One change of a position: units (signed) at a price, and the cash that came in for it (below zero: went out)."""
+
+    number: int
+    at: datetime
+    kind: MovementKind
+    account: int
+    symbol: str
+    quantity: Decimal
+    price: Decimal
+    cash: Decimal
+    before: Holding | None
+    order_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of the execution it is, where it is a fill."""
+        return str(uuid.uuid5(_NAMESPACE, f"{self.order_id}|{self.number}"))
+
+    @property
+    def side(self) -> str:
+        return "BUY" if self.quantity > ZERO else "SELL"

@@ -8,9 +8,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import PurePath
 
-from positions_mcp.paper.holdings import ZERO, Account, Holding, Instrument
+from positions_mcp.paper.holdings import ZERO, Account, Holding, Instrument, Movement
 from positions_mcp.paper.model import Instruction, InstructionType, Order
-from positions_mcp.paper.movements import Movement
 from positions_mcp.paper.records import Microseconds
 
 Key = tuple[int, str]

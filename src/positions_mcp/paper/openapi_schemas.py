@@ -157,10 +157,7 @@ def _instruction(dialect: Dialect) -> Schema:
     if dialect.is_current:
         texts = {"type": "object", "additionalProperties": TEXT}
         rejection = object_of({"reason": TEXT, "domain": TEXT, "description": TEXT, "metadata": texts})
-        schema["properties"] |= {
-            "rejection": or_null(rejection),
-            "underlying_instrument_id": or_null(UUID_TEXT),
-        }
+        schema["properties"] |= {"rejection": or_null(rejection), "underlying_instrument_id": or_null(UUID_TEXT)}
     return schema
 
 

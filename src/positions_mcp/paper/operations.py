@@ -1,10 +1,11 @@
-"""Every operation of the paper exchange in each contract: its routes, queries and specification go by this."""
+"""Every operation of the paper exchange in each contract, and its specification: what it answers and no more."""
 
 from __future__ import annotations
 
 from positions_mcp.paper.bodies import MOST_ROWS
 from positions_mcp.paper.dialects import Dialect, dialect_of
 from positions_mcp.paper.neighbours.specification import operations_of as neighbours_of
+from positions_mcp.paper.neighbours.specification import schemas as schemas_of_neighbours
 from positions_mcp.paper.openapi_operations import (
     PAGING_PARAMETERS,
     Operation,
@@ -15,7 +16,7 @@ from positions_mcp.paper.openapi_operations import (
     query,
     several,
 )
-from positions_mcp.paper.openapi_schemas import TEXT, TIME, Schema, enum_of, or_null
+from positions_mcp.paper.openapi_schemas import TEXT, TIME, Schema, components, enum_of, or_null
 
 _ORDERS = "/v1/accounts/{account_id}/orders"
 _POSITIONS = "/v1/accounts/{account_id}/positions"
@@ -120,3 +121,34 @@ def is_known(operation: Operation, dialect: Dialect) -> bool:
 
 OPERATIONS = tuple(each.name for each in operations_of(dialect_of("current")) if each.answer is not None)
 """The names of all that do something."""
+
+
+def specification(dialect: Dialect) -> Schema:
+    paths: dict[str, Schema] = {}
+    for operation in operations_of(dialect):
+        if is_known(operation, dialect):
+            paths.setdefault(operation.path, {})[operation.method.lower()] = written = operation.schema()
+            if operation.name == SUBMITTING and dialect.errors == "enveloped":
+                _with_rejected_rows(written)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"Paper exchange, {dialect.name} contract",
+            "version": "1",
+            "description": "Positions operations of the Clear Street Trading API and their neighbours, for rehearsal.",
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "<id>.<secret>"}},
+            "schemas": components(dialect) | schemas_of_neighbours(dialect),
+        },
+        "security": [{"key": []}],
+    }
+
+
+def _with_rejected_rows(submitting: Schema) -> None:
+    """The errors of a batch have its rows, where there is room for them."""
+    rejected = {"type": "array", "items": {"$ref": "#/components/schemas/Instruction"}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}], "properties": {"data": rejected}}
+    for status in ("400", "404", "409", "500", "503"):
+        submitting["responses"][status]["content"] = json_of(schema)

@@ -45,8 +45,7 @@ def span_of(duration: str) -> timedelta:
 
 
 Duration = Annotated[
-    str,
-    _written(lambda text: duration_of(text) is not None, "duration up to 200 years; write 300ms, 2s, 5m, 4h or 1d"),
+    str, _written(lambda text: duration_of(text) is not None, "duration up to 200 years; write 300ms, 2s, 5m, 4h or 1d")
 ]
 Ticker = Annotated[str, _written(is_ticker, "ticker; write capital letters, such as AAPL or BRK.B")]
 Root = Annotated[
@@ -56,8 +55,7 @@ Root = Annotated[
 Day = Annotated[
     str,
     _written(
-        lambda text: parse_series(f"X {text} 1 call"),
-        "day; write today, tomorrow, +3d, friday, month+1 or 2026-11-27",
+        lambda text: parse_series(f"X {text} 1 call"), "day; write today, tomorrow, +3d, friday, month+1 or 2026-11-27"
     ),
 ]
 InstrumentText = Annotated[

@@ -32,10 +32,7 @@ def take(data_dir: Path, name: str, clock: Clock) -> Path:
     path = _path(data_dir, name)
     try:
         this_platform().make_folder(path.parent)
-        with (
-            closing(database.connect(data_dir)) as book,
-            closing(sqlite3.connect(path, isolation_level=None)) as copy,
-        ):
+        with closing(database.connect(data_dir)) as book, closing(sqlite3.connect(path, isolation_level=None)) as copy:
             this_platform().close(path)
             book.backup(copy)
             setting = ClockSetting.from_text(database.state(copy, "clock"))

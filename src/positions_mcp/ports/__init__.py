@@ -61,11 +61,7 @@ class PositionsReader(Protocol):
     """Reads what an account holds."""
 
     async def read_book(
-        self,
-        account_id: AccountId,
-        *,
-        instrument_ids: Sequence[InstrumentId] = (),
-        on_page: OnPage | None = None,
+        self, account_id: AccountId, *, instrument_ids: Sequence[InstrumentId] = (), on_page: OnPage | None = None
     ) -> Book:
         """All positions of the account, or those of the named instruments, over every page.
 
@@ -206,13 +202,7 @@ class OperationStore(Ledger, MandateStore, RosterStore, SessionStore, Protocol):
         """Write down what happened, about an operation or none, without changing it; of a flood only the beginning."""
 
     def claim(
-        self,
-        operation_id: str,
-        lease: Lease,
-        now: datetime,
-        *,
-        check: Permitting,
-        ration: Rationing | None = None,
+        self, operation_id: str, lease: Lease, now: datetime, *, check: Permitting, ration: Rationing | None = None
     ) -> Operation:
         """Take an approved operation for sending: one process, once. `check` may raise Refused to prevent it.
 

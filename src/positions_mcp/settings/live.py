@@ -34,12 +34,8 @@ class LiveAccess(BaseModel):
 def live_access(hosts: Collection[str] = ()) -> LiveAccess:
     """Address and key of the live API, from `CLEAR_STREET_…` or the system's keyring.
 
-    Args:
-        hosts: where the key may go beside Clear Street's own hosts and this machine, as a person listed them.
-
-    Raises:
-        ConfigurationError: there is no key or more than one, one of them cannot be what is meant, or the address is of
-            a host that the key must not go to.
+    `hosts` are those that a person listed beside Clear Street's own and this machine. Raises ConfigurationError where
+    there is no key or more than one, one of them cannot be what is meant, or the key must not go to that address.
     """
     return LiveAccess(base_url=_base_url(hosts), api_key=SecretStr(_key()))
 
@@ -75,8 +71,7 @@ def _key() -> str:
         place, key = "The key in the system's keyring", _of_keyring()
     if not key:
         raise ConfigurationError(
-            "Live mode needs the API key.",
-            hint=f"Set {_KEY}, {_KEY_FILE}, or run: keyring set positions-mcp api-key",
+            "Live mode needs the API key.", hint=f"Set {_KEY}, {_KEY_FILE}, or run: keyring set positions-mcp api-key"
         )
     return _one_word(key, place)
 

@@ -44,15 +44,9 @@ def load(
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings from every source.
+    """The settings from every source: `options` are nested as the settings are, with None for what is not said.
 
-    Args:
-        options: what the command line says, nested as the settings are; None means not said.
-        config: a TOML file of the user's.
-        environment: the environment variables; those of the process if omitted.
-
-    Raises:
-        ConfigurationError: an unknown key or a value that is not allowed; AccountsNotNamed where live has none.
+    Raises ConfigurationError for an unknown key or a value that is not allowed; AccountsNotNamed where live has none.
     """
     said: dict[SettingName, _Said] = {}
     packaged = config_dir() / "default.toml"

@@ -51,12 +51,7 @@ def new_key(passphrase: str, now: datetime, *, hardness: ScryptCost | None = Non
     cost, salt = hardness or ScryptCost(), secrets.token_bytes(16)
     seed = _seed(passphrase, salt, cost)
     key = PassphraseKey(
-        public_key=_public_key(seed),
-        salt=salt.hex(),
-        scrypt_n=cost.n,
-        scrypt_r=cost.r,
-        scrypt_p=cost.p,
-        created_at=now,
+        public_key=_public_key(seed), salt=salt.hex(), scrypt_n=cost.n, scrypt_r=cost.r, scrypt_p=cost.p, created_at=now
     )
     return Unlocked(key, seed)
 

@@ -35,7 +35,6 @@ from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.tools._call import Call, beside
 from positions_mcp.tools._definition import Answer
-from positions_mcp.tools._delegated import sent_under
 from positions_mcp.tools._forms import is_too_quick
 from positions_mcp.tools._page import open_page, page_is_done
 from positions_mcp.tools._reports import answer_of
@@ -98,13 +97,12 @@ def asks_for_typing(plan: Plan) -> bool:
 async def send_if_approved(call: Call, planned: Planned) -> Answer | InputRequiredResult:
     """What became of the plan: sent where a person said yes, otherwise not. Or the question, for the client to ask.
 
-    Raises:
-        Refused: policy refuses it, or nobody can decide here; the error says what a person has to run.
-        UpstreamError, StoreUnavailable: nothing was sent from here.
+    Raises Refused where policy refuses it or nobody can decide here; UpstreamError, StoreUnavailable: nothing was sent
+    from here.
     """
     asked, step = await _put(call, planned)
     if step is not None and step.rung is Rung.MANDATE:
-        if (sent := await sent_under(call, planned, step)) is not None:
+        if (sent := await _sent_under(call, planned, step)) is not None:
             return answer_of(call.context, await _with_what_is_left(call, sent))
         asked, step = await _put(call, planned, mandates=False)
     if asked is not None:
@@ -125,6 +123,15 @@ async def send_if_approved(call: Call, planned: Planned) -> Answer | InputRequir
     report = await _without_question(call, planned, step)
     await page_is_done(call, operation)
     return answer_of(call.context, report)
+
+
+async def _sent_under(call: Call, planned: Planned, step: Step) -> OperationReport | None:
+    """What became of a plan that a mandate covers; None where it does not any more, so that a person is asked."""
+    await call.say(f"{step.reason} Sending {planned.operation.operation_id}")
+    try:
+        return await call.context.guard.send_under(planned.operation, step.mandate, caller=call.caller.identity)
+    except Refused:
+        return None
 
 
 async def _put(call: Call, planned: Planned, *, mandates: bool = True) -> tuple[Operation | None, Step | None]:
@@ -259,10 +266,7 @@ async def _without_question(call: Call, planned: Planned, step: Step | None) -> 
     if step.rung is Rung.REFUSE:
         if not await _is_stopped(call, planned, step.reason):
             return await _became(call, operation)
-        raise Refused(
-            step.reason,
-            hint=step.for_the_person or ("" if context.trading_enabled else _ENABLE),
-        )
+        raise Refused(step.reason, hint=step.for_the_person or ("" if context.trading_enabled else _ENABLE))
     await call.say(f"{step.reason} {step.for_the_person}")
     report = await _became(call, await context.guard.ask(operation))
     if report.state is OperationState.AWAITING_APPROVAL:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from positions_mcp.domain.errors import (
-    Overtaken,
-    PositionsError,
-    RateLimited,
-    Sent,
-    StoreUnavailable,
-    UpstreamError,
-)
+from positions_mcp.domain.errors import Overtaken, PositionsError, RateLimited, Sent, StoreUnavailable, UpstreamError
 from positions_mcp.domain.text import clean, label
 
 _LONGEST_MESSAGE = 700

@@ -61,6 +61,5 @@ async def _refuse_used(call: Call, planned: Planned) -> None:
     report = await call.context.guard.operation(operation.operation_id)
     why = f" {report.reason}" if report.reason else ""
     raise Refused(
-        f"Plan {operation.operation_id} cannot be used again: it is {report.state}.{why}",
-        hint=report.next_step,
+        f"Plan {operation.operation_id} cannot be used again: it is {report.state}.{why}", hint=report.next_step
     )

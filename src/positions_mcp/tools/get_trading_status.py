@@ -8,6 +8,7 @@ from decimal import Decimal
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import plain
+from positions_mcp.domain.operation.mandate import Standing, left_of, said_of
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel, Policy
 from positions_mcp.domain.operation.supervision import Halt
@@ -17,7 +18,6 @@ from positions_mcp.tools._arguments import ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._caller import Caller
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
-from positions_mcp.tools._delegated import mandates_said
 from positions_mcp.tools._evening import cutoff_words
 from positions_mcp.tools._format import market_words
 from positions_mcp.tools._tonight import tonight_in_all
@@ -85,7 +85,7 @@ def _reading(call: Call, status: GuardStatus | None, problem: str) -> Output:
         approval=_approval(call, status, form=call.can_show_form),
         limits=_limits(context, call.caller),
         used_today={str(each.account_id): plain(each.used_today) for each in use} or None,
-        mandates=mandates_said(context, status.mandates, call.caller.identity) or None if status else None,
+        mandates=_mandates_said(context, status.mandates, call.caller.identity) or None if status else None,
         halt=" | ".join(_halt_words(context, halt) for halt in halts) or None,
         in_doubt=[one for each in use for one in each.in_doubt] or None,
         following=[one for each in use for one in each.following] or None,
@@ -211,3 +211,13 @@ TOOL = ToolDefinition(
     handler=get_trading_status,
     effect=Effect.READS,
 )
+
+
+def _mandates_said(context: ToolContext, standings: Sequence[Standing], caller: str) -> list[str]:
+    """Each mandate that a caller may use now: what it allows, what is left, and until when."""
+    return [
+        f"{each.mandate.mandate_id}: {said_of(each.mandate.terms)}; {left_of(each)}; "
+        f"until {context.said(context.on_market_clock(each.mandate.window.ends))}"
+        for each in standings
+        if each.mandate.window is not None and each.mandate.terms.is_for(caller)
+    ]

@@ -41,15 +41,7 @@ from positions_mcp.tools._cash import cash_of, read_balances
 from positions_mcp.tools._day import day_of
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._evening import EVENING_COLUMNS, cutoffs_of, read_evening
-from positions_mcp.tools._format import (
-    FIGURES,
-    check_same,
-    contradictions,
-    heading,
-    missing,
-    names_of,
-    sums,
-)
+from positions_mcp.tools._format import FIGURES, check_same, contradictions, heading, missing, names_of, sums
 from positions_mcp.tools._listings import LazyRows, Listed
 from positions_mcp.tools._locks import LOCKED_BY, what_locks
 from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, columns_of, underlying_shares

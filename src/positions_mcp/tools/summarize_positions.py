@@ -47,15 +47,7 @@ _DEFAULT_TOP = 5
 _FEW = 3
 _CONCENTRATION = 5
 _TOTALS = ("net", "gross", "long", "short")
-_GROUP_COLUMNS = [
-    "positions",
-    "net",
-    "gross_pct",
-    "day_pnl",
-    "unrealized_pnl",
-    "unrealized_pnl_pct",
-    "cost_basis",
-]
+_GROUP_COLUMNS = ["positions", "net", "gross_pct", "day_pnl", "unrealized_pnl", "unrealized_pnl_pct", "cost_basis"]
 
 
 class Output(Heading):
@@ -89,8 +81,7 @@ class Arguments(ToolArguments):
 
     account_id: ReadAccountArgument = None
     group_by: Annotated[
-        Literal["underlying", "instrument_type", "side", "expiry"] | None,
-        Field(description="Default underlying"),
+        Literal["underlying", "instrument_type", "side", "expiry"] | None, Field(description="Default underlying")
     ] = None
     sort_by: Annotated[Literal["value", "day_pnl", "unrealized_pnl"] | None, Field(description="Order of groups")] = (
         None

@@ -61,14 +61,9 @@ class Venue:
 def open_venue(settings: Settings, *, real_time: Clock | None = None, record: Path | None = None) -> Iterator[Venue]:
     """The live API, or the paper exchange in this process with its own clock.
 
-    Args:
-        settings: which of them, and how it is spoken to.
-        real_time: what the clock of either goes by; the machine's time if omitted.
-        record: a file that is not there yet, for what is asked and answered; of live, only what is read.
-
-    Raises:
-        ConfigurationError: live without a usable key or address; in paper an unknown scenario, or a book that does not
-            fit the accounts or the scenario.
+    `record` is a file that is not there yet, for what is asked and answered; of live, only what is read. Raises
+    ConfigurationError: live without a usable key or address; in paper an unknown scenario, or a book that does not fit
+    it.
     """
     time = real_time or SystemClock()
     with ExitStack() as stack:

@@ -13,11 +13,10 @@ from mcp import Client, StdioServerParameters
 from positions_mcp import __version__
 from positions_mcp.cli.demo.conversation import Conversation, Transcript
 from positions_mcp.cli.demo.exchange import Exchange
-from positions_mcp.cli.demo.expiry import expiry_afternoon
+from positions_mcp.cli.demo.scenes import decline_everything, expiry_afternoon, trade
 from positions_mcp.cli.demo.screen import Screen
 from positions_mcp.cli.demo.snippets import executable, snippets
 from positions_mcp.cli.demo.supervisor import Supervisor
-from positions_mcp.cli.demo.trading import decline_everything, trade
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.market_calendar import NewYorkCalendar
@@ -91,9 +90,7 @@ def trading_hours(now: datetime | None = None) -> str:
 async def _read(conversation: Conversation) -> None:
     await conversation.ask("What do I hold?", "list_positions")
     await conversation.ask(
-        "What moved today?",
-        "list_positions",
-        {"sort_by": "DAY_PNL", "sort_direction": "DESC", "limit": 5},
+        "What moved today?", "list_positions", {"sort_by": "DAY_PNL", "sort_direction": "DESC", "limit": 5}
     )
     await conversation.ask("Everything on AAPL, with its options.", "list_positions", {"underlying": "AAPL"})
     await conversation.ask("How do I stand, and what expires this week?", "summarize_positions", {"group_by": "expiry"})

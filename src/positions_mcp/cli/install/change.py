@@ -41,13 +41,9 @@ class Change:
         return "\n".join(difflib.unified_diff(old, new, str(self.path), str(self.path), lineterm="", n=2))
 
     def write(self, *, keep_backup: bool) -> None:
-        """Write the file whole or not at all.
+        """Write the file whole or not at all. With `keep_backup` a copy that is there already stays.
 
-        Args:
-            keep_backup: a copy that is already there is of the file before this program: it stays.
-
-        Raises:
-            ConfigurationError: the file changed meanwhile, or cannot be written.
+        Raises ConfigurationError where the file changed meanwhile, or cannot be written.
         """
         try:
             if _contents(self.path) != self.before:

@@ -41,13 +41,7 @@ def is_ephemeral(path: Path, environment: Mapping[str, str]) -> bool:
 
 
 def program_words(executable: Path, environment: Mapping[str, str], *, requirement: str | None = None) -> list[str]:
-    """What starts this program again on another day.
-
-    Args:
-        executable: the interpreter that runs this.
-        environment: where `uvx` is looked for.
-        requirement: what uvx installs it from; what it was installed from, if omitted.
-    """
+    """What starts this program again on another day; `requirement` is what uvx installs it from."""
     if is_ephemeral(executable, environment):
         uvx = shutil.which("uvx", path=environment.get("PATH")) or "uvx"
         return [uvx, "--from", requirement or installed_from(), PROGRAM]

@@ -175,10 +175,7 @@ def add_entrance_options(parser: argparse.ArgumentParser, what: str = "") -> Non
 def entrance_of(arguments: argparse.Namespace) -> Entrance:
     """What those options ask for."""
     return Entrance.of(
-        arguments.host,
-        tls_cert=arguments.tls_cert,
-        tls_key=arguments.tls_key,
-        behind_proxy=arguments.behind_proxy,
+        arguments.host, tls_cert=arguments.tls_cert, tls_key=arguments.tls_key, behind_proxy=arguments.behind_proxy
     )
 
 

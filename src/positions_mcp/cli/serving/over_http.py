@@ -62,13 +62,7 @@ def serve_http(settings: Settings, entrance: Entrance, *, port: int | None, reco
 
 
 async def _serve(
-    settings: Settings,
-    venue: Venue,
-    file: TokenFile,
-    *,
-    entrance: Entrance,
-    listener: socket.socket,
-    replica: Replica,
+    settings: Settings, venue: Venue, file: TokenFile, *, entrance: Entrance, listener: socket.socket, replica: Replica
 ) -> None:
     from positions_mcp.request_states import RequestStates
     from positions_mcp.server import build_server

@@ -108,14 +108,10 @@ def batch_report(
     account_id: AccountId,
     server_honours_keys: bool | None = None,
 ) -> BatchReport:
-    """Account for every planned row.
+    """Account for every planned row, in the order of the plan.
 
-    Args:
-        planned: the rows as submitted, in order.
-        answer: what came back.
-        account_id: the account they were submitted for; rows of another one are unexpected, and where one is as asked
-            for in all else, the planned row deviates.
-        server_honours_keys: what earlier submissions to this server have shown, for an answer that shows nothing.
+    Rows of another account are unexpected; where one is as asked for in all else, the planned row deviates.
+    `server_honours_keys` says what earlier submissions have shown, for an answer that shows nothing.
     """
     if answer.has_rows:
         return _by_rows(planned, answer, account_id, server_honours_keys)
@@ -182,11 +178,7 @@ def _by_rows(
             rows.append(_row(index, target, deviating(verdict, for_another) if for_another else verdict))
             continue
         verdict = verdict_on_row(
-            target,
-            row,
-            repeats=matching.repeats.get(index, ()),
-            http_status=answer.status,
-            shared_ids=shared_ids,
+            target, row, repeats=matching.repeats.get(index, ()), http_status=answer.status, shared_ids=shared_ids
         )
         verdict = deviating(verdict, for_another) if for_another else verdict
         rows.append(_row(index, target, verdict, row, echoes[index]))

@@ -91,13 +91,7 @@ _LONGEST_REASON = 160
 
 
 def refusal_of_row(row: Instruction, asked: int, status: int | None) -> RowVerdict:
-    """Why one row that came back was refused.
-
-    Args:
-        row: the row as the API answered it.
-        asked: contracts asked for.
-        status: HTTP status of the whole answer.
-    """
+    """Why one row that came back was refused. `asked`: contracts; `status`: of the whole answer."""
     code, text = _code(row, asked), _text(row)
     known = ReasonCode(code) if code in set(ReasonCode) else None
     existing = row.duplicate_of if row.duplicate_of and is_uuid(row.duplicate_of) else None
@@ -223,12 +217,8 @@ def verdict_on_row(
 ) -> RowVerdict:
     """What a row that came back says.
 
-    Args:
-        target: the row as planned.
-        row: the row as the API answered it.
-        repeats: rows of the same answer that say something of it again.
-        http_status: status of the whole answer.
-        shared_ids: server ids that answer several planned rows.
+    `repeats` are rows of the same answer that say something of it again, `shared_ids` server ids that answer several
+    planned rows, `http_status` that of the whole answer.
     """
     if contradiction := _contradiction(row, repeats, shared_ids):
         return _in_doubt(contradiction)

@@ -133,11 +133,8 @@ def latest_price(
 ) -> LatestPrice | None:
     """The latest price known: the market data's, else the position's own, else its last close.
 
-    Args:
-        underlying: the position in the underlying; None where none is held.
-        read_at: when the book was read. The API does not say when a position was priced.
-        calendar: the trading days.
-        quoted: from market data.
+    `underlying` is the position in it, where one is held. The API does not say when a position was priced: `read_at`
+    stands for it.
     """
     if quoted is not None and quoted.price > 0:
         return quoted
@@ -170,13 +167,8 @@ def deciding_price(
 ) -> DecidingPrice:
     """The price that tells the outcome of a contract under these terms at `now`.
 
-    Args:
-        terms: how it settles.
-        session: its last session; for AM settlement the one at whose opening it settles.
-        now: the present instant, aware.
-        latest: the latest price known.
-        close: the underlying's close of the session's day, where it is known.
-        given: a close, or an opening settlement, to assume.
+    `session` is its last one; for AM settlement the one at whose opening it settles. `close` is the underlying's of
+    that day, where it is known, `given` a close, or an opening settlement, to assume.
     """
     if terms.multiplier is None:
         return DecidingPrice(Basis.ADJUSTED, session, None, latest)

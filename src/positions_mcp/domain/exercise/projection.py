@@ -112,13 +112,9 @@ def project(
     batch: Sequence[AskedInstruction] = (),
     underlying: str | None = None,
 ) -> Projection:
-    """What the evening of `day` does to the account.
+    """What the evening of `day` does to the account; of a day without trading the last session before it is taken.
 
-    Args:
-        facts: what was read.
-        day: a trading day; of another day, the last session before it is taken.
-        batch: instructions under preview, as if they were accepted.
-        underlying: only this one, by symbol.
+    `batch` are instructions under preview, as if they were accepted; `underlying` narrows it to one, by symbol.
     """
     session = expiry_session(day, facts.calendar)
     options = _settling(facts, session, batch)

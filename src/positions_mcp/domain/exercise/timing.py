@@ -185,17 +185,9 @@ def early_exercise(
     price: Decimal | None = None,
     dividends: Iterable[Dividend] | None = None,
 ) -> EarlyExercise | None:
-    """What exercising before expiration means; None on the option's last day, or where its symbol cannot be read.
+    """What exercising a long option before expiration means; None on its last day, or where its symbol cannot be read.
 
-    Args:
-        option: a long position.
-        quantity: contracts to exercise.
-        terms: how they are exercised.
-        now: the exchange's present instant.
-        calendar: the trading days.
-        deadline: the cut-off of a day.
-        price: the latest price of the underlying.
-        dividends: those of the underlying; None where they could not be read.
+    `price` is the latest of the underlying, `dividends` are its own: None where they could not be read.
     """
     contract = option.contract
     if contract is None:

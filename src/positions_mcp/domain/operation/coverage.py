@@ -46,13 +46,8 @@ def why_not_covered(
 ) -> tuple[str, ...]:
     """Why a plan may not be sent under a mandate without a question. Empty: it may.
 
-    Args:
-        standing: the mandate and its uses by other operations.
-        plan: what is to be sent.
-        now: the real time.
-        seen: what the account shows of each target.
-        objections: what policy says that no mandate overrules, in sentences.
-        notional: what the plan comes to now, where that is more than when it was planned.
+    `standing` has the uses by other operations, `objections` what no mandate overrules, and `notional` what the plan
+    comes to now, where that is more than when it was planned.
     """
     mandate = standing.mandate
     return (

@@ -286,9 +286,7 @@ class ApprovalCheck:
     async def rosters(self) -> RosterChain:
         """Who may decide, who must be the ones seen first or follow them, each change signed by who might make it.
 
-        Raises:
-            Refused: they were replaced otherwise since this process first saw them.
-            StoreUnavailable: the store itself shows it.
+        Raises Refused where they were replaced otherwise since then, StoreUnavailable where the store itself shows it.
         """
         return self._followed(await in_thread(self._deps.store.rosters))
 

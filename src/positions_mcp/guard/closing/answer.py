@@ -67,10 +67,7 @@ def _is_for(order: Order, target: CloseTarget | HeldTarget) -> bool:
 
 
 def _outcome(
-    target: CloseTarget | HeldTarget,
-    expected: Decimal | None,
-    orders: Sequence[Order],
-    response: Response[list[Order]],
+    target: CloseTarget | HeldTarget, expected: Decimal | None, orders: Sequence[Order], response: Response[list[Order]]
 ) -> RowAnswer:
     request_id = response.metadata.request_id
     if not orders:

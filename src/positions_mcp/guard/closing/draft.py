@@ -57,10 +57,8 @@ _NAMED = 8
 def draft_close(request: CloseRequest, account: Account, hours: Hours) -> Draft:
     """As `OperationKind.draft`.
 
-    Raises:
-        InvalidInput: no instruments, too many, one named twice, one already flat, one that cannot be closed now, or
-            nothing is held that can.
-        UnknownInstrument: nothing held goes by a name.
+    Raises InvalidInput for no instruments, too many, one named twice, one already flat, one that cannot be closed now,
+    or where nothing is held that can; UnknownInstrument where nothing held goes by a name.
     """
     book = account.book
     with looked_up(book.doubts):
@@ -100,10 +98,7 @@ def _cannot_be_closed(stuck: Sequence[Unclosable], *, others: int) -> InvalidInp
     named_, ways = stuck[:_NAMED], dict.fromkeys(why.way for why in stuck if why.way)
     more = f" And {len(stuck) - _NAMED} more." if len(stuck) > _NAMED else ""
     rest = f" Plan the other {others} without {'it' if len(stuck) == 1 else 'these'}." if others else ""
-    return InvalidInput(
-        " ".join(f"{why.reason}." for why in named_) + more,
-        hint=f"{' '.join(ways)}{rest}".strip(),
-    )
+    return InvalidInput(" ".join(f"{why.reason}." for why in named_) + more, hint=f"{' '.join(ways)}{rest}".strip())
 
 
 def _draft(request: CloseRequest, targets: tuple[Target, ...], hours: Hours, warnings: tuple[str, ...] = ()) -> Draft:

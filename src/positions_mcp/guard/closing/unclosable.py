@@ -66,13 +66,7 @@ def findings_on_left_out(plan: Plan, account: Account, hours: Hours) -> Iterator
         said = stuck.left_out if stuck else unclosable_left_out(position)
         if stuck or not position.is_closable:
             limit = "what an order can close"
-            yield Finding(
-                rule=Rule.LEFT_OUT,
-                severity=Severity.NOTE,
-                limit=limit,
-                seen=position.name,
-                message=said,
-            )
+            yield Finding(rule=Rule.LEFT_OUT, severity=Severity.NOTE, limit=limit, seen=position.name, message=said)
 
 
 def findings_on_last_day(plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:

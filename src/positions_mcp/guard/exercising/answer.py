@@ -234,13 +234,7 @@ def outcome_of_cancel(plan: Plan, response: Response[Instruction]) -> RowAnswer:
     if state is None or row.status is InstructionStatus.ACCEPTED:
         detail = f"The API took the request, but says that the instruction is {label(row.status)}."
         return RowAnswer(RowState.UNKNOWN, detail, instruction_id=target.instruction_id, request_id=request_id)
-    return RowAnswer(
-        state,
-        detail,
-        instruction_id=target.instruction_id,
-        request_id=request_id,
-        ended=state in ENDS,
-    )
+    return RowAnswer(state, detail, instruction_id=target.instruction_id, request_id=request_id, ended=state in ENDS)
 
 
 def cancel_of_another(target: CancelTarget, said: str, request_id: str | None) -> RowAnswer:

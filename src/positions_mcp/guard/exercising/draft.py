@@ -28,14 +28,7 @@ from positions_mcp.domain.portfolio.exposure import Notional
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.exercising.evening import (
-    card_of,
-    facts_of,
-    options_of,
-    projection_of,
-    with_batch,
-    without,
-)
+from positions_mcp.guard.exercising.evening import card_of, facts_of, options_of, projection_of, with_batch, without
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Comparison, Draft
 from positions_mcp.ports import Ids

@@ -23,11 +23,7 @@ def is_short_option(position: Position) -> bool:
 
 
 def counted_on(
-    account: Account,
-    operation_id: str,
-    *,
-    instructed: bool = True,
-    of: Iterable[Position] | None = None,
+    account: Account, operation_id: str, *, instructed: bool = True, of: Iterable[Position] | None = None
 ) -> Quantities:
     """What of the book can be counted on, apart from the operation itself.
 

@@ -9,11 +9,10 @@ from decimal import ROUND_DOWN, Decimal
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.paper.engine.orders import cancel_open
 from positions_mcp.paper.engine.trades import Trade, book_trade
-from positions_mcp.paper.holdings import ZERO, CompanyEvent, Holding, Instrument
+from positions_mcp.paper.holdings import ZERO, CompanyEvent, Holding, Instrument, Movement
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.market import CENT, Market
 from positions_mcp.paper.model import InstructionStatus
-from positions_mcp.paper.movements import Movement
 from positions_mcp.paper.symbols import Contract, instrument_id_of
 
 _WHOLE = Decimal(1)

@@ -46,13 +46,7 @@ Judged = Instruction | RefusedRow
 
 
 def submit(
-    moment: Moment,
-    ids: Ids,
-    account: int,
-    rows: Sequence[SubmittedRow],
-    *,
-    honour_keys: bool,
-    clearing_up: bool,
+    moment: Moment, ids: Ids, account: int, rows: Sequence[SubmittedRow], *, honour_keys: bool, clearing_up: bool
 ) -> list[Judged]:
     """Judges each row after the one before it, and takes in what is sound; the answers are in the order of the rows."""
     ledger, now = moment.ledger, moment.now

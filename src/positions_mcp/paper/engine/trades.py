@@ -12,9 +12,8 @@ from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 
 from positions_mcp.domain.account.sessions import new_york_day
-from positions_mcp.paper.holdings import ZERO, Holding, Instrument
+from positions_mcp.paper.holdings import ZERO, Holding, Instrument, Movement, MovementKind
 from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.movements import Movement, MovementKind
 
 _FINEST = Decimal("0.000001")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from positions_mcp.paper.holdings import Movement
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.lookup import known_symbols, underlying_symbol
-from positions_mcp.paper.movements import Movement
 from positions_mcp.paper.requests import Query
 from positions_mcp.paper.wire import Row, plain, shown_symbol, timestamp
 

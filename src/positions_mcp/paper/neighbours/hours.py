@@ -26,11 +26,7 @@ def market_hours_row(moment: Moment, market: str, day: date) -> Row:
         "market": market,
         "market_name": MARKETS[market],
         "next_sessions": _sessions(market, following, None),
-        "status": {
-            "current_session": current,
-            "day_type": _day_type(session, day),
-            "is_open": current is not None,
-        },
+        "status": {"current_session": current, "day_type": _day_type(session, day), "is_open": current is not None},
         "timezone": str(NEW_YORK),
         "today_sessions": _sessions(market, session, now if day == here else None),
     }
@@ -54,11 +50,7 @@ def _spans(market: str, session: Session) -> dict[str, tuple[datetime, datetime]
         return regular
     first = datetime.combine(session.day, time(4), NEW_YORK)
     last = session.closes.astimezone(NEW_YORK) + timedelta(hours=4)
-    return {
-        "pre_market": (first, regular["regular"][0]),
-        **regular,
-        "after_hours": (regular["regular"][1], last),
-    }
+    return {"pre_market": (first, regular["regular"][0]), **regular, "after_hours": (regular["regular"][1], last)}
 
 
 def _sessions(market: str, session: Session | None, now: datetime | None) -> Row:

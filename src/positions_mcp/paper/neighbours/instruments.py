@@ -74,10 +74,7 @@ def expiry_dates(instrument: Instrument, moment: Moment) -> Row:
                     "has_settles_on_open": any(at_open for at_open, _ in found),
                 }
             )
-    return {
-        "options_contract_expiry_dates": dates,
-        "options_expiry_dates": [entry["date"] for entry in dates],
-    }
+    return {"options_contract_expiry_dates": dates, "options_expiry_dates": [entry["date"] for entry in dates]}
 
 
 def contract_row(instrument: Instrument, moment: Moment) -> Row:

@@ -166,10 +166,7 @@ def schemas(dialect: Dialect) -> dict[str, Schema]:
                 "date": _DAY,
                 "market": enum_of(tuple(MARKETS)),
                 "status": object_of(
-                    {
-                        "day_type": enum_of(("TRADING_DAY", "EARLY_CLOSE", "WEEKEND", "HOLIDAY")),
-                        "is_open": _BOOLEAN,
-                    }
+                    {"day_type": enum_of(("TRADING_DAY", "EARLY_CLOSE", "WEEKEND", "HOLIDAY")), "is_open": _BOOLEAN}
                 ),
                 "timezone": TEXT,
                 "today_sessions": sessions,
