@@ -13,7 +13,7 @@ from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.supervision import Halt
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import first_of, label
 from positions_mcp.guard.deciding import digest_of_halt
 from positions_mcp.guard.dependencies import Dependencies
 
@@ -35,17 +35,12 @@ def not_known(plan: Plan) -> list[str]:
     sized = [label(target.symbol) for target in plan.closings if not isinstance(target, CloseTarget)]
     said = []
     if unpriced:
-        said.append(f"No price of {_listed(unpriced)}: the notional may be larger.")
+        said.append(f"No price of {first_of(unpriced, _MOST_NAMED)}: the notional may be larger.")
     if adjusted:
-        said.append(f"What is delivered by {_listed(adjusted)}: the notional may be larger.")
+        said.append(f"What is delivered by {first_of(adjusted, _MOST_NAMED)}: the notional may be larger.")
     if sized:
-        said.append(f"How much is held of {_listed(sized)}: whatever is held when it is sent.")
+        said.append(f"How much is held of {first_of(sized, _MOST_NAMED)}: whatever is held when it is sent.")
     return said
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def halts_seen(halts: Sequence[Halt], member: Member) -> list[dict[str, str]]:

@@ -63,13 +63,8 @@ def _findings_on(day: date, plan: Plan, account: Account, hours: Hours) -> Itera
         if said := moved_tonight(underlying):
             name = label(underlying.name)
             move = "move" if all(each.flow.shares != Span() for each in underlying.outcomes) else "may move"
-            yield Finding(
-                rule=Rule.LAST_DAY,
-                severity=Severity.NOTE,
-                limit="shares that nothing else moves tonight",
-                seen=name,
-                message=f"{evening} exercises and assignments {move} {name} too. With this close: {said}.",
-            )
+            message = f"{evening} exercises and assignments {move} {name} too. With this close: {said}."
+            yield Finding.on(Rule.LAST_DAY, Severity.NOTE, "shares that nothing else moves tonight", name, message)
 
 
 def _moving(day: date, options: Sequence[Position], account: Account, hours: Hours) -> list[Position]:

@@ -65,8 +65,7 @@ def findings_on_left_out(plan: Plan, account: Account, hours: Hours) -> Iterator
         stuck = why_stuck(position, account, plan.cancel_orders, hours) if position.is_closable else None
         said = stuck.left_out if stuck else unclosable_left_out(position)
         if stuck or not position.is_closable:
-            limit = "what an order can close"
-            yield Finding(rule=Rule.LEFT_OUT, severity=Severity.NOTE, limit=limit, seen=position.name, message=said)
+            yield Finding.on(Rule.LEFT_OUT, Severity.NOTE, "what an order can close", position.name, said)
 
 
 def findings_on_last_day(plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:
@@ -76,13 +75,8 @@ def findings_on_last_day(plan: Plan, account: Account, hours: Hours) -> Iterator
         last = hours.last_trade(position, account) if position is not None else None
         if last is None or not last.is_today(hours.now) or last.is_over(hours.now):
             continue
-        yield Finding(
-            rule=Rule.LAST_DAY,
-            severity=Severity.NOTE,
-            limit="more than today to trade",
-            seen=last.at.isoformat(),
-            message=last.said_ahead(hours.now),
-        )
+        until, said = last.at.isoformat(), last.said_ahead(hours.now)
+        yield Finding.on(Rule.LAST_DAY, Severity.NOTE, "more than today to trade", until, said)
 
 
 def unclosable_left_out(position: Position) -> str:
@@ -121,14 +115,12 @@ def findings_on_hours(plan: Plan, hours: Hours) -> Iterator[Finding]:
     market = hours.market
     if plan.mode is Mode.PAPER or plan.flatten or market.is_open:
         return
-    yield Finding(
-        rule=Rule.OFF_HOURS,
-        severity=Severity.DESK,
-        limit="closes in the regular session",
-        seen="the market is closed",
-        message=f"The market is closed until {minute(market.next.opens)}: an order may wait until then and fill at "
-        "another price, so the supervisor decides.",
+    message = (
+        f"The market is closed until {minute(market.next.opens)}: an order may wait until then and fill at another "
+        "price, so the supervisor decides."
     )
+    limit, seen = "closes in the regular session", "the market is closed"
+    yield Finding.on(Rule.OFF_HOURS, Severity.DESK, limit, seen, message)
 
 
 _NAMED = 8
@@ -177,13 +169,7 @@ def _on_what_is_claimed(target: CloseTarget, position: Position, locks: Locks, a
             f"{plain(free)} of {plain(target.quantity.copy_abs())} {target.symbol} are under exercise instructions "
             f"({claims.said}) although the API calls them free: closing may sell what is exercised too."
         )
-        yield Finding(
-            rule=Rule.LOCKED,
-            severity=Severity.DESK,
-            limit="nothing instructed is closed",
-            seen=plain(free),
-            message=message,
-        )
+        yield Finding.on(Rule.LOCKED, Severity.DESK, "nothing instructed is closed", plain(free), message)
 
 
 def _on_what_is_cancelled(plan: Plan, account: Account) -> Iterator[Finding]:
@@ -219,16 +205,8 @@ def _single(order: Order) -> str:
 
 
 def _locked(quantity: Decimal, message: str) -> Finding:
-    return Finding(
-        rule=Rule.LOCKED, severity=Severity.NOTE, limit="nothing locked", seen=plain(quantity), message=message
-    )
+    return Finding.on(Rule.LOCKED, Severity.NOTE, "nothing locked", plain(quantity), message)
 
 
 def _cancelled(seen: str, message: str) -> Finding:
-    return Finding(
-        rule=Rule.CANCELLED_ALONG,
-        severity=Severity.NOTE,
-        limit="only orders that lock a target",
-        seen=seen,
-        message=message,
-    )
+    return Finding.on(Rule.CANCELLED_ALONG, Severity.NOTE, "only orders that lock a target", seen, message)

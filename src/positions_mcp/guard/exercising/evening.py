@@ -24,7 +24,7 @@ from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.policy.cover import counted_on, uncovered
+from positions_mcp.guard.policy.cover import counted_on, lacking_cover, uncovered
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 
@@ -127,13 +127,9 @@ def _short_by_assignment(policy: Policy, short: AddedShort) -> Finding:
     doubt = "It" if short.is_certain else f"{_DEPENDING}, it"
     shares = f"{plain(short.shares)} more {label(short.name)} shares short"
     severity = Severity.REFUSE if short.is_certain else Severity.DESK
-    return Finding(
-        rule=Rule.UNCOVERED,
-        severity=Severity.NOTE if policy.allow_uncovered else severity,
-        limit="no more shares short than if nothing is sent",
-        seen=shares,
-        message=f"{doubt} would leave {shares} than if nothing is sent, because short calls are assigned tonight.",
-    )
+    message = f"{doubt} would leave {shares} than if nothing is sent, because short calls are assigned tonight."
+    limit = "no more shares short than if nothing is sent"
+    return lacking_cover(policy, limit, shares, message, severity=severity)
 
 
 def findings_on_money(policy: Policy, mode: Mode, compared: ComparedWithInaction) -> Iterator[Finding]:
@@ -142,14 +138,10 @@ def findings_on_money(policy: Policy, mode: Mode, compared: ComparedWithInaction
     if limit is None or (most is not None and most <= limit):
         return
     needs_desk = mode is Mode.LIVE or (least if most is None else most) > limit
-    yield Finding(
-        rule=Rule.GIVEN_UP,
-        severity=Severity.DESK if needs_desk else Severity.NOTE,
-        limit=f"{plain(limit)} given up",
-        seen="not known" if most is None else plain(most),
-        message=f"{_dollars(least, most)} given up against sending nothing"
-        + (f"; above ${limit:,f} the supervisor decides." if needs_desk else "."),
-    )
+    severity, seen = Severity.DESK if needs_desk else Severity.NOTE, "not known" if most is None else plain(most)
+    above = f"; above ${limit:,f} the supervisor decides" if needs_desk else ""
+    message = f"{_dollars(least, most)} given up against sending nothing{above}."
+    yield Finding.on(Rule.GIVEN_UP, severity, f"{plain(limit)} given up", seen, message)
 
 
 def _dollars(least: Decimal, most: Decimal | None) -> str:

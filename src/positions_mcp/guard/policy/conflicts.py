@@ -36,13 +36,8 @@ def in_doubt(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
         sending = any(row.state is RowState.SENDING for row in operation.rows)
         what = "is being sent" if sending else "has an unknown outcome"
         scope = "the account" if operation.plan.kind.is_account_wide or plan.kind.is_account_wide else "the instrument"
-        yield Finding(
-            rule=Rule.IN_DOUBT,
-            severity=Severity.REFUSE,
-            limit="nothing in doubt",
-            seen=seen_by(plan, operation),
-            message=f"{named_to(plan, operation)} {what} and holds {scope}; get_operation follows it.",
-        )
+        message = f"{named_to(plan, operation)} {what} and holds {scope}; get_operation follows it."
+        yield Finding.on(Rule.IN_DOUBT, Severity.REFUSE, "nothing in doubt", seen_by(plan, operation), message)
 
 
 def _goes_again(plan: Plan, target: Target, row: Row) -> bool:
@@ -62,14 +57,12 @@ def _asks_the_same(planned: InstructionTarget, sent: Target) -> bool:
 
 
 def _under_its_key(plan: Plan, operation: Operation) -> Finding:
-    return Finding(
-        rule=Rule.IN_DOUBT,
-        severity=Severity.NOTE,
-        limit="the same rows under the same keys",
-        seen=seen_by(plan, operation),
-        message=f"{named_to(plan, operation)} sent these rows and its outcome is unknown. They go again under "
-        "the same keys, which this server has shown that it honours: what it has already, it refuses as a duplicate.",
+    limit, seen = "the same rows under the same keys", seen_by(plan, operation)
+    message = (
+        f"{named_to(plan, operation)} sent these rows and its outcome is unknown. They go again under the same keys, "
+        "which this server has shown that it honours: what it has already, it refuses as a duplicate."
     )
+    return Finding.on(Rule.IN_DOUBT, Severity.NOTE, limit, seen, message)
 
 
 def seen_by(plan: Plan, operation: Operation) -> str:
@@ -135,7 +128,7 @@ def _about(plan: Plan, account: Account, operation: Operation, target: Target, r
         severity, seen = Severity.REFUSE, "open"
         then = f"Wait for it, or close with cancel_orders, which would cancel {_orders(row, open_ids)} first."
         message = f"{said} is still open: closing again may trade twice. {then}"
-    yield Finding(rule=Rule.IN_FLIGHT, severity=severity, limit="no close in flight", seen=seen, message=message)
+    yield Finding.on(Rule.IN_FLIGHT, severity, "no close in flight", seen, message)
 
 
 def _orders(row: Row, open_ids: frozenset[str]) -> str:

@@ -70,13 +70,15 @@ def uncovered(
     compared: str = "as now",
 ) -> Finding:
     """A plan may not leave more short contracts uncovered, or unprotected, than before, unless policy allows it."""
-    return Finding(
-        rule=Rule.UNCOVERED,
-        severity=Severity.NOTE if policy.allow_uncovered else severity,
-        limit=f"{plain(was.uncovered)} uncovered, {plain(was.unprotected)} unprotected, {compared}",
-        seen=f"{plain(now.uncovered)} uncovered, {plain(now.unprotected)} unprotected",
-        message=message,
-    )
+    before, after = (f"{plain(each.uncovered)} uncovered, {plain(each.unprotected)} unprotected" for each in (was, now))
+    return lacking_cover(policy, f"{before}, {compared}", after, message, severity=severity)
+
+
+def lacking_cover(
+    policy: Policy, limit: str, seen: str, message: str, *, severity: Severity = Severity.DESK
+) -> Finding:
+    """What is said of cover: as grave as that, but where policy allows short options without cover only called out."""
+    return Finding.on(Rule.UNCOVERED, Severity.NOTE if policy.allow_uncovered else severity, limit, seen, message)
 
 
 def findings_on_uncertain_cover(
@@ -84,13 +86,7 @@ def findings_on_uncertain_cover(
 ) -> Iterator[Finding]:
     """What a plan would take away from a short option whose deliverable is not known: a person decides."""
     for found in uncertain_cover(account.book, touched, bought_back):
-        yield Finding(
-            rule=Rule.UNCOVERED,
-            severity=Severity.NOTE if policy.allow_uncovered else Severity.DESK,
-            limit="cover that can be judged",
-            seen=found.short.name,
-            message=said_of(found),
-        )
+        yield lacking_cover(policy, "cover that can be judged", found.short.name, said_of(found))
 
 
 def findings_on_instructions(
@@ -100,14 +96,11 @@ def findings_on_instructions(
     yield from findings_on_uncertain_cover(policy, account, taken_by(targets, account))
     for option in exercised_by(targets, account):
         for taken in cover_taken_by(option, account.book):
-            yield Finding(
-                rule=Rule.UNCOVERED,
-                severity=Severity.NOTE if policy.allow_uncovered else Severity.DESK,
-                limit="a deliverable that is known",
-                seen=option.name,
-                message=f"Exercising {label(option.name)} may take {label(taken.share.name)}, which may cover the "
-                f"short {label(taken.short.name)}: what it delivers is not known, so that cannot be judged.",
+            message = (
+                f"Exercising {label(option.name)} may take {label(taken.share.name)}, which may cover the short "
+                f"{label(taken.short.name)}: what it delivers is not known, so that cannot be judged."
             )
+            yield lacking_cover(policy, "a deliverable that is known", option.name, message)
 
 
 def said_of(found: UncertainCover) -> str:

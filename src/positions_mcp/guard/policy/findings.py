@@ -62,6 +62,11 @@ class Finding(Frozen):
     message: str
     """Both in one sentence for a person."""
 
+    @classmethod
+    def on(cls, rule: Rule, severity: Severity, limit: str, seen: str, message: str) -> Finding:
+        """One, in the order in which it is read."""
+        return cls(rule=rule, severity=severity, limit=limit, seen=seen, message=message)
+
 
 class Verdict(Frozen):
     """All findings, the gravest first. None at all: nothing stands against asking a person."""
@@ -117,10 +122,5 @@ def findings_on_persons(policy: Policy, plan: Plan, roster: Roster | None, used_
     if not enough:
         names = f": {', '.join(member.name for member in those)}" if those else ""
         message += f" {len(those)} could{names}. Another one is set up with: positions-mcp approver add NAME."
-    yield Finding(
-        rule=Rule.TWO_PERSONS,
-        severity=Severity.DESK if enough else Severity.REFUSE,
-        limit="two people",
-        seen=f"{len(those)} who may approve it",
-        message=message,
-    )
+    severity = Severity.DESK if enough else Severity.REFUSE
+    yield Finding.on(Rule.TWO_PERSONS, severity, "two people", f"{len(those)} who may approve it", message)

@@ -71,14 +71,11 @@ def desk_threshold(policy: Policy, used_today: Decimal, notional: Decimal) -> It
     """Cumulative over the day, so that splitting a plan gains nothing."""
     together = exact_sum([used_today, notional])
     if policy.desk_above is not None and together > policy.desk_above:
-        yield Finding(
-            rule=Rule.DESK_THRESHOLD,
-            severity=Severity.DESK,
-            limit=f"{plain(policy.desk_above)} a day",
-            seen=plain(together),
-            message=f"Notional {_dollars(together)}, with {_dollars(used_today)} used today, exceeds "
-            f"{_dollars(policy.desk_above)}: the supervisor decides, on the supervisor's page or in a terminal.",
+        message = (
+            f"Notional {_dollars(together)}, with {_dollars(used_today)} used today, exceeds "
+            f"{_dollars(policy.desk_above)}: the supervisor decides, on the supervisor's page or in a terminal."
         )
+        yield _desk(Rule.DESK_THRESHOLD, f"{plain(policy.desk_above)} a day", plain(together), message)
 
 
 def _trading(policy: Policy, plan: Plan, record: AccountRecord) -> Iterator[Finding]:
@@ -95,12 +92,8 @@ def _trading(policy: Policy, plan: Plan, record: AccountRecord) -> Iterator[Find
         yield _refuse(Rule.RIGHTS, "rights that are known here", unknown, message)
     if plan.account_id not in policy.accounts:
         allowed = ", ".join(str(account) for account in sorted(policy.accounts)) or "none"
-        yield _refuse(
-            Rule.ACCOUNT,
-            allowed,
-            str(plan.account_id),
-            f"Account {plan.account_id} may not be used; allowed: {allowed}.",
-        )
+        message = f"Account {plan.account_id} may not be used; allowed: {allowed}."
+        yield _refuse(Rule.ACCOUNT, allowed, str(plan.account_id), message)
 
 
 def _halted(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
@@ -123,28 +116,15 @@ def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
             message = f"{target.symbol} may not be traded: {why}."
             yield _refuse(Rule.INSTRUMENT, "on the allow list", target.symbol, message)
         elif deny and guessed is not None and not allow:
-            yield _perhaps_denied(target)
-
-
-def _perhaps_denied(target: Target) -> Finding:
-    return Finding(
-        rule=Rule.INSTRUMENT,
-        severity=Severity.DESK,
-        limit="not on the deny list",
-        seen=target.symbol,
-        message=f"What {target.symbol} is on cannot be read from its symbol, nor whether it is on the deny list.",
-    )
+            message = f"What {target.symbol} is on cannot be read from its symbol, nor whether it is on the deny list."
+            yield _desk(Rule.INSTRUMENT, "not on the deny list", target.symbol, message)
 
 
 def _size(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
     count = len(plan.targets)
     if policy.max_notional is not None and notional > policy.max_notional:
-        yield _refuse(
-            Rule.NOTIONAL_PER_OPERATION,
-            plain(policy.max_notional),
-            plain(notional),
-            f"Notional {_dollars(notional)} exceeds the limit of {_dollars(policy.max_notional)} per operation.",
-        )
+        message = f"Notional {_dollars(notional)} exceeds the limit of {_dollars(policy.max_notional)} per operation."
+        yield _refuse(Rule.NOTIONAL_PER_OPERATION, plain(policy.max_notional), plain(notional), message)
     yield from _day(policy, record.used_today, notional)
     if policy.max_positions is not None and count > policy.max_positions:
         message = f"{count} positions exceed the limit of {policy.max_positions} per operation."
@@ -156,25 +136,18 @@ def _size(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) 
 def _day(policy: Policy, used_today: Decimal, notional: Decimal) -> Iterator[Finding]:
     together = exact_sum([used_today, notional])
     if policy.max_daily_notional is not None and together > policy.max_daily_notional:
-        yield _refuse(
-            Rule.NOTIONAL_PER_DAY,
-            plain(policy.max_daily_notional),
-            plain(together),
+        message = (
             f"Notional {_dollars(together)}, with {_dollars(used_today)} used today, exceeds the limit of "
-            f"{_dollars(policy.max_daily_notional)} per day.",
+            f"{_dollars(policy.max_daily_notional)} per day."
         )
+        yield _refuse(Rule.NOTIONAL_PER_DAY, plain(policy.max_daily_notional), plain(together), message)
 
 
 def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
     if not account.book.is_complete:
-        refused = plan.kind.is_account_wide
-        yield Finding(
-            rule=Rule.INCOMPLETE_BOOK,
-            severity=Severity.REFUSE if refused else Severity.DESK,
-            limit="a complete book",
-            seen=_seen_of(account.book),
-            message=f"What the account holds is not fully known: {'; '.join(account.book.doubts)}.",
-        )
+        severity = Severity.REFUSE if plan.kind.is_account_wide else Severity.DESK
+        message = f"What the account holds is not fully known: {'; '.join(account.book.doubts)}."
+        yield Finding.on(Rule.INCOMPLETE_BOOK, severity, "a complete book", _seen_of(account.book), message)
     for target in plan.targets:
         held = account.book.by_id.get(target.instrument_id)
         if held is not None and held.side_contradicts:
@@ -203,10 +176,8 @@ def _missing_prices(plan: Plan, book: Book) -> Iterator[Finding]:
         )
     others = [target for target in unpriced if target not in calls]
     if adjusted := [target for target in others if target.is_adjusted]:
-        yield _missing_price(
-            adjusted,
-            f"What an adjusted contract delivers is not known, so the value of {_named(adjusted)} may be more.",
-        )
+        message = f"What an adjusted contract delivers is not known, so the value of {_named(adjusted)} may be more."
+        yield _missing_price(adjusted, message)
     if others := [target for target in others if target not in adjusted]:
         yield _missing_price(others, f"A price is missing for {_named(others)}, so the value may be more.")
 
@@ -218,13 +189,7 @@ def _is_short_call(target: Target, book: Book) -> bool:
 
 
 def _missing_price(targets: Sequence[Target], message: str) -> Finding:
-    return Finding(
-        rule=Rule.MISSING_PRICE,
-        severity=Severity.DESK,
-        limit="a price for every target",
-        seen=_named(targets),
-        message=message,
-    )
+    return _desk(Rule.MISSING_PRICE, "a price for every target", _named(targets), message)
 
 
 def _named(targets: Sequence[Target]) -> str:
@@ -235,25 +200,19 @@ def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) 
     yield from desk_threshold(policy, record.used_today, notional)
     yield from findings_on_persons(policy, plan, record.rosters.roster, record.used_today)
     if policy.channel is not Channel.ELICITATION:
-        yield _desk(
-            "every decision on the supervisor's page",
-            plan.kind,
-            "Only a supervisor decides, on the supervisor's page or in a terminal.",
-        )
+        message = "Only a supervisor decides, on the supervisor's page or in a terminal."
+        yield _desk(Rule.DESK_ONLY, "every decision on the supervisor's page", plan.kind, message)
     elif plan.mode is Mode.LIVE and plan.kind.is_account_wide:
-        yield _desk(
-            "close-all on the supervisor's page",
-            plan.kind,
-            "Closing a whole live account is decided on the supervisor's page or in a terminal.",
-        )
+        message = "Closing a whole live account is decided on the supervisor's page or in a terminal."
+        yield _desk(Rule.DESK_ONLY, "close-all on the supervisor's page", plan.kind, message)
 
 
-def _desk(limit: str, seen: str, message: str) -> Finding:
-    return Finding(rule=Rule.DESK_ONLY, severity=Severity.DESK, limit=limit, seen=seen, message=message)
+def _desk(rule: Rule, limit: str, seen: str, message: str) -> Finding:
+    return Finding.on(rule, Severity.DESK, limit, seen, message)
 
 
 def _refuse(rule: Rule, limit: str, seen: str, message: str) -> Finding:
-    return Finding(rule=rule, severity=Severity.REFUSE, limit=limit, seen=seen, message=message)
+    return Finding.on(rule, Severity.REFUSE, limit, seen, message)
 
 
 def _seen_of(book: Book) -> str:
@@ -264,33 +223,25 @@ def _seen_of(book: Book) -> str:
 
 def _contradiction(target: Target, held: Position) -> Finding:
     says = f"quantity {plain(held.quantity)}, type {label(held.position_type or '')}"
-    return Finding(
-        rule=Rule.SIDE,
-        severity=Severity.DESK,
-        limit="a quantity and a type that agree",
-        seen=says,
-        message=f"The API contradicts itself on {target.symbol}: {says}. Whether it is long or short is not known, so "
-        "closing it may BUY or SELL; it is counted as short, and covers nothing.",
+    message = (
+        f"The API contradicts itself on {target.symbol}: {says}. Whether it is long or short is not known, so closing "
+        "it may BUY or SELL; it is counted as short, and covers nothing."
     )
+    return _desk(Rule.SIDE, "a quantity and a type that agree", says, message)
 
 
 def _instructions_left_out(plan: Plan, account: Account) -> Finding:
     """A row that was left out may claim any contract; where no option is held there is none to claim."""
-    counts = not plan.kind.is_close or bool(account.book.options)
+    severity = Severity.DESK if not plan.kind.is_close or account.book.options else Severity.NOTE
     said = "; ".join(account.instruction_doubts)
-    return Finding(
-        rule=Rule.NOT_READ,
-        severity=Severity.DESK if counts else Severity.NOTE,
-        limit="every instruction of this account, and no other",
-        seen=said,
-        message=f"Exercise instructions are not fully known: {said}. What those claim is not counted.",
-    )
+    message = f"Exercise instructions are not fully known: {said}. What those claim is not counted."
+    return Finding.on(Rule.NOT_READ, severity, "every instruction of this account, and no other", said, message)
 
 
 def _not_read(limit: str, book: Book, message: str) -> Finding:
     """Called out; where a short option may be losing its cover unseen, the supervisor decides."""
     severity = Severity.DESK if book.short_options else Severity.NOTE
-    return Finding(rule=Rule.NOT_READ, severity=severity, limit=limit, seen="not readable", message=message)
+    return Finding.on(Rule.NOT_READ, severity, limit, "not readable", message)
 
 
 def _names(target: Target, book: Book) -> set[str]:
