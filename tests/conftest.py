@@ -11,6 +11,7 @@ from hypothesis import settings
 from jsonschema import Draft202012Validator
 
 from databases import postgres_url
+from forking import forked
 
 __all__ = ["postgres_url"]
 """One PostgreSQL for all tests of a process, which starts when the first of them asks for it."""
@@ -62,6 +63,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the groups: each takes half a minute in one process, while the others go through the rest."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_are_forks() -> Iterator[None]:
+    """Most tests of a process of its own are not about its start."""
+    with forked():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,6 +19,8 @@ from positions_mcp.cli import COMMANDS, main
 from tools.serving import ERAS, data_of, text_of
 
 PROGRAM = [sys.executable, "-m", "positions_mcp"]
+INSTALLED = Path(sys.executable).with_name("positions-mcp")
+"""Never a fork; see `forking`."""
 INITIALIZE = (
     '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},'
     '"clientInfo":{"name":"test","version":"1"}}}\n'
@@ -45,8 +47,14 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_version_is_printed() -> None:
-    assert run("--version").stdout == f"positions-mcp {__version__}\n"
+@pytest.mark.parametrize(
+    "program",
+    [[str(INSTALLED)], ["/bin/sh", "-c", '"$0" -m positions_mcp "$@"', sys.executable]],
+    ids=["itself", "module"],
+)
+def test_the_installed_program_prints_its_version(program: list[str]) -> None:
+    done = subprocess.run([*program, "--version"], env=environment(), capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (f"positions-mcp {__version__}\n", "")
 
 
 @pytest.mark.parametrize("words", [["paper", "clock", "set", "2026-11-27T10:00"], ["mandate", "list"], ["doctor"]])
@@ -114,8 +122,8 @@ def test_a_wrong_configuration_ends_a_real_process_with_code_2(tmp_path: Path) -
 @pytest.mark.parametrize("era", ERAS)
 async def test_every_tool_answers_through_a_real_process_in_both_eras(era: str, tmp_path: Path) -> None:
     server = StdioServerParameters(
-        command=PROGRAM[0],
-        args=[*PROGRAM[1:], "serve", "--scenario", "demo"],
+        command=str(INSTALLED),
+        args=["serve", "--scenario", "demo"],
         env=environment(POSITIONS_MCP_DATA_DIR=str(tmp_path / "data")),
     )
     async with Client(server, mode=era) as client:
@@ -166,7 +174,7 @@ async def test_live_reads_over_the_network_says_live_and_is_read_only(tmp_path: 
 
 def test_standard_output_is_the_protocols_alone_and_the_end_of_input_ends_the_process(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*PROGRAM, "serve", "--scenario", "empty"],
+        [INSTALLED, "serve", "--scenario", "empty"],
         input=INITIALIZE,
         env=environment(POSITIONS_MCP_DATA_DIR=str(tmp_path)),
         capture_output=True,
