@@ -51,6 +51,19 @@ async def test_the_ladder_stands_by_day_long_and_short_apart(desk: Desk) -> None
 
 
 @on_a_desk
+async def test_positions_of_one_name_are_told_apart_by_their_ids(desk: Desk) -> None:
+    twice = [held("KO", 10, price="60.00", number=number, unrealized_pnl=Decimal(5)) for number in (8, 9)]
+    desk.exchange.hold(*twice)
+    names = {f"KO [{each.instrument_id}]" for each in twice}
+    async with page_over(desk) as page:
+        await page.sign_in()
+        rows = (await page.read("/api/accounts/19816/book"))["positions"]
+    assert names == {row["symbol"] for row in rows if row["symbol"].startswith("KO")}
+    said = (await pictures(desk))["Unrealised profit and loss by position"]["said"]
+    assert all(name in said for name in names)
+
+
+@on_a_desk
 async def test_a_symbol_that_is_markup_stays_text(desk: Desk) -> None:
     desk.exchange.hold(held('<script>"&', 10, price="60.00", number=8, unrealized_pnl=Decimal(5)))
     for each in (await pictures(desk)).values():

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from guard.desk import AAPL, MSFT, TSLA, desk, usual_positions
+from guard.clearing import CALL_220, PUT_220, SHARES, clearing_desk, row, usual_book
+from guard.desk import AAPL, MSFT, PASSPHRASE, TSLA, desk, usual_positions
 from guard.exchange import held, instrument
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Position, Side
 from positions_mcp.domain.enums import PositionType, SecurityType
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId, OrderId
+from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.approval.questions import question
 from positions_mcp.guard.policy.findings import Rule
@@ -219,3 +221,30 @@ async def test_an_option_is_one_in_any_letters(tmp_path: Path, kind: str) -> Non
     short = held("", -1, number=MSFT, instrument_type=kind, position_type="short")
     async with desk(tmp_path, positions=[held("KO", 100, number=AAPL), short]) as it:
         assert [each.rule for each in (await it.plan("KO")).verdict.needs_desk] == [Rule.UNCOVERED]
+
+
+@pytest.mark.requirement("G-02")
+async def test_of_two_of_one_name_a_question_a_report_and_who_settles_say_the_id(tmp_path: Path) -> None:
+    twice = [held("KO", number, number=number) for number in (8, 9)]
+    async with desk(tmp_path, positions=[*usual_positions(), *twice]) as it:
+        one = await it.asked(instrument(8))
+        assert f"SELL 8 KO [{instrument(8)}]" in question(one.plan)
+        both = await it.close(instrument(9), "MSFT")
+        assert {row.symbol for row in both.rows} == {f"KO [{instrument(9)}]", "MSFT"}
+        everything = await it.asked()
+        assert all(f"SELL {number} KO [{instrument(number)}]" in question(everything.plan) for number in (8, 9))
+        assert "MSFT [" not in question(everything.plan)
+        await it.supervisor.set_up_approver(PASSPHRASE)
+        with pytest.raises(InvalidInput, match='Several of its instruments are called "ko"'):
+            await it.supervisor.settle(
+                everything.operation_id, "ko", Conclusion.DID_NOT, PASSPHRASE, evidence="called the broker"
+            )
+
+
+async def test_a_row_of_instructions_says_the_id_where_its_contract_is_held_twice(tmp_path: Path) -> None:
+    twice = held(CALL_220, 5, price="11.10", number=7, underlying_instrument_id=instrument(SHARES))
+    async with clearing_desk(tmp_path, positions=[*usual_book(), twice]) as it:
+        planned = await it.plan(row(instrument(7)))
+        assert f"It is {CALL_220} [{instrument(7)}]. Key" in question(planned.operation.plan)
+        planned = await it.plan(row(PUT_220))
+        assert "It is" not in question(planned.operation.plan)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.serving import data_of, error_of, text_of
+from tools.serving import StubBroker, call, data_of, error_of, held, server_over, text_of
 from trading import trading_floor, yes
 
 AAPL_OPTIONS = {"AAPL261120C00225000", "AAPL261120C00250000", "AAPL261211C00245000"}
@@ -103,3 +103,15 @@ async def test_more_than_one_plan_takes_is_no_plan(era: str, tmp_path: Path) -> 
     async with trading_floor(tmp_path, scenario="large") as floor, floor.client(era, yes(), "Claude") as client:
         message = error_of(await client.call_tool("preview_close", {"side": "long"}))
     assert "are meant, and one plan takes 100: no plan was made" in message
+
+
+async def test_instruments_of_one_name_are_told_apart_by_their_ids_wherever_a_plan_names_them(era: str) -> None:
+    stock = [held("AAPL", str(number), number, market_value="9", instrument_price="9") for number in (1, 2)]
+    server = server_over(StubBroker(positions=[*stock, held("KO", number=3)]))
+    names = [f"AAPL [{each.instrument_id}]" for each in stock]
+    everything = data_of(await call(server, "preview_close", {"all": True}, era=era))
+    assert [row[2] for row in everything["rows"]] == [*names, "KO"]
+    one = await call(server, "preview_close", {"instruments": [names[1]]}, era=era)
+    assert [row[2] for row in data_of(one)["rows"]] == names[1:]
+    chosen = await call(server, "preview_close", {"underlying": "AAPL"}, era=era)
+    assert [row[2] for row in data_of(chosen)["rows"]] == names

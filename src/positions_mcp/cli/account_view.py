@@ -50,7 +50,7 @@ async def _shown(parts: Dependencies, operation: Operation, row: Row) -> list[st
     held = book.by_id.get(target.instrument_id)
     holding = "none" if held is None else plain(held.quantity)
     incomplete = "" if book.is_complete else " (the listing was incomplete)"
-    said = [f"Held now: {holding} {target.symbol}{incomplete}"]
+    said = [f"Held now: {holding} {target.called}{incomplete}"]
     if isinstance(target, HeldTarget) and target.is_everything:
         said = [f"Held now: {sum(position.quantity != 0 for position in book.positions)} positions{incomplete}"]
     if isinstance(target, CloseTarget | HeldTarget):
@@ -70,7 +70,7 @@ async def _orders(parts: Dependencies, operation: Operation, target: Target) -> 
         f"{order_text(SentOrder.of(order))}"
         for order in sorted(found, key=lambda order: (order.created_at is not None, order.created_at))
     ]
-    return lines[-_MOST_SHOWN:] or [f"No order for {target.symbol} is listed."]
+    return lines[-_MOST_SHOWN:] or [f"No order for {target.called} is listed."]
 
 
 async def _instructions(parts: Dependencies, operation: Operation, target: Target) -> list[str]:
@@ -86,4 +86,4 @@ async def _instructions(parts: Dependencies, operation: Operation, target: Targe
         for row in found.data
     ]
     doubts = [f"The listing is not complete: {said}." for said in found.left_out]
-    return [*doubts, *(lines[-_MOST_SHOWN:] or [f"No instruction for {target.symbol} is listed."])]
+    return [*doubts, *(lines[-_MOST_SHOWN:] or [f"No instruction for {target.called} is listed."])]

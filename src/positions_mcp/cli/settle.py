@@ -47,17 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
             target = operation.plan.targets[row.position]
             settling = partial(settle, shown=digest_of_row(operation, row))
             done = anyio.run(settling, operation.operation_id, row.position, conclusion, passphrase)
-            terminal.show(f"\nSETTLED: {target.symbol} {conclusion}.\n{operation_text(done, record.command)}")
+            terminal.show(f"\nSETTLED: {target.called} {conclusion}.\n{operation_text(done, record.command)}")
     return 0
 
 
 def _to_settle(operation: Operation, symbol: str | None) -> list[Row]:
     """The rows in doubt, or the one that was named. Raises Refused where there is none."""
-    named = None if symbol is None else symbol.strip().upper()
     rows = [
         row
         for target, row in zip(operation.plan.targets, operation.rows, strict=True)
-        if row.is_in_doubt and named in (None, target.symbol.upper(), target.instrument_id.upper())
+        if row.is_in_doubt and (symbol is None or target.goes_by(symbol))
     ]
     if not rows:
         what = operation.operation_id if symbol is None else f"that row of {operation.operation_id}"
@@ -73,9 +72,9 @@ def _ask(
     words = " / ".join(Conclusion)
     for row in rows:
         target = operation.plan.targets[row.position]
-        terminal.show(f"\n{target.symbol}: {row.detail}")
+        terminal.show(f"\n{target.called}: {row.detail}")
         terminal.show("\n".join(paragraph(line, indent="  ") for line in shown[row.position]))
-        typed = " ".join(terminal.ask(f"{target.symbol}: type what is true ({words}): ").lower().split())
+        typed = " ".join(terminal.ask(f"{target.called}: type what is true ({words}): ").lower().split())
         if typed not in list(Conclusion):
             raise InvalidInput("That is neither of the two.", hint="Nothing was settled.")
         concluded.append((row, Conclusion(typed)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from positions_mcp.desk.pictures import Bar, bars
-from positions_mcp.domain.account.positions import Book
+from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.errors import UpstreamError
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.facts import next_expiration
@@ -19,6 +19,7 @@ from positions_mcp.domain.exercise.words import projection_lines
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.portfolio.groups import Underlyings
+from positions_mcp.domain.portfolio.resolve import Spellings
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.expiration import ExpirationReader
 
@@ -46,9 +47,10 @@ class Picture:
 
 def listed(book: Book) -> dict[str, Any]:
     """The positions, largest first; what is not known is null."""
+    called = _names_in(book)
     rows = [
         {
-            "symbol": position.name,
+            "symbol": called(position),
             "quantity": f"{position.quantity:,f}",
             "value": None if position.value is None else f"{position.value:,f}",
             "pnl": None if position.unrealized_pnl is None else f"{position.unrealized_pnl:+,f}",
@@ -58,9 +60,15 @@ def listed(book: Book) -> dict[str, Any]:
     return {"readable": True, "complete": book.is_complete, "as_of": book.as_of.isoformat(), "positions": rows}
 
 
+def _names_in(book: Book) -> Callable[[Position], str]:
+    repeats = Spellings(book.positions).repeats()
+    return lambda each: f"{each.name} [{each.instrument_id}]" if repeats(each) else each.name
+
+
 def profit(book: Book) -> Picture:
     """Unrealised profit and loss of the positions that move most."""
-    known = [Bar(p.name, p.unrealized_pnl, f"{p.unrealized_pnl:+,f}") for p in book.positions if p.unrealized_pnl]
+    called = _names_in(book)
+    known = [Bar(called(p), p.unrealized_pnl, f"{p.unrealized_pnl:+,f}") for p in book.positions if p.unrealized_pnl]
     missing = sum(position.unrealized_pnl is None for position in book.positions)
     return Picture("Unrealised profit and loss by position", *_largest(known, missing, "of which it is not known"))
 

@@ -149,7 +149,7 @@ class Desk:
             "heading": question[0].partition(": ")[2] or question[0],
             "orders": question[1 : 1 + min(_FIRST_ORDERS, len(plan.targets))],
             "more": max(len(plan.targets) - _FIRST_ORDERS, 0),
-            "symbols": [target.symbol for target in plan.targets[:_FIRST_ORDERS]],
+            "symbols": [target.called for target in plan.targets[:_FIRST_ORDERS]],
             "notional": f"{plan.measure:,f}",
             "headline": said.headline,
             "mandate": operation.decision.mandate if operation.decision else "",

@@ -30,9 +30,9 @@ def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:
 
 def not_known(plan: Plan) -> list[str]:
     """What a person should know that nobody knows, beside what the warnings say."""
-    unpriced = [label(each.symbol) for each in plan.targets if not (each.priced or each.is_adjusted)]
-    adjusted = [label(each.symbol) for each in plan.targets if each.is_adjusted and not each.priced]
-    sized = [label(target.symbol) for target in plan.closings if not isinstance(target, CloseTarget)]
+    unpriced = [label(each.called) for each in plan.targets if not (each.priced or each.is_adjusted)]
+    adjusted = [label(each.called) for each in plan.targets if each.is_adjusted and not each.priced]
+    sized = [label(target.called) for target in plan.closings if not isinstance(target, CloseTarget)]
     said = []
     if unpriced:
         said.append(f"No price of {first_of(unpriced, _MOST_NAMED)}: the notional may be larger.")

@@ -102,11 +102,9 @@ def _row_called(operation: Operation, name: str | int) -> Row:
         if 0 <= name < len(operation.rows):
             return operation.rows[name]
         raise InvalidInput(f"Operation {operation.operation_id} has no row {name + 1}.", hint="Nothing was settled.")
-    named = [
-        row
-        for target, row in zip(operation.plan.targets, operation.rows, strict=True)
-        if name.strip().upper() in (target.symbol.upper(), target.instrument_id.upper())
-    ]
+    named = [row for target, row in zip(operation.plan.targets, operation.rows, strict=True) if target.goes_by(name)]
+    if len({operation.plan.targets[row.position].instrument_id for row in named}) > 1:
+        raise InvalidInput(f"Several of its instruments are called {quoted(name, 60)}.", hint="Name the id of one.")
     # A batch may instruct one contract twice: by name, the row meant is one that is not settled yet.
     for row in sorted(named, key=lambda row: not row.is_in_doubt):
         return row

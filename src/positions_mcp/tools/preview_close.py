@@ -170,7 +170,7 @@ def _row(target: CloseTarget) -> list[str]:
     return [
         target.side,
         plain(target.order_quantity),
-        target.symbol,
+        target.called,
         plain(target.quantity),
         number(target.available),
         number(traded_value(target)),

@@ -115,7 +115,7 @@ def _row(index: int, target: InstructionTarget) -> list[str]:
         str(index),
         target.instruction_type,
         str(target.quantity),
-        target.symbol,
+        target.called,
         plain(target.measure) if target.priced else f"{plain(target.measure)} or more",
         target.instruction_key,
     ]

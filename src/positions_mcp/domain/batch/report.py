@@ -243,7 +243,7 @@ def _row(
         **dict(verdict),
         index=index,
         instrument_id=target.instrument_id,
-        symbol=target.symbol,
+        symbol=target.called,
         instruction_type=target.instruction_type,
         quantity=target.quantity,
         key=target.instruction_key,

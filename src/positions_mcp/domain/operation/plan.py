@@ -100,6 +100,17 @@ class _Target(Frozen):
     """Dollars this target counts for against limits."""
     priced: bool = True
     """False where a price was missing, so that the notional may be too small."""
+    has_namesakes: bool = added("0.2.0", default=False)
+    """Whether others that are held are called the same."""
+
+    @property
+    def called(self) -> str:
+        """What a person is shown of it: its id too, where that alone tells it apart."""
+        return f"{self.symbol} [{self.instrument_id}]" if self.has_namesakes else self.symbol
+
+    def goes_by(self, name: str) -> bool:
+        """Whether somebody who says `name` may mean it."""
+        return name.strip().upper() in (self.symbol.upper(), self.instrument_id.upper(), self.called.upper())
 
     @property
     def is_adjusted(self) -> bool:

@@ -72,7 +72,7 @@ def _outcome(
     request_id = response.metadata.request_id
     if not orders:
         unreadable = " Some rows of the answer could not be read." if response.unreadable else ""
-        detail = f"The API accepted the request but named no order for {target.symbol}.{unreadable}"
+        detail = f"The API accepted the request but named no order for {target.called}.{unreadable}"
         return RowAnswer(RowState.UNKNOWN, detail, request_id=request_id)
     kept = tuple(SentOrder.of(order) for order in orders)
     living = [order for order in orders if order.status is not OrderStatus.REJECTED]
@@ -101,7 +101,7 @@ def _said_of_rejected(orders: Sequence[SentOrder], response: Response[list[Order
 
 def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[Order]) -> str:
     awaited = target.order_quantity if expected is None else expected
-    planned = f"Planned {target.side} {plain(target.order_quantity)} {target.symbol}"
+    planned = f"Planned {target.side} {plain(target.order_quantity)} {target.called}"
     if awaited != target.order_quantity:
         planned = f"{planned} ({plain(awaited)} by the book read just before)"
     sides = {order.side for order in orders}

@@ -53,7 +53,7 @@ def why_moved(target: CloseTarget, now: CurrentValue, tolerance: Decimal, option
     if was and is_now and abs(is_now - was) > was * option_tolerance:
         percent = 100 * (is_now - was) / was
         return (
-            f"The underlying of {target.symbol} moved {percent:+.1f} %, from {plain(was)} to {plain(is_now)}, beyond "
+            f"The underlying of {target.called} moved {percent:+.1f} %, from {plain(was)} to {plain(is_now)}, beyond "
             f"the tolerance of {100 * option_tolerance:f} % for options."
         )
     return _why_premium_moved(target, contract, now, option_tolerance)
@@ -63,12 +63,12 @@ def _why_value_moved(target: CloseTarget, now: CurrentValue, tolerance: Decimal)
     if not target.value:
         return ""
     if not now.value:
-        return f"{target.symbol} has no value now; {plain(abs(target.value))} was planned."
+        return f"{target.called} has no value now; {plain(abs(target.value))} was planned."
     before, after = abs(target.value / target.quantity), abs(now.value / now.quantity)
     if abs(after - before) <= before * tolerance:
         return ""
     percent = 100 * (after - before) / before
-    return f"{target.symbol} moved {percent:+.1f} % in value, beyond the tolerance of {100 * tolerance:.0f} %."
+    return f"{target.called} moved {percent:+.1f} % in value, beyond the tolerance of {100 * tolerance:.0f} %."
 
 
 def _why_premium_moved(
@@ -80,7 +80,7 @@ def _why_premium_moved(
     if now.value is None:
         # What a short put can cost is its strike, whatever its price is.
         is_bounded = target.quantity < 0 and contract.right is OptionRight.PUT
-        said = f"{target.symbol} has no value now; {plain(abs(target.value))} was planned."
+        said = f"{target.called} has no value now; {plain(abs(target.value))} was planned."
         return "" if is_underlying_known or is_bounded else said
     before, after = _per_share(target.value, target.quantity), _per_share(now.value, now.quantity)
     reference = now.underlying_price or target.underlying_price or contract.strike
@@ -89,7 +89,7 @@ def _why_premium_moved(
         return ""
     dollars = to_cents(exact_product(abs(after - before), STANDARD_MULTIPLIER, target.order_quantity))
     return (
-        f"{target.symbol} moved from {plain(to_cents(before))} to {plain(to_cents(after))} a share, ${dollars:,f} for "
+        f"{target.called} moved from {plain(to_cents(before))} to {plain(to_cents(after))} a share, ${dollars:,f} for "
         f"what is to be traded, beyond the tolerance of {plain(to_cents(allowed))} a share."
     )
 
@@ -139,12 +139,12 @@ def _miss(result: Comparison, plan: Plan, position: int, target: CloseTarget) ->
         result.notes[position] = "not in the listing just read, which was incomplete"
         result.reserving[position] = Reservation(measure=target.measure)
     else:
-        result.stale.append(f"{target.symbol} is not in the listing just read, which was incomplete.")
+        result.stale.append(f"{target.called} is not in the listing just read, which was incomplete.")
 
 
 def _more_to_close(target: CloseTarget, now: CloseTarget) -> str:
     planned, more = plain(target.order_quantity), plain(now.order_quantity)
-    return f"{target.symbol}: {more} would now be {_TRADED[now.side]}, {planned} planned; less is locked than before."
+    return f"{target.called}: {more} would now be {_TRADED[now.side]}, {planned} planned; less is locked than before."
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +202,9 @@ class _Reading:
 def _why_another(target: CloseTarget, held: Position) -> str:
     was, now = target.quantity, held.quantity
     if held.side_contradicts and not target.type_says:
-        return f"{target.symbol} contradicts itself now: quantity {plain(now)}, type {label(held.position_type or '')}."
+        return f"{target.called} contradicts itself now: quantity {plain(now)}, type {label(held.position_type or '')}."
     if (was > 0) != (now > 0):
-        return f"{target.symbol} changed sign: {plain(now)} now, {plain(was)} planned."
+        return f"{target.called} changed sign: {plain(now)} now, {plain(was)} planned."
     if abs(now) > abs(was):
-        return f"{target.symbol}: {plain(abs(now))} would now be {_TRADED[target.side]}, {plain(abs(was))} planned."
+        return f"{target.called}: {plain(abs(now))} would now be {_TRADED[target.side]}, {plain(abs(was))} planned."
     return ""

@@ -10,7 +10,7 @@ from positions_mcp.domain.errors import InvalidInput, UnknownInstrument
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId, instrument_id, is_uuid
 from positions_mcp.domain.instruments import with_its_id
 from positions_mcp.domain.operation.plan import HeldTarget, Target
-from positions_mcp.domain.portfolio.resolve import Holdings, looked_up
+from positions_mcp.domain.portfolio.resolve import Holdings, Spellings, looked_up
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.request import CloseRequest
@@ -90,7 +90,9 @@ def draft_flatten(request: CloseRequest, account: Account, hours: Hours) -> Draf
 
 
 def _targets(positions: Sequence[Position], request: CloseRequest, account: Account) -> tuple[Target, ...]:
-    return tuple(close_target(each, account, request.cancels) for each in in_order_of_sending(positions))
+    shared = Spellings(positions).repeats() if request.everything else account.book.namesakes
+    targets = [(close_target(each, account, request.cancels), each) for each in in_order_of_sending(positions)]
+    return tuple(target.changed(has_namesakes=True) if shared(each) else target for target, each in targets)
 
 
 def _cannot_be_closed(stuck: Sequence[Unclosable], *, others: int) -> InvalidInput:

@@ -150,7 +150,7 @@ def _concluded(
     new = [order for order in account.orders if order.id not in theirs]
     if found := _orders_it_made(row, target, new, since, until):
         named = ", ".join(f"{target.side} {plain(o.quantity or Decimal(0))} {label(o.status)}" for o in found)
-        evidence = f"An order for {target.symbol} appeared after it was sent: {named}."
+        evidence = f"An order for {target.called} appeared after it was sent: {named}."
         kept = tuple(SentOrder.of(order) for order in found)
         gone = not any(order.is_open for order in kept)
         ended = gone and _has_followed(row, target, _left_of(target, account.book), kept)
@@ -160,7 +160,7 @@ def _concluded(
     if explained or _left_of(target, account.book) != 0 or new_york_day(at) != new_york_day(since):
         return {}
     expected = row.expected_quantity or target.order_quantity
-    evidence = f"{target.symbol} is flat now; {plain(expected)} were to be closed when it was sent."
+    evidence = f"{target.called} is flat now; {plain(expected)} were to be closed when it was sent."
     return {"resolution": took_effect(evidence, at), "ended": True}
 
 

@@ -143,13 +143,13 @@ def findings_on_locked(plan: Plan, account: Account) -> Iterator[Finding]:
 def _on_what_is_locked(plan: Plan, target: CloseTarget, locks: Locks) -> Iterator[Finding]:
     held, at_most = plain(target.quantity.copy_abs()), f"at most {plain(target.order_quantity)} can be closed"
     if count := locks.by_instructions:
-        said = f"{plain(count)} of {held} {target.symbol} are under exercise instructions"
+        said = f"{plain(count)} of {held} {target.called} are under exercise instructions"
         yield _locked(count, f"{said} ({locks.instructions_said}), which stay: {at_most}.")
     if count := locks.unexplained:
-        said = f"{plain(count)} of {held} {target.symbol} are locked by no order or instruction that was read"
+        said = f"{plain(count)} of {held} {target.called} are locked by no order or instruction that was read"
         yield _locked(count, f"{said}, and stay so: {at_most}.")
     if count := locks.by_orders:
-        said = f"{plain(count)} of {held} {target.symbol} are locked by {locks.orders_said}"
+        said = f"{plain(count)} of {held} {target.called} are locked by {locks.orders_said}"
         if plan.cancel_orders:
             yield _locked(count, f"{said}, which are cancelled first.")
         else:
@@ -166,7 +166,7 @@ def _on_what_is_claimed(target: CloseTarget, position: Position, locks: Locks, a
     free = claimed - locks.by_instructions - locks.unexplained
     if free > 0:
         message = (
-            f"{plain(free)} of {plain(target.quantity.copy_abs())} {target.symbol} are under exercise instructions "
+            f"{plain(free)} of {plain(target.quantity.copy_abs())} {target.called} are under exercise instructions "
             f"({claims.said}) although the API calls them free: closing may sell what is exercised too."
         )
         yield Finding.on(Rule.LOCKED, Severity.DESK, "nothing instructed is closed", plain(free), message)

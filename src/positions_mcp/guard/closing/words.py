@@ -53,7 +53,7 @@ class ClosingWords:
 def _line(target: CloseTarget | HeldTarget) -> str:
     """One line of a question: `BUY 5 TSLA (buys back a short), about $1,050.00`."""
     if isinstance(target, HeldTarget):
-        whole = "EVERY position of the account, in one request" if target.is_everything else target.symbol
+        whole = "EVERY position of the account, in one request" if target.is_everything else target.called
         return f"CLOSE {whole}: side, quantity and value are not known"
     worth = traded_value(target)
     value = f"about ${worth.copy_abs():,f}" if target.value and worth is not None else "value not known"
@@ -64,7 +64,7 @@ def _line(target: CloseTarget | HeldTarget) -> str:
         other = OrderSide.BUY if target.side is OrderSide.SELL else OrderSide.SELL
         back = f" or {other}: the API says quantity {plain(target.quantity)} and type {target.type_says}"
     part = "" if target.order_quantity == target.quantity.copy_abs() else f" of {plain(target.quantity.copy_abs())}"
-    return f"{target.side} {plain(target.order_quantity)}{part} {target.symbol}{back}, {value}"
+    return f"{target.side} {plain(target.order_quantity)}{part} {target.called}{back}, {value}"
 
 
 def options_said(plan: Plan) -> list[str]:
@@ -112,6 +112,6 @@ def _reversal(target: CloseTarget, row: Row) -> str:
         return ""
     planned, now = ("short", "LONG") if row.residual > 0 else ("long", "SHORT")
     return (
-        f"{target.symbol} is REVERSED: {plain(target.quantity.copy_abs())} {planned} when planned, "
+        f"{target.called} is REVERSED: {plain(target.quantity.copy_abs())} {planned} when planned, "
         f"{plain(abs(row.residual))} {now} now"
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
+from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.account.quotes import is_exercised_by_exception
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
@@ -45,7 +46,7 @@ def draft_submit(request: SubmitRequest, account: Account, deps: Dependencies) -
     batch = check(request.batch, account, deps)
     if not batch.is_valid:
         raise _invalid(batch)
-    facts, asked = facts_of(account, deps), [_asked(row, deps.ids) for row in batch.rows]
+    facts, asked = facts_of(account, deps), [_asked(row, account.book, deps.ids) for row in batch.rows]
     against = with_batch(facts, asked)
     options = options_of(against)
     targets = []
@@ -66,15 +67,18 @@ def draft_cancel(request: CancelRequest, account: Account, deps: Dependencies) -
     wanted = request.wanted
     instruction = cancellable(wanted, account)
     contract = parse_option_symbol(instruction.symbol)
+    key = _instrument_of(instruction)
+    held = account.book.by_id.get(key)
     target = CancelTarget(
         symbol=contract.compact if contract else label(instruction.symbol or "an unnamed contract"),
-        instrument_id=_instrument_of(instruction),
+        instrument_id=key,
         measure=ZERO,
         priced=False,
         instruction_id=wanted,
         instruction_type=instruction.instruction_type,
         quantity=whole(instruction.quantity),
         status=label(instruction.status),
+        has_namesakes=held is not None and bool(account.book.namesakes(held)),
     )
     against = without(facts_of(account, deps), target)
     option = options_of(against).get(target.instrument_id)
@@ -130,7 +134,7 @@ def whole(quantity: Decimal | None) -> int | None:
     return int(quantity) if quantity is not None and quantity > 0 and quantity % 1 == 0 else None
 
 
-def _asked(row: CheckedRow, ids: Ids) -> InstructionTarget:
+def _asked(row: CheckedRow, book: Book, ids: Ids) -> InstructionTarget:
     """A row that was checked, under the key that it will be sent with. What it comes to is not known yet."""
     position, kind, quantity = row.position, row.instruction_type, row.quantity
     if position is None or position.contract is None or kind is None or quantity is None:
@@ -143,6 +147,7 @@ def _asked(row: CheckedRow, ids: Ids) -> InstructionTarget:
         instruction_type=kind,
         quantity=quantity,
         instruction_key=row.asked.instruction_id or ids.new(),
+        has_namesakes=bool(book.namesakes(position)),
     )
 
 
@@ -162,7 +167,7 @@ def _withdrawn(target: CancelTarget, option: ProjectedOption | None) -> tuple[st
     if target.instruction_type is InstructionType.DO_NOT_EXERCISE:
         again = "exercise by exception is re-armed and applies to them again"
     count = "of an unknown quantity" if target.quantity is None else target.quantity
-    lines = [f"Cancelling withdraws {target.instruction_type} {count} {target.symbol}: {again}."]
+    lines = [f"Cancelling withdraws {target.instruction_type} {count} {target.called}: {again}."]
     if option is None or target.quantity is None:
         lines.append("Not known: the contract or its position, so what exercise by exception would then do.")
     else:
@@ -253,16 +258,16 @@ def _moved(target: InstructionTarget | CancelTarget, now: Decimal | None, tolera
     if was is None or contract is None:
         return ""
     if now is None:
-        return f"The underlying of {target.symbol} has no price now; it was {plain(was)}."
+        return f"The underlying of {target.called} has no price now; it was {plain(was)}."
     if is_exercised_by_exception(contract, now) != is_exercised_by_exception(contract, was):
         return (
-            f"The underlying of {target.symbol} moved from {plain(was)} to {plain(now)}: exercise by exception would "
+            f"The underlying of {target.called} moved from {plain(was)} to {plain(now)}: exercise by exception would "
             "now do the opposite of what was shown."
         )
     if abs(now - was) > was * tolerance:
         percent = 100 * (now - was) / was
         return (
-            f"The underlying of {target.symbol} moved {percent:+.1f} %, beyond the tolerance of "
+            f"The underlying of {target.called} moved {percent:+.1f} %, beyond the tolerance of "
             f"{100 * tolerance:.0f} %."
         )
     return ""

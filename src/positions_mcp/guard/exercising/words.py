@@ -39,8 +39,7 @@ class SubmittingWords:
     def lines(self, plan: Plan) -> Sequence[str]:
         """The consequences of each row, and its key."""
         return [
-            " ".join([*(target.consequences or (_said(target),)), f"Key {quoted(target.instruction_key, 128)}."])
-            for target in plan.instructions
+            " ".join([*(target.consequences or (_said(target),)), *_key_of(target)]) for target in plan.instructions
         ]
 
     def terms(self, plan: Plan) -> Sequence[str]:
@@ -78,12 +77,17 @@ class CancellingWords:
         return RowWords(planned=f"cancel {_sized(target)}", instruction_id=target.instruction_id)
 
 
+def _key_of(target: InstructionTarget) -> Sequence[str]:
+    which = [f"It is {target.called}."] if target.has_namesakes else []
+    return [*which, f"Key {quoted(target.instruction_key, 128)}."]
+
+
 def _sized(target: InstructionTarget | CancelTarget) -> str:
     return f"{target.instruction_type} {'?' if target.quantity is None else target.quantity}"
 
 
 def _said(target: InstructionTarget | CancelTarget) -> str:
-    return f"{_sized(target)} {target.symbol}"
+    return f"{_sized(target)} {target.called}"
 
 
 def _terms(plan: Plan) -> Sequence[str]:

@@ -107,7 +107,7 @@ def _in_flight(plan: Plan, account: Account) -> Iterator[Finding]:
 
 
 def _about(plan: Plan, account: Account, operation: Operation, target: Target, row: Row) -> Iterator[Finding]:
-    said = f"The close of {target.symbol} by {seen_by(plan, operation)}"
+    said = f"The close of {target.called} by {seen_by(plan, operation)}"
     open_ids = account.open_order_ids
     why = row.detail.partition(" In flight: ")[2]
     if open_ids is None:

@@ -109,15 +109,15 @@ def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
         names, guessed = _names(target, book), _guessed_name(target, book)
         denied = (names | {guessed or ""}) & deny
         if denied:
-            message = f"{target.symbol} may not be traded: {min(denied)} is on the deny list."
-            yield _refuse(Rule.INSTRUMENT, "not on the deny list", target.symbol, message)
+            message = f"{target.called} may not be traded: {min(denied)} is on the deny list."
+            yield _refuse(Rule.INSTRUMENT, "not on the deny list", target.called, message)
         elif allow and not names & allow:
             why = "it is not on the allow list" if guessed is None else "what it is on cannot be read from its symbol"
-            message = f"{target.symbol} may not be traded: {why}."
-            yield _refuse(Rule.INSTRUMENT, "on the allow list", target.symbol, message)
+            message = f"{target.called} may not be traded: {why}."
+            yield _refuse(Rule.INSTRUMENT, "on the allow list", target.called, message)
         elif deny and guessed is not None and not allow:
-            message = f"What {target.symbol} is on cannot be read from its symbol, nor whether it is on the deny list."
-            yield _desk(Rule.INSTRUMENT, "not on the deny list", target.symbol, message)
+            message = f"What {target.called} is on cannot be read from its symbol, nor whether it is on the deny list."
+            yield _desk(Rule.INSTRUMENT, "not on the deny list", target.called, message)
 
 
 def _size(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
@@ -193,7 +193,7 @@ def _missing_price(targets: Sequence[Target], message: str) -> Finding:
 
 
 def _named(targets: Sequence[Target]) -> str:
-    return first_of([each.symbol for each in targets], _NAMED)
+    return first_of([each.called for each in targets], _NAMED)
 
 
 def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
@@ -224,7 +224,7 @@ def _seen_of(book: Book) -> str:
 def _contradiction(target: Target, held: Position) -> Finding:
     says = f"quantity {plain(held.quantity)}, type {label(held.position_type or '')}"
     message = (
-        f"The API contradicts itself on {target.symbol}: {says}. Whether it is long or short is not known, so closing "
+        f"The API contradicts itself on {target.called}: {says}. Whether it is long or short is not known, so closing "
         "it may BUY or SELL; it is counted as short, and covers nothing."
     )
     return _desk(Rule.SIDE, "a quantity and a type that agree", says, message)

@@ -142,7 +142,7 @@ def by_collision(operation: Operation, sent: Iterable[Operation]) -> str:
     same = conflicts.known_too_late(operation.plan, sent)
     if same is None:
         return ""
-    names = ", ".join(dict.fromkeys(target.symbol for target, _ in conflicts.shared(operation.plan, [same])))
+    names = ", ".join(dict.fromkeys(target.called for target, _ in conflicts.shared(operation.plan, [same])))
     return (
         f"COLLISION: operation {same.operation_id} sent {names} after this was shown, so it could be closed twice. "
         "Flatten again: that operation is named there, and what is then held is closed."
