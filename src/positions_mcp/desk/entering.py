@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from positions_mcp.desk.offers import PATIENCE
-from positions_mcp.desk.passkeys import to_prove
+from positions_mcp.desk.offers import PATIENCE, to_prove
 from positions_mcp.desk.service import Desk
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.roster import Member

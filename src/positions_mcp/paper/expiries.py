@@ -75,3 +75,19 @@ def _friday(today: date) -> date:
 def _third_friday(today: date, months: int) -> date:
     year, month = divmod(today.year * 12 + today.month - 1 + months, 12)
     return _friday(date(year, month + 1, 1)) + timedelta(weeks=2)
+
+
+LONGEST = timedelta(days=200 * 365)
+"""Beyond it there is no instant that the paper clock knows."""
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)?", re.ASCII)
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def duration_of(text: str, *, usual_unit: str = "") -> timedelta | None:
+    """The length that a text says, to the millisecond; None where it says none. A number alone has the usual unit."""
+    match = _DURATION.fullmatch(text)
+    unit = _MILLISECONDS.get((match[2] if match else None) or usual_unit)
+    if match is None or unit is None:
+        return None
+    milliseconds = int(Decimal(match[1]) * unit)
+    return timedelta(milliseconds=milliseconds) if milliseconds <= LONGEST // timedelta(milliseconds=1) else None

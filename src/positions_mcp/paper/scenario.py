@@ -17,9 +17,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from positions_mcp.packaged import config_dir, read_text
-from positions_mcp.paper.durations import duration_of
 from positions_mcp.paper.errors import ScenarioError
-from positions_mcp.paper.expiries import parse_series
+from positions_mcp.paper.expiries import duration_of, parse_series
 from positions_mcp.paper.symbols import ROOT, is_ticker, parse_contract
 
 _HOUR = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)

@@ -29,8 +29,8 @@ from positions_mcp.ports import (
 from positions_mcp.ports.beside import ListingStore
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._listings import KeptListings, ListingsInMemory, ListingsInStore
-from positions_mcp.tools._single_flight import SingleFlight
 from positions_mcp.tools._symbol_cache import SymbolCache
+from positions_mcp.tools._turns import SingleFlight
 from positions_mcp.tools._updates import Updates
 
 _SWEPT_EVERY_S = 60

@@ -43,8 +43,14 @@ from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._evening import EVENING_COLUMNS, cutoffs_of, read_evening
 from positions_mcp.tools._format import FIGURES, check_same, contradictions, heading, missing, names_of, sums
 from positions_mcp.tools._listings import LazyRows, Listed
-from positions_mcp.tools._locks import LOCKED_BY, what_locks
-from positions_mcp.tools._position_columns import UNDERLYING_SHARE, cell_of, columns_of, underlying_shares
+from positions_mcp.tools._position_columns import (
+    LOCKED_BY,
+    UNDERLYING_SHARE,
+    cell_of,
+    columns_of,
+    underlying_shares,
+    what_locks,
+)
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_expiry, without_percent
 from positions_mcp.tools._positions_answer import Output, text_of
 from positions_mcp.tools._positions_of_all import positions_of_all
