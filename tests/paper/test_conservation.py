@@ -22,10 +22,10 @@ from positions_mcp.paper.bodies import SubmittedRow
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import NO_STRIKES, Fault, Strikes
+from positions_mcp.paper.handlers import Act
 from positions_mcp.paper.ledger import Ledger, order_parts
 from positions_mcp.paper.model import InstructionStatus, InstructionType, Order, OrderStatus
 from positions_mcp.paper.symbols import instrument_id_of
-from positions_mcp.paper.writing import Act
 
 ACCOUNT = 19816
 ENDED = {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED}

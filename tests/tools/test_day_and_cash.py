@@ -12,8 +12,7 @@ from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.known import NotKnown
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.ports import Neighbours
-from positions_mcp.tools._cash import cash_line, cash_of, read_balances
-from positions_mcp.tools._day import closed_altogether
+from positions_mcp.tools._day import cash_line, cash_of, closed_altogether, read_balances
 from positions_mcp.tools._evening import cutoff_words, cutoffs_of
 from tools.serving import ACCOUNT, StandingClock, StubBroker, context_over, held
 

@@ -1,9 +1,4 @@
-"""`positions-mcp flatten ACCOUNT [SYMBOL…]`: a person's own way out, without any assistant or running server.
-
-It is allowed under a halt, beyond limits, where the server only reads, where an outcome is unknown and where the
-operation store cannot be written: each rule it goes against is named first. It takes a terminal, the account typed
-again, and the passphrase.
-"""
+"""`positions-mcp flatten ACCOUNT [SYMBOL…]`: a person's own way out, without any assistant or running server."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from positions_mcp.cli.assembly.stores import prepare_data_dir
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.options import add_subcommands, settings_of_either_mode
 from positions_mcp.cli.output import add_json_option, print_json, say, table
-from positions_mcp.cli.serving.token_file import Token, TokenFile
+from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
 
@@ -48,14 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"The token of {arguments.name} opens nothing any more. Its operations stay in the record.")
         case _:
             if arguments.json:
-                print_json({"file": file.path, "tokens": [_shape(each) for each in file.tokens()]})
+                print_json(
+                    {
+                        "file": file.path,
+                        "tokens": [{"name": each.name, "created_at": each.created_at} for each in file.tokens()],
+                    }
+                )
                 return 0
             say(f"Tokens in {file.path}")
             rows = [(each.name, moment(each.created_at)) for each in file.tokens()]
             none = f"None: `{Commands(settings)('token new NAME')}`"
             say("\n".join(table(("CALLER", "SINCE"), rows)) if rows else none)
     return 0
-
-
-def _shape(token: Token) -> dict[str, object]:
-    return {"name": token.name, "created_at": token.created_at}

@@ -37,7 +37,9 @@ def bars(title: str, rows: Sequence[Bar]) -> str:
         length = abs(row.amount) * scale
         x = zero - length if row.amount < 0 else zero
         kind = "down" if row.amount < 0 else "up" if lowest < 0 else "plain"
-        drawn.append(f'<text x="0" y="{y + 13}">{escape(_cut(row.name, 20))}</text>')
+        drawn.append(
+            f'<text x="0" y="{y + 13}">{escape(row.name if len(row.name) <= 20 else f"{row.name[:19]}…")}</text>'
+        )
         drawn.append(f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{max(length, Decimal(1)):.1f}" height="16"/>')
         drawn.append(f'<text x="{_WIDTH}" y="{y + 13}" text-anchor="end">{escape(row.written)}</text>')
     height = len(rows) * _ROW + 8
@@ -60,7 +62,3 @@ def _svg(title: str, height: int, drawn: Sequence[str]) -> str:
     size = f'viewBox="0 0 {_WIDTH} {height}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label={quoteattr(title)}>'
     return "".join([head, f"<title>{escape(title)}</title><style>{_STYLE}</style>", *drawn, "</svg>"])
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

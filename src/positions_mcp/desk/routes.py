@@ -68,17 +68,14 @@ class Routes:
         part, whole = await in_thread(closed_share, operation, book)
         percent = f"{100 * part / whole:.1f} %" if whole else "none"
         words = f"{percent} of the account's market value: {part:,f} of {whole:,f} dollars"
-        return _svg(pictures.share("Share of the account that this plan is about", part, whole, words))
+        drawn = pictures.share("Share of the account that this plan is about", part, whole, words)
+        return Response(drawn, media_type="image/svg+xml")
 
     async def events(self, request: Request, session: Session) -> Response:
         """Server-sent events, as long as the session stands."""
         del request
         stream = self.changes.stream(partial(self.door.stands, session))
         return StreamingResponse(stream, media_type="text/event-stream")
-
-
-def _svg(text: str) -> Response:
-    return Response(text, media_type="image/svg+xml")
 
 
 def _account(request: Request, session: Session) -> AccountId:

@@ -2,27 +2,6 @@
 
 Every error says in words what was wrong, what to do next (`hint`), and whether anything was sent (`sent`).
 
-    PositionsError
-    ├── ConfigurationError        the program cannot start as configured
-    ├── InvalidInput              an argument was refused before any request
-    │   ├── UnsafeIdentifier      an identifier that could change a request's path
-    │   ├── UnknownInstrument     nothing held goes by that name; carries the nearest symbols held
-    │   ├── InvalidBatch          rows of a batch that may not be sent; carries each one's reasons
-    │   └── CursorExpired         a listing's snapshot is gone; list again
-    ├── UpstreamError             the Clear Street API did not give the answer asked for
-    │   ├── NothingSent           provably nothing left this machine
-    │   ├── RequestRejected       a readable refusal: 400, 409, 422, …
-    │   │   ├── Unauthenticated   401
-    │   │   ├── Forbidden         403
-    │   │   ├── NotFound          404
-    │   │   └── RateLimited       429; carries how long to wait, where the API says so
-    │   ├── ReadFailed            a read got no usable answer: a time-out, a 5xx, a body that cannot be read
-    │   ├── OutcomeUnknown        a write left and its effect is not known
-    │   └── InconsistentListing   pages of one listing contradict each other
-    ├── Refused                   the guard decided against sending
-    │   └── Overtaken             another call or process moved the operation first
-    └── StoreUnavailable          the operation store cannot be read or written
-
 Nothing secret is ever put into an error: no key, no header.
 """
 

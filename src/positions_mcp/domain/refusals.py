@@ -34,7 +34,9 @@ def reasons_in(row: Mapping[str, Any], known: Container[str], said: Sequence[obj
     """
     unknown = {name: value for name, value in row.items() if name not in known}
     named = [value for name, value in unknown.items() if _NAMES_A_REASON.search(name)]
-    return texts_in([*said, *named]) or texts_in([value for value in unknown.values() if not _is_number(value)])
+    return texts_in([*said, *named]) or texts_in(
+        [value for value in unknown.values() if not isinstance(value, int | float | Decimal)]
+    )
 
 
 def says_a_refusal(status: object) -> bool:
@@ -51,7 +53,3 @@ def _texts(value: object, depth: int) -> Iterator[str]:
             yield from _texts(each, depth - 1)
     elif value is not None and not isinstance(value, bool | Mapping | list):
         yield str(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Decimal)

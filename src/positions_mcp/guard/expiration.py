@@ -145,7 +145,7 @@ async def read_for_close(
     """
     options: Sequence[Position] = book.options
     if closing is not None:
-        on = {None, *(_on(each) for each in closing)}
+        on = {None, *(each.underlying_instrument_id if each.is_option else each.instrument_id for each in closing)}
         options = [each for each in options if each.underlying_instrument_id in on]
     options = [each for each in options if each.quantity]
     soon = new_york_day(clock.now()) + _SOON
@@ -162,11 +162,6 @@ def shorts_beside(book: Book, options: Sequence[Position]) -> list[Position]:
     return [
         each for each in book.short_options if each.underlying_instrument_id in on and each.instrument_id not in own
     ]
-
-
-def _on(position: Position) -> InstrumentId | None:
-    """What an option is over; for anything else, itself."""
-    return position.underlying_instrument_id if position.is_option else position.instrument_id
 
 
 def _not_held(options: Sequence[Position], book: Book) -> list[InstrumentId]:

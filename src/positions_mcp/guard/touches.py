@@ -188,7 +188,8 @@ class Touches:
         """What they are about to sign with. Raises Refused where it is none of theirs."""
         member = await self.member(who.name)
         for each in member.credentials:
-            if each.fingerprint == who.fingerprint and not _is_of_another_page(each, who.origin):
+            is_of_another_page = isinstance(each, Passkey) and each.origin != who.origin
+            if each.fingerprint == who.fingerprint and not is_of_another_page:
                 return each
         raise Refused(
             f"Credential {who.fingerprint:.12} is none of {member.name}'s at {who.origin}.", hint="Nothing was decided."
@@ -201,7 +202,3 @@ class Touches:
         if member is None:
             raise Refused(f"{name} is no approver any more.", hint="Nothing was decided.")
         return member
-
-
-def _is_of_another_page(credential: Credential, page: str) -> bool:
-    return isinstance(credential, Passkey) and credential.origin != page

@@ -79,7 +79,7 @@ class Drain:
         """
 
         async def drained(scope: Scope, receive: Receive, send: Send) -> None:
-            if self.stage is Stage.REFUSING and not _is_of_a_session(scope):
+            if self.stage is Stage.REFUSING and not any(name.lower() == _SESSION for name, _ in scope["headers"]):
                 await refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, _ENDING, ("retry-after", str(_RETRY_S)))
                 return
             first = await receive()
@@ -107,7 +107,3 @@ class Drain:
                 tasks.start_soon(hurried)
                 await wait()
                 tasks.cancel_scope.cancel()
-
-
-def _is_of_a_session(scope: Scope) -> bool:
-    return any(name.lower() == _SESSION for name, _ in scope["headers"])

@@ -19,7 +19,7 @@ from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import TransportFault
 from positions_mcp.paper.handlers import Writes
 from positions_mcp.paper.neighbours.handlers import Neighbours
-from positions_mcp.paper.openapi_operations import Operation
+from positions_mcp.paper.openapi import Operation
 from positions_mcp.paper.operations import is_known, operations_of
 from positions_mcp.paper.reading import Reads
 from positions_mcp.paper.requests import Query, account_number

@@ -1,13 +1,4 @@
-"""What can go wrong on the paper exchange.
-
-```
-PaperError
-├── ScenarioError    a scenario file is wrong: which value, what is allowed, where
-├── BookError        the stored book cannot be used as asked (another scenario, a newer program, a clock set back)
-└── Refusal          a request is refused; becomes the API's own error answer with its HTTP status
-```
-Transport faults that are injected on purpose are not errors of the exchange: see `faults`.
-"""
+"""What can go wrong on the paper exchange; transport faults that are injected on purpose are not errors of it."""
 
 from __future__ import annotations
 

@@ -6,17 +6,22 @@ from positions_mcp.paper.bodies import MOST_ROWS
 from positions_mcp.paper.dialects import Dialect, dialect_of
 from positions_mcp.paper.neighbours.specification import operations_of as neighbours_of
 from positions_mcp.paper.neighbours.specification import schemas as schemas_of_neighbours
-from positions_mcp.paper.openapi_operations import (
+from positions_mcp.paper.openapi import (
     PAGING_PARAMETERS,
+    TEXT,
+    TIME,
     Operation,
+    Schema,
+    components,
+    enum_of,
     identifiers,
     json_of,
     list_of,
     one_of,
+    or_null,
     query,
     several,
 )
-from positions_mcp.paper.openapi_schemas import TEXT, TIME, Schema, components, enum_of, or_null
 
 _ORDERS = "/v1/accounts/{account_id}/orders"
 _POSITIONS = "/v1/accounts/{account_id}/positions"

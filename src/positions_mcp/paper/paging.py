@@ -50,7 +50,7 @@ def page_of(size: int | None, token: str | None, filters: Mapping[str, object], 
 
     Raises Refusal: 400 for a token that is forged, damaged, or was given for other filters or another order.
     """
-    listing = _digest(filters)
+    listing = hashlib.sha256(json.dumps(filters, sort_keys=True).encode()).hexdigest()[:16]
     if token is None:
         return Page(1, size or DEFAULT_SIZE, listing, secret)
     number, kept_size, kept_listing = _read(token, secret)
@@ -75,7 +75,3 @@ def _read(token: str, secret: str) -> tuple[int, int, str]:
 
 def _signature(secret: str, body: bytes) -> bytes:
     return hmac.digest(secret.encode(), body, "sha256")[:_SIGNATURE_BYTES]
-
-
-def _digest(filters: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(filters, sort_keys=True).encode()).hexdigest()[:16]

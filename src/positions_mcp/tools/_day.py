@@ -1,4 +1,4 @@
-"""The profit or loss of the day in an answer: what it counts, and whose day it is."""
+"""What an answer says of cash, and of the profit or loss of the day: what it counts, and whose day it is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from datetime import date
 from decimal import Decimal
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.known import NotKnown
+from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.sessions import new_york_day
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import ZERO, exact_sum, plain
 from positions_mcp.domain.portfolio.totals import Totals
+from positions_mcp.domain.text import clean
 from positions_mcp.tools.context import ToolContext
 
 _NOT_GIVEN = "not given"
@@ -69,3 +71,32 @@ def day_line(context: ToolContext, day: dict[str, str] | None) -> list[str]:
     lacking = f" (not given for {day['realized_not_given_of']})" if "realized_not_given_of" in day else ""
     open_part = f"unrealized {day['unrealized']} + " if "unrealized" in day else "all unrealized, "
     return [f"{whose}: {open_part}realized {day['realized']}{lacking}.{beyond}"]
+
+
+_FIGURES = ("settled_cash", "trade_cash", "withdrawable_cash", "buying_power")
+
+
+async def read_balances(context: ToolContext, account: AccountId) -> Balances | NotKnown:
+    """The account's balances, where they may be read."""
+    reader = context.neighbours.balances
+    return await known("balances", reader.read_balances(account) if reader else None)
+
+
+def cash_of(balances: Balances | NotKnown) -> dict[str, str]:
+    """The figures of cash that are known, or why none is."""
+    if isinstance(balances, NotKnown):
+        return {"not_known": clean(balances.reason, 200)}
+    figures = {name: value for name in _FIGURES if (value := getattr(balances, name)) is not None}
+    if not figures:
+        return {"not_known": "the balances say nothing of it."}
+    currency = {"currency": clean(balances.currency, 8)} if balances.currency else {}
+    return {**{name: plain(value) for name, value in figures.items()}, **currency}
+
+
+def cash_line(cash: dict[str, str]) -> str:
+    if "not_known" in cash:
+        return (
+            "Cash: not known here. Positions list only what the API books as a CASH position, and balances, where cash "
+            f"stands, could not be read: {cash['not_known']}"
+        )
+    return f"Cash, from balances: {', '.join(f'{name} {value}' for name, value in cash.items())}."

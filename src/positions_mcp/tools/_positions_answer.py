@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from positions_mcp.tools._cash import cash_line
-from positions_mcp.tools._day import day_line
+from positions_mcp.tools._day import cash_line, day_line
 from positions_mcp.tools._format import Heading, counted, locked_words, missing_line, table
 from positions_mcp.tools.context import ToolContext
 

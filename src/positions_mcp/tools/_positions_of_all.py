@@ -17,8 +17,7 @@ from positions_mcp.domain.portfolio.select import Choice
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.tools._accounts import heading_of_all, over_accounts
 from positions_mcp.tools._call import Call
-from positions_mcp.tools._cash import cash_of, read_balances
-from positions_mcp.tools._day import day_of
+from positions_mcp.tools._day import cash_of, day_of, read_balances
 from positions_mcp.tools._definition import Answer
 from positions_mcp.tools._format import FIGURES, MISSING, contradictions, missing, number, sums, table
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_expiry, without_percent

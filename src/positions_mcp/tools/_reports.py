@@ -157,11 +157,8 @@ def _next(context: ToolContext, report: OperationReport) -> str:
     waits = report.batch is not None and not report.batch.is_settled
     if waits or report.state in (OperationState.SUBMITTED, OperationState.SENDING, OperationState.UNKNOWN):
         words = f"{words} (operation_id={report.operation_id}, wait_s=30)"
-    return f"{words} {_CANCELLING}" if report.kind.is_close and _has_open_orders(report) else words
-
-
-def _has_open_orders(report: OperationReport) -> bool:
-    return any(order.is_open for row in report.rows for order in row.orders)
+    is_open = any(order.is_open for row in report.rows for order in row.orders)
+    return f"{words} {_CANCELLING}" if report.kind.is_close and is_open else words
 
 
 def _releases(report: OperationReport) -> datetime | None:

@@ -26,7 +26,7 @@ from positions_mcp.domain.portfolio.groups import GroupBy
 from positions_mcp.domain.portfolio.select import ExpiringOption, Week
 from positions_mcp.domain.portfolio.summary import Obligations, Summarizing, Summary, delta_adjusted
 from positions_mcp.guard.expiration import ReadInTask
-from positions_mcp.tools._cash import read_balances
+from positions_mcp.tools._day import read_balances
 from positions_mcp.tools._evening import Evening, read_evening
 from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext

@@ -37,8 +37,7 @@ from positions_mcp.domain.text import label
 from positions_mcp.tools._accounts import asks_all
 from positions_mcp.tools._arguments import DAY, CursorArgument, ReadAccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
-from positions_mcp.tools._cash import cash_of, read_balances
-from positions_mcp.tools._day import day_of
+from positions_mcp.tools._day import cash_of, day_of, read_balances
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._evening import EVENING_COLUMNS, cutoffs_of, read_evening
 from positions_mcp.tools._format import FIGURES, check_same, contradictions, heading, missing, names_of, sums

@@ -137,17 +137,14 @@ def followed(report: BatchReport, planned: Sequence[InstructionTarget], listed: 
         found = by_id.get(row.server_id or "")
         is_open = row.outcome in (RowOutcome.MISSING, RowOutcome.UNKNOWN)
         if found is None and is_open and keys[row.key] == 1:
-            same = [each for each in by_key.get(row.key, ()) if _is_the_same(target, each)]
+            keyed = (each for each in by_key.get(row.key, ()) if each.quantity == target.quantity)
+            same = [each for each in keyed if _is_of_the_same(target, each)]
             found = same[0] if len(same) == 1 else None
         if found is not None:
             rows.append(_row(row.index, target, verdict_on_listed(target, found), found, row.key_echo))
         else:
             rows.append(row.model_copy(update={"note": _NOT_FOUND}) if is_open else row)
     return report.model_copy(update={"rows": tuple(rows)})
-
-
-def _is_the_same(target: InstructionTarget, listed: Instruction) -> bool:
-    return _is_of_the_same(target, listed) and listed.quantity == target.quantity
 
 
 def _verdict_on_all(answer: SubmitAnswer, same_key: bool | None) -> RowVerdict:

@@ -1,15 +1,7 @@
 """How stored records grow: fields that came later than the release that first stored a record.
 
-Digests, signatures and the journal's chain cover the JSON of what is stored. A new field would change them all, so a
-field that came later is left out of the JSON while it has its default: what an earlier release stored stays what it
-was, to the byte. To add a field to a record that is stored (Plan and its targets, Row, Decision, Lease, Resolution,
-SentOrder, RowReport, Halt, Approver, JournalEntry, and what is signed):
-
-    filled: Decimal | None = added("0.2.0", default=None)
-
-The version is that of the release to come. The default says what holds of records of earlier releases, and never
-changes. A field keeps its name and its meaning for ever. `tests/store/test_growth.py` fails on a new field that has no
-marker.
+Digests, signatures and the journal's chain cover the JSON of what is stored, so such a field is left out of it while it
+has its default: what an earlier release stored stays what it was, to the byte. CONTRIBUTING.md says how one is added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Accounts and balances. The paper broker lends nothing: buying power is the cash, and no margin is computed."""
+"""Accounts, balances and executions. The paper broker lends nothing: buying power is cash, no margin is computed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from positions_mcp.paper.engine.moment import Moment
-from positions_mcp.paper.holdings import ZERO, Holding
+from positions_mcp.paper.holdings import ZERO, Holding, Movement
+from positions_mcp.paper.ledger import Ledger
+from positions_mcp.paper.lookup import known_symbols, underlying_symbol
 from positions_mcp.paper.market import cents
+from positions_mcp.paper.requests import Query
 from positions_mcp.paper.valuation import Valuation
-from positions_mcp.paper.wire import Row, plain
+from positions_mcp.paper.wire import Row, plain, shown_symbol, timestamp
 
 
 def account_row(number: int, opened: datetime) -> Row:
@@ -95,3 +98,45 @@ def _worth(moment: Moment, held: dict[str, Holding], at: datetime) -> tuple[Deci
         price = moment.price(instrument, at) or ZERO
         values.append(cents(holding.quantity * instrument.multiplier * price))
     return sum((v for v in values if v > 0), ZERO), sum((v for v in values if v < 0), ZERO)
+
+
+_LISTS = ("instrument_ids", "order_ids", "underlying_instrument_ids")
+
+
+def executions(ledger: Ledger, account: int, query: Query) -> tuple[list[Row], dict[str, object]]:
+    """The executions that a query asks for, and the filters that a page token is bound to."""
+    span, lists = query.between(), {name: query.several(name) for name in _LISTS}
+    orders = lists["order_ids"]
+    instruments = known_symbols(ledger, lists["instrument_ids"])
+    underlyings = known_symbols(ledger, lists["underlying_instrument_ids"])
+    rows = [
+        _row(fill, ledger)
+        for fill in reversed(ledger.movements)
+        if fill.kind == "fill"
+        and fill.account == account
+        and span.has(fill.at)
+        and (orders is None or fill.order_id in orders)
+        and (instruments is None or fill.symbol in instruments)
+        and (underlyings is None or underlying_symbol(ledger, fill.symbol) in underlyings)
+    ]
+    return rows, {"of": "executions", "span": str(span), **lists}
+
+
+def _row(fill: Movement, ledger: Ledger) -> Row:
+    instrument = ledger.instruments[fill.symbol]
+    row: Row = {
+        "id": fill.id,
+        "instrument_id": instrument.instrument_id,
+        "order_id": fill.order_id,
+        "price": plain(fill.price),
+        "quantity": plain(abs(fill.quantity)),
+        "side": fill.side,
+        "symbol": shown_symbol(instrument),
+        "transaction_time": timestamp(fill.at),
+        "venue": instrument.venue,
+    }
+    if instrument.contract:
+        underlying = ledger.underlying(instrument)
+        row["underlying_instrument_id"] = underlying.instrument_id
+        row["underlying_instrument_type"] = underlying.kind
+    return row

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from positions_mcp.paper.dialects import Dialect
 from positions_mcp.paper.neighbours.hours import EVENT_CONTRACTS, MARKETS
-from positions_mcp.paper.openapi_operations import (
+from positions_mcp.paper.openapi import (
+    DECIMAL,
     PAGING_PARAMETERS,
+    TEXT,
+    TIME,
+    UUID_TEXT,
     Operation,
+    Schema,
+    enum_of,
     identifiers,
     list_of,
+    object_of,
     one_of,
+    or_null,
     query,
     several,
 )
-from positions_mcp.paper.openapi_schemas import DECIMAL, TEXT, TIME, UUID_TEXT, Schema, enum_of, object_of, or_null
 
 MOST_IDS = 100
 EVENT_TYPES = ("EARNINGS", "DIVIDEND", "STOCK_SPLIT", "IPO")
