@@ -12,7 +12,7 @@ from functools import partial
 import anyio
 
 from positions_mcp.cli.account_view import evidence, followed
-from positions_mcp.cli.options import add_name, add_settings_options, whole_number
+from positions_mcp.cli.options import add_name, add_subcommands, whole_number
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, progress, say, table
 from positions_mcp.cli.record import on_error, open_record
 from positions_mcp.cli.shapes import halt_shape, operation_shape, report_shape, told_of
@@ -29,34 +29,23 @@ from positions_mcp.guard.reports import report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="operations_command", required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="recent operations", description="Recent operations, newest first.")
-    listing.add_argument("--limit", metavar="N", type=whole_number, default=20, help="how many (default 20)")
-    showing = commands.add_parser(
-        "show",
-        help="one operation: question, decision, rows, what is left, journal",
-        description="One operation, with what is left of each target as the account now says.",
-    )
-    showing.add_argument("operation", metavar="OPERATION")
-    showing.add_argument("--offline", action="store_true", help="as last recorded: do not read the account")
-    verifying = commands.add_parser(
-        "verify",
-        help="whether the journal is unaltered",
-        description="Walk the journal's hash chain and compare what it describes. Exit code 0 if all holds, else 1.",
-    )
-    settling = commands.add_parser(
-        "settle",
-        help="conclude what became of an unknown outcome",
-        description="Say whether a request of unknown outcome took effect, after having looked elsewhere: at a "
-        "terminal, with the passphrase. What the program knows is shown first.",
-    )
+    told = {
+        "list": "recent operations, newest first",
+        "show": "one operation: question, decision, rows, what is left of each as the account now says, journal",
+        "verify": "whether the journal is unaltered: its hash chain, and what it describes; exit code 1 where not",
+        "settle": "conclude what became of an unknown outcome, after having looked elsewhere: at a terminal, with the "
+        "passphrase; what the program knows is shown first",
+    }
+    commands = add_subcommands(parser, "operations_command", told)
+    commands["list"].add_argument("--limit", metavar="N", type=whole_number, default=20, help="how many (default 20)")
+    commands["show"].add_argument("operation", metavar="OPERATION")
+    commands["show"].add_argument("--offline", action="store_true", help="as last recorded: do not read the account")
+    settling = commands["settle"]
     settling.add_argument("operation", metavar="OPERATION")
     settling.add_argument("symbol", metavar="SYMBOL", nargs="?", help="only this row; otherwise each that is unknown")
     add_name(settling)
-    for command in (listing, showing, verifying, settling):
-        add_settings_options(command)
-        if command is not settling:
-            add_json_option(command)
+    for name in ("list", "show", "verify"):
+        add_json_option(commands[name])
 
 
 def run(arguments: argparse.Namespace) -> int:

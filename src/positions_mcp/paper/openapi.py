@@ -238,6 +238,11 @@ class Operation:
         }
 
 
+def reading(name: str, path: str, answer: Schema, *parameters: Schema, errors: Sequence[str] = ()) -> Operation:
+    """An operation that changes nothing."""
+    return Operation(name, "GET", path, answer, errors, parameters)
+
+
 def json_of(schema: Schema) -> Schema:
     return {"application/json": {"schema": schema}}
 

@@ -20,6 +20,7 @@ from positions_mcp.paper.openapi import (
     one_of,
     or_null,
     query,
+    reading,
     several,
 )
 
@@ -42,45 +43,33 @@ def operations_of(dialect: Dialect) -> list[Operation]:
     """All that there are, reads first; a path that is a case of another one comes before it."""
     kinds = query("instrument_type", enum_of(dialect.instrument_types))
     by_instrument = (identifiers("instrument_ids"), identifiers("underlying_instrument_ids"))
+    one = {"type": "string", "minLength": 1}
+    narrowed = [query(name, one) for name in ("instrument_id", "underlying_instrument_id")]
     return [
-        Operation(
+        reading(
             "get_positions",
-            "GET",
             _POSITIONS,
             list_of("Position"),
-            parameters=(
-                identifiers("instrument_ids", uuids=not dialect.is_current),
-                *PAGING_PARAMETERS,
-                query("sort_by", enum_of(dialect.sort_keys)),
-                query("sort_direction", enum_of(("ASC", "DESC"))),
-            ),
+            identifiers("instrument_ids", uuids=not dialect.is_current),
+            *PAGING_PARAMETERS,
+            query("sort_by", enum_of(dialect.sort_keys)),
+            query("sort_direction", enum_of(("ASC", "DESC"))),
         ),
-        Operation(
-            "get_position_instructions",
-            "GET",
-            _INSTRUCTIONS,
-            list_of("Instruction"),
-            ("404", "503"),
-            [query(name, {"type": "string", "minLength": 1}) for name in ("instrument_id", "underlying_instrument_id")],
-        ),
-        Operation(
+        reading("get_position_instructions", _INSTRUCTIONS, list_of("Instruction"), *narrowed, errors=("404", "503")),
+        reading(
             "get_orders",
-            "GET",
             _ORDERS,
             list_of("Order"),
-            parameters=(
-                identifiers("order_ids"),
-                *by_instrument,
-                query("status", several(f"({'|'.join(dialect.order_statuses)})")),
-                kinds,
-                query("symbol", TEXT),
-                query("from", TIME),
-                query("to", TIME),
-                *(query(f"updated_at[{bound}]", TIME) for bound in ("gt", "gte", "lt", "lte")),
-                *PAGING_PARAMETERS,
-            ),
+            identifiers("order_ids"),
+            *by_instrument,
+            query("status", several(f"({'|'.join(dialect.order_statuses)})")),
+            kinds,
+            query("symbol", TEXT),
+            *(query(name, TIME) for name in ("from", "to")),
+            *(query(f"updated_at[{bound}]", TIME) for bound in ("gt", "gte", "lt", "lte")),
+            *PAGING_PARAMETERS,
         ),
-        Operation("get_order", "GET", f"{_ORDERS}/{{order_id}}", one_of("Order"), ("404",)),
+        reading("get_order", f"{_ORDERS}/{{order_id}}", one_of("Order"), errors=("404",)),
         *neighbours_of(dialect),
         Operation("close_positions", "DELETE", _POSITIONS, list_of("Order"), ("422",), body=_CLOSE),
         Operation(

@@ -19,6 +19,7 @@ from positions_mcp.paper.openapi import (
     one_of,
     or_null,
     query,
+    reading,
     several,
 )
 
@@ -43,86 +44,57 @@ def operations_of(dialect: Dialect) -> list[Operation]:
     account, instruments = "/v1/accounts/{account_id}", "/v1/instruments"
     instrument = f"{instruments}/{{instrument_id}}"
     lists = [identifiers(name) for name in ("instrument_ids", "order_ids", "underlying_instrument_ids")]
+    named = (query("account_id", TEXT), query("account_name", TEXT))
+    kinds = query("instrument_type", enum_of(dialect.instrument_types))
+    detailed = query("include_options_expiry_dates", _TRUTH)
+    events = query("event_types", several(f"({'|'.join(EVENT_TYPES)})"))
+    contracts = (
+        _at_most_a_hundred("contract_ids"),
+        query("contract_type", enum_of(("CALL", "PUT"))),
+        query("expiry", _DAY),
+        query("is_settle_on_open", _TRUTH),
+        *(query(name, TEXT) for name in ("root", "underlier", "underlying_instrument_id")),
+    )
+    snapshots = (_at_most_a_hundred("instrument_ids"), query("underlying_instrument_id", TEXT), query("expiry", _DAY))
     return [
-        Operation(
-            "get_accounts",
-            "GET",
-            "/v1/accounts",
-            list_of("Account"),
-            parameters=(query("account_id", TEXT), query("account_name", TEXT), *PAGING_PARAMETERS),
-        ),
-        Operation("get_account", "GET", account, one_of("Account")),
-        Operation("get_balances", "GET", f"{account}/balances", one_of("Balances")),
-        Operation(
+        reading("get_accounts", "/v1/accounts", list_of("Account"), *named, *PAGING_PARAMETERS),
+        reading("get_account", account, one_of("Account")),
+        reading("get_balances", f"{account}/balances", one_of("Balances")),
+        reading(
             "get_executions",
-            "GET",
             f"{account}/executions",
             list_of("Execution"),
-            parameters=(*lists, query("from", TIME), query("to", TIME), *PAGING_PARAMETERS),
+            *(*lists, query("from", TIME), query("to", TIME), *PAGING_PARAMETERS),
         ),
-        Operation("get_clock", "GET", "/v1/clock", one_of("Clock")),
-        Operation(
+        reading("get_clock", "/v1/clock", one_of("Clock")),
+        reading(
             "get_market_hours",
-            "GET",
             "/v1/calendars/market-hours",
             list_of("MarketHours"),
-            parameters=(query("date", _DAY), query("market", enum_of((*MARKETS, EVENT_CONTRACTS)))),
+            *(query("date", _DAY), query("market", enum_of((*MARKETS, EVENT_CONTRACTS)))),
         ),
-        Operation(
+        reading(
             "get_instruments",
-            "GET",
             instruments,
             list_of("Instrument"),
-            parameters=(
-                identifiers("instrument_ids"),
-                query("instrument_type", enum_of(dialect.instrument_types)),
-                *(query(name, _TRUTH) for name in FLAGS),
-                *PAGING_PARAMETERS,
-            ),
+            *(identifiers("instrument_ids"), kinds, *(query(name, _TRUTH) for name in FLAGS), *PAGING_PARAMETERS),
         ),
-        Operation(
-            "get_instrument",
-            "GET",
-            instrument,
-            one_of("Instrument"),
-            ("404", "405"),
-            [query("include_options_expiry_dates", _TRUTH)],
-        ),
-        Operation(
+        reading("get_instrument", instrument, one_of("Instrument"), detailed, errors=("404", "405")),
+        reading(
             "get_instrument_events",
-            "GET",
             f"{instrument}/events",
             one_of("InstrumentEvents"),
-            ("404",),
-            [
-                query("event_types", several(f"({'|'.join(EVENT_TYPES)})")),
-                query("from_date", _DAY),
-                query("to_date", _DAY),
-            ],
+            *(events, query("from_date", _DAY), query("to_date", _DAY)),
+            errors=("404",),
         ),
-        Operation(
+        reading(
             "get_option_contracts",
-            "GET",
             f"{instruments}/options/contracts",
             list_of("OptionContract"),
-            ("404",),
-            [
-                _at_most_a_hundred("contract_ids"),
-                query("contract_type", enum_of(("CALL", "PUT"))),
-                query("expiry", _DAY),
-                query("is_settle_on_open", _TRUTH),
-                *(query(name, TEXT) for name in ("root", "underlier", "underlying_instrument_id")),
-                *PAGING_PARAMETERS,
-            ],
+            *(*contracts, *PAGING_PARAMETERS),
+            errors=("404",),
         ),
-        Operation(
-            "get_snapshots",
-            "GET",
-            "/v1/market-data/snapshot",
-            list_of("Snapshot"),
-            ("404",),
-            [_at_most_a_hundred("instrument_ids"), query("underlying_instrument_id", TEXT), query("expiry", _DAY)],
-        ),
+        reading("get_snapshots", "/v1/market-data/snapshot", list_of("Snapshot"), *snapshots, errors=("404",)),
     ]
 
 
