@@ -105,15 +105,13 @@ def desk_app(desk: Desk, *, origins: Collection[str]) -> Starlette:
     )
 
 
-async def _page(request: Request) -> Response:
+async def _page(_: Request) -> Response:
     """Every page is the same shell without any data: what it shows is asked for once somebody is signed in."""
-    del request
     return Response(_read("index.html"), media_type="text/html")
 
 
 def _static(name: str) -> Callable[[Request], Awaitable[Response]]:
-    async def serve(request: Request) -> Response:
-        del request
+    async def serve(_: Request) -> Response:
         return Response(_read(name), media_type=_STATIC[name])
 
     return serve

@@ -50,9 +50,8 @@ class Door:
         self._signing_in = anyio.Lock()
         self._entering = Entering(self.desk)
 
-    async def look(self, request: Request) -> Response:
+    async def look(self, _: Request) -> Response:
         """What a page may know before anybody is signed in: the mode, and whether one or several may sign in at all."""
-        del request
         roster = (await self.desk.enrolling.rosters()).roster
         several = roster is not None and roster.only is None
         return JSONResponse({"mode": self.desk.mode.shown, "approver": roster is not None, "several": several})
@@ -99,9 +98,8 @@ class Door:
         )
         return answer
 
-    async def sign_out(self, request: Request, session: Session) -> Response:
+    async def sign_out(self, _: Request, session: Session) -> Response:
         """End the session everywhere."""
-        del request
         await self.sessions.end(session.stored)
         self.changes.look_again()
         answer = JSONResponse({})

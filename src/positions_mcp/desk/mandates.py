@@ -44,9 +44,8 @@ class MandateRoutes:
     def _delegation(self) -> Delegation:
         return self.desk.delegation
 
-    async def list(self, request: Request, session: Session) -> Response:
+    async def list(self, _: Request, session: Session) -> Response:
         """Every mandate and draft, newest first, with what a draft noted; and what a new draft may be about."""
-        del request
         every = await self._delegation.list()
         found = [await self._shape(each) for each in every if session.member.sees(each.mandate.terms.account_id)]
         accounts = [str(account) for account in filter(session.member.sees, sorted(self._delegation.accounts))]

@@ -43,9 +43,8 @@ class Routes:
         """One operation whole, its account read again first."""
         return JSONResponse(await self.desk.followed(request.path_params["operation_id"], session.member))
 
-    async def state(self, request: Request, session: Session) -> Response:
+    async def state(self, _: Request, session: Session) -> Response:
         """Limits, halt, store."""
-        del request
         return JSONResponse(await self.desk.state(session.member))
 
     async def book(self, request: Request, session: Session) -> Response:
@@ -71,9 +70,8 @@ class Routes:
         drawn = pictures.share("Share of the account that this plan is about", part, whole, words)
         return Response(drawn, media_type="image/svg+xml")
 
-    async def events(self, request: Request, session: Session) -> Response:
+    async def events(self, _: Request, session: Session) -> Response:
         """Server-sent events, as long as the session stands."""
-        del request
         stream = self.changes.stream(partial(self.door.stands, session))
         return StreamingResponse(stream, media_type="text/event-stream")
 

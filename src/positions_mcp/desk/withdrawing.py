@@ -32,9 +32,8 @@ class WithdrawingRoutes:
     desk: Desk
     door: Door
 
-    async def look(self, request: Request, session: Session) -> Response:
+    async def look(self, _: Request, session: Session) -> Response:
         """The orders that would be cancelled, by the halts that stand, and the digest that they were shown by."""
-        del request
         halts, accounts = await self._halts(), sorted(self.desk.withdrawing.deps.policy.accounts)
         offer = await self.desk.withdrawing.open_now(halts, session.name)
         return JSONResponse(

@@ -21,45 +21,6 @@ from positions_mcp.store.known import APPROVER_SET, ROSTER_SET
 from positions_mcp.store.transaction import Transaction
 
 
-def keep_approver(transaction: Transaction, approver: Approver, *, replacing: str | None, now: datetime) -> None:
-    """Keep the approver's key of 0.1.0, before there is any roster: for a store that takes over an older one's."""
-    chain = transaction.rosters()
-    held = chain.approvers[-1] if chain.approvers else None
-    if chain.links or (held.public_key if held else None) != replacing or approver.previous_public_key != replacing:
-        raise Overtaken("The approver is not the one to be replaced.", hint="Replacing it needs the old passphrase.")
-    if held is not None and not succeeds(approver, held):
-        raise Refused("The approver to be replaced did not endorse the new one.", hint="It needs the old passphrase.")
-    content = {"approver": approver.model_dump(mode="json"), "fingerprint": approver.fingerprint}
-    transaction.note(APPROVER_SET, "approver", approver.model_dump_json(), now, content)
-
-
-def keep_roster(transaction: Transaction, link: RosterLink, now: datetime) -> None:
-    """Keep who may decide, as who may change it has signed. Raises Refused."""
-    if why := why_not_next(transaction.rosters(), link):
-        raise Refused(f"The roster was not changed: {why}.", hint="Look at it again.")
-    passkeys.use(transaction, link.signed, now)
-    content = {"link": link.model_dump(mode="json"), "by": link.signed.by}
-    transaction.note(ROSTER_SET, "roster", link.model_dump_json(), now, content)
-
-
-def keep_first_yes(
-    transaction: Transaction,
-    operation_id: str,
-    signed: SignedStatement,
-    now: datetime,
-    instead_of: SignedStatement | None,
-) -> Operation:
-    """Keep the yes of the first of two people; the journal is where it stands."""
-    operation = transaction.operation(operation_id)
-    if not operation.stage.is_open or operation.plan.is_expired(now):
-        raise Overtaken(f"Operation {operation_id} is {operation.state(now)}: nothing to approve.")
-    if (said := transaction.first_yes(operation_id)) is not None and said != instead_of:
-        raise Overtaken(f"{said.statement.name} has said yes meanwhile.", hint="Look at it again.")
-    passkeys.use(transaction, signed, now)
-    transaction.append(operation, FIRST_YES, {"signed": signed.model_dump(mode="json"), "by": signed.by}, now)
-    return operation
-
-
 class Deciders(Access):
     """Implements `positions_mcp.ports.ledger.RosterStore`, over what the whole store reads and writes with."""
 
@@ -68,13 +29,27 @@ class Deciders(Access):
             return view.rosters()
 
     def set_approver(self, approver: Approver, *, replacing: str | None, now: datetime) -> None:
-        """Keep the approver's key of 0.1.0, before there is any roster."""
+        """Keep the approver's key of 0.1.0, before there is any roster: for a store that takes over an older one's."""
         with self._writing() as transaction:
-            keep_approver(transaction, approver, replacing=replacing, now=now)
+            chain = transaction.rosters()
+            held = chain.approvers[-1] if chain.approvers else None
+            is_last = (held.public_key if held else None) == approver.previous_public_key == replacing
+            if chain.links or not is_last:
+                said = "The approver is not the one to be replaced."
+                raise Overtaken(said, hint="Replacing it needs the old passphrase.")
+            if held is not None and not succeeds(approver, held):
+                said = "The approver to be replaced did not endorse the new one."
+                raise Refused(said, hint="It needs the old passphrase.")
+            content = {"approver": approver.model_dump(mode="json"), "fingerprint": approver.fingerprint}
+            transaction.note(APPROVER_SET, "approver", approver.model_dump_json(), now, content)
 
     def set_roster(self, link: RosterLink, now: datetime) -> None:
         with self._writing() as transaction:
-            keep_roster(transaction, link, now)
+            if why := why_not_next(transaction.rosters(), link):
+                raise Refused(f"The roster was not changed: {why}.", hint="Look at it again.")
+            passkeys.use(transaction, link.signed, now)
+            content = {"link": link.model_dump(mode="json"), "by": link.signed.by}
+            transaction.note(ROSTER_SET, "roster", link.model_dump_json(), now, content)
 
     def count_passkey(self, passkey: Passkey, assertion: PasskeyAssertion, now: datetime) -> None:
         with self._writing() as transaction:
@@ -87,10 +62,18 @@ class Deciders(Access):
     def say_yes_first(
         self, operation_id: str, signed: SignedStatement, now: datetime, *, instead_of: SignedStatement | None
     ) -> Operation:
-        return self._change(
-            operation_id,
-            lambda change: keep_first_yes(change, operation_id, signed, change.at(now), instead_of),
-        )
+
+        def work(change: Transaction) -> Operation:
+            operation, at = change.operation(operation_id), change.at(now)
+            if not operation.stage.is_open or operation.plan.is_expired(at):
+                raise Overtaken(f"Operation {operation_id} is {operation.state(at)}: nothing to approve.")
+            if (said := change.first_yes(operation_id)) is not None and said != instead_of:
+                raise Overtaken(f"{said.statement.name} has said yes meanwhile.", hint="Look at it again.")
+            passkeys.use(change, signed, at)
+            change.append(operation, FIRST_YES, {"signed": signed.model_dump(mode="json"), "by": signed.by}, at)
+            return operation
+
+        return self._change(operation_id, work)
 
     def approved_by(self, name: str, mode: Mode, account_id: AccountId, day: date, *, beside: str) -> Decimal:
         with self._reading() as connection:
