@@ -26,11 +26,7 @@ class SharedPositions:
         self._shared = shared
 
     async def read_book(
-        self,
-        account_id: AccountId,
-        *,
-        instrument_ids: Sequence[InstrumentId] = (),
-        on_page: OnPage | None = None,
+        self, account_id: AccountId, *, instrument_ids: Sequence[InstrumentId] = (), on_page: OnPage | None = None
     ) -> Book:
         """As the port says, by a reading that others may have begun within the last second."""
         wanted = tuple(instrument_ids)

@@ -11,9 +11,11 @@ import anyio
 
 from positions_mcp.domain.account.listings import Listings
 from positions_mcp.domain.account.packed import PackedRows
+from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.many import in_order
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.planner import Planned
@@ -29,17 +31,36 @@ from positions_mcp.ports import (
 from positions_mcp.ports.beside import ListingStore
 from positions_mcp.tools._forms import Forms
 from positions_mcp.tools._listings import KeptListings, ListingsInMemory, ListingsInStore
-from positions_mcp.tools._symbol_cache import SymbolCache
-from positions_mcp.tools._turns import SingleFlight
+from positions_mcp.tools._turns import SingleFlight, beside_others
 from positions_mcp.tools._updates import Updates
 
 _SWEPT_EVERY_S = 60
+KEPT_S = 10.0
 _SAME_CLOCK = timedelta(seconds=5)
 """Clocks that differ by less are not set: they are read one after the other, or a server tells the time."""
 
 
 async def _goes_by_itself() -> str:
     return ""
+
+
+@dataclass(slots=True)
+class SymbolCache:
+    """Read at most once in ten seconds for each account, because completion asks at every key."""
+
+    _read: dict[AccountId, tuple[float, tuple[str, ...]]] = field(default_factory=dict)
+
+    async def of(self, account: AccountId, positions: PositionsReader) -> tuple[str, ...]:
+        """In alphabetical order, options by their compact symbol. Raises UpstreamError."""
+        now = anyio.current_time()
+        read_at, symbols = self._read.get(account, (now - KEPT_S, ()))
+        if now - read_at >= KEPT_S:
+            held, _ = await positions.gather_positions(account, Whole[Holding])
+            symbols = await beside_others(
+                len(held), lambda: tuple(in_order([each.name for each in held if each.symbol], str))
+            )
+            self._read[account] = (now, symbols)
+        return symbols
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,11 +98,7 @@ def _every_underlying(nothing: Projection, then: Projection) -> tuple[ProjectedU
     """Those of `then`, and as untouched those that only `nothing` changes: a withdrawn early exercise leaves none."""
     names = {each.name for each in then.underlyings}
     untouched = (
-        replace(
-            each,
-            outcomes=(Outcome(None, None, Flow()),),
-            left=(_untouched(each),),
-        )
+        replace(each, outcomes=(Outcome(None, None, Flow()),), left=(_untouched(each),))
         for each in nothing.underlyings
         if each.name not in names
     )

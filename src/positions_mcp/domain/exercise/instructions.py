@@ -191,12 +191,7 @@ class Outstanding:
     """
 
     def __init__(
-        self,
-        listed: Iterable[Instruction],
-        *,
-        now: datetime,
-        calendar: TradingDays,
-        deadline: DeadlineRule = _USUAL,
+        self, listed: Iterable[Instruction], *, now: datetime, calendar: TradingDays, deadline: DeadlineRule = _USUAL
     ) -> None:
         self._listed, self._now, self._calendar, self._deadline = tuple(listed), now, calendar, deadline
         today = new_york_day(now)

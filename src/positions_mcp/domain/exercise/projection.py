@@ -106,11 +106,7 @@ ALWAYS_UNKNOWN: Final = (
 
 
 def project(
-    facts: ExpirationFacts,
-    day: date,
-    *,
-    batch: Sequence[AskedInstruction] = (),
-    underlying: str | None = None,
+    facts: ExpirationFacts, day: date, *, batch: Sequence[AskedInstruction] = (), underlying: str | None = None
 ) -> Projection:
     """What the evening of `day` does to the account; of a day without trading the last session before it is taken.
 

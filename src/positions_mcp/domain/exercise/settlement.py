@@ -79,9 +79,7 @@ class Instructed:
 
     def plus(self, other: Instructed) -> Instructed:
         return Instructed(
-            self.exercise.plus(other.exercise),
-            self.contrary.plus(other.contrary),
-            self.withhold.plus(other.withhold),
+            self.exercise.plus(other.exercise), self.contrary.plus(other.contrary), self.withhold.plus(other.withhold)
         )
 
     @property

@@ -11,12 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from positions_mcp.domain.account.positions import Holding, HoldingT, Side
-from positions_mcp.domain.account.quotes import (
-    Moneyness,
-    moneyness,
-    points_in_the_money,
-    underlying_price,
-)
+from positions_mcp.domain.account.quotes import Moneyness, moneyness, points_in_the_money, underlying_price
 from positions_mcp.domain.enums import SecurityType, SortDirection
 from positions_mcp.domain.errors import UnknownInstrument
 from positions_mcp.domain.exercise.cutoffs import TradingDays, last_dated
