@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -12,17 +13,20 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from guard.desk import CALLER, TSLA, Desk, desk
 from guard.exchange import instrument
-from positions_mcp.domain.errors import InvalidInput, Sent, StoreUnavailable
+from positions_mcp.domain.errors import InvalidInput, PositionsError, Sent, StoreUnavailable
 from positions_mcp.domain.operation.states import OperationState, RowState, Stage
 from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.sending.late import LAST_OFFERS
+from positions_mcp.guard.sending.late import PAUSES_S as LATE_PAUSES_S
 from positions_mcp.ports import OperationStore
 from positions_mcp.store import open_store
+from positions_mcp.store.migrations import MIGRATIONS
 from positions_mcp.store.operations import SqlOperationStore
 
 pytestmark = pytest.mark.requirement("G-04", "G-05")
@@ -99,6 +103,61 @@ async def test_an_outcome_comes_into_the_store_once_it_is_back(tmp_path: Path, d
         assert it.store.verify().intact
         events = [entry.event for entry in it.store.journal(report.operation_id)]
         assert (events.count("outcome"), events.count("ended")) == (1, 1)
+
+
+def migrated(file: Path) -> None:
+    """As a newer program does."""
+    SqlOperationStore(file, migrations=(*MIGRATIONS, lambda _: None)).close()
+
+
+def altered(statement: str) -> Callable[[Path], None]:
+    """As nobody may."""
+
+    def alter(file: Path) -> None:
+        with closing(sqlite3.connect(file)) as connection, connection:
+            assert connection.execute(statement).rowcount
+
+    return alter
+
+
+@pytest.mark.parametrize(
+    "read_only",
+    [
+        migrated,
+        altered("UPDATE meta SET value = '99' WHERE key = 'schema_version'"),
+        altered("DELETE FROM chains"),
+        altered("DELETE FROM journal WHERE event = 'sending'"),
+        altered("UPDATE journal SET content = '{}' WHERE event = 'sending'"),
+        altered("UPDATE chains SET entries = entries + 1"),
+    ],
+    ids=["migrated", "of a newer program", "no end", "an entry less", "another entry", "another end"],
+)
+async def test_where_the_store_can_only_be_read_who_sent_it_says_what_became_of_it_and_not_that_it_is_being_sent(
+    read_only: Callable[[Path], None], tmp_path: Path
+) -> None:
+    async def checkpoint(name: str, _: str) -> None:
+        if name == "answered":
+            read_only(tmp_path / "operations.sqlite")
+
+    ending = anyio.Event()
+
+    async def pause(seconds: float) -> None:
+        await (anyio.lowlevel.checkpoint() if seconds < LATE_PAUSES_S[-1] else ending.wait())
+
+    async with desk(tmp_path, checkpoint=checkpoint, sleep=pause) as it:
+        try:
+            report = await it.close("TSLA")
+            assert it.store.operation(report.operation_id).rows[0].state is RowState.SENDING
+            listed, _ = await it.guard.operations()
+            for told in (report, await it.guard.operation(report.operation_id), *listed):
+                assert told.rows[0].state is RowState.SUBMITTED
+                assert told.state in (OperationState.SUBMITTED, OperationState.CLOSED)
+                assert "could not be journalled" in told.reason
+            with pytest.raises(PositionsError, match=r"TSLA|schema|journal|chain|decided"):
+                await it.close("TSLA")
+            assert it.exchange.effects == [instrument(TSLA)]
+        finally:
+            ending.set()
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["not written", "written, and nobody heard so"])

@@ -19,6 +19,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode, Plan
 from positions_mcp.domain.operation.policy import Policy
+from positions_mcp.domain.operation.states import RowState
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import (
@@ -119,6 +120,8 @@ class Dependencies:
     decided: Decided = field(default_factory=Decided)
     taken: dict[str, Operation] = field(default_factory=dict)
     """What a form approved here, by its id, while its account is read again: the yes is stored with the request."""
+    unrecorded: dict[str, Operation] = field(default_factory=dict)
+    """What was sent here and is over, by its id, while the store does not take what became of it."""
     desk: DeskAddress | None = None
     """The supervisor's page; None where none may be opened."""
     command: Callable[[str], str] = "positions-mcp {}".format
@@ -141,8 +144,15 @@ class Dependencies:
         return self.as_known(operation)
 
     def as_known(self, operation: Operation) -> Operation:
-        """An operation as it is stored, or, while nobody else has decided it, as this process is about to store it."""
-        return self.taken.get(operation.operation_id, operation) if operation.stage.is_open else operation
+        """An operation as it is stored; or as this process knows it, while nobody else has decided or settled it."""
+        if operation.stage.is_open:
+            return self.taken.get(operation.operation_id, operation)
+        ended = self.unrecorded.get(operation.operation_id)
+        if ended is None or not any(row.is_not_known for row in operation.rows):
+            return operation
+        is_stored = [not row.is_not_known and row.state is not RowState.NOT_SENT for row in operation.rows]
+        both = zip(is_stored, operation.rows, ended.rows, strict=True)
+        return ended.changed(rows=tuple(stored if known else mine for known, stored, mine in both))
 
     async def usable_operation(self, operation_id: str) -> Operation:
         """A stored operation of an account that may be used. Of others a caller learns no more than of none."""

@@ -249,7 +249,8 @@ class Access(Clocked):
     def _expect_version(self, version: str | None) -> None:
         if version != str(self._version):
             raise StoreUnavailable(
-                f"The store's schema is now version {version}.", hint="Another program migrated it: restart this one."
+                f"The store's schema is now version {version}, and this program went by {self._version}.",
+                hint="A newer positions-mcp migrated it: start that one in place of this.",
             )
 
     def _expect_writable(self) -> None:

@@ -56,10 +56,6 @@ class _Job:
     unrecorded: FinishedOperation | None = None
     """What the store did not take when it happened."""
 
-    def keep(self, ended: FinishedOperation) -> None:
-        """Remember it beyond the call."""
-        self.unrecorded = ended
-
 
 class Executor:
     """Sends approved operations, one request at a time. An async context manager: inside it, things can be sent."""
@@ -168,7 +164,7 @@ class Executor:
             operation,
             lease,
             must_stop=partial(self._why_stop, job),
-            keep=job.keep,
+            keep=partial(self._keep, job),
             taking=taking,
             under=check if isinstance(check, UnderMandate) else None,
         )
@@ -176,6 +172,10 @@ class Executor:
             return await run.run()
         finally:
             self._deps.taken.pop(job.operation_id, None)
+
+    def _keep(self, job: _Job, ended: FinishedOperation) -> None:
+        job.unrecorded = ended
+        self._deps.unrecorded[job.operation_id] = ended.operation
 
     def _why_stop(self, job: _Job, anything_sent: bool) -> str:
         if self._closing:

@@ -60,6 +60,7 @@ class LateRecords:
                 except Exception:  # a defect here must not end a server that may be sending
                     _log.exception("what became of %s cannot be offered to the store", name)
                     break
+                self._deps.unrecorded.pop(name, None)
                 _log.warning("what became of %s is in the store now", name)
                 return
         _log.error("what became of %s never came into the store: %s", name, _in_words(ended.operation))
