@@ -25,9 +25,10 @@ from typing import Any, TypeVar
 import anyio
 
 from replicas import checker, kinds
-from replicas.campaign import FAULTS, STEPS, Campaign, Case, campaigning, history, kept
+from replicas.campaign import FAULTS, STEPS, Campaign, Case, Fault, campaigning, history, kept
 from replicas.cluster import ACCOUNTS, SHARES, SKEWS, cluster
 from replicas.races import Race, Racing, races
+from replicas.upgrades import Upgrades
 from trading import ERAS
 
 ROUND, RACES_AT_ONCE = 28, 200
@@ -46,6 +47,7 @@ class Course:
     """Settings, by section."""
     lanes: int = 2
     """Callers who ask for something all the time, while things break."""
+    faults: Sequence[Fault] = FAULTS
 
     def environment(self) -> dict[str, str]:
         return {
@@ -66,6 +68,7 @@ COURSES = {
         {"approval": {**OTHER_KINDS, "two_persons_for_close_all": True}},
         0,
     ),
+    "upgrades": Course(Upgrades, lanes=1, faults=("schema", "older")),
 }
 RACES = {"races": Course(), "races-by-two": Course(said={"approval": {"two_persons_above": 0}})}
 
@@ -135,7 +138,7 @@ def proof(rounds: Callable[..., Any], course: Course, cases: Sequence[Any], at_o
     return len(broken)
 
 
-def matrix() -> list[Case]:
+def matrix(faults: Sequence[Fault] = FAULTS) -> list[Case]:
     """Every fault at every step, by either way and in either era."""
     turn = count()
     return [
@@ -144,7 +147,7 @@ def matrix() -> list[Case]:
         for era in ERAS
         for step in STEPS
         for nth in ((1,) if "request" in step else (1, 2, 3, 4, 5, 6))
-        for fault in FAULTS
+        for fault in faults
     ]
 
 
@@ -160,7 +163,7 @@ def run(name: str, which: str) -> int:
     """A part of a course. Returns how many promises were broken."""
     if name in RACES:
         return proof(raced, RACES[name], part(which, races(by_two=bool(RACES[name].said))), RACES_AT_ONCE)
-    return proof(round_of, COURSES[name], part(which, matrix()), ROUND)
+    return proof(round_of, COURSES[name], part(which, matrix(COURSES[name].faults)), ROUND)
 
 
 def main(what: str = "", said: str = "") -> int:

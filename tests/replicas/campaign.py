@@ -38,7 +38,7 @@ from replicas.links import Step, Trap
 from replicas.rotation import Rotation
 from trading import ERAS, PASSPHRASE, QUICK
 
-Fault = Literal["kill", "cut", "block", "database", "none"]
+Fault = Literal["kill", "cut", "block", "database", "schema", "older", "none"]
 Way = Literal["form", "desk"]
 FAULTS: tuple[Fault, ...] = ("kill", "cut", "block", "database")
 STEPS: tuple[Step, ...] = ("commit asked", "commit done", "request asked", "request answered")
@@ -124,7 +124,7 @@ class Campaign:
     async def run(self, case: Case) -> None:
         """Ask for one thing, let something break, put it right, and ask for the same once more."""
         work = next(self._free)
-        trap = Trap(case.step, case.nth, self._breaking(case.fault))
+        trap = Trap(case.step, case.nth, self.breaking(case))
         links = [link for replica in self.cluster.replicas for link in (replica.database, replica.exchange)]
         if case.fault != "none":
             for link in links:
@@ -136,7 +136,7 @@ class Campaign:
                 link.trap = None
             if trap.sprung.is_set():
                 await trap.over.wait()
-            await self._put_right()
+            await self.put_right()
         if case.fault != "none":
             sprung = trap.sprung.is_set()
             self.story.faults.append({**vars(case), "sprung": sprung, "tool": work.tool, "account": work.account})
@@ -227,10 +227,12 @@ class Campaign:
         decision = {"operation_id": operation_id, "approved": approved, "how": how, "call": call, "by": by}
         self.story.decisions.append(decision)
 
-    def _breaking(self, fault: Fault) -> Callable[[int], Awaitable[object]]:
+    def breaking(self, case: Case) -> Callable[[int], Awaitable[object]]:
+        """What happens at a step, to the replica of a number."""
+
         async def broken(number: int) -> None:
             replica = self.cluster.replicas[number]
-            match fault:
+            match case.fault:
                 case "kill":
                     await anyio.to_thread.run_sync(replica.kill)
                 case "cut":
@@ -242,7 +244,7 @@ class Campaign:
 
         return broken
 
-    async def _put_right(self) -> None:
+    async def put_right(self) -> None:
         """Everything runs again."""
         await anyio.to_thread.run_sync(self.cluster.database.start)
         for replica in self.cluster.replicas:

@@ -102,6 +102,8 @@ class Replica:
     skew_s: int = 0
     said: Mapping[str, str] = field(default_factory=dict)
     """Settings beside those that all have."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """What else stands in its environment."""
     process: subprocess.Popen[str] | None = None
     port: int = 0
     _changing: threading.Lock = field(default_factory=threading.Lock)
@@ -129,7 +131,7 @@ class Replica:
             "DESK__ENABLED": "false",
             **self.said,
         }
-        environment = _CLEAN | {f"POSITIONS_MCP_{name}": value for name, value in said.items()}
+        environment = _CLEAN | {f"POSITIONS_MCP_{name}": value for name, value in said.items()} | {**self.beside}
         if self.skew_s:
             environment |= {
                 "LD_PRELOAD": str(_LIBFAKETIME),
