@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
+
+from positions_mcp.domain.account.sessions import minute, moment
 
 OURS = """
 import json, sys
@@ -49,3 +52,20 @@ def test_seven_years_are_the_librarys_own_also_where_it_has_to_be_imported_whole
     assert countries is imports_all
     assert isinstance(closed, list)
     assert len(closed) > 60
+
+
+@pytest.mark.parametrize(
+    ("instant", "said"),
+    [
+        ("2026-11-01T04:59:00+00:00", "2026-11-01 00:59 New York"),
+        ("2026-11-01T05:30:00+00:00", "2026-11-01 01:30 New York (EDT)"),
+        ("2026-11-01T06:30:00+00:00", "2026-11-01 01:30 New York (EST)"),
+        ("2026-11-01T07:00:00+00:00", "2026-11-01 02:00 New York"),
+        ("2026-03-08T06:59:00+00:00", "2026-03-08 01:59 New York"),
+        ("2026-03-08T07:00:00+00:00", "2026-03-08 03:00 New York"),
+    ],
+)
+def test_of_the_hour_that_clocks_show_twice_it_is_said_which_one_it_is(instant: str, said: str) -> None:
+    at = datetime.fromisoformat(instant)
+    assert minute(at) == said
+    assert moment(at) == said.replace(" New", ":00 New")

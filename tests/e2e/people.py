@@ -124,7 +124,12 @@ def person(browser: Browser, **options: Any) -> Iterator[Person]:
     """A browser of one's own: no cookie and no storage of anybody else. No script of the page fails on its way."""
     width, height = options.pop("size", WIDE)
     context = browser.new_context(
-        viewport={"width": width, "height": height}, locale="en-US", timezone_id="America/New_York", **options
+        **{
+            "viewport": {"width": width, "height": height},
+            "locale": "en-US",
+            "timezone_id": "America/New_York",
+            **options,
+        }
     )
     context.set_default_timeout(20_000)
     someone = Person(context.new_page())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -138,6 +140,37 @@ def test_at_midnight_in_new_york_what_was_today_gets_its_date(installation: Inst
         expect(when).to_have_text(re.compile(r"^23:58:\d\d New York"))
         clock.goes_on(ana.page, minutes=3)
         expect(when).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d 23:58:\d\d New York"))
+
+
+@pytest.mark.requirement("D-01", "G-02")
+@pytest.mark.parametrize(
+    ("begins", "decided", "ends"),
+    [
+        ("2026-11-01T05:58:00+00:00", r"01:0[12]:\d\d New York \(EST\)", r"2026-11-01 01:03:\d\d New York \(EST\)"),
+        ("2027-03-14T06:58:00+00:00", r"03:0[12]:\d\d New York$", r"2027-03-14 03:03:\d\d New York(?! \()"),
+    ],
+    ids=["autumn", "spring"],
+)
+def test_a_plan_that_lives_through_the_change_of_clocks_says_when_it_ends_to_whoever_is_anywhere(
+    installation: Installation,
+    somebody: Callable[..., AbstractContextManager[Person]],
+    begins: str,
+    decided: str,
+    ends: str,
+) -> None:
+    clock = ShiftedClock(datetime.fromisoformat(begins) - datetime.now(UTC))
+    (waiting,) = installation.planned("KO", clock=clock)
+    with somebody(timezone_id="Europe/Berlin") as ana:
+        ana.page.clock.install(time=clock.now())
+        with desk_at(installation, clock) as url:
+            ana.opens(f"{url}/op/{waiting.operation_id}")
+            ana.sees(re.compile(r"4:\d\d left"), re.compile(ends))
+            clock.goes_on(ana.page, minutes=3)
+            ana.sees(re.compile(r"1:\d\d left"))
+            ana.approves()
+            ana.sees("APPROVED – NOT SENT")
+            ana.goes_to("History")
+            expect(ana.page.locator("#results time").first).to_have_text(re.compile(f"^{decided}"))
 
 
 @pytest.mark.requirement("D-01")

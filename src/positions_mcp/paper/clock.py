@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import moment
 from positions_mcp.paper import database
 from positions_mcp.paper.errors import BookError
 from positions_mcp.paper.records import Microseconds, Records
@@ -128,17 +128,13 @@ class PaperClock:
                 lived = database.state(self._connection, "as_of")
                 if lived and reading < datetime.fromisoformat(lived):
                     raise BookError(
-                        f"the book has lived until {_shown(datetime.fromisoformat(lived))} and cannot go back to "
-                        f"{_shown(reading)}: "
+                        f"the book has lived until {moment(datetime.fromisoformat(lived))} and cannot go back to "
+                        f"{moment(reading)}: "
                         "`positions-mcp paper reset` begins again"
                     )
                 database.set_state(self._connection, _KEY, setting.as_text())
             self._setting = setting
         return reading
-
-
-def _shown(instant: datetime) -> str:
-    return f"{instant.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} New York"
 
 
 def _check_end(distance: timedelta, by: timedelta = timedelta(0)) -> None:

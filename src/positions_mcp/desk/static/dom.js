@@ -27,9 +27,16 @@ const now = () => Date.now() + offset;
 export const setClock = (iso) => { offset = new Date(iso) - Date.now(); };
 export const today = () => DAY.format(now());
 
+// Of the hour that New York's clocks show twice in autumn also which one it is.
+const ZONE = new Intl.DateTimeFormat("en-US", { timeZone: "America/New_York", timeZoneName: "short" });
+function place(at, clock) {
+  if (![-36e5, 36e5].some((hour) => CLOCK.format(+at + hour) === clock)) return "New York";
+  return `New York (${ZONE.formatToParts(at).find((part) => part.type === "timeZoneName").value})`;
+}
+
 export function instant(iso) {
-  const day = DAY.format(new Date(iso));
-  return h("time", { datetime: iso, title: iso }, `${day === today() ? "" : `${day} `}${CLOCK.format(new Date(iso))} New York`);
+  const at = new Date(iso), day = DAY.format(at), clock = CLOCK.format(at);
+  return h("time", { datetime: iso, title: iso }, `${day === today() ? "" : `${day} `}${clock} ${place(at, clock)}`);
 }
 
 export const countdown = (iso) => h("span", { class: "countdown", "data-until": iso });

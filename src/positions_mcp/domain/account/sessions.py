@@ -63,9 +63,16 @@ def next_new_york_day(instant: datetime) -> datetime:
 
 def moment(instant: datetime) -> str:
     """How a time is said, with its zone: `2026-11-20 10:30:00 New York`."""
-    return f"{instant.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} New York"
+    return _said(instant, "%Y-%m-%d %H:%M:%S")
 
 
 def minute(instant: datetime) -> str:
     """The same where seconds say nothing: `2026-11-20 10:30 New York`."""
-    return f"{instant.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"
+    return _said(instant, "%Y-%m-%d %H:%M")
+
+
+def _said(instant: datetime, form: str) -> str:
+    """Of the hour that New York's clocks show twice in autumn also which one it is."""
+    here = instant.astimezone(NEW_YORK)
+    twice = here.utcoffset() != here.replace(fold=1 - here.fold).utcoffset()
+    return f"{here:{form}} New York{f' ({here.tzname()})' if twice else ''}"
