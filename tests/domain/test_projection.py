@@ -277,3 +277,17 @@ def test_an_early_exercise_of_an_evening_before_is_not_counted_again(status: str
     (underlying,) = project(known, date(2026, 11, 23)).underlyings
     assert underlying.shares_after == Span(Decimal(210), Decimal(210), Decimal(410))
     assert "sent for an evening that is over" in underlying.doubts[0]
+
+
+@pytest.mark.requirement("I-06")
+def test_what_another_evening_does_and_what_nobody_knows_is_not_called_settled() -> None:
+    later, odd = series(LATER, "P", 100), series(TODAY, "C", 100)
+    told = (Told("EXERCISE", later, 1), Told("ROLL", odd, 2))
+    known = facts(Afternoon(holds={later: 3, odd: 5}, closes={}, told=told), given={"AAPL": Decimal(110)})
+    (friday,) = project(known, FRIDAY).underlyings
+    not_known = "what it asks for is not known; counted as an exercise, and as none"
+    assert friday.doubts == (f"ROLL 2 {odd} is ACCEPTED: {not_known}",)
+    (monday,) = project(known, date(2026, 11, 23)).underlyings
+    assert monday.doubts == (
+        f"EXERCISE 1 {later} is ACCEPTED: it is for the evening of 2026-11-20; its effect is counted here too",
+    )

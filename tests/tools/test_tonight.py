@@ -18,6 +18,7 @@ from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.market import Greeks, LastTrade, Snapshot
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.errors import ReadFailed, Sent
+from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.ports import Neighbours
 from positions_mcp.server import build_server
@@ -188,6 +189,15 @@ async def test_the_status_says_what_tonight_does_and_asks_nothing_on_a_day_witho
     thanksgiving = server(Beside(), at=FRIDAY - timedelta(days=1), broker=broker)
     assert "tonight" not in data_of(await call(thanksgiving, "get_trading_status", era=era))
     assert broker.requests == 0
+
+
+async def test_an_early_exercise_beside_what_expires_is_said_not_to_be_counted(era: str) -> None:
+    early = held("AAPL261218P00240000", "3", number=7, underlying_instrument_id=AAPL)
+    row = {"id": "b1b2b3b4-b1b2-c1c2-d1d2-000000000001", "account_id": ACCOUNT, "instrument_id": early.instrument_id}
+    told = Instruction.model_validate(row | {"instruction_type": "EXERCISE", "status": "SENT", "quantity": "1"})
+    broker = StubBroker(positions=[SHORT, early], rows=[told])
+    answer = data_of(await call(server(Beside(), broker=broker), "summarize_positions", era=era))
+    assert answer["expiring"]["evening"][-1] == "1 early exercise not counted: project_expiration"
 
 
 async def test_the_evening_of_a_later_day_of_the_week_is_named_by_its_day(era: str) -> None:

@@ -123,7 +123,7 @@ async def read_evening(
     market_of = _first([*underlyings, *(each.instrument_id for each in options)])
     terms_of, near = _first([each.instrument_id for each in of]), context.neighbours
     async with anyio.create_task_group() as tasks:
-        outstanding = ReadInTask(tasks, lambda: _instructions(context, account, expiring))
+        outstanding = ReadInTask(tasks, lambda: _instructions(context, account, of if expiring else ()))
         facts = ReadInTask(tasks, lambda: read_market_facts(near, terms_of=terms_of, market_of=market_of))
     return Evening(outstanding.value, context, read_at, facts.value)
 
@@ -132,12 +132,10 @@ def _first(ids: Sequence[InstrumentId]) -> list[InstrumentId]:
     return list(dict.fromkeys(ids))[:MOST]
 
 
-async def _instructions(
-    context: ToolContext, account: AccountId, options: Sequence[ExpiringOption]
-) -> Outstanding | None:
+async def _instructions(context: ToolContext, account: AccountId, options: Sequence[Holding]) -> Outstanding | None:
     """Read only where a long option is held; None where refused."""
     now, deadline = context.clock.now(), DeadlineRule(context.guard.policy.exercise_deadline)
-    if not any(each.position.quantity > 0 for each in options):
+    if not any(each.quantity > 0 for each in options):
         return Outstanding((), now=now, calendar=context.calendar)
     listed = await known("instructions", context.instructions.get_position_instructions(account))
     if isinstance(listed, NotKnown) or listed.left_out:

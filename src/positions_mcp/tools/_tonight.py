@@ -98,7 +98,9 @@ def tonight_of(context: ToolContext, options: Sequence[ExpiringOption], beside: 
     projected = [beside.evening.projected(option) for each, option in days if each == day]
     power = None if isinstance(beside.balances, NotKnown) else beside.balances.buying_power
     known_ones = [each for each in projected if each is not None]
-    return Tonight(day, known_ones, power, unread=len(projected) - len(known_ones))
+    listed, ids = beside.evening.outstanding, {option.position.instrument_id for each, option in days if each == day}
+    early = listed.beside(ids) if listed else 0
+    return Tonight(day, known_ones, power, unread=len(projected) - len(known_ones), beside=early)
 
 
 def evening_words(context: ToolContext, day: date) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -214,6 +214,10 @@ class Outstanding:
 
     def on(self, instrument_id: InstrumentId) -> Claims:
         return Claims(tuple(self._claims.get(instrument_id, ())))
+
+    def beside(self, contracts: Collection[InstrumentId]) -> int:
+        """How many instructions are on other contracts."""
+        return sum(len(each) for key, each in self._claims.items() if key not in contracts)
 
     def without(self, instruction_id: InstructionId) -> Outstanding:
         """The claims of all others, as if this instruction were withdrawn."""

@@ -262,11 +262,9 @@ def _doubts(facts: ExpirationFacts, session: Session, settling: Sequence[Settlin
     for option in settling:
         key = option.position.instrument_id
         for claim in _claims(facts, option.position, session, expires=option.expires):
-            instruction = claim.instruction
-            is_over = not option.expires and _is_over(claim, facts)
-            if instruction.status is InstructionStatus.ACCEPTED and claim.quantity is not None and not is_over:
+            instruction, why = claim.instruction, _doubt(claim, facts, session, expires=option.expires)
+            if not why:
                 continue
-            why = _OVER if is_over else _DOUBTS.get(instruction.status, "its outcome is not known; counted as standing")
             count = "of an unknown number of" if claim.quantity is None else plain(claim.quantity)
             kind, status = label(instruction.instruction_type), label(instruction.status)
             said.append(f"{kind} {count} {option.contract.compact} is {status}: {why}")
@@ -275,6 +273,20 @@ def _doubts(facts: ExpirationFacts, session: Session, settling: Sequence[Settlin
                 sent = f"{label(row.instruction_type)} {row.quantity} {option.contract.compact}"
                 said.append(f"{sent} was sent and is not listed: whether it was taken is not known; counted as taken")
     return said
+
+
+def _doubt(claim: Claim, facts: ExpirationFacts, session: Session, *, expires: bool) -> str:
+    """What is not settled of an instruction; empty where nothing is."""
+    instruction, day = claim.instruction, None if expires else _evening_of(claim, facts)
+    if not instruction.instruction_type.is_known:
+        return "what it asks for is not known; counted as an exercise, and as none"
+    if not expires and _is_over(claim, facts):
+        return _OVER
+    if day is not None and day < session.day:
+        return f"it is for the evening of {day.isoformat()}; its effect is counted here too"
+    if instruction.status is InstructionStatus.ACCEPTED and claim.quantity is not None:
+        return ""
+    return _DOUBTS.get(instruction.status, "its outcome is not known; counted as standing")
 
 
 def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[ProjectedUnderlying]) -> list[str]:

@@ -96,6 +96,8 @@ class Tonight:
     """None is not known."""
     unread: int = 0
     """Long options that expire then, and whose instructions are not known."""
+    beside: int = 0
+    """Instructions on options that expire later: early exercises, of which nothing is counted here."""
 
     @property
     def cash(self) -> Decimal:
@@ -114,8 +116,13 @@ class Tonight:
         many = [f"{len(said)} short options may be assigned: project_expiration"]
         if not (said or self.cash or self.unknown):
             count = len(self.options)
-            return [f"{count} option{'' if count == 1 else 's'} expire{'s' if count == 1 else ''} and nothing moves"]
-        return [*(said if len(said) <= _MOST_NAMED else many), self._cash_said]
+            all_said = [
+                f"{count} option{'' if count == 1 else 's'} expire{'s' if count == 1 else ''} and nothing moves"
+            ]
+        else:
+            all_said = [*(said if len(said) <= _MOST_NAMED else many), self._cash_said]
+        beside = f"{self.beside} early exercise{'' if self.beside == 1 else 's'} not counted: project_expiration"
+        return [*all_said, *([beside] if self.beside else [])]
 
     @property
     def _cash_said(self) -> str:
