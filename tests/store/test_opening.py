@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
+from databases import left_open
 from positions_mcp.domain.errors import StoreUnavailable
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import Server
@@ -382,8 +383,10 @@ def test_a_file_that_may_not_be_written_is_read(readable_by_all: Path) -> None:
 def test_a_file_that_is_no_store_is_said_to_be_none(tmp_path: Path) -> None:
     place = tmp_path / "operations.sqlite"
     place.write_text("a letter to somebody")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as refusal:
         SqlOperationStore(place)
+    assert refusal.traceback  # which keeps what was opened until here
+    assert left_open(place) == 0
     with sqlite3.connect(tmp_path / "other.sqlite") as other:
         other.execute("CREATE TABLE meta (key TEXT, value TEXT)")
     other.close()

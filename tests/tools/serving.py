@@ -7,7 +7,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -207,7 +207,8 @@ def server_over(
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
-        yield context_over(broker, accounts=accounts, mode=mode)
+        with closing(own_store()) as store:
+            yield context_over(broker, accounts=accounts, mode=mode, store=store)
 
     ready = build_server(parts, mode=mode, accounts=tuple(map(AccountId, accounts)))
     if only is not None:

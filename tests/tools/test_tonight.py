@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,10 +20,22 @@ from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.errors import ReadFailed, Sent
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.ids import AccountId, InstrumentId
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.ports import Neighbours
 from positions_mcp.server import build_server
 from positions_mcp.tools.context import ToolContext
-from tools.serving import ACCOUNT, StandingClock, StubBroker, call, context_over, data_of, held, paper_server, text_of
+from tools.serving import (
+    ACCOUNT,
+    StandingClock,
+    StubBroker,
+    call,
+    context_over,
+    data_of,
+    held,
+    own_store,
+    paper_server,
+    text_of,
+)
 from tools.test_several_accounts import TwoAccounts
 
 FRIDAY = datetime(2026, 11, 27, 16, 0, tzinfo=UTC)
@@ -75,13 +87,13 @@ def server(beside: Beside, *positions: Position, at: datetime = FRIDAY, broker: 
     it.clock = StandingClock(at)
     accounts = (19816, 20000) if isinstance(it, TwoAccounts) else (ACCOUNT,)
     neighbours = Neighbours(contracts=beside, market_data=beside, balances=beside, events=beside)
-    context = replace(context_over(it, accounts=accounts), neighbours=neighbours)
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
-        yield context
+        with closing(own_store()) as store:
+            yield replace(context_over(it, accounts=accounts, store=store), neighbours=neighbours)
 
-    return build_server(parts, mode=context.mode, accounts=context.accounts)
+    return build_server(parts, mode=Mode.PAPER, accounts=tuple(map(AccountId, accounts)))
 
 
 async def test_a_summary_says_the_assignment_the_cash_and_the_cut_off_of_an_early_close(era: str) -> None:

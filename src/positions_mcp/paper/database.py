@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from positions_mcp.paper.errors import BookError
@@ -48,17 +48,20 @@ def connect(data_dir: Path) -> sqlite3.Connection:
         raise BookError(f"the paper book {path} is a symbolic link, which is not followed")
     try:
         this_platform().make_folder(data_dir)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        with transaction(connection):
-            this_platform().close(path)
-            _prepare(connection, path)
-        _write_ahead(connection)
-        for pragma in ("PRAGMA synchronous = NORMAL", *this_platform().sqlite_pragmas):
-            connection.execute(pragma)
+        with ExitStack() as failing:
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            failing.callback(connection.close)
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            with transaction(connection):
+                this_platform().close(path)
+                _prepare(connection, path)
+            _write_ahead(connection)
+            for pragma in ("PRAGMA synchronous = NORMAL", *this_platform().sqlite_pragmas):
+                connection.execute(pragma)
+            failing.pop_all()
+            return connection
     except (OSError, sqlite3.Error) as error:
         raise BookError(f"the paper book {path} cannot be opened: {error}") from error
-    return connection
 
 
 @contextmanager

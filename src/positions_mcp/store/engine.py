@@ -231,9 +231,12 @@ def _connect(uri: str, timeout: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=256
     )
-    for pragma in ("PRAGMA synchronous=FULL", *this_platform().sqlite_pragmas):
-        connection.execute(pragma)
-    connection.execute("PRAGMA foreign_keys=ON")
+    try:
+        for pragma in ("PRAGMA synchronous=FULL", *this_platform().sqlite_pragmas, "PRAGMA foreign_keys=ON"):
+            connection.execute(pragma)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
