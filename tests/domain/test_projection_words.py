@@ -75,7 +75,7 @@ def test_where_the_close_is_not_known_the_outcomes_around_the_latest_price_are_g
     lines = said(Afternoon(holds={"AAPL": 200, CALL: 1, PUT: 1}, closes={"AAPL": "100"}, at="16:20"))
     assert lines[1] == (
         "AAPL close not known, latest 100: 95C 1; 110P 1. Below 95.01: shares 200 → 100, cash 11,000 | "
-        "from 95.01, up to 109.99: cash 1,500 | above 109.99: shares 200 → 300, cash -9,500."
+        "from 95.01, up to 109.99: shares stay 200, cash 1,500 | above 109.99: shares 200 → 300, cash -9,500."
     )
     assert lines[0] == f"{HEAD} Prices: last trade, 2026-11-20 16:20 New York. The close at 16:00 New York decides."
 

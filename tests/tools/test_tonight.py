@@ -97,8 +97,10 @@ def server(beside: Beside, *positions: Position, at: datetime = FRIDAY, broker: 
 
 
 async def test_a_summary_says_the_assignment_the_cash_and_the_cut_off_of_an_early_close(era: str) -> None:
-    answer = await call(server(Beside(), SHORT, LONG), "summarize_positions", era=era)
+    flat = held("AAPL261127C00240000", "0", number=8, underlying_instrument_id=AAPL)
+    answer = await call(server(Beside(), SHORT, LONG, flat), "summarize_positions", era=era)
     expiring = data_of(answer)["expiring"]
+    assert expiring["counts"]["total"] == 2
     assert expiring["evening"] == ["Tonight", WORDS, "cash 69,500"]
     assert expiring["cutoff"] == "2026-11-27 14:30 New York"
     assert f"Tonight, if nothing more is sent: {WORDS}; cash 69,500." in text_of(answer)
@@ -120,7 +122,7 @@ async def test_what_neighbours_refuse_is_named_and_stops_nothing(era: str) -> No
     answer = data_of(await call(server(Beside(refuses=True), SHORT), "summarize_positions", era=era))
     assert answer["exposure"]["delta_adjusted_net"] == "not known: market data could not be read"
     said = "short 2 AAPL 230C: assignment not known (no price); assigned, it sells 200 AAPL for 46,000"
-    assert answer["expiring"]["evening"][1:] == [said, "cash 0, 1 not known"]
+    assert answer["expiring"]["evening"][1:] == [said, "cash not known"]
 
 
 async def test_exposure_is_said_beside_market_value_and_concentration_says_which_it_uses(era: str) -> None:

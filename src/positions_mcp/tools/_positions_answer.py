@@ -48,7 +48,7 @@ def text_of(context: ToolContext, data: Output) -> str:
     if not data.rows:
         return "\n".join(lines)
     if data.cutoff:
-        lines.append(f"Cut-off for exercise instructions: {data.cutoff}.")
+        lines.append(f"Cut-off for exercise instructions: {data.cutoff}. Nothing sent: at these prices.")
     lines.append(f"Rows {data.first}-{data.last} of {data.matching} by {data.order}:")
     lines.append(table(data.columns, data.rows))
     if data.next_cursor:

@@ -126,6 +126,8 @@ class Tonight:
 
     @property
     def _cash_said(self) -> str:
+        if self.unknown == len(self.options) + self.unread:
+            return "cash not known"
         lacking = f", {self.unknown} not known" if self.unknown else ""
         if self.cash >= ZERO:
             return f"cash {dollars(self.cash)}{lacking}"

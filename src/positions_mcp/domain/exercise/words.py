@@ -198,16 +198,14 @@ def _only_lapses(underlying: ProjectedUnderlying) -> bool:
 
 
 def _moved(underlying: ProjectedUnderlying, outcome: Outcome) -> str:
-    flow = outcome.flow
+    flow, held = outcome.flow, underlying.shares_before
     if flow == Flow():
-        held = underlying.shares_before
         said = _OFFSET if _is_offset(underlying, outcome) else _NOTHING
         return f"{said}, {_count(held)} shares" if held else said
     cash = f"cash {_span(flow.cash, dollars)}"
     if flow.shares == Span():
-        return cash
-    after = flow.shares.plus(Span.exactly(underlying.shares_before))
-    return f"shares {_count(underlying.shares_before)} → {_span(after, _count)}, {cash}"
+        return f"shares stay {_count(held)}, {cash}" if held else cash
+    return f"shares {_count(held)} → {_span(flow.shares.plus(Span.exactly(held)), _count)}, {cash}"
 
 
 def _is_offset(underlying: ProjectedUnderlying, outcome: Outcome) -> bool:

@@ -237,7 +237,7 @@ class Summary:
 
     def expiring(self) -> list[ExpiringOption]:
         """The options that expire within the week, soonest first, priced as they were read."""
-        return expiring(self._soon, self._others())
+        return expiring((each for each in self._soon if each.quantity), self._others())
 
 
 class _Extremes:
