@@ -76,7 +76,7 @@ def check_digest(operation: Operation, shown: str | None) -> None:
     if shown not in (None, operation.plan.digest):
         raise Refused(
             f"Operation {operation.operation_id} is not the plan that was shown.",
-            hint="Nothing was decided. The store was altered: run `positions-mcp operations verify`",
+            hint="Nothing was decided. The store was altered: run `positions-mcp operations verify`.",
         )
 
 

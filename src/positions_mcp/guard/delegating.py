@@ -129,7 +129,7 @@ class Delegation:
         found = await in_thread(self._deps.store.mandate, mandate_id)
         if found is None:
             raise InvalidInput(
-                f"There is no mandate {quoted(mandate_id, 40)}.", hint="Run: `positions-mcp mandate list`"
+                f"There is no mandate {quoted(mandate_id, 40)}.", hint="Run: `positions-mcp mandate list`."
             )
         return found
 

@@ -180,7 +180,7 @@ def speaking_of(place: str, what: str, driver_error: type[Exception] = sqlite3.E
         raise StoreUnavailable(
             f"The operation store {clean(place, 120)} cannot be {what}: it is damaged ({type(error).__name__}: "
             f"{clean(str(error), 120)}).",
-            hint="What is damaged is not used until a person has looked. Run: `positions-mcp operations verify`",
+            hint="What is damaged is not used until a person has looked. Run: `positions-mcp operations verify`.",
         ) from error
 
 

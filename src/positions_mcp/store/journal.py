@@ -266,5 +266,5 @@ def broken(what: str) -> StoreUnavailable:
     """The error for a journal that does not hold."""
     return StoreUnavailable(
         f"The journal is broken: {what}.",
-        hint="Nothing is sent until a person has looked. Run: `positions-mcp operations verify`",
+        hint="Nothing is sent until a person has looked. Run: `positions-mcp operations verify`.",
     )

@@ -66,7 +66,7 @@ def known(connection: Connection, mandate_id: str) -> Standing:
     """A mandate and its uses as they stand in the tables. Raises InvalidInput where there is none of that id."""
     content = _stored(connection, mandate_id)
     if content is None:
-        raise InvalidInput(f"There is no mandate {quoted(mandate_id, 40)}.", hint="Run: `positions-mcp mandate list`")
+        raise InvalidInput(f"There is no mandate {quoted(mandate_id, 40)}.", hint="Run: `positions-mcp mandate list`.")
     return next(_with_uses(connection, [_read(content)]))
 
 
