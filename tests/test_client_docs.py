@@ -46,7 +46,9 @@ def test_the_manual_has_examples():
 
 
 @pytest.mark.parametrize(
-    "checker", [["mypy", "."], ["pyright", "--pythonpath", sys.executable]], ids=["mypy", "pyright"]
+    "checker",
+    [["mypy", "--cache-dir", str(REPOSITORY / ".cache" / "mypy"), "."], ["pyright", "--pythonpath", sys.executable]],
+    ids=["mypy", "pyright"],
 )
 def test_every_example_is_accepted_and_a_mistake_is_not(folder: Path, checker: list[str]):
     assert files_refused_by(folder, *checker) == {"mistake.py"}, (folder / "said.txt").read_text(encoding="utf-8")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
+import io
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from positions_mcp.cli.demo.snippets import executable
 from positions_mcp.domain.errors import PositionsError
 
 
@@ -16,9 +16,12 @@ class Exchange:
         self.data_dir = data_dir
 
     def run(self, *words: str) -> str:
-        """Run `positions-mcp paper WORDS`. Returns what it printed. Raises PositionsError when it failed."""
-        command = [executable(), "paper", *words, "--data-dir", str(self.data_dir)]
-        finished = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own
-        if finished.returncode:
-            raise PositionsError(f"`positions-mcp paper {' '.join(words)}` failed: {finished.stderr.strip()}")
-        return finished.stdout.strip()
+        """Do `positions-mcp paper WORDS`. Returns what it printed. Raises PositionsError when it failed."""
+        from positions_mcp.cli import main
+
+        said, failed = io.StringIO(), io.StringIO()
+        with redirect_stdout(said), redirect_stderr(failed):
+            code = main(["paper", *words, "--data-dir", str(self.data_dir)])
+        if code:
+            raise PositionsError(f"`positions-mcp paper {' '.join(words)}` failed: {failed.getvalue().strip()}")
+        return said.getvalue().strip()
