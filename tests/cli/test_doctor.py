@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,11 @@ from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.exercise.instructions import Instruction
+from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.operation.servers import Server
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.paper import DEFAULT_KEY, PaperExchange
+from positions_mcp.settings import load
 from positions_mcp.store import DEFAULT_FILE, open_store
 from tools.serving import StandingClock
 
@@ -87,6 +91,26 @@ def test_a_place_in_use_is_found_in_order_and_left_as_it_is(place: Place, doctor
     assert "calendar: the market is " in shown
     assert contents_of(place.data_dir) == before
     assert len(before) == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "noted"),
+    [({}, True), *((each, False) for each in ({"policy": "mine"}, {"sends": False}, {"until": -1}, {"policy": ""}))],
+    ids=["other limits", "the same", "a desk alone", "gone", "an earlier release"],
+)
+def test_servers_of_the_store_with_other_limits_are_noted(
+    other: dict[str, Any], noted: bool, tmp_path: Path, doctor: Doctor
+) -> None:
+    now, mine = SystemClock().now(), load({"data_dir": tmp_path}).policy.fingerprint
+    said = {"process": "there:1:boot", "mode": Mode.PAPER, "accounts": (), "sends": True, "policy": "another"} | other
+    said |= {"policy": mine if said["policy"] == "mine" else said["policy"]}
+    store = open_store(tmp_path / DEFAULT_FILE)
+    store.announce(Server.model_validate(said | {"until": now + timedelta(minutes=other.get("until", 1))}), now)
+    store.close()
+    code, shown = doctor(tmp_path)
+    assert code == 0
+    words = f"servers of the store (1) go by other limits, accounts or rights than {mine}"
+    assert (words in shown) is noted
 
 
 def test_what_is_open_to_others_fails(place: Place, doctor: Doctor) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from guard.desk import CALLER, POLICY, desk
+from positions_mcp.domain.errors import PositionsError, Sent
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel, Narrower, Policy
-from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.guard import Guard
 
 OTHERS: dict[str, Any] = {
@@ -92,10 +93,10 @@ async def test_a_plan_names_it_and_its_digest_covers_it(tmp_path: Path) -> None:
         assert plan.changed(policy="0" * 12).digest != plan.digest
 
 
-async def sent_by_a_server_with(policy: Policy, tmp_path: Path) -> Operation:
+async def sent_by_a_server_with(policy: Policy, tmp_path: Path, *symbols: str) -> Operation:
     """Approved at the desk of one server, and sent by another one that has other limits."""
     async with desk(tmp_path) as it:
-        operation = await it.approved_at_desk("AAPL")
+        operation = await it.approved_at_desk(*(symbols or ("AAPL",)))
         async with Guard(replace(it.parts, policy=policy)) as other:
             await other.send_approved(operation.operation_id, caller=CALLER)
         return await it.parts.operation(operation.operation_id)
@@ -121,3 +122,40 @@ async def test_the_same_limits_elsewhere_are_not_remarked_on(tmp_path: Path) -> 
     sent = await sent_by_a_server_with(POLICY.model_copy(), tmp_path)
     assert sent.rows[0].has_effect
     assert "policy" not in sent.reason.lower()
+
+
+TEN = Decimal(10)
+NARROWER: dict[str, Policy] = {
+    f"{name} {value}": POLICY.model_copy(update={name: value})
+    for name, value in (
+        ("trading_enabled", False),
+        ("limits_to_choose", ("trading.max_notional",)),
+        ("accounts", frozenset({AccountId(1)})),
+        ("allow_instruments", frozenset({"KO"})),
+        ("deny_instruments", frozenset({"TSLA"})),
+        ("max_notional", TEN),
+        ("max_daily_notional", TEN),
+        ("max_positions", 1),
+        ("two_persons_above", TEN),
+        ("for_accounts", {next(iter(POLICY.accounts)): Narrower(max_notional=TEN)}),
+        ("for_accounts", {next(iter(POLICY.accounts)): Narrower(max_positions=1)}),
+        ("for_callers", {CALLER: Narrower(max_daily_notional=TEN)}),
+        ("for_callers", {CALLER: Narrower(two_persons_above=TEN)}),
+    )
+}
+
+
+@pytest.mark.requirement("G-01", "G-10", "D-05")
+@pytest.mark.parametrize("policy", NARROWER.values(), ids=NARROWER)
+async def test_nothing_is_sent_that_the_limits_of_the_server_forbid_that_would_send_it(
+    policy: Policy, tmp_path: Path
+) -> None:
+    """Whatever those of the servers allow that planned it and at whose desk it was approved."""
+    told = Sent.NO
+    try:
+        done = await sent_by_a_server_with(policy, tmp_path, "AAPL", "TSLA")
+    except PositionsError as error:
+        told = error.sent
+    else:
+        assert [row.state for row in done.rows] == [RowState.NOT_SENT] * 2
+    assert told is Sent.NO

@@ -31,6 +31,7 @@ from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.policy import Channel
 from positions_mcp.domain.operation.roster import Member
+from positions_mcp.domain.operation.servers import of_another_policy
 from positions_mcp.domain.text import quoted
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.packaged import config_dir, prompts_dir
@@ -171,6 +172,7 @@ def _operations(found: Findings, settings: Settings) -> None:
             with found.waiting("Walking the journal"):
                 status, verified = store.status(), store.verify()
             roster, halts = store.rosters().roster, store.halts()
+            servers, policy = store.servers(SystemClock().now()), settings.policy.fingerprint
             unfinished = [
                 each for account in settings.allowed_accounts for each in store.unfinished(settings.mode, account)
             ]
@@ -188,6 +190,10 @@ def _operations(found: Findings, settings: Settings) -> None:
             found.fail("approver", f"none, and only the supervisor may decide. Run: `{command('approver init')}`")
         else:
             found.note("approver", f"none. To decide at a terminal: `{command('approver init')}`")
+        if others := of_another_policy(servers, "", policy, settings.mode):
+            found.note(
+                "policy", f"servers of the store ({others}) go by other limits, accounts or rights than {policy}"
+            )
         for halt in halts:
             scope = "" if halt.is_of_everything else f"{halt.scope}: "
             since = f"{quoted(halt.reason)} since {moment(halt.at)}"
