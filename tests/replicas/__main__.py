@@ -3,8 +3,10 @@
     python -m replicas [WHAT [PART/PARTS]]
 
 WHAT is `closes`, of one position each; `kinds`, of whole accounts, exercise instructions and closes under a mandate;
-`kinds-by-two`, where a whole account takes two people; or `races` and `races-by-two`, of people and servers who decide
-one close at the same moment. A part of the matrix of faults, or of the races, has some of everything.
+`kinds-by-two`, where a whole account takes two people; `broker`, of closes while connections to the exchange are reset,
+torn in the middle of an answer, or silent; `upgrades`, while later releases migrate the store, or an older one comes
+back; or `races` and `races-by-two`, of people and servers who decide one close at the same moment. A part of the matrix
+of faults, or of the races, has some of everything.
 Prints what broke where and what came of it; the checker decides. Exit code 1 if any promise was broken.
 """
 
@@ -68,7 +70,8 @@ COURSES = {
         {"approval": {**OTHER_KINDS, "two_persons_for_close_all": True}},
         0,
     ),
-    "upgrades": Course(Upgrades, lanes=1, faults=("schema", "older")),
+    "broker": Course(lanes=1, faults=("broker cut", "broker torn", "broker gone")),
+    "upgrades": Course(Upgrades, lanes=0, faults=("schema", "older")),
 }
 RACES = {"races": Course(), "races-by-two": Course(said={"approval": {"two_persons_above": 0}})}
 

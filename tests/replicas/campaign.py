@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -33,12 +33,17 @@ from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.settings import load
+from positions_mcp.store.migrations import MIGRATIONS
+from positions_mcp.store.operations import SqlOperationStore
 from replicas.cluster import KEY, Cluster, records_of
+from replicas.later.sitecustomize import schemas
 from replicas.links import Step, Trap
 from replicas.rotation import Rotation
 from trading import ERAS, PASSPHRASE, QUICK
 
-Fault = Literal["kill", "cut", "block", "database", "schema", "older", "none"]
+Fault = Literal[
+    "kill", "cut", "block", "database", "schema", "older", "broker cut", "broker torn", "broker gone", "none"
+]
 Way = Literal["form", "desk"]
 FAULTS: tuple[Fault, ...] = ("kill", "cut", "block", "database")
 STEPS: tuple[Step, ...] = ("commit asked", "commit done", "request asked", "request answered")
@@ -239,6 +244,12 @@ class Campaign:
                     await replica.database.cut()
                 case "block":
                     replica.database.block()
+                case "broker cut":
+                    await replica.exchange.cut()
+                case "broker torn":
+                    replica.exchange.tear()
+                case "broker gone":
+                    replica.exchange.block()
                 case "database":
                     await anyio.to_thread.run_sync(self.cluster.database.stop)
 
@@ -248,7 +259,8 @@ class Campaign:
         """Everything runs again."""
         await anyio.to_thread.run_sync(self.cluster.database.start)
         for replica in self.cluster.replicas:
-            await replica.database.unblock()
+            for link in (replica.database, replica.exchange):
+                await link.unblock()
             if not replica.is_up:
                 await anyio.to_thread.run_sync(replica.start)
 
@@ -328,8 +340,7 @@ def kept(record: dict[str, Any], file: Path) -> Path:
 
 
 def _verified(cluster: Cluster) -> dict[str, Any]:
-    settings = load({"data_dir": cluster.folder / "desk", "store": {"url": cluster.database.url}})
-    with open_operations(settings) as store:
+    with closing(SqlOperationStore(cluster.database.url, migrations=(*MIGRATIONS, *schemas(cluster.later)))) as store:
         found = store.verify()
     return {"intact": found.intact, "problem": found.problem}
 

@@ -195,6 +195,8 @@ class Cluster:
     accounts: Sequence[int] = ACCOUNTS
     wire: list[dict[str, Any]] = field(default_factory=list)
     """Each closing request that was let through to the exchange."""
+    later: int = 0
+    """How many schemas more than the program knows the store has been led to."""
 
     def ports(self) -> list[int]:
         return [replica.port for replica in self.replicas if replica.is_up]

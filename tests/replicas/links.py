@@ -66,6 +66,7 @@ class Link:
     trap: Trap | None = None
     _open: set[tuple[anyio.abc.SocketStream, anyio.abc.ByteStream]] = field(default_factory=set)
     _blocked: anyio.Event | None = None
+    _torn: bool = False
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Carry until cancelled."""
@@ -91,8 +92,13 @@ class Link:
         """Swallow everything from now on, as a network does that drops packets."""
         self._blocked = self._blocked or anyio.Event()
 
+    def tear(self) -> None:
+        """Let half of what comes back next pass, and reset every connection then."""
+        self._torn = True
+
     async def unblock(self) -> None:
         """Connections that were blocked are gone; new ones pass."""
+        self._torn = False
         if self._blocked is not None:
             blocked, self._blocked = self._blocked, None
             await self.cut()
@@ -145,7 +151,10 @@ class Link:
             while awaited:
                 await self._pass(awaited.pop(0))
             await self._wait_if_blocked()
-            await near.send(data)
+            await near.send(data[: len(data) // 2] if self._torn else data)
+            if self._torn:
+                self._torn = False
+                await self.cut()
 
     async def _pass(self, step: Step) -> None:
         if self.trap is not None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -34,7 +34,6 @@ class Upgrades(Campaign):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._later = 0
         self._migrating: threading.Thread | None = None
         self.unready: list[float] = []
         """Seconds after which each older replica said that it is not ready."""
@@ -42,6 +41,7 @@ class Upgrades(Campaign):
     async def begin(self, deps: Dependencies) -> None:
         """Every server knows a schema that the program itself does not."""
         await super().begin(deps)
+        self._of_desk = cast("SqlOperationStore", deps.store)
         await anyio.to_thread.run_sync(self._migrate)
         await self._replace()
 
@@ -69,20 +69,22 @@ class Upgrades(Campaign):
             await anyio.to_thread.run_sync(self._migrating.join)
             self._migrating = None
         for replica in self.cluster.replicas:
-            if replica.is_up and replica.beside.get(SCHEMAS, "0") != str(self._later):
+            if replica.is_up and replica.beside.get(SCHEMAS, "0") != str(self.cluster.later):
                 self.unready.append(await self._until_unready(replica))
         await self._replace()
 
     def _migrate(self) -> None:
-        self._later += 1
-        SqlOperationStore(self.cluster.database.url, migrations=(*MIGRATIONS, *schemas(self._later))).close()
+        self.cluster.later += 1
+        before, self._of_desk._migrations = self._of_desk._database, (*MIGRATIONS, *schemas(self.cluster.later))
+        self._of_desk._open()  # the desk is of the later release
+        before.close()
 
     async def _replace(self) -> None:
-        older = [each for each in self.cluster.replicas if each.beside.get(SCHEMAS, "0") != str(self._later)]
+        older = [each for each in self.cluster.replicas if each.beside.get(SCHEMAS, "0") != str(self.cluster.later)]
         for replica in older:
             code = await anyio.to_thread.run_sync(replica.stop)
             self.story.faults.append({"fault": "replaced", "replica": replica.number, "code": code})
-            replica.beside = {"PYTHONPATH": str(LATER), SCHEMAS: str(self._later)}
+            replica.beside = {"PYTHONPATH": str(LATER), SCHEMAS: str(self.cluster.later)}
         for replica in older:
             await anyio.to_thread.run_sync(replica.start)
 
