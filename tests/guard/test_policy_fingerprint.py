@@ -13,6 +13,7 @@ import pytest
 from guard.desk import CALLER, POLICY, desk
 from positions_mcp.domain.errors import PositionsError, Sent
 from positions_mcp.domain.ids import AccountId
+from positions_mcp.domain.operation.growth import added
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.policy import Channel, Narrower, Policy
 from positions_mcp.domain.operation.states import OperationState, RowState
@@ -83,6 +84,22 @@ def test_it_does_not_depend_on_how_a_limit_is_written(one: dict[str, Any], other
 def test_it_is_that_of_a_changed_copy_and_not_of_what_was_copied() -> None:
     before = Policy().fingerprint
     assert Policy().model_copy(update={"max_positions": 3}).fingerprint == Policy(max_positions=3).fingerprint != before
+
+
+def test_a_limit_that_a_later_release_adds_changes_it_once_it_is_set_so_that_replicas_of_both_agree() -> None:
+    class LaterNarrower(Narrower):
+        most_orders: int | None = added("0.3.0", default=None)
+
+    class Later(Policy):
+        only_at_noon: bool = added("0.3.0", default=False)
+
+    for_callers = {"claude": Narrower(max_positions=1)}, {"claude": LaterNarrower(max_positions=1)}
+    assert Later().fingerprint == Policy().fingerprint != Later(only_at_noon=True).fingerprint
+    narrowed = {Policy(for_callers=each).fingerprint for each in for_callers}
+    assert narrowed.isdisjoint(
+        {Policy(for_callers={"claude": LaterNarrower(max_positions=1, most_orders=1)}).fingerprint}
+    )
+    assert len(narrowed) == 1
 
 
 @pytest.mark.requirement("G-02")

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.instruments import parse_option_symbol
@@ -134,13 +135,17 @@ class Policy(Narrower):
     @property
     def fingerprint(self) -> str:
         """A short name of all of it: the same for the same limits in whatever spelling, another once one is another."""
-        return hashlib.sha256(canonical_json(_canonical(dict(self)))).hexdigest()[:12]
+        return hashlib.sha256(canonical_json(_canonical(self))).hexdigest()[:12]
 
 
 def _narrowest(name: str, policies: Sequence[Narrower]) -> Any:
     """Of a number the least, of a permission none where one gives none; None only where nobody limits it."""
     said = [value for each in policies if (value := getattr(each, name)) is not None]
     return min(said, default=None)
+
+
+def _is_left_out(field: FieldInfo, value: Any) -> bool:
+    return field.exclude_if is not None and field.exclude_if(value)
 
 
 def _canonical(value: Any) -> Any:
@@ -160,7 +165,9 @@ def _canonical(value: Any) -> Any:
         case frozenset():
             return sorted({_canonical(each) for each in value})
         case BaseModel():
-            return _canonical(dict(value))
+            # A limit that a later release adds says nothing while it has its default: replicas of both agree.
+            fields = type(value).model_fields
+            return _canonical({name: each for name, each in value if not _is_left_out(fields[name], each)})
         case tuple():
             return [_canonical(each) for each in value]
         case dict():
