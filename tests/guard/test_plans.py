@@ -85,6 +85,7 @@ TARGET_CHANGES = {
     "instrument_id": "a1a2a3a4-b1b2-c1c2-d1d2-000000000002",
     "measure": Decimal(101),
     "priced": False,
+    "has_namesakes": True,
     "quantity": Decimal(12),
     "available": None,
     "value": Decimal("100.01"),
