@@ -9,10 +9,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def config_dir() -> Path:
-    """The directory of packaged configuration: `default.toml`, `paper/*.toml`, client snippets.
-
-    Raises FileNotFoundError.
-    """
+    """The directory of packaged configuration: `default.toml` and `paper/*.toml`. Raises FileNotFoundError."""
     return _find("config")
 
 

@@ -15,8 +15,7 @@ from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.demo.exchange import Exchange
 from positions_mcp.cli.demo.screen import Screen
-from positions_mcp.cli.demo.snippets import executable
-from positions_mcp.cli.demo.story import trading_hours
+from positions_mcp.cli.demo.story import PROGRAM, trading_hours
 from positions_mcp.cli.record import Record
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.plan import Mode
@@ -97,7 +96,7 @@ async def supervise(screen: Screen, *, open_browser: bool) -> None:
         passphrase = " ".join(secrets.choice(_WORDS.split()) for _ in range(4))
         await set_up_approver(data_dir, passphrase)
         environment = {"POSITIONS_MCP_DATA_DIR": str(data_dir), "POSITIONS_MCP_MODE": "paper"}
-        server = StdioServerParameters(command=executable(), args=["serve"], env=environment)
+        server = StdioServerParameters(command=PROGRAM[0], args=[*PROGRAM[1:], "serve"], env=environment)
         async with Client(server) as client:
             await _Agent(client, screen, passphrase, open_browser=open_browser).asks_until_flat()
 

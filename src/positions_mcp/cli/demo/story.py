@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,23 +13,27 @@ from pathlib import Path
 from mcp import Client, StdioServerParameters
 
 from positions_mcp import __version__
+from positions_mcp.cli.commands import program
 from positions_mcp.cli.demo.conversation import Conversation, Transcript
 from positions_mcp.cli.demo.exchange import Exchange
 from positions_mcp.cli.demo.scenes import decline_everything, expiry_afternoon, trade
 from positions_mcp.cli.demo.screen import Screen
-from positions_mcp.cli.demo.snippets import executable, snippets
 from positions_mcp.cli.demo.supervisor import Supervisor
+from positions_mcp.cli.install.command import NAME, Launch, program_words
+from positions_mcp.cli.install.hosts import host_named
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.market_calendar import NewYorkCalendar
 
+PROGRAM = (sys.executable, "-m", "positions_mcp")
+"""What starts this program, in its own environment."""
 _INTO_THE_SESSION = timedelta(minutes=75)
 _TO_SET_OUT = timedelta(minutes=10)
 """Time enough to begin a book, however slow the machine."""
 
 
 async def tell(screen: Screen, transcript: Transcript) -> int:
-    """Start servers with throwaway data, hold the conversations, print the snippets. Returns the exit code."""
+    """Start servers with throwaway data, hold the conversations, print what a host takes. Returns the exit code."""
     screen.title("positions-mcp demo: an assistant's questions, answered by a real MCP server")
     screen.note(
         "No key, no network, no money: the server runs on the embedded paper exchange, behind the same HTTP client "
@@ -44,7 +50,7 @@ async def tell(screen: Screen, transcript: Transcript) -> int:
         await expiry_afternoon(conversation)
         await decline_everything(conversation)
         unexpected += conversation.unexpected
-    _show_snippets(screen)
+    _show_entries(screen)
     for step in unexpected:
         screen.failure(step)
     return 1 if unexpected else 0
@@ -61,8 +67,8 @@ async def conversing(
         if clock:
             exchange.run("clock", "set", clock, "--running")
         server = StdioServerParameters(
-            command=executable(),
-            args=["serve"],
+            command=PROGRAM[0],
+            args=[*PROGRAM[1:], "serve"],
             env={"POSITIONS_MCP_DATA_DIR": str(exchange.data_dir), "POSITIONS_MCP_MODE": "paper"},
         )
         supervisor = Supervisor(screen)
@@ -98,8 +104,11 @@ async def _read(conversation: Conversation) -> None:
     await conversation.ask("Where am I, and what may be sent?", "get_trading_status")
 
 
-def _show_snippets(screen: Screen) -> None:
+def _show_entries(screen: Screen) -> None:
     screen.title("Use it from your assistant")
-    for place, text in snippets().items():
-        screen.note(place)
-        screen.verbatim(f"{text.rstrip()}\n")
+    command, *words = program_words(Path(sys.executable), os.environ)
+    launch = Launch(command, [*words, "serve"])
+    for host in map(host_named, ("claude-desktop", "claude-code", "vscode", "cursor")):
+        if host:
+            screen.note(f"{host.title}: `{program()} install {host.name}` writes this into its configuration")
+            screen.verbatim(host.format.with_entry("", (host.container, NAME), host.entry(launch)))

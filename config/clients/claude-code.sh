@@ -1,1 +1,0 @@
-claude mcp add positions -- positions-mcp serve
