@@ -55,7 +55,7 @@ class PaperExchange(Venue):
 
         Args:
             data_dir: where `paper.sqlite` is, or will be.
-            scenario: a packaged scenario, or the path of a `.toml` file. None: whatever the book has.
+            scenario: a packaged one, or the path of a `.toml` file. None: whatever the book has.
             contract: which dialect of the API `app` speaks.
             errors: the shape of its errors, if not the dialect's own.
             clock: what "real time" is; the machine's time if omitted.
@@ -67,9 +67,8 @@ class PaperExchange(Venue):
             day: the trading day on which a new book's clock stands.
             seed: what every id and price of a new book follows from; with a day, all its answers do.
 
-        Raises:
-            ScenarioError: the scenario does not exist or is wrong.
-            BookError: the book has another scenario or other accounts, or cannot be opened.
+        Raises ScenarioError for a wrong scenario or none of that name, BookError where the book has another scenario or
+        other accounts, or cannot be opened.
         """
         calendar = calendar or NewYorkCalendar()
         base = clock or SystemClock()

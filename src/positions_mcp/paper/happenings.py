@@ -26,8 +26,7 @@ def happen(exchange: Venue, wanted: Mapping[str, object]) -> str:
     `{"what": "halt" | "resume", "symbol"}`, `{"what": "price", "symbol", "price", "day"?, "at": "close" | "open"?}`,
     `{"what": "dividend", "symbol", "amount", "day"}` or `{"what": "split", "symbol", "ratio": "4:1", "day"}`.
 
-    Raises:
-        BookError: it is written otherwise, or cannot happen; nothing has changed.
+    Raises BookError where it is written otherwise, or cannot happen; then nothing has changed.
     """
     what = str(wanted.get("what"))
     if what not in _HAPPENINGS:

@@ -29,13 +29,8 @@ class Console(Protocol):
     def ask(self, prompt: str, *, silent: bool) -> str:
         """The line that is typed after the prompt, without its end; what was typed ahead is thrown away.
 
-        Args:
-            prompt: shown before.
-            silent: what is typed is not shown.
-
-        Raises:
-            EOFError: the terminal ended before the line did.
-            KeyboardInterrupt: Ctrl-C was typed.
+        With `silent`, what is typed is not shown. Raises EOFError where the terminal ended before the line did, and
+        KeyboardInterrupt.
         """
 
 

@@ -1,24 +1,41 @@
-"""From a tool's arguments to the plan they mean: the one named, the one under way, or a new one."""
+"""From a tool's arguments to the plan they mean: the one named, the one under way, or a new one. And to sending it."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
+
+from mcp_types import InputRequiredResult
 
 from positions_mcp.domain.errors import Refused
 from positions_mcp.guard.asking import CanShow
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.planner import Choosing, Planned
-from positions_mcp.tools._approval import is_approved_at_the_desk
+from positions_mcp.tools._approval import is_approved_at_the_desk, send_if_approved
 from positions_mcp.tools._call import Call
+from positions_mcp.tools._definition import Answer
 
 Request = CloseRequest | SubmitRequest | CancelRequest
 
 
-async def plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
-    """The plan of what is asked for. Raises as the guard's `plan` and `continue_plan` do."""
+class Sendable(Protocol):
+    """The arguments of a tool that sends: what is asked for, or a plan that was made of it."""
+
+    @property
+    def plan_id(self) -> str | None: ...
+
+    def request(self) -> Request: ...
+
+
+async def send(call: Call, given: Sendable) -> Answer | InputRequiredResult:
+    """Send what is asked for if a person says yes. Raises as `send_if_approved`, and the guard's `plan`, do."""
+    return await send_if_approved(call, await _plan_of(call, given.request(), given.plan_id))
+
+
+async def _plan_of(call: Call, request: Request, plan_id: str | None) -> Planned:
     if plan_id is None:
         return await new_plan(call, request, create=not call.is_retry, asking=call.can_show)
     planned = await call.context.guard.continue_plan(

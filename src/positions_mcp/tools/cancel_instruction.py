@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mcp_types import InputRequiredResult
 from pydantic import Field
 
-from positions_mcp.tools._approval import send_if_approved
 from positions_mcp.tools._arguments import AccountArgument, PlanIdArgument, ToolArguments
-from positions_mcp.tools._call import Call
-from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
-from positions_mcp.tools._planning import plan_of
+from positions_mcp.tools._definition import Effect, ToolDefinition
+from positions_mcp.tools._planning import Request, send
 from positions_mcp.tools._reports import Output
 from positions_mcp.tools._requests import cancel_request
 
@@ -25,11 +22,8 @@ class Arguments(ToolArguments):
     )
     plan_id: PlanIdArgument = None
 
-
-async def cancel_instruction(call: Call, given: Arguments) -> Answer | InputRequiredResult:
-    """Ask for the cancel if a person says yes."""
-    request = cancel_request(given.account_id, given.id)
-    return await send_if_approved(call, await plan_of(call, request, given.plan_id))
+    def request(self) -> Request:
+        return cancel_request(self.account_id, self.id)
 
 
 TOOL = ToolDefinition(
@@ -41,6 +35,6 @@ TOOL = ToolDefinition(
     ),
     arguments=Arguments,
     output=Output,
-    handler=cancel_instruction,
+    handler=send,
     effect=Effect.DESTROYS,
 )

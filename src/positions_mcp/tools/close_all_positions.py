@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mcp_types import InputRequiredResult
 from pydantic import Field
 
-from positions_mcp.tools._approval import send_if_approved
 from positions_mcp.tools._arguments import AccountArgument, PlanIdArgument, ToolArguments
-from positions_mcp.tools._call import Call
-from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
-from positions_mcp.tools._planning import plan_of
+from positions_mcp.tools._definition import Effect, ToolDefinition
+from positions_mcp.tools._planning import Request, send
 from positions_mcp.tools._reports import Output
 from positions_mcp.tools._requests import close_request
 
@@ -23,11 +20,8 @@ class Arguments(ToolArguments):
     cancel_orders: Annotated[bool | None, Field(description="Cancel all open orders first; default false")] = None
     plan_id: PlanIdArgument = None
 
-
-async def close_all_positions(call: Call, given: Arguments) -> Answer | InputRequiredResult:
-    """Close everything if a person says yes."""
-    request = close_request(given.account_id, None, given.cancel_orders, everything=True)
-    return await send_if_approved(call, await plan_of(call, request, given.plan_id))
+    def request(self) -> Request:
+        return close_request(self.account_id, None, self.cancel_orders, everything=True)
 
 
 TOOL = ToolDefinition(
@@ -39,6 +33,6 @@ TOOL = ToolDefinition(
     ),
     arguments=Arguments,
     output=Output,
-    handler=close_all_positions,
+    handler=send,
     effect=Effect.DESTROYS,
 )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from mcp_types import InputRequiredResult
-
-from positions_mcp.tools._approval import send_if_approved
 from positions_mcp.tools._arguments import (
     AccountArgument,
     CancelOrdersArgument,
@@ -12,9 +9,8 @@ from positions_mcp.tools._arguments import (
     PlanIdArgument,
     ToolArguments,
 )
-from positions_mcp.tools._call import Call
-from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
-from positions_mcp.tools._planning import plan_of
+from positions_mcp.tools._definition import Effect, ToolDefinition
+from positions_mcp.tools._planning import Request, send
 from positions_mcp.tools._reports import Output
 from positions_mcp.tools._requests import close_request
 
@@ -27,11 +23,8 @@ class Arguments(ToolArguments):
     cancel_orders: CancelOrdersArgument = None
     plan_id: PlanIdArgument = None
 
-
-async def close_positions(call: Call, given: Arguments) -> Answer | InputRequiredResult:
-    """Close them if a person says yes."""
-    request = close_request(given.account_id, given.instruments, given.cancel_orders)
-    return await send_if_approved(call, await plan_of(call, request, given.plan_id))
+    def request(self) -> Request:
+        return close_request(self.account_id, self.instruments, self.cancel_orders)
 
 
 TOOL = ToolDefinition(
@@ -43,6 +36,6 @@ TOOL = ToolDefinition(
     ),
     arguments=Arguments,
     output=Output,
-    handler=close_positions,
+    handler=send,
     effect=Effect.DESTROYS,
 )

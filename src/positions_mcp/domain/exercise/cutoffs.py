@@ -31,11 +31,7 @@ class TradingDays(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadlineRule:
-    """The time of day, in New York, from which no instruction is taken.
-
-    Raises:
-        ValueError: later than 17:30, or with a zone of its own.
-    """
+    """The time of day, in New York, from which no instruction is taken. Raises ValueError for one later than 17:30."""
 
     latest: time = _LATEST
 

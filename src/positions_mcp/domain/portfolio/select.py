@@ -176,9 +176,7 @@ class Filter:
 class Choice:
     """Chooses what `wanted` describes among all that are `held`, from any of them at a time.
 
-    Raises:
-        UnknownInstrument: an instrument or underlying is named that nothing held answers to.
-        InvalidInput: a name means several instruments.
+    Raises UnknownInstrument where nothing held goes by a name, InvalidInput where one means several instruments.
     """
 
     def __init__(self, held: Sequence[Holding], wanted: Filter) -> None:
