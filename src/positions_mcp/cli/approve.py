@@ -11,7 +11,7 @@ from positions_mcp.cli.options import add_name, add_settings_options
 from positions_mcp.cli.output import paragraph, progress
 from positions_mcp.cli.record import Record, on_error, open_record
 from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal, uninterrupted
-from positions_mcp.cli.waiting import chosen
+from positions_mcp.cli.waiting import add_operation, chosen
 from positions_mcp.cli.words import for_a_person, halted, money_at_stake, operation_text
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
@@ -31,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Show a plan and approve it with the passphrase, at a terminal; then follow it until it is sent, or is not. "
         "`positions-mcp reject OPERATION` says no."
     )
-    parser.add_argument(
-        "operation", metavar="OPERATION", nargs="?", help="its id; without one the only plan that waits, or a list"
-    )
+    add_operation(parser)
     add_name(parser)
     parser.add_argument("--note", metavar="TEXT", default="", help="told to who asked, and to who decides after you")
     add_settings_options(parser)

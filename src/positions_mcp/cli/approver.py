@@ -115,7 +115,7 @@ def _init(arguments: argparse.Namespace) -> int:
                 hint=f"`{record.command('approver replace')}` changes a passphrase, `{record.command('approver add')} "
                 "NAME` adds a person.",
             )
-        terminal.show(_heading(record))
+        terminal.show(record.heading_of_all)
         terminal.show(_ADVICE)
         set_up = partial(record.supervisor().set_up_approver, name=arguments.name)
         member = anyio.run(set_up, new_passphrase(terminal))
@@ -125,7 +125,7 @@ def _init(arguments: argparse.Namespace) -> int:
 
 def _replace(arguments: argparse.Namespace) -> int:
     with controlling_terminal() as terminal, open_record(arguments) as record:
-        terminal.show(_heading(record))
+        terminal.show(record.heading_of_all)
         member = record.person(terminal, arguments.name)
         supervisor = record.supervisor()
         old = terminal.ask_secret(f"Old passphrase of {_named(member, capital=False)}: ")
@@ -143,7 +143,7 @@ def _list(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json(shape_of(chain, record.place))
             return 0 if chain.roster else 1
-        say(_heading(record))
+        say(record.heading_of_all)
         if chain.roster is None:
             say(f"No approver is set up. Run: `{record.command('approver init')}`")
             return 1
@@ -211,7 +211,7 @@ def _rights(arguments: argparse.Namespace, held: Sequence[Rights]) -> Sequence[R
 def _changed(arguments: argparse.Namespace, change: Callable[[Terminal, Record], Change]) -> int:
     """Make a change of the roster, signed by who may."""
     with controlling_terminal() as terminal, open_record(arguments) as record:
-        terminal.show(_heading(record))
+        terminal.show(record.heading_of_all)
         manager = record.person(terminal, arguments.by)
         if not manager.manages:
             raise Refused(f"{manager.name} may not change who approves.")
@@ -223,10 +223,6 @@ def _changed(arguments: argparse.Namespace, change: Callable[[Terminal, Record],
         roster = anyio.run(sign, made, manager.name, passphrase)
         terminal.show(f"Roster {roster.version}: {', '.join(member.name for member in roster.members)}.")
     return 0
-
-
-def _heading(record: Record) -> str:
-    return f"PAPER and LIVE, every account, {record.place}"
 
 
 def _named(member: Member, *, capital: bool = True) -> str:

@@ -123,7 +123,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"place": record.place} | dict(found))
         else:
-            say(f"PAPER and LIVE, every account, {record.place}")
+            say(record.heading_of_all)
             say(paragraph(_said_of(found)))
     return 0 if found.intact else 1
 

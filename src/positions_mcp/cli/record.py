@@ -61,6 +61,11 @@ class Record:
         elsewhere = " (operations in the database of store.url)" if self.settings.store.url else ""
         return f"data_dir {self.settings.folder}{elsewhere}"
 
+    @property
+    def heading_of_all(self) -> str:
+        """The first line of what is about every mode and account."""
+        return f"PAPER and LIVE, every account, {self.place}"
+
     def operation(self, operation_id: str, mode: str | None = None) -> Operation:
         """An operation of either mode, or of the one that was said. Raises InvalidInput where there is none."""
         operation = self.store.operation(operation_id)

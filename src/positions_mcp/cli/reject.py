@@ -10,7 +10,7 @@ import anyio
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import say
 from positions_mcp.cli.record import on_error, open_record, os_user
-from positions_mcp.cli.waiting import chosen
+from positions_mcp.cli.waiting import add_operation, chosen
 from positions_mcp.cli.words import operation_text
 from positions_mcp.domain.operation.states import OperationState
 
@@ -21,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Say no to a plan, or take back a yes that no call has used yet. Needs no passphrase: a no is always allowed."
     )
-    parser.add_argument(
-        "operation", metavar="OPERATION", nargs="?", help="its id; without one the only plan that waits, or a list"
-    )
+    add_operation(parser)
     parser.add_argument("--reason", metavar="TEXT", default="", help="told to who asked")
     add_settings_options(parser)
 

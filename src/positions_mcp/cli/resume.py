@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Show why it is halted, ask, and resume. Returns the exit code."""
     with on_error("Nothing was changed."), controlling_terminal() as terminal, open_record(arguments) as record:
         halts = record.store.halts()
-        terminal.show(f"PAPER and LIVE, every account, {record.place}")
+        terminal.show(record.heading_of_all)
         if not halts:
             terminal.show("Nothing is halted.")
             return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -15,6 +16,12 @@ from positions_mcp.domain.text import label
 
 _MOST_LOOKED_AT = 1000
 _LONGEST_LIST_OF_SYMBOLS = 24
+
+
+def add_operation(parser: argparse.ArgumentParser) -> None:
+    """What `chosen` is given."""
+    told = "its id; without one the only plan that waits, or a list"
+    parser.add_argument("operation", metavar="OPERATION", nargs="?", help=told)
 
 
 def chosen(record: Record, operation_id: str | None, mode: str | None, states: Iterable[OperationState]) -> Operation:

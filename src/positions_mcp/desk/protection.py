@@ -83,9 +83,8 @@ class Protection:
             return "This desk goes by another address."
         if method in _SAFE:
             return ""
-        if origin(headers.get("origin", "")) not in self._origins:
-            return "This request does not come from the desk's own page."
-        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        is_own = origin(headers.get("origin", "")) in self._origins
+        if not is_own or headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return "This request does not come from the desk's own page."
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return "A request to the desk is JSON."

@@ -46,6 +46,11 @@ def first_of(said: Sequence[str], most: int) -> str:
     return ", ".join(said[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def counted(count: int) -> str:
+    """`1 position`, `2 positions`."""
+    return f"{count} position{'' if count == 1 else 's'}"
+
+
 def letters_of(symbols: Sequence[str]) -> list[str]:
     """Each in upper case without white space."""
     together = "".join(symbols)

@@ -16,7 +16,7 @@ from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.mandate import LONGEST_SHADOW, Mandate, ShadowNote, Standing
 from positions_mcp.domain.operation.statements import TERMINAL, SignedStatement
 from positions_mcp.domain.operation.terms import MandateTerms, Window
-from positions_mcp.domain.text import clean, quoted
+from positions_mcp.domain.text import clean
 from positions_mcp.guard.approval.check import ApprovalCheck
 from positions_mcp.guard.approval.mandates import why_may_not_sign, why_not_signed
 from positions_mcp.guard.dependencies import Dependencies
@@ -126,12 +126,7 @@ class Delegation:
 
     async def show(self, mandate_id: str) -> Standing:
         """One mandate with its uses. Raises InvalidInput where there is none."""
-        found = await in_thread(self._deps.store.mandate, mandate_id)
-        if found is None:
-            raise InvalidInput(
-                f"There is no mandate {quoted(mandate_id, 40)}.", hint="Run: `positions-mcp mandate list`."
-            )
-        return found
+        return await in_thread(self._deps.store.mandate, mandate_id)
 
     async def shadows(self, standing: Standing) -> Sequence[Shadow]:
         """What it would have done with the plans that were made while it was a draft, oldest first."""

@@ -211,8 +211,6 @@ def _gravity(state: RowState) -> int:
 
 
 def _row(symbol: str, words: RowWords, row: Row) -> TargetReport:
-    settled = row.resolution
-    said = f"{settled.conclusion} ({settled.by}): {settled.evidence}" if settled else ""
     return TargetReport(
         symbol=symbol,
         state=row.state,
@@ -221,7 +219,7 @@ def _row(symbol: str, words: RowWords, row: Row) -> TargetReport:
         detail=row.detail,
         orders=row.orders,
         instruction_id=words.instruction_id or row.instruction_id,
-        resolution=said,
+        resolution=row.resolution.said if row.resolution else "",
     )
 
 

@@ -138,8 +138,8 @@ Permit = Callable[["Operation", "Ledger"], "tuple[Decision, MandateUse]"]
 class MandateStore(Protocol):
     """Mandates, their uses, and what drafts noted. Blocking, and raises as `OperationStore`."""
 
-    def mandate(self, mandate_id: str) -> Standing | None:
-        """A mandate and its uses as they stand in the tables, or None. Nothing is sent by what this says."""
+    def mandate(self, mandate_id: str) -> Standing:
+        """A mandate and its uses as they stand in the tables, by which nothing is sent. Raises InvalidInput."""
 
     def mandates(self, *, ending_after: datetime | None = None) -> tuple[Standing, ...]:
         """The same of all, newest first; with `ending_after` those that may still matter then."""

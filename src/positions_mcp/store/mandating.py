@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select, update
 
-from positions_mcp.domain.errors import InvalidInput, Overtaken
+from positions_mcp.domain.errors import Overtaken
 from positions_mcp.domain.operation.mandate import Mandate, Revocation, ShadowNote, Standing
 from positions_mcp.domain.operation.operation import Lease, Operation
 from positions_mcp.domain.operation.states import Stage
@@ -34,12 +34,9 @@ MOST_OF_ONE = 1_000
 class StoredMandates(Access):
     """What `SqlOperationStore` does about mandates."""
 
-    def mandate(self, mandate_id: str) -> Standing | None:
+    def mandate(self, mandate_id: str) -> Standing:
         with self._reading() as connection:
-            try:
-                return standings.known(connection, mandate_id)
-            except InvalidInput:
-                return None
+            return standings.known(connection, mandate_id)
 
     def standing(self, mandate_id: str) -> Standing:
         with self._writing() as transaction:

@@ -15,8 +15,11 @@ class StoredServers(Access):
     """The part of the operation store that keeps them."""
 
     def announce(self, server: Server, now: datetime) -> None:
+        over = (servers.c.process == server.process) | (servers.c.until < as_text(now))
+        said = {"until": as_text(server.until), "content": server.model_dump_json()}
         with self._writing_beside() as connection:
-            announce(connection, server, now)
+            connection.execute(delete(servers).where(over))
+            connection.execute(insert(servers).values(process=server.process, **said))
         self.anchor(now)
 
     def servers(self, now: datetime) -> tuple[Server, ...]:
@@ -25,22 +28,10 @@ class StoredServers(Access):
 
     def withdraw(self, process: str) -> None:
         with self._writing_beside() as connection:
-            withdraw(connection, process)
-
-
-def announce(connection: Connection, server: Server, now: datetime) -> None:
-    """Note that a server is alive until it says; those whose time is over are forgotten."""
-    connection.execute(delete(servers).where((servers.c.process == server.process) | (servers.c.until < as_text(now))))
-    content = server.model_dump_json()
-    connection.execute(insert(servers).values(process=server.process, until=as_text(server.until), content=content))
+            connection.execute(delete(servers).where(servers.c.process == process))
 
 
 def alive(connection: Connection, now: datetime) -> tuple[Server, ...]:
     """The servers that are alive, the one that will be for longest first."""
     wanted = select(servers.c.content).where(servers.c.until >= as_text(now)).order_by(servers.c.until.desc())
     return tuple(Server.model_validate_json(content) for content in connection.execute(wanted).scalars())
-
-
-def withdraw(connection: Connection, process: str) -> None:
-    """Forget a server that ends."""
-    connection.execute(delete(servers).where(servers.c.process == process))

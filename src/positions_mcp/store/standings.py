@@ -64,7 +64,8 @@ def compare(connection: Connection, tallies: Tallies) -> None:
 
 def known(connection: Connection, mandate_id: str) -> Standing:
     """A mandate and its uses as they stand in the tables. Raises InvalidInput where there is none of that id."""
-    content = _stored(connection, mandate_id)
+    wanted = select(mandates.c.content).where(mandates.c.id == mandate_id)
+    content = connection.execute(wanted).scalar_one_or_none()
     if content is None:
         raise InvalidInput(f"There is no mandate {quoted(mandate_id, 40)}.", hint="Run: `positions-mcp mandate list`.")
     return next(_with_uses(connection, [_read(content)]))
@@ -78,10 +79,6 @@ def select_all(connection: Connection, *, ending_after: datetime | None = None, 
         rows_ = _ENDING.all(connection, after=as_text(ending_after), most=limit)
     found = [_read(content) for (content,) in rows_]
     return tuple(_with_uses(connection, found))
-
-
-def _stored(connection: Connection, mandate_id: str) -> str | None:
-    return connection.execute(select(mandates.c.content).where(mandates.c.id == mandate_id)).scalar_one_or_none()
 
 
 def _read(content: str) -> Mandate:

@@ -10,8 +10,8 @@ from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.portfolio.resolve import Spellings
 from positions_mcp.domain.portfolio.select import Filter, select, without
-from positions_mcp.domain.text import label
-from positions_mcp.tools._format import counted, names_of
+from positions_mcp.domain.text import counted, label
+from positions_mcp.tools._format import names_of
 
 MOST = 100
 """Instruments of one plan."""

@@ -78,11 +78,6 @@ def locked_words(count: int) -> str:
     return f"{count} locked by open orders or instructions" if count else "none locked"
 
 
-def counted(count: int) -> str:
-    """`1 position`, `2 positions`."""
-    return f"{count} position{'' if count == 1 else 's'}"
-
-
 def number(value: Decimal | None) -> str:
     """A number with the digits it came with, or that it is missing."""
     return MISSING if value is None else plain(value)

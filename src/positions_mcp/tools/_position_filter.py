@@ -16,9 +16,8 @@ from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.cutoffs import last_dated
 from positions_mcp.domain.many import a_few_of
 from positions_mcp.domain.portfolio.select import Choice, Filter
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import counted, label
 from positions_mcp.ports import MarketCalendar
-from positions_mcp.tools._format import counted
 
 _FILTERS = (
     "instruments",

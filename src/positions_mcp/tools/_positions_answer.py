@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from positions_mcp.domain.text import counted
 from positions_mcp.tools._day import cash_line, day_line
-from positions_mcp.tools._format import Heading, counted, locked_words, missing_line, table
+from positions_mcp.tools._format import Heading, locked_words, missing_line, table
 from positions_mcp.tools.context import ToolContext
 
 

@@ -12,6 +12,7 @@ from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
+from positions_mcp.domain.text import counted
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.targets import Traded, traded_value
 from positions_mcp.guard.closing.words import options_said
@@ -152,10 +153,9 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str,
 
 
 def _summary(plan: Plan, stands: str) -> str:
-    count = len(plan.closes)
+    count = counted(len(plan.closes))
     what = "EVERY position of the account" if plan.kind.is_account_wide else "whole"
-    positions = f"{count} position{'' if count == 1 else 's'}"
-    how = f"{what}, {positions} as of now, in one request" if plan.kind.is_account_wide else f"{positions} at market"
+    how = f"{what}, {count} as of now, in one request" if plan.kind.is_account_wide else f"{count} at market"
     return f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would close {how}. {stands}"
 
 

@@ -17,7 +17,7 @@ from positions_mcp.domain.portfolio.groups import Group, GroupBy, GroupOrder, or
 from positions_mcp.domain.portfolio.select import Week
 from positions_mcp.domain.portfolio.summary import Summarizing, Summary
 from positions_mcp.domain.portfolio.totals import Totals
-from positions_mcp.domain.text import clean
+from positions_mcp.domain.text import clean, counted
 from positions_mcp.ports import OnPage
 from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
 from positions_mcp.tools._arguments import ReadAccountArgument, ToolArguments
@@ -29,7 +29,6 @@ from positions_mcp.tools._format import (
     FIGURES,
     Heading,
     contradictions,
-    counted,
     heading,
     locked_words,
     missing,

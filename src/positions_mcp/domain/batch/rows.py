@@ -186,14 +186,12 @@ class BatchReport(BaseModel):
                 return count + _awaiting_clearing(rows)
             case RowOutcome.ACCEPTED:
                 return count + _accepted_for_less(rows)
-            case RowOutcome.REJECTED:
+            case RowOutcome.REJECTED | RowOutcome.NOT_SENT:
                 return f"{count}: {_causes(row.said for row in rows)}"
             case RowOutcome.MISSING:
                 return f"{count} from the answer and possibly taken: do not submit again, look up"
             case RowOutcome.UNKNOWN:
                 return f"{count}: {_causes(row.said for row in rows)}: do not submit again, look up"
-            case RowOutcome.NOT_SENT:
-                return f"{count}: {_causes(row.said for row in rows)}"
 
 
 def _awaiting_clearing(rows: Iterable[RowReport]) -> str:

@@ -48,6 +48,10 @@ class Resolution(Frozen):
         if self.conclusion is Conclusion.DID_NOT and not self.by_person:
             raise ValueError("only a person may conclude that a request did not take effect")
 
+    @property
+    def said(self) -> str:
+        return f"{self.conclusion} ({self.by}): {self.evidence}"
+
 
 class SentOrder(Frozen):
     """An order that a row produced, as last read."""

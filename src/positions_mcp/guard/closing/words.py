@@ -11,6 +11,7 @@ from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.operation import Row
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Kind, Plan
 from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.domain.text import counted
 from positions_mcp.guard.closing.targets import Traded, traded_value
 from positions_mcp.guard.kind import RowWords
 
@@ -22,14 +23,13 @@ class ClosingWords:
 
     def heading(self, plan: Plan) -> str:
         """`close 2 positions at market`."""
-        count = len(plan.targets)
-        positions = f"{count} position{'' if count == 1 else 's'}"
+        positions = counted(len(plan.targets))
         if not plan.closes:
             return "flatten. THE BOOK COULD NOT BE READ: whatever is held when it is sent"
         if plan.flatten:
             return f"flatten {positions}: whatever is held when it is sent"
         if plan.kind is Kind.CLOSE_ALL_POSITIONS:
-            return f"close EVERY position of the account, {count} as of now, in one request"
+            return f"close EVERY position of the account, {len(plan.targets)} as of now, in one request"
         return f"close {positions} at market"
 
     def lines(self, plan: Plan) -> Sequence[str]:

@@ -203,7 +203,7 @@ def _with_resolution(row: Row, known: RowReport) -> RowReport:
     settled = row.resolution
     if settled is None:
         return known
-    note = f"{settled.conclusion} ({settled.by}): {settled.evidence}"
+    note = settled.said
     if settled.conclusion is not Conclusion.DID_NOT:
         return known.model_copy(update={"note": note})
     again = {"next_step": NextStep.SAME_KEY, "advice": _SETTLED}
