@@ -12,6 +12,8 @@ import pytest
 
 from cli.person import PASSPHRASE, Place, Typing
 from positions_mcp.store import open_store
+from positions_mcp.store.migrations import MIGRATIONS
+from positions_mcp.store.operations import SqlOperationStore
 
 NEW_PASSPHRASE = "a completely new one"
 
@@ -36,8 +38,15 @@ def overwrite(file: Path) -> None:
         each.write_bytes(b"this was a store" * 1_000)
 
 
+def migrate(file: Path) -> None:
+    """A later release does."""
+    SqlOperationStore(file, migrations=(*MIGRATIONS, lambda _: None)).close()
+
+
 @pytest.mark.requirement("G-17")
-@pytest.mark.parametrize(("damage", "approver_is_lost"), [(alter, True), (overwrite, True), (disagree, False)])
+@pytest.mark.parametrize(
+    ("damage", "approver_is_lost"), [(alter, True), (overwrite, True), (disagree, False), (migrate, False)]
+)
 def test_a_person_flattens_although_the_store_is_broken_and_finds_the_journal(
     place: Place, damage: Callable[[Path], None], approver_is_lost: bool
 ) -> None:
@@ -59,11 +68,14 @@ def test_a_person_flattens_although_the_store_is_broken_and_finds_the_journal(
 
 
 @pytest.mark.requirement("G-17")
-def test_a_store_that_breaks_after_the_question_is_asked_does_not_stop_a_person(place: Place) -> None:
+@pytest.mark.parametrize("damage", [alter, migrate])
+def test_a_store_that_breaks_after_the_question_is_asked_does_not_stop_a_person(
+    place: Place, damage: Callable[[Path], None]
+) -> None:
     with place.at_terminal("flatten", "19816", "KO", "--follow", "0") as person:
         person.answers("Type the account number to flatten it", "19816")
         person.sees("Passphrase to SEND now:")
-        alter(place.data_dir / "operations.sqlite")
+        damage(place.data_dir / "operations.sqlite")
         person.types(PASSPHRASE)
         person.sees("THE OPERATION STORE CANNOT BE USED")
         person.answers("Type the account number to flatten it", "19816")
