@@ -12,7 +12,9 @@ from pydantic import BaseModel, Field
 
 from positions_mcp.domain.errors import (
     Forbidden,
+    InconsistentListing,
     InvalidInput,
+    NotFound,
     NothingSent,
     OutcomeUnknown,
     Overtaken,
@@ -21,6 +23,7 @@ from positions_mcp.domain.errors import (
     Refused,
     Sent,
     StoreUnavailable,
+    Unauthenticated,
     UnknownInstrument,
 )
 from positions_mcp.tools._argument_errors import nulls_text
@@ -76,7 +79,7 @@ async def test_an_error_of_the_api_says_what_happened_and_that_reading_sends_not
             Refused("The limit of one operation is 100.", hint="Close less."),
             "Close less. Nothing was sent by this call.",
         ),
-        (Forbidden("No.", sent=Sent.YES), "No. The request was sent."),
+        (Forbidden("No.", sent=Sent.YES), UNDER_WAY),
         (
             StoreUnavailable("Locked."),
             UNDER_WAY,
@@ -96,6 +99,28 @@ async def test_an_error_of_the_api_says_what_happened_and_that_reading_sends_not
 )
 def test_an_error_of_a_write_says_whether_anything_was_sent(error: Any, said: str) -> None:
     assert failure_text(error, reads=False).endswith(said)
+
+
+@pytest.mark.requirement("A-03", "T-02")
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadFailed("The API answered 500.", sent=Sent.YES, status=500),
+        ReadFailed("No answer within 5 s.", sent=Sent.UNKNOWN),
+        Forbidden("No.", sent=Sent.YES, status=403),
+        Unauthenticated("No.", sent=Sent.YES, status=401),
+        RateLimited("Slow down.", sent=Sent.YES, status=429),
+        NotFound("No such account.", sent=Sent.YES, status=404),
+        InconsistentListing("Its pages contradict each other.", sent=Sent.YES),
+    ],
+    ids=lambda error: f"{type(error).__name__} {error.sent}",
+)
+async def test_a_close_whose_account_could_not_be_read_says_that_nothing_was_sent(era: str, error: Exception) -> None:
+    for tool, arguments in (("close_positions", {"instruments": ["KO"]}), ("close_all_positions", {})):
+        said = error_of(await call(server_over(StubBroker(error=error)), tool, arguments, era=era))
+        assert said.endswith(UNDER_WAY)
+        assert "The request was sent" not in said
+        assert "not known" not in said
 
 
 @pytest.mark.requirement("T-01")

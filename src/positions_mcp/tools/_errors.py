@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from positions_mcp.domain.errors import Overtaken, PositionsError, RateLimited, Sent, StoreUnavailable, UpstreamError
+from positions_mcp.domain.errors import (
+    OutcomeUnknown,
+    Overtaken,
+    PositionsError,
+    RateLimited,
+    Sent,
+    StoreUnavailable,
+    UpstreamError,
+)
 from positions_mcp.domain.text import clean, label
 
 _LONGEST_MESSAGE = 700
@@ -24,11 +32,14 @@ def failure_text(error: PositionsError, *, reads: bool) -> str:
     parts = [error.message, hint]
     if isinstance(error, RateLimited) and error.retry_after_s is not None:
         parts.append(f"Wait {error.retry_after_s:g} s before asking again.")
-    already_said = error.sent is Sent.NO and "othing was sent" in " ".join([*parts, at_the_end])
-    if not reads and error.sent is Sent.NO and isinstance(error, Overtaken | StoreUnavailable | UpstreamError):
+    # What becomes of a write stands in its operation: another error of the API is one of reading, which sends nothing.
+    of_reading = isinstance(error, UpstreamError) and not isinstance(error, OutcomeUnknown)
+    sent = Sent.NO if of_reading else error.sent
+    already_said = sent is Sent.NO and "othing was sent" in " ".join([*parts, at_the_end])
+    if not reads and sent is Sent.NO and isinstance(error, Overtaken | StoreUnavailable | UpstreamError):
         parts.append(f"{_BY_THIS_CALL}; get_operation says what became of a plan under way.")
     elif not already_said:
-        parts.append(_READ_ONLY if reads else _SENT[error.sent])
+        parts.append(_READ_ONLY if reads else _SENT[sent])
     if isinstance(error, UpstreamError) and error.request_id:
         parts.append(f"Request id {label(error.request_id, 64)}.")
     return clean(" ".join(part for part in [*parts, at_the_end] if part), _LONGEST_MESSAGE)
