@@ -2,13 +2,15 @@
 
 A test begins `subprocess.Popen([sys.executable, "-m", MODULE, …])` as ever, or lets anyio or the MCP client begin it,
 and has a process that it may signal, wait for and kill. What a start itself takes is proved by the installed
-`positions-mcp` and by `python -c`, which are never forks. Where the system is not Linux, nothing is.
+`positions-mcp` and by `python -c`, which are never forks. Where the system is not Linux, nothing is. A fork with a
+session of its own has the terminal that is its standard input as its controlling one.
 """
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import gc
 import importlib
 import inspect
@@ -21,6 +23,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,12 +35,15 @@ from unittest import mock
 TESTS = Path(__file__).parent
 MODULES = {
     "positions_mcp",
+    "cli.asking",
     "faults.victim",
     *("guard.asker", "guard.delegate", "guard.racer", "guard.sender"),
 }
 """What is forked; of the tests' own programs what they import is ready, they themselves are not."""
 AT_START = ("LD_", "FAKETIME", "PYTHON")
 """What a process goes by only when it is started: those that differ in it are forks of different processes."""
+BY_STREAM = ("PYTHONIOENCODING", "PYTHONUNBUFFERED")
+"""What each fork goes by when it makes its streams."""
 HEEDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 """What a shell or `nohup` makes a process ignore that is not in the foreground."""
 _BECOME_SUBREAPER = 36
@@ -89,7 +95,9 @@ def forked() -> Iterator[None]:
             really(self, *arguments, **named)
             return
         environment = dict(os.environ if said["env"] is None else said["env"])
-        at_start = {name: value for name, value in environment.items() if name.startswith(AT_START)}
+        at_start = {
+            name: value for name, value in environment.items() if name.startswith(AT_START) and name not in BY_STREAM
+        }
         forks = started.get(key := json.dumps(at_start, sort_keys=True)) or Forks(at_start)
         started[key] = forks
         _, _, module, *words = map(str, said["args"])
@@ -123,7 +131,15 @@ def serve(jobs: socket.socket) -> None:
     for module in pkgutil.walk_packages(positions_mcp.__path__, "positions_mcp."):
         if not module.name.startswith("positions_mcp.platforms.") and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in ("anyio._backends._asyncio", "psycopg", "sqlalchemy.dialects.postgresql.psycopg", "uvicorn", "uvloop"):
+    for name in (
+        "anyio._backends._asyncio",
+        "psycopg",
+        "sqlalchemy.dialects.postgresql.psycopg",
+        "uvicorn",
+        "uvloop",
+        "faults.campaign",
+        "guard.desk",
+    ):
         importlib.import_module(name)
     warm_up()
     gc.freeze()
@@ -153,6 +169,8 @@ def become(job: dict[str, Any], streams: Sequence[int]) -> NoReturn:
         os.setsid()
     for number, each in enumerate(streams):
         os.dup2(each, number)
+    if job["session"] and os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.chdir(job["cwd"])
     os.environ.clear()

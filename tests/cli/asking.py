@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,5 @@ async def ask(data_dir: Path, wait_s: float, symbols: Sequence[str]) -> None:
             print(report.model_dump_json(), flush=True)
 
 
-def main(words: Sequence[str]) -> int:
-    """DATA_DIR WAIT_S SYMBOL…"""
-    anyio.run(ask, Path(words[0]), float(words[1]), words[2:])
-    return 0
+if __name__ == "__main__":  # DATA_DIR WAIT_S SYMBOL…
+    anyio.run(ask, Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cli.person import Forks, Place, furnish
+from cli.person import Place, furnish
 
 
 @pytest.fixture(scope="session")
@@ -19,22 +18,14 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_dir
 
 
-@pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """The process whose forks run the commands."""
-    started = Forks()
-    yield started
-    started.end()
-
-
 @pytest.fixture
-def place(furnished: Path, tmp_path: Path, forks: Forks) -> Place:
+def place(furnished: Path, tmp_path: Path) -> Place:
     """A data directory of the test's own, with a paper book and an approver."""
     shutil.copytree(furnished, tmp_path / "data")
-    return Place(tmp_path / "data", forks)
+    return Place(tmp_path / "data")
 
 
 @pytest.fixture
-def bare(tmp_path: Path, forks: Forks) -> Place:
+def bare(tmp_path: Path) -> Place:
     """A data directory with nothing in it."""
-    return Place(tmp_path / "data", forks)
+    return Place(tmp_path / "data")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
 import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
 import anyio
@@ -40,6 +39,8 @@ PASSPHRASE = "correct horse battery staple"
 FRIDAY = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 """10:30 in New York, the market open."""
 TIMEOUT_S = 40
+TESTS = Path(__file__).parents[1]
+PROGRAM = (sys.executable, "-m", "positions_mcp")
 
 
 @dataclass(slots=True)
@@ -52,62 +53,12 @@ class StandingClock:
         return self.at
 
 
-class Forks:
-    """The process that commands are forks of; see `cli.forking`."""
-
-    def __init__(self) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_", "CLEAR_"))}
-        self._environment = {**clean, "PYTHONPATH": str(Path(__file__).parents[1])}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "cli.forking"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=self._environment,
-        )
-
-    def start(
-        self,
-        words: Sequence[str],
-        environment: dict[str, str],
-        *,
-        terminal: str | None = None,
-        streams: Sequence[Path] = (),
-        module: str = "positions_mcp.cli",
-    ) -> int:
-        """The process id of a new fork that runs `module.main(words)`."""
-        job = {
-            "words": list(words),
-            "environment": {**self._environment, **environment},
-            "terminal": terminal,
-            "streams": list(map(str, streams)),
-            "module": module,
-        }
-        return self._ask(job)
-
-    def wait(self, process: int) -> int:
-        """The exit code of a fork that ends."""
-        return self._ask({"wait": process})
-
-    def end(self) -> None:
-        with self._process:
-            self._process.kill()
-
-    def _ask(self, job: dict[str, Any]) -> int:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(f"{json.dumps(job)}\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-
 @dataclass(slots=True)
 class Typing:
     """A command that runs in a pseudo-terminal, and the person who types there."""
 
-    process: int
+    process: subprocess.Popen[bytes]
     screen: fdspawn
-    forks: Forks
     seen: str = ""
     code: int | None = None
 
@@ -132,23 +83,13 @@ class Typing:
         """Exit code and everything that was shown."""
         self.screen.expect(pexpect.EOF)
         self.seen += self.screen.before
-        self.code = self.forks.wait(self.process)
+        self.code = self.process.wait(TIMEOUT_S)
         return self.code, self.seen.replace("\r\n", "\n")
 
     def leave(self) -> None:
         """Close the terminal: a command that still runs is hung up."""
         self.screen.close()
-        if self.code is None:
-            self.code = self.forks.wait(self.process)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a command left that ran without a terminal."""
-
-    returncode: int
-    stdout: str
-    stderr: str
+        self.code = self.process.wait(TIMEOUT_S)
 
 
 @dataclass(slots=True)
@@ -156,7 +97,6 @@ class Place:
     """A data directory with a paper book, and everything a test does to it."""
 
     data_dir: Path
-    forks: Forks
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -168,38 +108,51 @@ class Place:
         """A command of the person's own, in a terminal that shows no colours unless `environment` names another."""
         screen, terminal = os.openpty()
         fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
-        process = self.forks.start(words, self._environment, terminal=os.ttyname(terminal))
+        controlling = partial(fcntl.ioctl, terminal, termios.TIOCSCTTY, 0)
+        process = subprocess.Popen(
+            [*PROGRAM, *words],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=self._environment,
+            start_new_session=True,
+            preexec_fn=None if sys.platform == "linux" else controlling,  # noqa: PLW1509 - no other thread runs here
+        )
         os.close(terminal)
-        typing = Typing(process, fdspawn(screen, encoding="utf-8", timeout=TIMEOUT_S), self.forks)
+        typing = Typing(process, fdspawn(screen, encoding="utf-8", timeout=TIMEOUT_S))
         try:
             yield typing
         finally:
             typing.leave()
 
-    def without_terminal(self, *words: str, typed: str = "") -> Done:
+    def without_terminal(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         """The same command from a program: no controlling terminal, and standard input that offers `typed`."""
-        with TemporaryDirectory() as folder:
-            streams = [Path(folder, name) for name in ("in", "out", "err")]
-            for stream, content in zip(streams, (typed, "", ""), strict=True):
-                stream.write_text(content, encoding="utf-8")
-            code = self.forks.wait(self.forks.start(words, self._environment, streams=streams))
-            return Done(code, *(stream.read_text(encoding="utf-8") for stream in streams[1:]))
+        return subprocess.run(
+            [*PROGRAM, *words],
+            input=typed,
+            capture_output=True,
+            encoding="utf-8",
+            env=self._environment,
+            start_new_session=True,
+            check=False,
+        )
 
     @contextmanager
     def asking(self, *symbols: str, wait_s: float = 30) -> Iterator[Asking]:
         """Another process, as a server's call: plans a close, asks, waits for the desk, and sends."""
-        with TemporaryDirectory() as folder:
-            said, null = Path(folder, "said"), Path(os.devnull)
-            os.mkfifo(said)
-            words = (str(self.data_dir), str(wait_s), *symbols)
-            streams = (null, said, Path("/dev/stderr"))
-            process = self.forks.start(words, self._environment, streams=streams, module="cli.asking")
+        with subprocess.Popen(
+            [sys.executable, "-m", "cli.asking", str(self.data_dir), str(wait_s), *symbols],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env=self._environment,
+            cwd=TESTS,
+        ) as process:
+            assert process.stdout
             try:
-                with said.open(encoding="utf-8") as lines:
-                    yield Asking(lines, lines.readline().strip())
+                yield Asking(process.stdout, process.stdout.readline().strip())
             finally:
-                os.kill(process, signal.SIGKILL)
-                self.forks.wait(process)
+                process.kill()
 
     @contextmanager
     def store(self) -> Iterator[SqlOperationStore]:
@@ -255,7 +208,8 @@ class Place:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {"POSITIONS_MCP_DATA_DIR": str(self.data_dir), "TERM": "dumb", **self.environment}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_", "CLEAR_"))}
+        return {**clean, "POSITIONS_MCP_DATA_DIR": str(self.data_dir), "TERM": "dumb", **self.environment}
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.person import Forks, Place
+from cli.person import Place
 from positions_mcp.cli.commands import Commands, program
 from positions_mcp.settings import load
 
@@ -52,12 +52,12 @@ def test_a_command_leads_to_the_store_it_was_printed_for(source: str, tmp_path: 
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_shell_leaves_the_folder_of_a_command_as_it_is(folder: str, tmp_path: Path, forks: Forks) -> None:
+def test_a_shell_leaves_the_folder_of_a_command_as_it_is(folder: str, tmp_path: Path) -> None:
     data_dir = tmp_path / folder
     commands = Commands(load({"data_dir": data_dir}, environment={}))
     called, *words = words_of(commands("operations list"), tmp_path)
     assert (called, words_of(commands("paper status"), tmp_path)[-1]) == (OWN, str(data_dir))
-    assert Place(tmp_path, forks).without_terminal(*words).stdout == f"Operations in data_dir {data_dir}\nNone.\n"
+    assert Place(tmp_path).without_terminal(*words).stdout == f"Operations in data_dir {data_dir}\nNone.\n"
 
 
 def test_what_led_to_a_live_store_is_repeated_and_a_secret_is_only_named(

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from mcp import Client, StdioServerParameters
 
-from cli.person import PASSPHRASE, Forks, Place
+from cli.person import PASSPHRASE, Place
 from positions_mcp.paper import database
 from positions_mcp.platforms import this_platform
 from positions_mcp.store import DEFAULT_FILE
@@ -84,10 +84,10 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def windows(furnished: Path, forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+def windows(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """Every command of a person's, run where only Windows is."""
     home = tmp_path_factory.mktemp("profile")
-    place = Place(home / "data", forks)
+    place = Place(home / "data")
     subprocess.run(["cp", "-r", str(furnished), str(place.data_dir)], check=True)
     elsewhere = tmp_path_factory.mktemp("shared")
     (home / "link").symlink_to(elsewhere)

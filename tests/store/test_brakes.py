@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli.person import PASSPHRASE, Forks, Place, furnish
+from cli.person import PASSPHRASE, PROGRAM, Place, furnish
 from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.settings import load
 from positions_mcp.signing.keys import ScryptCost
@@ -31,16 +31,14 @@ LOCKS = {
 OPERATIONS = "LOCK TABLE operations IN ACCESS EXCLUSIVE MODE"
 
 
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    started = Forks()
-    started.wait(started.start(["--help"], {}, streams=[Path(os.devnull)] * 3, module="positions_mcp.cli"))  # is ready
-    yield started
-    started.end()
+@pytest.fixture(scope="module", autouse=True)
+def _commands_are_ready() -> None:
+    """The process that they are forks of begins with the first of them."""
+    subprocess.run([*PROGRAM, "--help"], stdout=subprocess.DEVNULL, check=True)
 
 
 @pytest.fixture
-def desk(tmp_path: Path, forks: Forks, postgres_url: str) -> Place:
+def desk(tmp_path: Path, postgres_url: str) -> Place:
     """A data directory with a paper book, whose operations and approver are in PostgreSQL."""
     furnish(tmp_path / "data")
     url = new_database(postgres_url)
@@ -48,7 +46,7 @@ def desk(tmp_path: Path, forks: Forks, postgres_url: str) -> Place:
     now = datetime.now(UTC)
     with open_operations(settings) as store:
         store.set_approver(new_approver(PASSPHRASE, now, hardness=ScryptCost(n=2**4)), replacing=None, now=now)
-    return Place(tmp_path / "data", forks, {"POSITIONS_MCP_STORE__URL": url})
+    return Place(tmp_path / "data", {"POSITIONS_MCP_STORE__URL": url})
 
 
 @contextmanager
