@@ -170,8 +170,16 @@ def run(name: str, which: str) -> int:
 
 
 def main(what: str = "", said: str = "") -> int:
-    """All of it, of the other kinds an eighth each, 28 cases, and of the races a sixth."""
-    parts = {"closes": "1/1", "kinds": "1/8", "kinds-by-two": "2/8", "races": "1/6", "races-by-two": "1/6"}
+    """All closes; of the other kinds an eighth each, 28 cases; of the races a sixth; of the others 12 and 4 cases."""
+    parts = {
+        "closes": "1/1",
+        "kinds": "1/8",
+        "kinds-by-two": "2/8",
+        "broker": "1/14",
+        "upgrades": "1/28",
+        "races": "1/6",
+        "races-by-two": "1/6",
+    }
     wanted = {what: said or "1/1"} if what else parts
     return sum(run(name, which) for name, which in wanted.items())
 
