@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import runpy
+import shutil
 import signal
 import socket
 import sys
@@ -128,6 +129,8 @@ def become_windows() -> None:
     os.O_NOINHERIT = 0  # type: ignore[attr-defined]
     signal.SIGBREAK = reusable  # type: ignore[attr-defined]
     socket.SO_EXCLUSIVEADDRUSE = socket.SO_KEEPALIVE  # type: ignore[attr-defined]
+    if sys.version_info >= (3, 12):  # which asks Windows whether programs in the current directory are found
+        shutil._winapi = types.SimpleNamespace(NeedCurrentDirectoryForExePath=lambda _: True)
     asyncio.unix_events._UnixSelectorEventLoop.add_signal_handler = _not_implemented  # type: ignore[method-assign]
     for name in ONLY_POSIX:
         sys.modules.pop(name, None)

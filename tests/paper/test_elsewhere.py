@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from databases import left_open
 from paper.serving import COMMAND, Served, command, started
 from paper.support import Opening, http
 from positions_mcp.api import PositionsClient
@@ -47,9 +48,11 @@ async def test_a_key_opens_the_accounts_that_it_names(
 
 
 @pytest.mark.parametrize("key", ["", ":", ":19816", "a.1:", "a.1:x", "a.1:0", "a 1", "ä.1", "a.1:-1"])
-def test_what_is_no_key_is_said(opened: Opening, key: str):
-    with pytest.raises(PaperError, match="key"):
+def test_what_is_no_key_is_said(opened: Opening, tmp_path: Path, key: str):
+    with pytest.raises(PaperError, match="key") as refusal:
         opened("demo", keys=[key])
+    assert refusal.traceback  # which keeps what was opened until here
+    assert left_open(tmp_path / "data" / "paper.sqlite") == 0
 
 
 def test_another_host_needs_a_key_of_ones_own(tmp_path: Path):

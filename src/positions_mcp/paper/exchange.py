@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -73,8 +74,8 @@ class PaperExchange(Venue):
         calendar = calendar or NewYorkCalendar()
         base = clock or SystemClock()
         dialect = dialect_of(contract, errors)
-        book = Book(database.connect(data_dir))
-        try:
+        with ExitStack() as failing:
+            book = failing.enter_context(closing(Book(database.connect(data_dir))))
             if book.is_empty():
                 from positions_mcp.paper.loading import Loading
 
@@ -83,13 +84,11 @@ class PaperExchange(Venue):
                 loading.load(book, scenario or DEFAULT_SCENARIO, only_if_empty=True)
             with book.reading() as ledger:
                 _check(ledger, scenario, accounts or ())
-            paper_clock = PaperClock(database.connect(data_dir), base)
-        except BaseException:
-            book.close()
-            raise
-        return cls(
-            book, paper_clock, dialect=dialect, calendar=calendar, ids=ids or RandomIds(), keys=keys, sleeper=sleeper
-        )
+            paper_clock = failing.enter_context(closing(PaperClock(database.connect(data_dir), base)))
+            ids = ids or RandomIds()
+            exchange = cls(book, paper_clock, dialect=dialect, calendar=calendar, ids=ids, keys=keys, sleeper=sleeper)
+            failing.pop_all()
+        return exchange
 
     @classmethod
     def reset(
@@ -111,8 +110,7 @@ class PaperExchange(Venue):
         """
         from positions_mcp.paper.loading import Loading
 
-        book = Book(database.connect(data_dir))
-        try:
+        with closing(Book(database.connect(data_dir))) as book:
             name, numbers = scenario or DEFAULT_SCENARIO, tuple(accounts or (DEFAULT_ACCOUNT,))
             if not book.is_empty():
                 with book.reading() as ledger:
@@ -120,8 +118,6 @@ class PaperExchange(Venue):
             found = "" if seed is None else str(seed)
             loading = Loading(clock or SystemClock(), NewYorkCalendar(), ids, numbers, day, found)
             loading.load(book, name)
-        finally:
-            book.close()
         return name
 
     @cached_property
