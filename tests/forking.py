@@ -40,7 +40,7 @@ MODULES = {
     *("guard.asker", "guard.delegate", "guard.racer", "guard.sender"),
 }
 """What is forked; of the tests' own programs what they import is ready, they themselves are not."""
-AT_START = ("LD_", "FAKETIME", "PYTHON")
+AT_START = ("LD_", "FAKETIME", "PYTHON", "SCHEMAS_LATER")
 """What a process goes by only when it is started: those that differ in it are forks of different processes."""
 BY_STREAM = ("PYTHONIOENCODING", "PYTHONUNBUFFERED")
 """What each fork goes by when it makes its streams."""
