@@ -53,8 +53,6 @@ class _Job:
     operation: Operation | None = None
     error: Exception | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
-    unrecorded: FinishedOperation | None = None
-    """What the store did not take when it happened."""
 
 
 class Executor:
@@ -77,8 +75,7 @@ class Executor:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         self.close()
-        tasks, self._tasks = self._tasks, None
-        if tasks is None:
+        if (tasks := self._tasks) is None:
             return None
         if isinstance(error, Exception):
             # What the body raised is its own, and not one of a group: the batch in flight is only waited for.
@@ -139,8 +136,6 @@ class Executor:
                 job.error = error
             finally:
                 job.done.set()
-            if job.unrecorded is not None:
-                await self._late.keep(job.unrecorded)
 
     async def _execute(self, job: _Job) -> Operation:
         now = self._deps.clock.now()
@@ -164,7 +159,7 @@ class Executor:
             operation,
             lease,
             must_stop=partial(self._why_stop, job),
-            keep=partial(self._keep, job),
+            keep=self._keep,
             taking=taking,
             under=check if isinstance(check, UnderMandate) else None,
         )
@@ -173,9 +168,14 @@ class Executor:
         finally:
             self._deps.taken.pop(job.operation_id, None)
 
-    def _keep(self, job: _Job, ended: FinishedOperation) -> None:
-        job.unrecorded = ended
-        self._deps.unrecorded[job.operation_id] = ended.operation
+    def _keep(self, ended: FinishedOperation) -> None:
+        assert self._tasks is not None  # what calls this is one of them
+        self._deps.unrecorded[ended.operation.operation_id] = ended.operation
+        self._tasks.start_soon(self._offer, ended)
+
+    async def _offer(self, ended: FinishedOperation) -> None:
+        with self._in_flight.one():
+            await self._late.keep(ended)
 
     def _why_stop(self, job: _Job, anything_sent: bool) -> str:
         if self._closing:
