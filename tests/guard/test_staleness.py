@@ -10,7 +10,7 @@ import pytest
 
 from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
 from guard.exchange import ACCOUNT, held, instrument, raising
-from positions_mcp.domain.errors import OutcomeUnknown, Overtaken
+from positions_mcp.domain.errors import OutcomeUnknown, Overtaken, ReadFailed
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.reports import OperationReport
@@ -190,3 +190,30 @@ async def test_a_person_flattens_what_an_incomplete_listing_does_not_show(tmp_pa
         assert instrument(AAPL) in it.exchange.effects
         assert {row.state for row in report.rows} == {RowState.SUBMITTED}
         assert report.rows[0].detail == "not in the listing just read, which was incomplete"
+
+
+class SilentOrders:
+    """Orders that cannot be read; `asked` for what."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def read_orders(self, *_: Any, **__: Any) -> tuple[()]:
+        self.asked.append("by status")
+        raise ReadFailed("no answer within 15 s")
+
+    async def read_orders_of_unknown_status(self, *_: Any, **__: Any) -> tuple[()]:
+        self.asked.append("of unknown status")
+        raise ReadFailed("no answer within 15 s")
+
+
+async def test_orders_of_a_silent_broker_are_waited_for_once_between_a_yes_and_sending(tmp_path: Path) -> None:
+    orders = SilentOrders()
+    async with desk(tmp_path, orders=orders) as it:
+        operation = await it.asked("AAPL")
+        orders.asked.clear()
+        it.exchange.reads_fail = True
+        report = await say_yes(it, operation)
+        assert report.state is OperationState.LAPSED
+        assert report.reason.startswith("The account could not be read again before sending")
+        assert orders.asked == ["of unknown status"]

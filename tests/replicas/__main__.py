@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import anyio
 
 from replicas import checker, kinds
-from replicas.campaign import FAULTS, STEPS, Campaign, Case, Fault, campaigning, history, kept
+from replicas.campaign import FAULTS, LONGEST_CALL_S, STEPS, Campaign, Case, Fault, campaigning, history, kept
 from replicas.cluster import ACCOUNTS, SHARES, SKEWS, cluster
 from replicas.races import Race, Racing, races
 from replicas.upgrades import Upgrades
@@ -124,7 +124,7 @@ async def raced(course: Course, some: Sequence[Race]) -> dict[str, Any]:
 def proof(rounds: Callable[..., Any], course: Course, cases: Sequence[Any], at_once: int) -> int:
     """Run them in rounds, and let the checker decide. Returns how many promises were broken."""
     began, broken = time.monotonic(), list[str]()
-    sprung, amounts = Counter[tuple[str, str]](), Counter[str]()
+    sprung, amounts, silences, left = Counter[tuple[str, str]](), Counter[str](), [0.0], 0
     for number, at in enumerate(range(0, len(cases), at_once)):
         record = anyio.run(rounds, course, cases[at : at + at_once])
         found = checker.broken(record)
@@ -133,9 +133,12 @@ def proof(rounds: Callable[..., Any], course: Course, cases: Sequence[Any], at_o
             broken += [f"{words} ({kept(record, file)})" for words in found]
         sprung.update((f["fault"], f.get("step", "")) for f in record["faults"] if f.get("sprung", True))
         amounts.update(checker.counts(record))
+        silences += [call.get("silence", 0.0) for call in record["clients"]]
+        left += sum("Timeout" in call.get("error", "") for call in record["clients"])
     for (fault, step), times in sorted(sprung.items()):
         print(f"{fault:<10} {step:<18} {times:>4}")
     print(", ".join(f"{amount} {what}" for what, amount in amounts.items()))
+    print(f"{left} calls had no answer within {LONGEST_CALL_S:.0f} s; without a word one waited {max(silences):.0f} s.")
     print(f"{len(cases)} cases in {time.monotonic() - began:.0f} s. Promises broken: {len(broken)}.")
     print("\n".join(broken))
     return len(broken)

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -45,11 +46,13 @@ Fault = Literal[
     "kill", "cut", "block", "database", "schema", "older", "broker cut", "broker torn", "broker gone", "none"
 ]
 Way = Literal["form", "desk"]
+Hear = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Told of progress."""
 FAULTS: tuple[Fault, ...] = ("kill", "cut", "block", "database")
 STEPS: tuple[Step, ...] = ("commit asked", "commit done", "request asked", "request answered")
 _BLOCKED_S = 8.0
 """Longer than PostgreSQL keeps a transaction of somebody who says nothing."""
-_LONGEST_CALL_S = 45.0
+LONGEST_CALL_S = 45.0
 _LONGEST_SETTLING_S = 120.0
 _MOST_WAITING = 100
 _OPERATION = re.compile(r"op-[a-z0-9]{10}")
@@ -161,23 +164,29 @@ class Campaign:
         call |= {"account": work.account, "instrument": work.target}
         self.story.clients.append(call)
         call |= {"era": case.era, "way": case.way, "began": anyio.current_time()}
+        heard = [call["began"]]
+
+        async def hear(*_: object) -> None:
+            heard.append(anyio.current_time())
+
         try:
-            with anyio.fail_after(_LONGEST_CALL_S):
+            with anyio.fail_after(LONGEST_CALL_S):
                 async with self.client(case, call=call["number"]) as client:
-                    answer = await self._asking(client, work, case.way)
+                    answer = await self._asking(client, work, case.way, hear)
                     call |= {"told": _text(answer), **_data(answer)}
         except* (MCPError, httpx2.HTTPError, OSError, TimeoutError) as errors:
             call["error"] = repr(errors.exceptions)[:300]
         finally:
             call["ended"] = anyio.current_time()
+            call["silence"] = max(until - since for since, until in pairwise([*heard, call["ended"]]))
 
-    async def _asking(self, client: Client, work: Work, way: Way) -> CallToolResult:
+    async def _asking(self, client: Client, work: Work, way: Way, hear: Hear) -> CallToolResult:
         arguments = {"account_id": work.account, **work.arguments}
         if way == "form":
-            return await client.call_tool(work.tool, arguments)
+            return await client.call_tool(work.tool, arguments, progress_callback=hear)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._approve, work)
-            answer = await client.call_tool(work.tool, arguments)
+            answer = await client.call_tool(work.tool, arguments, progress_callback=hear)
             tasks.cancel_scope.cancel()
         return answer
 
@@ -216,7 +225,7 @@ class Campaign:
         rotation = Rotation(self.cluster.ports, case.first, affinity=case.era == ERAS[0])
         secret = next(self._tokens) if token is None else self.cluster.tokens[token]
         headers = {"Authorization": f"Bearer {secret}"}
-        async with httpx2.AsyncClient(transport=rotation, headers=headers, timeout=_LONGEST_CALL_S) as http:
+        async with httpx2.AsyncClient(transport=rotation, headers=headers, timeout=LONGEST_CALL_S) as http:
             transport = streamable_http_client("http://127.0.0.1/mcp", http_client=http)
             asks = person if case.way == "form" else None
             async with Client(transport, mode=case.era, elicitation_callback=asks) as client:

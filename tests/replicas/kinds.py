@@ -20,7 +20,7 @@ from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.enrolling import adding_member
 from positions_mcp.signing.keys import new_key
-from replicas.campaign import Campaign, Case, Way, Work
+from replicas.campaign import Campaign, Case, Hear, Way, Work
 from replicas.cluster import shares
 from trading import PASSPHRASE, QUICK
 
@@ -80,8 +80,8 @@ class OtherKinds(Campaign):
         """A whole account may take two people, who are at the desk."""
         return case.way
 
-    async def _asking(self, client: Client, work: Work, way: Way) -> CallToolResult:
-        return await super()._asking(client, work, "desk" if work.target == WHOLE and self.story.by_two else way)
+    async def _asking(self, client: Client, work: Work, way: Way, hear: Hear) -> CallToolResult:
+        return await super()._asking(client, work, "desk" if work.target == WHOLE and self.story.by_two else way, hear)
 
     async def approve(self, operation_id: str) -> None:
         """By one of them, and by the other too where two are needed."""

@@ -29,7 +29,7 @@ from positions_mcp.guard.enrolling import adding_member, removing_member
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.signing.keys import new_key
 from positions_mcp.store.operations import SqlOperationStore
-from replicas.campaign import Campaign, Case, Way, Work
+from replicas.campaign import Campaign, Case, Hear, Way, Work
 from trading import ERAS, PASSPHRASE, QUICK
 
 BEN = "the passphrase of Ben"
@@ -163,11 +163,13 @@ class Racing(Campaign):
         """All of them, once it waits at the desk."""
         self.tasks.start_soon(self._all_come, operation_id, anyio.Event())
 
-    async def _asking(self, client: Client, work: Work, way: Way) -> CallToolResult:
+    async def _asking(self, client: Client, work: Work, way: Way, hear: Hear) -> CallToolResult:
         async with anyio.create_task_group() as tasks:
             if way == "desk":
                 tasks.start_soon(self._approve, work)
-            answer = await client.call_tool(work.tool, {"account_id": work.account, **work.arguments})
+            answer = await client.call_tool(
+                work.tool, {"account_id": work.account, **work.arguments}, progress_callback=hear
+            )
             tasks.cancel_scope.cancel()
         return answer
 

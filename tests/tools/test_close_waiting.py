@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 from anyio import wait_all_tasks_blocked
 from mcp import Client
 
+from positions_mcp.cli.assembly.paper_transport import PaperTransport
 from tools.serving import data_of, error_of, text_of
 from trading import HOLDINGS, Floor, Person, trading_floor, yes
 
@@ -17,7 +19,7 @@ ALL_THREE = {"instruments": list(HOLDINGS)}
 
 
 class Progress:
-    """Keeps what a call says while it waits."""
+    """Keeps what a call says while it waits; `told` of a plan for the third time."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -27,8 +29,12 @@ class Progress:
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
         self.said.append(message or "")
         self.at.append(progress)
-        if len(self.said) >= 3:
+        if len(self.of_plan) >= 3:
             self.told.set()
+
+    @property
+    def of_plan(self) -> list[str]:
+        return [said for said in self.said if "op-" in said]
 
 
 async def state_of(floor: Floor) -> tuple[str, list[str]]:
@@ -57,8 +63,28 @@ async def test_while_a_person_thinks_a_legacy_call_is_kept_alive_by_progress(tmp
     async with trading_floor(tmp_path) as floor, floor.client("legacy", person) as client:
         answer = await client.call_tool("close_positions", KO, progress_callback=progress)
         assert data_of(answer)["state"] == "SUBMITTED"
-    assert progress.said[0].startswith("Waiting for a person's answer about plan op-")
+    assert progress.of_plan[0].startswith("Waiting for a person's answer about plan op-")
     assert progress.at == sorted(set(progress.at))
+
+
+@pytest.mark.one_process("holds an answer of the exchange back inside of the server")
+async def test_while_a_broker_is_silent_a_call_says_what_it_waits_for(
+    era: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, answers = anyio.Event(), PaperTransport.handle_async_request
+
+    async def later(transport: PaperTransport, request: httpx.Request) -> httpx.Response:
+        await waiting.wait()
+        return await answers(transport, request)
+
+    async def hear(_: float, __: float | None, message: str | None) -> None:
+        assert message == "Waiting for the broker or the operation store" or waiting.is_set()
+        waiting.set()
+
+    monkeypatch.setattr(PaperTransport, "handle_async_request", later)
+    async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:
+        answer = await client.call_tool("close_positions", KO, progress_callback=hear)
+        assert data_of(answer)["state"] == "SUBMITTED"
 
 
 @pytest.mark.requirement("G-01", "G-02")
@@ -79,8 +105,8 @@ async def test_a_waiting_call_sends_as_soon_as_the_desk_says_yes(era: str, tmp_p
         assert floor.effects == {"close_position": 1}
     assert data_of(answers[0])["state"] == "SUBMITTED"
     assert "desk" in data_of(answers[0])["decision"]
-    assert "Only a supervisor decides" in progress.said[0]
-    assert "positions-mcp approve op-" in progress.said[0]
+    assert "Only a supervisor decides" in progress.of_plan[0]
+    assert "positions-mcp approve op-" in progress.of_plan[0]
 
 
 @pytest.mark.requirement("G-01")

@@ -30,8 +30,10 @@ class OrdersListed:
         filters = self._deps.order_filters
         # First: one that takes a status of a name meanwhile is among those listed next.
         unnamed = await self._of_unknown_status(account_id) if recent and filters.by_status else ()
+        if unnamed is None:
+            return None  # a broker that is silent would be waited for twice
         listed = await self._listed(account_id, statuses=_MAY_FILL if filters.by_status else ())
-        if listed is None or unnamed is None:
+        if listed is None:
             return None
         return tuple({order.id: order for order in (*unnamed, *listed)}.values())
 

@@ -36,7 +36,7 @@ class Call:
     """The SDK's own view of the request."""
     clock_note: str = ""
     """Why the market's clock could not be read for it, if it could not."""
-    _saying: str = ""
+    _saying: str = "Waiting for the broker or the operation store"
     _started: float = field(default_factory=anyio.current_time)
     _reported: float = 0.0
 
@@ -125,12 +125,11 @@ class Call:
             await self._report()
 
     async def _report(self) -> None:
-        if self._saying:
-            elapsed = round(anyio.current_time() - self._started, 3)
-            # Progress has to increase from one notification to the next, also within a millisecond.
-            self._reported = max(elapsed, round(self._reported + 0.001, 3))
-            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-                await self.sdk.report_progress(self._reported, None, self._saying)
+        elapsed = round(anyio.current_time() - self._started, 3)
+        # Progress has to increase from one notification to the next, also within a millisecond.
+        self._reported = max(elapsed, round(self._reported + 0.001, 3))
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await self.sdk.report_progress(self._reported, None, self._saying)
 
 
 async def begin(sdk: Context[LazyContext, Any]) -> Call:
