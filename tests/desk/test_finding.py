@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
@@ -19,13 +20,13 @@ from positions_mcp.guard.sending.heartbeat import Heartbeat
 HERE = "desk:1:boot"
 
 
-def said(it: Desk, *, seconds_ago: float = 0, url: str | None = None, process: str = HERE, sends: bool = True) -> None:
+def said(it: Desk, *, seconds_ago: float = 0, process: str = HERE, sends: bool = True, **more: Any) -> None:
     """A server has said that it is alive."""
     now = it.clock.now()
     until = now + ALIVE_FOR - timedelta(seconds=seconds_ago)
     accounts = tuple(POLICY.accounts)
     it.store.announce(
-        Server(process=process, mode=Mode.PAPER, accounts=accounts, sends=sends, desk_url=url, until=until), now
+        Server(process=process, mode=Mode.PAPER, accounts=accounts, sends=sends, until=until, **more), now
     )
 
 
@@ -55,7 +56,7 @@ async def test_a_page_that_runs_alone_is_found_by_a_server_until_it_ends(desk: D
 async def test_where_the_page_that_was_named_is_gone_a_server_opens_its_own(desk: Desk) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
-    said(desk, url=url, process=desk.parts.process)
+    said(desk, desk_url=url, process=desk.parts.process)
     async with anyio.create_task_group() as tasks:
         host = DeskHost(0)
         host.attach(desk.parts, tasks)
@@ -79,6 +80,21 @@ def test_a_page_is_reached_from_its_own_machine_only(process: str, *, found: boo
         until="2026-11-27T12:00:00Z",
     )
     assert list(pages_of([server], HERE)) == (["http://localhost:8421"] if found else [])
+
+
+@on_a_desk
+async def test_a_card_says_that_a_server_that_would_send_it_has_other_limits(desk: Desk) -> None:
+    operation = await desk.asked("AAPL")
+    mine = desk.parts.policy.fingerprint
+    said(desk, policy=mine)
+    said(desk, process="a page:1:boot", sends=False, policy="another page's")
+    said(desk, process="earlier:1:boot")
+    async with page_over(desk) as page:
+        await page.sign_in(PASSPHRASE)
+        assert (await page.read(f"/api/operations/{operation.operation_id}"))["not_known"] == []
+        said(desk, process="replica:1:boot", policy="0" * 12)
+        (known,) = (await page.read(f"/api/operations/{operation.operation_id}"))["not_known"]
+    assert f"are policy {mine}, 1 of 3 servers that could send it have other ones." in known
 
 
 @pytest.mark.parametrize(("seconds_ago", "silent_s"), [(0, 0), (12, 0), (17, 17), (29, 29)])

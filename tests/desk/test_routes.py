@@ -178,7 +178,9 @@ async def test_a_story_says_who_asks_for_what_reason_what_of_the_limits_it_takes
         await page.sign_in()
         story = await page.read(f"/api/operations/{operation.operation_id}")
     assert (story["account"], story["caller"], story["purpose"]) == ("19816", CALLER, "cash by Monday")
-    assert story["not_known"] == ["No price of AAPL: the notional may be larger."]
+    unpriced, limits = story["not_known"]
+    assert unpriced == "No price of AAPL: the notional may be larger."
+    assert limits.endswith(f"policy {policy.fingerprint}, it was planned under policy {desk.parts.policy.fingerprint}.")
     (today,) = [row for row in story["limits"] if row["name"] == "notional of the account today"]
     assert (today["used"], today["limit"]) == ("0", "50,000")
 

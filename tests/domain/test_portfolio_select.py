@@ -53,6 +53,7 @@ def test_an_option_that_nobody_holds_is_an_error_with_the_nearest_of_its_root() 
         ("Apple", ""),
         ("TSLAXX", ""),
         ("-", ""),
+        ("COCA COLA", ""),
     ],
 )
 def test_only_another_class_or_one_letter_more_or_less_is_suggested_and_never_another_company(
@@ -60,7 +61,10 @@ def test_only_another_class_or_one_letter_more_or_less_is_suggested_and_never_an
 ) -> None:
     symbols = ("KO", "AAPL", "TSLA", "GOOGL", "BRK.B")
     positions = book_of(*(held(symbol, number=place) for place, symbol in enumerate(symbols, 1))).positions
-    said = f": {nearest}." if nearest else "Company names are not known here: give the ticker."
+    no_ticker = (
+        f"{asked}." if asked.isupper() and len(asked) <= 5 else "Company names are not known here: give the ticker."
+    )
+    said = f": {nearest}." if nearest else no_ticker
     with pytest.raises(UnknownInstrument) as caught:
         Holdings(positions).find(asked)
     assert str(caught.value).endswith(said)

@@ -337,6 +337,7 @@ async def history(cluster: Cluster, story: Story) -> dict[str, Any]:
         **record,
         "exchange": {"effects": effects, "orders": orders},
         "wire": cluster.wire,
+        "arrived": cluster.arrived,
         **vars(story),
         "verified": verified,
     }

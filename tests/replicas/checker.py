@@ -88,11 +88,10 @@ class History:
                 self.strange.append(effect)
                 continue
             self.made.setdefault((effect["account"], target), []).append(set(effect["made"]))
-        self.wire: dict[Target, list[float]] = {}
+        self.wire = _by_target(record["wire"])
         """When requests passed, by what they were to close."""
-        for request in record["wire"]:
-            if found := _PATH.search(request["path"]):
-                self.wire.setdefault((int(found[1]), found[2] or "*"), []).append(request["at"])
+        self.arrived = _by_target(record.get("arrived", record["wire"]))
+        """When they left their server, whether or not they passed."""
         self.intents = self._intents()
         at_desk = {each["operation_id"] for each in self.decisions if each.get("how") == "desk"}
         self.own = {
@@ -221,6 +220,7 @@ def clients_are_told_the_truth(history: History) -> Iterator[str]:
     """
     for call in history.clients:
         account, instrument = call["account"], call["instrument"]
+        about = f"call {call['number']} about {account} {instrument}"
         requests = history.wire.get((account, instrument), [])
         passed = [at for at in requests if call["began"] <= at <= call["ended"]]
         told = call.get("told") or ""
@@ -228,15 +228,14 @@ def clients_are_told_the_truth(history: History) -> Iterator[str]:
             yield f"call {call['number']} was told that it sent nothing, and what was approved in it was sent: {told}"
         # It says nothing of other servers, which may send what the desk approved.
         name = call.get("operation_id")
-        if (
-            "othing was sent" in told.replace(_UNSENT_BY_CALL, "")
-            and passed
-            and (not name or history.may_have_left(name))
-        ):
-            about = f"call {call['number']} about {account} {instrument}"
+        unsent = "othing was sent" in told.replace(_UNSENT_BY_CALL, "")
+        if unsent and passed and (not name or history.may_have_left(name)):
             yield f"{about} was told that nothing was sent, and it was: {told}"
         if call.get("sent") == "yes" and not requests:
-            yield f"call {call['number']} about {account} {instrument} was told that it was sent, and it was not"
+            yield f"{about} was told that it was sent, and it was not"
+        left = history.arrived.get((account, instrument), ())
+        if "equest was sent" in told and all(at > call["ended"] for at in left):
+            yield f"{about} was told that a request was sent, and none had left: {told}"
 
 
 def no_halt_is_overtaken(history: History) -> Iterator[str]:
@@ -314,6 +313,14 @@ def counts(record: Record) -> dict[str, int]:
         "unknown": sum(intent.states[-1] == "UNKNOWN" for intent in history.intents.values()),
         "entries": len(history.journal),
     }
+
+
+def _by_target(requests: Sequence[Record]) -> dict[Target, list[float]]:
+    found: defaultdict[Target, list[float]] = defaultdict(list)
+    for request in requests:
+        if path := _PATH.search(request["path"]):
+            found[int(path[1]), path[2] or "*"].append(request["at"])
+    return dict(found)
 
 
 def _scope(halt: Record) -> str:

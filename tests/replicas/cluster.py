@@ -195,6 +195,8 @@ class Cluster:
     accounts: Sequence[int] = ACCOUNTS
     wire: list[dict[str, Any]] = field(default_factory=list)
     """Each closing request that was let through to the exchange."""
+    arrived: list[dict[str, Any]] = field(default_factory=list)
+    """Each that left its replica, whatever a link did to it."""
     later: int = 0
     """How many schemas more than the program knows the store has been led to."""
 
@@ -242,14 +244,14 @@ async def cluster(
     database = await anyio.to_thread.run_sync(Database, folder / "postgres")
     try:
         async with exchange(folder, book, accounts) as url, anyio.create_task_group() as tasks:
-            wire: list[dict[str, Any]] = []
+            wire, arrived = list[dict[str, Any]](), list[dict[str, Any]]()
             made = []
             for number, skew_s in enumerate(skews):
                 own = folder / f"replica-{number}"
                 own.mkdir(mode=0o700)
                 links = (
                     Link(database.socket, number),
-                    Link(url.removeprefix("http://"), number, _noting(wire, number)),
+                    Link(url.removeprefix("http://"), number, _noting(arrived, number), _noting(wire, number)),
                 )
                 for link in links:
                     await tasks.start(link.run)
@@ -262,7 +264,7 @@ async def cluster(
             try:
                 for replica in made:
                     await anyio.to_thread.run_sync(replica.start)
-                yield Cluster(folder, database, url, made, tokens, accounts, wire)
+                yield Cluster(folder, database, url, made, tokens, accounts, wire, arrived)
             finally:
                 with anyio.CancelScope(shield=True):
                     for replica in made:

@@ -60,8 +60,10 @@ class Link:
     target: str
     """HOST:PORT, or the path of a socket."""
     process: int
+    arrived: Callable[[str], None] = lambda _: None
+    """Told the path of each closing request that left its process."""
     passed: Callable[[str], None] = lambda _: None
-    """Told the path of each closing request that has been let through."""
+    """Told the path of each of them that has been let through."""
     port: int = 0
     trap: Trap | None = None
     _open: set[tuple[anyio.abc.SocketStream, anyio.abc.ByteStream]] = field(default_factory=set)
@@ -131,6 +133,7 @@ class Link:
             while data := await near.receive(_LARGEST):
                 closing = _CLOSING.search(data)
                 if closing:
+                    self.arrived(closing[1].decode())
                     await self._pass("request asked")
                     awaited.append("request answered")
                 elif _COMMIT in data:

@@ -103,6 +103,14 @@ def test_a_call_may_say_that_nothing_of_its_plan_was_sent_where_another_callers_
     assert checker.broken(told) == []
 
 
+def test_a_call_may_say_that_its_request_was_sent_where_that_left_and_was_lost_on_the_way() -> None:
+    told = history()
+    told["clients"][1].update(told="The request was sent and its outcome is not known: no answer.")
+    told["arrived"] = [told["wire"][0], told["wire"].pop()]
+    told["exchange"]["effects"].pop()
+    assert checker.broken(told) == []
+
+
 def test_a_request_that_nobody_meant_and_that_did_nothing_is_not_called_a_close() -> None:
     told = history()
     told["wire"].append({"at": 3.0, "path": "/v1/accounts/1/positions/other"})
@@ -216,6 +224,21 @@ BROKEN: dict[str, tuple[Callable[[History], object], str]] = {
     "told that it was sent": (
         lambda told: told["wire"].pop(0),
         "was told that it was sent, and it was not",
+    ),
+    "told that a request was sent where only a read was": (
+        lambda told: (
+            told["wire"].pop(),
+            told["exchange"]["effects"].pop(),
+            told["clients"][1].update(told="The account could not be read. The request was sent."),
+        ),
+        "was told that a request was sent, and none had left",
+    ),
+    "told that a request was sent before it was": (
+        lambda told: (
+            told.update(arrived=[each | {"at": 9.0} for each in told["wire"]]),
+            told["clients"][1].update(told="The request was sent."),
+        ),
+        "call 1 about 1 11111111-0000-0000-0000-000000000002 was told that a request was sent, and none had left",
     ),
     "an entry removed": (lambda told: told["journal"].pop(2), "entry 4 does not follow the one before it"),
     "the end cut off and written anew": (

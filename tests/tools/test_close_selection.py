@@ -115,3 +115,21 @@ async def test_instruments_of_one_name_are_told_apart_by_their_ids_wherever_a_pl
     assert [row[2] for row in data_of(one)["rows"]] == names[1:]
     chosen = await call(server, "preview_close", {"underlying": "AAPL"}, era=era)
     assert [row[2] for row in data_of(chosen)["rows"]] == names
+
+
+@pytest.mark.parametrize("has_approver", [True, False])
+async def test_the_way_on_of_a_preview_says_once_why_the_supervisor_decides(
+    tmp_path: Path, *, has_approver: bool
+) -> None:
+    async with trading_floor(tmp_path, approval={"wait_s": 0, "desk_above": 10}) as floor:
+        if has_approver:
+            async with floor.desk() as desk:
+                await desk.set_up()
+        said = text_of(await floor.call("preview_close", {"instruments": ["KO"]}))
+    way = said.partition("Next: ")[2]
+    assert said.count("the supervisor decides") == 1, said
+    if has_approver:
+        assert way.startswith("close_positions with plan_id=op-")
+        assert " waits for the supervisor. The question cannot be shown to a person in this client. To decide, " in way
+    else:
+        assert way.startswith("It cannot be sent now. The question cannot be shown to a person in this client. No app")

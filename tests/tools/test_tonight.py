@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from positions_mcp.domain.account.balances import Balances
+from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.market import Greeks, LastTrade, Snapshot
 from positions_mcp.domain.account.positions import Position
@@ -53,11 +54,13 @@ class Beside:
     refuses: bool = False
     dividends: tuple[Dividend, ...] = ()
     refuses_dividends: bool = False
+    multiplier: Decimal | None = None
     asked: Counter[str] = field(default_factory=Counter)
 
-    async def read_option_contracts(self, _ids: Any) -> dict[InstrumentId, Any]:
+    async def read_option_contracts(self, ids: Any) -> dict[InstrumentId, Any]:
         self._ask("contracts")
-        return {}
+        assert len(ids) <= 100
+        return {key: ContractFacts(id=key, multiplier=self.multiplier) for key in ids if self.multiplier}
 
     async def read_snapshots(self, ids: Any) -> dict[InstrumentId, Snapshot]:
         self._ask("snapshots")
@@ -155,7 +158,10 @@ async def test_a_short_call_in_the_money_is_called_out_where_its_share_is_ex_div
     dividend = Dividend(ex_date=date.fromisoformat(day), dividend_amount=amount and Decimal(amount))
     out = held("AAPL261218C00250000", "-1", number=5, underlying_instrument_id=AAPL)
     answer = await call(server(Beside(dividends=(dividend,)), LATER, out, LONG), "summarize_positions", era=era)
-    called = f"short 2 AAPL 230C before AAPL is ex-dividend on 2026-12-01 ({said}, time value 0.15)"
+    evening = "last evening 2026-11-30"
+    called = (
+        f"short 2 AAPL 2026-12-18 230C before AAPL is ex-dividend on 2026-12-01 ({said}, time value 0.15, {evening})"
+    )
     assert data_of(answer)["exposure"].get("early_assignment") == (called if said else None)
     assert (f" May be assigned early: {called}." in text_of(answer)) == bool(said)
 
@@ -170,10 +176,54 @@ async def test_dividends_are_asked_for_only_where_a_short_call_is_in_the_money_a
     await call(server(beside, LATER, other), "summarize_positions", era=era)
     assert beside.asked["dividends"] == 1
     told = data_of(await call(server(Beside(refuses_dividends=True), LATER), "summarize_positions", era=era))
-    assert told["exposure"]["early_assignment"] == "ex-dividend dates of 1 in the money not known"
-    many = [held(f"AAPL261218C{strike:05d}000", "-1", strike, underlying_instrument_id=AAPL) for strike in range(60)]
+    assert told["exposure"]["early_assignment"] == "ex-dividend dates not known of 1: short 2 AAPL 2026-12-18 230C"
+    many = [held(f"AAPL261218C{strike:05d}000", "-1", strike, underlying_instrument_id=AAPL) for strike in range(101)]
     told = data_of(await call(server(Beside(), *many), "summarize_positions", era=era))
     assert told["exposure"]["early_assignment"] == "not known: too many options"
+
+
+async def test_of_short_calls_without_a_price_or_adjusted_it_is_said_that_it_is_not_known(era: str) -> None:
+    unpriced = held("KO261218C00060000", "-1", number=5, underlying_instrument_id=AAPL[:-1] + "8")
+    adjusted = held("AAPL1261218C00230000", "-3", number=6, underlying_instrument_id=AAPL)
+    nothing = [
+        held("KO261127C00060000", "-1", number=7),  # it expires today
+        held("KO261128C00060000", "-1", number=8),  # today, as Saturday has no session
+        held("KO261218P00060000", "-1", number=11),
+        held("KO261218C00065000", "1", number=12),
+        held("SPX261218C06000000", "-1", number=13, underlying_instrument_type="INDEX"),
+    ]
+    answer = await call(server(Beside(), unpriced, adjusted, *nothing), "summarize_positions", era=era)
+    known = "whether in the money not known of 2: short 1 KO 2026-12-18 60C, short 3 AAPL1 2026-12-18 230C"
+    assert data_of(answer)["exposure"]["early_assignment"] == known
+    assert f"May be assigned early: {known}." in text_of(answer)
+    many = [held(f"KO261218C{strike:05d}000", "-1", strike) for strike in range(50, 56)]
+    said = data_of(await call(server(Beside(), *many), "summarize_positions", era=era))["exposure"]["early_assignment"]
+    assert said.startswith("whether in the money not known of 6: short 1 KO 2026-12-18 50C, ")
+    assert said.endswith("short 1 KO 2026-12-18 53C and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("now", "ex_date", "last"),
+    [
+        (datetime(2026, 11, 25, 22, 0, tzinfo=UTC), "2026-11-27", "2026-11-25"),  # 17:00 before Thanksgiving
+        (datetime(2026, 11, 25, 22, 30, tzinfo=UTC), "2026-11-27", "2026-11-25, over"),  # its cut-off, 17:30
+        (datetime(2026, 11, 26, 16, 0, tzinfo=UTC), "2026-11-27", "2026-11-25, over"),  # Thanksgiving
+        (datetime(2026, 11, 27, 19, 29, tzinfo=UTC), "2026-11-30", "2026-11-27"),  # the early close: until 14:30
+        (datetime(2026, 11, 27, 19, 30, tzinfo=UTC), "2026-11-30", "2026-11-27, over"),
+        (datetime(2026, 11, 29, 16, 0, tzinfo=UTC), "2026-12-01", "2026-11-30"),  # a Sunday
+        (datetime(2026, 12, 23, 16, 0, tzinfo=UTC), "2026-12-28", "2026-12-24"),  # over Christmas
+        (datetime(2026, 12, 30, 16, 0, tzinfo=UTC), "2027-01-04", "2026-12-31"),  # over New Year
+        (datetime(2027, 3, 24, 16, 0, tzinfo=UTC), "2027-03-29", "2027-03-25"),  # over Good Friday
+        (datetime(2027, 3, 26, 16, 0, tzinfo=UTC), "2027-03-29", "2027-03-25, over"),
+    ],
+)
+async def test_the_last_evening_for_a_dividend_is_that_of_the_session_before_its_ex_date(
+    era: str, now: datetime, ex_date: str, last: str
+) -> None:
+    dividend = Dividend(ex_date=date.fromisoformat(ex_date), dividend_amount=Decimal("0.26"))
+    short = held("AAPL270416C00230000", "-2", number=4, underlying_instrument_id=AAPL)
+    answer = await call(server(Beside(dividends=(dividend,)), short, at=now), "summarize_positions", era=era)
+    assert f"last evening {last})" in data_of(answer)["exposure"]["early_assignment"]
 
 
 async def test_a_listing_by_expiry_says_moneyness_by_market_data_where_the_share_is_not_held(era: str) -> None:
@@ -288,6 +338,22 @@ async def test_a_notional_that_no_stated_multiplier_was_read_for_says_that_it_co
     assert f"Assignment notional at the strikes{assumed}: short puts {notional};" in text_of(answer)
 
 
+@pytest.mark.parametrize(
+    ("count", "said"), [(60, None), (100, None), (101, "100 a contract assumed: too many options")]
+)
+async def test_the_notional_of_up_to_a_hundred_short_options_goes_by_their_stated_multipliers(
+    era: str, count: int, said: str | None
+) -> None:
+    puts = [held(f"KO261218P{70000 + 1000 * n:08d}", "-1", number=n) for n in range(count)]
+    longs = [held(f"KO261218P{70000 + 1000 * n:08d}", "1", number=200 + n) for n in range(60)]
+    beside = Beside(multiplier=Decimal(10))
+    answer = data_of(await call(server(beside, *longs, *puts), "summarize_positions", era=era))["exposure"]
+    notional = sum(70 + n for n in range(count)) * (100 if said else 10)
+    assert (answer["short_puts"], answer.get("multipliers")) == (str(notional), said)
+    assert beside.asked["contracts"] == (0 if said else 1)
+    assert answer["delta_adjusted_net"] == "not known: too many options"
+
+
 async def test_once_the_close_decides_moneyness_goes_by_it_and_not_by_what_trades_after_hours(era: str) -> None:
     shares = held("AAPL", instrument_price="229", closing_price="231.40", closing_price_date="2026-11-27")
     short = SHORT._replace(underlying_instrument_id=shares.instrument_id)
@@ -312,3 +378,32 @@ async def test_a_listing_by_expiry_says_what_it_left_out_since_its_symbol_cannot
     answer = await call(server(Beside(), SHORT, unread), "list_positions", {"expires_by": "today"}, era=era)
     assert len(data_of(answer)["rows"]) == 1
     assert "WARNING: when 1 position expires is not known; left out." in text_of(answer)
+
+
+@pytest.mark.requirement("I-06")
+async def test_a_projection_names_what_may_be_assigned_early_and_what_of_that_is_not_known(era: str) -> None:
+    dividend = Dividend(ex_date=date(2026, 11, 30), dividend_amount=Decimal("0.26"))
+    other = AAPL[:-1] + "8"
+    unpriced = held("KO261218C00060000", "-1", number=5, underlying_instrument_id=other)
+    it = server(Beside(dividends=(dividend,)), SHORT, LATER, unpriced)
+    answer = await call(it, "project_expiration", era=era)
+    called = (
+        "may be assigned early: short 2 AAPL 2026-12-18 230C before AAPL is ex-dividend on 2026-11-30 (0.26 a share, "
+        "time value 0.15, last evening 2026-11-27); whether in the money not known of 1: short 1 KO 2026-12-18 60C"
+    )
+    assert data_of(answer)["watch"][-1] == called
+    assert f"\n{called}.\n" in text_of(answer)
+    alone = data_of(await call(it, "project_expiration", {"underlying": "AAPL"}, era=era))
+    assert alone["watch"][-1] == called.partition("; whether")[0]
+    assert "assigned early" not in text_of(await call(server(Beside(), SHORT, LATER), "project_expiration", era=era))
+
+
+@pytest.mark.requirement("I-06")
+async def test_of_two_options_of_one_symbol_a_projection_names_the_ids(era: str) -> None:
+    twin = SHORT._replace(instrument_id=LONG.instrument_id)
+    answer = await call(server(Beside(), SHORT, twin), "project_expiration", era=era)
+    names = [f"AAPL261127C00230000 [{each.instrument_id}]" for each in (SHORT, twin)]
+    assert [row[0] for row in data_of(answer)["options"]] == names
+    assert f"230C [{SHORT.instrument_id}] -2 assigned; 230C [{twin.instrument_id}] -2 assigned." in text_of(answer)
+    alone = data_of(await call(server(Beside(), SHORT, LONG), "project_expiration", era=era))
+    assert [row[0] for row in alone["options"]] == ["AAPL261127C00230000", "AAPL261127P00235000"]

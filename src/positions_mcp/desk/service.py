@@ -176,7 +176,6 @@ class Desk:
             "policy": plan.policy,
             "rights": ", ".join(plan.rights),
             "limits": await self._limits_of(plan),
-            "not_known": not_known(plan),
             "can_decide": operation.stage.is_open and not plan.is_expired(now) and not plan.flatten,
             "approved_until": operation.decision.expires_at.isoformat() if operation.decision else None,
             "stage": operation.stage.value,
@@ -211,11 +210,18 @@ class Desk:
         }
 
     async def _sender_of(self, plan: Plan, now: datetime) -> dict[str, Any]:
-        """Whether a server is alive to send a plan, and for how many seconds each that could has said nothing."""
+        """Whether a server is alive to send a plan, since when each that could is silent, and what is not known."""
         able = [server for server in await in_thread(self._deps.store.servers, now) if server.can_send(plan)]
+        mine, here = self._deps.policy.fingerprint, self._deps.policy_of(plan).fingerprint
+        others = sum(server.policy not in ("", mine) for server in able)
+        said = [f"{others} of {len(able)} servers that could send it have other ones"] if others else []
+        said += [f"it was planned under policy {plan.policy}"] if plan.policy not in ("", here) else []
+        limits = f"By which limits it is judged before it is sent: those of this page are policy {here}, "
+        is_another = bool(said) and plan.mode is self.mode
         return {
             "sender_alive": bool(able),
             "sender_silent_s": min((server.silent_s(now) for server in able), default=0),
+            "not_known": [*not_known(plan), *([f"{limits}{' and '.join(said)}."] if is_another else [])],
         }
 
     async def _limits_of(self, plan: Plan) -> list[dict[str, str | None]] | None:

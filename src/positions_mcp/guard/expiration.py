@@ -122,7 +122,8 @@ async def read_beside(
     """
     keys = [each.instrument_id for each in options]
     keys += [each.instrument_id for each in beside[: max(MOST - len(keys), 0)]]
-    underlyings = sorted({key for each in options if (key := each.underlying_instrument_id) and is_uuid(key)})
+    of = [*options, *beside]
+    underlyings = sorted({key for each in of if (key := each.underlying_instrument_id) and is_uuid(key)})[:MOST]
 
     async def read_dividends() -> dict[str, tuple[Dividend, ...]]:
         if neighbours.events is None or dividends_of is None:
@@ -213,12 +214,16 @@ class ExpirationReader:
         )
 
     async def with_neighbours(self, facts: ExpirationFacts, day: date) -> ExpirationFacts:
-        """The same with the terms of what ends on that day, or is under instruction, and the prices of its underlyings.
+        """The same with the terms of what ends on that day, or is instructed or short, and its underlyings' prices.
 
         One request of each, side by side; what is not known is left out.
         """
         options = concerned(facts.book, facts.outstanding, day, self.calendar)
-        beside = await read_beside(self.neighbours, options, beside=shorts_beside(facts.book, options))
+        first = shorts_beside(facts.book, options)
+        seen = {each.instrument_id for each in (*options, *first)}
+        # Others may be assigned before they expire.
+        later = (each for each in facts.book.short_options if each.instrument_id not in seen)
+        beside = await read_beside(self.neighbours, options, beside=[*first, *later])
         book = sized(facts.book, beside.contracts)
         if book.sizes:
             facts = replace(facts, book=book, counted=expected_quantities(book, open_orders=()))

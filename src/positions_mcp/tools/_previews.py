@@ -41,7 +41,7 @@ async def standing(call: Call, planned: Planned) -> tuple[str, str]:
         verdict = planned.verdict or Verdict()
         if verdict.is_refused:
             return stands, f"It cannot be sent as it is, for what is refused above.{_remedy(plan, verdict)}"
-        return stands, next_of(plan, step)
+        return stands, next_of(plan, step, verdict)
     now = output_of(call.context, await call.context.guard.operation(plan.plan_id))
     return f"It is under way: {now.summary}", now.next
 
@@ -61,13 +61,16 @@ def _underlying(symbol: str) -> str:
     return contract.underlying_root if contract else symbol
 
 
-def next_of(plan: Plan, step: Step) -> str:
-    """The call that goes on, and who then decides."""
-    call = f"{plan.kind} with plan_id={plan.plan_id}"
+def next_of(plan: Plan, step: Step, verdict: Verdict) -> str:
+    """The call that goes on, who then decides, and why as far as the findings do not say it already."""
+    call, why = f"{plan.kind} with plan_id={plan.plan_id}", step.reason
+    for finding in verdict.needs_desk[:_MOST_FINDINGS]:
+        why = why.replace(finding.message, "", 1).strip()
+    because = " ".join(part for part in (why, step.for_the_person) if part)
     if step.rung is Rung.MANDATE:
         return f"{call} sends it at once, without a question. {step.reason}"
     if step.rung is Rung.ELICITATION:
         return f"{call} asks a person in this client."
     if step.rung is Rung.DESK:
-        return f"{call} waits for the supervisor. {step.reason} {step.for_the_person}"
-    return f"It cannot be sent now. {step.reason} {step.for_the_person}".strip()
+        return f"{call} waits for the supervisor. {because}"
+    return f"It cannot be sent now. {because}".strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,15 +11,17 @@ from functools import partial
 import anyio
 
 from positions_mcp.domain.account.balances import Balances
+from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.dividends import Dividend, next_dividend
 from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.quotes import Moneyness
 from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import UpstreamError
-from positions_mcp.domain.exercise.cutoffs import expiry_session, last_dated
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session, last_dated, sent_for
 from positions_mcp.domain.exercise.terms import sizes_of
-from positions_mcp.domain.exercise.tonight import Tonight, early_assignment_said, may_be_called_early
+from positions_mcp.domain.exercise.tonight import Tonight, early_assignment_said, may_be_called_early, several_said
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.money import plain, to_cents
 from positions_mcp.domain.portfolio.groups import GroupBy
@@ -35,6 +37,8 @@ _PATIENCE_S = 5
 """How long a status waits for an account that it can do without."""
 _MOST_DIVIDENDS = 5
 """Underlyings whose dividends are asked for."""
+_MOST_SAID = 5
+"""Short calls that may be assigned early and are told of in full."""
 _SOON = timedelta(days=14)
 
 
@@ -60,13 +64,16 @@ async def read_beside(
     return BesidePositions(evening.value, balances.value)
 
 
-async def early_assignment(context: ToolContext, summary: Summary, evening: Evening) -> str:
+async def early_assignment(
+    context: ToolContext, options: Iterable[ExpiringOption], terms: Mapping[InstrumentId, ContractFacts]
+) -> str:
     """Short calls whose holders may exercise them for a dividend, as far as that is known; empty for none."""
-    if not summary.obligations.are_all:
-        return "not known: too many options" if summary.obligations.calls else ""
-    today, events, terms = new_york_day(context.clock.now()), context.neighbours.events, evening.facts.contracts
-    later = (evening.priced(each) for each in summary.options() if each.contract.expiration > today)
-    calls = [each for each in later if may_be_called_early(each, terms.get(each.position.instrument_id))]
+    now, calendar, events = context.clock.now(), context.calendar, context.neighbours.events
+    today, next_evening = new_york_day(now), sent_for(now, calendar, DeadlineRule())
+    later = [each for each in options if expiry_session(each.contract.expiration, calendar).day > today]
+    callable_ones = [each for each in later if may_be_called_early(each, terms.get(each.position.instrument_id))]
+    calls = [each for each in callable_ones if each.moneyness is Moneyness.IN]
+    unpriced = [each for each in callable_ones if each.moneyness is Moneyness.UNKNOWN]
     on = list(dict.fromkeys(key for each in calls if (key := each.position.underlying_instrument_id) and is_uuid(key)))
 
     async def read(underlying: InstrumentId) -> Sequence[Dividend] | NotKnown:
@@ -75,16 +82,21 @@ async def early_assignment(context: ToolContext, summary: Summary, evening: Even
 
     async with anyio.create_task_group() as tasks:
         dividends = {key: ReadInTask(tasks, partial(read, key)) for key in on[:_MOST_DIVIDENDS]}
-    said, unknown = list[str](), 0
+    said, undated = list[str](), list[ExpiringOption]()
     for each in calls:
         reading = dividends.get(each.position.underlying_instrument_id or InstrumentId(""))
         if reading is None or isinstance(reading.value, NotKnown):
-            unknown += 1
+            undated.append(each)
             continue
-        last = expiry_session(each.contract.expiration, context.calendar).day
+        last = expiry_session(each.contract.expiration, calendar).day
         coming = next_dividend((dividend for dividend in reading.value if dividend.ex_date <= last), today)
-        said += [early_assignment_said(each, coming)] if coming else []
-    return "; ".join([*said, *([f"ex-dividend dates of {unknown} in the money not known"] if unknown else [])])
+        if coming:
+            evening = calendar.previous_session(coming.ex_date)
+            said.append(early_assignment_said(each, coming, evening.day, is_over=evening.day < next_evening.day))
+    said = [*said[:_MOST_SAID], *([f"{more} more so"] if (more := len(said) - _MOST_SAID) > 0 else [])]
+    said += [f"ex-dividend dates not known of {several_said(undated)}"] if undated else []
+    said += [f"whether in the money not known of {several_said(unpriced)}"] if unpriced else []
+    return "; ".join(said)
 
 
 def tonight_of(context: ToolContext, options: Sequence[ExpiringOption], beside: BesidePositions) -> Tonight | None:
@@ -110,13 +122,14 @@ def evening_words(context: ToolContext, day: date) -> str:
 
 def exposure_of(summary: Summary, beside: BesidePositions, early: str) -> dict[str, str] | None:
     """Exposure beside market value, and what of it is not known; None where no option is held."""
-    sizes = sizes_of(summary.obligations.options, beside.evening.facts.contracts)
-    held = summary.obligations.sized(sizes)
+    all_of, contracts = summary.obligations, beside.evening.facts.contracts
+    held = all_of.sized(sizes_of(all_of.options or all_of.shorts, contracts))
+    asked = held.are_all or (held.shorts and all(each.instrument_id in contracts for each in held.shorts))
     if held.are_all and not held.options:
         return None
     figures = {"short_puts": held.puts, "short_calls": held.calls, "short_index_options": held.in_cash}
     said = {name: plain(value) for name, value in figures.items() if value}
-    if said and (beside.evening.facts.no_contracts or not held.are_all):
+    if said and (beside.evening.facts.no_contracts or not asked):
         said["multipliers"] = "100 a contract assumed" if held.are_all else "100 a contract assumed: too many options"
     if held.not_known:
         said["short_options_not_known"] = str(held.not_known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -27,12 +28,14 @@ from positions_mcp.domain.exercise.words import (
 from positions_mcp.domain.ids import is_uuid
 from positions_mcp.domain.instruments import as_asked, as_root, is_divided, with_its_id
 from positions_mcp.domain.money import plain
+from positions_mcp.domain.portfolio.select import expiring
 from positions_mcp.domain.text import label
 from positions_mcp.guard.expiration import ExpirationReader, priced
 from positions_mcp.tools._arguments import DAY, PRICE, AccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
 from positions_mcp.tools._format import Heading, heading
+from positions_mcp.tools._tonight import early_assignment
 from positions_mcp.tools.context import ToolContext
 
 _MOST_OPTIONS = 50
@@ -108,8 +111,20 @@ async def project_expiration(call: Call, given: Arguments) -> Answer:
     warnings += _unused(facts, projection)
     shown = most_moving(projection, _MOST_OPTIONS)
     data = Output(**head, warnings=warnings or None, **_data(projection, shown))
-    lines = projection_lines(projection, shown, data.left_out or "")
+    early = await _early(context, facts, underlying)
+    data.watch = [*(data.watch or []), *early] or None
+    lines = projection_lines(projection, shown, *filter(None, (data.left_out, *early)))
     return Answer("\n".join([data.text, *_warned(warnings), *lines]), data)
+
+
+async def _early(context: ToolContext, facts: ExpirationFacts, underlying: str | None) -> list[str]:
+    """Short calls that expire later and may be assigned before, as far as that is known."""
+    shorts = [each for each in facts.book.short_options if underlying is None or facts.is_on(each, underlying)]
+    options = expiring(shorts, (each for each in facts.book.positions if not each.is_option))
+    quoted = ((each, facts.latest.get(each.position.underlying_instrument_id or "")) for each in options)
+    priced = [each if each.price or not latest else replace(each, price=latest.price) for each, latest in quoted]
+    said = await early_assignment(context, priced, facts.contracts)
+    return [f"may be assigned early: {said}"] if said else []
 
 
 def _symbol(text: str) -> str:
@@ -181,7 +196,7 @@ def _option(option: ProjectedOption) -> list[str]:
     settling = option.settling
     counts = (settling.on_instruction, option.by_exception, option.assigned, option.lapses)
     cells = ["" if count is None else plain(count) for count in counts]
-    return [settling.contract.compact, plain(settling.position.quantity), *cells]
+    return [settling.called, plain(settling.position.quantity), *cells]
 
 
 def _underlying(underlying: ProjectedUnderlying, usual: str | None) -> list[list[str]]:

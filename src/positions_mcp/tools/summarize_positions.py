@@ -24,6 +24,7 @@ from positions_mcp.tools._arguments import ReadAccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._day import closed_altogether, day_line, day_of
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
+from positions_mcp.tools._evening import Evening
 from positions_mcp.tools._expiring_answer import Expiring, expiring_of, expiring_text
 from positions_mcp.tools._format import (
     FIGURES,
@@ -99,8 +100,9 @@ async def summarize_positions(call: Call, given: Arguments) -> Answer:
     account = context.account(given.account_id)
     summary, reading = await _read(context, account, given, call.page_progress())
     soon = await beside_others(summary.count, summary.expiring)
-    beside = await read_beside(context, account, reading, soon, summary.obligations.options)
-    early = await early_assignment(context, summary, beside.evening)
+    held = summary.obligations
+    beside = await read_beside(context, account, reading, soon, held.options or held.shorts)
+    early = await _early(context, summary, beside.evening)
 
     def answer() -> Answer:
         data = _data(context, heading(context, account, reading.as_of), summary, given)
@@ -124,6 +126,14 @@ async def _read(
     by = GroupBy(given.group_by or "underlying")
     week = Week.of(new_york_day(context.clock.now()), context.calendar)
     return await context.positions.gather_positions(account, Summarizing(by, week, _FEW), on_page=on_page)
+
+
+async def _early(context: ToolContext, summary: Summary, evening: Evening) -> str:
+    held = summary.obligations
+    if len(held.shorts) < held.count:
+        return "not known: too many options" if held.calls or held.not_known else ""
+    options = map(evening.priced, summary.options())
+    return await early_assignment(context, options, evening.facts.contracts)
 
 
 async def _of_all(call: Call, given: Arguments) -> Answer:

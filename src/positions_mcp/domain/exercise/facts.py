@@ -24,6 +24,7 @@ from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.settlement import AskedInstruction
 from positions_mcp.domain.exercise.terms import INDEX_ROOTS, SettlesAt, Terms
 from positions_mcp.domain.ids import InstrumentId
+from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.portfolio.exposure import Quantities
 from positions_mcp.domain.portfolio.groups import Underlyings
@@ -240,6 +241,10 @@ class ExpirationFacts:
             if position.is_option:
                 found[self.name_of(position).upper()].append(position)
         return found
+
+    def is_on(self, option: Position, underlying: str) -> bool:
+        """Whether an option is on the underlying of this symbol, in either spelling of a class."""
+        return as_root(self.name_of(option)) == as_root(underlying)
 
     def name_of(self, option: Position) -> str:
         """The symbol of an option's underlying: of an index option that the API does not place, by its root."""

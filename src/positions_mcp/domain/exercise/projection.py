@@ -7,7 +7,7 @@ names what it does not know.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -130,6 +130,7 @@ def project(
 def _settling(facts: ExpirationFacts, session: Session, batch: Sequence[AskedInstruction]) -> dict[str, list[Settling]]:
     """The options that the evening changes, by the name of their underlying."""
     previewed, unlisted = _by_instrument(batch), _by_instrument(facts.unlisted)
+    alike = Counter(each.contract for each in facts.book.positions if each.contract and each.quantity)
     found: defaultdict[str, list[Settling]] = defaultdict(list)
     for position in facts.book.positions:
         last = last_session(position, facts.calendar)
@@ -144,6 +145,7 @@ def _settling(facts: ExpirationFacts, session: Session, batch: Sequence[AskedIns
             listed=_listed(facts, position, session, expires=expires).plus(asked_by(unlisted[key], certain=False)),
             batch=asked_by(previewed[key], certain=True),
             expires=expires,
+            has_namesakes=alike[position.contract] > 1,
         )
         if settling.expires or settling.exercised(in_the_money=False).most:
             found[facts.name_of(position).upper()].append(settling)
@@ -267,10 +269,10 @@ def _doubts(facts: ExpirationFacts, session: Session, settling: Sequence[Settlin
                 continue
             count = "of an unknown number of" if claim.quantity is None else plain(claim.quantity)
             kind, status = label(instruction.instruction_type), label(instruction.status)
-            said.append(f"{kind} {count} {option.contract.compact} is {status}: {why}")
+            said.append(f"{kind} {count} {option.called} is {status}: {why}")
         for row in facts.unlisted:
             if row.instrument_id == key:
-                sent = f"{label(row.instruction_type)} {row.quantity} {option.contract.compact}"
+                sent = f"{label(row.instruction_type)} {row.quantity} {option.called}"
                 said.append(f"{sent} was sent and is not listed: whether it was taken is not known; counted as taken")
     return said
 

@@ -157,6 +157,18 @@ class Settling:
     batch: Instructed = Instructed()
     """Those under preview."""
     expires: bool = True
+    has_namesakes: bool = False
+    """Whether another option that is held is called the same."""
+
+    @property
+    def called(self) -> str:
+        """Its symbol, and its id where that alone tells it apart."""
+        return f"{self.contract.compact}{self.identified}"
+
+    @property
+    def identified(self) -> str:
+        """Its id behind what it is called, where that is needed; else empty."""
+        return f" [{self.position.instrument_id}]" if self.has_namesakes else ""
 
     @property
     def instructed(self) -> Instructed:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from positions_mcp.domain.account.contracts import ContractFacts
 from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.positions import Holding
-from positions_mcp.domain.account.quotes import Moneyness, points_in_the_money
+from positions_mcp.domain.account.quotes import points_in_the_money
 from positions_mcp.domain.exercise.cutoffs import TradingDays, expiry_session
 from positions_mcp.domain.exercise.facts import Basis, LatestPrice, closing_price_of, deciding_price, latest_price
 from positions_mcp.domain.exercise.instructions import Outstanding
@@ -21,6 +21,7 @@ from positions_mcp.domain.exercise.terms import SettlesAt, terms_of
 from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, dollars, exact_product, exact_sum, plain
 from positions_mcp.domain.portfolio.select import ExpiringOption
+from positions_mcp.domain.text import first_of
 
 NOT_KNOWN = "not known"
 
@@ -160,25 +161,39 @@ def assignment_said(option: ProjectedOption) -> str:
     return f"{named}: out of the money by {plain(-points)}, too near to call{_would(option)}"
 
 
-def _named(short: Holding, contract: OptionContract) -> str:
-    return f"short {plain(abs(short.quantity))} {contract.root} {plain(contract.strike.normalize())}{contract.right[0]}"
+def _named(short: Holding, contract: OptionContract, day: str = "") -> str:
+    strike = f"{plain(contract.strike.normalize())}{contract.right[0]}"
+    return f"short {plain(abs(short.quantity))} {contract.root} {day}{strike}"
 
 
 def may_be_called_early(option: ExpiringOption, facts: ContractFacts | None = None) -> bool:
-    """Whether it is a short call on shares, in the money, that its holder may exercise before its last day."""
+    """Whether it is a short call on shares that its holder may exercise before its last day, for a dividend."""
     if option.contract.right is not OptionRight.CALL or option.position.counted_quantity >= 0:
         return False
     terms = terms_of(option.position, facts)
-    return option.moneyness is Moneyness.IN and terms.may_be_exercised_early and not terms.in_cash
+    return terms.may_be_exercised_early and not terms.in_cash
 
 
-def early_assignment_said(option: ExpiringOption, dividend: Dividend) -> str:
-    """`short 2 KO 60C before KO is ex-dividend on 2026-12-01 (0.51 a share, time value 0.05)`: below it, it pays."""
+def several_said(options: Sequence[ExpiringOption]) -> str:
+    """`3: short 2 KO 2026-12-18 60C, short 1 …`, the first of them."""
+    return f"{len(options)}: {first_of([_dated(each) for each in options], _MOST_NAMED)}"
+
+
+def early_assignment_said(option: ExpiringOption, dividend: Dividend, evening: date, *, is_over: bool) -> str:
+    """`short 2 KO 2026-12-18 60C before KO is ex-dividend on 2026-12-01 (0.51 a share, time value 0.05, …)`.
+
+    With less time value than dividend it pays to exercise, on the last `evening` before: `is_over` once it has passed.
+    """
     own, points = option.position.instrument_price, option.distance
     left = "not known" if own is None or points is None else plain(max(own - points, ZERO))
     amount = "amount not known" if dividend.amount is None else f"{plain(dividend.amount)} a share"
-    named, root = _named(option.position, option.contract), option.contract.underlying_root
-    return f"{named} before {root} is ex-dividend on {dividend.ex_date.isoformat()} ({amount}, time value {left})"
+    root, last = option.contract.underlying_root, f"last evening {evening.isoformat()}{', over' if is_over else ''}"
+    day = dividend.ex_date.isoformat()
+    return f"{_dated(option)} before {root} is ex-dividend on {day} ({amount}, time value {left}, {last})"
+
+
+def _dated(option: ExpiringOption) -> str:
+    return _named(option.position, option.contract, f"{option.contract.expiration.isoformat()} ")
 
 
 def _would(option: ProjectedOption) -> str:

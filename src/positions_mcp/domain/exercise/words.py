@@ -23,20 +23,19 @@ _NOTHING, _OFFSET = "nothing moves", "no net change"
 
 
 def projection_lines(
-    projection: Projection, shown: Iterable[ProjectedUnderlying] | None = None, left_out: str = ""
+    projection: Projection, shown: Iterable[ProjectedUnderlying] | None = None, *more: str
 ) -> tuple[str, ...]:
-    """The day, a line or more for each underlying (of those `shown`, if given), the sums, and what is not known."""
+    """The day, a line or more for each underlying (of those `shown`, if given), `more`, the sums, what is not known."""
     until = f"{projection.cutoff.astimezone(NEW_YORK):%H:%M} New York"
     taken = f"instructions until {until}" if projection.now < projection.cutoff else f"instructions ended at {until}"
     head = f"Evening of {projection.day:%a} {projection.day.isoformat()}; {taken}."
     if not projection.underlyings:
-        return (f"{head} Nothing expires and no exercise is under way.",)
+        return (f"{head} Nothing expires and no exercise is under way.", *(f"{line}." for line in more))
     usual = usual_source(projection)
     lines = [f"{head} {_decides(projection)}"] if usual is None else [f"{head} Prices: {usual}. {_decides(projection)}"]
     for underlying in projection.underlyings if shown is None else shown:
         lines += _underlying_lines(underlying, usual)
-    if left_out:
-        lines.append(f"{left_out}.")
+    lines += [f"{line}." for line in more]
     return (*lines, _totals(projection), f"Not known: {'; '.join(projection.unknown)}.")
 
 
@@ -151,7 +150,9 @@ def _option(option: ProjectedOption, name: str) -> str:
     root = "" if contract.root == name else f"{contract.root} "
     day = "" if option.settling.expires else f"{contract.expiration.isoformat()} "
     held = option.settling.position.quantity
-    short = f"{root}{day}{plain(contract.strike.normalize())}{contract.right[0]} {_count(held)}"
+    short = (
+        f"{root}{day}{plain(contract.strike.normalize())}{contract.right[0]}{option.settling.identified} {_count(held)}"
+    )
     if option.in_the_money is None and option.settling.expires:
         return f"{short} {'' if option.is_stated else 'not stated'}".rstrip()
     parts = [
@@ -171,7 +172,7 @@ def _option(option: ProjectedOption, name: str) -> str:
 
 def _result(underlying: ProjectedUnderlying) -> str:
     """Shares and cash afterwards: one outcome, or a range of closing prices each."""
-    rest = "not stated: " + ", ".join(o.settling.contract.compact for o in underlying.not_stated)
+    rest = "not stated: " + ", ".join(o.settling.called for o in underlying.not_stated)
     unstated = f"; {rest}" if underlying.not_stated else ""
     if len(underlying.outcomes) == 1:
         moved = _moved(underlying, underlying.outcomes[0])

@@ -34,8 +34,7 @@ _LIKENESS = 0.6
 _SHORTEST_ROOT = 3
 """Letters of a root to which one more may be a slip or another class: GOOG and GOOGL, not F and FB."""
 _CLASS = re.compile(r"[./ -]")
-
-COMPANY_NAMES = "Company names are not known here: give the ticker."
+_TICKER = re.compile(r"[A-Z]{1,5}(?:[./ -][A-Z]{1,2})?")
 
 
 def spellings(positions: Iterable[Holding]) -> list[str]:
@@ -199,7 +198,7 @@ class Holdings(Generic[HoldingT]):
                 nearest=nearest,
                 hint=f"List them with underlying={label(root)}.",
             )
-        none_on_it = f"No option on {contract.root} is held." if contract else COMPANY_NAMES
+        none_on_it = f"No option on {contract.root} is held." if contract else _no_ticker(wanted)
         hint = f"Nearest held: {', '.join(label(name) for name in nearest)}." if nearest else none_on_it
         return UnknownInstrument(f"Nothing held is called {label(wanted)}.", nearest=nearest, hint=hint)
 
@@ -259,8 +258,13 @@ def find_underlying(text: str, positions: Sequence[Holding], underlyings: Underl
     raise UnknownInstrument(
         f"Nothing held is on the underlying {label(text.strip())}.",
         nearest=nearest,
-        hint=f"Nearest underlyings held: {shown}." if shown else COMPANY_NAMES,
+        hint=f"Nearest underlyings held: {shown}." if shown else _no_ticker(text.strip()),
     )
+
+
+def _no_ticker(wanted: str) -> str:
+    """What to give instead of what is no ticker; empty for what is written as one, which is merely not held."""
+    return "" if _TICKER.fullmatch(wanted) else "Company names are not known here: give the ticker."
 
 
 def _spelled(symbol: str) -> str:

@@ -24,6 +24,8 @@ from positions_mcp.domain.portfolio.totals import Tallies, Tally, Totals
 
 MOST_OPTIONS = 50
 """Options that a delta is asked for; of an account with more, delta-adjusted value is not known."""
+MOST_SHORTS = 100
+"""Short options whose terms are asked for, in one request; of more, sizes go by their symbols."""
 
 
 class Obligations:
@@ -42,6 +44,10 @@ class Obligations:
         """All options, as long as they are few."""
         self.are_all = True
         """Whether `options` are all of them."""
+        self.shorts: list[Holding] = []
+        """All short options, as long as one request asks about them."""
+        self.count = 0
+        """Of them."""
         self.others = ZERO
         """Market value of what is no option and no cash."""
         self.unpriced = 0
@@ -62,19 +68,21 @@ class Obligations:
         self.others = exact_sum((self.others, *values))
         self.are_all = self.are_all and len(self.options) + len(options) <= MOST_OPTIONS
         self.options = [*self.options, *options] if self.are_all else []
-        for each in options:
-            if each.counted_quantity < 0:
-                self._oblige(each, each.multiplier)
+        shorts = [each for each in options if each.counted_quantity < 0]
+        self.count += len(shorts)
+        self.shorts = [*self.shorts, *shorts] if self.count <= MOST_SHORTS else []
+        for each in shorts:
+            self._oblige(each, each.multiplier)
 
     def sized(self, sizes: Mapping[InstrumentId, Decimal | None]) -> Obligations:
-        """The same with multipliers that the API states otherwise, as far as all options are kept."""
-        if not sizes or not self.are_all:
+        """The same with multipliers that the API states otherwise, as far as all short options are kept."""
+        if not sizes or len(self.shorts) < self.count:
             return self
         again = Obligations()
-        again.options, again.others, again.unpriced, again.sizes = self.options, self.others, self.unpriced, sizes
-        for each in self.options:
-            if each.counted_quantity < 0:
-                again._oblige(each, again.multiplier_of(each))
+        again.options, again.are_all, again.shorts, again.count = self.options, self.are_all, self.shorts, self.count
+        again.others, again.unpriced, again.sizes = self.others, self.unpriced, sizes
+        for each in self.shorts:
+            again._oblige(each, again.multiplier_of(each))
         return again
 
     def multiplier_of(self, option: Holding) -> Decimal | int | None:
@@ -232,8 +240,8 @@ class Summary:
         return (position for page in self._pages for position in page if not position.is_option)
 
     def options(self) -> list[ExpiringOption]:
-        """All options against their underlyings, where they are few."""
-        return expiring(self.obligations.options, self._others())
+        """All options against their underlyings; of an account with many, the short ones, where these are few."""
+        return expiring(self.obligations.options or self.obligations.shorts, self._others())
 
     def expiring(self) -> list[ExpiringOption]:
         """The options that expire within the week, soonest first, priced as they were read."""
