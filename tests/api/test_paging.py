@@ -87,8 +87,11 @@ FEW, BOTH = orders_made("FILLED", total=2, more=True), orders_made("FILLED", "HE
 @pytest.mark.parametrize(
     ("replies", "found", "asked"),
     [
-        pytest.param([BOTH], 2, 1, id="few are read"),
-        pytest.param([orders_made("FILLED", "HELD", total=None)], 2, 1, id="few are read without a total"),
+        pytest.param([BOTH], 1, 1, id="of few those without a name are read"),
+        pytest.param([orders_made("FILLED", "HELD", total=None)], 1, 1, id="of few without a total"),
+        pytest.param(
+            [data([{"account_id": ACCOUNT, "status": "FILLED"}])], 0, 1, id="one that has ended may be unreadable"
+        ),
         pytest.param([FEW, FEW, FEW], 0, 3, id="of many none has another status"),
         pytest.param([orders_made("FILLED", total=2), FEW, FEW], 0, 3, id="fewer came than there are"),
         pytest.param(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ORDERS = RowReader(Order)
 _FEW = 50
 """Orders that are read rather than counted."""
+_STATUSES = frozenset(status.value for status in OrderStatus)
 _ORDER: RowIdentity[Order] = RowIdentity(
     attrgetter("id"), attrgetter("instrument_id", "side", "quantity"), may_repeat=True
 )
@@ -148,11 +149,15 @@ class OrderOperations(Operations):
         Of many orders the API's own counts say whether there is any: only where they do not are all read. Raises as
         `read_orders`.
         """
-        first = await self.get_orders(account_id, since=since, page_size=_FEW)
-        total = first.metadata.total_items
-        if not first.left_out and not first.metadata.next_page_token and total in (None, len(first.data)):
-            return tuple(first.data)
-        all_known = not first.left_out and all(order.status.is_known for order in first.data)
+        rows = ORDERS.of(account_id)
+        page = await self._calls.read_page(_requests.orders(account_id, since=since, page_size=_FEW), rows)
+        reply, raw = page.tolerantly()
+        # Most have a name, and nothing else of these is of use here: they are not made into orders.
+        orders, left_out = rows.read([row for row in raw if not _is_of_known_status(row, account_id)])
+        total = reply.metadata.total_items
+        if not left_out and not reply.metadata.next_page_token and total in (None, len(raw)):
+            return tuple(distinct_orders(orders))
+        all_known = not left_out and all(order.status.is_known for order in orders)
         if all_known and total is not None and await self._are_of_known_status(account_id, since, total):
             return ()
         return await self.read_orders(account_id, since=since)
@@ -170,6 +175,11 @@ class OrderOperations(Operations):
         except RequestRejected:  # a status that this API does not know, or that it does not filter by
             return None
         return found.metadata.total_items
+
+
+def _is_of_known_status(row: object, account_id: int) -> bool:
+    """Whether a row is of this account, and its status one that orders can be asked for by."""
+    return isinstance(row, Mapping) and row.get("account_id") == account_id and row.get("status") in _STATUSES
 
 
 _INSTRUMENT: RowIdentity[Any] = RowIdentity(

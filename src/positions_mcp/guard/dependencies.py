@@ -138,7 +138,11 @@ class Dependencies:
             raise InvalidInput(f"Account {account_id} may not be used.", hint=f"Allowed: {allowed}.")
 
     async def operation(self, operation_id: str) -> Operation:
-        operation = await in_thread(self.store.operation, operation_id)
+        return await in_thread(self.stored_operation, operation_id)
+
+    def stored_operation(self, operation_id: str) -> Operation:
+        """The same. Blocking."""
+        operation = self.store.operation(operation_id)
         if operation is None or operation.plan.mode is not self.mode:
             raise self._no_operation(operation_id)
         return self.as_known(operation)

@@ -171,7 +171,7 @@ class Guard(Asking, Routing):
         """
         plan, now = operation.plan, self._deps.clock.now()
         self._planner.check_caller(operation, caller)
-        stored = await self._deps.operation(plan.plan_id)
+        stored, step = await self.stored_step(operation)
         if not stored.stage.is_open:
             raise Overtaken(f"Plan {plan.plan_id} was decided otherwise meanwhile: it is {stored.state(now)}.")
         if stored.plan.digest != plan.digest:
@@ -182,7 +182,6 @@ class Guard(Asking, Routing):
         if why := other_rights(plan, rights):
             await self.note_not_taken(operation, why)
             raise Refused(why, hint="Plan again.")
-        step = await self.step(Planned(operation, None), can_elicit=True, mandates=False)
         if step.rung is not Rung.ELICITATION:
             await self.note_not_taken(operation, step.reason)
             raise Refused(step.reason, hint=step.for_the_person)

@@ -59,18 +59,36 @@ class Routing:
         self, planned: Planned, *, can_elicit: bool, can_open_link: bool = False, mandates: bool = True
     ) -> Step:
         """Who decides: a mandate, the desk by its page, a form, or nobody until a person has done something."""
-        plan, deps = planned.operation.plan, self._deps
         noted = await in_thread(self._noted, planned, mandates=mandates)
-        step = _step(
-            deps,
+        step = await self._step(planned, noted, can_elicit=can_elicit, can_open_link=can_open_link)
+        return step.changed(drafts=_drafts_about(planned.operation.plan, noted.mandates)) if mandates else step
+
+    async def stored_step(self, operation: Operation) -> tuple[Operation, Step]:
+        """An operation as the store has it, and who decides it of a form and the desk, in one view.
+
+        Raises InvalidInput where there is none.
+        """
+
+        def looked_up() -> tuple[Operation, _Noted]:
+            with self._deps.store.at_once():
+                stored = self._deps.stored_operation(operation.operation_id)
+                return stored, self._noted(planned, mandates=False)
+
+        planned = Planned(operation, None)
+        stored, noted = await in_thread(looked_up)
+        return stored, await self._step(planned, noted, can_elicit=True, can_open_link=False)
+
+    async def _step(self, planned: Planned, noted: _Noted, *, can_elicit: bool, can_open_link: bool) -> Step:
+        step = _highest_rung(
+            self._deps,
             noted,
             can_elicit=can_elicit,
-            can_open_page=can_open_link and noted.approver_set and deps.desk is not None,
+            can_open_page=can_open_link and noted.approver_set and self._deps.desk is not None,
             mandate=await self.mandate_for(planned, noted.mandates),
         )
         if step.rung in (Rung.MANDATE, Rung.ELICITATION) or noted.verdict.is_refused:
             return step
-        sentence, link = await self.way_to_decide(plan.plan_id)
+        sentence, link = await self.way_to_decide(planned.operation.plan.plan_id)
         return step.changed(for_the_person=sentence, link=link)
 
     def _noted(self, planned: Planned, *, mandates: bool) -> _Noted:
@@ -122,6 +140,8 @@ class Routing:
 
     def note_shadows(self, planned: Planned) -> None:
         """Let drafts note in the background what they would have done with a plan. It neither waits nor fails."""
+        if planned.step is not None and planned.step.drafts == ():
+            return
         if self._noting < MOST_NOTED_AT_ONCE and planned.verdict is not None and planned.seen is not None:
             self._noting += 1
             if not self._executor.aside(self._note, planned):
@@ -129,12 +149,10 @@ class Routing:
 
     async def _note(self, planned: Planned) -> None:
         try:
-            now, plan = self._deps.clock.now(), planned.operation.plan
-            drafts = [
-                each.mandate
-                for each in await in_thread(self._deps.store.mandates, ending_after=now)
-                if each.mandate.is_draft and _is_about(each.mandate, plan)
-            ]
+            drafts = planned.step.drafts if planned.step is not None else None
+            if drafts is None:
+                standing = await in_thread(self._deps.store.mandates, ending_after=self._deps.clock.now())
+                drafts = _drafts_about(planned.operation.plan, standing)
             if notes := [_shadow(draft, planned) for draft in drafts]:
                 await in_thread(self._deps.store.note_shadows, notes)
         except PositionsError as error:
@@ -145,9 +163,10 @@ class Routing:
             self._noting -= 1
 
 
-def _is_about(draft: Mandate, plan: Plan) -> bool:
-    """Whether a plan is of its account, and not a person's own way out."""
-    return (draft.terms.mode, draft.terms.account_id) == (plan.mode, plan.account_id) and not plan.flatten
+def _drafts_about(plan: Plan, standing: Sequence[Standing]) -> tuple[Mandate, ...]:
+    """Those of a plan's account; none where it is a person's own way out."""
+    of_it, drafts = (plan.mode, plan.account_id), [each.mandate for each in standing if each.mandate.is_draft]
+    return tuple(each for each in drafts if (each.terms.mode, each.terms.account_id) == of_it and not plan.flatten)
 
 
 def _shadow(draft: Mandate, planned: Planned) -> ShadowNote:
@@ -170,7 +189,9 @@ def _shadow(draft: Mandate, planned: Planned) -> ShadowNote:
     )
 
 
-def _step(deps: Dependencies, noted: _Noted, *, can_elicit: bool, can_open_page: bool, mandate: Mandate | None) -> Step:
+def _highest_rung(
+    deps: Dependencies, noted: _Noted, *, can_elicit: bool, can_open_page: bool, mandate: Mandate | None
+) -> Step:
     """The highest rung that applies. Nothing a caller passes as a tool argument changes it.
 
     `can_open_page`: the client opens links, there is a page to open, and somebody can decide there. `mandate` covers

@@ -20,6 +20,7 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.store import counting, deciders, journal, keeping, locks, records, standings
+from positions_mcp.store.compiled import asking_ahead
 from positions_mcp.store.instants import instant
 from positions_mcp.store.journal import COMMON, Entry, Head, last_digest_of_value
 from positions_mcp.store.known import APPROVER_SET, ROSTER_SET, VALUE_EVENTS, Known
@@ -341,7 +342,8 @@ class Transaction:
         """Write what it adds to the journal, and where chains then end."""
         if not self.written:
             return
-        connection = self._operations.written()
-        journal.insert_entries(connection, self.written)
-        for chain in {entry.chain for entry in self.written}:
-            locks.keep_head(connection, chain, self._heads[chain])
+        with asking_ahead(self._connection):
+            connection = self._operations.written()
+            journal.insert_entries(connection, self.written)
+            for chain in {entry.chain for entry in self.written}:
+                locks.keep_head(connection, chain, self._heads[chain])

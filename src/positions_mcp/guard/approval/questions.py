@@ -12,6 +12,7 @@ from functools import partial
 
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.operation.mandate import Mandate
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.plan import Frozen, Mode, Plan
 from positions_mcp.domain.operation.policy import Channel
@@ -44,6 +45,8 @@ class Step(Frozen):
     """The plan's page, where there is one."""
     mandate: str = ""
     """The id of the mandate that covers it."""
+    drafts: tuple[Mandate, ...] | None = None
+    """The drafts that are about it; None where the mandates were not read."""
 
 
 def question(plan: Plan) -> str:
