@@ -9,7 +9,7 @@ import pytest
 
 from api.loopback import ACCOUNT, Received, Reply, Script, data, position, serving
 from positions_mcp.api import _book
-from positions_mcp.api._packed_pages import PackedPage
+from positions_mcp.api._book import PackedPage
 from positions_mcp.domain.account.positions import Holding, Whole
 
 ROWS = [position(instrument_id=str(UUID(int=number + 1)), symbol=f"S{number}") for number in range(9)]

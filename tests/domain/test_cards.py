@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.test_yardstick import Row, row, series
 from evenings import CALENDAR, FRIDAY, Afternoon, facts, given, new_york
-from positions_mcp.domain.account.dividends import Dividend
+from positions_mcp.domain.account.market import Dividend
 from positions_mcp.domain.enums import ExerciseStyle, InstructionType
 from positions_mcp.domain.exercise.cards import card, notional_of_instruction
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule

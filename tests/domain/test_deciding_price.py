@@ -9,8 +9,7 @@ from decimal import Decimal
 import pytest
 
 from evenings import FRIDAY, Afternoon, facts, new_york
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.market import ContractFacts, Snapshot
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import ExerciseStyle, SecurityType
 from positions_mcp.domain.exercise.facts import Basis, LatestPrice, PriceSource, traded_at

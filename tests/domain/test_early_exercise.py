@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from evenings import CALENDAR, Afternoon, facts, new_york
-from positions_mcp.domain.account.dividends import Dividend
+from positions_mcp.domain.account.market import Dividend
 from positions_mcp.domain.enums import ExerciseStyle
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, sent_for
 from positions_mcp.domain.exercise.terms import terms_of

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from evenings import CALENDAR, FRIDAY, Afternoon, Told, facts, new_york
-from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.market import ContractFacts
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.terms import sized

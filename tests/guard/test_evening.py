@@ -13,9 +13,7 @@ from guard.clearing import CALL, CALL_220, CALL_230, GIVING_UP, PUT, PUT_220, SH
 from guard.exchange import held, instrument
 from positions_mcp.desk.shapes import not_known
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend
-from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.market import ContractFacts, Dividend, Snapshot
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.errors import InvalidBatch, RequestRejected
 from positions_mcp.domain.ids import AccountId, InstrumentId

@@ -12,8 +12,7 @@ import pytest
 
 from guard.desk import CALLER, PASSPHRASE, desk
 from guard.exchange import ACCOUNT, Exchange, StandingClock, held
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.market import ContractFacts, Snapshot
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.domain.errors import InvalidInput, ReadFailed
 from positions_mcp.domain.ids import InstrumentId

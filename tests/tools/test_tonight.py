@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend
-from positions_mcp.domain.account.market import Greeks, LastTrade, Snapshot
+from positions_mcp.domain.account.market import ContractFacts, Dividend, Greeks, LastTrade, Snapshot
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.errors import ReadFailed, Sent
 from positions_mcp.domain.exercise.instructions import Instruction

@@ -15,10 +15,18 @@ from positions_mcp.api._listing import Listing, Pages
 from positions_mcp.api._requests import Contract, UpdatedAt
 from positions_mcp.api.client import PositionsClient
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend, InstrumentEvents, next_dividend
 from positions_mcp.domain.account.known import NotKnown, known
-from positions_mcp.domain.account.market import Greeks, LastQuote, LastTrade, SessionPrices, Snapshot
+from positions_mcp.domain.account.market import (
+    ContractFacts,
+    Dividend,
+    Greeks,
+    InstrumentEvents,
+    LastQuote,
+    LastTrade,
+    SessionPrices,
+    Snapshot,
+    next_dividend,
+)
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Holding, Position, Side
 from positions_mcp.domain.account.readings import Reading

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import anyio.to_thread
 
 from positions_mcp.api._listing import Pages
-from positions_mcp.api._packed_pages import PackedPage
-from positions_mcp.domain.account.positions import HoldingT
+from positions_mcp.api._ordinary import Rows, decode_holdings, read_holdings
+from positions_mcp.domain.account.positions import Holding, HoldingT
 from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.errors import InconsistentListing
+from positions_mcp.domain.many import OnDemand
 
 if TYPE_CHECKING:
     from positions_mcp.ports import OnPage
+
+_FAST = 1
+
+
+class PackedPage(OnDemand[Holding]):
+    """The positions of a page; once put away, they are made anew each time they are looked through."""
+
+    __slots__ = ("_count", "_held", "_rows")
+
+    def __init__(self, rows: Rows, held: list[Holding]) -> None:
+        self._rows: Rows | bytes = rows
+        self._held: list[Holding] | None = held
+        self._count = len(held)
+
+    @classmethod
+    def read(cls, rows: Rows) -> Self | None:
+        """The positions of a page in brief; None where not all rows are ordinary."""
+        held = read_holdings(rows)
+        return None if held is None else cls(rows, held)
+
+    def put_away(self) -> None:
+        """Keep no positions from now on."""
+        if self._held is not None:
+            self._rows = zlib.compress(self._rows, _FAST)
+            self._held = None
+
+    def _positions(self) -> list[Holding]:
+        held = self._held
+        return decode_holdings()(zlib.decompress(self._rows)) if held is None else held
+
+    def __iter__(self) -> Iterator[Holding]:
+        return iter(self._positions())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def made(self, wanted: range) -> Sequence[Holding]:
+        """Those at these places."""
+        held = self._positions()
+        return [held[each] for each in wanted]
 
 
 _MANY = 2_000

@@ -25,9 +25,7 @@ from positions_mcp.api._requests import (
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain import ids
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend, InstrumentEvents
-from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.market import ContractFacts, Dividend, InstrumentEvents, Snapshot
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import ContractType
 from positions_mcp.domain.errors import InconsistentListing, InvalidInput

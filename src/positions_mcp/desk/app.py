@@ -1,4 +1,4 @@
-"""The desk as a Starlette application."""
+"""The desk as a Starlette application: its protection, the routes that a page reads, and all the others."""
 
 from __future__ import annotations
 
@@ -6,27 +6,180 @@ import importlib.resources
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
 from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from positions_mcp.desk.answers import failed
+from positions_mcp.addresses import authority, origin
+from positions_mcp.desk import accounts
+from positions_mcp.desk.answers import account_of, failed, page_of, said
 from positions_mcp.desk.approvers import Approvers
 from positions_mcp.desk.deciding import Deciding
 from positions_mcp.desk.door import Door
 from positions_mcp.desk.events import Changes
 from positions_mcp.desk.mandates import MandateRoutes
-from positions_mcp.desk.protection import Protection
-from positions_mcp.desk.routes import Routes
 from positions_mcp.desk.service import Desk
-from positions_mcp.desk.sessions import Sessions
+from positions_mcp.desk.sessions import Session, Sessions
+from positions_mcp.desk.shapes import closed_share
 from positions_mcp.desk.withdrawing import WithdrawingRoutes
-from positions_mcp.domain.errors import PositionsError
+from positions_mcp.domain.errors import PositionsError, Refused
+from positions_mcp.domain.ids import AccountId
+from positions_mcp.guard.threads import in_thread
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",
+        "connect-src 'self'",
+        "manifest-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ]
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "Cache-Control": "no-store",
+}
+_SAFE = ("GET", "HEAD")
+_LARGEST_BODY = 64 * 1024
+
+
+class Protection:
+    """ASGI middleware. `origins` are this desk's own, such as `http://localhost:8421`.
+
+    Requests come for this desk's own name (against DNS rebinding) and, where they change anything, from its own pages.
+    Answers allow nothing inline, nothing from elsewhere, and no frame around them.
+
+    `foreign` is told the path of a request that would have changed something and was refused.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Collection[str], foreign: Callable[[str], Awaitable[None]]) -> None:
+        self._app = app
+        self._foreign = foreign
+        self._origins = frozenset(map(origin, origins))
+        self._scheme = next(iter(origins)).partition("://")[0]
+        self._hosts = frozenset(each.partition("://")[2] for each in self._origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope["method"], Headers(scope=scope))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        if refusal:
+            if scope["method"] not in _SAFE:
+                await self._foreign(scope["path"])
+            await JSONResponse({"error": refusal}, status_code=403)(scope, receive, send_with_headers)
+            return
+        await self._app(scope, receive, send_with_headers)
+
+    def _refusal(self, method: str, headers: Headers) -> str:
+        hosts = [authority(each, self._scheme) for each in headers.getlist("host")]
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            return "This desk goes by another address."
+        if method in _SAFE:
+            return ""
+        is_own = origin(headers.get("origin", "")) in self._origins
+        if not is_own or headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return "This request does not come from the desk's own page."
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return "A request to the desk is JSON."
+        length = headers.get("content-length", "")
+        if not length.isdigit() or int(length) > _LARGEST_BODY:
+            return "A request to the desk states its length, at most 64 KiB."
+        return ""
+
+
+@dataclass(eq=False)
+class Routes:
+    """Everything that is read, for who is signed in."""
+
+    desk: Desk
+    door: Door
+    changes: Changes
+
+    async def queue(self, request: Request, session: Session) -> Response:
+        mine = await self.desk.passkeys_of(session.name, page_of(request))
+        return JSONResponse(await self.desk.queue(session.member) | {"passkeys": mine})
+
+    async def history(self, request: Request, session: Session) -> Response:
+        """Operations, filtered by `state`, `account`, `kind`, `caller` and `in_doubt`; `after` goes on."""
+        return JSONResponse(await self.desk.history(dict(request.query_params), session.member))
+
+    async def story(self, request: Request, session: Session) -> Response:
+        return JSONResponse(await self.desk.story(request.path_params["operation_id"], session.member))
+
+    async def followed(self, request: Request, session: Session) -> Response:
+        """One operation whole, its account read again first."""
+        return JSONResponse(await self.desk.followed(request.path_params["operation_id"], session.member))
+
+    async def state(self, _: Request, session: Session) -> Response:
+        """Limits, halt, store."""
+        return JSONResponse(await self.desk.state(session.member))
+
+    async def book(self, request: Request, session: Session) -> Response:
+        """An account's positions."""
+        book = await self.desk.book(_account(request, session))
+        if book is None:
+            return JSONResponse({"readable": False, "positions": []})
+        return JSONResponse(await in_thread(accounts.listed, book))
+
+    async def pictures(self, request: Request, session: Session) -> Response:
+        """What an account comes to, drawn as SVG, with the same in words."""
+        return JSONResponse(await self.desk.pictures(_account(request, session)))
+
+    async def picture_of_share(self, request: Request, session: Session) -> Response:
+        """The share of the book that a plan is about, as SVG."""
+        operation = await self.desk.seen(request.path_params["operation_id"], session.member)
+        book = await self.desk.book_of(operation)
+        if book is None:
+            return said(503, "The account cannot be read now.")
+        part, whole = await in_thread(closed_share, operation, book)
+        percent = f"{100 * part / whole:.1f} %" if whole else "none"
+        words = f"{percent} of the account's market value: {part:,f} of {whole:,f} dollars"
+        drawn = accounts.share("Share of the account that this plan is about", part, whole, words)
+        return Response(drawn, media_type="image/svg+xml")
+
+    async def events(self, _: Request, session: Session) -> Response:
+        """Server-sent events, as long as the session stands."""
+        stream = self.changes.stream(partial(self.door.stands, session))
+        return StreamingResponse(stream, media_type="text/event-stream")
+
+
+def _account(request: Request, session: Session) -> AccountId:
+    account = account_of(request.path_params["account"])
+    if not session.member.sees(account):
+        raise Refused(f"{session.name} does not see account {account}.", hint="Nothing was read.")
+    return account
+
 
 _STATIC = {
     **dict.fromkeys(

@@ -2,26 +2,81 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE
 from starlette.authentication import AuthCredentials
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from positions_mcp.asgi import again
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.door.answers import Asking
 from positions_mcp.door.challenges import Challenges
 from positions_mcp.door.keys import KeysUnavailable
-from positions_mcp.door.rights import Right, granted
-from positions_mcp.door.scopes import listens, needed_by
+from positions_mcp.door.rights import Granted, Right, granted, listens, needed_by, parsed
 from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import BadToken, Checked, TokenChecker
 from positions_mcp.tools._caller import CallerToken, signed_in_as
 from positions_mcp.tools._scopes import ASKING
 from positions_mcp.tools._scopes import Scope as Needed
+
+_SESSION = b"mcp-session-id"
+_ASKS = b'"elicitation/create"'
+_DATA = b"data:"
+_MOST_REMEMBERED = 10_000
+"""The answer to an older one is not taken: its person is asked again."""
+
+
+class Asking:
+    """By which rights the questions of each session were asked: a person's answer counts for these and no other ones.
+
+    In the older protocol an answer is a request of its own, with a token of its own: by then its caller may have other
+    rights, and the connection may be gone over which was asked. So every question is noted when it goes out.
+    """
+
+    def __init__(self) -> None:
+        self._asked: OrderedDict[tuple[bytes, str], object] = OrderedDict()
+
+    def noting(self, scope: Scope, given: Granted, send: Send) -> Send:
+        """What sends the answer to a request, and notes the questions in it. Each is a whole message to the server."""
+        session = _session_of(scope)
+        if session is None:
+            return send
+
+        async def noted(message: Message) -> None:
+            body: bytes = message.get("body", b"")
+            if _ASKS in body:
+                for line in body.splitlines():
+                    self._note(session, parsed(line.removeprefix(_DATA)), (given.rights, given.accounts))
+            await send(message)
+
+        return noted
+
+    def may_answer(self, scope: Scope, given: Granted, body: bytes) -> bool:
+        """Whether a request has no answers in it, or only such as were asked for by the same rights."""
+        message, session = parsed(body), _session_of(scope) or b""
+        answers = [each for each in (message if isinstance(message, list) else [message]) if _is_answer(each)]
+        return all(self._asked.get((session, str(each["id"]))) == (given.rights, given.accounts) for each in answers)
+
+    def _note(self, session: bytes, message: Any, rights: object) -> None:
+        if isinstance(message, dict) and "method" in message and "id" in message:
+            self._asked[session, str(message["id"])] = rights
+            while len(self._asked) > _MOST_REMEMBERED:
+                self._asked.popitem(last=False)
+
+
+def _session_of(scope: Scope) -> bytes | None:
+    return next((value for name, value in scope["headers"] if name.lower() == _SESSION), None)
+
+
+def _is_answer(message: Any) -> bool:
+    if not isinstance(message, dict) or "id" not in message:
+        return False  # nothing that any question is found by
+    return "method" not in message or "result" in message or "error" in message
+
 
 SERVED_AT = "/mcp"
 _LARGEST_OF_A_STRANGER = 64 * 1024

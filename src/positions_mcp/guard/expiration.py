@@ -16,10 +16,8 @@ import anyio
 import anyio.abc
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend
 from positions_mcp.domain.account.known import NotKnown, known
-from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.market import ContractFacts, Dividend, Snapshot
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import new_york_day

@@ -12,10 +12,10 @@ from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper.book import Book
 from positions_mcp.paper.clock import ClockSetting
 from positions_mcp.paper.errors import BookError
-from positions_mcp.paper.ids import SeededIds
 from positions_mcp.paper.ledger import Facts, Ledger
 from positions_mcp.paper.scenario import Scenario, digest_of, load_scenario, scenario_name, scenario_names
 from positions_mcp.paper.staging import Stage, first_trading_day
+from positions_mcp.paper.venue import SeededIds
 from positions_mcp.ports import Clock, Ids, MarketCalendar
 
 _HOUR = "10:00"

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from positions_mcp.domain.exercise.cutoffs import TradingDays
 from positions_mcp.ports.beside import SessionStore
-from positions_mcp.ports.clocks import Clock as Clock
-from positions_mcp.ports.clocks import Ids as Ids
-from positions_mcp.ports.clocks import MarketCalendar as MarketCalendar
 from positions_mcp.ports.ledger import Ending as Ending
 from positions_mcp.ports.ledger import Ledger as Ledger
 from positions_mcp.ports.ledger import MandateStore, RosterStore
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from positions_mcp.domain.account.positions import Book, Holding
     from positions_mcp.domain.account.readings import Reading
+    from positions_mcp.domain.account.sessions import MarketState
     from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest
     from positions_mcp.domain.ids import AccountId, InstructionId, InstrumentId, OrderId
     from positions_mcp.domain.operation.operation import Decision, Lease, Operation, Reservation, Row
@@ -42,6 +41,28 @@ if TYPE_CHECKING:
     from positions_mcp.domain.operation.servers import Server
     from positions_mcp.domain.operation.states import Stage
     from positions_mcp.domain.operation.supervision import Halt, JournalEntry, StoreStatus, Verification
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+
+
+class Ids(Protocol):
+    """Makes identifiers."""
+
+    def new(self) -> str:
+        """A new UUID in its canonical lower-case form."""
+
+
+class MarketCalendar(TradingDays, Protocol):
+    """Knows the New York trading sessions."""
+
+    def state_at(self, instant: datetime) -> MarketState:
+        """Whether the market is in its regular session at `instant`, and which session comes next."""
+
 
 OnPage = Callable[[int, int | None], Awaitable[None]]
 """Told (rows read so far, total rows or None) after each page of a listing."""

@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from positions_mcp.domain.account.balances import Balances
-    from positions_mcp.domain.account.contracts import ContractFacts
-    from positions_mcp.domain.account.dividends import Dividend
-    from positions_mcp.domain.account.market import Snapshot
+    from positions_mcp.domain.account.market import ContractFacts, Dividend, Snapshot
     from positions_mcp.domain.account.orders import Order
     from positions_mcp.domain.enums import OrderStatus
     from positions_mcp.domain.ids import AccountId, InstrumentId, OrderId

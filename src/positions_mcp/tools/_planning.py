@@ -2,21 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
 from mcp_types import InputRequiredResult
+from pydantic import Field
 
-from positions_mcp.domain.errors import Refused
+from positions_mcp.domain.errors import InvalidInput, Refused
+from positions_mcp.domain.exercise.rows import InstructionRow
+from positions_mcp.domain.ids import AccountId, instruction_id
+from positions_mcp.domain.text import label
 from positions_mcp.guard.asking import CanShow
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.planner import Choosing, Planned
 from positions_mcp.tools._approval import is_approved_at_the_desk, send_if_approved
+from positions_mcp.tools._arguments import CONTRACTS, KEY, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer
+
+
+class Row(ToolArguments):
+    """One row of the argument `instructions`."""
+
+    instrument: Annotated[str, Field(min_length=1, max_length=64, description="OSI option symbol or UUID")]
+    instruction_type: Literal["EXERCISE", "DO_NOT_EXERCISE", "CONTRARY_EXERCISE"]
+    quantity: Annotated[str, Field(pattern=CONTRACTS, description="Whole contracts")]
+    instruction_id: Annotated[str | None, Field(pattern=KEY, description="Your idempotency key; default generated")] = (
+        None
+    )
+
+    def as_asked(self) -> InstructionRow:
+        return InstructionRow(
+            instrument=self.instrument,
+            instruction_type=self.instruction_type,
+            quantity=self.quantity,
+            instruction_id=self.instruction_id,
+        )
+
+
+def close_request(
+    account_id: int | None,
+    instruments: Sequence[str] | None,
+    cancel_orders: bool | None,
+    *,
+    everything: bool = False,
+    purpose: str | None = None,
+) -> CloseRequest:
+    return CloseRequest(
+        account_id=_account(account_id),
+        instruments=None if instruments is None else tuple(instruments),
+        everything=everything,
+        cancel_orders=cancel_orders,
+        purpose=purpose or "",
+    )
+
+
+def submit_request(
+    account_id: int | None, instructions: Sequence[Row] | None, *, purpose: str | None = None
+) -> SubmitRequest:
+    rows = None if instructions is None else tuple(row.as_asked() for row in instructions)
+    return SubmitRequest(account_id=_account(account_id), rows=rows, purpose=purpose or "")
+
+
+def cancel_request(account_id: int | None, wanted: str | None) -> CancelRequest:
+    """To cancel the instruction of that id. Raises InvalidInput."""
+    if wanted is not None and wanted.strip().startswith("op-"):
+        raise InvalidInput(
+            f"{label(wanted)} is an operation, not an instruction.",
+            hint="list_instructions shows the ids of instructions.",
+        )
+    checked = None if wanted is None else instruction_id(wanted.strip())
+    return CancelRequest(account_id=_account(account_id), instruction_id=checked)
+
+
+def _account(account_id: int | None) -> AccountId | None:
+    return None if account_id is None else AccountId(account_id)
+
 
 Request = CloseRequest | SubmitRequest | CancelRequest
 

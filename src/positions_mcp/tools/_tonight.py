@@ -11,9 +11,8 @@ from functools import partial
 import anyio
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend, next_dividend
 from positions_mcp.domain.account.known import NotKnown, known
+from positions_mcp.domain.account.market import ContractFacts, Dividend, next_dividend
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import Moneyness
 from positions_mcp.domain.account.readings import Reading

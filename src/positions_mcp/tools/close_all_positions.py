@@ -8,9 +8,8 @@ from pydantic import Field
 
 from positions_mcp.tools._arguments import AccountArgument, PlanIdArgument, ToolArguments
 from positions_mcp.tools._definition import Effect, ToolDefinition
-from positions_mcp.tools._planning import Request, send
+from positions_mcp.tools._planning import Request, close_request, send
 from positions_mcp.tools._reports import Output
-from positions_mcp.tools._requests import close_request
 
 
 class Arguments(ToolArguments):

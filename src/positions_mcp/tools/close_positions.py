@@ -10,9 +10,8 @@ from positions_mcp.tools._arguments import (
     ToolArguments,
 )
 from positions_mcp.tools._definition import Effect, ToolDefinition
-from positions_mcp.tools._planning import Request, send
+from positions_mcp.tools._planning import Request, close_request, send
 from positions_mcp.tools._reports import Output
-from positions_mcp.tools._requests import close_request
 
 
 class Arguments(ToolArguments):

@@ -51,8 +51,7 @@ from positions_mcp.tools._position_columns import (
     what_locks,
 )
 from positions_mcp.tools._position_filter import filter_of, filter_words, without_expiry, without_percent
-from positions_mcp.tools._positions_answer import Output, text_of
-from positions_mcp.tools._positions_of_all import positions_of_all
+from positions_mcp.tools._positions_answer import Output, positions_of_all, text_of
 from positions_mcp.tools._turns import MANY, beside_others
 from positions_mcp.tools.context import ToolContext
 

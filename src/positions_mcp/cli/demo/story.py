@@ -1,7 +1,11 @@
-"""What happens in the demo: conversations with real servers, each step through the MCP SDK's own client over stdio."""
+"""What happens in the demo: conversations with real servers, each step through the MCP SDK's own client over stdio.
+
+Closes that are refused, supervised, lost and declined, and an expiration day with its batch.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -9,16 +13,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from mcp import Client, StdioServerParameters
 
 from positions_mcp import __version__
 from positions_mcp.cli.commands import program
-from positions_mcp.cli.demo.conversation import Conversation, Transcript
-from positions_mcp.cli.demo.exchange import Exchange
-from positions_mcp.cli.demo.scenes import decline_everything, expiry_afternoon, trade
+from positions_mcp.cli.demo.conversation import Conversation, Exchange, Supervisor, Transcript
 from positions_mcp.cli.demo.screen import Screen
-from positions_mcp.cli.demo.supervisor import Supervisor
 from positions_mcp.cli.install.command import NAME, Launch, program_words
 from positions_mcp.cli.install.hosts import host_named
 from positions_mcp.clock import SystemClock
@@ -112,3 +114,110 @@ def _show_entries(screen: Screen) -> None:
         if host:
             screen.note(f"{host.title}: `{program()} install {host.name}` writes this into its configuration")
             screen.verbatim(host.format.with_entry("", (host.container, NAME), host.entry(launch)))
+
+
+async def trade(conversation: Conversation) -> None:
+    """Three scenes, each through the tools an assistant has."""
+    await _refuse_what_would_uncover(conversation)
+    await _close_two(conversation)
+    await _lose_an_answer(conversation)
+
+
+async def _refuse_what_would_uncover(conversation: Conversation) -> None:
+    answer = await conversation.ask("Sell my NVDA shares.", "preview_close", {"instruments": ["NVDA"]})
+    conversation.expect(answer.get("policy") == "refused", "shares that cover a short call are not sold")
+
+
+async def _close_two(conversation: Conversation) -> None:
+    plan = await conversation.ask(
+        "Then prepare to close KO and buy back the PLTR short.", "preview_close", {"instruments": ["KO", "PLTR"]}
+    )
+    report = await conversation.ask("Go ahead.", "close_positions", {"plan_id": plan.get("plan_id")}, approve=True)
+    conversation.expect(report.get("sent") == "yes", "what the person approved is sent")
+    conversation.screen.note(
+        f"A minute later on the paper exchange: {conversation.exchange.run('clock', 'advance', '60s')}"
+    )
+    operation = {"operation_id": report.get("operation_id"), "wait_s": 0}
+    followed = await conversation.ask("Is it done?", "get_operation", operation)
+    conversation.expect(followed.get("state") == "CLOSED", "both positions are closed a minute later")
+
+
+async def _lose_an_answer(conversation: Conversation) -> None:
+    conversation.exchange.run("fault", "drop_after_effect", "close_position")
+    conversation.screen.note(
+        "Now a fault is armed on the exchange: the next close takes effect, and the connection drops before the answer."
+    )
+    report = await conversation.ask("Close JPM too.", "close_positions", {"instruments": ["JPM"]}, approve=True)
+    conversation.expect(report.get("sent") != "no", "a lost answer is not told as nothing sent")
+    conversation.exchange.run("clock", "advance", "60s")
+    operation = {"operation_id": report.get("operation_id"), "wait_s": 0}
+    followed = await conversation.ask("What became of it?", "get_operation", operation)
+    conversation.expect(followed.get("state") == "RECONCILED", "the unknown outcome is reconciled from book and orders")
+    counts = json.loads(conversation.exchange.run("effects"))["counts"]
+    conversation.screen.note(f"The exchange's own count of what had an effect: {counts}.")
+    conversation.expect(counts == {"close_position": 3}, "three approved closes had three effects")
+
+
+async def decline_everything(conversation: Conversation) -> None:
+    """The assistant panics; the person does not."""
+    report = await conversation.ask("Sell everything!", "close_all_positions", {"cancel_orders": True})
+    conversation.expect(report.get("sent") == "no", "nothing is sent when the person says no")
+
+
+async def expiry_afternoon(conversation: Conversation) -> None:
+    """Five contracts that expire today, on the scenario `expiry` with its clock at 14:30."""
+    held = await conversation.ask("What expires today?", "list_positions", {"instrument_type": "OPTION"})
+    contract = {_root(row[0]): row[0] for row in held.get("rows", [])}
+    evening = await conversation.ask("What will tonight leave me with, if I do nothing?", "project_expiration")
+    conversation.expect(bool(evening.get("underlyings")), "the evening is projected before anything is decided")
+    listed = await conversation.ask("What is already instructed?", "list_instructions")
+    await _try_what_cannot_be(conversation, contract)
+    await _submit(conversation, contract)
+    ids = {row[listed["columns"].index("key")]: row[0] for row in listed.get("rows", [])}
+    await _cancel(conversation, ids.get("morning-2"), question="Take the MSFT do-not-exercise back.", ends="CANCELLED")
+    await _cancel(conversation, ids.get("morning-3"), question="And the one on NVDA.", ends="CANCEL_FAILED")
+
+
+async def _try_what_cannot_be(conversation: Conversation, contract: dict[str, str]) -> None:
+    rows = [_row(contract.get("TSLA"), "EXERCISE", "2"), _row(contract.get("NVDA"), "EXERCISE", "4")]
+    preview = await conversation.ask("Exercise TSLA and all of NVDA.", "preview_instructions", {"instructions": rows})
+    conversation.expect(
+        "plan_id" not in preview, "a short contract and one under instruction are caught in the preview"
+    )
+
+
+async def _submit(conversation: Conversation, contract: dict[str, str]) -> None:
+    rows = [
+        _row(contract.get("AAPL"), "EXERCISE", "5"),
+        _row(contract.get("AMD"), "DO_NOT_EXERCISE", "10"),
+        _row(contract.get("MSFT"), "EXERCISE", "1"),
+    ]
+    preview = await conversation.ask(
+        "Then exercise AAPL, let AMD lapse, and exercise one more MSFT. What would that do?",
+        "preview_instructions",
+        {"instructions": rows},
+    )
+    report = await conversation.ask("Do it.", "submit_instructions", {"plan_id": preview.get("plan_id")}, approve=True)
+    conversation.expect("2 of 3 sent" in report.get("summary", ""), "a batch that comes back in part is accounted for")
+    conversation.screen.note(f"On the paper exchange: {conversation.exchange.run('clock', 'advance', '10s')}")
+    operation = {"operation_id": report.get("operation_id")}
+    followed = await conversation.ask("Has clearing taken them?", "get_operation", operation)
+    less = "asked 5, accepted 3" in followed.get("summary", "")
+    conversation.expect(less, "clearing's accepting fewer contracts than asked is said")
+
+
+async def _cancel(conversation: Conversation, instruction: str | None, *, question: str, ends: str) -> None:
+    report = await conversation.ask(question, "cancel_instruction", {"id": instruction}, approve=True)
+    conversation.expect("not yet cancelled" in report.get("summary", ""), "a requested cancel is not called a cancel")
+    operation = {"operation_id": report.get("operation_id"), "wait_s": 10}
+    followed = await conversation.ask("Is it cancelled?", "get_operation", operation)
+    states = [row[followed["columns"].index("state")] for row in followed.get("rows", [])]
+    conversation.expect(states == [ends], f"the cancel ends as {ends}")
+
+
+def _row(instrument: str | None, kind: str, quantity: str) -> dict[str, Any]:
+    return {"instrument": instrument or "", "instruction_type": kind, "quantity": quantity}
+
+
+def _root(symbol: str) -> str:
+    return "".join(character for character in symbol[:6] if character.isalpha())

@@ -8,21 +8,23 @@ import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from positions_mcp.asgi import answer
 from positions_mcp.cli.assembly.composition import Venue, open_deps, open_venue
 from positions_mcp.cli.assembly.lazy_store import SharedClock
 from positions_mcp.cli.assembly.stores import lazy_store, prepare_data_dir
 from positions_mcp.cli.commands import NAMED, Commands
-from positions_mcp.cli.serving.callers import Callers
-from positions_mcp.cli.serving.connections import Connections, connections_for
+from positions_mcp.cli.serving.connections import Connected, Connections, connections_for
 from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listening_socket
 from positions_mcp.cli.serving.event_loop import serve
 from positions_mcp.cli.serving.first_answer import warm_up
-from positions_mcp.cli.serving.listening import Listening
+from positions_mcp.cli.serving.listening import CONNECTION, Listening
 from positions_mcp.cli.serving.replica import Replica, replica_of
 from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
@@ -36,6 +38,64 @@ if TYPE_CHECKING:
     from positions_mcp.guard.guard import Guard
     from positions_mcp.server import PositionsServer
     from positions_mcp.tools.context import ToolContext
+
+_KNOWN = "caller_is_known"
+_TOO_MANY_STRANGERS = "Too many requests without a token that is known. Try again in a minute."
+_ALL_UNDER_WAY = "This token has as many requests under way as it may. Wait for one to end, or close a client."
+_TRY_AGAIN_S = 60
+
+
+class Callers:
+    """Two ASGI applications around the server's own: one before a token is looked at, and one after."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def outside(self, app: ASGIApp) -> ASGIApp:
+        """Counts the requests that show no token; after too many in a minute, 429 and the end of the connection."""
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            refusing = False
+
+            async def send_unless_too_many(message: Message) -> None:
+                nonlocal refusing
+                if message["type"] == "http.response.start" and not scope["state"].get(_KNOWN):
+                    refusing = not self._connections.refused(_connection(scope), (scope.get("client") or ("", 0))[0])
+                    if refusing:
+                        await _refuse(send, _TOO_MANY_STRANGERS)
+                if not refusing:
+                    await send(message)
+
+            await app(scope, receive, send_unless_too_many)
+
+        return counted
+
+    def inside(self, app: ASGIApp) -> ASGIApp:
+        """Notes whose connection it is; 429 where all the connections that a caller may have are being answered."""
+
+        async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["state"][_KNOWN] = True
+            if self._connections.belongs_to(_connection(scope), scope["user"].username):
+                await app(scope, receive, send)
+            else:
+                await _refuse(send, _ALL_UNDER_WAY)
+
+        return noted
+
+
+def _connection(scope: Scope) -> Connected:
+    connection: Connected = scope["state"][CONNECTION]
+    return connection
+
+
+async def _refuse(send: Send, words: str) -> None:
+    retry = ("retry-after", str(_TRY_AGAIN_S))
+    too_many, kind = HTTPStatus.TOO_MANY_REQUESTS, "text/plain; charset=utf-8"
+    await answer(send, too_many, f"{words}\n".encode(), retry, ("connection", "close"), kind=kind)
+
 
 DEFAULT_PORT = 8420
 _DESCRIPTORS = 2_048

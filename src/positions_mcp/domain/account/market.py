@@ -1,12 +1,68 @@
-"""Market data of one instrument at one moment. None of it is today's official close."""
+"""What the API says of instruments: option contracts, dividends, and snapshots at one moment, none today's close."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 
+from positions_mcp.domain.enums import ContractType, ExerciseStyle, ListingType
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.operation.records import Instant, Record, Text
+
+
+class Dividend(Record):
+    """One dividend: who buys on `ex_date` or later does not get it. Dollars per share."""
+
+    ex_date: date
+    dividend_amount: Decimal | None = None
+    adjusted_dividend_amount: Decimal | None = None
+    """With splits since then taken into account."""
+    declaration_date: date | None = None
+    record_date: date | None = None
+    payment_date: date | None = None
+    frequency: str | None = None
+
+    @property
+    def amount(self) -> Decimal | None:
+        """Dollars per share as they are paid, else adjusted for splits; None where neither is known."""
+        return self.adjusted_dividend_amount if self.dividend_amount is None else self.dividend_amount
+
+
+class InstrumentEvents(Record):
+    """Events of one instrument. Only its dividends are read; the other kinds are kept as the API sent them."""
+
+    instrument_id: InstrumentId | None = None
+    dividends: list[Dividend]
+
+
+def next_dividend(dividends: Iterable[Dividend], after: date) -> Dividend | None:
+    """The first dividend whose ex-date is later than the day `after`, or None."""
+    return min((each for each in dividends if each.ex_date > after), key=lambda each: each.ex_date, default=None)
+
+
+class ContractFacts(Record):
+    """What the API says of one option contract. None is not known, never a default."""
+
+    id: InstrumentId
+    symbol: Text = ""
+    exercise_style: ExerciseStyle | None = None
+    is_settle_on_open: bool | None = None
+    """AM settlement: the opening price of the day of settlement decides, not the close."""
+    last_trade_cutoff: Instant | None = None
+    """The last moment at which the option can trade."""
+    multiplier: Decimal | None = None
+    underlying_instrument_id: InstrumentId | None = None
+    is_tradable: bool | None = None
+    is_liquidation_only: bool | None = None
+    listing_type: ListingType | None = None
+    contract_type: ContractType | None = None
+    expiry: date | None = None
+    strike_price: Decimal | None = None
+    currency: str | None = None
+    exchange: str | None = None
+    """MIC code of the primary listing venue."""
+    open_interest: Decimal | None = None
 
 
 class LastTrade(Record):

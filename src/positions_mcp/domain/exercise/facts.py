@@ -15,8 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.market import Snapshot
+from positions_mcp.domain.account.market import ContractFacts, Snapshot
 from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.market import ContractFacts
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position, Side
 from positions_mcp.domain.account.sessions import Session, new_york_day

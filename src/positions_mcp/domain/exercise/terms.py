@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from positions_mcp.domain.account.contracts import ContractFacts
+from positions_mcp.domain.account.market import ContractFacts
 from positions_mcp.domain.account.positions import Book, Holding
 from positions_mcp.domain.enums import ExerciseStyle, ListingType, SecurityType
 from positions_mcp.domain.ids import InstrumentId

@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend, next_dividend
+from positions_mcp.domain.account.market import ContractFacts, Dividend, next_dividend
 from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.account.quotes import intrinsic_value
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, minute, new_york_day

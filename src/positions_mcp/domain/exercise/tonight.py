@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from positions_mcp.domain.account.contracts import ContractFacts
-from positions_mcp.domain.account.dividends import Dividend
+from positions_mcp.domain.account.market import ContractFacts, Dividend
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import points_in_the_money
 from positions_mcp.domain.exercise.cutoffs import TradingDays, expiry_session

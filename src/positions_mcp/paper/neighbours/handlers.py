@@ -11,10 +11,22 @@ from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import Instrument
 from positions_mcp.paper.ledger import Ledger
 from positions_mcp.paper.lookup import found, known_symbol
-from positions_mcp.paper.neighbours.accounts import account_row, balances_row, executions, full_name
-from positions_mcp.paper.neighbours.hours import EVENT_CONTRACTS, MARKETS, market_hours_row
-from positions_mcp.paper.neighbours.instruments import contract_row, events_row, expiry_dates, instrument_row
-from positions_mcp.paper.neighbours.quotes import snapshot_row
+from positions_mcp.paper.neighbours.accounts import (
+    EVENT_CONTRACTS,
+    MARKETS,
+    account_row,
+    balances_row,
+    executions,
+    full_name,
+    market_hours_row,
+)
+from positions_mcp.paper.neighbours.instruments import (
+    contract_row,
+    events_row,
+    expiry_dates,
+    instrument_row,
+    snapshot_row,
+)
 from positions_mcp.paper.neighbours.specification import EVENT_TYPES, FLAGS, MOST_IDS
 from positions_mcp.paper.paging import page_of
 from positions_mcp.paper.requests import Query

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from positions_mcp.paper.dialects import Dialect
-from positions_mcp.paper.neighbours.hours import EVENT_CONTRACTS, MARKETS
+from positions_mcp.paper.neighbours.accounts import EVENT_CONTRACTS, MARKETS
 from positions_mcp.paper.openapi import (
     DECIMAL,
     PAGING_PARAMETERS,
