@@ -73,7 +73,7 @@ def test_books_of_the_field_end_as_worked_by_hand_and_as_booked(
 ) -> None:
     (underlying,) = at(close, holds).underlyings
     assert underlying.shares_after == Span.exactly(Decimal(shares))
-    assert underlying.cash == Span.exactly(Decimal(cash))
+    assert [each.flow.cash for each in underlying.outcomes] == [Span.exactly(Decimal(cash))]
     assert sum(each.uncovered for each in underlying.left_lacking) == uncovered
     night = booked(Afternoon(holds=holds, closes={"AAPL": close}))
     assert (night.shares("AAPL"), night.cash) == (shares, cash)

@@ -62,6 +62,15 @@ def test_it_says_the_day_the_price_what_moves_the_sums_and_what_is_not_known() -
 
 
 @pytest.mark.requirement("I-06")
+def test_the_sums_count_either_side_of_a_strike_that_is_too_near_to_call() -> None:
+    afternoon = Afternoon(holds={"AAPL261120P00100000": -1, "AAPL261120C00095000": 1}, closes={"AAPL": "100.20"})
+    (in_all,) = [each for each in said(afternoon, buying_power=Decimal(9_000)) if each.startswith("In all")]
+    assert in_all == (
+        "In all: cash -9,500 (-19,500 to -9,500); needs 19,500, 10,500 more than the buying power of 9,000."
+    )
+
+
+@pytest.mark.requirement("I-06")
 def test_a_short_leg_in_the_money_says_assigned_and_a_near_strike_both_sides() -> None:
     lines = said(Afternoon(holds={"AAPL": 100, "AAPL261120C00100000": -1}, closes={"AAPL": "100.20"}))
     assert lines[1:3] == (
@@ -84,7 +93,11 @@ def test_where_the_close_is_not_known_the_outcomes_around_the_latest_price_are_g
 def test_what_is_not_stated_is_named_and_left_out_of_the_sums() -> None:
     lines = said(Afternoon(holds={"SPX261120C06000000": 1}, closes={"SPX": "6100"}))
     assert lines[1] == ("SPX opening settlement: 6000C 1. Not stated: SPX261120C06000000.")
-    assert "without what is not stated" in lines[2]
+    assert lines[0].endswith("The opening of 2026-11-20 decides.")
+    assert lines[2] == "In all: cash not known."
+    both = {"SPX261120C06000000": 1, "AAPL261120C00190000": 1}
+    (in_all,) = [each for each in said(Afternoon(holds=both, closes={"AAPL": "200"})) if each.startswith("In all")]
+    assert in_all.startswith("In all: cash -19,000, without what is not stated")
     assert "an opening settlement, so the cash of AM-settled index options" in lines[3]
 
 

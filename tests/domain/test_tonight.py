@@ -97,6 +97,8 @@ SHORT_PUT = option("AAPL261127P00230000", "-1", "210")
         ([option("AAPL261127C00230000", "-2", "240")], "1", 0, "cash 46,000"),
         ([option("AAPL261127C00230000", "2", "240")], "100000", 0, "cash needed 46,000, within the buying power"),
         ([option("BABA2261127C00100000", "-1", "300")], "5", 0, "cash not known"),
+        ([option("AAPL261127C00230000", "2", "229.9")], "5", 0, "cash 0, 1 too near to call"),
+        ([option("AAPL261127P00230000", "-1", "230.1"), SHORT_PUT], None, 0, "cash needed 23,000, 1 too near to call;"),
         ([option("AAPL261127C00230000", "2", "100")], "5", 0, "1 option expires and nothing moves"),
     ],
 )

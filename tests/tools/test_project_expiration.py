@@ -75,6 +75,14 @@ async def test_what_neighbours_refuse_is_not_known_and_stops_nothing(era: str) -
     assert [row[3] for row in data_of(answer)["underlyings"]] == ["below 240.01", "from 240.01"]
 
 
+async def test_cash_that_is_not_known_is_no_zero(era: str) -> None:
+    adjusted = held("AAPL1261120C00240000", "-1", number=2)
+    data = data_of(await call(server_over(StubBroker(positions=[adjusted])), "project_expiration", era=era))
+    assert "cash" not in data
+    assert [row[-2:] for row in data["underlyings"]] == [["", ""]]
+    assert "not in the sums, as it is not known: AAPL1261120C00240000" in data["watch"]
+
+
 async def test_nothing_held_is_one_sentence(era: str) -> None:
     answer = await call(server_over(StubBroker(positions=[held("AAPL", number=1)])), "project_expiration", era=era)
     assert text_of(answer).endswith("No option is held: nothing expires.")

@@ -174,7 +174,7 @@ async def test_dividends_are_asked_for_only_where_a_short_call_is_in_the_money_a
     await call(server(beside, LATER, other), "summarize_positions", era=era)
     assert beside.asked["dividends"] == 1
     told = data_of(await call(server(Beside(refuses_dividends=True), LATER), "summarize_positions", era=era))
-    assert told["exposure"]["early_assignment"] == "ex-dividend dates not known of 1: short 2 AAPL 2026-12-18 230C"
+    assert told["exposure"]["early_assignment"] == "ex-dividend dates not known (1): short 2 AAPL 2026-12-18 230C"
     many = [held(f"AAPL261218C{strike:05d}000", "-1", strike, underlying_instrument_id=AAPL) for strike in range(101)]
     told = data_of(await call(server(Beside(), *many), "summarize_positions", era=era))
     assert told["exposure"]["early_assignment"] == "not known: too many options"
@@ -191,12 +191,12 @@ async def test_of_short_calls_without_a_price_or_adjusted_it_is_said_that_it_is_
         held("SPX261218C06000000", "-1", number=13, underlying_instrument_type="INDEX"),
     ]
     answer = await call(server(Beside(), unpriced, adjusted, *nothing), "summarize_positions", era=era)
-    known = "whether in the money not known of 2: short 1 KO 2026-12-18 60C, short 3 AAPL1 2026-12-18 230C"
+    known = "not known whether in the money (2): short 1 KO 2026-12-18 60C, short 3 AAPL1 2026-12-18 230C"
     assert data_of(answer)["exposure"]["early_assignment"] == known
     assert f"May be assigned early: {known}." in text_of(answer)
     many = [held(f"KO261218C{strike:05d}000", "-1", strike) for strike in range(50, 56)]
     said = data_of(await call(server(Beside(), *many), "summarize_positions", era=era))["exposure"]["early_assignment"]
-    assert said.startswith("whether in the money not known of 6: short 1 KO 2026-12-18 50C, ")
+    assert said.startswith("not known whether in the money (6): short 1 KO 2026-12-18 50C, ")
     assert said.endswith("short 1 KO 2026-12-18 53C and 2 more")
 
 
@@ -386,13 +386,13 @@ async def test_a_projection_names_what_may_be_assigned_early_and_what_of_that_is
     it = server(Beside(dividends=(dividend,)), SHORT, LATER, unpriced)
     answer = await call(it, "project_expiration", era=era)
     called = (
-        "may be assigned early: short 2 AAPL 2026-12-18 230C before AAPL is ex-dividend on 2026-11-30 (0.26 a share, "
-        "time value 0.15, last evening 2026-11-27); whether in the money not known of 1: short 1 KO 2026-12-18 60C"
+        "May be assigned early: short 2 AAPL 2026-12-18 230C before AAPL is ex-dividend on 2026-11-30 (0.26 a share, "
+        "time value 0.15, last evening 2026-11-27); not known whether in the money (1): short 1 KO 2026-12-18 60C"
     )
     assert data_of(answer)["watch"][-1] == called
     assert f"\n{called}.\n" in text_of(answer)
     alone = data_of(await call(it, "project_expiration", {"underlying": "AAPL"}, era=era))
-    assert alone["watch"][-1] == called.partition("; whether")[0]
+    assert alone["watch"][-1] == called.partition("; not known")[0]
     assert "assigned early" not in text_of(await call(server(Beside(), SHORT, LATER), "project_expiration", era=era))
 
 

@@ -93,8 +93,8 @@ async def early_assignment(
             evening = calendar.previous_session(coming.ex_date)
             said.append(early_assignment_said(each, coming, evening.day, is_over=evening.day < next_evening.day))
     said = [*said[:_MOST_SAID], *([f"{more} more so"] if (more := len(said) - _MOST_SAID) > 0 else [])]
-    said += [f"ex-dividend dates not known of {several_said(undated)}"] if undated else []
-    said += [f"whether in the money not known of {several_said(unpriced)}"] if unpriced else []
+    said += [f"ex-dividend dates not known ({several_said(undated)}"] if undated else []
+    said += [f"not known whether in the money ({several_said(unpriced)}"] if unpriced else []
     return "; ".join(said)
 
 

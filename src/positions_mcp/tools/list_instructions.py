@@ -224,11 +224,8 @@ def _row(row: Instruction) -> Row:
 
 
 def _said_before_rows(data: Output) -> list[str]:
-    counted = (
-        f"{data.matching} of {data.listed} instructions"
-        if data.matching != data.listed
-        else f"{data.listed} instructions"
-    )
+    of = f"{data.matching} of " if data.matching != data.listed else ""
+    counted = f"{of}{data.listed} instruction{'' if data.listed == 1 else 's'}"
     statuses = ", ".join(f"{name} {count}" for name, count in data.by_status.items())
     lines = [data.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
     lines.append(f"{counted}{f': {statuses}' if statuses else ''}. Rows refused before acceptance are never listed.")

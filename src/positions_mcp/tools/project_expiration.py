@@ -124,7 +124,7 @@ async def _early(context: ToolContext, facts: ExpirationFacts, underlying: str |
     quoted = ((each, facts.latest.get(each.position.underlying_instrument_id or "")) for each in options)
     priced = [each if each.price or not latest else replace(each, price=latest.price) for each, latest in quoted]
     said = await early_assignment(context, priced, facts.contracts)
-    return [f"may be assigned early: {said}"] if said else []
+    return [f"May be assigned early: {said}"] if said else []
 
 
 def _symbol(text: str) -> str:
@@ -184,12 +184,17 @@ def _data(projection: Projection, shown: Sequence[ProjectedUnderlying]) -> dict[
         "options": [_option(option) for each in shown for option in each.options],
         "underlying_columns": _UNDERLYINGS,
         "underlyings": [row for each in shown for row in _underlying(each, usual)],
-        "watch": [line for each in shown for line in watched_lines(each)] or None,
+        "watch": [line for each in shown for line in (*watched_lines(each), *_not_in_sums(each))] or None,
         "left_out": not_shown(projection, shown) or None,
-        "cash": _span(projection.cash),
+        "cash": _span(projection.cash) if any(each.is_stated for each in projection.underlyings) else None,
         "buying_power": None if power is None else plain(power),
         "not_known": list(projection.unknown),
     }
+
+
+def _not_in_sums(underlying: ProjectedUnderlying) -> list[str]:
+    names = ", ".join(option.settling.called for option in underlying.not_stated)
+    return [f"not in the sums, as it is not known: {names}"] if names else []
 
 
 def _option(option: ProjectedOption) -> list[str]:
@@ -210,8 +215,8 @@ def _underlying(underlying: ProjectedUnderlying, usual: str | None) -> list[list
             basis,
             outcome.said,
             plain(before),
-            _span(outcome.flow.shares.plus(Span.exactly(before))),
-            _span(outcome.flow.cash),
+            _span(outcome.flow.shares.plus(Span.exactly(before))) if underlying.is_stated else "",
+            _span(outcome.flow.cash) if underlying.is_stated else "",
         ]
         for outcome in underlying.outcomes
     ]

@@ -133,8 +133,14 @@ class ProjectedUnderlying:
 
     @property
     def cash(self) -> Span:
-        """Dollars that move, over every outcome; `expected` is that of the first one."""
-        return _over(tuple(outcome.flow.cash for outcome in self.outcomes))
+        """Dollars that move, over every outcome and on either side of pins; `expected` is that of the first outcome."""
+        sides = [side.left.flow.cash for pin in self.pins for side in (pin.lower, pin.upper)]
+        return _over((*(outcome.flow.cash for outcome in self.outcomes), *sides))
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether cash and shares of any option are known."""
+        return len(self.not_stated) < len(self.options)
 
     @property
     def shares_after(self) -> Span:

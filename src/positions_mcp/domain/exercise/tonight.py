@@ -110,11 +110,16 @@ class Tonight:
         return self.unread + sum(1 for each in self.options if each.flow is None)
 
     @property
+    def near(self) -> int:
+        """Options whose strike is too near to call, so that their cash may be other."""
+        return sum(map(_is_near, self.options))
+
+    @property
     def lines(self) -> list[str]:
         """Each short option that may be assigned, and the cash that the evening takes or brings."""
         said = [words for each in self.options if (words := assignment_said(each))]
         many = [f"{len(said)} short options may be assigned: project_expiration"]
-        if not (said or self.cash or self.unknown):
+        if not (said or self.cash or self.unknown or self.near):
             count = len(self.options)
             all_said = [
                 f"{count} option{'' if count == 1 else 's'} expire{'s' if count == 1 else ''} and nothing moves"
@@ -128,7 +133,11 @@ class Tonight:
     def _cash_said(self) -> str:
         if self.unknown == len(self.options) + self.unread:
             return "cash not known"
-        lacking = f", {self.unknown} not known" if self.unknown else ""
+        lacking = "".join(
+            f", {count} {words}"
+            for count, words in ((self.unknown, "not known"), (self.near, "too near to call"))
+            if count
+        )
         if self.cash >= ZERO:
             return f"cash {dollars(self.cash)}{lacking}"
         needed = -self.cash
@@ -151,13 +160,22 @@ def assignment_said(option: ProjectedOption) -> str:
     if price is None:
         return f"{named}: assignment not known ({option.price.basis}){_would(option)}"
     points = points_in_the_money(contract, price)
-    near = not settling.terms.in_cash and abs(points) <= exact_product(price, TOO_NEAR)
+    near = _is_near(option)
     if option.in_the_money:
         doubt = " (too near to call)" if near and not option.price.is_final else ""
         return f"{named}: in the money by {plain(points)}, expect assignment{doubt}: {_moves(option, points)}"
     if not near:
         return ""
     return f"{named}: out of the money by {plain(-points)}, too near to call{_would(option)}"
+
+
+def _is_near(option: ProjectedOption) -> bool:
+    """Whether its strike is so near that it cannot be called: of a short one also once the close is known."""
+    price, settling = option.price.price, option.settling
+    if price is None or not option.is_stated or settling.terms.in_cash or not settling.expires:
+        return False
+    distance = abs(points_in_the_money(settling.contract, price))
+    return distance <= exact_product(price, TOO_NEAR) and (settling.is_short or not option.price.is_final)
 
 
 def _named(short: Holding, contract: OptionContract, day: str = "") -> str:
@@ -174,8 +192,8 @@ def may_be_called_early(option: ExpiringOption, facts: ContractFacts | None = No
 
 
 def several_said(options: Sequence[ExpiringOption]) -> str:
-    """`3: short 2 KO 2026-12-18 60C, short 1 …`, the first of them."""
-    return f"{len(options)}: {first_of([_dated(each) for each in options], _MOST_NAMED)}"
+    """`3): short 2 KO 2026-12-18 60C, short 1 …`, the first of them."""
+    return f"{len(options)}): {first_of([_dated(each) for each in options], _MOST_NAMED)}"
 
 
 def early_assignment_said(option: ExpiringOption, dividend: Dividend, evening: date, *, is_over: bool) -> str:

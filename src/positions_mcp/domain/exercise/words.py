@@ -107,6 +107,8 @@ def _decides(projection: Projection) -> str:
     bases = {each.price.basis for each in projection.underlyings}
     if bases <= {Basis.CLOSE}:
         return "The close decides, and is known."
+    if bases <= {Basis.OPENING_SETTLEMENT}:
+        return f"The opening of {projection.day.isoformat()} decides."
     return f"The close at {projection.session.closes.astimezone(NEW_YORK):%H:%M} New York decides."
 
 
@@ -242,7 +244,9 @@ def _totals(projection: Projection) -> str:
     cash = _span(projection.cash, dollars)
     if any(len(each.outcomes) > 1 for each in projection.underlyings):
         cash = f"{dollars(projection.cash.least)} to {dollars(projection.cash.most)}"
-    unstated = any(each.not_stated for each in projection.underlyings)
+    if not any(each.is_stated for each in projection.underlyings):
+        cash = "not known"
+    unstated = cash != "not known" and any(each.not_stated for each in projection.underlyings)
     said = f"In all: cash {cash}" + (", without what is not stated" if unstated else "")
     if projection.cash_before is not None and projection.is_known:
         after = projection.cash_before + projection.cash.expected
