@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from api.loopback import AAPL, ACCOUNT, CALL, ORDER, Received, Script, answer, data, order, serving
-from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.market import next_dividend
+from positions_mcp.domain.account.readings import NotKnown, known
 from positions_mcp.domain.enums import ExerciseStyle, ListingType, MarginType, OrderStatus
 from positions_mcp.domain.errors import InvalidInput, NotFound, ReadFailed
 

@@ -11,8 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import anyio
 import pytest
 
-from positions_mcp.door.issuer import Issuer, is_safe, metadata_urls
-from positions_mcp.door.keys import KeysUnavailable
+from positions_mcp.door.keys import Issuer, KeysUnavailable, is_safe, metadata_urls
 
 TRICKLES = "/trickles"
 KEYS = {"keys": [{"kty": "RSA", "kid": "a"}]}
@@ -148,8 +147,8 @@ async def test_a_redirect_is_not_followed_and_an_error_is_no_set_of_keys(site: S
 @pytest.mark.requirement("O-03")
 @pytest.mark.parametrize("what", ["metadata", "keys"])
 async def test_an_answer_that_trickles_for_ever_is_none(what: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("positions_mcp.door.issuer.LONGEST_S", 0.2)
-    monkeypatch.setattr("positions_mcp.door.issuer.metadata_urls", lambda issuer: [f"{issuer}{TRICKLES}"])
+    monkeypatch.setattr("positions_mcp.door.keys.LONGEST_S", 0.2)
+    monkeypatch.setattr("positions_mcp.door.keys.metadata_urls", lambda issuer: [f"{issuer}{TRICKLES}"])
     issuer = Issuer(site.url, None if what == "metadata" else f"{site.url}{TRICKLES}")
     with anyio.fail_after(30), pytest.raises(KeysUnavailable, match=r"does not answer within 0\.2 s"):
         await read(issuer)

@@ -22,8 +22,7 @@ from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.door.rights import Right, granted
 from positions_mcp.store import DEFAULT_FILE, open_store
-from positions_mcp.tools._caller import signed_in_as
-from positions_mcp.tools._scopes import Scope
+from positions_mcp.tools._caller import Scope, signed_in_as
 from tools.serving import ERAS, FRIDAY, data_of, error_of, text_of, words_of
 from trading import yes
 

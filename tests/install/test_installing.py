@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from positions_mcp.cli import main
-from positions_mcp.cli.install.command import program_words
-from positions_mcp.cli.install.hosts import HOSTS, Machine, host_named
+from positions_mcp.cli.install.hosts import HOSTS, Machine, host_named, program_words
 
 NAMES = [host.name for host in HOSTS]
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from positions_mcp.operating.limits import Limits
+from positions_mcp.operating.requests import Limits
 
 
 class Minute:

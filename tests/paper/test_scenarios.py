@@ -12,11 +12,10 @@ from paper.support import Opening, SettableClock
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperError, PaperExchange, ScenarioError
-from positions_mcp.paper.expiries import expiry_date
 from positions_mcp.paper.market import PROCESSING
 from positions_mcp.paper.scenario import load_scenario, parse_scenario, scenario_names
 from positions_mcp.paper.staging import first_trading_day
-from positions_mcp.paper.symbols import parse_contract
+from positions_mcp.paper.symbols import expiry_date, parse_contract
 
 OWN = """
 title = "Mine"

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.known import NotKnown
+from positions_mcp.domain.account.readings import NotKnown
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.ports import Neighbours
 from positions_mcp.tools._day import cash_line, cash_of, closed_altogether, read_balances

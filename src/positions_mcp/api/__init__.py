@@ -15,7 +15,6 @@ from positions_mcp.api._listing import Listing, Pages
 from positions_mcp.api._requests import Contract, UpdatedAt
 from positions_mcp.api.client import PositionsClient
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.market import (
     ContractFacts,
     Dividend,
@@ -29,7 +28,7 @@ from positions_mcp.domain.account.market import (
 )
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Holding, Position, Side
-from positions_mcp.domain.account.readings import Reading
+from positions_mcp.domain.account.readings import NotKnown, Reading, known
 from positions_mcp.domain.enums import (
     ContractType,
     ExerciseStyle,

@@ -12,14 +12,25 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from positions_mcp import __version__
-from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.domain.errors import ConfigurationError, PositionsError
+
+
+@contextmanager
+def without_collecting_garbage() -> Iterator[None]:
+    """For a while in which what is made is there to stay; it is not looked through later either."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("positions_mcp.cli.serve", "run the MCP server over standard input and output, or HTTP on loopback"),

@@ -282,7 +282,7 @@ def _with_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def _span(text: str) -> timedelta:
-    from positions_mcp.paper.expiries import duration_of
+    from positions_mcp.paper.symbols import duration_of
 
     span = duration_of(text, usual_unit="s")
     if span is None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
+from positions_mcp.cli import without_collecting_garbage
 from positions_mcp.cli.assembly.composition import Venue, open_deps, open_venue
-from positions_mcp.cli.garbage import without_collecting_garbage
 from positions_mcp.cli.options import add_log_option, add_settings_options, port, settings_from
 from positions_mcp.cli.serving.entrance import add_entrance_options
 from positions_mcp.cli.serving.event_loop import serve

@@ -16,9 +16,8 @@ from starlette.responses import JSONResponse, Response
 
 from positions_mcp.desk.answers import body_of, mapping_of, page_of, said, text_of
 from positions_mcp.desk.events import Changes
-from positions_mcp.desk.offers import PATIENCE, to_prove
 from positions_mcp.desk.service import Desk
-from positions_mcp.desk.sessions import LONGEST, MOST_WRONG, Session, Sessions
+from positions_mcp.desk.sessions import LONGEST, MOST_WRONG, PATIENCE, Session, Sessions, to_prove
 from positions_mcp.domain.errors import PositionsError, Refused, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import Member

@@ -11,8 +11,7 @@ from starlette.responses import Response
 
 from positions_mcp.desk.answers import body_of, mapping_of, page_of, text_of
 from positions_mcp.desk.door import Door
-from positions_mcp.desk.offers import Offers, to_sign
-from positions_mcp.desk.sessions import Session
+from positions_mcp.desk.sessions import Offers, Session, to_sign
 from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.statements import Statement

@@ -19,9 +19,8 @@ from positions_mcp.door.keys import KeysUnavailable
 from positions_mcp.door.rights import Granted, Right, granted, listens, needed_by, parsed
 from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import BadToken, Checked, TokenChecker
-from positions_mcp.tools._caller import CallerToken, signed_in_as
-from positions_mcp.tools._scopes import ASKING
-from positions_mcp.tools._scopes import Scope as Needed
+from positions_mcp.tools._caller import ASKING, CallerToken, signed_in_as
+from positions_mcp.tools._caller import Scope as Needed
 
 _SESSION = b"mcp-session-id"
 _ASKS = b'"elicitation/create"'

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.types import Send
 
 from positions_mcp.asgi import answer_json
-from positions_mcp.tools._scopes import ASKING, READING, Scope, in_order
+from positions_mcp.tools._caller import ASKING, READING, Scope, in_order
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _TRY_AGAIN_S = 5

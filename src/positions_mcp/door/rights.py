@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.tools._scopes import ASKING, READING, Scope, needed_for
+from positions_mcp.tools._caller import ASKING, READING, Scope, needed_for
 
 
 @dataclass(frozen=True, slots=True)

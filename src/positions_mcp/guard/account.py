@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import anyio
 
-from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.readings import NotKnown, known
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, RequestRejected, UpstreamError
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, sent_for

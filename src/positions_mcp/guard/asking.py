@@ -20,8 +20,7 @@ from positions_mcp.domain.operation.servers import NOT_ANSWERED, NOT_TAKEN, by_f
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.domain.text import clean
-from positions_mcp.guard.approval.questions import Questions, question
-from positions_mcp.guard.approval.rates import check_rates
+from positions_mcp.guard.approval.questions import Questions, check_rates, question
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.reports import OperationReport, report
 from positions_mcp.guard.sending.dispatcher import Dispatcher

@@ -16,10 +16,10 @@ import anyio
 import anyio.abc
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.market import ContractFacts, Dividend, Snapshot
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.account.quotes import find_underlying
+from positions_mcp.domain.account.readings import NotKnown, known
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
 from positions_mcp.domain.exercise.facts import ExpirationFacts, LatestPrice, last_session, traded_at

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any, Generic
 
 from positions_mcp.paper import database
+from positions_mcp.paper.database import Fields, Records, Value
 from positions_mcp.paper.faults import Fault, Strikes
 from positions_mcp.paper.holdings import Account, Holding, Instrument, Movement
 from positions_mcp.paper.ledger import Effect, Facts, Ledger
 from positions_mcp.paper.model import Instruction, Order
-from positions_mcp.paper.records import Fields, Records, Value
 from positions_mcp.paper.symbols import parse_contract
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.paper import database
+from positions_mcp.paper.database import Microseconds, Records
 from positions_mcp.paper.errors import BookError
-from positions_mcp.paper.records import Microseconds, Records
 from positions_mcp.ports import Clock
 
 Mode = Literal["real", "set", "running"]

@@ -18,8 +18,7 @@ from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import NO_STRIKES, Fault, Strikes
 from positions_mcp.paper.holdings import Behaviour, Holding
-from positions_mcp.paper.ledger import Effect, Ledger
-from positions_mcp.paper.lookup import known_symbol
+from positions_mcp.paper.ledger import Effect, Ledger, known_symbol
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.reading import CLEARING_DOWN
 from positions_mcp.paper.venue import Venue

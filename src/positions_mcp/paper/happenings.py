@@ -13,7 +13,7 @@ from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.engine.orders import resume_orders, stop_filling
 from positions_mcp.paper.errors import BookError
 from positions_mcp.paper.holdings import CompanyEvent, Instrument
-from positions_mcp.paper.lookup import found
+from positions_mcp.paper.ledger import found
 from positions_mcp.paper.venue import Venue
 
 _MOST = Decimal(1_000_000)

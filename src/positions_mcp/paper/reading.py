@@ -15,8 +15,7 @@ from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.faults import Fault, Strikes
 from positions_mcp.paper.holdings import Holding
-from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.lookup import known_symbol, known_symbols, underlying_symbol
+from positions_mcp.paper.ledger import Ledger, known_symbol, known_symbols, underlying_symbol
 from positions_mcp.paper.model import Instruction, Order
 from positions_mcp.paper.paging import page_of
 from positions_mcp.paper.requests import Query, Span, wanted_positions

@@ -18,8 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from positions_mcp.packaged import config_dir, read_text
 from positions_mcp.paper.errors import ScenarioError
-from positions_mcp.paper.expiries import duration_of, parse_series
-from positions_mcp.paper.symbols import ROOT, is_ticker, parse_contract
+from positions_mcp.paper.symbols import ROOT, duration_of, is_ticker, parse_contract, parse_series
 
 _HOUR = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _REASON = re.compile(r"[A-Z_]{3,40}", re.ASCII)

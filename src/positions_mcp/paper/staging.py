@@ -10,7 +10,6 @@ from typing import Literal
 
 from positions_mcp.domain.account.sessions import NEW_YORK, new_york_day
 from positions_mcp.paper.errors import ScenarioError
-from positions_mcp.paper.expiries import expiry_date, parse_series
 from positions_mcp.paper.holdings import Account, Behaviour, CompanyEvent, Holding, Instrument
 from positions_mcp.paper.ledger import Delays, Ledger, order_parts
 from positions_mcp.paper.market import PROCESSING, Market
@@ -25,7 +24,15 @@ from positions_mcp.paper.scenario import (
     UnderlyingSection,
     span_of,
 )
-from positions_mcp.paper.symbols import Contract, canonical, instrument_id_of, parse_contract, root_names
+from positions_mcp.paper.symbols import (
+    Contract,
+    canonical,
+    expiry_date,
+    instrument_id_of,
+    parse_contract,
+    parse_series,
+    root_names,
+)
 from positions_mcp.ports import Ids, MarketCalendar
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

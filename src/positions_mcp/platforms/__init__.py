@@ -27,7 +27,7 @@ def this_platform() -> Platform:
 
         return Windows()
     elif sys.platform == "darwin":  # noqa: RET505 — so that a checker of types sees one branch only
-        from positions_mcp.platforms.macos import MacOS
+        from positions_mcp.platforms.posix import MacOS
 
         return MacOS()
     else:

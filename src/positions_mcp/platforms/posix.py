@@ -130,3 +130,10 @@ class _Terminal:
         if not line.endswith(b"\n"):
             raise EOFError
         return line.decode("utf-8", errors="replace").rstrip("\r\n")
+
+
+class MacOS(Posix):
+    """SQLite waits there for the drive itself where it is told to."""
+
+    sqlite_pragmas: Sequence[str] = ("PRAGMA fullfsync=ON", "PRAGMA checkpoint_fullfsync=ON")
+    spare_folders: Sequence[Path] = ()

@@ -20,7 +20,7 @@ from mcp.server.mcpserver import Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import build_resolver_plans, resolve_arguments
 from mcp.shared.exceptions import MCPError
-from mcp_types import InputRequiredResult
+from mcp_types import ElicitRequest, ElicitRequestURLParams, InputRequiredResult
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from positions_mcp.domain.errors import Overtaken, PositionsError, Refused
@@ -33,11 +33,36 @@ from positions_mcp.guard.approval.questions import Rung, Step
 from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.reports import OperationReport
-from positions_mcp.tools._call import Call, beside
+from positions_mcp.tools._call import LINK, Call, beside
 from positions_mcp.tools._definition import Answer
 from positions_mcp.tools._forms import is_too_quick
-from positions_mcp.tools._page import open_page, page_is_done
 from positions_mcp.tools._reports import answer_of
+
+
+async def open_page(call: Call, operation: Operation, link: str) -> bool | InputRequiredResult:
+    """Ask the client to open the page. Whether it did; in the 2026 era the request to, which brings a new round.
+
+    That a client accepts means that the link was opened, nothing more: what is decided is in the store.
+    """
+    question = call.context.guard.question(operation).partition("\n")[0]
+    message = f"{question} (plan {operation.operation_id}). Decide on the supervisor's page."
+    if call.is_modern:
+        asked = ElicitRequest(params=ElicitRequestURLParams(message=message, url=link))
+        return InputRequiredResult(input_requests={LINK: asked}, request_state=operation.operation_id)
+    await call.say(f"Waiting for a supervisor to decide plan {operation.operation_id}")
+    try:
+        answer = await call.sdk.elicit_url(message, link, operation.operation_id)
+    except MCPError:
+        return False
+    return answer.action == "accept"
+
+
+async def page_is_done(call: Call, operation: Operation) -> None:
+    """Tell a client of the earlier era that the page needs to be open no longer."""
+    if not call.is_modern:
+        with suppress(MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await call.sdk.session.send_elicit_complete(operation.operation_id)
+
 
 _TOO_LATE = "The form's answer came after the plan was decided, and changed nothing."
 _NO_YES = "accept without a yes"

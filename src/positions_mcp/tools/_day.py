@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.known import NotKnown, known
+from positions_mcp.domain.account.readings import NotKnown, known
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import ZERO, exact_sum, plain

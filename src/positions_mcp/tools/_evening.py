@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 
 import anyio
 
-from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.positions import Holding
+from positions_mcp.domain.account.readings import NotKnown, known
 from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.facts import closing_price_of

@@ -7,9 +7,9 @@ from typing import Any
 
 import anyio
 
-from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Holding, Position
+from positions_mcp.domain.account.readings import NotKnown, known
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId

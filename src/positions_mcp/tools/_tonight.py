@@ -11,11 +11,10 @@ from functools import partial
 import anyio
 
 from positions_mcp.domain.account.balances import Balances
-from positions_mcp.domain.account.known import NotKnown, known
 from positions_mcp.domain.account.market import ContractFacts, Dividend, next_dividend
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.quotes import Moneyness
-from positions_mcp.domain.account.readings import Reading
+from positions_mcp.domain.account.readings import NotKnown, Reading, known
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import UpstreamError
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session, last_dated, sent_for

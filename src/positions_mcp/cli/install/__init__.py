@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from positions_mcp.cli.install.change import Change, entry_in, installing
-from positions_mcp.cli.install.command import NAME, Launch, program_words
-from positions_mcp.cli.install.hosts import HOSTS, Host, Machine, host_named
+from positions_mcp.cli.install.hosts import HOSTS, NAME, Host, Launch, Machine, host_named, program_words
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.output import say
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput

@@ -19,8 +19,8 @@ from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import of_another_policy
 from positions_mcp.operating import requests
 from positions_mcp.operating.drain import Drain
-from positions_mcp.operating.limits import Limits
 from positions_mcp.operating.readiness import Found, Health, Watch
+from positions_mcp.operating.requests import Limits
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings, live_access
 

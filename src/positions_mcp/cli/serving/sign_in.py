@@ -13,8 +13,7 @@ from starlette.types import ASGIApp
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.door.app import Door
 from positions_mcp.door.challenges import Challenges
-from positions_mcp.door.issuer import Issuer
-from positions_mcp.door.keys import Keys
+from positions_mcp.door.keys import Issuer, Keys
 from positions_mcp.door.rights import Right
 from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import TokenChecker
@@ -22,7 +21,7 @@ from positions_mcp.operating.readiness import Found
 from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings
 from positions_mcp.settings.oauth import RightSettings
-from positions_mcp.tools._scopes import Scope
+from positions_mcp.tools._caller import Scope
 
 
 @dataclass(frozen=True, slots=True)

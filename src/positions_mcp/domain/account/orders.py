@@ -20,8 +20,7 @@ from positions_mcp.domain.enums import (
 )
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstrumentId, OrderId
 from positions_mcp.domain.instruments import OptionContract, parse_option_symbol
-from positions_mcp.domain.operation.records import Instant, Record
-from positions_mcp.domain.refusals import reasons_in, says_a_refusal, texts_in
+from positions_mcp.domain.operation.records import Instant, Record, reasons_in, says_a_refusal, texts_in
 
 _LEG_TEXTS = ("instrument_id", "symbol", "side")
 

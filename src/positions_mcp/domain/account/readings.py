@@ -1,10 +1,16 @@
-"""How a listing of an account's positions was read, and what is therefore not known."""
+"""How a listing of an account's positions was read, and what is therefore not known.
+
+What could not be found out is a value: no reading that is optional may stop anything.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
+from positions_mcp.domain.errors import UpstreamError
 from positions_mcp.domain.operation.records import said_of_left_out
 
 
@@ -36,3 +42,27 @@ class Reading:
                 "the API's pages contradicted each other even when read again; this may not be everything held"
             )
         return words
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NotKnown:
+    """`what` could not be read; `reason` says why in the words of the error."""
+
+    what: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.what} not known: {self.reason}"
+
+
+async def known(what: str, reading: Awaitable[T] | None) -> T | NotKnown:
+    """What `reading` brings, or that it is not known: the API refused it or stayed silent, or None can read it."""
+    if reading is None:
+        return NotKnown(what, "this server does not read it.")
+    try:
+        return await reading
+    except UpstreamError as error:
+        return NotKnown(what, error.message)

@@ -16,8 +16,7 @@ from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, sent_for
 from positions_mcp.domain.ids import NIL_UUID, AccountId, InstructionId, InstrumentId
 from positions_mcp.domain.money import exact_sum, plain
-from positions_mcp.domain.operation.records import Instant, Record, Text
-from positions_mcp.domain.refusals import reasons_in, says_a_refusal, texts_in
+from positions_mcp.domain.operation.records import Instant, Record, Text, reasons_in, says_a_refusal, texts_in
 from positions_mcp.domain.text import label
 
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)

@@ -22,7 +22,7 @@ from positions_mcp.domain.operation.operation import Decision, Lease, Operation
 from positions_mcp.domain.operation.states import Stage
 from positions_mcp.guard.account import AccountReader
 from positions_mcp.guard.approval.mandates import UnderMandate
-from positions_mcp.guard.approval.rates import check_rates
+from positions_mcp.guard.approval.questions import check_rates
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.kinds import kinds_of
 from positions_mcp.guard.sending.late import FinishedOperation, LateRecords

@@ -8,8 +8,7 @@ from decimal import Decimal
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, new_york_day
 from positions_mcp.paper.engine.moment import Moment
 from positions_mcp.paper.holdings import ZERO, Holding, Movement
-from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.lookup import known_symbols, underlying_symbol
+from positions_mcp.paper.ledger import Ledger, known_symbols, underlying_symbol
 from positions_mcp.paper.market import cents
 from positions_mcp.paper.requests import Query
 from positions_mcp.paper.valuation import Valuation

@@ -9,8 +9,7 @@ from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.paper.answers import Answer, Call
 from positions_mcp.paper.errors import Refusal
 from positions_mcp.paper.holdings import Instrument
-from positions_mcp.paper.ledger import Ledger
-from positions_mcp.paper.lookup import found, known_symbol
+from positions_mcp.paper.ledger import Ledger, found, known_symbol
 from positions_mcp.paper.neighbours.accounts import (
     EVENT_CONTRACTS,
     MARKETS,
