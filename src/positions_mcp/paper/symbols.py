@@ -1,8 +1,9 @@
 """Instruments as the paper exchange names them: tickers, OSI option symbols and deterministic identifiers.
 
 The exchange keeps its own reading of the OSI format, apart from the client's, so that one misreading cannot hide in
-both. The format: root, expiry as YYMMDD, C or P, strike in thousandths of a dollar as eight digits. A scenario writes `AAPL today 190 call`, with an
-expiry relative to the book's first trading day.
+both. The format: root, expiry as YYMMDD, C or P, strike in thousandths of a dollar as eight digits.
+
+A scenario writes `AAPL today 190 call`, with an expiry relative to the book's first trading day.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The hosts that can be set up: where each keeps its configuration, and how an entry looks there.
 
-Paths are of a given machine, never of this one: its platform, home and environment are said. A host starts the server
-by a command that is still there then; one started from a desktop has no shell's PATH, so programs have their whole path.
+Paths are of a given machine, never of this one: its platform, home and environment are said. The command that a host
+starts is still there then; a host started from a desktop has no shell's PATH, so programs have their whole path.
 """
 
 from __future__ import annotations
