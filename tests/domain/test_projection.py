@@ -13,6 +13,7 @@ from positions_mcp.domain.exercise.facts import next_expiration
 from positions_mcp.domain.exercise.projected import Projection
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Span
+from positions_mcp.domain.exercise.words import projection_lines
 from positions_mcp.domain.instruments import OptionRight
 
 pytestmark = pytest.mark.requirement("I-06")
@@ -211,9 +212,9 @@ def test_what_is_not_known_is_named() -> None:
 
 def test_cash_needed_is_set_against_buying_power_where_that_is_known() -> None:
     holds = {series(TODAY, "C", 95): 5}
-    assert at("100", holds).cash_short is None
-    assert at("100", holds, buying_power=Decimal(20_000)).cash_short == 27_500
-    assert at("100", holds, buying_power=Decimal(90_000)).cash_short == 0
+    for power, said in ((None, ""), (20_000, "27,500 more than the buying power of"), (90_000, "within the buying")):
+        in_all = projection_lines(at("100", holds, buying_power=Decimal(power) if power else None))[-2]
+        assert in_all.partition("needs 47,500, ")[2].startswith(said)
 
 
 def test_the_day_is_the_next_with_the_last_session_of_an_option_held() -> None:

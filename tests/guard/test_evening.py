@@ -153,5 +153,6 @@ async def test_the_notional_of_an_adjusted_contract_is_said_to_be_more_and_not_f
         assert planned.verdict is not None
         assert f"Notional: ${counted} or more: not all of it is known." in question(planned.operation.plan)
         (missing,) = [each.message for each in planned.verdict.findings if each.rule is Rule.MISSING_PRICE]
-        assert missing == f"What an adjusted contract delivers is not known, so the value of {adjusted} may be more."
-        assert not_known(planned.operation.plan) == [f"What is delivered by {adjusted}: the notional may be larger."]
+        assert missing == f"What is delivered by {adjusted} is not known, so the value may be more."
+        larger = "the notional may be larger."
+        assert not_known(planned.operation.plan) == [f"What is owed or delivered by {adjusted}: {larger}"]

@@ -133,3 +133,12 @@ async def test_the_way_on_of_a_preview_says_once_why_the_supervisor_decides(
         assert " waits for the supervisor. The question cannot be shown to a person in this client. To decide, " in way
     else:
         assert way.startswith("It cannot be sent now. The question cannot be shown to a person in this client. No app")
+
+
+async def test_a_preview_tells_a_missing_price_from_an_option_whose_contract_is_not_known(tmp_path: Path) -> None:
+    async with trading_floor(tmp_path, scenario="rough") as floor:
+        said = text_of(await floor.call("preview_close", {"all": True}))
+    (unpriced,) = [each for each in said.split("\n") if "A price is missing" in each]
+    (unsized,) = [each for each in said.split("\n") if "What is delivered by" in each]
+    assert "A price is missing for HALT, so the value" in unpriced
+    assert "-" in unsized.partition("delivered by ")[2].partition(" ")[0]

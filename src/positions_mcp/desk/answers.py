@@ -105,14 +105,17 @@ def closed_share(operation: Operation, book: Book) -> tuple[Decimal, Decimal]:
 
 def not_known(plan: Plan) -> list[str]:
     """What a person should know that nobody knows, beside what the warnings say."""
-    unpriced = [label(each.called) for each in plan.targets if not (each.priced or each.is_adjusted)]
-    adjusted = [label(each.called) for each in plan.targets if each.is_adjusted and not each.priced]
+    doubtful = [each for each in plan.targets if not each.priced]
+    # What has a value is not counted in full for what it delivers, or what it obliges to.
+    has_value = [each.is_adjusted or getattr(each, "value", None) is not None for each in doubtful]
+    unpriced = [label(each.called) for each, valued in zip(doubtful, has_value, strict=True) if not valued]
+    obliging = [label(each.called) for each, valued in zip(doubtful, has_value, strict=True) if valued]
     sized = [label(target.called) for target in plan.closings if not isinstance(target, CloseTarget)]
     said = []
     if unpriced:
         said.append(f"No price of {first_of(unpriced, _MOST_NAMED)}: the notional may be larger.")
-    if adjusted:
-        said.append(f"What is delivered by {first_of(adjusted, _MOST_NAMED)}: the notional may be larger.")
+    if obliging:
+        said.append(f"What is owed or delivered by {first_of(obliging, _MOST_NAMED)}: the notional may be larger.")
     if sized:
         said.append(f"How much is held of {first_of(sized, _MOST_NAMED)}: whatever is held when it is sent.")
     return said

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 
+from positions_mcp.domain.account.quotes import points_in_the_money
 from positions_mcp.domain.account.sessions import Session
 from positions_mcp.domain.exercise.facts import DecidingPrice
 from positions_mcp.domain.exercise.outcomes import EveningResult, Lacking, Outcome
 from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
 from positions_mcp.domain.instruments import OptionRight
-from positions_mcp.domain.money import ZERO, exact_sum
+from positions_mcp.domain.money import ZERO, exact_product, exact_sum
 from positions_mcp.domain.portfolio.exposure import Exposed
+
+TOO_NEAR: Final = Decimal("0.005")
+"""Share of the price within which a strike is too near to call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,18 @@ class ProjectedOption:
     def is_stated(self) -> bool:
         """Whether what it delivers follows from a price at all: not of an adjusted contract."""
         return self.settling.terms.multiplier is not None
+
+    @property
+    def is_too_near(self) -> bool:
+        """Whether the price is too near the strike to call it: of a short one also once the close is known.
+
+        Then its holder decides, and everything else goes by the close.
+        """
+        price, settling = self.price.price, self.settling
+        if price is None or not self.is_stated or settling.terms.in_cash or not settling.expires:
+            return False
+        distance = abs(points_in_the_money(settling.contract, price))
+        return distance <= exact_product(price, TOO_NEAR) and (settling.is_short or not self.price.is_final)
 
     @property
     def by_exception(self) -> Decimal | None:
@@ -200,11 +217,6 @@ class Projection:
     def cash_needed(self) -> Decimal:
         """Dollars that the account pays on balance, at worst; zero where it receives."""
         return max(-self.cash.least, ZERO)
-
-    @property
-    def cash_short(self) -> Decimal | None:
-        """Dollars by which buying power may not be enough; None where it is not known."""
-        return None if self.buying_power is None else max(self.cash_needed - self.buying_power, ZERO)
 
 
 def _over(spans: tuple[Span, ...]) -> Span:

@@ -43,27 +43,16 @@ from positions_mcp.domain.exercise.settlement import (
 from positions_mcp.domain.exercise.terms import terms_of
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
-from positions_mcp.domain.money import ZERO, exact_product, exact_sum, plain
+from positions_mcp.domain.money import ZERO, exact_sum, plain
 from positions_mcp.domain.text import label
-
-TOO_NEAR: Final = Decimal("0.005")
-"""Share of the price within which a strike is too near to call."""
 
 
 def pins_of(options: Sequence[ProjectedOption], part: Related, *, is_decided: bool) -> list[Pin]:
-    """The strikes that are too near the price. Of options whose price is known.
-
-    Once the close is known only own shorts are left in doubt: their holders decide, and everything else goes by it.
-    """
+    """The strikes that are too near the price. Of options whose price is known."""
     near: defaultdict[Decimal, list[ProjectedOption]] = defaultdict(list)
     for each in options:
-        price, strike = each.price.price or ZERO, each.settling.contract.strike
-        if not each.settling.expires or each.settling.terms.in_cash:
-            continue
-        if abs(price - strike) <= exact_product(price, TOO_NEAR) and (
-            each.settling.is_short or not each.price.is_final
-        ):
-            near[strike].append(each)
+        if each.is_too_near:
+            near[each.settling.contract.strike].append(each)
     return [
         Pin(
             strike,

@@ -14,7 +14,6 @@ from positions_mcp.domain.exercise.cutoffs import TradingDays, expiry_session
 from positions_mcp.domain.exercise.facts import Basis, LatestPrice, closing_price_of, deciding_price, latest_price
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
-from positions_mcp.domain.exercise.projection import TOO_NEAR
 from positions_mcp.domain.exercise.settlement import Instructed, Settling, instructed_by
 from positions_mcp.domain.exercise.terms import SettlesAt, terms_of
 from positions_mcp.domain.instruments import OptionContract, OptionRight
@@ -112,7 +111,7 @@ class Tonight:
     @property
     def near(self) -> int:
         """Options whose strike is too near to call, so that their cash may be other."""
-        return sum(map(_is_near, self.options))
+        return sum(each.is_too_near for each in self.options)
 
     @property
     def lines(self) -> list[str]:
@@ -140,12 +139,16 @@ class Tonight:
         )
         if self.cash >= ZERO:
             return f"cash {dollars(self.cash)}{lacking}"
-        needed = -self.cash
+        needed = f"cash needed {dollars(-self.cash)}{lacking}"
         if self.buying_power is None:
-            return f"cash needed {dollars(needed)}{lacking}; buying power not known"
-        short = needed - self.buying_power
-        against = f"{dollars(short)} more than" if short > 0 else "within"
-        return f"cash needed {dollars(needed)}{lacking}, {against} the buying power of {dollars(self.buying_power)}"
+            return f"{needed}; buying power not known"
+        return f"{needed}, {against_power(-self.cash, self.buying_power)}"
+
+
+def against_power(needed: Decimal, power: Decimal) -> str:
+    """`within the buying power of 40,000`, or by how much it is more."""
+    more = f"{dollars(needed - power)} more than" if needed > power else "within"
+    return f"{more} the buying power of {dollars(power)}"
 
 
 def assignment_said(option: ProjectedOption) -> str:
@@ -160,22 +163,12 @@ def assignment_said(option: ProjectedOption) -> str:
     if price is None:
         return f"{named}: assignment not known ({option.price.basis}){_would(option)}"
     points = points_in_the_money(contract, price)
-    near = _is_near(option)
     if option.in_the_money:
-        doubt = " (too near to call)" if near and not option.price.is_final else ""
+        doubt = " (too near to call)" if option.is_too_near and not option.price.is_final else ""
         return f"{named}: in the money by {plain(points)}, expect assignment{doubt}: {_moves(option, points)}"
-    if not near:
+    if not option.is_too_near:
         return ""
     return f"{named}: out of the money by {plain(-points)}, too near to call{_would(option)}"
-
-
-def _is_near(option: ProjectedOption) -> bool:
-    """Whether its strike is so near that it cannot be called: of a short one also once the close is known."""
-    price, settling = option.price.price, option.settling
-    if price is None or not option.is_stated or settling.terms.in_cash or not settling.expires:
-        return False
-    distance = abs(points_in_the_money(settling.contract, price))
-    return distance <= exact_product(price, TOO_NEAR) and (settling.is_short or not option.price.is_final)
 
 
 def _named(short: Holding, contract: OptionContract, day: str = "") -> str:

@@ -12,7 +12,8 @@ from positions_mcp.domain.exercise.inaction import ComparedWithInaction
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import Flow, Instructed, Span
-from positions_mcp.domain.money import ZERO, dollars, plain
+from positions_mcp.domain.exercise.tonight import against_power
+from positions_mcp.domain.money import dollars, plain
 from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import first_of, label
 
@@ -252,10 +253,8 @@ def _totals(projection: Projection) -> str:
         after = projection.cash_before + projection.cash.expected
         said += f" ({dollars(projection.cash_before)} → {dollars(after)})"
     if projection.buying_power is not None and projection.cash_needed:
-        short = projection.cash_short or ZERO
-        enough = f"{dollars(short)} more than" if short else "within"
-        said += f"; needs {dollars(projection.cash_needed)}, {enough} the buying power of "
-        said += dollars(projection.buying_power)
+        needed = projection.cash_needed
+        said += f"; needs {dollars(needed)}, {against_power(needed, projection.buying_power)}"
     return f"{said}."
 
 

@@ -175,11 +175,16 @@ def _missing_prices(plan: Plan, book: Book) -> Iterator[Finding]:
             "may be more.",
         )
     others = [target for target in unpriced if target not in calls]
-    if adjusted := [target for target in others if target.is_adjusted]:
-        message = f"What an adjusted contract delivers is not known, so the value of {_named(adjusted)} may be more."
-        yield _missing_price(adjusted, message)
-    if others := [target for target in others if target not in adjusted]:
+    if unsized := [target for target in others if target.is_adjusted or _is_unsized(target, book)]:
+        message = f"What is delivered by {_named(unsized)} is not known, so the value may be more."
+        yield _missing_price(unsized, message)
+    if others := [target for target in others if target not in unsized]:
         yield _missing_price(others, f"A price is missing for {_named(others)}, so the value may be more.")
+
+
+def _is_unsized(target: Target, book: Book) -> bool:
+    held = book.by_id.get(target.instrument_id)
+    return held is not None and held.is_option and book.multiplier_of(held) is None
 
 
 def _is_short_call(target: Target, book: Book) -> bool:
