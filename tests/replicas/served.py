@@ -112,8 +112,9 @@ def replica_over_broker(said: OfABroker, tell: Connection) -> None:
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[ToolContext]:
-        context = context_over(broker, accounts=said.accounts, mode=said.mode, store=store)
-        yield replace(context, ids=RandomIds(), listing_store=cast("ListingStore", store))
+        # Three that count would each begin with the same one.
+        context = context_over(broker, accounts=said.accounts, mode=said.mode, store=store, ids=RandomIds)
+        yield replace(context, listing_store=cast("ListingStore", store))
 
     serve_over(parts, settings, store, clock, tell, only=said.only)
 

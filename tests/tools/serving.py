@@ -31,7 +31,7 @@ from positions_mcp.domain.operation.records import Response
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.guard import Guard
 from positions_mcp.market_calendar import NewYorkCalendar
-from positions_mcp.ports import GatheringT, OnPage, OperationStore, OrderWriter
+from positions_mcp.ports import GatheringT, Ids, OnPage, OperationStore, OrderWriter
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
 from positions_mcp.store import open_store
@@ -138,6 +138,7 @@ def context_over(
     accounts: Sequence[int] = (ACCOUNT,),
     mode: Mode = Mode.PAPER,
     store: LazyStore | None = None,
+    ids: Callable[[], Ids] = CountingIds,
 ) -> ToolContext:
     """A context whose broker is `broker`, and a store of its own where none is given."""
     return ToolContext(
@@ -146,10 +147,10 @@ def context_over(
         positions=broker,
         instructions=broker,
         orders=broker,
-        guard=guard_over(broker, accounts=accounts, mode=mode, store=store or own_store()),
+        guard=guard_over(broker, accounts=accounts, mode=mode, store=store or own_store(), ids=ids()),
         clock=broker.clock,
         real_time=broker.clock,
-        ids=CountingIds(),
+        ids=ids(),
         calendar=NewYorkCalendar(),
         trading_enabled=True,
         contract="auto",
@@ -163,7 +164,7 @@ def own_store() -> LazyStore:
     return LazyStore(lambda: open_store(place))
 
 
-def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode, store: LazyStore) -> Guard:
+def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode, store: LazyStore, ids: Ids) -> Guard:
     """A guard with nothing it could send to."""
     parts = Dependencies(
         mode=mode,
@@ -176,7 +177,7 @@ def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode, store
         clock=broker.clock,
         market_clock=broker.clock,
         calendar=NewYorkCalendar(),
-        ids=CountingIds(),
+        ids=ids,
     )
     return Guard(parts)
 
