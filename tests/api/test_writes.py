@@ -122,7 +122,8 @@ async def test_it_is_unknown_and_sent_once_by_an_http_client_of_ones_own_too(rep
 def is_unknown(error: UpstreamError) -> None:
     assert type(error) is OutcomeUnknown
     assert error.sent in (Sent.YES, Sent.UNKNOWN)
-    assert "outcome is not known" in error.message
+    left = "was" if error.sent is Sent.YES else "may have been"
+    assert error.message.startswith(f"The request {left} sent and its outcome is not known: ")
     assert "Do not send it again" in error.hint
 
 

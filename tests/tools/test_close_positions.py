@@ -299,7 +299,11 @@ async def test_an_unknown_outcome_stops_the_batch_and_is_reconciled_with_evidenc
             "PAPER account 19816: 1 with an unknown outcome that was settled, 2 not sent; 0 of 3 flat."
         )
         assert [row[1] for row in data["rows"]] == ["UNKNOWN", "NOT_SENT", "NOT_SENT"]
-        assert "took effect (positions-mcp): An order for AMZN appeared after it was sent" in data["rows"][0][-1]
+        assert data["rows"][0][-1].startswith("The request may have been sent and its outcome is not known: ")
+        assert (
+            ". Settled: took effect (positions-mcp): An order for AMZN appeared after it was sent"
+            in data["rows"][0][-1]
+        )
 
 
 @pytest.mark.requirement("G-05")

@@ -81,8 +81,9 @@ def write_failure(failure: Failure) -> UpstreamError:
     """A write that got no complete answer."""
     if failure.left is Sent.NO:
         return NothingSent(f"Nothing was sent: {failure.reason}.")
+    left = "was" if failure.left is Sent.YES else "may have been"
     return OutcomeUnknown(
-        f"The request was sent and its outcome is not known: {failure.reason}.",
+        f"The request {left} sent and its outcome is not known: {failure.reason}.",
         hint=_DO_NOT_RESEND,
         sent=failure.left,
         status=failure.status,

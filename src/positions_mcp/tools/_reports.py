@@ -263,7 +263,7 @@ def _rows(report: OperationReport) -> tuple[list[str], list[list[str]]]:
 def _row(row: TargetReport, *, is_close: bool) -> list[str]:
     sent = is_close and row.state is not RowState.NOT_SENT
     left = plain(row.residual) if row.residual is not None else _NOT_READ if sent else ""
-    note = " ".join(part for part in (row.detail, row.resolution) if part)
+    note = " ".join(part for part in (row.detail, row.resolution and f"Settled: {row.resolution}") if part)
     return [
         row.symbol,
         row.state,

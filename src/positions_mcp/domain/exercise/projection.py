@@ -292,7 +292,7 @@ def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[Proje
         said.append("the whole book, so shares and cover")
     unreadable = sum(1 for each in facts.book.positions if each.is_option and each.contract is None and each.quantity)
     if unreadable:
-        said.append(f"{_options(unreadable)} whose symbol cannot be read, so when they expire")
+        said.append(f"{_options(unreadable)} whose symbol cannot be read, nor its expiration")
     lasts = [last_session(each, facts.calendar) for each in facts.book.positions if each.quantity]
     today = new_york_day(facts.now)
     earlier = [last.day < today for last in lasts if last and last.day < session.day]

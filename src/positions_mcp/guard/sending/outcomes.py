@@ -32,10 +32,9 @@ async def answer_to(
             outcome = RowAnswer(RowState.REJECTED, detail, request_id=error.request_id, ended=True)
             return _same_for_all(request, outcome), None
         except OutcomeUnknown as error:
-            detail = f"Sent, and the outcome is not known: {error.message}"
-            return _same_for_all(request, RowAnswer(RowState.UNKNOWN, detail, request_id=error.request_id)), None
+            return _same_for_all(request, RowAnswer(RowState.UNKNOWN, error.message, request_id=error.request_id)), None
         except Exception as error:  # after SENDING every failure is an unknown outcome
-            detail = f"Sent, and the outcome is not known: {type(error).__name__}."
+            detail = f"It may have been sent and its outcome is not known: {type(error).__name__}."
             return _same_for_all(request, RowAnswer(RowState.UNKNOWN, detail)), None
     detail = f"No answer within {time_out.total_seconds():g} seconds."
     return _same_for_all(request, RowAnswer(RowState.UNKNOWN, detail)), None
