@@ -31,19 +31,25 @@ def store_in(file: Path) -> SqlOperationStore:
 
 def begin_store(file: Path) -> None:
     """Put a store without operations there; leave one that is there."""
-    _begin_with(file, _empty_store())
+    begin_with(file, _empty_store())
 
 
 def begin_book(data_dir: Path, scenario: str, clock: Clock) -> None:
     """Put a book there, as a scenario is loaded at the clock's time; leave one that is there."""
-    _begin_with(data_dir / FILE_NAME, _new_book(scenario, clock.now()))
+    begin_with(data_dir / FILE_NAME, _new_book(scenario, clock.now()))
 
 
-def _begin_with(file: Path, contents: bytes) -> None:
+def begin_with(file: Path, contents: bytes) -> None:
+    """Put a file there that only its owner reads; leave one that is there."""
     if not file.exists():
         this_platform().make_folder(file.parent)
         this_platform().make_file(file)
         file.write_bytes(contents)
+
+
+def contents_of(folder: Path) -> dict[Path, bytes]:
+    """Every file below a folder, to begin others with."""
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 @cache

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import itertools
+import os
+import re
 from collections.abc import Generator, Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +24,8 @@ __all__ = ["postgres_url"]
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+FOLDERS = itertools.count(1)
 
 collect_ignore = ["e2e", "toolkits"]
 """They need a browser: `make e2e` names them."""
@@ -85,3 +93,35 @@ def _schemas_are_checked_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Draft202012Validator, "check_schema", check_once)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _authorities_are_read_once() -> Iterator[None]:
+    """Each client reads the certificates of all authorities, for 50 milliseconds, and nearly all speak plain HTTP."""
+    with pytest.MonkeyPatch.context() as patch:
+        for library in ("httpx", "httpx2"):
+            transports = importlib.import_module(f"{library}._transports.default")
+            patch.setattr(transports, "create_ssl_context", _once_where_nothing_is_said(transports.create_ssl_context))
+        yield
+
+
+def _once_where_nothing_is_said(create: Any) -> Any:
+    @cache
+    def of(_named: tuple[str | None, ...], **said: Any) -> Any:
+        return create(**said)
+
+    def context(**said: Any) -> Any:
+        if said["verify"] is not True:
+            return create(**said)
+        return of(tuple(map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR"))), **said)
+
+    return context
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test's own. pytest's fixture looks through all the others for a number that is free."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.getbasetemp() / f"{name}{next(FOLDERS)}"
+    folder.mkdir(mode=0o700)
+    return folder

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import httpx
 
+from beginnings import begin_book
 from positions_mcp.api import PositionsClient
 from positions_mcp.cli.assembly.paper_transport import PaperTransport
 from positions_mcp.domain.account.positions import Position
@@ -71,6 +72,7 @@ class PaperDesk:
 async def paper_desk(
     folder: Path, dialect: Dialect = "current", scenario: str = "demo", key: str = DEFAULT_KEY, **options: Any
 ) -> AsyncIterator[PaperDesk]:
+    begin_book(folder, scenario, FridayAfternoon())
     exchange = PaperExchange.open(folder, scenario=scenario, contract=dialect, clock=FridayAfternoon())
     transport = CountingTransport(PaperTransport(exchange))
     pauses: list[float] = []

@@ -17,6 +17,7 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from beginnings import begin_book
 from positions_mcp.cli.assembly.composition import open_deps, open_venue
 from positions_mcp.cli.serving.connections import Connections
 from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listening_socket
@@ -86,6 +87,7 @@ async def http_server(data_dir: Path, connections: Connections | None = None, **
     """The server as `serve --transport http` composes it, on a paper exchange whose clock stands."""
     clock = StandingClock()
     settings = load({"data_dir": data_dir, "paper": {"scenario": "demo"}, "approval": {"wait_s": 0}, "http": http})
+    begin_book(data_dir, "demo", clock)
     tokens = TokenFile(data_dir)
     listening = anyio.Event()
     with (

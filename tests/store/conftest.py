@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from beginnings import begin_store
 from databases import new_database
 from positions_mcp.store.operations import SqlOperationStore
 
@@ -25,6 +26,8 @@ def opened(place: Path | str) -> Iterator[Callable[[], SqlOperationStore]]:
     stores: list[SqlOperationStore] = []
 
     def open_it() -> SqlOperationStore:
+        if isinstance(place, Path):
+            begin_store(place)
         stores.append(SqlOperationStore(place))
         return stores[-1]
 

@@ -17,6 +17,7 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp_types import CallToolResult
 
+from beginnings import begin_book, begin_store, store_in
 from domain.books import POSITIONS
 from positions_mcp.cli.assembly.composition import open_deps, open_venue
 from positions_mcp.cli.assembly.lazy_store import LazyStore
@@ -34,7 +35,7 @@ from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.ports import GatheringT, Ids, OnPage, OperationStore, OrderWriter
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
-from positions_mcp.store import open_store
+from positions_mcp.store import DEFAULT_FILE
 from positions_mcp.tools._definition import ToolDefinition
 from positions_mcp.tools.catalogue import published_tool
 from positions_mcp.tools.context import ToolContext
@@ -161,7 +162,7 @@ def context_over(
 def own_store() -> LazyStore:
     """Made when it is first used."""
     place = Path(tempfile.gettempdir()) / f"positions-mcp-{uuid.uuid4()}" / "operations.sqlite"
-    return LazyStore(lambda: open_store(place))
+    return LazyStore(lambda: store_in(place))
 
 
 def guard_over(broker: StubBroker, *, accounts: Sequence[int], mode: Mode, store: LazyStore, ids: Ids) -> Guard:
@@ -230,7 +231,10 @@ def paper_server(data_dir: Path, scenario: str, clock: StandingClock | None = No
             yield server
         return
     settings = load({"mode": "paper", "data_dir": data_dir, "paper": {"scenario": scenario}})
-    with open_venue(settings, real_time=clock or StandingClock()) as venue:
+    clock = clock or StandingClock()
+    begin_book(data_dir, scenario, clock)
+    begin_store(data_dir / DEFAULT_FILE)
+    with open_venue(settings, real_time=clock) as venue:
         yield build_server(lambda: open_deps(settings, venue), mode=settings.mode, accounts=settings.allowed_accounts)
 
 
