@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from positions_mcp.domain.account.packed import AT_A_TIME, PackedRows
+from positions_mcp.domain.account.listings import AT_A_TIME, PackedRows
 
 AWKWARD = [
     ["", "-0.00", "1E+3"],

@@ -25,10 +25,10 @@ from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, Entrance, listen
 from positions_mcp.cli.serving.over_http import serve_over_http
 from positions_mcp.cli.serving.replica import replica_of
 from positions_mcp.cli.serving.sign_in import SignIn
+from positions_mcp.door.app import Streams
 from positions_mcp.door.challenges import Challenges
 from positions_mcp.door.keys import Keys
 from positions_mcp.door.rights import Right
-from positions_mcp.door.streams import Streams
 from positions_mcp.server import build_server
 from positions_mcp.settings import load
 from positions_mcp.settings.model import LimitsSettings, OverrideSettings

@@ -9,9 +9,9 @@ import pytest
 
 from door.signing import EVERYBODY_OF_DESK, ISSUER, RESOURCE, Issuer, by_hand, key_of, public
 from positions_mcp.cli.serving.sign_in import SignIn
+from positions_mcp.door.app import Streams
 from positions_mcp.door.challenges import Challenges
 from positions_mcp.door.keys import COOL_DOWN_S, RETRY_S, KeysUnavailable
-from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import BadToken
 from positions_mcp.operating.readiness import Found
 

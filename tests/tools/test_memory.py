@@ -12,8 +12,7 @@ import pytest
 
 from positions_mcp.domain import instruments
 from positions_mcp.domain.account.positions import Holding
-from positions_mcp.tools._shared_positions import SharedPositions
-from positions_mcp.tools._shared_reads import SharedReads, Times
+from positions_mcp.tools._shared_reads import SharedPositions, SharedReads, Times
 from tools.serving import ACCOUNT, StubBroker, held
 
 

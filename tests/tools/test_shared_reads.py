@@ -19,8 +19,7 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.ports import Gathering, OnPage
 from positions_mcp.server import build_server
-from positions_mcp.tools._shared_positions import SharedPositions
-from positions_mcp.tools._shared_reads import SharedReader, SharedReads, Times, UnsharedReader
+from positions_mcp.tools._shared_reads import SharedPositions, SharedReader, SharedReads, Times, UnsharedReader
 from positions_mcp.tools.context import ToolContext
 from tools.serving import ACCOUNT, FRIDAY, StubBroker, context_over, data_of, held, words_of
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from positions_mcp.api import _failures
 from positions_mcp.api._exchange import Answer, Failure, Request
 from positions_mcp.api._http import Connection
-from positions_mcp.api._listing import RawPage
+from positions_mcp.api._listing import Pages, RawPage, RowIdentity
 from positions_mcp.api._retry import ReadBudget, RetryResult, seconds
 from positions_mcp.api._wire import Reply, RowReader, read_ordinary_page, read_record, read_reply
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.operation.records import Record, Response
+
+if TYPE_CHECKING:
+    from positions_mcp import ports
 
 RecordT = TypeVar("RecordT", bound=Record | Holding)
 
@@ -132,3 +136,28 @@ def _rows_response(reply: Reply, raw: list[object], rows: RowReader[RecordT]) ->
 
 def _response(reply: Reply, record: RecordT) -> Response[RecordT]:
     return Response(data=record, error=reply.error, metadata=reply.metadata, status=reply.status)
+
+
+RowT = TypeVar("RowT", bound=Record | Holding)
+
+
+class Operations:
+    """A group of the client's operations."""
+
+    _calls: Calls
+    _clock: ports.Clock
+
+    def _pages(
+        self,
+        first: Request,
+        rows: RowReader[RowT],
+        sameness: RowIdentity[RowT],
+        timeout_s: float | None = None,
+    ) -> Pages[RowT]:
+        """The pages of a listing, from its first one on: filters and sort go into the request for each."""
+
+        def fetch(token: str | None) -> Awaitable[RawPage]:
+            page = replace(first, query={**(first.query or {}), "page_token": token}) if token else first
+            return self._calls.read_page(page, rows, timeout_s=timeout_s)
+
+        return Pages(fetch, rows, sameness)

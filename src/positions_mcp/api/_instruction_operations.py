@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from positions_mcp.api import _failures, _requests
-from positions_mcp.api._operations import Operations
+from positions_mcp.api._calls import Operations
 from positions_mcp.api._requests import Contract
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain.exercise.instructions import Instruction, InstructionRequest

@@ -9,8 +9,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from positions_mcp.api import _failures
+from positions_mcp.api._calls import Operations
 from positions_mcp.api._listing import RowIdentity
-from positions_mcp.api._operations import Operations
 from positions_mcp.api._requests import (
     account_path,
     checked,

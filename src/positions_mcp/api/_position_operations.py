@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from positions_mcp.api import _failures, _requests
 from positions_mcp.api._book import PackedPage, gather
+from positions_mcp.api._calls import Operations
 from positions_mcp.api._exchange import Request
 from positions_mcp.api._listing import Listing, Pages, RowIdentity
-from positions_mcp.api._operations import Operations
 from positions_mcp.api._requests import UpdatedAt
 from positions_mcp.api._wire import RowReader
 from positions_mcp.domain import ids

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.transport_security import DEFAULT_MAX_REQUEST_BODY_SIZE
@@ -17,10 +20,76 @@ from positions_mcp.domain.ids import AccountId
 from positions_mcp.door.challenges import Challenges
 from positions_mcp.door.keys import KeysUnavailable
 from positions_mcp.door.rights import Granted, Right, granted, listens, needed_by, parsed
-from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import BadToken, Checked, TokenChecker
+from positions_mcp.ports import Clock
 from positions_mcp.tools._caller import ASKING, CallerToken, signed_in_as
 from positions_mcp.tools._caller import Scope as Needed
+
+
+@dataclass(eq=False, slots=True)
+class _Listening:
+    ends_at: float
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Streams:
+    """The streams that are open. `sweep` ends those whose time is over; it is called again and again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._open: set[_Listening] = set()
+
+    def sweep(self) -> None:
+        """End every stream whose token is good no more."""
+        now = self._clock.now().timestamp()
+        for listening in list(self._open):
+            if now >= listening.ends_at:
+                listening.over.set()
+
+    async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, ends_at: float) -> None:
+        """Answer a request by a stream, at the longest until then, in seconds since 1970."""
+        started = finished = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started, finished
+            started = started or message["type"] == "http.response.start"
+            finished = message["type"] == "http.response.body" and not message.get("more_body")
+            await send(message)
+
+        async with self._listening(ends_at) as listening:
+            await app(scope, _until(listening.over, receive), noted)
+            if listening.over.is_set() and started and not finished:
+                await send({"type": "http.response.body", "body": b""})
+
+    @asynccontextmanager
+    async def _listening(self, ends_at: float) -> AsyncIterator[_Listening]:
+        listening = _Listening(ends_at)
+        self._open.add(listening)
+        try:
+            yield listening
+        finally:
+            self._open.discard(listening)
+
+
+def _until(over: anyio.Event, receive: Receive) -> Receive:
+    """What the client sends, until `over`; then that it has gone."""
+
+    async def heard() -> Message:
+        message: Message = {"type": "http.disconnect"}
+
+        async def hear() -> None:
+            nonlocal message
+            message = await receive()
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hear)
+            await over.wait()
+            tasks.cancel_scope.cancel()
+        return message
+
+    return heard
+
 
 _SESSION = b"mcp-session-id"
 _ASKS = b'"elicitation/create"'

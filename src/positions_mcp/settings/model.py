@@ -202,7 +202,7 @@ class OverrideSettings(_Section):
 
 
 class LimitsSettings(_Section):
-    """Narrower limits of accounts, callers and rights, from a file only; read by `positions_mcp.settings.tables`."""
+    """Narrower limits of accounts, callers and rights, from a file only; read by `positions_mcp.settings.sources`."""
 
     accounts: dict[int, OverrideSettings] = Field(
         default_factory=dict, description='tables in a --config file, such as [limits.accounts."19816"]'

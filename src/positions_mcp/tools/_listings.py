@@ -14,16 +14,19 @@ import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from positions_mcp.domain.account.listings import (
+    AT_A_TIME,
     Listings,
+    PackedRows,
     Page,
+    Row,
     name_from,
     no_longer_kept,
     page_from,
     page_of,
     past_the_end,
     place_of,
+    unpacked,
 )
-from positions_mcp.domain.account.packed import AT_A_TIME, PackedRows, Row, unpacked
 from positions_mcp.domain.errors import CursorExpired, StoreUnavailable
 from positions_mcp.domain.many import OnDemand
 from positions_mcp.guard.threads import in_thread

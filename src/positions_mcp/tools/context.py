@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from positions_mcp.domain.account.listings import Listings
-from positions_mcp.domain.account.packed import PackedRows
+from positions_mcp.domain.account.listings import Listings, PackedRows
 from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput

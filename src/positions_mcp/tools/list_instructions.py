@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from positions_mcp.domain.account.listings import Page
-from positions_mcp.domain.account.packed import Row
+from positions_mcp.domain.account.listings import Page, Row
 from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.enums import InstructionStatus

@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from positions_mcp.domain.account.listings import Page
-from positions_mcp.domain.account.packed import PackedRows, Row, as_text
+from positions_mcp.domain.account.listings import PackedRows, Page, Row, as_text
 from positions_mcp.domain.account.positions import Holding, Whole
 from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day

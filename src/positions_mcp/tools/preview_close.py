@@ -32,8 +32,7 @@ from positions_mcp.tools._arguments import (
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import names_of, number, table
-from positions_mcp.tools._planning import close_request, new_plan
-from positions_mcp.tools._previews import findings_of, has_limits, policy_of, standing
+from positions_mcp.tools._planning import close_request, findings_of, has_limits, new_plan, policy_of, standing
 from positions_mcp.tools.context import ToolContext
 
 MOST = 100

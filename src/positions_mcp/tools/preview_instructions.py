@@ -18,8 +18,7 @@ from positions_mcp.tools._arguments import AccountArgument, PurposeArgument, Too
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._format import table
-from positions_mcp.tools._planning import Row, new_plan, submit_request
-from positions_mcp.tools._previews import findings_of, policy_of, standing
+from positions_mcp.tools._planning import Row, findings_of, new_plan, policy_of, standing, submit_request
 from positions_mcp.tools.context import ToolContext
 
 _COLUMNS = ["row", "type", "quantity", "symbol", "notional", "key"]

@@ -128,8 +128,7 @@ async def open_deps(
     must not read which accounts and folders the configuration has.
     """
     from positions_mcp.market_calendar import NewYorkCalendar
-    from positions_mcp.tools._shared_positions import SharedPositions
-    from positions_mcp.tools._shared_reads import SharedReader, SharedReads, Times, UnsharedReader
+    from positions_mcp.tools._shared_reads import SharedPositions, SharedReader, SharedReads, Times, UnsharedReader
     from positions_mcp.tools.context import ToolContext
 
     async with venue.connect() as client, SharedReads(Times(venue.clock)) as shared:

@@ -11,11 +11,10 @@ import anyio
 from starlette.types import ASGIApp
 
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.door.app import Door
+from positions_mcp.door.app import Door, Streams
 from positions_mcp.door.challenges import Challenges
 from positions_mcp.door.keys import Issuer, Keys
 from positions_mcp.door.rights import Right
-from positions_mcp.door.streams import Streams
 from positions_mcp.door.tokens import TokenChecker
 from positions_mcp.operating.readiness import Found
 from positions_mcp.ports import Clock

@@ -1,16 +1,22 @@
-"""Listings kept for a while, so that every page of one listing comes from one consistent snapshot."""
+"""Listings kept for a while, so that every page of one listing comes from one consistent snapshot.
+
+Rows are packed in a fraction of their memory: of a listing that is kept, a page is looked at now and then.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import zlib
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from positions_mcp.domain.errors import CursorExpired, InvalidInput
+from positions_mcp.domain.many import OnDemand, a_few_of
 
 LIFETIME = timedelta(minutes=10)
 MOST_KEPT = 8
@@ -174,3 +180,46 @@ def page_from(name: str, start: int, rows: Sequence[RowT], total: int) -> Page[R
     """The page of these rows of a listing that has so many in all."""
     end = start + len(rows)
     return Page(tuple(rows), start, total, f"{name}-{end}" if end < total else None)
+
+
+AT_A_TIME = 250
+"""Rows that are packed, and unpacked, together: more than a page has."""
+_FAST = 1
+
+Row = Sequence[str]
+"""What stands under each column of a listing."""
+
+
+def as_text(row: Row) -> str:
+    return json.dumps(list(row))
+
+
+def unpacked(pack: bytes) -> list[Row]:
+    rows: Any = json.loads(zlib.decompress(pack))
+    return [[str(cell) for cell in row] for row in rows]
+
+
+class PackedRows(OnDemand[Row], Packed):
+    """Implements `Sequence`."""
+
+    def __init__(self, texts: Iterable[str], count: int) -> None:
+        some = a_few_of(texts, AT_A_TIME)
+        self.packs = [zlib.compress(f"[{','.join(each)}]".encode(), _FAST) for each in some]
+        self._count = count
+        self._size = sum(map(len, self.packs))
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> PackedRows:
+        """These, unless they are packed already."""
+        return rows if isinstance(rows, cls) else cls(map(as_text, rows), len(rows))
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def __len__(self) -> int:
+        return self._count
+
+    def made(self, wanted: range) -> Sequence[Row]:
+        packs = {number: unpacked(self.packs[number]) for number in {each // AT_A_TIME for each in wanted}}
+        return [packs[each // AT_A_TIME][each % AT_A_TIME] for each in wanted]

@@ -10,12 +10,16 @@ from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.answer import account_for
 from positions_mcp.guard.closing.compare import compare_closes
-from positions_mcp.guard.closing.cover import findings_on_cover, findings_on_unjudged_cover, uncovering
+from positions_mcp.guard.closing.cover import (
+    findings_on_cover,
+    findings_on_tonight,
+    findings_on_unjudged_cover,
+    uncovering,
+)
 from positions_mcp.guard.closing.draft import draft_close
 from positions_mcp.guard.closing.follow import follow_closes
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.targets import Hours
-from positions_mcp.guard.closing.tonight import findings_on_tonight
 from positions_mcp.guard.closing.unclosable import (
     findings_on_hours,
     findings_on_last_day,
