@@ -62,6 +62,7 @@ def test_a_program_without_a_terminal_decides_nothing_whatever_it_pipes_in(
     done = place.without_terminal(*(word.format(operation=operation) for word in words), typed=lines)
     assert done.returncode == 1
     assert "needs a person at a terminal" in done.stderr
+    assert "Nothing was decided, nothing was sent." in " ".join(done.stderr.split())
     assert done.stdout == ""
     assert place.state(operation) is OperationState.AWAITING_APPROVAL
     assert place.effects() == {}

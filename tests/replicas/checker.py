@@ -88,10 +88,8 @@ class History:
                 self.strange.append(effect)
                 continue
             self.made.setdefault((effect["account"], target), []).append(set(effect["made"]))
-        self.wire = _by_target(record["wire"])
-        """When requests passed, by what they were to close."""
-        self.arrived = _by_target(record.get("arrived", record["wire"]))
-        """When they left their server, whether or not they passed."""
+        self.wire, self.arrived = (_by_target(record.get(name, record["wire"])) for name in ("wire", "arrived"))
+        """When requests passed, and when they left their server, by what they were to close."""
         self.intents = self._intents()
         at_desk = {each["operation_id"] for each in self.decisions if each.get("how") == "desk"}
         self.own = {

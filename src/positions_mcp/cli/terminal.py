@@ -60,7 +60,8 @@ def controlling_terminal() -> Iterator[Terminal]:
         except OSError as error:
             raise NoTerminal(
                 "This needs a person at a terminal, and there is none.",
-                hint="Run the command yourself in a terminal window: it reads from the terminal device only.",
+                hint="Run the command yourself in a terminal window: it reads from the terminal device only. "
+                "Nothing was decided, nothing was sent.",
             ) from error
         yield Terminal(console)
 
