@@ -154,11 +154,11 @@ async def test_a_broker_may_set_an_earlier_deadline(era: str, tmp_path: Path) ->
 
 
 @pytest.mark.requirement("T-03", "I-04")
-async def test_a_large_preview_says_what_it_leaves_out(era: str) -> None:
+async def test_a_large_preview_says_what_it_leaves_out() -> None:
     symbols = [f"AAPL261120C{strike:05d}000" for strike in range(100, 310)]
     facts = {"instrument_type": "OPTION", "available_quantity": "5"}
     broker = StubBroker(positions=[held(symbol, "5", number, **facts) for number, symbol in enumerate(symbols)])
-    answer = await call(server_over(broker), "preview_instructions", batch(*map(row, symbols)), era=era)
+    answer = await call(server_over(broker), "preview_instructions", batch(*map(row, symbols)))
     data = data_of(answer)
     assert (len(data["rows"]), len(data["consequences"])) == (200, 20)
     said = (
