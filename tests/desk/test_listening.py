@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from positions_mcp.cli import main
-from positions_mcp.cli.serving.desk_server import desk_sockets
 from positions_mcp.cli.serving.entrance import ON_THIS_MACHINE, listening_socket
+from positions_mcp.cli.serving.listening import desk_sockets
 from positions_mcp.domain.errors import ConfigurationError
 
 

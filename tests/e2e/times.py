@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from e2e.installation import Installation
 from positions_mcp.cli.assembly.composition import open_desk, open_venue
 from positions_mcp.cli.serving.desk_host import desk_origins
-from positions_mcp.cli.serving.desk_server import desk_sockets, serve_page
+from positions_mcp.cli.serving.listening import desk_sockets, serve_page
 from positions_mcp.desk.app import desk_app
 
 

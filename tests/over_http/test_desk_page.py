@@ -14,7 +14,7 @@ from guard.desk import desk
 from over_http.wire import Place, Seconds
 from positions_mcp.cli.serving.connections import Connections, Limits, Phase
 from positions_mcp.cli.serving.desk_host import desk_origins
-from positions_mcp.cli.serving.desk_server import desk_sockets, serve_page
+from positions_mcp.cli.serving.listening import desk_sockets, serve_page
 from positions_mcp.desk.app import desk_app
 from positions_mcp.desk.service import Desk
 

@@ -17,8 +17,8 @@ from positions_mcp.cli.assembly.composition import open_desk, open_venue
 from positions_mcp.cli.options import add_log_option, add_settings_options, port, settings_from
 from positions_mcp.cli.serving.connections import connections_for
 from positions_mcp.cli.serving.desk_host import desk_origins
-from positions_mcp.cli.serving.desk_server import desk_sockets, serve_page
 from positions_mcp.cli.serving.entrance import Entrance, add_entrance_options, entrance_of, listening_socket
+from positions_mcp.cli.serving.listening import desk_sockets, serve_page
 from positions_mcp.cli.serving.replica import replica_of
 from positions_mcp.door.proxies import Proxies
 from positions_mcp.operating.logs import log_to_stderr

@@ -24,13 +24,14 @@ from positions_mcp.cli.record import (
     Record,
     account_dependencies,
     commands_of,
+    money_at_stake,
     on_error,
     open_record,
+    operation_text,
     os_user,
     settings_for,
 )
 from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal
-from positions_mcp.cli.words import money_at_stake, operation_text
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import PositionsError, Refused, StoreUnavailable
 from positions_mcp.domain.ids import account_id

@@ -84,15 +84,8 @@ def _row(row: TargetReport) -> Shape:
 
 
 def _order(order: SentOrder) -> Shape:
-    return {
-        "order_id": order.order_id,
-        "status": order.status,
-        "side": order.side,
-        "quantity": order.quantity,
-        "filled": order.filled,
-        "average_price": order.average_price,
-        "releases_at": order.releases_at,
-    }
+    names = ("order_id", "status", "side", "quantity", "filled", "average_price", "releases_at")
+    return {name: getattr(order, name) for name in names}
 
 
 def told_of(entry: JournalEntry) -> dict[str, str]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from positions_mcp.paper.bodies import LONGEST_KEY, LONGEST_NUMBER
 from positions_mcp.paper.dialects import Dialect
-from positions_mcp.paper.paging import LARGEST_SIZE
-from positions_mcp.paper.requests import IDENTIFIER
+from positions_mcp.paper.requests import IDENTIFIER, LARGEST_SIZE
 
 Schema = dict[str, Any]
 UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"

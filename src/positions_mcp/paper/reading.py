@@ -17,8 +17,7 @@ from positions_mcp.paper.faults import Fault, Strikes
 from positions_mcp.paper.holdings import Holding
 from positions_mcp.paper.ledger import Ledger, known_symbol, known_symbols, underlying_symbol
 from positions_mcp.paper.model import Instruction, Order
-from positions_mcp.paper.paging import page_of
-from positions_mcp.paper.requests import Query, Span, wanted_positions
+from positions_mcp.paper.requests import Query, Span, page_of, wanted_positions
 from positions_mcp.paper.symbols import canonical
 from positions_mcp.paper.valuation import Valuation, ValuedPosition
 from positions_mcp.paper.venue import Venue

@@ -185,7 +185,7 @@ def load(
 
 def _of_environment(environment: Mapping[str, str]) -> dict[SettingName, _Said]:
     """The variables that are set; an empty one is not."""
-    known = {_variable(name): name for name in _names(Settings)}
+    known = {PREFIX + "__".join(name).upper(): name for name in _names(Settings)}
     said = {}
     for variable, value in environment.items():
         if not variable.upper().startswith(PREFIX):
@@ -272,10 +272,6 @@ def _near(name: str, known: Mapping[str, SettingName]) -> str:
 
 def _option(name: SettingName) -> str:
     return "--account" if name == ("accounts",) else f"--{name[-1].replace('_', '-')}"
-
-
-def _variable(name: SettingName) -> str:
-    return PREFIX + "__".join(name).upper()
 
 
 def _leaves(values: Mapping[str, Any], above: SettingName = ()) -> Iterator[tuple[SettingName, Any]]:

@@ -18,9 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo to its end. Returns the exit code: 0 when every step went as it should."""
     import anyio
 
-    from positions_mcp.cli.demo.conversation import Transcript
+    from positions_mcp.cli.demo.conversation import Screen, Transcript
     from positions_mcp.cli.demo.desk import supervise
-    from positions_mcp.cli.demo.screen import Screen
     from positions_mcp.cli.demo.story import tell
 
     if arguments.desk:

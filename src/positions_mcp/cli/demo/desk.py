@@ -13,8 +13,7 @@ from mcp import Client, StdioServerParameters
 
 from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.cli.commands import Commands
-from positions_mcp.cli.demo.conversation import Exchange
-from positions_mcp.cli.demo.screen import Screen
+from positions_mcp.cli.demo.conversation import Exchange, Screen
 from positions_mcp.cli.demo.story import PROGRAM, trading_hours
 from positions_mcp.cli.record import Record
 from positions_mcp.domain.errors import PositionsError

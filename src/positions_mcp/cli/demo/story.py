@@ -19,8 +19,7 @@ from mcp import Client, StdioServerParameters
 
 from positions_mcp import __version__
 from positions_mcp.cli.commands import program
-from positions_mcp.cli.demo.conversation import Conversation, Exchange, Supervisor, Transcript
-from positions_mcp.cli.demo.screen import Screen
+from positions_mcp.cli.demo.conversation import Conversation, Exchange, Screen, Supervisor, Transcript
 from positions_mcp.cli.install.hosts import NAME, Launch, host_named, program_words
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import new_york_day

@@ -71,7 +71,7 @@ class DeskHost:
             return self._url
 
     async def _serve(self, deps: Dependencies, *, task_status: anyio.abc.TaskStatus[str]) -> None:
-        from positions_mcp.cli.serving.desk_server import desk_sockets, serve_page
+        from positions_mcp.cli.serving.listening import desk_sockets, serve_page
         from positions_mcp.desk.app import desk_app
         from positions_mcp.desk.service import Desk
 

@@ -27,8 +27,7 @@ from positions_mcp.paper.neighbours.instruments import (
     snapshot_row,
 )
 from positions_mcp.paper.neighbours.specification import EVENT_TYPES, FLAGS, MOST_IDS
-from positions_mcp.paper.paging import page_of
-from positions_mcp.paper.requests import Query
+from positions_mcp.paper.requests import Query, page_of
 from positions_mcp.paper.symbols import canonical
 from positions_mcp.paper.venue import Venue
 from positions_mcp.paper.wire import Row, compact, timestamp
