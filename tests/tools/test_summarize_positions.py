@@ -152,4 +152,4 @@ async def test_an_option_whose_expiry_is_not_known_is_said_not_to_be_counted(era
     broker = StubBroker(positions=[held("", number=1, instrument_type="OPTION"), held("AAPL", number=2)])
     answer = await call(server_over(broker), "summarize_positions", era=era)
     assert data_of(answer)["expiring"]["counts"] == {"total": 0, "not_counted_expiry_unknown": 1}
-    assert "none (not_counted_expiry_unknown 1)" in text_of(answer)
+    assert "none (not counted as their expiry is unknown: 1)" in text_of(answer)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tools.serving import data_of, text_of
+from tools.serving import StandingClock, StubBroker, context_over, data_of, text_of
 from trading import Floor, trading_floor
 
 KO = {"instruments": ["KO"]}
@@ -55,3 +56,16 @@ async def test_a_paper_clock_that_is_set_is_said_and_everything_is_told_by_it(
         for tool in set(said) - {"get_operation"}:
             assert "paper clock, which is set" in said[tool], tool
             assert "2026-11-20 10:" not in said[tool], tool
+
+
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(milliseconds=3), timedelta(milliseconds=400)])
+def test_what_happened_while_a_paper_clock_stood_is_told_by_it_and_not_a_second_early(later: timedelta) -> None:
+    """Between what happened and the answer that tells of it real time goes on, and the clock that is set does not."""
+    real, shown = StandingClock(datetime(2026, 11, 30, 15, 12, 7, 250_000, tzinfo=UTC)), StandingClock(SATURDAY)
+    context = replace(context_over(StubBroker()), clock=shown, real_time=real)
+    happened = real.now()
+    real.advance(later)
+    assert context.on_market_clock(happened) == SATURDAY
+    assert context.said(context.on_market_clock(happened)).startswith("2026-11-28 10:00:00 New York (the paper clock")
+    same = replace(context, clock=real)
+    assert same.on_market_clock(happened) == happened

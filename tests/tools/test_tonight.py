@@ -107,6 +107,26 @@ async def test_a_summary_says_the_assignment_the_cash_and_the_cut_off_of_an_earl
     assert f"Tonight, if nothing more is sent: {WORDS}; cash 69,500." in text_of(answer)
 
 
+@pytest.mark.parametrize("tool", ["summarize_positions", "get_trading_status"])
+async def test_two_options_of_one_symbol_are_told_apart_by_their_ids(era: str, tool: str) -> None:
+    same = held(SHORT.symbol, "-1", number=3, underlying_instrument_id=AAPL)
+    said = text_of(await call(server(Beside(), SHORT, same, LONG), tool, era=era))
+    for short in (SHORT, same):
+        assert f"short {-short.quantity} AAPL 230C [{short.instrument_id}]: in the money by 1.40" in said
+    alone = text_of(await call(server(Beside(), SHORT, LONG), tool, era=era))
+    assert f"AAPL 230C [{SHORT.instrument_id}]" not in alone
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_short_calls_of_one_symbol_that_may_be_assigned_early_are_told_apart_too(era: str, refuses: bool) -> None:
+    dividend = Dividend(ex_date=date(2026, 12, 1), dividend_amount=Decimal("0.26"))
+    same = held(LATER.symbol, "-1", number=3, underlying_instrument_id=AAPL)
+    beside = Beside(dividends=(dividend,), refuses_dividends=refuses)
+    said = data_of(await call(server(beside, LATER, same), "summarize_positions", era=era))["exposure"]
+    for short in (LATER, same):
+        assert f"AAPL 2026-12-18 230C [{short.instrument_id}]" in said["early_assignment"]
+
+
 async def test_the_price_of_market_data_tells_of_an_underlying_that_is_not_held(era: str) -> None:
     (row,) = data_of(await call(server(Beside(), SHORT), "summarize_positions", era=era))["expiring"]["rows"]
     assert row[2:7] == ["", "assigned 2", "ITM", "1.40", "231.40"]

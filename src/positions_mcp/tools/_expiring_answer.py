@@ -14,6 +14,7 @@ from positions_mcp.tools._format import names_of, number, short_moneyness, table
 from positions_mcp.tools._tonight import BesidePositions, evening_words, tonight_of
 from positions_mcp.tools.context import ToolContext
 
+_WORDS = {"past_expiration": "past expiration", "not_counted_expiry_unknown": "not counted as their expiry is unknown:"}
 _ALL, _FIRST, _MANY = 5, 2, 20
 """All of so few options that expire are shown, of more only the first, of many none: `list_positions` has them."""
 
@@ -53,7 +54,7 @@ def expiring_text(data: Expiring) -> str:
     days = f"{data.first_day} to {data.last_day}" if data.first_day != data.last_day else "today"
     counts = dict(data.counts)
     total = counts.pop("total")
-    said = ", ".join(f"{name} {count}" for name, count in counts.items())
+    said = ", ".join(f"{_WORDS.get(name, name)} {count}" for name, count in counts.items())
     if not total:
         return f"Options expiring {days}: none{f' ({said})' if said else ''}."
     first = f"first {len(data.rows)}, all: " if data.rows else ""

@@ -36,6 +36,7 @@ from positions_mcp.tools._updates import Updates
 _SWEPT_EVERY_S = 60
 KEPT_S = 10.0
 _SAME_CLOCK = timedelta(seconds=5)
+_HALF_A_SECOND = timedelta(milliseconds=500)
 """Clocks that differ by less are not set: they are read one after the other, or a server tells the time."""
 
 
@@ -138,8 +139,12 @@ class ToolContext:
         return f"{moment(instant)}{self.clock_words}"
 
     def on_market_clock(self, instant: datetime) -> datetime:
-        """What the market's clock shows, as it goes now, at an instant of real time."""
-        return instant + self._ahead
+        """What the market's clock shows, as it goes now, at an instant of real time.
+
+        Of a clock that is set to the nearest second: real time goes on while it stands, which would be a second early.
+        """
+        ahead = self._ahead
+        return (instant + ahead + _HALF_A_SECOND).replace(microsecond=0) if ahead else instant
 
     @property
     def _ahead(self) -> timedelta:

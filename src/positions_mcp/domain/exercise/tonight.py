@@ -43,7 +43,13 @@ def untouched(
     listed = Instructed()
     if held.quantity > 0:
         listed = instructed_by(outstanding.on(held.instrument_id).each, held.quantity)
-    settling = Settling(position=held, contract=option.contract, terms=terms_of(held, facts), listed=listed)
+    settling = Settling(
+        position=held,
+        contract=option.contract,
+        terms=terms_of(held, facts),
+        listed=listed,
+        has_namesakes=option.has_namesakes,
+    )
     price = deciding_price(
         settling.terms,
         session,
@@ -156,7 +162,7 @@ def assignment_said(option: ProjectedOption) -> str:
     settling, contract = option.settling, option.settling.contract
     if not settling.is_short or not settling.expires:
         return ""
-    named = _named(settling.position, contract)
+    named = f"{_named(settling.position, contract)}{settling.identified}"
     if not option.is_stated:
         return f"{named}: adjusted contract, so what an assignment delivers is not known"
     price = option.price.price
@@ -203,7 +209,8 @@ def early_assignment_said(option: ExpiringOption, dividend: Dividend, evening: d
 
 
 def _dated(option: ExpiringOption) -> str:
-    return _named(option.position, option.contract, f"{option.contract.expiration.isoformat()} ")
+    day = f"{option.contract.expiration.isoformat()} "
+    return f"{_named(option.position, option.contract, day)}{option.identified}"
 
 
 def _would(option: ProjectedOption) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -49,6 +50,13 @@ class ExpiringOption:
     contract: OptionContract
     underlying: Holding | None
     price: Decimal | None
+    has_namesakes: bool = False
+    """Whether another of the options is called the same."""
+
+    @property
+    def identified(self) -> str:
+        """Its id behind what it is called, where that is needed; else empty."""
+        return f" [{self.position.instrument_id}]" if self.has_namesakes else ""
 
     @property
     def moneyness(self) -> Moneyness:
@@ -87,7 +95,7 @@ def expiring(options: Iterable[Holding], others: Iterable[Holding]) -> list[Expi
     `others` are what the account holds besides options, and where the underlyings are looked for.
     """
     options = [option for option in options if option.contract is not None]
-    held = _Held(options, others)
+    held, alike = _Held(options, others), Counter(option.contract for option in options)
     priced: dict[str, tuple[Holding | None, Decimal | None]] = {}
     found = []
     for position in options:
@@ -98,7 +106,7 @@ def expiring(options: Iterable[Holding], others: Iterable[Holding]) -> list[Expi
             underlying = held.underlying_of(position)
             priced[key] = underlying, underlying_price(underlying)
         underlying, price = priced[key]
-        found.append(ExpiringOption(position, contract, underlying, price))
+        found.append(ExpiringOption(position, contract, underlying, price, alike[contract] > 1))
     return sorted(found, key=lambda each: (each.contract.expiration, -(each.position.market_value or ZERO).copy_abs()))
 
 
