@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.instruction_samples import book, position
+from positions_mcp.domain.account.market import ContractFacts
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedRow, InstructionRow, RowRule
@@ -66,6 +67,41 @@ def test_instructions_end_at_half_past_five_or_ninety_minutes_after_an_early_clo
     too_late = check(day, instant)
     assert rules(too_late) == [RowRule.DEADLINE_PASSED]
     assert f"{instant.astimezone(NEW_YORK):%H:%M} New York time" in too_late.findings[0].message
+
+
+@pytest.mark.requirement("I-03")
+@pytest.mark.parametrize("kind", ["EXERCISE", "DO_NOT_EXERCISE", "CONTRARY_EXERCISE"])
+@pytest.mark.parametrize(
+    ("symbol", "facts", "ends"),
+    [
+        ("SPX261120C06000000", None, "2026-11-20T09:30"),
+        ("VIXW261125C00020000", None, "2026-11-25T09:30"),
+        ("NDX261127C20000000", None, "2026-11-27T09:30"),  # a day that closes early opens as always
+        ("MYST261120C00225000", {"is_settle_on_open": True}, "2026-11-20T09:30"),
+        ("OEX261120C00225000", {"is_settle_on_open": True}, "2026-11-20T09:30"),  # American
+        ("SPXW261120C06000000", None, "2026-11-20T17:30"),
+        ("SPX261120C06000000", {"is_settle_on_open": False}, "2026-11-20T17:30"),
+        ("AAPL261120C00225000", None, "2026-11-20T17:30"),
+    ],
+)
+def test_what_an_opening_settles_takes_no_instruction_from_then_on(
+    symbol: str, facts: dict[str, bool] | None, ends: str, kind: str
+) -> None:
+    holding, at = position(symbol, 1, 1, underlying_instrument_type=None), new_york(ends)
+    key = holding.instrument_id
+    contracts = {key: ContractFacts.model_validate({"id": key, **facts})} if facts else {}
+
+    def checked(now: datetime) -> CheckedRow:
+        rules = BatchRules(
+            book=book(holding), listed=[], now=now, calendar=CALENDAR, deadline=DeadlineRule(), contracts=contracts
+        )
+        return rules.check([InstructionRow(instrument=symbol, instruction_type=kind, quantity="1")]).rows[0]
+
+    before, after = checked(at - timedelta(microseconds=1)), checked(at)
+    assert before.is_valid
+    assert before.deadline == at
+    assert rules(after) == [RowRule.DEADLINE_PASSED]
+    assert ("when the opening settled it" in after.findings[0].message) == (at.hour == 9)
 
 
 @pytest.mark.requirement("I-03")

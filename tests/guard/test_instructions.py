@@ -30,6 +30,9 @@ from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.policy.findings import Rule, Severity, Verdict
 
+BEFORE_THE_OPENING = timedelta(hours=1, minutes=2)
+"""From 10:30, which the clock shows, back to two minutes before 09:30."""
+
 
 def rules(verdict: Verdict | None) -> list[Rule]:
     assert verdict is not None
@@ -233,8 +236,56 @@ async def test_a_plan_says_what_it_could_not_read(tmp_path: Path) -> None:
 async def test_an_index_option_has_no_shares_and_its_cash_is_not_known(tmp_path: Path) -> None:
     index = held("SPX261120C06000000", 1, price="10", number=9, underlying_instrument_type=SecurityType.INDEX)
     async with clearing_desk(tmp_path, positions=[*usual_book(), index]) as it:
-        (target,) = (await it.plan(row("SPX261120C06000000"))).operation.plan.instructions
+        it.desk.clock.advance(-BEFORE_THE_OPENING)
+        planned = await it.plan(row("SPX261120C06000000"))
+        (target,) = planned.operation.plan.instructions
         assert any("cash not known, no shares" in line for line in target.consequences)
+        assert planned.operation.plan.session == "instructions are taken until Fri 2026-11-20 09:30 New York"
+        it.desk.clock.advance(BEFORE_THE_OPENING - timedelta(hours=1))
+        report = await it.send(planned)
+        assert report.state is OperationState.STALE
+        assert "ended on 2026-11-20 at 09:30 New York time, when the opening settled it" in report.reason
+
+
+@pytest.mark.requirement("I-05")
+@pytest.mark.parametrize(
+    ("symbol", "kind", "sent", "ends"),
+    [
+        ("SPX261120C06000000", "EXERCISE", "2026-11-20T14:00:00Z", "2026-11-20 09:30"),
+        ("SPX261120C06000000", "DO_NOT_EXERCISE", "2026-11-20T14:00:00Z", "2026-11-20 09:30"),
+        ("SPX261120C06000000", "DO_NOT_EXERCISE", None, "2026-11-20 09:30"),
+        ("AAPL261120C00220000", "DO_NOT_EXERCISE", "2026-11-20T15:00:00Z", None),
+        ("AAPL261119C00220000", "DO_NOT_EXERCISE", "2026-11-19T15:00:00Z", "2026-11-19 17:30"),
+        ("AAPL261218C00220000", "EXERCISE", "2026-11-19T15:00:00Z", "2026-11-19 17:30"),
+        ("AAPL261218C00220000", "EXERCISE", "2026-11-19T23:00:00Z", None),
+        ("AAPL261218C00220000", "EXERCISE", None, None),
+    ],
+)
+async def test_a_cancel_after_the_last_moment_for_it_says_so(
+    tmp_path: Path, symbol: str, kind: str, sent: str | None, ends: str | None
+) -> None:
+    late = f"This cancel is late: instructions on {symbol} ended on {ends} New York."
+    async with clearing_desk(tmp_path, positions=[held(symbol, 2, price="10", number=CALL)]) as it:
+        it.desk.exchange.instructions.append(listed(1, kind, 2, symbol=symbol, created_at=sent))
+        warnings = " ".join((await it.plan_cancel(1)).operation.plan.warnings)
+        assert (late in warnings) if ends else ("This cancel is late" not in warnings)
+
+
+@pytest.mark.requirement("G-03", "I-05")
+async def test_a_cancel_whose_last_moment_comes_before_it_is_sent_is_stale(tmp_path: Path) -> None:
+    async with clearing_desk(tmp_path) as it:
+        it.desk.exchange.instructions.append(listed(1, "DO_NOT_EXERCISE", 2))
+        it.desk.clock.advance(timedelta(hours=6, minutes=59))
+        planned = await it.plan_cancel(1)
+        assert planned.operation.plan.warnings == ()
+        it.desk.clock.advance(timedelta(minutes=2))
+        report = await it.send(planned)
+        assert report.state is OperationState.STALE
+        assert f"instructions on {CALL_220} ended on 2026-11-20 17:30 New York" in report.reason
+        assert it.clearing.requests == []
+        again = await it.plan_cancel(1)
+        assert again.operation.operation_id != planned.operation.operation_id
+        assert (await it.send(again)).state is not OperationState.STALE
 
 
 @pytest.mark.requirement("G-05", "G-12")

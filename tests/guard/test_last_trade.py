@@ -214,6 +214,23 @@ async def test_what_the_api_says_of_the_contract_goes_first_as_far_as_it_can_be_
                 await it.plan(symbol)
 
 
+@pytest.mark.parametrize(
+    ("now", "way"),
+    [
+        ("2026-11-20T09:29", "Exercise instructions are taken until 2026-11-20 at 09:30 New York"),
+        ("2026-11-20T09:30", "Exercise instructions ended on 2026-11-20 at 09:30 New York"),
+    ],
+)
+async def test_the_way_that_is_left_for_what_an_opening_settles_ends_with_it(
+    tmp_path: Path, now: str, way: str
+) -> None:
+    symbol, clock, listed = "OEX261120C00225000", at(now), Listed({"is_settle_on_open": True})
+    async with desk(tmp_path, clock=clock, exchange=book(clock, symbol), neighbours=listed.neighbours) as it:
+        with pytest.raises(InvalidInput) as refused:
+            await it.plan(symbol)
+        assert way in (refused.value.hint or "")
+
+
 async def test_what_the_api_refuses_to_say_of_contracts_and_prices_stops_nothing(tmp_path: Path) -> None:
     symbol, clock = "AAPL261120C00225000", at("2026-11-20T12:00")
     listed = Listed(refuses=True)

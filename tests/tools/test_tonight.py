@@ -127,6 +127,16 @@ async def test_short_calls_of_one_symbol_that_may_be_assigned_early_are_told_apa
         assert f"AAPL 2026-12-18 230C [{short.instrument_id}]" in said["early_assignment"]
 
 
+@pytest.mark.parametrize("tool", ["summarize_positions", "list_positions"])
+async def test_the_cut_off_of_what_the_opening_settled_is_that_opening(era: str, tool: str) -> None:
+    settled = held("SPX261127C06000000", "1", number=3, underlying_instrument_type="INDEX")
+    arguments = {"expires_by": "2026-11-27"} if tool == "list_positions" else {}
+    both = text_of(await call(server(Beside(), settled, LONG), tool, arguments, era=era))
+    until = "Cut-off for exercise instructions: 2026-11-27 09:30 New York (passed)"
+    assert f"{until}, 2026-11-27 14:30 New York." in both
+    assert f"{until}." in text_of(await call(server(Beside(), settled), tool, arguments, era=era))
+
+
 async def test_the_price_of_market_data_tells_of_an_underlying_that_is_not_held(era: str) -> None:
     (row,) = data_of(await call(server(Beside(), SHORT), "summarize_positions", era=era))["expiring"]["rows"]
     assert row[2:7] == ["", "assigned 2", "ITM", "1.40", "231.40"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import anyio
 
+from positions_mcp.domain.account.market import ContractFacts
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.readings import NotKnown, known
 from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
@@ -15,6 +16,8 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
 from positions_mcp.domain.exercise.facts import closing_price_of
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
+from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.exercise.timing import last_moment
 from positions_mcp.domain.exercise.tonight import NOT_KNOWN, is_settled_at_opening, outcome_words, untouched
 from positions_mcp.domain.ids import AccountId, InstrumentId, is_uuid
 from positions_mcp.domain.portfolio.select import ExpiringOption
@@ -23,7 +26,7 @@ from positions_mcp.tools._format import EXPIRY_COLUMNS, expiry_cells
 from positions_mcp.tools.context import ToolContext
 
 EVENING_COLUMNS = ["instructed", "if_nothing_sent", *EXPIRY_COLUMNS]
-_MOST_DAYS = 2
+_MOST_CUTOFFS = 2
 
 
 def next_cutoff(context: ToolContext) -> datetime:
@@ -46,15 +49,17 @@ def cutoff_words(context: ToolContext) -> str:
     return f"{minute(ends)}{early}{'; that of today has passed' if passed else ''}"
 
 
-def cutoffs_of(context: ToolContext, days: Iterable[date]) -> str:
-    """The cut-offs of the first expiration days, and those passed as such."""
+def cutoffs_of(
+    context: ToolContext, options: Iterable[ExpiringOption], contracts: Mapping[InstrumentId, ContractFacts]
+) -> str:
+    """The first cut-offs of options that expire, and those passed as such."""
     rule, now = DeadlineRule(context.guard.policy.exercise_deadline), context.clock.now()
-    sessions = {expiry_session(day, context.calendar).day: day for day in sorted(set(days))}
-    said = []
-    for day in sorted(sessions)[:_MOST_DAYS]:
-        ends = rule.on(expiry_session(day, context.calendar)).astimezone(NEW_YORK)
-        said.append(f"{minute(ends)}{' (passed)' if ends <= now else ''}")
-    return ", ".join(said)
+    terms = (
+        (each.contract.expiration, terms_of(each.position, contracts.get(each.position.instrument_id)))
+        for each in options
+    )
+    ends = sorted({last_moment(of, expiry_session(day, context.calendar), rule) for day, of in set(terms)})
+    return ", ".join(f"{minute(each)}{' (passed)' if each <= now else ''}" for each in ends[:_MOST_CUTOFFS])
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def expiring_of(
     return Expiring(
         first_day=summary.week.first.isoformat(),
         last_day=summary.week.last.isoformat(),
-        cutoff=cutoffs_of(context, [each.contract.expiration for each in shown or soon[:_FIRST]]) or None,
+        cutoff=cutoffs_of(context, shown or soon[:_FIRST], beside.evening.facts.contracts) or None,
         counts=_counts(list(map(beside.evening.priced, soon)), summary.week, summary.unknown_expiry),
         evening=[evening_words(context, tonight.day), *tonight.lines] if tonight else None,
         columns=["symbol", "quantity", *EVENING_COLUMNS, "market_value"] if shown else [],

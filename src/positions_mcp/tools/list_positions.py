@@ -159,7 +159,7 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
     cash = cash_of(await read_balances(context, account)) if wanted.instrument_type is SecurityType.CASH else None
     locks = await what_locks(context, account, found.rows) if detail == "full" or given.get("locked") else {}
     evening = await read_evening(context, account, found.expiring, reading.as_of) if wanted.expires_by else None
-    cutoff = cutoffs_of(context, [each.contract.expiration for each in found.expiring]) if evening is not None else None
+    cutoff = None if evening is None else cutoffs_of(context, found.expiring, evening.facts.contracts)
 
     def whole() -> tuple[_Listed, Sequence[Row]]:
         parts = []

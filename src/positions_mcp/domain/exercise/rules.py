@@ -23,7 +23,8 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, exp
 from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow, RowFinding, RowRule
 from positions_mcp.domain.exercise.settlement import AskedInstruction
-from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.exercise.terms import SettlesAt, terms_of
+from positions_mcp.domain.exercise.timing import last_moment
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import OptionContract
 from positions_mcp.domain.money import ZERO, plain
@@ -186,14 +187,16 @@ class BatchRules:
         today = new_york_day(self.now)
         last = expiry_session(contract.expiration, self.calendar)
         session = min(sent_for(self.now, self.calendar, self.deadline), last, key=lambda each: each.day)
-        ends, terms = self.deadline.on(session), terms_of(position, self.contracts.get(position.instrument_id))
+        terms = terms_of(position, self.contracts.get(position.instrument_id))
+        ends = last_moment(terms, last, self.deadline) if session == last else self.deadline.on(session)
         expiration = contract.expiration.isoformat()
         if contract.expiration < today:
             self._against(RowRule.EXPIRED, f"{contract.compact} expired on {expiration}.")
         elif self.now >= ends:
             self._against(
                 RowRule.DEADLINE_PASSED,
-                f"Instructions on {contract.compact} ended on {last.day.isoformat()} at {ends:%H:%M} New York time.",
+                f"Instructions on {contract.compact} ended on {last.day.isoformat()} at {ends:%H:%M} New York time"
+                f"{', when the opening settled it' if terms.settles_at is SettlesAt.OPEN else ''}.",
             )
         elif kind in _ON_EXPIRY_ONLY and today != last.day:
             self._against(

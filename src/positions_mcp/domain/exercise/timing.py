@@ -113,7 +113,13 @@ def last_trade(
         on = calendar.session_on(new_york_day(stated))
         if on is not None and on.day <= session.day and on.opens < stated <= on.closes + LONGER:
             session, at = on, stated
-    return TradingEnd(option, terms, at, session, ends, deadline.on(ends))
+    return TradingEnd(option, terms, at, session, ends, last_moment(terms, ends, deadline))
+
+
+def last_moment(terms: Terms, last: Session, deadline: DeadlineRule) -> datetime:
+    """From when no instruction is taken in the `last` session of an option: what an opening settles, it ends too."""
+    ends = deadline.on(last)
+    return min(ends, last.opens.astimezone(NEW_YORK)) if terms.settles_at is SettlesAt.OPEN else ends
 
 
 def _clock(instant: datetime) -> str:

@@ -11,15 +11,17 @@ from typing import TypeVar
 
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.account.quotes import is_exercised_by_exception
-from positions_mcp.domain.account.sessions import NEW_YORK
+from positions_mcp.domain.account.sessions import NEW_YORK, minute
 from positions_mcp.domain.enums import InstructionStatus, InstructionType
 from positions_mcp.domain.errors import InvalidBatch, InvalidInput
 from positions_mcp.domain.exercise.cards import notional_of_instruction, price_said
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session, sent_for
 from positions_mcp.domain.exercise.instructions import Instruction
 from positions_mcp.domain.exercise.projected import ProjectedOption
 from positions_mcp.domain.exercise.rows import CheckedBatch, CheckedRow, InstructionRow
 from positions_mcp.domain.exercise.rules import BatchRules
+from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.exercise.timing import last_moment
 from positions_mcp.domain.ids import InstructionId, InstrumentId, instrument_id, is_uuid
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import ZERO, plain
@@ -83,7 +85,7 @@ def draft_cancel(request: CancelRequest, account: Account, deps: Dependencies) -
     against = without(facts_of(account, deps), target)
     option = options_of(against).get(target.instrument_id)
     known = _known(target, notional_of_cancel(target, option), option, _withdrawn(target, option))
-    return Draft(targets=(known,), projection=projection_of(against))
+    return Draft(targets=(known,), warnings=_too_late(instruction, account, deps), projection=projection_of(against))
 
 
 def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) -> CheckedBatch:
@@ -120,6 +122,20 @@ def cancellable(wanted: InstructionId, account: Account) -> Instruction:
         why = _NOT_CANCELLABLE.get(found.status, f"it is {label(found.status)}, which is final")
         raise InvalidInput(f"Instruction {wanted} cannot be cancelled: {why}.")
     return found
+
+
+def _too_late(instruction: Instruction, account: Account, deps: Dependencies) -> tuple[str, ...]:
+    """That the last moment for it is over: the cut-off of the day it was sent for, or the opening that settled it."""
+    now, deadline = deps.market_clock.now(), DeadlineRule(deps.policy.exercise_deadline)
+    held = account.book.by_id.get(_instrument_of(instruction))
+    if held is None or held.contract is None:
+        return ()
+    last, sent = expiry_session(held.contract.expiration, deps.calendar), instruction.created_at or now
+    evening = sent_for(sent, deps.calendar, deadline)
+    terms = terms_of(held, account.beside.contracts.get(held.instrument_id))
+    ends = deadline.on(evening) if evening.day < last.day else last_moment(terms, last, deadline)
+    said = f"This cancel is late: instructions on {label(held.name)} ended on {minute(ends)}"
+    return (f"{said}. The API may refuse it, and what is instructed may be done already.",) if now >= ends else ()
 
 
 def notional_of_cancel(target: CancelTarget, option: ProjectedOption | None) -> Notional:
@@ -239,6 +255,7 @@ def compare_cancel(plan: Plan, account: Account, deps: Dependencies) -> Comparis
     except InvalidInput as error:
         result.stale.append(error.message)
         return result
+    result.stale += [each for each in _too_late(instruction, account, deps) if each not in plan.warnings]
     if whole(instruction.quantity) != target.quantity or instruction.instruction_type != target.instruction_type:
         result.stale.append(f"Instruction {target.instruction_id} is another one than when it was planned.")
     option = options_of(without(facts_of(account, deps), target)).get(target.instrument_id)
