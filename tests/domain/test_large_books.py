@@ -47,7 +47,7 @@ def test_only_what_a_trade_touches_can_lose_its_cover(book: Book, data: st.DataO
     some = st.sampled_from([*before, identifier(99)])
     traded = data.draw(st.dictionaries(some, st.integers(0, 1000).map(Decimal)))
     after = {key: nearer_zero(quantity, traded.get(key, Decimal(0))) for key, quantity in before.items()}
-    assert CoverGroups.of(book).worsened(before, traded) == worsened(exposed(book, before), exposed(book, after))
+    assert CoverGroups.of(book).worsened(before, traded) == worsened(*exposed(book, [before, after]))
 
 
 @given(st.lists(st.text(st.sampled_from("aB1.\"' \t\n\u00a0\u200b\u00df"), max_size=6), max_size=6))

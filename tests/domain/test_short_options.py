@@ -69,7 +69,7 @@ def test_shares_that_an_exercise_under_way_takes_away_cover_nothing(
     known = facts(afternoon)
     assert known.outstanding is not None
     counted = expected_quantities(known.book, open_orders=(), outstanding=known.outstanding)
-    lacking = exposed(known.book, counted)
+    (lacking,) = exposed(known.book, [counted])
     assert sum(group.uncovered for group in lacking.values()) == uncovered
     assert counted[known.book.positions[1].instrument_id] == 0
     without = Outstanding((), now=new_york(FRIDAY, "15:00"), calendar=CALENDAR)
@@ -91,7 +91,7 @@ def test_cover_and_notional_count_the_multiplier_that_the_api_states(
     row = {"id": option.instrument_id, "multiplier": stated}
     book = sized(plain_book, {option.instrument_id: ContractFacts.model_validate(row)})
     quantities = expected_quantities(book, open_orders=())
-    assert sum(group.uncovered for group in exposed(book, quantities).values()) == uncovered
+    assert sum(group.uncovered for group in exposed(book, [quantities])[0].values()) == uncovered
     assert notional_of(option._replace(instrument_price=None, market_value=None), book).amount == amount
 
 
@@ -101,6 +101,6 @@ def test_an_option_covers_whole_ones_of_its_own_multiplier_alone() -> None:
     key = plain_book.options[0].instrument_id
     stated = {key: ContractFacts.model_validate({"id": key, "multiplier": "150"})}
     assert [
-        sum(group.uncovered for group in exposed(book, expected_quantities(book, open_orders=())).values())
+        sum(group.uncovered for group in exposed(book, [expected_quantities(book, open_orders=())])[0].values())
         for book in (plain_book, sized(plain_book, stated))
     ] == [0, 1]

@@ -35,7 +35,7 @@ def book(*positions: Position) -> Book:
 
 def lacking(*positions: Position) -> tuple[Decimal, Decimal]:
     """Contracts (uncovered, unprotected) over all groups."""
-    groups = exposed(book(*positions), {p.instrument_id: p.quantity for p in positions}).values()
+    groups = exposed(book(*positions), [{p.instrument_id: p.quantity for p in positions}])[0].values()
     return sum((g.uncovered for g in groups), Decimal(0)), sum((g.unprotected for g in groups), Decimal(0))
 
 

@@ -165,7 +165,7 @@ class Related:
     def lacking_now(self) -> Lacking:
         """The short options that lack cover in the present book."""
         held = {position.instrument_id: self._counted(position) for position in self.book.positions}
-        return exposed(self.book, held)
+        return exposed(self.book, [held])[0]
 
     def left(self, options: Sequence[Settling], flows: Sequence[Flow]) -> tuple[EveningResult, ...]:
         """What is left once `options` have settled, for each of the ways shares may have moved."""
@@ -185,7 +185,7 @@ class Related:
         for option in options:
             key = option.position.instrument_id
             left[key] = ZERO if option.expires else self._left_of(option, left[key], as_expected=as_expected)
-        return tuple(exposed(self.book, self._with_shares(left, flow, as_expected=as_expected)) for flow in flows)
+        return exposed(self.book, (self._with_shares(left, flow, as_expected=as_expected) for flow in flows))
 
     def _left_of(self, option: Settling, counted: Decimal, *, as_expected: bool) -> Decimal:
         exercised = option.exercised(in_the_money=False)

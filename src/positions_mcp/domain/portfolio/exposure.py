@@ -141,9 +141,10 @@ class Exposed:
 _Group: TypeAlias = tuple[str, OptionRight | None]
 
 
-def exposed(book: Book, quantities: Mapping[InstrumentId, Decimal]) -> dict[_Group, Exposed]:
-    """Every group of short options with what of it lacks cover, if `quantities` were held."""
-    return _exposed(book, _groups_of(book), quantities)
+def exposed(book: Book, held: Iterable[Mapping[InstrumentId, Decimal]]) -> tuple[dict[_Group, Exposed], ...]:
+    """Every group of short options with what of it lacks cover: for each of these quantities, if they were held."""
+    groups = _groups_of(book)
+    return tuple(_exposed(book, groups, quantities) for quantities in held)
 
 
 @dataclass(frozen=True, slots=True)
