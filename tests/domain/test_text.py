@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from positions_mcp.domain.text import clean, label, quoted
+from positions_mcp.domain.text import clean, label, quoted, said_once
 
 
 @pytest.mark.requirement("T-01")
@@ -42,3 +42,29 @@ def test_text_that_is_not_plainly_a_code_stands_in_quotes_which_it_cannot_close(
     assert label('X", "approved') == "\"X', 'approved\""
     assert quoted('say "yes"') == "\"say 'yes'\""
     assert label("A" * 100, 10) == f'"{"A" * 9}…"'
+
+
+@pytest.mark.parametrize(
+    ("said", "once"),
+    [
+        ([], []),
+        ([("KO", "KO is flat.")], ["KO is flat."]),
+        ([("KO", "KO is flat."), ("IBM", "IBM is flat.")], ["Each of 2 (KO, IBM) is flat."]),
+        ([("KO", "A close of KO lives."), ("T", "A close of T lives.")], ["A close of each of 2 (KO, T) lives."]),
+        ([("KO", "KO is 1."), ("T", "T is 2."), ("IBM", "IBM is 1.")], ["Each of 2 (KO, IBM) is 1.", "T is 2."]),
+        (
+            [("T", "The close of T lives."), ("KO", "The close of KO lives.")],
+            ["The close of T lives.", "The close of KO lives."],
+        ),
+        ([("", "It is halted."), ("", "It is late.")], ["It is halted.", "It is late."]),
+        ([("KO", "It is halted."), ("T", "It is halted.")], ["It is halted."]),
+        (
+            [(f"N{n}", f"N{n} ends.") for n in range(20)],
+            ["Each of 20 (N0, N1, N2, N3, N4, N5, N6, N7 and 12 more) ends."],
+        ),
+    ],
+)
+def test_what_differs_in_a_name_alone_is_said_once_with_the_first_names_and_their_count(
+    said: list[tuple[str, str]], once: list[str]
+) -> None:
+    assert said_once(said) == once

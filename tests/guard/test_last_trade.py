@@ -95,6 +95,71 @@ async def test_an_option_that_expires_today_is_called_out_with_its_last_trade_an
             assert said in question((await it.plan(*names)).operation.plan)
 
 
+def many(clock: StandingClock, count: int = 20) -> Exchange:
+    """Long calls that expire on 20 November 2026, and shares."""
+    exchange = Exchange(clock)
+    calls = [held(f"AAPL261120C{200 + n:05}000", 1, price="1.50", number=20 + n) for n in range(count)]
+    exchange.hold(*calls, held("SPY261120C00600000", 1, price="1.50", number=OPTION), SHARES)
+    return exchange
+
+
+FIRST = ", ".join(f"AAPL261120C{200 + n:05}000" for n in range(8))
+
+
+@pytest.mark.requirement("I-06")
+async def test_many_options_that_expire_today_are_called_out_once_with_the_first_names(tmp_path: Path) -> None:
+    clock = at("2026-11-20T12:00")
+    async with desk(tmp_path, clock=clock, exchange=many(clock)) as it:
+        asked = question((await it.plan()).operation.plan)
+        assert asked.count("expires today") == 2
+        assert f"Warning: Each of 20 ({FIRST} and 12 more) expires today: its last trade is at 16:00 New York." in asked
+        assert "Warning: SPY261120C00600000 expires today: its last trade is at 16:15 New York." in asked
+        assert all(f"AAPL261120C{200 + n:05}000 (sell-to-close)" in asked for n in range(20))
+
+
+@pytest.mark.requirement("I-06")
+async def test_many_options_that_trade_no_more_are_left_out_or_refused_once(tmp_path: Path) -> None:
+    clock = at("2026-11-20T16:20")
+    exchange = many(clock)
+    exchange.hold(held("USD", 10, number=3_000, instrument_type="CASH"))
+    async with desk(tmp_path, clock=clock, exchange=exchange) as it:
+        planned = await it.plan()
+        said = [each.message for each in planned.verdict.findings if each.rule is Rule.LEFT_OUT]
+        assert len(said) == 3
+        assert said[0].startswith(f"Each of 20 ({FIRST} and 12 more) is left out: its last trade was on 2026-11-20 at")
+        calls = [f"AAPL261120C{200 + n:05}000" for n in range(20)]
+        with pytest.raises(InvalidInput) as refused:
+            await it.plan(*calls)
+        why = "its last trade was on 2026-11-20 at 16:00 New York."
+        assert refused.value.message == f"Each of 20 ({FIRST} and 12 more) cannot be closed now: {why}"
+        del exchange.positions[SHARES.instrument_id]
+        with pytest.raises(InvalidInput, match=r"cannot be closed now.*USD \(10\) is left out: it is cash"):
+            await it.plan()
+
+
+@pytest.mark.requirement("G-03")
+async def test_many_contracts_that_end_between_plan_and_sending_are_stale_in_one_sentence(tmp_path: Path) -> None:
+    clock = at("2026-11-20T15:59")
+    async with desk(tmp_path, clock=clock, exchange=many(clock)) as it:
+        operation = await it.asked(*(f"AAPL261120C{200 + n:05}000" for n in range(20)))
+        clock.at = at("2026-11-20T16:01").at
+        report = await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        assert report.state is OperationState.STALE
+        assert report.reason.count("cannot be closed now") == 1
+        assert "Each of 20 (" in report.reason
+
+
+async def test_options_of_one_symbol_that_expire_today_are_called_out_by_their_ids(tmp_path: Path) -> None:
+    symbol, clock = "AAPL261120C00225000", at("2026-11-20T12:00")
+    exchange = book(clock, symbol)
+    exchange.hold(held(symbol, 1, price="1.50", number=8))
+    first, second = (f"{symbol} [a1a2a3a4-b1b2-c1c2-d1d2-{n:012}]" for n in (7, 8))
+    async with desk(tmp_path, clock=clock, exchange=exchange) as it:
+        assert f"Each of 2 ({first}, {second}) expires today" in question((await it.plan()).operation.plan)
+        clock.at = at("2026-11-20T16:20").at
+        assert f"Each of 2 ({first}, {second}) is left out" in question((await it.plan()).operation.plan)
+
+
 async def test_a_short_option_that_expires_today_is_not_said_to_take_instructions(tmp_path: Path) -> None:
     symbol, clock = "AAPL261120C00225000", at("2026-11-20T15:00")
     async with desk(tmp_path, clock=clock, exchange=book(clock, symbol, -1)) as it:

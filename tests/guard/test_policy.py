@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,19 @@ async def test_a_denied_name_is_denied_in_every_spelling_and_with_its_options(
 ) -> None:
     async with desk(tmp_path, policy=limited(deny_instruments={denied}), positions=[held(symbol, 2, number=7)]) as it:
         assert (await it.plan()).verdict.refusals[0].rule is Rule.INSTRUMENT
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"allow_instruments": {"AAPL"}}, "Each of 2 (TSLA, MSFT) may not be traded: it is not on the allow list."),
+        ({"allow_instruments": {"AAPL", "TSLA"}}, "MSFT may not be traded: it is not on the allow list."),
+    ],
+)
+async def test_what_refuses_several_alike_is_said_once(tmp_path: Path, limits: dict[str, Any], said: str) -> None:
+    async with desk(tmp_path, policy=limited(**limits)) as it:
+        (refusal,) = (await it.plan("AAPL", "TSLA", "MSFT")).verdict.refusals
+        assert refusal.message == said
 
 
 async def test_close_all_is_held_to_the_deny_list_and_may_be_forbidden(tmp_path: Path) -> None:

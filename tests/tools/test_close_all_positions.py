@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -88,6 +89,18 @@ async def test_closing_everything_can_be_forbidden(era: str, tmp_path: Path) -> 
         without_what_cannot_be_measured(floor)
         message = error_of(await floor.call("close_all_positions", {}, era=era, person=yes()))
         assert "Closing a whole account is not allowed" in message
+        assert floor.effects == {}
+
+
+@pytest.mark.requirement("G-10", "T-02")
+async def test_what_is_refused_says_too_what_the_close_would_leave_out(era: str, tmp_path: Path) -> None:
+    async with trading_floor(tmp_path, trading={"allow_close_all": False}) as floor:
+        floor.exchange.clock.set(datetime(2026, 11, 20, 21, 5, tzinfo=UTC))
+        without_what_cannot_be_measured(floor)
+        message = error_of(await floor.call("close_all_positions", {}, era=era, person=yes()))
+        assert "Closing a whole account is not allowed. Were it sent: " in message
+        assert "is left out: its last trade was on 2026-11-20 at 16:00 New York" in message
+        assert "Nothing was sent" in message
         assert floor.effects == {}
 
 

@@ -146,6 +146,15 @@ def test_text_of_the_api_in_an_error_is_one_capped_line() -> None:
     assert len(words) <= 700
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_long_error_is_shortened_in_its_middle_and_still_says_what_to_do_and_that_nothing_was_sent(
+    reads: bool,
+) -> None:
+    words = failure_text(InvalidInput("Row 1 may not be. " * 100, hint="Leave out those rows."), reads=reads)
+    assert len(words) <= 700
+    assert "… Leave out those rows. Nothing was sent" in words
+
+
 async def test_a_defect_of_the_program_is_masked_and_said_to_be_one(era: str) -> None:
     broken = StubBroker(error=RuntimeError("Bearer very.secret"))
     message = error_of(await call(server_over(broken), "list_positions", era=era))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Letters and marks that Unicode does not call invisible although they show nothing.
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_NAMED = 8
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]*", re.ASCII)
 
 
@@ -44,6 +45,19 @@ def first_of(said: Sequence[str], most: int) -> str:
     """The first of several, and how many more there are: `AAPL, TSLA and 3 more`."""
     more = len(said) - most
     return ", ".join(said[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def said_once(said: Iterable[tuple[str, str]]) -> list[str]:
+    """Sentences with the name that each is on; several that differ in it alone as one: `Each of 2 (A, B) …`."""
+    alike: dict[tuple[str, str], dict[str, None]] = {}
+    for name, sentence in said:
+        before, named, after = sentence.partition(name) if name else (sentence, "", "")
+        alike.setdefault((before, after), {})[named] = None
+    return [f"{before}{_each_of(list(names), first=not before)}{after}" for (before, after), names in alike.items()]
+
+
+def _each_of(names: Sequence[str], *, first: bool) -> str:
+    return names[0] if len(names) == 1 else f"{'E' if first else 'e'}ach of {len(names)} ({first_of(names, _NAMED)})"
 
 
 def counted(count: int) -> str:

@@ -32,6 +32,7 @@ from positions_mcp.domain.text import label, quoted
 from positions_mcp.guard.approval.questions import Rung, Step
 from positions_mcp.guard.asking import Wait
 from positions_mcp.guard.planner import Planned
+from positions_mcp.guard.policy.findings import Rule, Verdict
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.tools._call import LINK, Call, beside
 from positions_mcp.tools._definition import Answer
@@ -291,7 +292,10 @@ async def _without_question(call: Call, planned: Planned, step: Step | None) -> 
     if step.rung is Rung.REFUSE:
         if not await _is_stopped(call, planned, step.reason):
             return await _became(call, operation)
-        raise Refused(step.reason, hint=step.for_the_person or ("" if context.trading_enabled else _ENABLE))
+        verdict, hint = planned.verdict or Verdict(), step.for_the_person
+        also = [finding.message for finding in verdict.findings if finding.rule is Rule.LEFT_OUT]
+        said = [step.reason, *(["Were it sent:", *also] if also else [])]
+        raise Refused(" ".join(said), hint=hint or ("" if context.trading_enabled else _ENABLE))
     await call.say(f"{step.reason} {step.for_the_person}")
     report = await _became(call, await context.guard.ask(operation))
     if report.state is OperationState.AWAITING_APPROVAL:

@@ -29,20 +29,22 @@ def failure_text(error: PositionsError, *, reads: bool) -> str:
     """An error of the program's own tree, in words. `reads` says that the tool cannot have sent anything."""
     # A command or an address has no full stop, which would be taken for a part of it: it stands at the end.
     hint, at_the_end = (error.hint, "") if error.hint.endswith((".", ")")) else ("", error.hint)
-    parts = [error.message, hint]
+    parts = [hint]
     if isinstance(error, RateLimited) and error.retry_after_s is not None:
         parts.append(f"Wait {error.retry_after_s:g} s before asking again.")
     # What becomes of a write stands in its operation: another error of the API is one of reading, which sends nothing.
     of_reading = isinstance(error, UpstreamError) and not isinstance(error, OutcomeUnknown)
     sent = Sent.NO if of_reading else error.sent
-    already_said = sent is Sent.NO and "othing was sent" in " ".join([*parts, at_the_end])
+    already_said = sent is Sent.NO and "othing was sent" in " ".join([error.message, *parts, at_the_end])
     if not reads and sent is Sent.NO and isinstance(error, Overtaken | StoreUnavailable | UpstreamError):
         parts.append(f"{_BY_THIS_CALL}; get_operation says what became of a plan under way.")
     elif not already_said:
         parts.append(_READ_ONLY if reads else _SENT[sent])
     if isinstance(error, UpstreamError) and error.request_id:
         parts.append(f"Request id {label(error.request_id, 64)}.")
-    return clean(" ".join(part for part in [*parts, at_the_end] if part), _LONGEST_MESSAGE)
+    rest = " ".join(part for part in [*parts, at_the_end] if part)
+    message = clean(error.message, max(_LONGEST_MESSAGE - len(rest) - 1, _LONGEST_MESSAGE // 2))
+    return clean(f"{message} {rest}", _LONGEST_MESSAGE)
 
 
 def crash_text(*, reads: bool) -> str:

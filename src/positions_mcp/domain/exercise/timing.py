@@ -22,7 +22,6 @@ from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, exp
 from positions_mcp.domain.exercise.terms import SettlesAt, Terms, terms_of
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import ZERO, exact_product, plain
-from positions_mcp.domain.text import label
 
 LONGER: Final = timedelta(minutes=15)
 # fmt: off
@@ -63,9 +62,8 @@ class TradingEnd:
         """Whether its expiration lies on a day before: what becomes of it is decided."""
         return new_york_day(now) > self.ends.day
 
-    def said_ahead(self, now: datetime) -> str:
+    def said_ahead(self, name: str, now: datetime) -> str:
         """Of one that trades on, on its last day: until when, and until when it can be instructed."""
-        name = label(self.option.name)
         until = f"{_clock(self.at)} New York{' (early close)' if self.session.early_close else ''}"
         if self.session.day != self.ends.day:
             day = self.ends.day.isoformat()

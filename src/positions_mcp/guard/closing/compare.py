@@ -20,7 +20,7 @@ from positions_mcp.domain.money import exact_product, plain, to_cents
 from positions_mcp.domain.operation.operation import Reservation
 from positions_mcp.domain.operation.plan import CloseTarget, Plan
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import label, said_once
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.targets import OPEN, Hours, close_target, price_of_underlying
 from positions_mcp.guard.closing.unclosable import Unclosable, why_stuck
@@ -106,7 +106,7 @@ def compare_closes(plan: Plan, account: Account, policy: Policy, hours: Hours) -
     if not plan.closes:
         return as_planned(plan)
     result, book = Comparison(), account.book
-    reading = _Reading(plan, account, policy, hours)
+    reading, reasons = _Reading(plan, account, policy, hours), list[tuple[str, str]]()
     for position, target in enumerate(plan.closes):
         held = book.by_id.get(target.instrument_id)
         if held is None and not book.is_complete:
@@ -118,7 +118,7 @@ def compare_closes(plan: Plan, account: Account, policy: Policy, hours: Hours) -
             result.notes[position] = "already flat"
             continue
         if not plan.flatten and (reason := reading.why_stale(target, held)):
-            result.stale.append(reason)
+            reasons.append((target.called, reason))
             continue
         now = close_target(held, account, plan.cancel_orders)
         if held.quantity != target.quantity:
@@ -128,6 +128,7 @@ def compare_closes(plan: Plan, account: Account, policy: Policy, hours: Hours) -
             result.notes[position] = quantities
         notional = max(now.measure, Decimal(0)) if now.priced else max(now.measure, target.measure)
         result.reserving[position] = Reservation(measure=notional, expected_quantity=now.order_quantity)
+    result.stale += said_once(reasons)
     if plan.kind.is_account_wide:
         result.stale += reading.what_is_new()
     result.stale += reading.what_closed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from positions_mcp.domain.account.positions import Book, Position
@@ -11,11 +11,11 @@ from positions_mcp.domain.ids import NIL_UUID, InstrumentId, instrument_id, is_u
 from positions_mcp.domain.instruments import with_its_id
 from positions_mcp.domain.operation.plan import HeldTarget, Target
 from positions_mcp.domain.portfolio.resolve import Holdings, Spellings, looked_up
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import label, said_once
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.closing.targets import Hours, close_target, in_order_of_sending
-from positions_mcp.guard.closing.unclosable import Unclosable, unclosable_left_out, why_stuck, why_unclosable
+from positions_mcp.guard.closing.unclosable import Unclosable, all_left_out, why_stuck, why_unclosable
 from positions_mcp.guard.kind import Draft, checked_name
 
 EVERYTHING = "EVERYTHING"
@@ -51,7 +51,7 @@ def _named(name: str, holdings: Holdings[Position]) -> tuple[InstrumentId, str]:
 
 MOST_INSTRUMENTS = 100
 _NAMED = 8
-"""Positions that a refusal names at most."""
+"""Reasons that a refusal gives at most."""
 
 
 def draft_close(request: CloseRequest, account: Account, hours: Hours) -> Draft:
@@ -67,7 +67,7 @@ def draft_close(request: CloseRequest, account: Account, hours: Hours) -> Draft:
     stuck = [why for why in found.values() if why is not None]
     free = [each for each in positions if found[each.instrument_id] is None]
     if stuck and not (request.everything and free):
-        raise _cannot_be_closed(stuck, others=len(free))
+        raise _cannot_be_closed(stuck, all_left_out(book.positions) if request.everything else [], others=len(free))
     return _draft(request, _targets(free, request, account), hours)
 
 
@@ -83,9 +83,9 @@ def draft_flatten(request: CloseRequest, account: Account, hours: Hours) -> Draf
         if book.is_complete:
             raise
         return _draft(request, unread_targets(request.instruments, book), hours)
-    left_out = [unclosable_left_out(each) for each in book.positions if each.quantity and not each.is_closable]
+    left_out = all_left_out(book.positions) if request.everything else []
     stuck = (why_stuck(each, account, request.cancels, hours) for each in positions)
-    warnings = (*(left_out if request.everything else ()), *(f"{why.reason}." for why in stuck if why))
+    warnings = (*left_out, *_reasons(why for why in stuck if why))
     return _draft(request, _targets(positions, request, account), hours, warnings=warnings)
 
 
@@ -95,12 +95,16 @@ def _targets(positions: Sequence[Position], request: CloseRequest, account: Acco
     return tuple(target.changed(has_namesakes=True) if shared(each) else target for target, each in targets)
 
 
-def _cannot_be_closed(stuck: Sequence[Unclosable], *, others: int) -> InvalidInput:
+def _reasons(stuck: Iterable[Unclosable]) -> list[str]:
+    return said_once((why.name, f"{why.reason}.") for why in stuck)
+
+
+def _cannot_be_closed(stuck: Sequence[Unclosable], left_out: Sequence[str], *, others: int) -> InvalidInput:
     """Why what was named, or all that is held, makes no plan, and what is left to do."""
-    named_, ways = stuck[:_NAMED], dict.fromkeys(why.way for why in stuck if why.way)
-    more = f" And {len(stuck) - _NAMED} more." if len(stuck) > _NAMED else ""
+    reasons, ways = [*_reasons(stuck), *left_out], dict.fromkeys(why.way for why in stuck if why.way)
+    more = f" And {len(reasons) - _NAMED} more." if len(reasons) > _NAMED else ""
     rest = f" Plan the other {others} without {'it' if len(stuck) == 1 else 'these'}." if others else ""
-    return InvalidInput(" ".join(f"{why.reason}." for why in named_) + more, hint=f"{' '.join(ways)}{rest}".strip())
+    return InvalidInput(" ".join(reasons[:_NAMED]) + more, hint=f"{' '.join(ways)}{rest}".strip())
 
 
 def _draft(request: CloseRequest, targets: tuple[Target, ...], hours: Hours, warnings: tuple[str, ...] = ()) -> Draft:
@@ -138,8 +142,9 @@ def everything_held(book: Book) -> list[Position]:
             hint="Read it again.",
         )
     if not held:
-        but = "".join(f" {unclosable_left_out(each)}" for each in book.positions if each.quantity)
-        raise InvalidInput(f"Account {book.account_id} holds nothing to close.{but}")
+        raise InvalidInput(
+            " ".join([f"Account {book.account_id} holds nothing to close.", *all_left_out(book.positions)])
+        )
     return held
 
 

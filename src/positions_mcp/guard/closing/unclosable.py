@@ -5,7 +5,7 @@ The API closes what is free. Orders are freed by `cancel_orders`, instructions n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from positions_mcp.domain.account.sessions import minute
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CloseTarget, Mode, Plan
 from positions_mcp.domain.portfolio.locks import Locks, legs_said, orders_on
-from positions_mcp.domain.text import first_of, label
+from positions_mcp.domain.text import first_of, label, said_once
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.targets import Hours, locks_of
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
@@ -43,6 +43,8 @@ class Unclosable:
 def why_stuck(position: Position, account: Account, cancel_orders: bool, hours: Hours) -> Unclosable | None:
     """Why it cannot be closed now; None where it can, of it at least what is free."""
     name, held, locks = label(position.name), abs(position.quantity), locks_of(position, account)
+    if account.book.namesakes(position):
+        name = f"{name} [{position.instrument_id}]"
     if not held:
         return None
     last = hours.last_trade(position, account)
@@ -60,12 +62,11 @@ def findings_on_left_out(plan: Plan, account: Account, hours: Hours) -> Iterator
         return
     targets = {target.instrument_id for target in plan.targets}
     for position in account.book.positions:
-        if position.instrument_id in targets or not position.quantity:
+        if position.instrument_id in targets:
             continue
-        stuck = why_stuck(position, account, plan.cancel_orders, hours) if position.is_closable else None
-        said = stuck.left_out if stuck else unclosable_left_out(position)
-        if stuck or not position.is_closable:
-            yield Finding.on(Rule.LEFT_OUT, Severity.NOTE, "what an order can close", position.name, said)
+        if stuck := why_never(position) or why_stuck(position, account, plan.cancel_orders, hours):
+            limit, said = "what an order can close", stuck.left_out
+            yield Finding.on(Rule.LEFT_OUT, Severity.NOTE, limit, position.name, said, name=stuck.name)
 
 
 def findings_on_last_day(plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:
@@ -75,13 +76,20 @@ def findings_on_last_day(plan: Plan, account: Account, hours: Hours) -> Iterator
         last = hours.last_trade(position, account) if position is not None else None
         if last is None or not last.is_today(hours.now) or last.is_over(hours.now):
             continue
-        until, said = last.at.isoformat(), last.said_ahead(hours.now)
-        yield Finding.on(Rule.LAST_DAY, Severity.NOTE, "more than today to trade", until, said)
+        until, said = last.at.isoformat(), last.said_ahead(target.called, hours.now)
+        yield Finding.on(Rule.LAST_DAY, Severity.NOTE, "more than today to trade", until, said, name=target.called)
 
 
-def unclosable_left_out(position: Position) -> str:
-    """As a plan for everything says it."""
-    return f"{label(position.name)} ({plain(position.quantity)}) is left out: it {why_unclosable(position)}."
+def why_never(position: Position) -> Unclosable | None:
+    """That no order can ever close what is held; None where one can."""
+    if position.is_closable or not position.quantity:
+        return None
+    return Unclosable(f"{label(position.name)} ({plain(position.quantity)})", f"it {why_unclosable(position)}")
+
+
+def all_left_out(positions: Iterable[Position]) -> list[str]:
+    """What no order can ever close of them, as a plan for everything says it."""
+    return said_once((why.name, why.left_out) for why in map(why_never, positions) if why)
 
 
 def why_unclosable(position: Position) -> str:

@@ -81,10 +81,11 @@ def uncovered(
 
 
 def lacking_cover(
-    policy: Policy, limit: str, seen: str, message: str, *, severity: Severity = Severity.DESK
+    policy: Policy, limit: str, seen: str, message: str, *, severity: Severity = Severity.DESK, name: str = ""
 ) -> Finding:
     """What is said of cover: as grave as that, but where policy allows short options without cover only called out."""
-    return Finding.on(Rule.UNCOVERED, Severity.NOTE if policy.allow_uncovered else severity, limit, seen, message)
+    gravity = Severity.NOTE if policy.allow_uncovered else severity
+    return Finding.on(Rule.UNCOVERED, gravity, limit, seen, message, name=name)
 
 
 def findings_on_uncertain_cover(
@@ -92,7 +93,8 @@ def findings_on_uncertain_cover(
 ) -> Iterator[Finding]:
     """What a plan would take away from a short option whose deliverable is not known: a person decides."""
     for found in uncertain_cover(account.book, touched, bought_back):
-        yield lacking_cover(policy, "cover that can be judged", found.short.name, said_of(found))
+        name = label(found.position.name)
+        yield lacking_cover(policy, "cover that can be judged", found.short.name, said_of(found), name=name)
 
 
 def findings_on_instructions(
@@ -106,7 +108,8 @@ def findings_on_instructions(
                 f"Exercising {label(option.name)} may take {label(taken.share.name)}, which may cover the short "
                 f"{label(taken.short.name)}: what it delivers is not known, so that cannot be judged."
             )
-            yield lacking_cover(policy, "a deliverable that is known", option.name, message)
+            limit, name = "a deliverable that is known", label(option.name)
+            yield lacking_cover(policy, limit, name, message, name=name)
 
 
 def said_of(found: UncertainCover) -> str:
@@ -251,7 +254,7 @@ def _about(plan: Plan, account: Account, operation: Operation, target: Target, r
         severity, seen = Severity.REFUSE, "open"
         then = f"Wait for it, or close with cancel_orders, which would cancel {_orders(row, open_ids)} first."
         message = f"{said} is still open: closing again may trade twice. {then}"
-    yield Finding.on(Rule.IN_FLIGHT, severity, "no close in flight", seen, message)
+    yield Finding.on(Rule.IN_FLIGHT, severity, "no close in flight", seen, message, name=target.called)
 
 
 def _orders(row: Row, open_ids: frozenset[str]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
 from positions_mcp.domain.operation.plan import Frozen, Plan
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.operation.roster import Roster, able, persons_needed
+from positions_mcp.domain.text import said_once
 
 
 class Rule(StrEnum):
@@ -61,11 +63,13 @@ class Finding(Frozen):
     """What the plan or the account has."""
     message: str
     """Both in one sentence for a person."""
+    name: str = ""
+    """In the message, where several may differ in it alone: they are said once."""
 
     @classmethod
-    def on(cls, rule: Rule, severity: Severity, limit: str, seen: str, message: str) -> Finding:
+    def on(cls, rule: Rule, severity: Severity, limit: str, seen: str, message: str, *, name: str = "") -> Finding:
         """One, in the order in which it is read."""
-        return cls(rule=rule, severity=severity, limit=limit, seen=seen, message=message)
+        return cls(rule=rule, severity=severity, limit=limit, seen=seen, message=message, name=name)
 
 
 class Verdict(Frozen):
@@ -76,8 +80,10 @@ class Verdict(Frozen):
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Verdict:
         """The findings in order of gravity, and within that in the order of the rules."""
-        order = list(Severity)
-        return cls(findings=tuple(sorted(findings, key=lambda finding: order.index(finding.severity))))
+        order, alike = list(Severity), defaultdict[tuple[str, ...], list[Finding]](list)
+        for each in sorted(findings, key=lambda finding: order.index(finding.severity)):
+            alike[each.severity, each.rule, each.limit].append(each)
+        return cls(findings=tuple(each for group in alike.values() for each in _together(group)))
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
@@ -108,6 +114,12 @@ class Verdict(Frozen):
         if self.needs_desk:
             return "needs the supervisor: " + " ".join(finding.message for finding in self.needs_desk)
         return "allowed"
+
+
+def _together(findings: Sequence[Finding]) -> Iterator[Finding]:
+    own = {each.message: each for each in findings}
+    for message in said_once((each.name, each.message) for each in findings):
+        yield own.get(message) or findings[0].changed(message=message)
 
 
 def findings_on_persons(policy: Policy, plan: Plan, roster: Roster | None, used_today: Decimal) -> Iterator[Finding]:

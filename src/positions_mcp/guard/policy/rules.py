@@ -110,14 +110,14 @@ def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
         denied = (names | {guessed or ""}) & deny
         if denied:
             message = f"{target.called} may not be traded: {min(denied)} is on the deny list."
-            yield _refuse(Rule.INSTRUMENT, "not on the deny list", target.called, message)
+            yield _refuse(Rule.INSTRUMENT, "not on the deny list", target.called, message, name=target.called)
         elif allow and not names & allow:
             why = "it is not on the allow list" if guessed is None else "what it is on cannot be read from its symbol"
             message = f"{target.called} may not be traded: {why}."
-            yield _refuse(Rule.INSTRUMENT, "on the allow list", target.called, message)
+            yield _refuse(Rule.INSTRUMENT, "on the allow list", target.called, message, name=target.called)
         elif deny and guessed is not None and not allow:
             message = f"What {target.called} is on cannot be read from its symbol, nor whether it is on the deny list."
-            yield _desk(Rule.INSTRUMENT, "not on the deny list", target.called, message)
+            yield _desk(Rule.INSTRUMENT, "not on the deny list", target.called, message, name=target.called)
 
 
 def _size(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
@@ -212,12 +212,12 @@ def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) 
         yield _desk(Rule.DESK_ONLY, "close-all on the supervisor's page", plan.kind, message)
 
 
-def _desk(rule: Rule, limit: str, seen: str, message: str) -> Finding:
-    return Finding.on(rule, Severity.DESK, limit, seen, message)
+def _desk(rule: Rule, limit: str, seen: str, message: str, *, name: str = "") -> Finding:
+    return Finding.on(rule, Severity.DESK, limit, seen, message, name=name)
 
 
-def _refuse(rule: Rule, limit: str, seen: str, message: str) -> Finding:
-    return Finding.on(rule, Severity.REFUSE, limit, seen, message)
+def _refuse(rule: Rule, limit: str, seen: str, message: str, *, name: str = "") -> Finding:
+    return Finding.on(rule, Severity.REFUSE, limit, seen, message, name=name)
 
 
 def _seen_of(book: Book) -> str:
