@@ -10,6 +10,7 @@ import pytest
 
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.readings import NotKnown
+from positions_mcp.domain.portfolio.select import expiring
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.ports import Neighbours
 from positions_mcp.tools._day import cash_line, cash_of, closed_altogether, read_balances
@@ -44,7 +45,8 @@ def test_the_next_cut_off_is_right_on_short_days_and_holidays(now: tuple[int, in
 def test_the_cut_offs_of_expiration_days_go_by_their_last_sessions_and_say_which_have_passed() -> None:
     context = context_over(at(2026, 11, 27, 20, 0))
     days = [EARLY, EARLY + timedelta(days=1), date(2026, 12, 4)]
-    assert cutoffs_of(context, days) == "2026-11-27 14:30 New York (passed), 2026-12-04 17:30 New York"
+    options = expiring([held(f"AAPL{day:%y%m%d}C00200000", "1", number) for number, day in enumerate(days)], ())
+    assert cutoffs_of(context, options, {}) == "2026-11-27 14:30 New York (passed), 2026-12-04 17:30 New York"
 
 
 @pytest.mark.parametrize(
