@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -40,11 +43,15 @@ def begin_book(data_dir: Path, scenario: str, clock: Clock) -> None:
 
 
 def begin_with(file: Path, contents: bytes) -> None:
-    """Put a file there that only its owner reads; leave one that is there."""
+    """Put a file there that only its owner reads, whole at once; leave one that is there."""
     if not file.exists():
         this_platform().make_folder(file.parent)
-        this_platform().make_file(file)
-        file.write_bytes(contents)
+        whole = file.with_name(f"{file.name}.{threading.get_ident()}")
+        this_platform().make_file(whole)
+        whole.write_bytes(contents)
+        with suppress(FileExistsError):  # another thread was first
+            os.link(whole, file)
+        whole.unlink()
 
 
 def contents_of(folder: Path) -> dict[Path, bytes]:
