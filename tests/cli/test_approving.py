@@ -25,8 +25,7 @@ def test_a_yes_at_the_terminal_is_sent_by_the_call_that_waits_and_followed_to_it
         person.sees(f"PAPER account 19816, data_dir {place.data_dir}"[:100], "*** PAPER (no real money) ***")
         person.sees("SELL 60 JPM", "SELL 400", "KO", "Open orders stay", call.operation_id)
         person.answers(PROMPT, PASSPHRASE)
-        person.sees(WAITING)
-        code, shown = person.ends()
+        code, shown = person.ends()  # what it says on the way depends on how soon the call sends
         report = call.report()
     assert code == 0, shown
     assert "PAPER SUBMITTED: 2 submitted" in shown
