@@ -118,7 +118,9 @@ async def test_many_options_that_expire_today_are_called_out_once_with_the_first
 
 
 @pytest.mark.requirement("I-06")
-async def test_many_options_that_trade_no_more_are_left_out_or_refused_once(tmp_path: Path) -> None:
+async def test_many_options_that_trade_no_more_are_refused_once_and_named_whole_where_they_are_left_out(
+    tmp_path: Path,
+) -> None:
     clock = at("2026-11-20T16:20")
     exchange = many(clock)
     exchange.hold(held("USD", 10, number=3_000, instrument_type="CASH"))
@@ -126,8 +128,10 @@ async def test_many_options_that_trade_no_more_are_left_out_or_refused_once(tmp_
         planned = await it.plan()
         said = [each.message for each in planned.verdict.findings if each.rule is Rule.LEFT_OUT]
         assert len(said) == 3
-        assert said[0].startswith(f"Each of 20 ({FIRST} and 12 more) is left out: its last trade was on 2026-11-20 at")
         calls = [f"AAPL261120C{200 + n:05}000" for n in range(20)]
+        whole = f"Each of 20 ({', '.join(calls)}) is left out: its last trade was on 2026-11-20 at"
+        assert said[0].startswith(whole)
+        assert f"Warning: {whole}" in question(planned.operation.plan)
         with pytest.raises(InvalidInput) as refused:
             await it.plan(*calls)
         why = "its last trade was on 2026-11-20 at 16:00 New York."

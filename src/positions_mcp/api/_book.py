@@ -23,7 +23,10 @@ _FAST = 1
 
 
 class PackedPage(OnDemand[Holding]):
-    """The positions of a page; once put away, they are made anew each time they are looked through."""
+    """The positions of a page; once put away, they are made anew each time they are looked through.
+
+    Decoded, a hundred thousand positions are 125 MB in a million small objects; compressed, a few MB in a hundred.
+    """
 
     __slots__ = ("_count", "_held", "_rows")
 

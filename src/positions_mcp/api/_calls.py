@@ -138,9 +138,6 @@ def _response(reply: Reply, record: RecordT) -> Response[RecordT]:
     return Response(data=record, error=reply.error, metadata=reply.metadata, status=reply.status)
 
 
-RowT = TypeVar("RowT", bound=Record | Holding)
-
-
 class Operations:
     """A group of the client's operations."""
 
@@ -150,10 +147,10 @@ class Operations:
     def _pages(
         self,
         first: Request,
-        rows: RowReader[RowT],
-        sameness: RowIdentity[RowT],
+        rows: RowReader[RecordT],
+        sameness: RowIdentity[RecordT],
         timeout_s: float | None = None,
-    ) -> Pages[RowT]:
+    ) -> Pages[RecordT]:
         """The pages of a listing, from its first one on: filters and sort go into the request for each."""
 
         def fetch(token: str | None) -> Awaitable[RawPage]:

@@ -47,17 +47,22 @@ def first_of(said: Sequence[str], most: int) -> str:
     return ", ".join(said[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def said_once(said: Iterable[tuple[str, str]]) -> list[str]:
-    """Sentences with the name that each is on; several that differ in it alone as one: `Each of 2 (A, B) …`."""
+def said_once(said: Iterable[tuple[str, str]], *, whole: bool = False) -> list[str]:
+    """Sentences with the name that each is on; several that differ in it alone as one: `Each of 2 (A, B) …`.
+
+    Of many names the first stand there, and all where it is to be `whole`: where they stand nowhere else.
+    """
     alike: dict[tuple[str, str], dict[str, None]] = {}
     for name, sentence in said:
         before, named, after = sentence.partition(name) if name else (sentence, "", "")
         alike.setdefault((before, after), {})[named] = None
-    return [f"{before}{_each_of(list(names), first=not before)}{after}" for (before, after), names in alike.items()]
+    return [f"{before}{_each_of(list(names), not before, whole)}{after}" for (before, after), names in alike.items()]
 
 
-def _each_of(names: Sequence[str], *, first: bool) -> str:
-    return names[0] if len(names) == 1 else f"{'E' if first else 'e'}ach of {len(names)} ({first_of(names, _NAMED)})"
+def _each_of(names: Sequence[str], is_first: bool, whole: bool) -> str:
+    if len(names) == 1:
+        return names[0]
+    return f"{'E' if is_first else 'e'}ach of {len(names)} ({first_of(names, len(names) if whole else _NAMED)})"
 
 
 def counted(count: int) -> str:

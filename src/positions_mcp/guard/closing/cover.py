@@ -32,7 +32,7 @@ from positions_mcp.domain.portfolio.uncertain import uncertain_cover
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.targets import Hours, close_target, locks_of
-from positions_mcp.guard.policy.conflicts import (
+from positions_mcp.guard.policy.cover import (
     counted_on,
     findings_on_uncertain_cover,
     is_short_option,

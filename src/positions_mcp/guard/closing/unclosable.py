@@ -89,7 +89,7 @@ def why_never(position: Position) -> Unclosable | None:
 
 def all_left_out(positions: Iterable[Position]) -> list[str]:
     """What no order can ever close of them, as a plan for everything says it."""
-    return said_once((why.name, why.left_out) for why in map(why_never, positions) if why)
+    return said_once(((why.name, why.left_out) for why in map(why_never, positions) if why), whole=True)
 
 
 def why_unclosable(position: Position) -> str:

@@ -24,7 +24,7 @@ from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.policy.conflicts import counted_on, lacking_cover, uncovered
+from positions_mcp.guard.policy.cover import counted_on, lacking_cover, uncovered
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 

@@ -30,7 +30,7 @@ from positions_mcp.guard.exercising.evening import (
 )
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Answer, Comparison, Draft, Request
-from positions_mcp.guard.policy.conflicts import findings_on_instructions
+from positions_mcp.guard.policy.cover import findings_on_instructions
 from positions_mcp.guard.policy.findings import Finding
 from positions_mcp.guard.threads import in_thread
 from positions_mcp.ports import InstructionWriter

@@ -117,8 +117,8 @@ class Verdict(Frozen):
 
 
 def _together(findings: Sequence[Finding]) -> Iterator[Finding]:
-    own = {each.message: each for each in findings}
-    for message in said_once((each.name, each.message) for each in findings):
+    own, is_of_no_row = {each.message: each for each in findings}, findings[0].rule is Rule.LEFT_OUT
+    for message in said_once(((each.name, each.message) for each in findings), whole=is_of_no_row):
         yield own.get(message) or findings[0].changed(message=message)
 
 
