@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -20,8 +21,13 @@ pytestmark = pytest.mark.requirement("G-05")
 
 
 @pytest.fixture
-def store(postgres_url: str) -> Iterator[SqlOperationStore]:
-    found = SqlOperationStore(new_database(postgres_url))
+def place(postgres_url: str) -> str:
+    return new_database(postgres_url)
+
+
+@pytest.fixture
+def store(place: str) -> Iterator[SqlOperationStore]:
+    found = SqlOperationStore(place)
     yield found
     found.close()
 
@@ -53,3 +59,19 @@ def test_a_commit_that_would_be_a_rollback_is_not_taken_for_one(store: SqlOperat
         write(store)
     with store._writing_beside() as connection:
         assert keeping.get(connection, "probe") is None
+
+
+@pytest.mark.parametrize("table", ["operations", "operation_rows", "journal", "chains"])
+def test_of_what_goes_out_together_one_that_fails_undoes_all(store: SqlOperationStore, place: str, table: str) -> None:
+    operation = claimed(store)
+    with psycopg.connect(place, autocommit=True) as beside:
+        beside.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$"
+        )
+        beside.execute(f"CREATE TRIGGER refused BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION refuse()")
+        with pytest.raises(StoreUnavailable):
+            begin(store, operation, 0)
+        beside.execute(f"DROP TRIGGER refused ON {table}")
+    assert store.operation("op-1") == operation
+    assert store.verify().intact
+    assert begin(store, operation, 0).rows[0].lease is not None
