@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,14 @@ from benchmarks.scale.thin import Thin, close, server, settings, share, thin_ups
 _FIRST_S, _HALT_S, _VERIFY_S, _VERIFY_MB = 0.3, 0.5, 20, 200
 _MEANWHILE_S = 1
 """How long a close may take, beyond the usual, while another process looks at the whole store."""
+_COUNTING = """\
+import json, resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss]))
+sys.exit(code)
+"""
+"""Runs a command from a small process: Linux counts the memory of the one that starts it as its own."""
 _CLOSES = 40
 """At most, beside one command: a store's closes come from a hundred shares of their own."""
 
@@ -110,14 +119,11 @@ class _Measured:
 
     def _run(self, *command: str) -> _Command:
         env = environment(settings(self._api, self._store))
+        whole = [sys.executable, "-Ic", _COUNTING, *POSITIONS_MCP, *command, *self._store.options]
         begin = perf_counter()
-        whole = [*POSITIONS_MCP, *command, *self._store.options]
-        process = subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
-        with process:
-            assert process.stdout
-            said = process.stdout.read()
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {said[-500:]}")
-        return _Command(perf_counter() - begin, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6)
+        ended = subprocess.run(whole, capture_output=True, text=True, env=env, check=False)
+        taken = perf_counter() - begin
+        if ended.returncode:
+            raise RuntimeError(f"{' '.join(command)} ended with {ended.returncode}: {ended.stderr[-500:]}")
+        processor_s, peak_kib = json.loads(ended.stdout.splitlines()[-1])
+        return _Command(taken, processor_s, peak_kib * 1024 / 1e6)

@@ -5,6 +5,7 @@ The era of 2026 has no sessions: its requests pass. What a caller has open there
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -152,16 +153,16 @@ class CallerSessions:
         return None
 
     async def _make_room(self, caller: str) -> None:
-        while self._count(caller) > self._per_caller and (found := self._left_alone(caller)):
+        while self._held()[caller] > self._per_caller and (found := self._left_alone(caller)):
             await self._end(found)
         while len(self._sessions) > self._most:
-            callers = sorted({session.caller for session in self._sessions.values()}, key=self._count, reverse=True)
-            if not (found := next(filter(None, (self._left_alone(each) for each in callers)), None)):
+            callers = (each for each, _ in self._held().most_common())
+            if not (found := next(filter(None, map(self._left_alone, callers)), None)):
                 return
             await self._end(found)
 
-    def _count(self, caller: str) -> int:
-        return sum(session.caller == caller for session in self._sessions.values())
+    def _held(self) -> Counter[str]:
+        return Counter(session.caller for session in self._sessions.values())
 
     def _left_alone(self, caller: str) -> str | None:
         return next((key for key, each in self._sessions.items() if each.caller == caller and not each.under_way), None)

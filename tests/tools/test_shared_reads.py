@@ -14,7 +14,7 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
 from positions_mcp.domain.account.positions import Book, Holding, Whole
-from positions_mcp.domain.errors import RateLimited, ReadFailed
+from positions_mcp.domain.errors import Forbidden, NotFound, PositionsError, RateLimited, ReadFailed
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.ports import Gathering, OnPage
@@ -278,6 +278,17 @@ async def test_an_error_is_told_to_all_who_wait_each_as_an_error_of_its_own_and_
         }
         broker.failure = None
         assert await names_in(positions) == ["AAPL"]
+
+
+@pytest.mark.parametrize("refusal", [NotFound("No balances here."), Forbidden("Not of this account.")])
+async def test_a_lasting_refusal_is_shared_for_its_second_as_an_answer_is(refusal: PositionsError) -> None:
+    broker = StubBroker(error=refusal)
+    async with shared(broker) as positions:
+        for passed, asked in ((timedelta(0), 1), (BRIEFLY, 1), (timedelta(milliseconds=1), 2)):
+            broker.clock.advance(passed)
+            with pytest.raises(type(refusal), match=str(refusal)):
+                await names_in(positions)
+            assert broker.requests == asked
 
 
 async def test_what_the_guard_reads_or_sends_is_fresh_and_ends_what_was_shared() -> None:

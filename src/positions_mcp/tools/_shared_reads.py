@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 
 from positions_mcp.domain.account import readings
 from positions_mcp.domain.account.positions import Book, Holding
-from positions_mcp.domain.errors import ReadFailed, Sent
+from positions_mcp.domain.errors import Forbidden, NotFound, ReadFailed, Sent
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.operation.records import Response
 from positions_mcp.ports import Clock, Gathering, GatheringT, OnPage, PositionsReader
@@ -65,7 +65,7 @@ class Reading(Generic[T]):
         return is_recent and not self._scope.cancel_called
 
     async def run(self) -> bool:
-        """Read, for as long as anybody waits for it. Returns whether there is an answer to share."""
+        """Read, for as long as anybody waits for it. Returns whether an answer, or a lasting refusal, is to share."""
         # It may lead back here, and what was read would wait for the collector of garbage.
         read, self._read = self._read, _over
         try:
@@ -76,7 +76,7 @@ class Reading(Generic[T]):
         finally:
             self.is_over = True
             self._wake()
-        return bool(self._found)
+        return bool(self._found) or isinstance(self._error, Forbidden | NotFound)
 
     async def wait(self, on_page: OnPage | None = None) -> T:
         """What it finds; its error, where it fails. `on_page` is told of every page, also of those that came before.
