@@ -82,6 +82,7 @@ REFUSED = answer(400, {"error": {"code": 400, "message": "unknown status"}, "met
 
 
 FEW, BOTH = orders_made("FILLED", total=2, more=True), orders_made("FILLED", "HELD", total=2)
+THREE = orders_made("FILLED", total=3, more=True)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,26 @@ async def test_orders_of_unknown_status_are_counted_before_many_are_read(replies
         orders = await client.read_orders_of_unknown_status(ACCOUNT, since=SINCE)
     assert (len(orders), len(server.requests)) == (found, asked)
     assert {request.query["from"] for request in server.requests} == {"2026-11-20T00:00:00+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("again", "found", "asked"),
+    [
+        pytest.param([FEW, FEW], 0, 2, id="none has another status"),
+        pytest.param([FEW, orders_made("FILLED", total=3, more=True), THREE, THREE], 0, 4, id="one was made meanwhile"),
+        pytest.param([orders_made("FILLED", total=1), FEW, orders_made("FILLED", total=1), BOTH], 2, 4, id="one has"),
+        pytest.param([FEW, orders_made("HELD", total=2, more=True), BOTH], 2, 3, id="one is on the first page"),
+        pytest.param([orders_made("FILLED", total=1), BOTH], 1, 2, id="few are left, and read"),
+        pytest.param([REFUSED, FEW, FEW, FEW], 0, 4, id="a status the API does not know for once"),
+    ],
+)
+async def test_where_many_orders_were_counted_once_they_are_counted_first(again: list[Reply], found: int, asked: int):
+    async with serving(FEW, FEW, FEW, *again) as server, server.client() as client:
+        await client.read_orders_of_unknown_status(ACCOUNT, since=SINCE)
+        orders = await client.read_orders_of_unknown_status(ACCOUNT, since=SINCE)
+    assert (len(orders), len(server.requests) - 3) == (found, asked)
+    assert "status" in server.requests[3].query
+    assert "status" not in server.requests[4].query
 
 
 @pytest.mark.requirement("A-02")

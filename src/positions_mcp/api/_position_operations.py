@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 ORDERS = RowReader(Order)
 _FEW = 50
 """Orders that are read rather than counted."""
-_STATUSES = frozenset(status.value for status in OrderStatus)
+_NAMED = tuple(OrderStatus)
+_STATUSES = frozenset(status.value for status in _NAMED)
 _ORDER: RowIdentity[Order] = RowIdentity(
     attrgetter("id"), attrgetter("instrument_id", "side", "quantity"), may_repeat=True
 )
@@ -42,6 +43,9 @@ def distinct(answer: Response[list[Order]]) -> Response[list[Order]]:
 
 class OrderOperations(Operations):
     """Orders, to follow what a close has made."""
+
+    _busy: set[int]
+    """Accounts whose orders were too many to be read, when they were last looked at: a hint alone."""
 
     async def get_orders(
         self,
@@ -148,6 +152,8 @@ class OrderOperations(Operations):
         Of many orders the API's own counts say whether there is any: only where they do not are all read. Raises as
         `read_orders`.
         """
+        # Before all are counted: one made meanwhile cannot stand in for one without.
+        with_name = await self._count(account_id, since, _NAMED) if account_id in self._busy else None
         rows = ORDERS.of(account_id)
         page = await self._calls.read_page(_requests.orders(account_id, since=since, page_size=_FEW), rows)
         reply, raw = page.tolerantly()
@@ -156,14 +162,15 @@ class OrderOperations(Operations):
         total = reply.metadata.total_items
         if not left_out and not reply.metadata.next_page_token and total in (None, len(raw)):
             return tuple(distinct_orders(orders))
-        all_known = not left_out and all(order.status.is_known for order in orders)
-        if all_known and total is not None and await self._are_of_known_status(account_id, since, total):
+        all_known = total is not None and not left_out and all(order.status.is_known for order in orders)
+        if all_known and (with_name == total or await self._are_of_known_status(account_id, since, total)):
+            self._busy.add(account_id)
             return ()
         return await self.read_orders(account_id, since=since)
 
-    async def _are_of_known_status(self, account_id: int, since: datetime, total: int) -> bool:
+    async def _are_of_known_status(self, account_id: int, since: datetime, total: int | None) -> bool:
         """Whether as many have one. All are counted again: one made meanwhile may have stood in for one without."""
-        for statuses in (tuple(OrderStatus), ()):
+        for statuses in (_NAMED, ()):
             if await self._count(account_id, since, statuses) != total:
                 return False
         return True

@@ -120,6 +120,7 @@ class PositionsClient(PositionOperations, InstructionOperations, OrderOperations
         self._positions = RowReader(Position, ordinary.read)
         self._book_rows = RowReader(Position, DeferredPositions(ordinary).read)
         self._facts = ContractsOfTheDay(self._clock)
+        self._busy = set()
 
     def __repr__(self) -> str:
         return f"PositionsClient(base_url={self._endpoint.base_url!r}, contract={self._contract!r})"
