@@ -102,7 +102,7 @@ def test_the_early_close_is_the_one_that_decides() -> None:
     projection = project(facts(afternoon), friday)
     assert projection.underlyings[0].price.basis is Basis.CLOSE_NOT_KNOWN
     assert "the close of 2026-11-27 at 13:00 New York" in projection.underlyings[0].price.said
-    assert projection.cutoff == new_york(friday, "14:30")
+    assert projection.cutoffs == (new_york(friday, "14:30"),)
 
 
 @pytest.mark.parametrize("root", ["SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"])

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from evenings import ACCOUNT, CALENDAR, FRIDAY, Afternoon, Told, booked, facts, given, new_york
+from positions_mcp.domain.exercise.cutoffs import settlement_day
 from positions_mcp.domain.exercise.facts import next_expiration
 from positions_mcp.domain.exercise.projected import Projection
 from positions_mcp.domain.exercise.projection import project
@@ -247,8 +248,26 @@ def test_the_evening_and_its_cutoff_follow_the_calendar(day: date, symbol: str, 
     known = facts(afternoon, given=given(afternoon))
     assert next_expiration(known.book, known.now, CALENDAR) == day
     projection = project(known, day)
-    assert (projection.day, projection.cutoff) == (day, new_york(day, cutoff))
+    assert (projection.day, projection.cutoffs) == (day, (new_york(day, cutoff),))
     assert projection.underlyings[0].shares_after.expected == booked(afternoon).shares("AAPL") == 100
+
+
+@pytest.mark.parametrize(
+    ("day", "settles"),
+    [
+        (date(2026, 11, 20), date(2026, 11, 23)),
+        (date(2026, 11, 25), date(2026, 11, 27)),  # Thanksgiving
+        (date(2026, 4, 2), date(2026, 4, 6)),  # Good Friday
+        (date(2026, 10, 9), date(2026, 10, 13)),  # Columbus Day: the exchanges trade, nothing settles
+        (date(2026, 10, 12), date(2026, 10, 13)),
+        (date(2026, 11, 10), date(2026, 11, 12)),  # Veterans Day
+        (date(2028, 11, 10), date(2028, 11, 13)),  # on a Saturday
+        (date(2029, 11, 9), date(2029, 11, 13)),  # observed on a Monday
+        (date(2026, 12, 31), date(2027, 1, 4)),
+    ],
+)
+def test_what_is_exercised_settles_on_the_next_day_on_which_anything_does(day: date, settles: date) -> None:
+    assert settlement_day(day, CALENDAR) == settles
 
 
 def test_an_adjusted_contract_on_the_same_underlying_leaves_its_shares_out_and_says_so() -> None:

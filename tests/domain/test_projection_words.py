@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import time
 from decimal import Decimal
 
 import pytest
 
 from evenings import FRIDAY, Afternoon, Told, facts, latest
 from positions_mcp.domain.enums import InstructionType
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.inaction import against_nothing
 from positions_mcp.domain.exercise.projection import ALWAYS_UNKNOWN, project
 from positions_mcp.domain.exercise.words import compared_lines, projection_lines
@@ -30,6 +32,7 @@ class Row:
 
 
 HEAD = "Evening of Fri 2026-11-20; instructions until 17:30 New York."
+SETTLES = " Settles Mon 2026-11-23 (T+1)."
 EITHER_SIDE = "strike 100 is too near to call: below it nothing moves, above it -100 shares, cash 10,000"
 
 
@@ -56,7 +59,7 @@ def test_it_says_the_day_the_price_what_moves_the_sums_and_what_is_not_known() -
         f"{HEAD} Prices: last trade, 2026-11-20 15:00 New York. The close at 16:00 New York decides.",
         "AAPL 100: 95C 5 (2 exercised on instruction, 3 exercised by exception). Shares 10 → 510, cash -47,500.",
         "  short AAPL calls afterwards: 2 uncovered, 2 unprotected",
-        "In all: cash -47,500 (50,000 → 2,500); needs 47,500, 27,500 more than the buying power of 20,000.",
+        f"In all: cash -47,500 (50,000 → 2,500); needs 47,500, 27,500 more than the buying power of 20,000.{SETTLES}",
         f"Not known: the close, which decides; {'; '.join(ALWAYS_UNKNOWN)}.",
     )
 
@@ -66,7 +69,7 @@ def test_the_sums_count_either_side_of_a_strike_that_is_too_near_to_call() -> No
     afternoon = Afternoon(holds={"AAPL261120P00100000": -1, "AAPL261120C00095000": 1}, closes={"AAPL": "100.20"})
     (in_all,) = [each for each in said(afternoon, buying_power=Decimal(9_000)) if each.startswith("In all")]
     assert in_all == (
-        "In all: cash -9,500 (-19,500 to -9,500); needs 19,500, 10,500 more than the buying power of 9,000."
+        f"In all: cash -9,500 (-19,500 to -9,500); needs 19,500, 10,500 more than the buying power of 9,000.{SETTLES}"
     )
 
 
@@ -77,6 +80,17 @@ def test_a_short_leg_in_the_money_says_assigned_and_a_near_strike_both_sides() -
         "AAPL 100.20: 100C -1 assigned. Shares 100 → 0, cash 10,000.",
         f"  {EITHER_SIDE}; holders of your short options decide",
     )
+
+
+@pytest.mark.requirement("I-06")
+@pytest.mark.parametrize(("at", "decide"), [("17:00", "decide"), ("17:30", "have decided, which is not known yet")])
+def test_other_holders_decide_as_long_as_the_rule_lets_them_also_where_the_own_broker_ends_sooner(
+    at: str, decide: str
+) -> None:
+    afternoon = Afternoon(holds={"AAPL": 100, "AAPL261120C00100000": -1}, closes={}, at=at)
+    lines = said(afternoon, closes={"AAPL": Decimal("100.20")}, deadline=DeadlineRule(time(16, 30)))
+    assert lines[0].startswith("Evening of Fri 2026-11-20; instructions ended at 16:30 New York.")
+    assert lines[2] == f"  {EITHER_SIDE}; holders of your short options {decide}"
 
 
 @pytest.mark.requirement("I-07")
@@ -94,11 +108,82 @@ def test_what_is_not_stated_is_named_and_left_out_of_the_sums() -> None:
     lines = said(Afternoon(holds={"SPX261120C06000000": 1}, closes={"SPX": "6100"}))
     assert lines[1] == ("SPX opening settlement: 6000C 1. Not stated: SPX261120C06000000.")
     assert lines[0].endswith("The opening of 2026-11-20 decides.")
-    assert lines[2] == "In all: cash not known."
+    assert lines[2] == f"In all: cash not known.{SETTLES}"
     both = {"SPX261120C06000000": 1, "AAPL261120C00190000": 1}
     (in_all,) = [each for each in said(Afternoon(holds=both, closes={"AAPL": "200"})) if each.startswith("In all")]
     assert in_all.startswith("In all: cash -19,000, without what is not stated")
     assert "an opening settlement, so the cash of AM-settled index options" in lines[3]
+
+
+@pytest.mark.requirement("I-06", "I-07")
+@pytest.mark.parametrize(
+    ("holds", "at", "taken", "decides"),
+    [
+        (("SPX",), "09:00", "until 09:30 New York", "The opening of 2026-11-20 decides."),
+        (("SPX",), "09:30", "ended at 09:30 New York", "The opening of 2026-11-20 decides."),
+        (
+            ("SPX", "SPXW"),
+            "09:00",
+            "until 17:30 New York (on what the opening settles until 09:30 New York)",
+            "The close at 16:00 New York decides. The opening of 2026-11-20 decides what it settles.",
+        ),
+        (
+            ("SPX", "AAPL"),
+            "15:00",
+            "until 17:30 New York (on what the opening settles ended at 09:30 New York)",
+            "The close at 16:00 New York decides. The opening of 2026-11-20 decides what it settles.",
+        ),
+        (
+            ("SPX", "AAPL"),
+            "17:30",
+            "ended at 17:30 New York (on what the opening settles ended at 09:30 New York)",
+            "The close at 16:00 New York decides. The opening of 2026-11-20 decides what it settles.",
+        ),
+        (("SPXW",), "15:00", "until 17:30 New York", "The close at 16:00 New York decides."),
+    ],
+)
+def test_the_last_moment_and_what_decides_are_those_of_the_options_that_end(
+    holds: tuple[str, ...], at: str, taken: str, decides: str
+) -> None:
+    first, *_ = said(Afternoon(holds={f"{root}261120C00100000": 1 for root in holds}, closes={}, at=at))
+    assert first == f"Evening of Fri 2026-11-20; instructions {taken}. {decides}"
+
+
+@pytest.mark.requirement("I-07")
+def test_of_an_early_exercise_alone_no_price_is_said_to_decide() -> None:
+    afternoon = Afternoon(holds={LATER_CALL: 1}, closes={"AAPL": "110"}, told=(Told("EXERCISE", LATER_CALL, 1),))
+    assert said(afternoon)[0] == f"{HEAD} Prices: last trade, 2026-11-20 15:00 New York."
+
+
+@pytest.mark.requirement("I-07")
+def test_no_price_is_told_where_an_opening_decides_and_the_closes_where_some_of_an_index_go_by_it() -> None:
+    opening, close = "SPX261120C05900000", "SPXW261120C05900000"
+    alone = said(Afternoon(holds={opening: 1}, closes={"SPX": "6000"}))
+    assert (alone[0], alone[1].partition(":")[0]) == (
+        "Evening of Fri 2026-11-20; instructions ended at 09:30 New York. The opening of 2026-11-20 decides.",
+        "SPX opening settlement",
+    )
+    both = said(Afternoon(holds={opening: 1, close: 1}, closes={"SPX": "6000"}, at="16:20"))
+    assert both[1].startswith("SPX close not known, latest 6000: ")
+
+
+@pytest.mark.requirement("I-06")
+def test_of_a_short_adjusted_contract_it_is_said_that_shares_are_not_counted_as_its_cover() -> None:
+    afternoon = Afternoon(holds={"AAPL": 300, CALL: 1, "AAPL1261218C00105000": -1}, closes={"AAPL": "100"})
+    known = facts(afternoon, latest=latest(afternoon))
+    shares, call, adjusted = known.book.positions
+    held = (shares, call, adjusted._replace(underlying_instrument_id=shares.instrument_id))
+    lines = projection_lines(project(replace(known, book=replace(known.book, positions=held)), FRIDAY))
+    (line,) = [each for each in lines if "AAPL1" in each]
+    assert line.endswith("1 uncovered, 1 unprotected; no shares are counted, as what it delivers is not known")
+
+
+@pytest.mark.requirement("I-06")
+def test_a_near_strike_that_changes_nothing_says_so_once() -> None:
+    afternoon = Afternoon(holds={"AAPL261120C00100000": 1}, closes={"AAPL": "99.90"})
+    batch = row("EXERCISE", "AAPL261120C00100000", 1)
+    (line,) = [each for each in said(afternoon, batch) if "too near" in each]
+    assert line == "  strike 100 is too near to call: on either side +100 shares, cash -10,000"
 
 
 @pytest.mark.requirement("I-06")
@@ -114,7 +199,7 @@ def test_exercising_what_goes_anyway_says_that_it_is_as_if_nothing_is_sent() -> 
             "Tonight, AAPL: 105C -2 lapse; 110P 2 exercised by this batch; shares 200 → 0, cash 22,000, "
             "as if nothing is sent."
         ),
-        "In all: cash 22,000.",
+        f"In all: cash 22,000.{SETTLES}",
     )
 
 
@@ -136,7 +221,7 @@ def test_less_cover_and_more_short_shares_than_doing_nothing_are_said() -> None:
         "If nothing is sent: nothing moves, 100 shares.",
         "AAPL: up to 100 shares short that are not now.",
         "AAPL: short AAPL calls afterwards: 1 uncovered, 1 unprotected.",
-        "In all: cash 22,000.",
+        f"In all: cash 22,000.{SETTLES}",
     )
 
 

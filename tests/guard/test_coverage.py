@@ -127,7 +127,6 @@ async def test_selling_the_shares_under_a_short_call_is_refused_unless_policy_al
         (finding,) = (await it.plan("AAPL")).verdict.refusals
         assert finding.rule is Rule.UNCOVERED
         assert finding.message == "It would leave 1 more short AAPL calls uncovered (1 in all)."
-        assert finding.seen == "1 uncovered, 1 unprotected"
     allowing = Policy(**{**POLICY.model_dump(), "allow_uncovered": True})
     async with desk(tmp_path / "two", positions=covered_call(), policy=allowing) as it:
         planned = await it.plan("AAPL")

@@ -209,6 +209,33 @@ async def test_a_deadline_that_passes_before_sending_is_stale(tmp_path: Path) ->
             await it.plan(row(CALL_220))
 
 
+@pytest.mark.requirement("G-03", "I-03")
+async def test_what_stands_against_several_rows_alike_is_said_once(tmp_path: Path) -> None:
+    async with clearing_desk(tmp_path) as it:
+        it.desk.clock.advance(timedelta(hours=6, minutes=59))  # 17:29 in New York
+        planned = await it.plan(row(CALL_220), row(PUT_220, "DO_NOT_EXERCISE"))
+        first, second = (" ".join(target.consequences) for target in planned.operation.plan.instructions)
+        soon = "The cut-off is at 17:30 New York time, in less than 15 minutes."
+        assert (f"Warning for rows 1, 2: {soon}" in first, soon in second) == (True, False)
+        it.desk.clock.advance(timedelta(minutes=1))
+        over = f"Instructions on each of 2 ({CALL_220}, {PUT_220}) ended on 2026-11-20 at 17:30 New York time."
+        assert over in (await it.send(planned)).reason
+        with pytest.raises(InvalidBatch) as refused:
+            await it.plan(row(CALL_220), row(PUT_220), row("MSFT"), row("TSLA", quantity="0"))
+        assert refused.value.message.startswith(f"4 of 4 rows may not be submitted. {over} Row 3: ")
+        assert set(refused.value.reasons) == {0, 1, 2, 3}
+
+
+@pytest.mark.requirement("I-03")
+async def test_a_batch_with_two_cut_offs_names_the_first_as_such(tmp_path: Path) -> None:
+    index = held("SPX261120C06000000", 1, price="10", number=9, underlying_instrument_type=SecurityType.INDEX)
+    async with clearing_desk(tmp_path, positions=[*usual_book(), index]) as it:
+        it.desk.clock.advance(-BEFORE_THE_OPENING)
+        session = (await it.plan(row("SPX261120C06000000"), row(CALL_220))).operation.plan.session
+        first = "instructions are taken until Fri 2026-11-20 09:30 New York"
+        assert session == f"{first}, the first cut-off of its rows"
+
+
 @pytest.mark.requirement("G-03", "I-05")
 @pytest.mark.parametrize("status", [InstructionStatus.ACCEPTED, InstructionStatus.CANCELLED])
 async def test_an_instruction_that_ended_meanwhile_is_not_cancelled(tmp_path: Path, status: InstructionStatus) -> None:

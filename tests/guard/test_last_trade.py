@@ -238,6 +238,17 @@ async def test_close_all_leaves_out_what_trades_no_more_and_names_it(
         assert report.state is OperationState.SUBMITTED
 
 
+async def test_of_several_that_trade_no_more_each_way_that_is_left_names_what_it_is_for(tmp_path: Path) -> None:
+    long, short, clock = "AAPL261120C00225000", "AAPL261120P00225000", at("2026-11-20T16:30")
+    exchange = book(clock, long)
+    exchange.hold(held(short, -1, price="1.50", number=8))
+    async with desk(tmp_path, clock=clock, exchange=exchange) as it:
+        with pytest.raises(InvalidInput) as refused:
+            await it.plan(long, short)
+        assert f"{long}: Exercise instructions are taken until 2026-11-20 at 17:30 New York" in refused.value.hint
+        assert f"{short}: Only its holder decides whether it is exercised" in refused.value.hint
+
+
 async def test_close_all_of_nothing_that_trades_is_no_plan(tmp_path: Path) -> None:
     clock = at("2026-11-20T16:30")
     exchange = book(clock, "AAPL261120C00225000")

@@ -1,4 +1,4 @@
-"""Every rule names itself, its limit and the value seen; what it cannot know, it does not wave through."""
+"""Every rule names itself, its words the limit and the value seen; what it cannot know, it does not wave through."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.approval.questions import Rung
 from positions_mcp.guard.policy.findings import Rule, Severity, Verdict
 
+WHERE = "on the supervisor's page or in a terminal"
+
 
 def limited(**changes: object) -> Policy:
     return Policy(**{**POLICY.model_dump(), **changes})
 
 
-def only(verdict: Verdict | None) -> tuple[Rule, Severity, str, str]:
+def only(verdict: Verdict | None) -> tuple[Rule, Severity, str]:
     assert verdict is not None
     (finding,) = verdict.findings
-    return finding.rule, finding.severity, finding.limit, finding.seen
+    return finding.rule, finding.severity, finding.message
 
 
 def said(verdict: Verdict | None) -> str:
@@ -44,7 +46,11 @@ async def test_a_plan_within_every_limit_is_allowed(tmp_path: Path) -> None:
 async def test_without_trading_enabled_nothing_is_sent(tmp_path: Path) -> None:
     async with desk(tmp_path, policy=limited(trading_enabled=False)) as it:
         planned = await it.plan("AAPL")
-        assert only(planned.verdict) == (Rule.TRADING_ENABLED, Severity.REFUSE, "enabled", "disabled")
+        assert only(planned.verdict) == (
+            Rule.TRADING_ENABLED,
+            Severity.REFUSE,
+            "Trading is not enabled: this server only reads.",
+        )
         step = await it.guard.step(planned, can_elicit=True)
         assert step.rung is Rung.REFUSE
         operation = await it.guard.ask(planned.operation)
@@ -55,24 +61,46 @@ async def test_without_trading_enabled_nothing_is_sent(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("G-10")
 @pytest.mark.parametrize(
-    ("limit", "expected"),
+    ("limit", "rule", "severity", "words"),
     [
-        ({"max_notional": 15000}, (Rule.NOTIONAL_PER_OPERATION, Severity.REFUSE, "15000", "15050.00")),
-        ({"max_daily_notional": 15000}, (Rule.NOTIONAL_PER_DAY, Severity.REFUSE, "15000", "15050.00")),
-        ({"deny_instruments": {"aapl"}}, (Rule.INSTRUMENT, Severity.REFUSE, "not on the deny list", "AAPL")),
-        ({"allow_instruments": {"MSFT"}}, (Rule.INSTRUMENT, Severity.REFUSE, "on the allow list", "AAPL")),
-        ({"desk_above": 15000}, (Rule.DESK_THRESHOLD, Severity.DESK, "15000 a day", "15050.00")),
         (
-            {"channel": "desk"},
-            (Rule.DESK_ONLY, Severity.DESK, "every decision on the supervisor's page", "close_positions"),
+            {"max_notional": 15000},
+            Rule.NOTIONAL_PER_OPERATION,
+            Severity.REFUSE,
+            "Notional $15,050.00 exceeds the limit of $15,000 per operation.",
         ),
+        (
+            {"max_daily_notional": 15000},
+            Rule.NOTIONAL_PER_DAY,
+            Severity.REFUSE,
+            "Notional $15,050.00, with $0 used today, exceeds the limit of $15,000 per day.",
+        ),
+        (
+            {"deny_instruments": {"aapl"}},
+            Rule.INSTRUMENT,
+            Severity.REFUSE,
+            "AAPL may not be traded: AAPL is on the deny list.",
+        ),
+        (
+            {"allow_instruments": {"MSFT"}},
+            Rule.INSTRUMENT,
+            Severity.REFUSE,
+            "AAPL may not be traded: it is not on the allow list.",
+        ),
+        (
+            {"desk_above": 15000},
+            Rule.DESK_THRESHOLD,
+            Severity.DESK,
+            f"Notional $15,050.00, with $0 used today, exceeds $15,000: the supervisor decides, {WHERE}.",
+        ),
+        ({"channel": "desk"}, Rule.DESK_ONLY, Severity.DESK, f"Only a supervisor decides, {WHERE}."),
     ],
 )
 async def test_a_limit_names_its_rule_and_the_value_seen(
-    tmp_path: Path, limit: dict[str, object], expected: tuple[object, ...]
+    tmp_path: Path, limit: dict[str, object], rule: Rule, severity: Severity, words: str
 ) -> None:
     async with desk(tmp_path, policy=limited(**limit)) as it:
-        assert only((await it.plan("AAPL")).verdict) == expected
+        assert only((await it.plan("AAPL")).verdict) == (rule, severity, words)
 
 
 async def test_an_option_is_listed_by_its_root_or_its_own_symbol(tmp_path: Path) -> None:
@@ -163,7 +191,8 @@ async def test_the_day_counts_what_was_sent_so_splitting_gains_nothing(tmp_path:
     async with desk(tmp_path, policy=policy) as it:
         assert (await it.close("AAPL")).state is OperationState.SUBMITTED
         verdict = (await it.plan("MSFT")).verdict
-        assert only(verdict) == (Rule.DESK_THRESHOLD, Severity.DESK, "18000 a day", "19050.00")
+        words = f"Notional $19,050.00, with $15,050.00 used today, exceeds $18,000: the supervisor decides, {WHERE}."
+        assert only(verdict) == (Rule.DESK_THRESHOLD, Severity.DESK, words)
         assert [finding.rule for finding in (await it.plan("TSLA")).verdict.refusals] == [Rule.NOTIONAL_PER_DAY]
         status = await it.guard.status()
         assert status.use[0].used_today == Decimal("15050.00")
@@ -201,7 +230,7 @@ async def test_locked_quantity_is_called_out_with_what_cancel_orders_would_chang
     async with desk(tmp_path) as it:
         it.exchange.change(AAPL, available_quantity=Decimal(40))
         kept = await it.plan("AAPL")
-        assert only(kept.verdict) == (Rule.LOCKED, Severity.NOTE, "nothing locked", "60")
+        assert only(kept.verdict)[:2] == (Rule.LOCKED, Severity.NOTE)
         assert kept.operation.plan.closes[0].order_quantity == 40
         assert "With cancel_orders they would be cancelled" in kept.operation.plan.warnings[0]
         freed = await it.plan("AAPL", cancel_orders=True)

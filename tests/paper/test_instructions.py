@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -201,6 +202,43 @@ async def test_after_an_early_close_the_deadline_is_ninety_minutes_later(opened:
         clock.advance(timedelta(minutes=1))
         (late,) = (await submit(client, row(call))).json()["data"]
     assert late["rejection"]["metadata"] == {"cutoff_time": "2026-11-27T14:30:00-05:00"}
+
+
+AT_THE_OPENING = """
+title = "AM settlement"
+
+[[underlyings]]
+symbol = "SPX"
+price = 6_000
+index = true
+
+[[option_roots]]
+root = "SPX"
+over = "SPX"
+style = "european"
+settles = "open"
+
+[[positions]]
+symbol = "SPX today 5900 call"
+quantity = 2
+average_price = 90
+"""
+
+
+async def test_what_the_opening_settles_takes_no_instruction_from_that_opening_on(
+    opened: Opening, clock: SettableClock, tmp_path: Path
+):
+    scenario = tmp_path / "opening.toml"
+    scenario.write_text(AT_THE_OPENING)
+    clock.at = EXPIRY.replace(hour=9, minute=29, second=59)
+    exchange, option = opened(str(scenario)), "SPX261123C05900000"
+    async with http(exchange) as client:
+        assert (await submit(client, row(option, "DO_NOT_EXERCISE"))).status_code == 200
+        clock.advance(timedelta(seconds=1))
+        (late,) = (await submit(client, row(option))).json()["data"]
+    assert late["rejection"]["reason"] == "EXERCISE_PAST_CUTOFF"
+    assert late["rejection"]["description"].startswith("The opening has settled it")
+    assert late["rejection"]["metadata"] == {"cutoff_time": "2026-11-23T09:30:00-05:00"}
 
 
 @pytest.mark.parametrize("contract", ["seed", "current"])

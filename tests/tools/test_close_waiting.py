@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
@@ -67,9 +68,24 @@ async def test_while_a_person_thinks_a_legacy_call_is_kept_alive_by_progress(tmp
     assert progress.at == sorted(set(progress.at))
 
 
+EXPIRING = {"instructions": [{"instrument": "AAPL261120C00225000", "instruction_type": "EXERCISE", "quantity": "1"}]}
+
+
 @pytest.mark.one_process("holds an answer of the exchange back inside of the server")
+@pytest.mark.parametrize(
+    ("tool", "given"),
+    [
+        ("close_positions", KO),
+        ("preview_close", KO),
+        ("preview_instructions", EXPIRING),
+        ("project_expiration", {}),
+        ("list_positions", {}),
+        ("summarize_positions", {}),
+        ("list_instructions", {}),
+    ],
+)
 async def test_while_a_broker_is_silent_a_call_says_what_it_waits_for(
-    era: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    era: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str, given: dict[str, Any]
 ) -> None:
     waiting, answers = anyio.Event(), PaperTransport.handle_async_request
 
@@ -83,8 +99,8 @@ async def test_while_a_broker_is_silent_a_call_says_what_it_waits_for(
 
     monkeypatch.setattr(PaperTransport, "handle_async_request", later)
     async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:
-        answer = await client.call_tool("close_positions", KO, progress_callback=hear)
-        assert data_of(answer)["state"] == "SUBMITTED"
+        data_of(await client.call_tool(tool, given, progress_callback=hear))
+    assert waiting.is_set()
 
 
 @pytest.mark.requirement("G-01", "G-02")

@@ -42,6 +42,8 @@ async def test_what_it_says_is_what_the_exchange_has_booked_that_evening(tmp_pat
             cash = moment.ledger.accounts[19816].cash - before
     assert data_of(answer)["day"] == "2026-11-20"
     assert data_of(answer)["until"] == "2026-11-20 17:30 New York"
+    assert data_of(answer)["settles"] == "Mon 2026-11-23 (T+1)"
+    assert "Settles Mon 2026-11-23 (T+1)." in text_of(answer)
     assert "The close at 16:00 New York decides." in text_of(answer)
     for name, row in rows(supposed, "underlying").items():
         assert row["basis"] == "given"
@@ -81,6 +83,12 @@ async def test_cash_that_is_not_known_is_no_zero(era: str) -> None:
     assert "cash" not in data
     assert [row[-2:] for row in data["underlyings"]] == [["", ""]]
     assert "not in the sums, as it is not known: AAPL1261120C00240000" in data["watch"]
+
+
+async def test_the_last_moment_of_what_the_opening_has_settled_is_over(era: str) -> None:
+    options = [held("SPX261120C06000000", "1", number=2), held("AAPL261120C00240000", "1", number=3)]
+    data = data_of(await call(server_over(StubBroker(positions=options)), "project_expiration", era=era))
+    assert data["until"] == "2026-11-20 09:30 New York (passed), 2026-11-20 17:30 New York"
 
 
 async def test_nothing_held_is_one_sentence(era: str) -> None:

@@ -150,6 +150,12 @@ class Market:
         session = self.session_on(day)
         return session.closes + AFTER_AN_EARLY_CLOSE if session and session.early_close else usual
 
+    def last_moment(self, option: Instrument) -> datetime:
+        """Until when instructions on a contract are taken: one that an opening settles is decided then."""
+        session = self.last_session(option)
+        deadline = self.deadline(session.day)
+        return min(deadline, session.opens) if option.settles_at_open else deadline
+
     def morning(self, day: date) -> datetime:
         """When dividends and splits of `day` happen, before anything trades."""
         return datetime.combine(day, MORNING, NEW_YORK)

@@ -99,19 +99,18 @@ class Call:
             is_one_page = furthest == 0 and total is not None and read >= total
             if read > furthest and not is_one_page:
                 furthest = read
-                rows = f"{read} of {total} rows read" if total else f"{read} rows read"
-                await self.sdk.report_progress(read, total, rows)
+                await self._report(read, total, f"{read} of {total} rows read" if total else f"{read} rows read")
 
         return tell
 
     async def wait_progress(self, waited: float, at_most: float) -> None:
         """Tell the client how long an operation has been followed."""
-        await self.sdk.report_progress(waited, at_most, "Following the operation")
+        await self._report(waited, at_most, "Following the operation")
 
     async def say(self, words: str) -> None:
         """Tell the client what the call waits for, now and until something else is said."""
         self._saying = words
-        await self._report()
+        await self._report(self._elapsed, None, words)
 
     async def until_left(self) -> None:
         """Wait until nobody waits for the answer at the other end; over standard streams the call is cancelled then."""
@@ -122,14 +121,17 @@ class Call:
         """Repeat it for as long as the call lasts. A client that has gone is not told."""
         while True:
             await anyio.sleep(every_s)
-            await self._report()
+            await self._report(self._elapsed, None, self._saying)
 
-    async def _report(self) -> None:
-        elapsed = round(anyio.current_time() - self._started, 3)
-        # Progress has to increase from one notification to the next, also within a millisecond.
-        self._reported = max(elapsed, round(self._reported + 0.001, 3))
+    @property
+    def _elapsed(self) -> float:
+        return round(anyio.current_time() - self._started, 3)
+
+    async def _report(self, reached: float, total: float | None, words: str) -> None:
+        # Progress has to increase from one notification to the next, whatever it counts.
+        self._reported = max(reached, round(self._reported + 0.001, 3))
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-            await self.sdk.report_progress(self._reported, None, self._saying)
+            await self.sdk.report_progress(self._reported, total, words)
 
 
 async def begin(sdk: Context[LazyContext, Any]) -> Call:

@@ -52,14 +52,19 @@ def cutoff_words(context: ToolContext) -> str:
 def cutoffs_of(
     context: ToolContext, options: Iterable[ExpiringOption], contracts: Mapping[InstrumentId, ContractFacts]
 ) -> str:
-    """The first cut-offs of options that expire, and those passed as such."""
+    """The first cut-offs of options that expire."""
     rule, now = DeadlineRule(context.guard.policy.exercise_deadline), context.clock.now()
     terms = (
         (each.contract.expiration, terms_of(each.position, contracts.get(each.position.instrument_id)))
         for each in options
     )
     ends = sorted({last_moment(of, expiry_session(day, context.calendar), rule) for day, of in set(terms)})
-    return ", ".join(f"{minute(each)}{' (passed)' if each <= now else ''}" for each in ends[:_MOST_CUTOFFS])
+    return moments_said(ends[:_MOST_CUTOFFS], now)
+
+
+def moments_said(moments: Iterable[datetime], now: datetime) -> str:
+    """Each of them, and those passed as such."""
+    return ", ".join(f"{minute(each)}{' (passed)' if each <= now else ''}" for each in moments)
 
 
 @dataclass(frozen=True, slots=True)

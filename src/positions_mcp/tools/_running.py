@@ -196,11 +196,8 @@ async def _answered(
         given = _validated(definition, schema, arguments)
         call = await begin(sdk)
         call.caller.check_may(definition.name)
-        if definition.reads:
+        async with kept_alive(call):
             answer = await definition.handler(call, given)
-        else:
-            async with kept_alive(call):
-                answer = await definition.handler(call, given)
         return answer if isinstance(answer, InputRequiredResult) else _result(answer)
     except (ToolError, MCPError):
         raise

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from positions_mcp.domain.account.sessions import minute, new_york_day
+from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule
 from positions_mcp.domain.exercise.facts import ExpirationFacts, next_expiration
@@ -21,6 +21,7 @@ from positions_mcp.domain.exercise.words import (
     most_moving,
     not_shown,
     projection_lines,
+    settles_said,
     source_of,
     usual_source,
     watched_lines,
@@ -34,6 +35,7 @@ from positions_mcp.guard.expiration import ExpirationReader, priced
 from positions_mcp.tools._arguments import DAY, PRICE, AccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
+from positions_mcp.tools._evening import moments_said
 from positions_mcp.tools._format import Heading, heading
 from positions_mcp.tools._tonight import early_assignment
 from positions_mcp.tools.context import ToolContext
@@ -63,6 +65,7 @@ class Output(Heading):
     left_out: str | None = None
     """Underlyings that are not shown, though in the sums."""
     cash: str | None = None
+    settles: str | None = None
     buying_power: str | None = None
     not_known: list[str]
 
@@ -178,7 +181,7 @@ def _data(projection: Projection, shown: Sequence[ProjectedUnderlying]) -> dict[
     power, usual = projection.buying_power, usual_source(projection)
     return {
         "day": projection.day.isoformat(),
-        "until": minute(projection.cutoff),
+        "until": moments_said(projection.cutoffs, projection.now),
         "prices_from": usual,
         "option_columns": _OPTIONS,
         "options": [_option(option) for each in shown for option in each.options],
@@ -187,6 +190,7 @@ def _data(projection: Projection, shown: Sequence[ProjectedUnderlying]) -> dict[
         "watch": [line for each in shown for line in (*watched_lines(each), *_not_in_sums(each))] or None,
         "left_out": not_shown(projection, shown) or None,
         "cash": _span(projection.cash) if any(each.is_stated for each in projection.underlyings) else None,
+        "settles": settles_said(projection) or None,
         "buying_power": None if power is None else plain(power),
         "not_known": list(projection.unknown),
     }

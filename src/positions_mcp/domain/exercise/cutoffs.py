@@ -49,6 +49,18 @@ def expiry_session(expiration: date, calendar: TradingDays) -> Session:
     return calendar.session_on(expiration) or calendar.previous_session(expiration)
 
 
+def settlement_day(evening: date, calendar: TradingDays) -> date:
+    """When shares and cash of an exercise of that evening are due: the next business day on which anything settles.
+
+    On Columbus Day and Veterans Day the exchanges trade and the banks are closed: nothing settles (FINRA's notices).
+    """
+    day = calendar.next_session(evening + timedelta(days=1)).day
+    is_monday = day.weekday() == 0
+    columbus_day = is_monday and day.month == 10 and 8 <= day.day <= 14
+    veterans_day = day.month == 11 and (day.day == 11 or (day.day == 12 and is_monday))
+    return calendar.next_session(day + timedelta(days=1)).day if columbus_day or veterans_day else day
+
+
 def last_dated(day: date, calendar: TradingDays) -> date:
     """The last date of a contract that ends by `day`: one dated on a closed day ends with the session before it."""
     if day.year == date.max.year:  # there is no later session to look for

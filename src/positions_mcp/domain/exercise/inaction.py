@@ -80,10 +80,11 @@ def compared(nothing: Projection, then: Projection, given_up: tuple[ForgoneValue
     then = replace(then, underlyings=_every_underlying(nothing, then))
     for after in then.underlyings:
         known = before.get(after.name)
-        always, sometimes = _worse(known, after)
+        cases, near = _cases(known, after), _pin_cases(known, after)
+        always, sometimes = _worse(cases, near)
         worse += always
         perhaps += sometimes
-        short += _more_short(known, after)
+        short += _more_short(after.name, cases, near)
     return ComparedWithInaction(
         nothing=nothing,
         then=then,
@@ -106,19 +107,18 @@ def _every_underlying(nothing: Projection, then: Projection) -> tuple[ProjectedU
 
 
 def _worse(
-    nothing: ProjectedUnderlying | None, then: ProjectedUnderlying
+    cases: Sequence[_Case], near: Sequence[_Case]
 ) -> tuple[list[tuple[Exposed, Exposed]], list[tuple[Exposed, Exposed]]]:
     """Groups that lack more cover than with nothing sent: at every price that may decide, and at some of them.
 
-    A strike too near to call adds what happens on either side of it, which takes nothing from what is certain.
+    What happens on either side of a strike too near to call is added, and takes nothing from what is certain.
     """
-    cases = _cases(nothing, then)
     found: dict[_Group, list[tuple[Exposed, Exposed]]] = {}
     for case in cases:
         for group, pair in case.worse.items():
             found.setdefault(group, []).append(pair)
     certain = {group for group, pairs in found.items() if len(pairs) == len(cases)}
-    for case in _pin_cases(nothing, then):
+    for case in near:
         for group, pair in case.worse.items():
             found.setdefault(group, []).append(pair)
     always: list[tuple[Exposed, Exposed]] = []
@@ -129,17 +129,16 @@ def _worse(
     return always, sometimes
 
 
-def _more_short(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[AddedShort]:
-    cases = _cases(nothing, then)
+def _more_short(name: str, cases: Sequence[_Case], near: Sequence[_Case]) -> list[AddedShort]:
     more = [case for case in cases if case.more_short > 0]
-    perhaps = [case for case in _pin_cases(nothing, then) if case.more_short > 0]
+    perhaps = [case for case in near if case.more_short > 0]
     if not more and not perhaps:
         return []
     assigned = [case for case in more if case.assigns_call]
     by_assignment = bool(assigned) or any(case.assigns_call for case in perhaps)
     is_certain = len(assigned) == len(cases) if by_assignment else len(more) == len(cases)
     worst = max(case.more_short for case in (*more, *perhaps))
-    return [AddedShort(then.name, worst, by_assignment, is_certain)]
+    return [AddedShort(name, worst, by_assignment, is_certain)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +168,21 @@ class _Case:
 
 
 def _cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[_Case]:
-    """Every closing price at which both can be told."""
-    afters = [(each, left, _assigns_call(then, each)) for each, left in zip(then.outcomes, then.left, strict=True)]
+    """Every closing price at which both can be told, from the lowest to the highest."""
+    afters = list(zip(then.outcomes, then.left, _assigns_call(then), strict=True))
     if nothing is None:
         return [_Case(then.shares_before, _untouched(then), left, assigns) for _, left, assigns in afters]
-    return [
-        _Case(then.shares_before, was, now, assigns)
-        for one, was in zip(nothing.outcomes, nothing.left, strict=True)
-        for other, now, assigns in afters
-        if _overlap(one, other)
-    ]
+    cases, first = list[_Case](), 0
+    for one, was in zip(nothing.outcomes, nothing.left, strict=True):
+        for place in range(first, len(afters)):
+            other, now, assigns = afters[place]
+            if _overlap(one, other):
+                cases.append(_Case(then.shares_before, was, now, assigns))
+            elif place == first:  # it ends below this one, and below all that follow
+                first += 1
+            else:
+                break
+    return cases
 
 
 def _pin_cases(nothing: ProjectedUnderlying | None, then: ProjectedUnderlying) -> list[_Case]:
@@ -196,13 +200,14 @@ def _untouched(projected: ProjectedUnderlying) -> EveningResult:
     return EveningResult(Flow(), projected.lacking_before, projected.lacking_before)
 
 
-def _assigns_call(projected: ProjectedUnderlying, outcome: Outcome) -> bool:
-    """Whether a short call is assigned at the price that decides, or, where that is not known, in a range of them."""
-    return any(
-        price is not None and option.is_assigned_call_at(price)
-        for option in projected.options
-        for price in (option.price.price or outcome.low,)
-    )
+def _assigns_call(projected: ProjectedUnderlying) -> list[bool]:
+    """Of each outcome whether a short call is assigned: at the price that decides, or where that is not known in it."""
+    calls = [each for each in projected.options if each.is_short_call]
+    always = any(each.is_assigned_call_at(price) for each in calls if (price := each.price.price) is not None)
+    unpriced = [each for each in calls if each.price.price is None]
+    first = min(unpriced, key=lambda each: each.settling.contract.strike, default=None)
+    lows = [each.low for each in projected.outcomes]
+    return [always or bool(first and low is not None and first.is_assigned_call_at(low)) for low in lows]
 
 
 def _overlap(one: Outcome, other: Outcome) -> bool:

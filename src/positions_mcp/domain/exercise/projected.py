@@ -9,7 +9,7 @@ from typing import Final
 
 from positions_mcp.domain.account.quotes import points_in_the_money
 from positions_mcp.domain.account.sessions import Session
-from positions_mcp.domain.exercise.facts import DecidingPrice
+from positions_mcp.domain.exercise.facts import Basis, DecidingPrice
 from positions_mcp.domain.exercise.outcomes import EveningResult, Lacking, Outcome
 from positions_mcp.domain.exercise.settlement import Flow, Settling, Span
 from positions_mcp.domain.instruments import OptionRight
@@ -77,11 +77,14 @@ class ProjectedOption:
             return None
         return self.settling.flow(self.price.price)
 
-    def is_assigned_call_at(self, price: Decimal) -> bool:
+    @property
+    def is_short_call(self) -> bool:
+        """Whether it is a short call that expires."""
         settling = self.settling
-        if not (settling.is_short and settling.expires and settling.contract.right is OptionRight.CALL):
-            return False
-        return settling.in_the_money_at(price)
+        return settling.is_short and settling.expires and settling.contract.right is OptionRight.CALL
+
+    def is_assigned_call_at(self, price: Decimal) -> bool:
+        return self.is_short_call and self.settling.in_the_money_at(price)
 
     @property
     def _exercised(self) -> Decimal | None:
@@ -138,10 +141,14 @@ class ProjectedUnderlying:
 
     @property
     def price(self) -> DecidingPrice:
-        """The price that decides, of the first option for which one does; of those that expire where any do."""
-        options = [option for option in self.options if option.settling.expires] or self.options
-        known = (option.price for option in options if option.price.price is not None)
-        return next(known, options[0].price)
+        """The price that decides, of the first option for which one is known; of those that expire where any do.
+
+        Where none is, that of one for which a close decides, if there is any.
+        """
+        prices = [option.price for option in self.options if option.settling.expires] or [o.price for o in self.options]
+        known = (price for price in prices if price.price is not None)
+        closes = (price for price in prices if price.basis in (Basis.CLOSE_NOT_KNOWN, Basis.NO_PRICE))
+        return next(known, next(closes, prices[0]))
 
     @property
     def flow(self) -> Flow | None:
@@ -187,9 +194,11 @@ class Projection:
     now: datetime
     session: Session
     """The last session of what expires."""
-    cutoff: datetime
-    """From then on no instruction is taken for that day."""
+    cutoffs: tuple[datetime, ...]
+    """From when no instruction is taken for it: at the opening on what that settles, else at the cut-off of the day."""
     underlyings: tuple[ProjectedUnderlying, ...]
+    settles: date | None = None
+    """When the shares and cash are due; None where nothing is held that moves any."""
     cash_before: Decimal | None = None
     buying_power: Decimal | None = None
     unknown: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionStatus, SecurityType
-from positions_mcp.domain.exercise.cutoffs import expiry_session, sent_for
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session, sent_for, settlement_day
 from positions_mcp.domain.exercise.facts import (
     Basis,
     DecidingPrice,
@@ -41,6 +41,7 @@ from positions_mcp.domain.exercise.settlement import (
     perhaps_done_by,
 )
 from positions_mcp.domain.exercise.terms import terms_of
+from positions_mcp.domain.exercise.timing import last_moment
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.money import ZERO, exact_sum, plain
@@ -105,10 +106,14 @@ def project(
     options = _settling(facts, session, batch)
     names = sorted(name for name in options if underlying is None or as_root(name) == as_root(underlying))
     projected = tuple(_underlying(facts, session, name, options[name]) for name in names)
+    usual = facts.deadline.on(session)
+    settling = (each for name in names for each in options[name])
+    ends = {last_moment(each.terms, session, facts.deadline) if each.expires else usual for each in settling}
     return Projection(
         now=facts.now,
         session=session,
-        cutoff=facts.deadline.on(session),
+        cutoffs=tuple(sorted(ends or {usual})),
+        settles=settlement_day(session.day, facts.calendar) if projected else None,
         underlyings=projected,
         cash_before=facts.cash,
         buying_power=facts.buying_power,
@@ -193,7 +198,8 @@ def _underlying(
         outcomes=outcomes,
         lacking_before=part.lacking_now(),
         left=part.left(settling, flows),
-        pins=tuple(pins_of(priced, part, is_decided=facts.now >= facts.deadline.on(session))),
+        # Other holders decide by the rule, whatever earlier time the own broker sets.
+        pins=tuple(pins_of(priced, part, is_decided=facts.now >= DeadlineRule().on(session))),
         not_stated=tuple(each for each in options if each not in priced and each not in open_ended),
         doubts=tuple(_doubts(facts, session, settling)),
     )
@@ -312,7 +318,7 @@ def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[Proje
 
 _NOT_KNOWN_OF_PRICES: Final = {
     Basis.LATEST: "the close, which decides",
-    Basis.CLOSE_NOT_KNOWN: "today's close, which decides",
+    Basis.CLOSE_NOT_KNOWN: "the published close, which decides",
     Basis.NO_PRICE: "the price of an underlying",
     Basis.OPENING_SETTLEMENT: "an opening settlement, so the cash of AM-settled index options",
     Basis.NOT_SAID: "how an index option is settled, so its cash",

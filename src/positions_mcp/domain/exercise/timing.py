@@ -76,17 +76,19 @@ class TradingEnd:
         early = " (early close)" if self.session.early_close else ""
         if self.has_expired(now):
             return f"it expired on {self.ends.day.isoformat()}; its last trade was on {day}{early}"
-        settles = (
-            f", and the opening of {self.ends.day.isoformat()} settles it" if self.session.day != self.ends.day else ""
-        )
-        return f"its last trade was on {day}{early}{settles}"
+        if self.session.day == self.ends.day:
+            return f"its last trade was on {day}{early}"
+        settles = "settled" if now >= self.ends.opens else "settles"
+        return f"its last trade was on {day}{early}, and the opening of {self.ends.day.isoformat()} {settles} it"
 
     def way(self, now: datetime) -> str:
         """What can still be done about what its expiration does."""
         if self.has_expired(now):
             return "Nothing is left to do: the book does not show yet what became of it, or the broker has to look."
         if self.terms.in_cash and not self.terms.may_be_exercised_early:
-            return "It is settled in cash, so no instruction is needed: project_expiration shows what it comes to."
+            level = " at an opening level given to it" if self.terms.settles_at is SettlesAt.OPEN else ""
+            shows = f"project_expiration shows what it comes to{level}"
+            return f"It is settled in cash, so no instruction is needed: {shows}."
         if self.option.quantity < 0:
             return "Only its holder decides whether it is exercised: project_expiration shows what is assigned."
         until = f"{self.ends.day.isoformat()} at {_clock(self.cutoff)} New York"

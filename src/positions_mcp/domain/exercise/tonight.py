@@ -81,7 +81,7 @@ def outcome_words(option: ProjectedOption) -> str:
 _WHY = {
     Basis.NO_PRICE: "no price",
     Basis.CLOSE_NOT_KNOWN: "no close yet",
-    Basis.OPENING_SETTLEMENT: "settles at the open",
+    Basis.OPENING_SETTLEMENT: "opening settlement",
     Basis.NOT_SAID: "settlement not known",
     Basis.ADJUSTED: "adjusted contract",
 }

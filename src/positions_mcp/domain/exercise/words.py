@@ -12,6 +12,7 @@ from positions_mcp.domain.exercise.inaction import ComparedWithInaction
 from positions_mcp.domain.exercise.outcomes import Outcome
 from positions_mcp.domain.exercise.projected import Pin, PinSide, ProjectedOption, ProjectedUnderlying, Projection
 from positions_mcp.domain.exercise.settlement import Flow, Instructed, Span
+from positions_mcp.domain.exercise.terms import SettlesAt
 from positions_mcp.domain.exercise.tonight import against_power
 from positions_mcp.domain.money import dollars, plain
 from positions_mcp.domain.portfolio.exposure import Exposed
@@ -27,17 +28,24 @@ def projection_lines(
     projection: Projection, shown: Iterable[ProjectedUnderlying] | None = None, *more: str
 ) -> tuple[str, ...]:
     """The day, a line or more for each underlying (of those `shown`, if given), `more`, the sums, what is not known."""
-    until = f"{projection.cutoff.astimezone(NEW_YORK):%H:%M} New York"
-    taken = f"instructions until {until}" if projection.now < projection.cutoff else f"instructions ended at {until}"
-    head = f"Evening of {projection.day:%a} {projection.day.isoformat()}; {taken}."
+    head = f"Evening of {projection.day:%a} {projection.day.isoformat()}; {_taken(projection)}."
     if not projection.underlyings:
         return (f"{head} Nothing expires and no exercise is under way.", *(f"{line}." for line in more))
     usual = usual_source(projection)
-    lines = [f"{head} {_decides(projection)}"] if usual is None else [f"{head} Prices: {usual}. {_decides(projection)}"]
+    lines = [" ".join([head, *([] if usual is None else [f"Prices: {usual}."]), *_decides(projection)])]
     for underlying in projection.underlyings if shown is None else shown:
         lines += _underlying_lines(underlying, usual)
     lines += [f"{line}." for line in more]
     return (*lines, _totals(projection), f"Not known: {'; '.join(projection.unknown)}.")
+
+
+def _taken(projection: Projection) -> str:
+    """Until when instructions are taken, or were."""
+    *early, last = [
+        f"{'until' if projection.now < each else 'ended at'} {each.astimezone(NEW_YORK):%H:%M} New York"
+        for each in projection.cutoffs
+    ]
+    return f"instructions {last}" + "".join(f" (on what the opening settles {each})" for each in early)
 
 
 def compared_lines(compared: ComparedWithInaction) -> tuple[str, ...]:
@@ -96,7 +104,9 @@ def usual_source(projection: Projection) -> str | None:
 
 
 def source_of(price: DecidingPrice) -> str | None:
-    """Where and when a price is from; None where none is known."""
+    """Where and when a price is from; None where none is known or told."""
+    if price.basis in (Basis.OPENING_SETTLEMENT, Basis.NOT_SAID, Basis.ADJUSTED):
+        return None
     if price.basis is Basis.GIVEN:
         return "as given"
     if price.basis is Basis.CLOSE:
@@ -104,13 +114,15 @@ def source_of(price: DecidingPrice) -> str | None:
     return None if price.latest is None else price.latest.said.partition(" (")[2].removesuffix(")")
 
 
-def _decides(projection: Projection) -> str:
-    bases = {each.price.basis for each in projection.underlyings}
-    if bases <= {Basis.CLOSE}:
-        return "The close decides, and is known."
-    if bases <= {Basis.OPENING_SETTLEMENT}:
-        return f"The opening of {projection.day.isoformat()} decides."
-    return f"The close at {projection.session.closes.astimezone(NEW_YORK):%H:%M} New York decides."
+def _decides(projection: Projection) -> Iterator[str]:
+    """What decides the options that expire: a price decides nothing of an early exercise."""
+    options = [each for underlying in projection.underlyings for each in underlying.options if each.settling.expires]
+    bases = {each.price.basis for each in options if each.settling.terms.settles_at is SettlesAt.CLOSE}
+    if bases:
+        at = f"at {projection.session.closes.astimezone(NEW_YORK):%H:%M} New York"
+        yield "The close decides, and is known." if bases == {Basis.CLOSE} else f"The close {at} decides."
+    if any(each.settling.terms.settles_at is SettlesAt.OPEN for each in options):
+        yield f"The opening of {projection.day.isoformat()} decides{' what it settles' if bases else ''}."
 
 
 def _underlying_lines(underlying: ProjectedUnderlying, usual: str | None) -> Iterator[str]:
@@ -133,7 +145,9 @@ def watched_lines(underlying: ProjectedUnderlying) -> Iterator[str]:
         yield f"open orders may also {verb} {_count(underlying.shares_locked)} of the shares: not counted here"
     for group in underlying.left_lacking:
         lacking = f"{_count(group.uncovered)} uncovered, {_count(group.unprotected)} unprotected"
-        yield f"short {_group(group)} afterwards: {lacking}"
+        is_standard = group.root == group.root.strip("0123456789")
+        unsized = "" if is_standard else "; no shares are counted, as what it delivers is not known"
+        yield f"short {_group(group)} afterwards: {lacking}{unsized}"
     yield from underlying.doubts
 
 
@@ -228,7 +242,8 @@ def _span(span: Span, write: Callable[[Decimal], str]) -> str:
 
 
 def _pin(pin: Pin) -> str:
-    either = f"below it {_side(pin.lower)}, above it {_side(pin.upper)}"
+    below, above = _side(pin.lower), _side(pin.upper)
+    either = f"on either side {above}" if below == above else f"below it {below}, above it {above}"
     decide = "have decided, which is not known yet" if pin.is_decided else "decide"
     theirs = f"; holders of your short options {decide}" if pin.has_short else ""
     return f"strike {plain(pin.strike.normalize())} is too near to call: {either}{theirs}"
@@ -255,7 +270,15 @@ def _totals(projection: Projection) -> str:
     if projection.buying_power is not None and projection.cash_needed:
         needed = projection.cash_needed
         said += f"; needs {dollars(needed)}, {against_power(needed, projection.buying_power)}"
-    return f"{said}."
+    settles = settles_said(projection)
+    return f"{said}. Settles {settles}." if settles else f"{said}."
+
+
+def settles_said(projection: Projection) -> str:
+    """The day on which the shares and cash are due; empty where plainly none move."""
+    if projection.settles is None or all(map(_only_lapses, projection.underlyings)):
+        return ""
+    return f"{projection.settles:%a} {projection.settles.isoformat()} (T+1)"
 
 
 def less_cover(was: Exposed, now: Exposed) -> str:

@@ -36,8 +36,8 @@ from positions_mcp.guard.policy.cover import (
     counted_on,
     findings_on_uncertain_cover,
     is_short_option,
+    lacking_cover,
     said_of,
-    uncovered,
 )
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
@@ -48,7 +48,7 @@ def findings_on_cover(policy: Policy, plan: Plan, account: Account, hours: Hours
         return
     counted = _counted(account, plan.plan_id) | _freed_by_cancelling(plan, account) | _expired(account, hours)
     for was, now in _groups(account).worsened(counted, _to_be_traded(plan, account)):
-        yield uncovered(policy, was, now, _said(was, now))
+        yield lacking_cover(policy, _said(was, now), severity=Severity.REFUSE)
 
 
 def findings_on_unjudged_cover(policy: Policy, plan: Plan, account: Account) -> Iterator[Finding]:
@@ -179,7 +179,7 @@ def _findings_on(day: date, plan: Plan, account: Account, hours: Hours) -> Itera
             name = label(underlying.name)
             move = "move" if all(each.flow.shares != Span() for each in underlying.outcomes) else "may move"
             message = f"{evening} exercises and assignments {move} {name} too. With this close: {said}."
-            yield Finding.on(Rule.LAST_DAY, Severity.NOTE, "shares that nothing else moves tonight", name, message)
+            yield Finding.on(Rule.LAST_DAY, Severity.NOTE, message)
 
 
 def _moving(day: date, options: Sequence[Position], account: Account, hours: Hours) -> list[Position]:

@@ -101,7 +101,9 @@ def _reasons(stuck: Iterable[Unclosable]) -> list[str]:
 
 def _cannot_be_closed(stuck: Sequence[Unclosable], left_out: Sequence[str], *, others: int) -> InvalidInput:
     """Why what was named, or all that is held, makes no plan, and what is left to do."""
-    reasons, ways = [*_reasons(stuck), *left_out], dict.fromkeys(why.way for why in stuck if why.way)
+    reasons, ways = [*_reasons(stuck), *left_out], list(dict.fromkeys(why.way for why in stuck if why.way))
+    if len(ways) > 1:
+        ways = said_once((why.name, f"{why.name}: {why.way}") for why in stuck if why.way)
     more = f" And {len(reasons) - _NAMED} more." if len(reasons) > _NAMED else ""
     rest = f" Plan the other {others} without {'it' if len(stuck) == 1 else 'these'}." if others else ""
     return InvalidInput(" ".join(reasons[:_NAMED]) + more, hint=f"{' '.join(ways)}{rest}".strip())

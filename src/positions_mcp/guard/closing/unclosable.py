@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Position
@@ -65,8 +64,7 @@ def findings_on_left_out(plan: Plan, account: Account, hours: Hours) -> Iterator
         if position.instrument_id in targets:
             continue
         if stuck := why_never(position) or why_stuck(position, account, plan.cancel_orders, hours):
-            limit, said = "what an order can close", stuck.left_out
-            yield Finding.on(Rule.LEFT_OUT, Severity.NOTE, limit, position.name, said, name=stuck.name)
+            yield Finding.on(Rule.LEFT_OUT, Severity.NOTE, stuck.left_out, name=stuck.name)
 
 
 def findings_on_last_day(plan: Plan, account: Account, hours: Hours) -> Iterator[Finding]:
@@ -76,8 +74,8 @@ def findings_on_last_day(plan: Plan, account: Account, hours: Hours) -> Iterator
         last = hours.last_trade(position, account) if position is not None else None
         if last is None or not last.is_today(hours.now) or last.is_over(hours.now):
             continue
-        until, said = last.at.isoformat(), last.said_ahead(target.called, hours.now)
-        yield Finding.on(Rule.LAST_DAY, Severity.NOTE, "more than today to trade", until, said, name=target.called)
+        said = last.said_ahead(target.called, hours.now)
+        yield Finding.on(Rule.LAST_DAY, Severity.NOTE, said, name=target.called)
 
 
 def why_never(position: Position) -> Unclosable | None:
@@ -127,8 +125,7 @@ def findings_on_hours(plan: Plan, hours: Hours) -> Iterator[Finding]:
         f"The market is closed until {minute(market.next.opens)}: an order may wait until then and fill at another "
         "price, so the supervisor decides."
     )
-    limit, seen = "closes in the regular session", "the market is closed"
-    yield Finding.on(Rule.OFF_HOURS, Severity.DESK, limit, seen, message)
+    yield Finding.on(Rule.OFF_HOURS, Severity.DESK, message)
 
 
 _NAMED = 8
@@ -152,17 +149,17 @@ def _on_what_is_locked(plan: Plan, target: CloseTarget, locks: Locks) -> Iterato
     held, at_most = plain(target.quantity.copy_abs()), f"at most {plain(target.order_quantity)} can be closed"
     if count := locks.by_instructions:
         said = f"{plain(count)} of {held} {target.called} are under exercise instructions"
-        yield _locked(count, f"{said} ({locks.instructions_said}), which stay: {at_most}.")
+        yield _locked(f"{said} ({locks.instructions_said}), which stay: {at_most}.")
     if count := locks.unexplained:
         said = f"{plain(count)} of {held} {target.called} are locked by no order or instruction that was read"
-        yield _locked(count, f"{said}, and stay so: {at_most}.")
+        yield _locked(f"{said}, and stay so: {at_most}.")
     if count := locks.by_orders:
         said = f"{plain(count)} of {held} {target.called} are locked by {locks.orders_said}"
         if plan.cancel_orders:
-            yield _locked(count, f"{said}, which are cancelled first.")
+            yield _locked(f"{said}, which are cancelled first.")
         else:
             then = "With cancel_orders they would be cancelled first and it closed too."
-            yield _locked(count, f"{said}, which stay: {at_most}. {then}")
+            yield _locked(f"{said}, which stay: {at_most}. {then}")
 
 
 def _on_what_is_claimed(target: CloseTarget, position: Position, locks: Locks, account: Account) -> Iterator[Finding]:
@@ -177,14 +174,14 @@ def _on_what_is_claimed(target: CloseTarget, position: Position, locks: Locks, a
             f"{plain(free)} of {plain(target.quantity.copy_abs())} {target.called} are under exercise instructions "
             f"({claims.said}) although the API calls them free: closing may sell what is exercised too."
         )
-        yield Finding.on(Rule.LOCKED, Severity.DESK, "nothing instructed is closed", plain(free), message)
+        yield Finding.on(Rule.LOCKED, Severity.DESK, message)
 
 
 def _on_what_is_cancelled(plan: Plan, account: Account) -> Iterator[Finding]:
     """Orders that cancel_orders takes along although they lock nothing of the targets, and other legs of those."""
     open_orders = account.open_orders
     if open_orders is None:
-        yield _cancelled("not readable", "Orders could not be read, so what cancel_orders takes along is not known.")
+        yield _cancelled("Orders could not be read, so what cancel_orders takes along is not known.")
         return
     held = [position for target in plan.closes if (position := account.book.by_id.get(target.instrument_id))]
     touching = {each.order.id for position in held for each in orders_on(position, open_orders)}
@@ -193,11 +190,11 @@ def _on_what_is_cancelled(plan: Plan, account: Account) -> Iterator[Finding]:
     if legged := [order for order in cancelled if order.has_legs]:
         named = first_of([_legged(each) for each in legged], _NAMED)
         also = "What their other legs were to do is not done any more."
-        yield _cancelled(str(len(legged)), f"cancel_orders cancels whole orders of several legs: {named}. {also}")
+        yield _cancelled(f"cancel_orders cancels whole orders of several legs: {named}. {also}")
     ours = {order.order_id for each in account.record.unfinished for row in each.rows for order in row.orders}
     if along := [order for order in cancelled if not order.has_legs and order.id not in locking | ours]:
         named = first_of([_single(each) for each in along], _NAMED)
-        yield _cancelled(str(len(along)), f"cancel_orders also cancels what locks nothing here: {named}.")
+        yield _cancelled(f"cancel_orders also cancels what locks nothing here: {named}.")
 
 
 def _legged(order: Order) -> str:
@@ -212,9 +209,9 @@ def _single(order: Order) -> str:
     return f"order {label(order.id)} ({side} {leaves} {name})"
 
 
-def _locked(quantity: Decimal, message: str) -> Finding:
-    return Finding.on(Rule.LOCKED, Severity.NOTE, "nothing locked", plain(quantity), message)
+def _locked(message: str) -> Finding:
+    return Finding.on(Rule.LOCKED, Severity.NOTE, message)
 
 
-def _cancelled(seen: str, message: str) -> Finding:
-    return Finding.on(Rule.CANCELLED_ALONG, Severity.NOTE, "only orders that lock a target", seen, message)
+def _cancelled(message: str) -> Finding:
+    return Finding.on(Rule.CANCELLED_ALONG, Severity.NOTE, message)

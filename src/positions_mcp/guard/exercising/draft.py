@@ -5,7 +5,8 @@ Right before sending it is asked again whether what was approved is still so, de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -28,7 +29,7 @@ from positions_mcp.domain.money import ZERO, plain
 from positions_mcp.domain.operation.operation import Reservation
 from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Plan
 from positions_mcp.domain.portfolio.exposure import Notional
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import first_of, label, said_once
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.exercising.evening import card_of, facts_of, options_of, projection_of, with_batch, without
@@ -36,6 +37,8 @@ from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
 from positions_mcp.guard.kind import Comparison, Draft
 from positions_mcp.ports import Ids
 
+_MOST_ROWS = 20
+"""Rows that a warning names."""
 TargetT = TypeVar("TargetT", InstructionTarget, CancelTarget)
 _NOT_CANCELLABLE = {
     InstructionStatus.CANCEL_REQUESTED: "a cancel is already under way",
@@ -51,17 +54,30 @@ def draft_submit(request: SubmitRequest, account: Account, deps: Dependencies) -
     facts, asked = facts_of(account, deps), [_asked(row, account.book, deps.ids) for row in batch.rows]
     against = with_batch(facts, asked)
     options = options_of(against)
-    targets = []
+    targets, warnings = [], _warnings(batch)
     for row, each in zip(batch.rows, asked, strict=True):
-        option, warnings = options[each.instrument_id], (f"Warning: {warning}" for warning in row.warnings)
+        option, lines = options[each.instrument_id], warnings.get(row.index, ())
         notional = notional_of_instruction(each.instruction_type, each.quantity, option)
-        targets.append(_known(each, notional, option, (*card_of(facts, account, each, option), *warnings)))
+        targets.append(_known(each, notional, option, (*card_of(facts, account, each, option), *lines)))
     return Draft(
         targets=tuple(targets),
         warnings=tuple(batch.warnings),
         session=session_of(batch),
         projection=projection_of(against),
     )
+
+
+def _warnings(batch: CheckedBatch) -> Mapping[int, Sequence[str]]:
+    """The warnings of rows; what several are warned of alike stands with the first of them."""
+    warned: dict[str, list[int]] = {}
+    for row in batch.rows:
+        for warning in dict.fromkeys(row.warnings):
+            warned.setdefault(warning, []).append(row.index)
+    said = defaultdict[int, list[str]](list)
+    for warning, rows in warned.items():
+        of = f" for rows {first_of([str(row + 1) for row in rows], _MOST_ROWS)}" if len(rows) > 1 else ""
+        said[rows[0]].append(f"Warning{of}: {warning}")
+    return said
 
 
 def draft_cancel(request: CancelRequest, account: Account, deps: Dependencies) -> Draft:
@@ -105,8 +121,9 @@ def check(rows: Sequence[InstructionRow], account: Account, deps: Dependencies) 
 
 def session_of(batch: CheckedBatch) -> str:
     """Until when its rows are taken for the day they are sent for."""
-    deadline = min(row.deadline for row in batch.rows if row.deadline is not None)
-    return f"instructions are taken until {deadline.astimezone(NEW_YORK):%a %Y-%m-%d %H:%M} New York"
+    ends = {row.deadline for row in batch.rows if row.deadline is not None}
+    first = ", the first cut-off of its rows" if len(ends) > 1 else ""
+    return f"instructions are taken until {min(ends).astimezone(NEW_YORK):%a %Y-%m-%d %H:%M} New York{first}"
 
 
 def cancellable(wanted: InstructionId, account: Account) -> Instruction:
@@ -210,9 +227,19 @@ def _invalid(batch: CheckedBatch) -> InvalidBatch:
         return InvalidBatch(" ".join(finding.message for finding in batch.findings), reasons={})
     wrong = [row for row in batch.rows if not row.is_valid]
     reasons = {row.index: [finding.message for finding in row.findings] for row in wrong}
-    said = " ".join(f"Row {place + 1}: {' '.join(each)}" for place, each in reasons.items())
+    said = " ".join(said_once(each for row in wrong for each in _found(row)))
     count = f"{len(wrong)} of {len(batch.rows)} rows may not be submitted."
     return InvalidBatch(f"{count} {said}", reasons=reasons, hint="Nothing was sent: correct or leave out those rows.")
+
+
+def _found(row: CheckedRow) -> Iterator[tuple[str, str]]:
+    """What stands against a row, each with what it is on: its contract where that is named, else the row."""
+    contract = row.position.contract if row.position else None
+    for finding in row.findings:
+        if contract is not None and contract.compact in finding.message:
+            yield contract.compact, finding.message
+        else:
+            yield f"Row {row.index + 1}", f"Row {row.index + 1}: {finding.message}"
 
 
 def compare_submit(plan: Plan, account: Account, deps: Dependencies) -> Comparison:
@@ -231,15 +258,17 @@ def compare_submit(plan: Plan, account: Account, deps: Dependencies) -> Comparis
     result.stale += [finding.message for finding in batch.findings]
     facts = facts_of(account, deps, plan.plan_id, plan.instructions)
     options = options_of(with_batch(facts, plan.instructions))
+    reasons = list[tuple[str, str]]()
     for index, (target, row) in enumerate(zip(plan.instructions, batch.rows, strict=True)):
-        result.stale += [f"Row {index + 1}: {finding.message}" for finding in row.findings]
+        reasons += _found(row)
         option = options.get(target.instrument_id)
         if option is None or row.findings:
             continue
         if moved := _moved(target, option.price.price, deps.policy.tolerance):
-            result.stale.append(moved)
+            reasons.append((target.called, moved))
         notional = notional_of_instruction(target.instruction_type, target.quantity, option)
         result.reserving[index] = _reserving(target, notional)
+    result.stale += said_once(reasons)
     # The plans of 0.1.0 have no projection, and name the last day's cut-off for an early exercise too.
     if plan.projection and not result.stale and session_of(batch) != plan.session:
         result.stale.append(f"The cut-off has changed: {session_of(batch)}. When planned, {plan.session}.")

@@ -20,11 +20,10 @@ from positions_mcp.domain.ids import InstructionId, InstrumentId
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Mode
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.domain.portfolio.exposure import Exposed
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
-from positions_mcp.guard.policy.cover import counted_on, lacking_cover, uncovered
+from positions_mcp.guard.policy.cover import counted_on, lacking_cover
 from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 
 
@@ -109,17 +108,13 @@ _DEPENDING = "Depending on the close, or on what holders of short options near i
 def findings_on_cover_tonight(policy: Policy, compared: ComparedWithInaction) -> Iterator[Finding]:
     """Nothing sent, or withdrawn, may leave less cover than leaving everything as it stands."""
     for was, now in compared.worse:
-        yield _uncovered(policy, was, now, "It would leave", Severity.REFUSE)
+        message = f"It would leave {less_cover(was, now)} than if nothing is sent."
+        yield lacking_cover(policy, message, severity=Severity.REFUSE)
     for was, now in compared.perhaps_worse:
-        yield _uncovered(policy, was, now, f"{_DEPENDING}, it would leave", Severity.DESK)
+        yield lacking_cover(policy, f"{_DEPENDING}, it would leave {less_cover(was, now)} than if nothing is sent.")
     for short in compared.more_short_shares:
         if short.by_assignment:
             yield _short_by_assignment(policy, short)
-
-
-def _uncovered(policy: Policy, was: Exposed, now: Exposed, would: str, severity: Severity) -> Finding:
-    message = f"{would} {less_cover(was, now)} than if nothing is sent."
-    return uncovered(policy, was, now, message, severity=severity, compared="if nothing is sent")
 
 
 def _short_by_assignment(policy: Policy, short: AddedShort) -> Finding:
@@ -128,8 +123,7 @@ def _short_by_assignment(policy: Policy, short: AddedShort) -> Finding:
     shares = f"{plain(short.shares)} more {label(short.name)} shares short"
     severity = Severity.REFUSE if short.is_certain else Severity.DESK
     message = f"{doubt} would leave {shares} than if nothing is sent, because short calls are assigned tonight."
-    limit = "no more shares short than if nothing is sent"
-    return lacking_cover(policy, limit, shares, message, severity=severity)
+    return lacking_cover(policy, message, severity=severity)
 
 
 def findings_on_money(policy: Policy, mode: Mode, compared: ComparedWithInaction) -> Iterator[Finding]:
@@ -138,10 +132,10 @@ def findings_on_money(policy: Policy, mode: Mode, compared: ComparedWithInaction
     if limit is None or (most is not None and most <= limit):
         return
     needs_desk = mode is Mode.LIVE or (least if most is None else most) > limit
-    severity, seen = Severity.DESK if needs_desk else Severity.NOTE, "not known" if most is None else plain(most)
+    severity = Severity.DESK if needs_desk else Severity.NOTE
     above = f"; above ${limit:,f} the supervisor decides" if needs_desk else ""
     message = f"{_dollars(least, most)} given up against sending nothing{above}."
-    yield Finding.on(Rule.GIVEN_UP, severity, f"{plain(limit)} given up", seen, message)
+    yield Finding.on(Rule.GIVEN_UP, severity, message)
 
 
 def _dollars(least: Decimal, most: Decimal | None) -> str:

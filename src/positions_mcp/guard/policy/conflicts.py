@@ -37,7 +37,7 @@ def in_doubt(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
         what = "is being sent" if sending else "has an unknown outcome"
         scope = "the account" if operation.plan.kind.is_account_wide or plan.kind.is_account_wide else "the instrument"
         message = f"{named_to(plan, operation)} {what} and holds {scope}; get_operation follows it."
-        yield Finding.on(Rule.IN_DOUBT, Severity.REFUSE, "nothing in doubt", seen_by(plan, operation), message)
+        yield Finding.on(Rule.IN_DOUBT, Severity.REFUSE, message)
 
 
 def _goes_again(plan: Plan, target: Target, row: Row) -> bool:
@@ -57,12 +57,11 @@ def _asks_the_same(planned: InstructionTarget, sent: Target) -> bool:
 
 
 def _under_its_key(plan: Plan, operation: Operation) -> Finding:
-    limit, seen = "the same rows under the same keys", seen_by(plan, operation)
     message = (
         f"{named_to(plan, operation)} sent these rows and its outcome is unknown. They go again under the same keys, "
         "which this server has shown that it honours: what it has already, it refuses as a duplicate."
     )
-    return Finding.on(Rule.IN_DOUBT, Severity.NOTE, limit, seen, message)
+    return Finding.on(Rule.IN_DOUBT, Severity.NOTE, message)
 
 
 def seen_by(plan: Plan, operation: Operation) -> str:
@@ -111,24 +110,24 @@ def _about(plan: Plan, account: Account, operation: Operation, target: Target, r
     open_ids = account.open_order_ids
     why = row.detail.partition(" In flight: ")[2]
     if open_ids is None:
-        severity, seen = Severity.DESK, "not known"
+        severity = Severity.DESK
         message = f"{said} may still fill: its order could not be read, and closing again may trade twice."
     elif not any(order.is_open and order.order_id in open_ids for order in row.orders):
-        severity, seen = Severity.DESK, "not in the book yet"
+        severity = Severity.DESK
         why = why or "its order is not listed, and the book has not followed yet."
         also = " cancel_orders finds no order of it to cancel." if plan.cancel_orders else ""
         message = f"{said} is in flight: {why} Closing again may trade twice.{also}"
     elif plan.cancel_orders and why:
-        severity, seen = Severity.DESK, "not in the book yet"
+        severity = Severity.DESK
         message = f"{said} is still open: {why} Cancelling it and closing again may trade twice."
     elif plan.cancel_orders:
-        severity, seen = Severity.NOTE, "open"
+        severity = Severity.NOTE
         message = f"{said} is still open; cancel_orders cancels {_orders(row, open_ids)} first."
     else:
-        severity, seen = Severity.REFUSE, "open"
+        severity = Severity.REFUSE
         then = f"Wait for it, or close with cancel_orders, which would cancel {_orders(row, open_ids)} first."
         message = f"{said} is still open: closing again may trade twice. {then}"
-    yield Finding.on(Rule.IN_FLIGHT, severity, "no close in flight", seen, message, name=target.called)
+    yield Finding.on(Rule.IN_FLIGHT, severity, message, name=target.called)
 
 
 def _orders(row: Row, open_ids: frozenset[str]) -> str:

@@ -8,10 +8,9 @@ from decimal import Decimal
 from positions_mcp.domain.account.positions import Book, Position
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId
-from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import CancelTarget, CloseTarget, HeldTarget, InstructionTarget
 from positions_mcp.domain.operation.policy import Policy
-from positions_mcp.domain.portfolio.exposure import Exposed, Quantities, expected_quantities
+from positions_mcp.domain.portfolio.exposure import Quantities, expected_quantities
 from positions_mcp.domain.portfolio.uncertain import UncertainCover, cover_taken_by, may_deliver, uncertain_cover
 from positions_mcp.domain.text import label
 from positions_mcp.guard.account import Account
@@ -60,26 +59,10 @@ def _instruments_of(target: CloseTarget | HeldTarget, book: Book) -> Iterable[In
     return book.by_id if target.instrument_id == NIL_UUID else (target.instrument_id,)
 
 
-def uncovered(
-    policy: Policy,
-    was: Exposed,
-    now: Exposed,
-    message: str,
-    *,
-    severity: Severity = Severity.REFUSE,
-    compared: str = "as now",
-) -> Finding:
-    """A plan may not leave more short contracts uncovered, or unprotected, than before, unless policy allows it."""
-    before, after = (f"{plain(each.uncovered)} uncovered, {plain(each.unprotected)} unprotected" for each in (was, now))
-    return lacking_cover(policy, f"{before}, {compared}", after, message, severity=severity)
-
-
-def lacking_cover(
-    policy: Policy, limit: str, seen: str, message: str, *, severity: Severity = Severity.DESK, name: str = ""
-) -> Finding:
+def lacking_cover(policy: Policy, message: str, *, severity: Severity = Severity.DESK, name: str = "") -> Finding:
     """What is said of cover: as grave as that, but where policy allows short options without cover only called out."""
     gravity = Severity.NOTE if policy.allow_uncovered else severity
-    return Finding.on(Rule.UNCOVERED, gravity, limit, seen, message, name=name)
+    return Finding.on(Rule.UNCOVERED, gravity, message, name=name)
 
 
 def findings_on_uncertain_cover(
@@ -87,8 +70,7 @@ def findings_on_uncertain_cover(
 ) -> Iterator[Finding]:
     """What a plan would take away from a short option whose deliverable is not known: a person decides."""
     for found in uncertain_cover(account.book, touched, bought_back):
-        name = label(found.position.name)
-        yield lacking_cover(policy, "cover that can be judged", found.short.name, said_of(found), name=name)
+        yield lacking_cover(policy, said_of(found), name=label(found.position.name))
 
 
 def findings_on_instructions(
@@ -102,8 +84,7 @@ def findings_on_instructions(
                 f"Exercising {label(option.name)} may take {label(taken.share.name)}, which may cover the short "
                 f"{label(taken.short.name)}: what it delivers is not known, so that cannot be judged."
             )
-            limit, name = "a deliverable that is known", label(option.name)
-            yield lacking_cover(policy, limit, name, message, name=name)
+            yield lacking_cover(policy, message, name=label(option.name))
 
 
 def said_of(found: UncertainCover) -> str:

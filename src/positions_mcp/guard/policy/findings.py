@@ -1,4 +1,4 @@
-"""What policy says of a plan: findings that name their rule, its limit and the value seen; two people among them."""
+"""What policy says of a plan: findings that name their rule; two people among them."""
 
 from __future__ import annotations
 
@@ -57,19 +57,15 @@ class Finding(Frozen):
 
     rule: Rule
     severity: Severity
-    limit: str
-    """What the rule allows, in words."""
-    seen: str
-    """What the plan or the account has."""
     message: str
-    """Both in one sentence for a person."""
+    """What the rule allows and what the plan or the account has, in one sentence for a person."""
     name: str = ""
     """In the message, where several may differ in it alone: they are said once."""
 
     @classmethod
-    def on(cls, rule: Rule, severity: Severity, limit: str, seen: str, message: str, *, name: str = "") -> Finding:
+    def on(cls, rule: Rule, severity: Severity, message: str, *, name: str = "") -> Finding:
         """One, in the order in which it is read."""
-        return cls(rule=rule, severity=severity, limit=limit, seen=seen, message=message, name=name)
+        return cls(rule=rule, severity=severity, message=message, name=name)
 
 
 class Verdict(Frozen):
@@ -80,9 +76,9 @@ class Verdict(Frozen):
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Verdict:
         """The findings in order of gravity, and within that in the order of the rules."""
-        order, alike = list(Severity), defaultdict[tuple[str, ...], list[Finding]](list)
+        order, alike = list(Severity), defaultdict[tuple[Severity, Rule], list[Finding]](list)
         for each in sorted(findings, key=lambda finding: order.index(finding.severity)):
-            alike[each.severity, each.rule, each.limit].append(each)
+            alike[each.severity, each.rule].append(each)
         return cls(findings=tuple(each for group in alike.values() for each in _together(group)))
 
     @property
@@ -135,4 +131,4 @@ def findings_on_persons(policy: Policy, plan: Plan, roster: Roster | None, used_
         names = f": {', '.join(member.name for member in those)}" if those else ""
         message += f" {len(those)} could{names}. Another one is set up with: positions-mcp approver add NAME."
     severity = Severity.DESK if enough else Severity.REFUSE
-    yield Finding.on(Rule.TWO_PERSONS, severity, "two people", f"{len(those)} who may approve it", message)
+    yield Finding.on(Rule.TWO_PERSONS, severity, message)

@@ -75,32 +75,32 @@ def desk_threshold(policy: Policy, used_today: Decimal, notional: Decimal) -> It
             f"Notional {_dollars(together)}, with {_dollars(used_today)} used today, exceeds "
             f"{_dollars(policy.desk_above)}: the supervisor decides, on the supervisor's page or in a terminal."
         )
-        yield _desk(Rule.DESK_THRESHOLD, f"{plain(policy.desk_above)} a day", plain(together), message)
+        yield _desk(Rule.DESK_THRESHOLD, message)
 
 
 def _trading(policy: Policy, plan: Plan, record: AccountRecord) -> Iterator[Finding]:
     if not policy.trading_enabled:
-        yield _refuse(Rule.TRADING_ENABLED, "enabled", "disabled", "Trading is not enabled: this server only reads.")
+        yield _refuse(Rule.TRADING_ENABLED, "Trading is not enabled: this server only reads.")
     elif policy.limits_to_choose:
         missing = ", ".join(policy.limits_to_choose)
         message = f"No limits are chosen yet for real money: a person sets {missing} (a number, or none) and restarts."
-        yield _refuse(Rule.LIMITS_CHOSEN, "chosen", missing, message)
+        yield _refuse(Rule.LIMITS_CHOSEN, message)
     yield from _halted(plan, record)
     if policy.unknown_rights:
         unknown = ", ".join(policy.unknown_rights)
         message = f"It was asked for with the rights {unknown}, which are none here: their limits are not known."
-        yield _refuse(Rule.RIGHTS, "rights that are known here", unknown, message)
+        yield _refuse(Rule.RIGHTS, message)
     if plan.account_id not in policy.accounts:
         allowed = ", ".join(str(account) for account in sorted(policy.accounts)) or "none"
         message = f"Account {plan.account_id} may not be used; allowed: {allowed}."
-        yield _refuse(Rule.ACCOUNT, allowed, str(plan.account_id), message)
+        yield _refuse(Rule.ACCOUNT, message)
 
 
 def _halted(plan: Plan, record: AccountRecord) -> Iterator[Finding]:
     for halt in covering(record.halts, plan):
         why, scope = quoted(halt.reason), halt.scope[0].upper() + halt.scope[1:]
         verb = "are" if scope.startswith("Exercise") else "is"
-        yield _refuse(Rule.HALT, "not halted", why, f"{scope} {verb} halted: {why}. Only a person resumes.")
+        yield _refuse(Rule.HALT, f"{scope} {verb} halted: {why}. Only a person resumes.")
 
 
 def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
@@ -110,27 +110,27 @@ def _instruments(policy: Policy, plan: Plan, book: Book) -> Iterator[Finding]:
         denied = (names | {guessed or ""}) & deny
         if denied:
             message = f"{target.called} may not be traded: {min(denied)} is on the deny list."
-            yield _refuse(Rule.INSTRUMENT, "not on the deny list", target.called, message, name=target.called)
+            yield _refuse(Rule.INSTRUMENT, message, name=target.called)
         elif allow and not names & allow:
             why = "it is not on the allow list" if guessed is None else "what it is on cannot be read from its symbol"
             message = f"{target.called} may not be traded: {why}."
-            yield _refuse(Rule.INSTRUMENT, "on the allow list", target.called, message, name=target.called)
+            yield _refuse(Rule.INSTRUMENT, message, name=target.called)
         elif deny and guessed is not None and not allow:
             message = f"What {target.called} is on cannot be read from its symbol, nor whether it is on the deny list."
-            yield _desk(Rule.INSTRUMENT, "not on the deny list", target.called, message, name=target.called)
+            yield _desk(Rule.INSTRUMENT, message, name=target.called)
 
 
 def _size(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) -> Iterator[Finding]:
     count = len(plan.targets)
     if policy.max_notional is not None and notional > policy.max_notional:
         message = f"Notional {_dollars(notional)} exceeds the limit of {_dollars(policy.max_notional)} per operation."
-        yield _refuse(Rule.NOTIONAL_PER_OPERATION, plain(policy.max_notional), plain(notional), message)
+        yield _refuse(Rule.NOTIONAL_PER_OPERATION, message)
     yield from _day(policy, record.used_today, notional)
     if policy.max_positions is not None and count > policy.max_positions:
         message = f"{count} positions exceed the limit of {policy.max_positions} per operation."
-        yield _refuse(Rule.POSITIONS_PER_OPERATION, str(policy.max_positions), str(count), message)
+        yield _refuse(Rule.POSITIONS_PER_OPERATION, message)
     if plan.kind is Kind.CLOSE_ALL_POSITIONS and not policy.allow_close_all:
-        yield _refuse(Rule.CLOSE_ALL, "not allowed", "asked for", "Closing a whole account is not allowed.")
+        yield _refuse(Rule.CLOSE_ALL, "Closing a whole account is not allowed.")
 
 
 def _day(policy: Policy, used_today: Decimal, notional: Decimal) -> Iterator[Finding]:
@@ -140,14 +140,14 @@ def _day(policy: Policy, used_today: Decimal, notional: Decimal) -> Iterator[Fin
             f"Notional {_dollars(together)}, with {_dollars(used_today)} used today, exceeds the limit of "
             f"{_dollars(policy.max_daily_notional)} per day."
         )
-        yield _refuse(Rule.NOTIONAL_PER_DAY, plain(policy.max_daily_notional), plain(together), message)
+        yield _refuse(Rule.NOTIONAL_PER_DAY, message)
 
 
 def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
     if not account.book.is_complete:
         severity = Severity.REFUSE if plan.kind.is_account_wide else Severity.DESK
         message = f"What the account holds is not fully known: {'; '.join(account.book.doubts)}."
-        yield Finding.on(Rule.INCOMPLETE_BOOK, severity, "a complete book", _seen_of(account.book), message)
+        yield Finding.on(Rule.INCOMPLETE_BOOK, severity, message)
     for target in plan.targets:
         held = account.book.by_id.get(target.instrument_id)
         if held is not None and held.side_contradicts:
@@ -155,12 +155,12 @@ def _knowledge(plan: Plan, account: Account) -> Iterator[Finding]:
     yield from _missing_prices(plan, account.book)
     if account.outstanding is None:
         message = "Exercise instructions could not be read, so contracts they claim are not counted."
-        yield _not_read("instructions read", account.book, message)
+        yield _not_read(account.book, message)
     if account.instruction_doubts:
         yield _instructions_left_out(plan, account)
     if account.open_orders is None:
         message = "Open orders could not be read, so what they may still do is not counted."
-        yield _not_read("orders read", account.book, message)
+        yield _not_read(account.book, message)
 
 
 def _missing_prices(plan: Plan, book: Book) -> Iterator[Finding]:
@@ -170,16 +170,15 @@ def _missing_prices(plan: Plan, book: Book) -> Iterator[Finding]:
         counted = exact_sum(target.measure for target in calls)
         bound = "a short call has no bound without its underlying's price"
         yield _missing_price(
-            calls,
             f"The notional of {_named(calls)} is unknown: {bound}. It is counted as {counted:,.2f}, by its strike, and "
             "may be more.",
         )
     others = [target for target in unpriced if target not in calls]
     if unsized := [target for target in others if target.is_adjusted or _is_unsized(target, book)]:
         message = f"What is delivered by {_named(unsized)} is not known, so the value may be more."
-        yield _missing_price(unsized, message)
+        yield _missing_price(message)
     if others := [target for target in others if target not in unsized]:
-        yield _missing_price(others, f"A price is missing for {_named(others)}, so the value may be more.")
+        yield _missing_price(f"A price is missing for {_named(others)}, so the value may be more.")
 
 
 def _is_unsized(target: Target, book: Book) -> bool:
@@ -193,8 +192,8 @@ def _is_short_call(target: Target, book: Book) -> bool:
     return is_call and held is not None and book.multiplier_of(held) is not None and held.counted_quantity < 0
 
 
-def _missing_price(targets: Sequence[Target], message: str) -> Finding:
-    return _desk(Rule.MISSING_PRICE, "a price for every target", _named(targets), message)
+def _missing_price(message: str) -> Finding:
+    return _desk(Rule.MISSING_PRICE, message)
 
 
 def _named(targets: Sequence[Target]) -> str:
@@ -206,24 +205,18 @@ def _rung(policy: Policy, plan: Plan, record: AccountRecord, notional: Decimal) 
     yield from findings_on_persons(policy, plan, record.rosters.roster, record.used_today)
     if policy.channel is not Channel.ELICITATION:
         message = "Only a supervisor decides, on the supervisor's page or in a terminal."
-        yield _desk(Rule.DESK_ONLY, "every decision on the supervisor's page", plan.kind, message)
+        yield _desk(Rule.DESK_ONLY, message)
     elif plan.mode is Mode.LIVE and plan.kind.is_account_wide:
         message = "Closing a whole live account is decided on the supervisor's page or in a terminal."
-        yield _desk(Rule.DESK_ONLY, "close-all on the supervisor's page", plan.kind, message)
+        yield _desk(Rule.DESK_ONLY, message)
 
 
-def _desk(rule: Rule, limit: str, seen: str, message: str, *, name: str = "") -> Finding:
-    return Finding.on(rule, Severity.DESK, limit, seen, message, name=name)
+def _desk(rule: Rule, message: str, *, name: str = "") -> Finding:
+    return Finding.on(rule, Severity.DESK, message, name=name)
 
 
-def _refuse(rule: Rule, limit: str, seen: str, message: str, *, name: str = "") -> Finding:
-    return Finding.on(rule, Severity.REFUSE, limit, seen, message, name=name)
-
-
-def _seen_of(book: Book) -> str:
-    counts = [f"{book.unreadable} unreadable rows"] if book.unreadable else []
-    counts += [f"{book.of_others} rows of another account"] if book.of_others else []
-    return ", ".join([*counts, *([] if book.consistent else ["pages that contradict"])])
+def _refuse(rule: Rule, message: str, *, name: str = "") -> Finding:
+    return Finding.on(rule, Severity.REFUSE, message, name=name)
 
 
 def _contradiction(target: Target, held: Position) -> Finding:
@@ -232,7 +225,7 @@ def _contradiction(target: Target, held: Position) -> Finding:
         f"The API contradicts itself on {target.called}: {says}. Whether it is long or short is not known, so closing "
         "it may BUY or SELL; it is counted as short, and covers nothing."
     )
-    return _desk(Rule.SIDE, "a quantity and a type that agree", says, message)
+    return _desk(Rule.SIDE, message)
 
 
 def _instructions_left_out(plan: Plan, account: Account) -> Finding:
@@ -240,13 +233,13 @@ def _instructions_left_out(plan: Plan, account: Account) -> Finding:
     severity = Severity.DESK if not plan.kind.is_close or account.book.options else Severity.NOTE
     said = "; ".join(account.instruction_doubts)
     message = f"Exercise instructions are not fully known: {said}. What those claim is not counted."
-    return Finding.on(Rule.NOT_READ, severity, "every instruction of this account, and no other", said, message)
+    return Finding.on(Rule.NOT_READ, severity, message)
 
 
-def _not_read(limit: str, book: Book, message: str) -> Finding:
+def _not_read(book: Book, message: str) -> Finding:
     """Called out; where a short option may be losing its cover unseen, the supervisor decides."""
     severity = Severity.DESK if book.short_options else Severity.NOTE
-    return Finding.on(Rule.NOT_READ, severity, limit, "not readable", message)
+    return Finding.on(Rule.NOT_READ, severity, message)
 
 
 def _names(target: Target, book: Book) -> set[str]:

@@ -113,10 +113,11 @@ def _judge(
             expiry=expiry.isoformat(),
             business_date=today.isoformat(),
         )
-    deadline = moment.market.deadline(expiry)
-    if now >= deadline:
-        cutoff = deadline.isoformat()
-        return refused("EXERCISE_PAST_CUTOFF", f"The deadline has passed: cutoff_time={cutoff}", cutoff_time=cutoff)
+    last = moment.market.last_moment(instrument)
+    if now >= last:
+        cutoff = last.isoformat()
+        passed = "The opening has settled it" if instrument.settles_at_open else "The deadline has passed"
+        return refused("EXERCISE_PAST_CUTOFF", f"{passed}: cutoff_time={cutoff}", cutoff_time=cutoff)
     available = _free(ledger, account, instrument)
     if row.quantity > available:
         return refused(

@@ -80,7 +80,7 @@ function evening(data) {
   const cash = (row) => [`${row.underlying} ${row.price || "price not known"}, ${row.closes}`,
     joined(row.cash, `${row.shares_before} → ${row.shares_after}`), spanOf(row.cash)];
   return [[head(data, "Expiration evening"),
-    pick({ day: "no option is held", ...data }, "day until prices_from cash buying_power left_out")], [
+    pick({ day: "no option is held", ...data }, "day until prices_from cash settles buying_power left_out")], [
     bars("Strikes by how far they are in the money", ["Contract", "Of price · outcome"],
       rowsOf(data.option_columns, data.options).map(strike)),
     bars("Cash of the evening", ["Underlying", "Cash · shares"], places.map(cash)),
