@@ -15,6 +15,7 @@ from starlette.routing import Route
 from desk.pages import ORIGIN, Page, page_over
 from guard.delegated import terms
 from guard.desk import PASSPHRASE, POLICY, Desk
+from guard.desk import desk as guarded
 from guard.exchange import ACCOUNT, raising
 from guard.persons import BEN, change, two_people
 from positions_mcp.desk.app import desk_app
@@ -115,3 +116,10 @@ async def test_rights_that_change_count_from_the_next_request_on(tmp_path: Path)
         assert len((await ben.read("/api/queue"))["waiting"]) == 1
         await change(desk, changing_member("Ben", rights=(Rights(account_id=ELSEWHERE),)))
         assert json.dumps((await ben.read("/api/queue"))["waiting"]) == "[]"
+
+
+async def test_before_anybody_can_sign_in_the_door_says_the_command_as_it_is_pasted(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as desk, page_over(desk, command="mine {} --data-dir /d".format) as page:
+        assert (await page.read("/api/door"))["command"] == "mine approver init --data-dir /d"
+        await desk.supervisor.set_up_approver(PASSPHRASE)
+        assert "command" not in await page.read("/api/door")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from anyio.from_thread import BlockingPortal
 from playwright.sync_api import expect
 
 from e2e.agents import agent
@@ -104,3 +106,31 @@ def test_a_halt_in_the_middle_stops_what_has_not_left_and_only_the_passphrase_en
         ana.approves()
         ana.sees("SUBMITTED")
     assert installation.effects == {"close_position": 2}
+
+
+def test_where_nobody_can_sign_in_yet_the_page_says_how_and_goes_on_by_itself(
+    furnished: Path, tmp_path: Path, portal: BlockingPortal, ana: Person
+) -> None:
+    installation = Installation.copied(furnished, tmp_path / "data", portal)
+    with installation.desk() as desk:
+        ana.page.goto(desk.url)
+        ana.sees("Nobody can sign in yet", f"approver init --data-dir {installation.data_dir}")
+        installation.set_up_approver()
+        ana.signs_in()
+        ana.sees("Nothing waits")
+
+
+def test_tabs_and_the_pages_behind_the_back_button_are_told_apart_by_their_titles(
+    installation: Installation, ana: Person
+) -> None:
+    (waiting,) = installation.planned("KO")
+    with installation.desk() as desk:
+        ana.opens(desk.url)
+        expect(ana.page).to_have_title("(1) Waiting for you: 1 · Positions desk")
+        ana.card(waiting.operation_id).click()
+        expect(ana.page).to_have_title("(1) PAPER account 19816: close 1 position at market · Positions desk")
+        ana.goes_to("Book")
+        expect(ana.page).to_have_title("(1) Account 19816 · Positions desk")
+        ana.page.go_back()
+        ana.sees("WAITS FOR A DECISION")
+        expect(ana.page).to_have_title("(1) PAPER account 19816: close 1 position at market · Positions desk")

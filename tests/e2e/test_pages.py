@@ -58,6 +58,14 @@ def axe_finds_nothing(person: Person) -> None:
     person.page.emulate_media(color_scheme="light")
 
 
+def headings_stand_above_their_figures(person: Person) -> None:
+    """A column of figures is read from its end, and so is what it is called."""
+    for column in person.page.locator("main table tbody tr:first-child td.number").all():
+        place = column.evaluate("cell => cell.cellIndex")
+        heading = column.locator("xpath=ancestor::table").locator("thead th").nth(place)
+        expect(heading).to_have_css("text-align", "right")
+
+
 def fits(person: Person) -> None:
     """Nothing is wider than the screen."""
     assert person.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), person.page.url
@@ -75,6 +83,7 @@ def test_axe_finds_nothing_on_any_page_in_light_and_dark(
             ana.page.goto(url)
             is_whole(ana)
             axe_finds_nothing(ana)
+            headings_stand_above_their_figures(ana)
             if name in ("queue", "plan", "history", "book"):
                 picture(ana, f"desk-{name}")
         for name in ("Keys", "Halt"):

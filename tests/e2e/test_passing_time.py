@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from e2e.agents import agent
 from e2e.installation import PASSPHRASE, Installation
@@ -126,6 +126,40 @@ def test_a_page_that_was_opened_without_a_network_is_drawn_when_it_is_back(
         ana.sees("Account 19816", "AAPL")
         ana.sees_no("WAITS FOR A DECISION")
     ana.complaints.clear()
+
+
+def test_a_slow_desk_is_waited_for_in_words_that_are_true(installation: Installation, ana: Person) -> None:
+    with installation.desk() as desk:
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        ana.page.route("**/api/door", hold)
+        ana.page.goto(desk.url)
+        ana.sees("Loading. If this stays")
+        expect(ana.page.get_by_role("button", name="Sign in")).to_have_count(0)
+        held.pop().continue_()
+        ana.page.unroute("**/api/door")
+        ana.signs_in()
+        ana.page.route("**/book", hold)
+        ana.goes_to("Book")
+        said = ana.page.locator("#said")
+        expect(said).to_have_text("Loading…")
+        ana.page.unroute("**/book")
+        held.pop().continue_()
+        ana.sees("Account 19816")
+        expect(said).to_have_text("")
+        expect(said).not_to_have_css("display", "none")  # or a screen reader would not hear what comes next
+
+
+def test_a_page_that_could_not_begin_says_what_to_do_and_nothing_of_decisions(
+    installation: Installation, ana: Person
+) -> None:
+    with installation.desk() as desk:
+        ana.page.route("**/api/door", lambda route: route.abort())
+        ana.page.goto(desk.url)
+        expect(ana.page.locator("#said")).to_have_text("The desk does not answer. Load this page again.")
 
 
 @pytest.mark.requirement("D-01")

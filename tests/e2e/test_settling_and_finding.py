@@ -68,6 +68,15 @@ def test_history_is_filtered_by_state_agent_and_doubt_and_the_address_keeps_the_
             assert found == set(operations)
 
         shows(doubtful, waiting.operation_id, declined.operation_id)
+        ana.sees(
+            "close 1 position at market: XOM", "close 1 position at market: KO", "close 1 position at market: TSLA"
+        )
+        for name in ("State", "Account", "Agent or caller"):
+            label, field = ana.page.locator("#filters label", has_text=name), ana.page.get_by_label(name, exact=True)
+            above, below = label.bounding_box(), field.bounding_box()
+            assert above is not None
+            assert below is not None
+            assert (above["x"], above["y"] < below["y"]) == (below["x"], True), f"{name} stands above its field"
         ana.page.get_by_label("State", exact=True).select_option("DECLINED")
         ana.page.get_by_role("button", name="Filter").click()
         shows(declined.operation_id)

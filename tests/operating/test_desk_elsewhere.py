@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,12 +88,18 @@ async def test_a_server_sends_approvers_to_the_desk_that_is_set_up_and_to_https_
 
 async def test_the_command_serves_it_with_its_own_tls_and_ends_with_0_when_it_is_told_to(tmp_path: Path) -> None:
     files = certificate(tmp_path)
-    options = ["--tls-cert", str(files[0]), "--tls-key", str(files[1]), "--port", "0", "--log-format", "json"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--tls-cert", str(files[0]), "--tls-key", str(files[1]), "--port", str(port), "--log-format", "json"]
     command = [sys.executable, "-m", "positions_mcp", "desk", *options, "--data-dir", str(tmp_path / "data")]
     environment = {**CLEAN, "POSITIONS_MCP_DESK__PUBLIC_URL": "https://localhost"}
     with anyio.fail_after(90):
         async with await anyio.open_process(command, env=environment, stdout=None, stderr=subprocess.PIPE) as process:
             assert process.stderr is not None
             assert b"PAPER desk at https://localhost" in await process.stderr.receive()
+            async with httpx.AsyncClient(verify=False) as http:
+                door = await http.get(f"https://127.0.0.1:{port}/api/door", headers={"Host": "localhost"})
+            assert door.json()["command"] == "positions-mcp approver init", "no folder of that machine is told"
             process.terminate()
             assert await process.wait() == 0

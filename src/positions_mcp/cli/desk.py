@@ -14,6 +14,7 @@ import anyio
 from starlette.types import ASGIApp
 
 from positions_mcp.cli.assembly.composition import open_desk, open_venue
+from positions_mcp.cli.commands import NAMED
 from positions_mcp.cli.options import add_log_option, add_settings_options, port, settings_from
 from positions_mcp.cli.serving.connections import connections_for
 from positions_mcp.cli.serving.desk_host import desk_origins
@@ -60,7 +61,8 @@ async def _serve(settings: Settings, entrance: Entrance, port: int, open_browser
     from positions_mcp.desk.app import desk_app
 
     with open_venue(settings) as venue, _sockets(entrance, port) as (sockets, origins), replica_of(settings) as replica:
-        async with open_desk(settings, venue) as desk, anyio.create_task_group() as tasks:
+        named = NAMED if entrance.public_url else None
+        async with open_desk(settings, venue, command=named) as desk, anyio.create_task_group() as tasks:
             await tasks.start(replica.stopped_when_told, tasks.cancel_scope.cancel)
             url = next(iter(origins))
             print(f"{settings.mode.shown} desk at {url} (Ctrl-C ends it)", file=sys.stderr, flush=True)

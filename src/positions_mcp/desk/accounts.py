@@ -123,11 +123,11 @@ def _names_in(book: Book) -> Callable[[Position], str]:
 
 
 def profit(book: Book) -> Picture:
-    """Unrealised profit and loss of the positions that move most."""
+    """Unrealized profit and loss of the positions that move most."""
     called = _names_in(book)
     known = [Bar(called(p), p.unrealized_pnl, f"{p.unrealized_pnl:+,f}") for p in book.positions if p.unrealized_pnl]
     missing = sum(position.unrealized_pnl is None for position in book.positions)
-    return Picture("Unrealised profit and loss by position", *_largest(known, missing, "of which it is not known"))
+    return Picture("Unrealized profit and loss by position", *_largest(known, missing, "of which it is not known"))
 
 
 def exposure(book: Book) -> Picture:

@@ -61,7 +61,8 @@ class Door:
         """What a page may know before anybody is signed in: the mode, and whether one or several may sign in at all."""
         roster = (await self.desk.enrolling.rosters()).roster
         several = roster is not None and roster.only is None
-        return JSONResponse({"mode": self.desk.mode.shown, "approver": roster is not None, "several": several})
+        shown = {"mode": self.desk.mode.shown, "approver": roster is not None, "several": several}
+        return JSONResponse(shown | ({} if roster else {"command": self.desk.command("approver init")}))
 
     async def sign_in(self, request: Request) -> Response:
         """`{passphrase}`, `name` where several approve → `{token, seconds}` and a cookie. An earlier session ends.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -42,6 +42,7 @@ _MOST_SHOWN = 500
 _MOST_ENTRIES = 200
 _FIRST_ORDERS = 3
 _PAGE = 50
+_OF_AN_ENTRY = {"sequence", "at", "event", "content", "hash"}
 _ON_THEIR_WAY = (OperationState.APPROVED, OperationState.SENDING)
 
 
@@ -75,6 +76,11 @@ class Desk:
     def clock(self) -> Clock:
         """Real time: what plans expire by."""
         return self._deps.clock
+
+    @property
+    def command(self) -> Callable[[str], str]:
+        """Words a command as it is pasted in a terminal."""
+        return self._deps.command
 
     @property
     def supervisor(self) -> Supervisor:
@@ -196,16 +202,7 @@ class Desk:
                 for row in operation.rows
                 if row.is_in_doubt
             ],
-            "journal": [
-                {
-                    "sequence": entry.sequence,
-                    "at": entry.at.isoformat(),
-                    "event": entry.event,
-                    "content": entry.content,
-                    "hash": entry.hash,
-                }
-                for entry in entries
-            ],
+            "journal": [entry.model_dump(mode="json", include=_OF_AN_ENTRY) for entry in entries],
         }
 
     async def _sender_of(self, plan: Plan, now: datetime) -> dict[str, Any]:

@@ -189,8 +189,11 @@ async def open_guard(
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
-    """The supervisor's page over the store that the configuration names, and the account behind it."""
+async def open_desk(settings: Settings, venue: Venue, *, command: Command | None = None) -> AsyncIterator[Desk]:
+    """The supervisor's page over the store that the configuration names, and the account behind it.
+
+    `command` is as for `open_deps`.
+    """
     from positions_mcp.desk.service import Desk
 
     await venue.follow()
@@ -198,7 +201,7 @@ async def open_desk(settings: Settings, venue: Venue) -> AsyncIterator[Desk]:
     async with venue.connect() as client:
         deps = guard_dependencies(settings, client, venue.clock, store, real_time=venue.real_time)
         try:
-            yield Desk(deps)
+            yield Desk(replace(deps, command=command or deps.command))
         finally:
             store.close()
 

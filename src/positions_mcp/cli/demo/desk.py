@@ -26,41 +26,17 @@ title = "Four positions to close"
 about = "Small enough to be read at a glance: shares long and short, and an option."
 cash = 50_000
 
-[[underlyings]]
-symbol = "AAPL"
-price = 231.40
-volatility = 0.26
-
-[[underlyings]]
-symbol = "KO"
-price = 68.20
-volatility = 0.15
-venue = "XNYS"
-
-[[underlyings]]
-symbol = "PLTR"
-price = 74.15
-volatility = 0.60
-
-[[positions]]
-symbol = "AAPL"
-quantity = 300
-average_price = 172.35
-
-[[positions]]
-symbol = "AAPL month+1 260 call"
-quantity = 5
-average_price = 3.85
-
-[[positions]]
-symbol = "KO"
-quantity = 400
-average_price = 61.15
-
-[[positions]]
-symbol = "PLTR"
-quantity = -150
-average_price = 69.90
+underlyings = [
+    { symbol = "AAPL", price = 231.40, volatility = 0.26 },
+    { symbol = "KO", price = 68.20, volatility = 0.15, venue = "XNYS" },
+    { symbol = "PLTR", price = 74.15, volatility = 0.60 },
+]
+positions = [
+    { symbol = "AAPL", quantity = 300, average_price = 172.35 },
+    { symbol = "AAPL month+1 260 call", quantity = 5, average_price = 3.85 },
+    { symbol = "KO", quantity = 400, average_price = 61.15 },
+    { symbol = "PLTR", quantity = -150, average_price = 69.90 },
+]
 """
 _WORDS = """
 amber anchor apple autumn basil beacon birch bridge canal candle cedar cherry clover copper coral cotton ferry garden

@@ -5,13 +5,15 @@ import { h, setClock, tick, today } from "./dom.js";
 import { changed, decision, end, halting, resumption, settlement } from "./forms.js";
 import { isSelected, keepingFocus, listenToKeys } from "./keys.js";
 import { mandates } from "./mandates.js";
-import { isSaid, noticed, options, question, say } from "./notice.js";
+import { entitle, isSaid, noticed, options, question, say } from "./notice.js";
 import { know } from "./passkeys.js";
 import { on, pause, read } from "./requests.js";
 import { signedOut, start } from "./session.js";
 import * as views from "./views.js";
 import { withdrawals } from "./withdrawal.js";
 
+const LOADING = "Loading…";
+const SLOW_MS = 500;
 const AWAY = "The desk or its store does not answer. What is shown may be out of date.";
 const content = document.getElementById("content");
 let shown = { address: "", text: "", day: "" };
@@ -38,13 +40,18 @@ async function drawAll() {
   while (wanted) {
     const byPerson = moved;
     wanted = moved = false;
+    const slow = setTimeout(() => { if (shown.address !== address()) say(LOADING); }, SLOW_MS);
     try {
       await draw(byPerson);
+      entitle(content.querySelector("h1").textContent);
     } catch (error) {
       if (error.status === 401) return signedOut();
       drawn = null; // what could not be drawn is drawn when the desk is heard again
       if (error.status && shown.address !== address()) put(content, [h("h1", {}, "This cannot be shown"), h("p", {}, error.message)]);
       else say(error.message);
+    } finally {
+      clearTimeout(slow);
+      if (isSaid(LOADING)) say("");
     }
   }
 }
@@ -218,4 +225,4 @@ setInterval(() => { if ((tick() || shown.day !== today()) && !content.hidden) sh
 setInterval(() => {
   if (!document.hidden && !content.hidden && (operationId() || location.pathname === "/state")) show();
 }, 10_000);
-start(() => { shown.text = ""; show(true); }).catch((error) => say(error.message));
+start(() => { shown.text = ""; show(true); }).catch((error) => say(`${error.message} Load this page again.`));

@@ -5,6 +5,7 @@ import { foreign, h } from "./dom.js";
 const halted = document.getElementById("halted");
 const said = document.getElementById("said");
 let seen = null;
+let waits = 0;
 
 export const say = (text) => { said.textContent = text; };
 export const isSaid = (text) => said.textContent === text;
@@ -18,7 +19,7 @@ export function noticed({ waiting, halts }) {
   if ((halted.dataset.digest ?? "") !== digests) halted.replaceChildren(...halts.map((halt) => h("span", {}, ...haltWords(halt))));
   halted.dataset.digest = digests;
   const asked = waiting.filter((plan) => plan.asked);
-  document.title = asked.length ? `(${asked.length}) Positions desk` : "Positions desk";
+  waits = asked.length;
   const fresh = seen ? asked.filter((plan) => !seen.has(plan.id)) : [];
   seen = new Set(asked.map((plan) => plan.id));
   if (!fresh.length) return;
@@ -27,6 +28,11 @@ export function noticed({ waiting, halts }) {
   if (document.hidden && "Notification" in window && Notification.permission === "granted") {
     for (const plan of fresh.slice(0, 3)) new Notification(`${plan.mode}: a plan waits`, { body: plan.heading, tag: plan.id });
   }
+}
+
+// How many wait, and what this page shows: several tabs, and the pages behind the back button, are told apart by it.
+export function entitle(heading) {
+  document.title = `${waits ? `(${waits}) ` : ""}${heading} · Positions desk`;
 }
 
 // Asked for once: whatever the answer, the question does not come back by itself.

@@ -73,7 +73,8 @@ async function request(path, { byPerson = false, ...options } = {}) {
     return await checked(await fetch(path, { cache: "no-store", credentials: "same-origin", ...options, headers }));
   } catch (error) {
     if (!(error instanceof Refused)) {
-      throw new Refused(0, "The desk does not answer. Whether a decision arrived is not known: look at the plan again.");
+      const lost = options.method ? " Whether a decision arrived is not known: look at the plan again." : "";
+      throw new Refused(0, `The desk does not answer.${lost}`);
     }
     // Another tab signed in while this was on its way: its answer was about the session before.
     if (error.status === 401 && used && token() && token() !== used) return request(path, { byPerson, ...options });

@@ -50,16 +50,28 @@ async function lock(why) {
   chrome(false);
   for (const field of content.querySelectorAll("input[type=password]")) field.value = "";
   if (door.firstChild) return;
-  let [approver, several] = [true, false];
+  let [approver, several, command] = [true, false, ""];
   try {
-    ({ approver, several } = await read("/api/door"));
+    ({ approver, several, command } = await read("/api/door"));
   } catch { /* the desk is away: signing in says so */ }
   if (token() || door.firstChild) return;
   door.replaceChildren(...(approver ? [form(why, several)] : [
     h("h1", {}, "Nobody can sign in yet"),
-    h("p", {}, "Choose the passphrase once, in a terminal: ", h("code", {}, "positions-mcp approver init")),
+    h("p", {}, "Choose the passphrase once, in a terminal: ", h("code", {}, command)),
+    h("p", {}, "This page goes on by itself then."),
   ]));
   door.querySelector("input")?.focus();
+  if (!approver) onceSomebodyCan(why);
+}
+
+async function onceSomebodyCan(why) {
+  for (;;) {
+    await pause(2000);
+    if (token()) return;
+    if (!document.hidden && (await read("/api/door").catch(() => ({}))).approver) break;
+  }
+  door.replaceChildren();
+  lock(why);
 }
 
 // Where one person approves alone, nobody is asked for a name.

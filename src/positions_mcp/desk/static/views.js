@@ -95,22 +95,24 @@ function journal(plan) {
     table("Journal entries", ["Entry", "At", "Event", "Content"], rows));
 }
 
+// What it is about: the first instruments by name, and how many more.
+const about = (plan) => [foreign(plan.heading), ": ", foreign(plan.symbols.join(", ")), plan.more ? ` and ${plan.more} more` : null];
+
 const link = (id) => h("a", { href: `/op/${id}` }, id);
 
 export function doubts(data) {
   if (!data.in_doubt.length) return [];
   return [h("section", { class: "warning", "aria-label": "In doubt" },
     h("h2", {}, `In doubt: ${data.in_doubt.length}`),
-    h("p", {}, "Whether these took effect is not known. Look at the broker's own record, then open one and settle it there, or in a terminal: ",
-      h("code", {}, "positions-mcp operations settle OPERATION"), "."),
-    h("ul", {}, data.in_doubt.map((plan) => h("li", { "data-id": plan.id }, link(plan.id), " ", mark(plan.mode), " account ", plan.account, ": ", foreign(plan.heading)))))];
+    h("p", {}, "Whether these took effect is not known. Look at the broker's own record, then open one and settle it there."),
+    h("ul", {}, data.in_doubt.map((plan) => h("li", { "data-id": plan.id }, link(plan.id), " ", mark(plan.mode), " account ", plan.account, ": ", ...about(plan)))))];
 }
 
 export function filters(data, given, go) {
-  const choice = (name, words, values) => [h("label", { for: `by-${name}` }, words), h("select", { id: `by-${name}`, name },
-    h("option", { value: "" }, "any"), values.map((value) => h("option", { value, selected: given.get(name) === value }, value)))];
-  const text = (name, words, mode) => [h("label", { for: `by-${name}` }, words),
-    h("input", { id: `by-${name}`, name, inputmode: mode, value: given.get(name) ?? "" })];
+  const choice = (name, words, values) => h("p", {}, h("label", { for: `by-${name}` }, words), h("select", { id: `by-${name}`, name },
+    h("option", { value: "" }, "any"), values.map((value) => h("option", { value, selected: given.get(name) === value }, value))));
+  const text = (name, words, mode) => h("p", {}, h("label", { for: `by-${name}` }, words),
+    h("input", { id: `by-${name}`, name, inputmode: mode, value: given.get(name) ?? "" }));
   const submit = (event) => {
     event.preventDefault();
     const wanted = new URLSearchParams([...new FormData(event.target)].filter(([, value]) => value));
@@ -126,7 +128,7 @@ export function filters(data, given, go) {
 export function history(data, search) {
   const rows = data.operations.map((plan) => h("tr", { class: plan.in_doubt ? "doubt" : null, "data-id": plan.id },
     h("td", {}, link(plan.id)), h("td", {}, mark(plan.mode), " ", plan.account),
-    h("td", {}, foreign(plan.heading)), h("td", {}, plan.in_doubt ? "IN DOUBT: settle it" : stateWords(plan.state), plan.mandate ? ` under mandate ${plan.mandate}` : null),
+    h("td", {}, ...about(plan)), h("td", {}, plan.in_doubt ? "IN DOUBT: settle it" : stateWords(plan.state), plan.mandate ? ` under mandate ${plan.mandate}` : null),
     h("td", {}, foreign(plan.caller)), h("td", { class: "number" }, `$${plan.notional}`), h("td", {}, instant(plan.updated_at))));
   const older = new URLSearchParams(search);
   if (data.after) older.set("after", data.after);
@@ -173,7 +175,7 @@ export function book(account, accounts, data) {
   return [
     ...head,
     h("p", {}, "Read at ", instant(data.as_of), data.complete ? null : h("strong", {}, " The listing is incomplete.")),
-    table("Positions, largest first", ["Symbol", "Quantity", "Market value", "Unrealised P&L"], rows),
+    table("Positions, largest first", ["Symbol", "Quantity", "Market value", "Unrealized P&L"], rows),
   ];
 }
 
@@ -196,5 +198,6 @@ export async function drawn(path, description) {
 function table(caption, head, rows) {
   return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
     h("table", {}, h("caption", {}, caption),
-      h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows)));
+      h("thead", {}, h("tr", {}, head.map((name, place) => h("th", { scope: "col", class: rows[0]?.children[place]?.className }, name)))),
+      h("tbody", {}, rows)));
 }
