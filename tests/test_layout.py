@@ -293,6 +293,12 @@ def test_the_layout_names_the_packages_that_there_are_and_no_other() -> None:
     assert parts == set().union(*GUARD_LAYERS)
 
 
+def test_contributors_are_told_what_every_package_is() -> None:
+    page = (SOURCE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    told = re.findall(r"^  ([a-z_]+)/ ", page.partition("## The layout")[2].partition("\nImports")[0], re.MULTILINE)
+    assert sorted(told) == sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
+
+
 def test_a_file_has_one_subject_and_stays_short() -> None:
     lines = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert {module: length for module, length in lines.items() if length > LONGEST_FILE} == {}

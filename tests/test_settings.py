@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -361,6 +363,29 @@ def test_live_needs_accounts_and_a_key_and_says_where_to_give_them(monkeypatch: 
         live_access()
     monkeypatch.setenv("CLEAR_STREET_API_KEY", "id.secret")
     assert live_access().base_url == "https://api.clearstreet.com"
+
+
+class Locked(Exception):
+    """What the library of the extra `keyring` raises where nobody has unlocked it."""
+
+
+@pytest.mark.parametrize("said", ["id.secret", "", None, Locked()])
+def test_a_key_of_the_systems_keyring_is_used_and_a_locked_one_is_not_called_empty(
+    said: str | Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def password(service: str, name: str) -> str | None:
+        assert (service, name) == ("positions-mcp", "api-key")
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    monkeypatch.setitem(sys.modules, "keyring", SimpleNamespace(get_password=password))
+    monkeypatch.setitem(sys.modules, "keyring.errors", SimpleNamespace(KeyringError=Locked))
+    if said == "id.secret":
+        assert live_access().api_key.get_secret_value() == said
+        return
+    with pytest.raises(ConfigurationError, match=r"keyring gives no key \(Locked\)" if said else "needs the API key"):
+        live_access()
 
 
 @pytest.mark.requirement("A-05")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from release.places import run
 
 from installing import environment_of
 from positions_mcp import __version__
+from positions_mcp.identity import MANUAL
 
 REPOSITORY = Path(__file__).parents[1]
 pytestmark = pytest.mark.xdist_group("wheel")
@@ -23,6 +25,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_answers_its_version(installed: Path, tmp_path: Path) -> None:
     assert run(installed / "positions-mcp", "--version", cwd=tmp_path).split()[-1] == __version__
+
+
+def test_links_and_pictures_lead_somewhere_on_the_package_index(installed: Path, tmp_path: Path) -> None:
+    read = "from importlib.metadata import metadata; print(metadata('positions-mcp').get_payload())"
+    said = run(installed / "python", "-c", read, cwd=tmp_path)
+    assert "## Use it from your assistant" in said
+    links = re.findall(r"\]\(([^)]+)\)", said)
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert f"{MANUAL}/install.md" in links
+    (picture,) = (link for link in links if link.endswith(".png"))
+    assert picture.startswith("https://raw.githubusercontent.com/")
 
 
 def test_the_wheel_carries_its_prompts_and_config(installed: Path, tmp_path: Path) -> None:

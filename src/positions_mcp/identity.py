@@ -6,6 +6,8 @@ TITLE = "Clear Street positions"
 DESCRIPTION = "Ask about, close and exercise Clear Street positions; a person decides what is sent."
 """At most 100 characters: registries take no more."""
 WEBSITE = "https://github.com/positions-mcp/positions-mcp"
+MANUAL = f"{WEBSITE}/blob/main/docs"
+"""Where the pages of docs are read: an installed program has none beside it."""
 ICON = (
     "data:image/svg+xml;base64,"
     "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAxNiAxNiI+PHJlY3Qgd2lkdGg9"

@@ -45,7 +45,7 @@ def test_it_says_of_this_version_what_the_program_says_of_itself() -> None:
 
 
 def test_the_readme_owns_the_name_as_the_registry_asks() -> None:
-    assert f"mcp-name: {SAID['name']}" in (ROOT / PROJECT["readme"]).read_text(encoding="utf-8")
+    assert f"mcp-name: {SAID['name']}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_variable_is_one_that_the_program_reads_and_every_choice_is_taken() -> None:

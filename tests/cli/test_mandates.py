@@ -67,7 +67,7 @@ def test_without_a_terminal_or_with_another_passphrase_nothing_is_signed(place: 
 
 
 WRONG = {
-    "no account": (("--account", "x"), "for one account"),
+    "no account": ((), "for one account"),
     "no dollars": (("--in-all", "lots"), "no amount of dollars"),
     "more for one than for all": (("--in-all", "1"), "more than all of them"),
     "close-all": (("--kind", "close_all_positions"), "--kind"),
@@ -75,6 +75,7 @@ WRONG = {
     "no price": (("--price", "KO"), "is not SYMBOL:FROM:TO"),
     "no time": (("--until", "noon"), "is no time of day"),
     "no symbol": (("--instrument", "K O"), "is no symbol"),
+    "an account of strange digits": (("--account", "\u00b2"), "--account takes an account's number"),
     "nothing to note": (("--shadow-days", "0"), "--shadow-days 0: from 1 to 31 days"),
     "longer than a draft notes": (("--shadow-days", "99"), "--shadow-days 99: from 1 to 31 days"),
     "more than are counted": (("--operations", "1234567"), "is no number from 0 to 999999"),

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from cli.person import PASSPHRASE, Place
+from positions_mcp.cli import main
 from positions_mcp.domain.account.sessions import NEW_YORK, moment
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Conclusion
+from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.states import OperationState
+from positions_mcp.store import DEFAULT_FILE, open_store
+from store.steps import NOW, plan_of, planned
 
 CONCLUSION = "type what is true (took effect / did not take effect):"
 WHY = "How do you know"
@@ -53,6 +60,34 @@ def test_operations_are_listed_and_shown_with_what_is_left_within_100_columns(pl
     said = (listed + offline + shown).replace(str(place.data_dir), "DIR")
     assert all(len(line) <= 100 for line in said.splitlines())
     assert str(place.data_dir) in listed
+
+
+def test_a_list_of_one_mode_or_account_is_of_all_its_operations_however_many_others_are_newer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(tmp_path / DEFAULT_FILE)
+    for number, changes in enumerate([{"mode": Mode.LIVE}, {"account_id": AccountId(777)}, {}, {}]):
+        plan = plan_of(f"op-{number}", at=NOW + timedelta(seconds=number))
+        planned(store, plan.model_copy(update=changes))
+    store.close()
+    for options, found in {"--mode live": "op-0", "--account 777": "op-1", "--mode paper": "op-3"}.items():
+        words = ["operations", "list", *options.split(), "--limit", "1", "--json", "--data-dir", str(tmp_path)]
+        assert main(words) == 0
+        assert [each["operation_id"] for each in json.loads(capsys.readouterr().out)["operations"]] == [found]
+
+
+@pytest.mark.parametrize(
+    "words", ["operations list", "operations verify", "mandate list", "halt", "reject", "approver list"]
+)
+def test_a_mode_that_there_is_not_is_said_and_nothing_done(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words.split(), "--mode", "lvie", "--data-dir", str(tmp_path / "data")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert '--mode = "lvie" is not allowed. It takes paper or live.' in said.err
+    assert ("NOT halted" in said.err) is (words == "halt")
+    assert not (tmp_path / "data").exists()
 
 
 def test_every_time_that_a_person_is_shown_is_new_yorks_and_says_so(place: Place) -> None:

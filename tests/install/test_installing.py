@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from positions_mcp.cli import main
-from positions_mcp.cli.install.hosts import HOSTS, Machine, host_named, program_words
+from positions_mcp.cli.commands import program
+from positions_mcp.cli.install import hosts
+from positions_mcp.cli.install.hosts import HOSTS, Machine, host_named, installed_from, program_words
 
 NAMES = [host.name for host in HOSTS]
 
@@ -204,7 +206,7 @@ def test_looking_writes_nothing(option: str, home: Path, capsys: pytest.CaptureF
 def test_without_a_host_those_that_are_found_are_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / ".codex").mkdir()
     assert main(["install"]) == 0
-    assert "positions-mcp install codex" in (said := capsys.readouterr().out)
+    assert f"Next: {program()} install codex" in (said := capsys.readouterr().out)
     assert "cursor" not in said
 
 
@@ -259,3 +261,22 @@ def test_a_place_made_for_one_run_is_never_written_down(executable: str) -> None
 
 def test_an_installation_is_named_by_its_whole_path() -> None:
     assert program_words(Path(sys.executable), {})[0] == str(Path(sys.executable).with_name("positions-mcp"))
+
+
+@pytest.mark.parametrize(
+    ("there", "place", "words"),
+    [
+        ([], "", "positions-mcp"),
+        ([], "/src/it", "/src/it"),
+        (["psycopg"], "", "positions-mcp[postgres]"),
+        (["keyring", "psycopg"], "", "positions-mcp[postgres,keyring]"),
+        (["psycopg"], "/src/a b", "positions-mcp[postgres] @ file:///src/a%20b"),
+        (["keyring"], "git+https://a.example/it@1f", "positions-mcp[keyring] @ git+https://a.example/it@1f"),
+    ],
+)
+def test_a_host_gets_the_extras_that_are_there(
+    there: list[str], place: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "find_spec", lambda module: module if module in there else None)
+    monkeypatch.setattr(hosts, "_place", lambda: place)
+    assert installed_from() == words

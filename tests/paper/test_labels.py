@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+import pytest
+
+from positions_mcp.cli import main
 
 MANUAL = Path(__file__).parents[2] / "docs" / "paper-exchange.md"
 LABELS = {"Official", "Observed", "Inferred", "Chosen"}
@@ -29,3 +34,19 @@ def test_behaviour_is_told_in_one_form_only():
     assert all(f"- **{label}**: " in text for label in LABELS)
     assert "Documented" not in text
     assert "Different" not in text
+
+
+def test_a_rehearsal_goes_as_the_manual_shows_it_on_whatever_day_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manual = MANUAL.read_text(encoding="utf-8")
+    rehearsal = manual.partition("**A rehearsed expiry day**")[2].partition("\n\n")[0]
+    market = manual.partition("## What happens on the market")[2].partition("\n|")[0]
+    commands = [
+        *re.findall(r"`paper ((?!serve)[^`]+)`", rehearsal.partition("look at")[0]),
+        *re.findall(r"^ +positions-mcp paper ([^#\n]+)", market, re.MULTILINE),
+    ]
+    assert [words.split()[0] for words in commands] == ["reset", "clock", "clock", *["market"] * 4]
+    for words in commands:
+        assert main(["paper", *words.split(), "--data-dir", str(tmp_path)]) == 0, words
+        assert capsys.readouterr().err == ""

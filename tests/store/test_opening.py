@@ -70,6 +70,13 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
     store.close()
 
 
+def test_what_is_not_installed_is_not_said_to_be_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("positions_mcp.store.postgres", raising=False)
+    monkeypatch.setitem(sys.modules, "positions_mcp.store.postgres", None)
+    with pytest.raises(StoreUnavailable, match=r"PostgreSQL needs the extra `postgres`.*positions-mcp\[postgres\]"):
+        open_store("postgresql://me@127.0.0.1:1/db")
+
+
 @pytest.mark.parametrize("leads_somewhere", [True, False])
 def test_a_link_is_not_followed(tmp_path: Path, leads_somewhere: bool) -> None:
     elsewhere = tmp_path / "elsewhere.sqlite"

@@ -71,26 +71,13 @@ def shape_of(chain: RosterChain, place: str) -> dict[str, Any]:
 
 
 def _shape(member: Member) -> dict[str, Any]:
-    return {
-        "name": member.name,
-        "manages": member.manages,
-        "callers": list(member.callers),
-        "credentials": [_shape_of_credential(each) for each in member.credentials],
-        "rights": [
-            {
-                "account_id": rights.account_id,
-                "approves": rights.approves,
-                "resumes_and_settles": rights.resumes_and_settles,
-            }
-            for rights in member.rights
-        ],
-    }
+    said = member.model_dump(include={"name", "manages", "callers", "rights"})
+    return said | {"credentials": [_shape_of_credential(each) for each in member.credentials]}
 
 
 def _shape_of_credential(credential: Credential) -> dict[str, Any]:
-    page = {"origin": credential.origin, "label": credential.label} if isinstance(credential, Passkey) else {}
-    said = {"kind": credential.kind, "fingerprint": credential.fingerprint, "created_at": credential.created_at}
-    return said | page
+    of_a_page = ("origin", "label") if isinstance(credential, Passkey) else ()
+    return {name: getattr(credential, name) for name in ("kind", "fingerprint", "created_at", *of_a_page)}
 
 
 _ADVICE = (

@@ -40,11 +40,12 @@ _WITH_OPTIONS = {
 }
 """Command → its subcommands, which take the options of `cli.options`."""
 
+_WITHOUT_OPTIONS = ("--help", "install [a-z-]+", "paper serve", "serve")
 _OPERAND = r"(?:(?:op|ma)-[0-9a-z]+|ACCOUNT|MANDATE|NAME|OPERATION|SYMBOL)\b"
 _COMMANDS = (
     r"paper (?:clock(?: (?:show|set|advance|real))?|effects|fault|reset|restore|snapshot|status)\b",
     *(rf"{name}(?: (?:{'|'.join(under)}))?\b" if under else rf"{name}\b" for name, under in _WITH_OPTIONS.items()),
-    "--help",
+    *_WITHOUT_OPTIONS,
 )
 _HAS_OPTIONS = r"(?= --(?:config|mode|account|data-dir)\b)"
 _COMMAND = re.compile(
@@ -79,7 +80,7 @@ class Commands:
 
     def _complete(self, command: re.Match[str]) -> str:
         words = command["words"]
-        if words == "--help":
+        if any(re.fullmatch(each, words) for each in _WITHOUT_OPTIONS):
             return f"{program()} {words}"
         if words.startswith("paper "):
             return " ".join([program(), words, *self._data_dir_unless(_usual_data_dir())])

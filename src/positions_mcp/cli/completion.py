@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Iterator
 
 from positions_mcp.cli.output import say
+from positions_mcp.identity import MANUAL
 
 _SHELLS = ("bash", "zsh", "fish", "powershell")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "For this bash: source <(positions-mcp completion bash). docs/commands.md says how it stays."
+    parser.epilog = f"For this bash: source <(positions-mcp completion bash). How it stays: {MANUAL}/commands.md"
     parser.add_argument("shell", metavar="SHELL", choices=_SHELLS, help=", ".join(_SHELLS))
 
 

@@ -206,19 +206,17 @@ def _operations(found: Findings, settings: Settings) -> None:
 def _tokens(found: Findings, settings: Settings) -> None:
     with found.about("tokens"):
         tokens = TokenFile(settings.folder).tokens()
-        found.ok("tokens", f"{len(tokens)} callers over HTTP" if tokens else "none; they are needed for HTTP only")
+        found.ok("tokens", f"{len(tokens)} over HTTP" if tokens else "none; they are needed for HTTP only")
 
 
 def _clock(found: Findings, settings: Settings) -> None:
     now = SystemClock().now()
-    market = now
     built = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
     if now < built:
         found.fail("clock", f"{moment(now)} is before this program was installed, {moment(built)}.")
     else:
         found.ok("clock", f"{moment(now)}, {now:%a %H:%M} UTC")
-    if settings.mode is Mode.PAPER:
-        market = _paper_clock(found, settings, now)
+    market = _paper_clock(found, settings, now) if settings.mode is Mode.PAPER else now
     with found.about("calendar"):
         state = NewYorkCalendar().state_at(market)
         what = "open" if state.current else "closed"

@@ -156,7 +156,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names every rule it overrides. Takes a terminal, the account typed again, and the passphrase."
     )
     parser.add_argument("account", metavar="ACCOUNT", type=whole_number, help="the account number")
-    parser.add_argument("symbols", metavar="SYMBOL", nargs="*", help="only these; otherwise everything")
+    parser.add_argument("symbols", metavar="SYMBOL", nargs="*", default=[], help="only these; otherwise everything")
     parser.add_argument(
         "--follow", metavar="SECONDS", type=seconds, default=60.0, help="how long to follow what was sent (default 60)"
     )

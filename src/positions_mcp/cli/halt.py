@@ -13,7 +13,7 @@ from functools import partial
 
 import anyio
 
-from positions_mcp.cli.options import add_name, add_settings_options, settings_from, whole_number
+from positions_mcp.cli.options import accounts_of, add_name, add_settings_options, settings_from
 from positions_mcp.cli.output import paragraph, say, table
 from positions_mcp.cli.record import (
     Record,
@@ -65,14 +65,12 @@ def add_scope(parser: argparse.ArgumentParser) -> None:
 
 def scopes_of(arguments: argparse.Namespace) -> list[tuple[AccountId | None, str, Trade | None]]:
     """What the options name, one for each account. Raises InvalidInput for an account or a kind that cannot be."""
-    kind, accounts = arguments.kind.strip().lower(), arguments.accounts or [None]
+    kind = arguments.kind.strip().lower()
     if kind not in ("", *Trade):
         raise InvalidInput(f"{arguments.kind!r:.60} is no kind.", hint=f"Use {' or '.join(Trade)}.")
-    try:
-        numbers = [None if account is None else AccountId(whole_number(account)) for account in accounts]
-    except argparse.ArgumentTypeError:
-        raise InvalidInput("--account takes an account's number.") from None
-    return [(number, arguments.caller.strip(), Trade(kind) if kind else None) for number in numbers]
+    trade = Trade(kind) if kind else None
+    accounts: Sequence[AccountId | None] = accounts_of(arguments) or [None]
+    return [(number, arguments.caller.strip(), trade) for number in accounts]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             doubt = doubt_about(record.store, halts, frozenset(record.settings.allowed_accounts))
             place, command = record.place, record.command
     except PositionsError as error:
-        error.hint = f"{error.hint} {_NOT_HALTED}" if isinstance(error, InvalidInput) else _NOT_HALTED
+        error.hint = f"{error.hint} {_NOT_HALTED}".lstrip() if isinstance(error, InvalidInput) else _NOT_HALTED
         raise
     except Exception as error:  # whatever it was, a person must not believe that it is halted
         raise StoreUnavailable(f"The halt failed ({type(error).__name__}: {error}).", hint=_NOT_HALTED) from error

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from positions_mcp.cli.options import add_name, add_subcommands
+from positions_mcp.cli.options import accounts_of, add_name, add_subcommands
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, say, table
 from positions_mcp.cli.record import Record, money_at_stake, on_error, open_record, os_user
 from positions_mcp.cli.shapes import Shape, mandate_shape, uses_shape
@@ -83,7 +83,8 @@ def _draft(arguments: argparse.Namespace) -> int:
         say(f"Draft {draft.mandate_id}, {record.place}")
         say("\n".join(paragraph(line, indent="  ") for line in lines_of(draft)))
         say(paragraph(f"It lets nothing through. Until {moment(draft.shadow_until)} it notes what it would have."))
-        say(f"`{record.command(f'mandate show {draft.mandate_id}')}` shows that, and `mandate sign` signs it.")
+        show, sign = (f"`{record.command(f'mandate {what} {draft.mandate_id}')}`" for what in ("show", "sign"))
+        say(f"{show} shows that, and {sign} signs it.")
     return 0
 
 
@@ -202,12 +203,12 @@ def _shadows_said(shadows: Sequence[Shadow]) -> str:
 
 def _terms(arguments: argparse.Namespace, record: Record) -> MandateTerms:
     """What the options say. Raises InvalidInput."""
-    accounts = arguments.accounts or [str(account) for account in record.settings.accounts]
-    if len(accounts) != 1 or not accounts[0].isdigit():
+    accounts = accounts_of(arguments) or [AccountId(number) for number in record.settings.accounts]
+    if len(accounts) != 1:
         raise InvalidInput("A mandate is for one account.", hint="Say --account NUMBER.")
     return terms_of(
         Mode(arguments.mode or record.settings.mode),
-        AccountId(int(accounts[0])),
+        accounts[0],
         named={name: getattr(arguments, _option(name)) for name in NAMED},
         typed={name: getattr(arguments, name) or "" for name in TYPED},
         cancel_orders=arguments.cancel_orders,

@@ -11,7 +11,7 @@ from functools import partial
 
 import anyio
 
-from positions_mcp.cli.options import add_name, add_subcommands, whole_number
+from positions_mcp.cli.options import accounts_of, add_name, add_subcommands, whole_number
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, progress, say, table
 from positions_mcp.cli.record import (
     Record,
@@ -33,7 +33,8 @@ from positions_mcp.domain.account.sessions import NEW_YORK, moment
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput, Refused, UpstreamError
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.operation import Conclusion, Operation, Row, SentOrder
-from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Target
+from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Mode, Target
+from positions_mcp.domain.operation.search import Search
 from positions_mcp.domain.operation.supervision import JournalEntry, Verification
 from positions_mcp.domain.text import label
 from positions_mcp.guard.approval.questions import question
@@ -143,11 +144,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
         now = record.now()
-        found = [
-            operation
-            for operation in record.store.operations(limit=max(arguments.limit, 1))
-            if arguments.mode in (None, operation.plan.mode)
-        ]
+        wanted = Search(
+            accounts=frozenset(accounts_of(arguments)) or None, mode=Mode(arguments.mode) if arguments.mode else None
+        )
+        found = record.store.search(wanted, now, limit=max(arguments.limit, 1)).operations
         halts = record.store.halts()
         if arguments.json:
             shown = [operation_shape(operation, now) for operation in found]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from positions_mcp.domain.errors import ConfigurationError, InvalidInput
+from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.plan import Mode
+from positions_mcp.domain.text import quoted
 from positions_mcp.settings import Settings, load
 
 LAST_PORT = 65_535
@@ -64,9 +67,22 @@ def settings_from(arguments: argparse.Namespace, **instead: Any) -> Settings:
 
 
 def settings_of_either_mode(arguments: argparse.Namespace) -> Settings:
-    """Those of which a command only reads where its data are: paper stands for either mode."""
+    """Those of which a command only reads where its data are: paper stands for either mode.
+
+    Raises ConfigurationError, also where `--mode` says neither.
+    """
     said = vars(arguments)
+    if (mode := said.get("mode")) not in (None, *Mode):
+        raise ConfigurationError(f"--mode = {quoted(str(mode), 40)} is not allowed. It takes paper or live.")
     return load({"mode": Mode.PAPER, "data_dir": said.get("data_dir")}, config=said.get("config"))
+
+
+def accounts_of(arguments: argparse.Namespace) -> Sequence[AccountId]:
+    """Those that `--account` says a command is about. Raises InvalidInput."""
+    try:
+        return [AccountId(whole_number(each)) for each in arguments.accounts or ()]
+    except argparse.ArgumentTypeError:
+        raise InvalidInput("--account takes an account's number.") from None
 
 
 def whole_number(text: str) -> int:

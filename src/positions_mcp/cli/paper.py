@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from positions_mcp.cli import paper_fault, paper_market
-from positions_mcp.cli.commands import completed_for
+from positions_mcp.cli.commands import completed_for, program
 from positions_mcp.cli.options import port, settings_of_either_mode, whole_number
 from positions_mcp.cli.output import add_json_option, complain, print_json
 from positions_mcp.domain.errors import ConfigurationError
@@ -160,7 +160,7 @@ def _replay(args: argparse.Namespace, _: Path) -> int:
     def announce(port: int) -> None:
         print(
             f"{replay.requests} recorded requests are answered at http://{HOST}:{port}\n"
-            f"  use it    POSITIONS_MCP_PAPER__URL=http://{HOST}:{port} positions-mcp serve --account NUMBER",
+            f"  use it    POSITIONS_MCP_PAPER__URL=http://{HOST}:{port} {program()} serve --account NUMBER",
             flush=True,
         )
 

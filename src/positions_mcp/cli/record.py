@@ -245,10 +245,8 @@ def chosen(record: Record, operation_id: str | None, mode: str | None, states: I
             )
             for each in waiting
         ]
-        listed = "\n".join(table(heading, rows))
-        raise InvalidInput(
-            f"{len(waiting)} plans wait for a decision: name one. This command decided nothing.\n{listed}"
-        )
+        said = f"{len(waiting)} plans wait for a decision: name one. This command decided nothing."
+        raise InvalidInput("\n".join([said, *table(heading, rows)]))
     return waiting[0]
 
 

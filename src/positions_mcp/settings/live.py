@@ -71,7 +71,8 @@ def _key() -> str:
         place, key = "The key in the system's keyring", _of_keyring()
     if not key:
         raise ConfigurationError(
-            "Live mode needs the API key.", hint=f"Set {_KEY}, {_KEY_FILE}, or run: keyring set positions-mcp api-key"
+            "Live mode needs the API key.",
+            hint=f"Set {_KEY} or {_KEY_FILE}. With the extra `keyring`: keyring set positions-mcp api-key",
         )
     return _one_word(key, place)
 
@@ -97,8 +98,9 @@ def _of_keyring() -> str:
         return ""
     try:
         return (keyring.get_password("positions-mcp", "api-key") or "").strip()
-    except KeyringError:
-        return ""
+    except KeyringError as error:
+        why = f"The system's keyring gives no key ({type(error).__name__})."
+        raise ConfigurationError(why, hint=f"Unlock it, or set {_KEY} or {_KEY_FILE}.") from None
 
 
 def _one_word(key: str, place: str) -> str:

@@ -199,8 +199,11 @@ def open_database(place: Path | str) -> Database:
     # A password may also stand in the query, as may files and services with one: none of it is shown.
     shown = url.set(query={}).render_as_string(hide_password=True)
     with speaking_of(shown, "opened"):
-        from positions_mcp.store import postgres
-
+        try:
+            from positions_mcp.store import postgres
+        except ImportError as error:
+            hint = "Install positions-mcp[postgres] instead of positions-mcp."
+            raise StoreUnavailable(f"PostgreSQL needs the extra `postgres`: {error}.", hint=hint) from error
         engine, time = postgres.engine_of(url, wait_s=BUSY_TIMEOUT_S)
     return Database(engine, place=shown, time=time)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from positions_mcp.cli.commands import program
 from positions_mcp.cli.install.change import Change, entry_in, installing
 from positions_mcp.cli.install.hosts import HOSTS, NAME, Host, Launch, Machine, host_named, program_words
 from positions_mcp.cli.options import add_settings_options, settings_from
@@ -91,7 +92,7 @@ def name_the_hosts(machine: Machine, command: str) -> int:
         return 0
     for host in found:
         say(f"{host.name:15} {host.title}, {host.file(machine)}")
-    say(f"Next: positions-mcp {command} {found[0].name}")
+    say(f"Next: {program()} {command} {found[0].name}")
     return 0
 
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,8 @@ from positions_mcp.platforms import home_folder
 
 PROGRAM = "positions-mcp"
 NAME = "positions"
+_EXTRAS = {"postgres": "psycopg", "keyring": "keyring"}
+"""What may be installed beside the program, by the module that is there then."""
 _PASSING = ("archive-v0", "environments-v0", "environments-v1", "environments-v2", "builds-v0")
 """Folders in which uv keeps what it may delete whenever it likes."""
 
@@ -60,19 +63,28 @@ def program_words(executable: Path, environment: Mapping[str, str], *, requireme
 
 
 def installed_from() -> str:
-    """What an installer takes to install this program again: its name, or the file or repository it came from."""
+    """What an installer takes to install this program again, with its extras: its name, or where it came from."""
+    extras = ",".join(extra for extra, module in _EXTRAS.items() if find_spec(module))
+    place, named = _place(), f"{PROGRAM}[{extras}]" if extras else PROGRAM
+    if not (place and extras):
+        return place or named
+    return f"{named} @ {place if '://' in place else Path(place).as_uri()}"
+
+
+def _place() -> str:
+    """The file or repository that this program was installed from; empty where it came from an index."""
     try:
         record = json.loads(distribution(PROGRAM).read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, ValueError):
-        return PROGRAM
+        return ""
     url = str(record.get("url", ""))
     if "vcs_info" in record:
         return f"{record['vcs_info'].get('vcs', 'git')}+{url}@{record['vcs_info'].get('commit_id', 'HEAD')}"
     if url.startswith("file:"):
         name = unquote(urlsplit(url).path)
         path = Path(name.removeprefix("/") if name[2:3] == ":" else name)  # /C:/… on Windows
-        return str(path) if path.exists() else PROGRAM
-    return url or PROGRAM
+        return str(path) if path.exists() else ""
+    return url
 
 
 _SECONDS_FOR_A_PERSON = 600

@@ -17,6 +17,7 @@ from positions_mcp.addresses import origin
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.text import label
+from positions_mcp.identity import MANUAL
 from positions_mcp.operating.readiness import Found
 from positions_mcp.platforms import this_platform
 from positions_mcp.settings import Settings
@@ -25,7 +26,7 @@ DEFAULT_HOST = "127.0.0.1"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _ELSEWHERE = (
     "Leave --host out, or use 127.0.0.1, ::1 or localhost. For callers on other machines: --tls-cert and --tls-key, or "
-    "--behind-proxy, and docs/sign-in.md."
+    f"--behind-proxy, and {MANUAL}/sign-in.md"
 )
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -124,7 +125,7 @@ class Entrance:
         if self.is_guarded and not signs_in:
             raise ConfigurationError(
                 "Callers from other machines sign in, and no authorization server is set.",
-                hint="Set oauth.issuer, http.public_url and oauth.rights: docs/sign-in.md.",
+                hint=f"Set oauth.issuer, http.public_url and oauth.rights: {MANUAL}/sign-in.md",
             )
         url = _public_url(settings, is_guarded=self.is_guarded) if signs_in else None
         return replace(self, public_url=url)
@@ -138,7 +139,7 @@ class Entrance:
         if self.is_guarded and (url is None or urlsplit(url).scheme != "https"):
             raise ConfigurationError(
                 "A desk for other machines has an https address: desk.public_url is not set, or is none.",
-                hint='Set desk.public_url = "https://desk.example.com": docs/deployment.md.',
+                hint=f'Set desk.public_url = "https://desk.example.com": {MANUAL}/deployment.md',
             )
         return replace(self, public_url=url)
 
@@ -185,7 +186,8 @@ def listening_socket(address: IpAddress, port: int) -> Iterator[socket.socket]:
     try:
         listener = bound_socket(str(address), port)
     except OSError as error:
-        raise ConfigurationError(f"Port {port} on {address} cannot be used: {error.strerror}.") from None
+        why = f"Port {port} on {address} cannot be used: {error.strerror}."
+        raise ConfigurationError(why, hint="Give another --port.") from None
     with listener:
         yield listener
 
@@ -246,7 +248,7 @@ def _network(text: str) -> Network:
 
 
 def _public_url(settings: Settings, *, is_guarded: bool) -> str:
-    url, hint = settings.http.public_url, "docs/sign-in.md has an example."
+    url, hint = settings.http.public_url, f"An example: {MANUAL}/sign-in.md"
     if url is None:
         raise ConfigurationError("Callers who sign in need to know where: http.public_url is not set.", hint=hint)
     if is_guarded and urlsplit(url).scheme != "https":
