@@ -179,6 +179,19 @@ def test_of_a_short_adjusted_contract_it_is_said_that_shares_are_not_counted_as_
 
 
 @pytest.mark.requirement("I-06")
+def test_what_only_a_near_strike_may_move_says_when_it_settles_and_what_moves_nothing_is_not_near() -> None:
+    option = "AAPL261120C00100000"
+    afternoon = Afternoon(holds={"AAPL": Decimal("10.50"), option: 1}, closes={"AAPL": "99.90"})
+    lines = said(afternoon)
+    assert lines[2] == "  strike 100 is too near to call: below it nothing moves, above it +100 shares, cash -10,000"
+    assert lines[3].endswith(SETTLES)
+    given_up = said(afternoon, row("DO_NOT_EXERCISE", option, 1))
+    assert given_up[1:3] == ("AAPL 99.90: 100C 1 lapse.", "In all: cash 0.")
+    exercised = said(afternoon, row("EXERCISE", option, 1))
+    assert "Shares 10.5 → 110.5, cash -10,000" in exercised[1]
+
+
+@pytest.mark.requirement("I-06")
 def test_a_near_strike_that_changes_nothing_says_so_once() -> None:
     afternoon = Afternoon(holds={"AAPL261120C00100000": 1}, closes={"AAPL": "99.90"})
     batch = row("EXERCISE", "AAPL261120C00100000", 1)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import anyio
 
 from positions_mcp.domain.account.market import ContractFacts
 from positions_mcp.domain.account.positions import Holding
 from positions_mcp.domain.account.readings import NotKnown, known
-from positions_mcp.domain.account.sessions import NEW_YORK, minute, new_york_day
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session
+from positions_mcp.domain.account.sessions import minute, new_york_day
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session, sent_for
 from positions_mcp.domain.exercise.facts import closing_price_of
 from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.exercise.projected import ProjectedOption
@@ -29,24 +29,12 @@ EVENING_COLUMNS = ["instructed", "if_nothing_sent", *EXPIRY_COLUMNS]
 _MOST_CUTOFFS = 2
 
 
-def next_cutoff(context: ToolContext) -> datetime:
-    """The next instant from which no exercise instruction is taken for its day."""
-    now = context.clock.now()
-    today, rule = new_york_day(now), DeadlineRule(context.guard.policy.exercise_deadline)
-    session = context.calendar.next_session(today)
-    if rule.on(session) <= now:
-        session = context.calendar.next_session(session.day + timedelta(days=1))
-    return rule.on(session).astimezone(NEW_YORK)
-
-
 def cutoff_words(context: ToolContext) -> str:
     """`2026-11-27 14:30 New York (early close)`, and that today's has passed where it has."""
-    now, ends = context.clock.now(), next_cutoff(context)
-    today = context.calendar.session_on(new_york_day(now))
-    passed = today is not None and today.day != ends.date()
-    session = context.calendar.session_on(ends.date())
-    early = " (early close)" if session and session.early_close else ""
-    return f"{minute(ends)}{early}{'; that of today has passed' if passed else ''}"
+    now, rule = context.clock.now(), DeadlineRule(context.guard.policy.exercise_deadline)
+    session, today = sent_for(now, context.calendar, rule), context.calendar.session_on(new_york_day(now))
+    passed = "; that of today has passed" if today is not None and today != session else ""
+    return f"{minute(rule.on(session))}{' (early close)' if session.early_close else ''}{passed}"
 
 
 def cutoffs_of(

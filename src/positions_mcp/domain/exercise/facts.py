@@ -19,7 +19,7 @@ from positions_mcp.domain.account.market import ContractFacts, Snapshot
 from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.sessions import NEW_YORK, Session, minute, new_york_day
 from positions_mcp.domain.exercise.cutoffs import DeadlineRule, TradingDays, expiry_session
-from positions_mcp.domain.exercise.instructions import Outstanding
+from positions_mcp.domain.exercise.instructions import Claim, Outstanding
 from positions_mcp.domain.exercise.settlement import AskedInstruction
 from positions_mcp.domain.exercise.terms import INDEX_ROOTS, SettlesAt, Terms
 from positions_mcp.domain.ids import InstrumentId
@@ -240,6 +240,10 @@ class ExpirationFacts:
             if position.is_option:
                 found[self.name_of(position).upper()].append(position)
         return found
+
+    def evening_of(self, claim: Claim) -> date | None:
+        """The day that an instruction was sent for, as far as that is known."""
+        return claim.instruction.evening(self.calendar, self.deadline)
 
     def is_on(self, option: Position, underlying: str) -> bool:
         """Whether an option is on the underlying of this symbol, in either spelling of a class."""

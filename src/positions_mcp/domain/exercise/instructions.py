@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -89,6 +89,11 @@ class Instruction(Record):
     def was_refused_before_acceptance(self) -> bool:
         """Whether this row exists only in the answer to its submission and will never be listed."""
         return self.id == NIL_UUID
+
+    def evening(self, calendar: TradingDays, deadline: DeadlineRule) -> date | None:
+        """The day that it was sent for; None where the API does not say when it was sent."""
+        sent = self.created_at or self.updated_at
+        return None if sent is None else sent_for(sent, calendar, deadline).day
 
     @property
     def words_of_refusal(self) -> str:
@@ -202,8 +207,8 @@ class Outstanding:
             if instruction.was_refused_before_acceptance:
                 continue
             if instruction.status is InstructionStatus.ACCEPTED:
-                sent = instruction.created_at or instruction.updated_at
-                if sent is not None and sent_for(sent, calendar, deadline).day < session.day:
+                day = instruction.evening(calendar, deadline)
+                if day is not None and day < session.day:
                     continue
             self._claims.setdefault(instruction.instrument_id, []).append(Claim(instruction, _claimed(instruction)))
 

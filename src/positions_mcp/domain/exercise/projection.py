@@ -17,7 +17,7 @@ from positions_mcp.domain.account.positions import Book, Holding, Position
 from positions_mcp.domain.account.quotes import BY_EXCEPTION_THRESHOLD, find_underlying
 from positions_mcp.domain.account.sessions import Session, new_york_day
 from positions_mcp.domain.enums import InstructionStatus, SecurityType
-from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session, sent_for, settlement_day
+from positions_mcp.domain.exercise.cutoffs import DeadlineRule, expiry_session, settlement_day
 from positions_mcp.domain.exercise.facts import (
     Basis,
     DecidingPrice,
@@ -168,17 +168,12 @@ def _claims(facts: ExpirationFacts, position: Holding, session: Session, *, expi
     listed = facts.outstanding.on(position.instrument_id).each if facts.outstanding else ()
     if expires:
         return listed
-    return [each for each in listed if (day := _evening_of(each, facts)) is None or day <= session.day]
-
-
-def _evening_of(claim: Claim, facts: ExpirationFacts) -> date | None:
-    sent = claim.instruction.created_at or claim.instruction.updated_at
-    return None if sent is None else sent_for(sent, facts.calendar, facts.deadline).day
+    return [each for each in listed if (day := facts.evening_of(each)) is None or day <= session.day]
 
 
 def _is_over(claim: Claim, facts: ExpirationFacts) -> bool:
     """Whether an early exercise was for the evening of a day before."""
-    day = _evening_of(claim, facts)
+    day = facts.evening_of(claim)
     return day is not None and day < new_york_day(facts.now)
 
 
@@ -274,7 +269,7 @@ def _doubts(facts: ExpirationFacts, session: Session, settling: Sequence[Settlin
 
 def _doubt(claim: Claim, facts: ExpirationFacts, session: Session, *, expires: bool) -> str:
     """What is not settled of an instruction; empty where nothing is."""
-    instruction, day = claim.instruction, None if expires else _evening_of(claim, facts)
+    instruction, day = claim.instruction, None if expires else facts.evening_of(claim)
     if not instruction.instruction_type.is_known:
         return "what it asks for is not known; counted as an exercise, and as none"
     if not expires and _is_over(claim, facts):

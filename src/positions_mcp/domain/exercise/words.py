@@ -136,8 +136,7 @@ def _underlying_lines(underlying: ProjectedUnderlying, usual: str | None) -> Ite
 
 def watched_lines(underlying: ProjectedUnderlying) -> Iterator[str]:
     """What is left to watch on one underlying: near strikes, short shares, cover, and instructions that are open."""
-    for pin in underlying.pins:
-        yield _pin(pin)
+    yield from map(_pin, _moving_pins(underlying))
     if underlying.short_shares:
         yield f"up to {_count(underlying.short_shares)} shares short that are not now"
     if underlying.shares_locked and not _only_lapses(underlying):
@@ -241,6 +240,10 @@ def _span(span: Span, write: Callable[[Decimal], str]) -> str:
     return f"{write(span.expected)} ({write(span.least)} to {write(span.most)})"
 
 
+def _moving_pins(underlying: ProjectedUnderlying) -> list[Pin]:
+    return [pin for pin in underlying.pins if not (pin.lower.is_still and pin.upper.is_still)]
+
+
 def _pin(pin: Pin) -> str:
     below, above = _side(pin.lower), _side(pin.upper)
     either = f"on either side {above}" if below == above else f"below it {below}, above it {above}"
@@ -276,7 +279,7 @@ def _totals(projection: Projection) -> str:
 
 def settles_said(projection: Projection) -> str:
     """The day on which the shares and cash are due; empty where plainly none move."""
-    if projection.settles is None or all(map(_only_lapses, projection.underlyings)):
+    if projection.settles is None or all(_only_lapses(u) and not _moving_pins(u) for u in projection.underlyings):
         return ""
     return f"{projection.settles:%a} {projection.settles.isoformat()} (T+1)"
 
@@ -293,7 +296,8 @@ def _group(group: Exposed) -> str:
 
 
 def _count(number: Decimal) -> str:
-    return f"{number:,f}" if number else "0"
+    written = f"{number:,f}" if number else "0"
+    return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 def _signed(number: Decimal) -> str:

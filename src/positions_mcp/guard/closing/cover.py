@@ -14,9 +14,7 @@ from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.account.quotes import find_underlying
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.exercise.cutoffs import sent_for
 from positions_mcp.domain.exercise.facts import ExpirationFacts, last_session
-from positions_mcp.domain.exercise.instructions import Claim
 from positions_mcp.domain.exercise.projection import project
 from positions_mcp.domain.exercise.settlement import Span
 from positions_mcp.domain.exercise.words import moved_tonight
@@ -195,14 +193,12 @@ def _moving(day: date, options: Sequence[Position], account: Account, hours: Hou
         each
         for each in options
         # What is sent for tonight is done before the order of a later day trades.
-        if any(day == today or _evening_of(claim, hours) == day for claim in listed.on(each.instrument_id).each)
+        if any(
+            day in (today, claim.instruction.evening(hours.calendar, hours.deadline))
+            for claim in listed.on(each.instrument_id).each
+        )
     ]
     return [*ending, *(each for each in instructed if each not in ending)]
-
-
-def _evening_of(claim: Claim, hours: Hours) -> date | None:
-    sent = claim.instruction.created_at or claim.instruction.updated_at
-    return None if sent is None else sent_for(sent, hours.calendar, hours.deadline).day
 
 
 def _shares_of(option: Position, account: Account) -> InstrumentId | None:

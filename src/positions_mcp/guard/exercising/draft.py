@@ -147,8 +147,8 @@ def _too_late(instruction: Instruction, account: Account, deps: Dependencies) ->
     held = account.book.by_id.get(_instrument_of(instruction))
     if held is None or held.contract is None:
         return ()
-    last, sent = expiry_session(held.contract.expiration, deps.calendar), instruction.created_at or now
-    evening = sent_for(sent, deps.calendar, deadline)
+    last = expiry_session(held.contract.expiration, deps.calendar)
+    evening = sent_for(instruction.created_at or instruction.updated_at or now, deps.calendar, deadline)
     terms = terms_of(held, account.beside.contracts.get(held.instrument_id))
     ends = deadline.on(evening) if evening.day < last.day else last_moment(terms, last, deadline)
     said = f"This cancel is late: instructions on {label(held.name)} ended on {minute(ends)}"
