@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guard.clearing import CALL_220, PUT_220, clearing_desk, listed, row
-from positions_mcp.cli.record import operation_text
+from positions_mcp.cli.words import operation_text
 
 
 @pytest.mark.requirement("I-01", "I-05")

@@ -11,7 +11,7 @@ from e2e.agents import agent
 from e2e.devices import Device
 from e2e.installation import PASSPHRASE, Installation
 from e2e.people import Person
-from positions_mcp.paper.control import happen
+from positions_mcp.paper.happenings import happen
 
 pytestmark = pytest.mark.requirement("G-24", "G-11", "D-01")
 

@@ -11,7 +11,7 @@ import pytest
 
 from guard.clearing import CALL, CALL_220, CALL_230, GIVING_UP, PUT, PUT_220, SHARES, SHORT, clearing_desk, row
 from guard.exchange import held, instrument
-from positions_mcp.desk.answers import not_known
+from positions_mcp.desk.shapes import not_known
 from positions_mcp.domain.account.balances import Balances
 from positions_mcp.domain.account.market import ContractFacts, Dividend, Snapshot
 from positions_mcp.domain.enums import SecurityType

@@ -11,7 +11,7 @@ import pytest
 from paper.support import POSITIONS, Opening, SettableClock, by_symbol, http
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import PaperExchange, ScenarioError
-from positions_mcp.paper.control import happen
+from positions_mcp.paper.happenings import happen
 
 BOOK = """
 title = "An evening"

@@ -12,7 +12,7 @@ from paper.serving import command
 from paper.support import ORDERS, POSITIONS, Opening, SettableClock, by_symbol, delete, http
 from positions_mcp.domain.account.sessions import NEW_YORK
 from positions_mcp.paper import PaperExchange
-from positions_mcp.paper.control import happen
+from positions_mcp.paper.happenings import happen
 
 TUESDAY = date(2026, 11, 24)
 MONDAY_CLOSE = datetime(2026, 11, 23, 16, tzinfo=NEW_YORK)

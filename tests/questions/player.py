@@ -13,7 +13,7 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
-from positions_mcp.paper.control import happen
+from positions_mcp.paper.happenings import happen
 from questions.arithmetic import Figures
 from questions.catalogue import Question, asked_on
 from questions.stage import Stage, stage

@@ -30,7 +30,7 @@ from positions_mcp.tools._arguments import DAY, ToolArguments
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._definition import Answer, Data, Effect, ToolDefinition
 from positions_mcp.tools._errors import failure_text
-from positions_mcp.tools._running import nulls_text
+from positions_mcp.tools._mistakes import nulls_text
 from positions_mcp.tools.catalogue import NAMES, definition_of
 from positions_mcp.tools.context import ToolContext
 from tools.definitions import input_schema

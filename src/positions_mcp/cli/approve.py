@@ -9,18 +9,9 @@ import anyio
 
 from positions_mcp.cli.options import add_name, add_settings_options
 from positions_mcp.cli.output import paragraph, progress
-from positions_mcp.cli.record import (
-    Record,
-    add_operation,
-    chosen,
-    for_a_person,
-    halted,
-    money_at_stake,
-    on_error,
-    open_record,
-    operation_text,
-)
+from positions_mcp.cli.record import Record, add_operation, chosen, on_error, open_record
 from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal, uninterrupted
+from positions_mcp.cli.words import for_a_person, halted, money_at_stake, operation_text
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.operation import Operation

@@ -23,8 +23,8 @@ from positions_mcp.cli.commands import Commands
 from positions_mcp.cli.findings import Findings
 from positions_mcp.cli.options import add_settings_options, settings_from
 from positions_mcp.cli.output import add_json_option, print_json, say
-from positions_mcp.cli.record import money_at_stake
 from positions_mcp.cli.serving.token_file import TokenFile
+from positions_mcp.cli.words import money_at_stake
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import ConfigurationError

@@ -15,16 +15,9 @@ import anyio
 
 from positions_mcp.cli.options import accounts_of, add_name, add_settings_options, settings_from
 from positions_mcp.cli.output import paragraph, say, table
-from positions_mcp.cli.record import (
-    Record,
-    account_dependencies,
-    halted,
-    money_at_stake,
-    open_record,
-    order_text,
-    os_user,
-)
+from positions_mcp.cli.record import Record, account_dependencies, open_record, os_user
 from positions_mcp.cli.terminal import INTERRUPTED, controlling_terminal
+from positions_mcp.cli.words import halted, money_at_stake, order_text
 from positions_mcp.domain.errors import InvalidInput, PositionsError, StoreUnavailable
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.statements import TERMINAL

@@ -12,9 +12,10 @@ import anyio
 
 from positions_mcp.cli.options import accounts_of, add_name, add_subcommands
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, say, table
-from positions_mcp.cli.record import Record, money_at_stake, on_error, open_record, os_user
+from positions_mcp.cli.record import Record, on_error, open_record, os_user
 from positions_mcp.cli.shapes import Shape, mandate_shape, uses_shape
 from positions_mcp.cli.terminal import controlling_terminal, uninterrupted
+from positions_mcp.cli.words import money_at_stake
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId

@@ -13,21 +13,10 @@ import anyio
 
 from positions_mcp.cli.options import accounts_of, add_name, add_subcommands, whole_number
 from positions_mcp.cli.output import add_json_option, paragraph, print_json, progress, say, table
-from positions_mcp.cli.record import (
-    Record,
-    account_dependencies,
-    halted,
-    money_at_stake,
-    notional,
-    on_error,
-    open_record,
-    operation_text,
-    order_text,
-    settings_for,
-    what,
-)
+from positions_mcp.cli.record import Record, account_dependencies, on_error, open_record, settings_for
 from positions_mcp.cli.shapes import halt_shape, operation_shape, report_shape, told_of
 from positions_mcp.cli.terminal import INTERRUPTED, Terminal, controlling_terminal
+from positions_mcp.cli.words import halted, money_at_stake, notional, operation_text, order_text, what
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.account.sessions import NEW_YORK, moment
 from positions_mcp.domain.errors import ConfigurationError, InvalidInput, Refused, UpstreamError

@@ -32,7 +32,7 @@ def add_arguments(market: argparse.ArgumentParser, data_dir: argparse.ArgumentPa
 
 def run(args: argparse.Namespace, exchange: PaperExchange) -> None:
     """Lets it happen, and prints what will."""
-    from positions_mcp.paper.control import happen
+    from positions_mcp.paper.happenings import happen
 
     wanted: dict[str, object] = {"what": args.market_command}
     for name in ("symbol", "price", "amount", "ratio"):

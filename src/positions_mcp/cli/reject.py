@@ -9,7 +9,8 @@ import anyio
 
 from positions_mcp.cli.options import add_settings_options
 from positions_mcp.cli.output import say
-from positions_mcp.cli.record import add_operation, chosen, on_error, open_record, operation_text, os_user
+from positions_mcp.cli.record import add_operation, chosen, on_error, open_record, os_user
+from positions_mcp.cli.words import operation_text
 from positions_mcp.domain.operation.states import OperationState
 
 _WAITING = (OperationState.AWAITING_APPROVAL, OperationState.APPROVED)

@@ -10,8 +10,9 @@ import anyio
 from positions_mcp.cli.halt import add_scope, scopes_of
 from positions_mcp.cli.options import add_name, add_settings_options
 from positions_mcp.cli.output import paragraph
-from positions_mcp.cli.record import halted, on_error, open_record, os_user
+from positions_mcp.cli.record import on_error, open_record, os_user
 from positions_mcp.cli.terminal import controlling_terminal
+from positions_mcp.cli.words import halted
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.guard.deciding import digest_of_halt, digest_of_halts

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from positions_mcp.addresses import authority, origin
 from positions_mcp.desk import accounts
-from positions_mcp.desk.answers import account_of, closed_share, failed, page_of, said
+from positions_mcp.desk.answers import account_of, failed, page_of, said
 from positions_mcp.desk.approvers import Approvers
 from positions_mcp.desk.deciding import Deciding
 from positions_mcp.desk.door import Door
@@ -29,6 +29,7 @@ from positions_mcp.desk.events import Changes
 from positions_mcp.desk.mandates import MandateRoutes
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session, Sessions
+from positions_mcp.desk.shapes import closed_share
 from positions_mcp.desk.withdrawing import WithdrawingRoutes
 from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.ids import AccountId

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from positions_mcp.desk.answers import body_of, mapping_of, page_of, text_of
-from positions_mcp.desk.door import Door, is_touched, offers_of, signed_either_way, touched
+from positions_mcp.desk.door import Door
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Offers, Session, to_make
+from positions_mcp.desk.touching import is_touched, offers_of, signed_either_way, touched
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.operation.roster import Member
 from positions_mcp.domain.operation.statements import Credential, Passkey

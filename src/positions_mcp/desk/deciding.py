@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from positions_mcp.desk.answers import account_of, body_of, page_of, text_of
-from positions_mcp.desk.door import Door, by, signed_either_way
+from positions_mcp.desk.door import Door, by
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
+from positions_mcp.desk.touching import signed_either_way
 from positions_mcp.domain.errors import InvalidInput, PositionsError, Refused
 from positions_mcp.domain.operation.operation import Conclusion, Operation
 from positions_mcp.domain.operation.supervision import Trade

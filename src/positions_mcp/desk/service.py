@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from positions_mcp.desk import accounts
-from positions_mcp.desk.answers import callers_today, halts_seen, limit_of, not_known, search_of
+from positions_mcp.desk.answers import search_of
 from positions_mcp.desk.following import Following, is_moving
+from positions_mcp.desk.shapes import callers_today, halts_seen, limit_of, not_known
 from positions_mcp.domain.account.positions import Book
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.errors import InvalidInput, UpstreamError

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from positions_mcp.desk.answers import body_of, page_of, text_of
-from positions_mcp.desk.door import Door, is_touched, signed_with_touch
+from positions_mcp.desk.door import Door
 from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
+from positions_mcp.desk.touching import is_touched, signed_with_touch
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.operation.supervision import Halt
 from positions_mcp.guard.cancelling import OwnOrder
