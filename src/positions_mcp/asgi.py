@@ -30,7 +30,6 @@ def unambiguous(app: ASGIApp) -> ASGIApp:
 async def answer(
     send: Send, status: int, body: bytes, *headers: tuple[str, str], kind: str, is_head: bool = False
 ) -> None:
-    """A whole answer."""
     said = [("content-type", kind), ("content-length", str(len(body))), *headers]
     encoded = [(name.encode(), value.encode()) for name, value in said]
     await send({"type": "http.response.start", "status": int(status), "headers": encoded})
@@ -38,7 +37,6 @@ async def answer(
 
 
 async def answer_json(send: Send, status: int, about: object, *headers: tuple[str, str], is_head: bool = False) -> None:
-    """A whole answer in JSON."""
     await answer(send, status, json.dumps(about).encode(), *headers, kind="application/json", is_head=is_head)
 
 

@@ -20,7 +20,6 @@ class InFlight:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """One more until it ends."""
         if not self.count:
             self._idle = anyio.Event()
         self.count += 1
@@ -32,7 +31,6 @@ class InFlight:
                 self._idle.set()
 
     async def until_idle(self) -> None:
-        """Wait until nothing is under way."""
         while self.count:
             await self._idle.wait()
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 from pydantic import ValidationError
@@ -14,16 +14,16 @@ from pydantic import ValidationError
 from positions_mcp.cli.options import add_name, add_subcommands, whole_number
 from positions_mcp.cli.output import add_json_option, print_json, say
 from positions_mcp.cli.record import Record, on_error, open_record
+from positions_mcp.cli.shapes import approvers_shape
 from positions_mcp.cli.terminal import Terminal, controlling_terminal
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput, Refused
 from positions_mcp.domain.ids import AccountId, account_id
 from positions_mcp.domain.operation.roster import ANYTHING, FIRST_NAME, Member, Rights, Roster, plain_name
-from positions_mcp.domain.operation.statements import TERMINAL, Credential, Passkey
+from positions_mcp.domain.operation.statements import TERMINAL, Passkey
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.enrolling import Change, adding_member, changing_member, removing_member
 from positions_mcp.signing.keys import SHORTEST_PASSPHRASE
-from positions_mcp.signing.rosters import RosterChain
 
 
 def lines_of(member: Member) -> Iterator[str]:
@@ -56,28 +56,6 @@ def lines_of_change(before: Roster, after: Roster) -> Iterator[str]:
     for member in before.members:
         if after.member(member.name) is None:
             yield f"{member.name} decides no more."
-
-
-def shape_of(chain: RosterChain, place: str) -> dict[str, Any]:
-    """Everybody who may decide, for a program."""
-    signed = chain.links[-1].signed if chain.links else None
-    return {
-        "place": place,
-        "roster": chain.roster.version if chain.roster else 0,
-        "signed_by": signed.by if signed else "",
-        "signed_at": signed.statement.decided_at if signed else None,
-        "members": [_shape(member) for member in (chain.roster.members if chain.roster else ())],
-    }
-
-
-def _shape(member: Member) -> dict[str, Any]:
-    said = member.model_dump(include={"name", "manages", "callers", "rights"})
-    return said | {"credentials": [_shape_of_credential(each) for each in member.credentials]}
-
-
-def _shape_of_credential(credential: Credential) -> dict[str, Any]:
-    of_a_page = ("origin", "label") if isinstance(credential, Passkey) else ()
-    return {name: getattr(credential, name) for name in ("kind", "fingerprint", "created_at", *of_a_page)}
 
 
 _ADVICE = (
@@ -197,7 +175,7 @@ def _list(arguments: argparse.Namespace) -> int:
     with open_record(arguments) as record:
         chain = record.store.rosters()
         if arguments.json:
-            print_json(shape_of(chain, record.place))
+            print_json(approvers_shape(chain, record.place))
             return 0 if chain.roster else 1
         say(record.heading_of_all)
         if chain.roster is None:

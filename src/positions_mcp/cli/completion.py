@@ -17,7 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the script for a shell. Returns 0."""
     import shtab
 
     from positions_mcp.cli import COMMANDS, parser_of

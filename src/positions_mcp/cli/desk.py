@@ -36,7 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until told to stop. Returns the exit code."""
     settings = settings_from(arguments)
     log_to_stderr(arguments.log_format or settings.log.format)
     entrance = entrance_of(arguments).for_approvers(settings)

@@ -121,7 +121,6 @@ class Drift:
 
     @property
     def is_none(self) -> bool:
-        """Whether everything that came is known."""
         return not (self.new_fields or self.new_values or self.unreadable_fields)
 
 

@@ -34,7 +34,6 @@ class Findings:
         self._line(NOTE, subject, words)
 
     def fail(self, subject: str, words: str) -> None:
-        """Something that does not work."""
         self.failed += 1
         self._line(FAIL, subject, words)
 

@@ -67,7 +67,6 @@ def scopes_of(arguments: argparse.Namespace) -> list[tuple[AccountId | None, str
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Set the halt. Returns the exit code."""
     try:
         scopes = scopes_of(arguments)
         with open_record(arguments) as record:

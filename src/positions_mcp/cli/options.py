@@ -35,7 +35,6 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_name(parser: argparse.ArgumentParser) -> None:
-    """`--as NAME`."""
     parser.add_argument("--as", dest="name", metavar="NAME", default="", help="who you are, where several may decide")
 
 
@@ -103,7 +102,6 @@ def port(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """A time of an argument, for argparse."""
     try:
         number = float(text)
     except ValueError:

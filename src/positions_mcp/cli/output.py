@@ -55,7 +55,6 @@ _TICK_S = 1.0
 
 
 def say(text: str) -> None:
-    """Print lines to standard output."""
     _print(coloured(text, sys.stdout))
 
 
@@ -140,7 +139,6 @@ class Progress:
         self._writing = threading.Lock()
 
     def show(self) -> None:
-        """Write the line over itself."""
         seconds = int(monotonic() - self._since)
         line = f"{self._what} … {seconds} s" if seconds else f"{self._what} …"
         with self._writing:
@@ -158,7 +156,6 @@ class Progress:
             self.show()
 
     def end(self) -> None:
-        """Take it away for good."""
         self._over.set()
         self.clear()
 

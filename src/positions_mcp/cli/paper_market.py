@@ -31,7 +31,6 @@ def add_arguments(market: argparse.ArgumentParser, data_dir: argparse.ArgumentPa
 
 
 def run(args: argparse.Namespace, exchange: PaperExchange) -> None:
-    """Lets it happen, and prints what will."""
     from positions_mcp.paper.happenings import happen
 
     wanted: dict[str, object] = {"what": args.market_command}

@@ -26,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Record the no. Returns the exit code."""
     with on_error("This command decided nothing."), open_record(arguments) as record:
         operation = chosen(record, arguments.operation, arguments.mode, _WAITING)
         supervisor = record.supervisor(operation.plan.mode)

@@ -1,4 +1,4 @@
-"""What `--json` prints of operations, halts, mandates and the journal. Programs rely on it: docs/commands.md has it.
+"""What `--json` prints of operations, halts, approvers, mandates and the journal; docs/commands.md has it.
 
 A name is never taken away or given another meaning; names may be added.
 """
@@ -11,10 +11,13 @@ from typing import Any
 
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Operation, SentOrder
+from positions_mcp.domain.operation.roster import Member
+from positions_mcp.domain.operation.statements import Credential, Passkey
 from positions_mcp.domain.operation.supervision import Halt, JournalEntry
 from positions_mcp.domain.text import clean
 from positions_mcp.guard.delegating import Shadow
 from positions_mcp.guard.reports import OperationReport, TargetReport
+from positions_mcp.signing.rosters import RosterChain
 
 Shape = dict[str, Any]
 
@@ -134,3 +137,31 @@ def uses_shape(standing: Standing, shadows: Sequence[Shadow]) -> Shape:
             for each in shadows
         ],
     }
+
+
+def approvers_shape(chain: RosterChain, place: str) -> Shape:
+    """Everybody who may decide, for a program."""
+    signed = chain.links[-1].signed if chain.links else None
+    return {
+        "place": place,
+        "roster": chain.roster.version if chain.roster else 0,
+        "signed_by": signed.by if signed else "",
+        "signed_at": signed.statement.decided_at if signed else None,
+        "members": [_member(member) for member in chain.members],
+    }
+
+
+def _member(member: Member) -> Shape:
+    return {
+        "name": member.name,
+        "manages": member.manages,
+        "callers": list(member.callers),
+        "credentials": [_credential(each) for each in member.credentials],
+        "rights": [rights.model_dump() for rights in member.rights],
+    }
+
+
+def _credential(credential: Credential) -> Shape:
+    page = {"origin": credential.origin, "label": credential.label} if isinstance(credential, Passkey) else {}
+    said = {"kind": credential.kind, "fingerprint": credential.fingerprint, "created_at": credential.created_at}
+    return said | page

@@ -30,7 +30,6 @@ class Terminal:
         self._console = console
 
     def show(self, text: str) -> None:
-        """Write `text` and end the line."""
         self._console.write(f"{coloured(text, sys.stdout)}\n")
 
     def ask(self, prompt: str) -> str:

@@ -81,7 +81,6 @@ class Protection:
         self._hosts = frozenset(each.partition("://")[2] for each in self._origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -138,15 +137,12 @@ class Routes:
         return JSONResponse(await self.desk.story(request.path_params["operation_id"], session.member))
 
     async def followed(self, request: Request, session: Session) -> Response:
-        """One operation whole, its account read again first."""
         return JSONResponse(await self.desk.followed(request.path_params["operation_id"], session.member))
 
     async def state(self, _: Request, session: Session) -> Response:
-        """Limits, halt, store."""
         return JSONResponse(await self.desk.state(session.member))
 
     async def book(self, request: Request, session: Session) -> Response:
-        """An account's positions."""
         book = await self.desk.book(_account(request, session))
         if book is None:
             return JSONResponse({"readable": False, "positions": []})

@@ -36,14 +36,13 @@ class Approvers:
     async def listed(self, request: Request, session: Session) -> Response:
         """The members with their credentials, and whether who is signed in may change them."""
         chain = await self.desk.enrolling.rosters()
-        members = chain.roster.members if chain.roster else ()
         return JSONResponse(
             {
                 "digest": chain.head,
                 "you": session.name,
-                "can_change": any(member.manages for member in members if member.name == session.name),
+                "can_change": any(member.manages for member in chain.members if member.name == session.name),
                 "page_is_named": Passkey.may_be_made_at(page_of(request)),
-                "members": [_member(member) for member in members],
+                "members": [_member(member) for member in chain.members],
             }
         )
 
@@ -51,8 +50,8 @@ class Approvers:
         """`{name, label}` → what the browser is to make. It counts once `add` has a signature for it."""
         body, page, now = await body_of(request), page_of(request), self.desk.clock.now()
         label = clean(text_of(body, "label"), _LONGEST_LABEL)
-        roster = (await self.desk.enrolling.rosters()).roster
-        member = roster.member(text_of(body, "name")) if roster else None
+        chain = await self.desk.enrolling.rosters()
+        member = chain.member(text_of(body, "name"))
         if member is None or not label or not Passkey.may_be_made_at(page):
             raise InvalidInput(
                 "A passkey is an approver's, has a name, and belongs to a page at localhost.",
@@ -60,7 +59,7 @@ class Approvers:
             )
         challenge = secrets.token_bytes(32)
         # Of everybody: one device is one person's.
-        every = [each for holder in roster.members for each in holder.credentials] if roster else []
+        every = [each for holder in chain.members for each in holder.credentials]
         held = [each for each in every if isinstance(each, Passkey) and each.origin == page]
         making = {"name": member.name, "label": label, "challenge": challenge.hex(), "at": now.isoformat()}
         offer = await self._made(session).make(making)

@@ -105,7 +105,6 @@ class Door:
         return answer
 
     async def sign_out(self, _: Request, session: Session) -> Response:
-        """End the session everywhere."""
         await self.sessions.end(session.stored)
         self.changes.look_again()
         answer = JSONResponse({})
@@ -132,8 +131,7 @@ class Door:
 
     async def _member(self, stored: StoredSession) -> Member | None:
         """Whose session it is; None where they, or what they signed in with, are no longer of the roster."""
-        roster = (await self.desk.enrolling.rosters()).roster
-        member = roster.member(stored.name) if roster else None
+        member = (await self.desk.enrolling.rosters()).member(stored.name)
         known = {each.fingerprint for each in member.credentials} if member else set()
         return member if stored.credential in known else None
 

@@ -26,7 +26,6 @@ class Changes:
         self._changed = anyio.Event()
 
     async def run(self) -> None:
-        """Look for changes until cancelled."""
         while True:
             await self._sleep(POLL_S)
             if not self._listeners:

@@ -70,7 +70,6 @@ class Desk:
 
     @property
     def session_store(self) -> SessionStore:
-        """Where it stands who is signed in."""
         return self._deps.store
 
     @property
@@ -101,9 +100,7 @@ class Desk:
         self._deps.store.count_passkey(passkey, assertion, self._deps.clock.now())
 
     async def passkeys_of(self, name: str, page: str) -> list[dict[str, str]]:
-        """A member's passkeys that count at a page."""
-        roster = (await self.enrolling.rosters()).roster
-        member = roster.member(name) if roster else None
+        member = (await self.enrolling.rosters()).member(name)
         held = [each for each in (member.credentials if member else ()) if isinstance(each, Passkey)]
         return [{"fingerprint": each.fingerprint, "label": each.label} for each in held if each.origin == page]
 
@@ -330,5 +327,4 @@ class Desk:
         }
 
     async def newest(self) -> int:
-        """The number of the latest change of the store."""
         return await in_thread(self._deps.store.newest)

@@ -55,7 +55,6 @@ class Session:
 
     @property
     def name(self) -> str:
-        """What who is signed in is called."""
         return self.stored.name
 
 

@@ -65,9 +65,9 @@ def _each_of(names: Sequence[str], is_first: bool, whole: bool) -> str:
     return f"{'E' if is_first else 'e'}ach of {len(names)} ({first_of(names, len(names) if whole else _NAMED)})"
 
 
-def counted(count: int) -> str:
+def counted(count: int, what: str = "position") -> str:
     """`1 position`, `2 positions`."""
-    return f"{count} position{'' if count == 1 else 's'}"
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def letters_of(symbols: Sequence[str]) -> list[str]:

@@ -172,7 +172,6 @@ class Door:
         self._asking = Asking()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["path"] in self._challenges.metadata_paths:

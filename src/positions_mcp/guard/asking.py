@@ -49,7 +49,6 @@ class Waiting:
 
     @property
     def waited(self) -> float:
-        """Seconds since it began."""
         return max(anyio.current_time() - self._began, self._paused)
 
     @property

@@ -47,7 +47,7 @@ def removing(fingerprint: str, shown: str) -> Change:
 
 
 def adding_member(member: Member) -> Change:
-    return lambda chain: [*_members(chain), member]
+    return lambda chain: [*chain.members, member]
 
 
 def removing_member(name: str) -> Change:
@@ -136,8 +136,7 @@ class Enrolling:
 
         One passphrase for two people would let whoever knows it be both.
         """
-        roster = (await self.rosters()).roster
-        for member in roster.members if roster else ():
+        for member in (await self.rosters()).members:
             for each in member.credentials:
                 if member.name != name and isinstance(each, PassphraseKey) and await in_thread(opens, each, passphrase):
                     raise Refused("That passphrase is somebody else's already.", hint="Choose another one.")
@@ -183,12 +182,8 @@ def _checked(make: Callable[[], T]) -> T:
         raise Refused(f"The list of approvers cannot become that: {why}.", hint="Nothing was changed.") from error
 
 
-def _members(chain: RosterChain) -> tuple[Member, ...]:
-    return chain.roster.members if chain.roster else ()
-
-
 def _called(chain: RosterChain, name: str) -> Member:
-    meant = chain.roster.member(name) if chain.roster else None
+    meant = chain.member(name)
     if meant is None:
         raise Refused(f"Nobody called {quoted(name, 40)} approves here.", hint="Nothing was changed.")
     return meant
@@ -203,4 +198,4 @@ def _with_credentials(
 def _with(chain: RosterChain, name: str, instead: Callable[[Member], tuple[Member, ...]]) -> Sequence[Member]:
     """The members with others, or none, in place of the one of that name. Raises Refused where there is none."""
     meant = _called(chain, name)
-    return [each for member in _members(chain) for each in (instead(member) if member == meant else (member,))]
+    return [each for member in chain.members for each in (instead(member) if member == meant else (member,))]

@@ -80,7 +80,6 @@ class Guard(Asking, Routing):
 
     @property
     def policy(self) -> Policy:
-        """The limits, as a person configured them."""
         return self._deps.policy
 
     @property

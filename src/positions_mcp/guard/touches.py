@@ -197,8 +197,7 @@ class Touches:
 
     async def member(self, name: str) -> Member:
         """Who is signed in, as the roster has them now. Raises Refused where it has them no more."""
-        roster = (await self._approvals.rosters()).roster
-        member = roster.member(name) if roster else None
+        member = (await self._approvals.rosters()).member(name)
         if member is None:
             raise Refused(f"{name} is no approver any more.", hint="Nothing was decided.")
         return member

@@ -53,11 +53,9 @@ class Drain:
 
     @property
     def is_draining(self) -> bool:
-        """Whether it is on its way out."""
         return self.stage is not Stage.SERVING
 
     def hurry(self) -> None:
-        """Wait for nothing any more."""
         self._hurry.set()
 
     async def out(self, then: Callable[[], object]) -> None:

@@ -47,7 +47,6 @@ class Readiness:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the replica may be asked."""
         return not any(each.blocks for each in self.found.values())
 
     @property
@@ -67,7 +66,6 @@ class Watch:
     _said: dict[str, Any] = field(default_factory=dict)
 
     async def look(self) -> Readiness:
-        """Whether it may be asked now."""
         if self.draining():  # at once: a balancer must not wait for the store to hear of it
             return self._told(Readiness({"draining": Found("this replica is ending", blocks=True)}))
         async with self._looking:

@@ -46,7 +46,6 @@ class Book:
         return self._revision
 
     def is_empty(self) -> bool:
-        """Whether no scenario has been loaded yet."""
         with self._lock:
             return database.state(self._connection, "facts") is None
 

@@ -137,7 +137,6 @@ def state(connection: sqlite3.Connection, key: str) -> str | None:
 
 
 def set_state(connection: sqlite3.Connection, key: str, body: str) -> None:
-    """Replaces one value of the book's own state."""
     connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, body))
 
 

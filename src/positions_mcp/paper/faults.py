@@ -117,7 +117,6 @@ class Fault:
 
     @property
     def instrument_id(self) -> str | None:
-        """The UUID of the instrument it is for."""
         if self.instrument is None:
             return None
         return as_uuid(self.instrument) or instrument_id_of(canonical(self.instrument))

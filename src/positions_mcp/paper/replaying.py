@@ -58,7 +58,6 @@ class Replay:
 
     @property
     def requests(self) -> int:
-        """How many different requests it can answer."""
         return len(self._answers)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

@@ -132,7 +132,6 @@ class Query:
         return self._values.get(name)
 
     def whole(self, name: str, least: int, most: int) -> int | None:
-        """A whole number between two bounds."""
         value = self.text(name)
         if value is None:
             return None

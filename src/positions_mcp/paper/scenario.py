@@ -262,7 +262,6 @@ class Scenario(Section):
 
 
 def scenario_names() -> list[str]:
-    """The scenarios that come with the program."""
     return sorted(path.stem for path in (config_dir() / "paper").glob("*.toml"))
 
 

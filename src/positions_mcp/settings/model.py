@@ -316,7 +316,6 @@ class Settings(_Section):
 
     @property
     def policy(self) -> Policy:
-        """The limits, as the guard takes them."""
         written = self.trading.model_dump(exclude={"enabled"})
         limits = {name: None if value == NO_LIMIT else value for name, value in written.items()}
         desk_above, two_above = self.approval.desk_above, self.approval.two_persons_above

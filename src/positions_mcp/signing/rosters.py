@@ -33,6 +33,13 @@ class RosterChain:
         return Roster.of(self.approvers[-1]) if self.approvers else None
 
     @property
+    def members(self) -> tuple[Member, ...]:
+        return self.roster.members if self.roster else ()
+
+    def member(self, name: str) -> Member | None:
+        return self.roster.member(name) if self.roster else None
+
+    @property
     def head(self) -> str:
         """Digest of what stands last; empty where nothing does."""
         if self.links:

@@ -15,16 +15,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
-from positions_mcp.domain.errors import InvalidInput, PositionsError, StoreUnavailable
+from positions_mcp.domain.errors import PositionsError, StoreUnavailable
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.supervision import StoreStatus
-from positions_mcp.store import anchors, keeping, locks
+from positions_mcp.store import anchors, keeping, locks, records
 from positions_mcp.store.compiled import Compiled, given
 from positions_mcp.store.engine import Clocked, open_database
 from positions_mcp.store.journal import COMMON, Head, broken, chain_of
 from positions_mcp.store.migrations import MIGRATIONS, Migration, bring_up, newer_than
-from positions_mcp.store.records import Selection
 from positions_mcp.store.schema import operations
 from positions_mcp.store.transaction import Transaction
 from positions_mcp.store.walk import JournalWalk, heads
@@ -74,7 +73,6 @@ class Access(Clocked):
         self._newer = newer_than(self._version, 1 + len(self._migrations))
 
     def close(self) -> None:
-        """Give up every connection."""
         self._database.close()
 
     def status(self) -> StoreStatus:
@@ -115,7 +113,7 @@ class Access(Clocked):
                 raise self._too_new() from error
             raise
 
-    def _selected(self, selection: Selection, **values: Any) -> tuple[Operation, ...]:
+    def _selected(self, selection: records.Selection, **values: Any) -> tuple[Operation, ...]:
         """Operations of which there are mostly none: only where some are found do these, with their rows, take a view.
 
         That is a transaction, which takes twice as long to begin and end as the statement.
@@ -167,9 +165,7 @@ class Access(Clocked):
         with self._reading(at_once=False) as connection:
             found = _ACCOUNT_OF.first(connection, id=operation_id)
         if found is None:
-            raise InvalidInput(
-                f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones."
-            )
+            raise records.unknown(operation_id)
         return self._remember(operation_id, chain_of(Mode(found[0]), found[1]))
 
     def _remember(self, operation_id: str, chain: str) -> str:

@@ -136,9 +136,16 @@ def claim(
         )
     check(operation, transaction)
     counted_at = counting.begin(transaction, operation, now, ration)
+    return take(transaction, operation, lease, now, counted_at=counted_at)
+
+
+def take(
+    transaction: Transaction, operation: Operation, lease: Lease, now: datetime, *, counted_at: datetime | None
+) -> Operation:
+    """Note which process takes an operation for sending, and until when."""
     told = {"process": lease.process, "until": as_text(lease.until)}
     return transaction.save(
-        operation, "claimed", now, content=told, stage=Stage.CLAIMED, lease=lease, counted_at=counted_at
+        operation, "claimed", now, content=told, counted_at=counted_at, stage=Stage.CLAIMED, lease=lease
     )
 
 

@@ -56,12 +56,10 @@ class Compiled:
             return driver.execute(text, {**constant, **values})
 
     def all(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
-        """Every row."""
         found: list[tuple[Any, ...]] = self._answered(connection, values).fetchall()
         return found
 
     def first(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
-        """The first row, or None."""
         return next(iter(self.all(connection, **values)), None)
 
     def run(self, connection: Connection, **values: Any) -> int:
@@ -80,7 +78,6 @@ class Compiled:
             return cursor
 
     def many(self, connection: Connection, each: Sequence[Mapping[str, Any]]) -> None:
-        """Do the same for many."""
         if len(each) == 1:
             self.run(connection, **each[0])
         elif each:

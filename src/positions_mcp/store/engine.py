@@ -136,7 +136,6 @@ class Database:
         return self._time.sessions if self._time is not None else 0
 
     def close(self) -> None:
-        """Give up every connection."""
         self._engine.dispose()
 
 

@@ -39,7 +39,6 @@ class Inspector:
         self._database: Database | None = None
 
     def look(self) -> Fitness:
-        """What stands there now."""
         if isinstance(self._place, Path) and not self._place.exists():
             return Fitness()  # it is made when it is first needed
         try:
@@ -51,7 +50,6 @@ class Inspector:
             return Fitness("it cannot be reached")
 
     def close(self) -> None:
-        """Give up the connection."""
         if self._database is not None:
             self._database.close()
 

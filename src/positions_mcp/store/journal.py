@@ -89,7 +89,6 @@ class Head(NamedTuple):
 
 
 def chain_of(mode: Mode, account_id: AccountId | int) -> str:
-    """The name of an account's chain."""
     return f"{mode.value}:{account_id}"
 
 
@@ -132,7 +131,6 @@ def written(
 
 
 def insert_entries(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Add entries to the table."""
     for start in range(0, len(entries), _MOST_AT_ONCE):
         some = entries[start : start + _MOST_AT_ONCE]
         told = {f"{name}_{at}": value for at, entry in enumerate(some) for name, value in entry._asdict().items()}
@@ -191,7 +189,6 @@ def _rows(ask: Callable[[int], Any], after: int) -> Iterator[Entry]:
 
 
 def entry_at(connection: Connection, sequence: int) -> Entry | None:
-    """What is stored under a number."""
     found = connection.execute(select(journal).where(journal.c.sequence == sequence)).one_or_none()
     return None if found is None else Entry(*found)
 

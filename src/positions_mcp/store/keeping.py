@@ -18,7 +18,6 @@ _PUT = Compiled(
 
 
 def get(connection: Connection, key: str) -> str | None:
-    """The value, or None."""
     found = _GET.first(connection, key=key)
     return None if found is None else str(found[0])
 
@@ -32,7 +31,6 @@ def put(connection: Connection, key: str, value: str | None) -> None:
 
 
 def remove_all(connection: Connection, prefix: str) -> None:
-    """Remove every value whose name begins so."""
     connection.execute(delete(meta).where(meta.c.key.startswith(prefix, autoescape=True)))
 
 

@@ -58,7 +58,6 @@ class Known:
         return self.values[key].digest if key in self.values else None
 
     def copy(self) -> Known:
-        """Another one of the same, to be carried on."""
         other = Known(self.tallies.copy(), self.values)
         other.told, other.floor = dict(self.told), self.floor
         other.anchored, other.anchored_at = dict(self.anchored), self.anchored_at

@@ -91,12 +91,10 @@ class CurrentState:
 
     @property
     def version(self) -> str | None:
-        """The schema's."""
         return self.values.get(keeping.VERSION)
 
     @property
     def common(self) -> Head:
-        """Where the common chain ends."""
         return self.heads[COMMON]
 
 
@@ -165,7 +163,6 @@ def lock_caller(connection: Connection, caller: str) -> None:
 
 
 def keep_head(connection: Connection, chain: str, head: Head) -> None:
-    """Note where a chain ends."""
     if chain == COMMON:
         keeping.put(connection, keeping.JOURNAL_HEAD, head.told)
     else:

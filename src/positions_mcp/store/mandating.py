@@ -21,7 +21,7 @@ from positions_mcp.ports import Rationing
 from positions_mcp.ports.ledger import Permit
 from positions_mcp.store import counting, passkeys, standings
 from positions_mcp.store.access import Access
-from positions_mcp.store.changes import OPEN, expect
+from positions_mcp.store.changes import OPEN, expect, take
 from positions_mcp.store.schema import as_text, mandate_shadows, mandate_uses, mandates
 from positions_mcp.store.tallies import DRAFTED, REVOKED, SIGNED, USED, follows
 from positions_mcp.store.transaction import Transaction
@@ -99,10 +99,7 @@ class StoredMandates(Access):
             approved = transaction.save(
                 operation, "approved", now, content=told, stage=Stage.APPROVED, decision=decision
             )
-            told = {"process": lease.process, "until": as_text(lease.until)}
-            return transaction.save(
-                approved, "claimed", now, content=told, stage=Stage.CLAIMED, lease=lease, counted_at=counted_at
-            )
+            return take(transaction, approved, lease, now, counted_at=counted_at)
 
     def note_shadows(self, notes: Sequence[ShadowNote]) -> None:
         """What a draft said of a plan before is replaced."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, func, insert, or_, select, text, union, update
 
+from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.operation import Operation, Row
@@ -291,6 +292,11 @@ def used_on(connection: Connection, mode: Mode, account_id: AccountId, day: date
     """Dollars reserved on a day."""
     found = _USED.all(connection, mode=mode.value, account_id=account_id, day=day.isoformat())
     return exact_sum(Decimal(text) for (text,) in found)
+
+
+def unknown(operation_id: str) -> InvalidInput:
+    """The error where there is no operation of that id."""
+    return InvalidInput(f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones.")
 
 
 def due_at(operation: Operation) -> datetime | None:

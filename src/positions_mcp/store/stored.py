@@ -41,7 +41,6 @@ class Stored:
 
     @property
     def operation_id(self) -> str:
-        """Its id."""
         return str(self.columns["id"])
 
     @cached_property

@@ -56,7 +56,6 @@ class Tallies:
         self._seen = 0
 
     def copy(self) -> Tallies:
-        """Another one of the same, to be carried on."""
         other = Tallies()
         other._of = {key: replace(tally) for key, tally in self._of.items()}
         other._seen = self._seen
@@ -82,7 +81,6 @@ class Tallies:
 
     @property
     def ids(self) -> frozenset[str]:
-        """Every mandate that the journal knows."""
         return frozenset(self._of)
 
     def take(self, entry: Entry) -> None:

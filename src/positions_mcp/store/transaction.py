@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
-from positions_mcp.domain.errors import InvalidInput, Overtaken, PositionsError
+from positions_mcp.domain.errors import Overtaken, PositionsError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.mandate import Standing
 from positions_mcp.domain.operation.operation import Operation, Row
@@ -192,9 +192,7 @@ class Transaction:
             return mine.read()
         found = next(records.NOTED.stored(self._connection, id=operation_id), None)
         if found is None:
-            raise InvalidInput(
-                f"There is no operation {operation_id!r:.80}.", hint="list_operations names the recent ones."
-            )
+            raise records.unknown(operation_id)
         self._head(journal.chain_of(Mode(found.columns["mode"]), found.columns["account_id"]))
         return self._expected(found)
 
@@ -205,7 +203,6 @@ class Transaction:
         return self._operations.stored[operation.operation_id]
 
     def counts_already(self, operation: Operation) -> bool:
-        """Whether an operation counts for its caller."""
         return self.stored(operation).columns["counted_at"] is not None
 
     def _expected(self, found: Stored) -> Operation:
@@ -324,7 +321,6 @@ class Transaction:
         self.written.append(entry)
 
     def _next_number(self) -> int:
-        """The number of the entry that comes next."""
         if not self._numbers:
             last = self.written[-1].sequence if self.written else 0
             self._numbers.append(max(journal.next_number(self._connection), last + 1))

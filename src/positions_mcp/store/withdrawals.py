@@ -22,7 +22,6 @@ class Withdrawals(Access):
     """The part of the store that keeps them."""
 
     def sign_withdrawal(self, signing: Signing, content: dict[str, object], now: datetime) -> None:
-        """Journal who signed that orders are cancelled, and which."""
         with self._writing() as transaction:
             told = passkeys.told(transaction, signing, now)
             transaction.append_alone(_SIGNED, {**content, **told, "by": signing.signed.by}, now)
@@ -32,8 +31,6 @@ class Withdrawals(Access):
         self._change(operation_id, lambda transaction: _begin(transaction, operation_id, order_id, by, now))
 
     def end_withdrawal(self, operation_id: str, order_id: OrderId, outcome: str, *, sent: bool, now: datetime) -> None:
-        """Journal what came of it."""
-
         def end(transaction: Transaction) -> None:
             told = {"order": order_id, "outcome": outcome, "sent": sent}
             transaction.append(transaction.operation(operation_id), _OUTCOME, told, now)

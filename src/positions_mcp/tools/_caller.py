@@ -93,7 +93,6 @@ class Caller:
 
     @property
     def viewer(self) -> Viewer:
-        """What it may look at."""
         return Viewer(None if self.sees_all else self.identity, self.token.accounts if self.token else None)
 
     @property
@@ -109,7 +108,6 @@ class Caller:
 
 
 def caller_of(sdk: Context[Any, Any]) -> Caller:
-    """Who makes a request."""
     params = sdk.session.client_params
     name = params.client_info.name if params is not None else ""
     client = clean(name, _LONGEST_NAME) or _UNNAMED

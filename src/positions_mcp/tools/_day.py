@@ -77,7 +77,6 @@ _FIGURES = ("settled_cash", "trade_cash", "withdrawable_cash", "buying_power")
 
 
 async def read_balances(context: ToolContext, account: AccountId) -> Balances | NotKnown:
-    """The account's balances, where they may be read."""
     reader = context.neighbours.balances
     return await known("balances", reader.read_balances(account) if reader else None)
 

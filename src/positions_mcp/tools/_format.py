@@ -150,6 +150,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(",".join(map(_cell, row)) for row in (columns, *rows))
 
 
+def spoken(columns: Sequence[str], rows: Sequence[Sequence[str]], *, always: int) -> tuple[list[str], list[list[str]]]:
+    """The columns that say something in any row, and always the first ones; and the rows with these alone."""
+    said = [place for place in range(len(columns)) if place < always or any(row[place] for row in rows)]
+    return [columns[place] for place in said], [[row[place] for place in said] for row in rows]
+
+
 def check_same(given: Mapping[str, object], listed: Mapping[str, object]) -> None:
     """Refuse a cursor together with arguments that its listing does not answer. Raises InvalidInput."""
     for name, value in given.items():

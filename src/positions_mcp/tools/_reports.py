@@ -17,11 +17,10 @@ from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.domain.text import clean, label
 from positions_mcp.guard.reports import OperationReport, TargetReport
 from positions_mcp.tools._definition import Answer, Data
-from positions_mcp.tools._format import table
+from positions_mcp.tools._format import spoken, table
 from positions_mcp.tools.context import ToolContext
 
 _COLUMNS = ("row", "asked", "symbol", "outcome", "status", "accepted", "id", "key", "echo", "cause", "reason", "note")
-_ALWAYS = 4
 _MOST_AS_PLANNED = 50
 """Rows that are sent or accepted as asked; beyond these, only rows that need a person are shown."""
 
@@ -38,8 +37,7 @@ def batch_table(batch: BatchReport) -> tuple[list[str], list[list[str]]]:
         rows.append(_batch_row(row))
     rows += [_unexpected(row) for row in batch.unexpected]
     rows += [["-", "", "", "unreadable", "", "", "", "", "", "", clean(reason, 160), ""] for reason in batch.unreadable]
-    spoken = [place for place in range(len(_COLUMNS)) if place < _ALWAYS or any(row[place] for row in rows)]
-    return [_COLUMNS[place] for place in spoken], [[row[place] for place in spoken] for row in rows]
+    return spoken(_COLUMNS, rows, always=4)
 
 
 def advice(batch: BatchReport) -> str:
@@ -254,10 +252,8 @@ def _releases(report: OperationReport) -> datetime | None:
 
 
 def _rows(report: OperationReport) -> tuple[list[str], list[list[str]]]:
-    columns = ["symbol", "state", "planned", "left", "orders", "id", "note"]
-    rows = [_row(row, is_close=report.kind.is_close) for row in report.rows[:MOST_ROWS]]
-    spoken = [index for index in range(len(columns)) if index < 3 or any(row[index] for row in rows)]
-    return [columns[index] for index in spoken], [[row[index] for index in spoken] for row in rows]
+    columns = ("symbol", "state", "planned", "left", "orders", "id", "note")
+    return spoken(columns, [_row(row, is_close=report.kind.is_close) for row in report.rows[:MOST_ROWS]], always=3)
 
 
 def _row(row: TargetReport, *, is_close: bool) -> list[str]:

@@ -19,7 +19,7 @@ from positions_mcp.domain.ids import AccountId, is_uuid
 from positions_mcp.domain.instruments import as_asked, as_root, parse_option_symbol, with_its_id
 from positions_mcp.domain.portfolio.groups import Underlyings
 from positions_mcp.domain.portfolio.resolve import Holdings, find_underlying, looked_up, named_of
-from positions_mcp.domain.text import clean, label
+from positions_mcp.domain.text import clean, counted, label
 from positions_mcp.tools._accounts import asks_all, heading_of_all, over_accounts
 from positions_mcp.tools._arguments import CursorArgument, ReadAccountArgument, ToolArguments
 from positions_mcp.tools._call import Call
@@ -224,10 +224,10 @@ def _row(row: Instruction) -> Row:
 
 def _said_before_rows(data: Output) -> list[str]:
     of = f"{data.matching} of " if data.matching != data.listed else ""
-    counted = f"{of}{data.listed} instruction{'' if data.listed == 1 else 's'}"
+    listed = f"{of}{counted(data.listed, 'instruction')}"
     statuses = ", ".join(f"{name} {count}" for name, count in data.by_status.items())
     lines = [data.text, *(f"WARNING: {warning}." for warning in data.warnings or [])]
-    lines.append(f"{counted}{f': {statuses}' if statuses else ''}. Rows refused before acceptance are never listed.")
+    lines.append(f"{listed}{f': {statuses}' if statuses else ''}. Rows refused before acceptance are never listed.")
     return [*lines, f"Cut-off for instructions: {data.cutoff}."]
 
 

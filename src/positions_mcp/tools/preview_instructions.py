@@ -11,7 +11,7 @@ from positions_mcp.domain.errors import InvalidBatch
 from positions_mcp.domain.instruments import parse_option_symbol
 from positions_mcp.domain.money import plain
 from positions_mcp.domain.operation.plan import InstructionTarget, Plan
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import counted, label
 from positions_mcp.guard.planner import Planned
 from positions_mcp.guard.policy.findings import Verdict
 from positions_mcp.tools._arguments import AccountArgument, PurposeArgument, ToolArguments
@@ -69,13 +69,13 @@ async def preview_instructions(call: Call, given: Arguments) -> Answer:
 
 def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str, next_call: str) -> Output:
     plan = planned.operation.plan
-    count, more = len(plan.targets), "" if all(target.priced for target in plan.targets) else " or more"
+    more = "" if all(target.priced for target in plan.targets) else " or more"
     return Output(
         mode=plan.mode.shown,
         account_id=plan.account_id,
         plan_id=plan.plan_id,
-        summary=f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would submit {_rows(count)} in one "
-        f"request. {stands}",
+        summary=f"{plan.mode.shown} account {plan.account_id}: plan {plan.plan_id} would submit "
+        f"{counted(len(plan.targets), 'instruction')} in one request. {stands}",
         columns=_COLUMNS,
         rows=[_row(index, target) for index, target in enumerate(plan.instructions[:_MOST_ROWS], 1)],
         consequences=[_consequence(index, target) for index, target in enumerate(plan.instructions[:_MOST_CARDS], 1)],
@@ -93,7 +93,9 @@ def _refused(context: ToolContext, account: int, asked: Sequence[Row], error: In
     """Rows with their problems; the others too, so that it is plain that they were not at fault."""
     numbered = sorted(enumerate(asked), key=lambda each: each[0] not in error.reasons)[:_MOST_ROWS]
     wrong = len(error.reasons)
-    what = f"{wrong} of {_rows(len(asked))} may not be submitted" if wrong else error.message.rstrip(".")
+    what = (
+        f"{wrong} of {counted(len(asked), 'instruction')} may not be submitted" if wrong else error.message.rstrip(".")
+    )
     hidden = f" {len(asked) - _MOST_ROWS} rows are not shown." if len(asked) > _MOST_ROWS else ""
     return Output(
         mode=context.mode.shown,
@@ -134,10 +136,6 @@ def _not_shown(plan: Plan) -> list[str]:
     shown = f"The consequences of the first {_MOST_CARDS} of {rows} rows are shown; who decides sees them all."
     more = f" The table stops at row {_MOST_ROWS}." if rows > _MOST_ROWS else ""
     return [f"{shown}{more} Preview fewer rows to read the others."]
-
-
-def _rows(count: int) -> str:
-    return "1 instruction" if count == 1 else f"{count} instructions"
 
 
 def _text(data: Output) -> str:

@@ -41,12 +41,10 @@ class Screen:
         print(self._in(Style.DIM, textwrap.fill(text, self._width)), flush=True)
 
     def question(self, text: str) -> None:
-        """What a person asks the assistant; numbered."""
         self._steps += 1
         print(f"\n{self._in(Style.BOLD, f'{self._steps}. “{text}”')}", flush=True)
 
     def call(self, tool: str, arguments: str) -> None:
-        """The tool the assistant chose for it."""
         print(self._in(Style.BLUE, f"   → {tool} {arguments}"), flush=True)
 
     def answer(self, text: str, *, size: str, failed: bool = False) -> None:
@@ -71,7 +69,6 @@ class Screen:
         print(self._in(Style.GREEN if approved else Style.RED, f"   {'✓' if approved else '✗'} {text}"), flush=True)
 
     def failure(self, text: str) -> None:
-        """What did not go as the story says."""
         print(self._in(Style.RED, f"The demo failed: {text}"), flush=True)
 
     def verbatim(self, text: str) -> None:

@@ -85,7 +85,6 @@ def hosts_named(names: Sequence[str]) -> list[Host]:
 
 
 def name_the_hosts(machine: Machine, command: str) -> int:
-    """Say which hosts are on this machine. Returns 0."""
     found = [host for host in HOSTS if host.is_found(machine)]
     if not found:
         say(f"No host was found here. Known: {', '.join(host.name for host in HOSTS)}.")

@@ -63,7 +63,8 @@ class DeskHost:
             try:
                 servers = await in_thread(self._deps.store.servers, self._deps.clock.now())
                 for url in pages_of(servers, self._deps.process):
-                    if await _answers(url):
+                    # Who was killed is still named for half a minute.
+                    if await is_reached(url, _PATIENCE_S):
                         return url
                 self._url = await self._tasks.start(self._serve, self._deps)
             except (PositionsError, OSError) as error:
@@ -88,10 +89,10 @@ def desk_of(settings: Settings) -> DeskHost | DeskElsewhere | None:
     return DeskHost(settings.desk.port) if settings.desk.enabled and settings.trading_enabled else None
 
 
-async def _answers(url: str) -> bool:
-    """Whether something listens there: who was killed is still named for half a minute."""
+async def is_reached(url: str, within_s: float) -> bool:
+    """Whether something listens there."""
     try:
-        with anyio.fail_after(_PATIENCE_S):
+        with anyio.fail_after(within_s):
             await (await anyio.connect_tcp(*place(url))).aclose()
     except (OSError, TimeoutError):
         return False

@@ -74,7 +74,6 @@ class Certificate:
         self.ends_at = ends_at
 
     async def look(self) -> Mapping[str, Found]:
-        """Whether clients take it."""
         over = SystemClock().now() >= self.ends_at
         return {"certificate": Found("it has expired", blocks=True) if over else Found()}
 
@@ -160,7 +159,6 @@ ON_THIS_MACHINE = Entrance()
 
 
 def add_entrance_options(parser: argparse.ArgumentParser, what: str = "") -> None:
-    """The options that say where other machines come in."""
     parser.add_argument("--host", metavar="ADDRESS", help=f"{what}this machine's own address (127.0.0.1)")
     parser.add_argument("--tls-cert", metavar="FILE", type=Path, help=f"{what}a certificate and its chain, in PEM")
     parser.add_argument("--tls-key", metavar="FILE", type=Path, help=f"{what}the certificate's key, in PEM")
@@ -174,7 +172,6 @@ def add_entrance_options(parser: argparse.ArgumentParser, what: str = "") -> Non
 
 
 def entrance_of(arguments: argparse.Namespace) -> Entrance:
-    """What those options ask for."""
     return Entrance.of(
         arguments.host, tls_cert=arguments.tls_cert, tls_key=arguments.tls_key, behind_proxy=arguments.behind_proxy
     )

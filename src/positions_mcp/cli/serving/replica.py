@@ -13,8 +13,8 @@ from anyio.abc import TaskStatus
 from anyio.to_thread import run_sync
 from starlette.types import ASGIApp
 
-from positions_mcp.addresses import place
 from positions_mcp.cli.assembly.stores import database_of
+from positions_mcp.cli.serving.desk_host import is_reached
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.servers import of_another_policy
 from positions_mcp.operating import requests
@@ -40,7 +40,6 @@ class Replica:
     watch: Watch
 
     def outside(self, app: ASGIApp) -> ASGIApp:
-        """Around everything else."""
         return requests.outside(Health(app, self.watch.look))
 
     def known(self, app: ASGIApp) -> ASGIApp:
@@ -65,7 +64,6 @@ class Replica:
 
 @contextmanager
 def replica_of(settings: Settings) -> Iterator[Replica]:
-    """One for a process that serves over HTTP."""
     http, store = settings.http, _Store(settings)
     drain = Drain(http.grace_s)
     a_minute = None if http.max_requests_per_minute == "none" else http.max_requests_per_minute
@@ -121,9 +119,4 @@ class _Broker:
             url = self._settings.paper.url
         else:
             return Found()  # the exchange is in this process
-        try:
-            with anyio.fail_after(_PATIENCE_S):
-                await (await anyio.connect_tcp(*place(url))).aclose()
-        except (OSError, TimeoutError):
-            return Found("it cannot be reached")
-        return Found()
+        return Found() if await is_reached(url, _PATIENCE_S) else Found("it cannot be reached")

@@ -99,7 +99,6 @@ class Order(Record):
 
     @property
     def contract(self) -> OptionContract | None:
-        """The option contract the symbol names, or None."""
         return parse_option_symbol(self.symbol) if self.symbol else None
 
     @property

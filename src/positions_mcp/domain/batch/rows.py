@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.ids import InstructionId, InstrumentId
 from positions_mcp.domain.money import plain
+from positions_mcp.domain.text import counted
 
 _MOST_CAUSES = 3
 
@@ -94,7 +95,6 @@ class RowReport(RowVerdict):
 
     @property
     def is_accepted_for_less(self) -> bool:
-        """Whether clearing accepted fewer contracts than were asked for."""
         accepted = self.accepted_quantity
         return self.outcome is RowOutcome.ACCEPTED and accepted is not None and accepted < self.quantity
 
@@ -159,11 +159,11 @@ class BatchReport(BaseModel):
         parts[0] = parts[0].replace(" ", f" of {len(self.rows)} ", 1)
         repeated = sum(row.repeats is not None for row in self.unexpected)
         if others := len(self.unexpected) - repeated:
-            parts.append(f"{_rows(others)} came back that nobody asked for")
+            parts.append(f"{counted(others, 'row')} came back that nobody asked for")
         if repeated:
-            parts.append(f"{_rows(repeated)} came back again")
+            parts.append(f"{counted(repeated, 'row')} came back again")
         if self.unreadable:
-            parts.append(f"{_rows(len(self.unreadable))} could not be read")
+            parts.append(f"{counted(len(self.unreadable), 'row')} could not be read")
         if self.keys_honoured is False:
             parts.append("the server ignored the keys, so nothing protects a resubmission from doubling")
         return f"{self._deviations()}{'; '.join(parts)}."
@@ -218,7 +218,3 @@ def _causes(said: Iterable[str]) -> str:
     shown = causes[:_MOST_CAUSES]
     rest = len(causes) - len(shown)
     return ", ".join([*shown, *([f"and {rest} more causes" if rest > 1 else "and 1 more cause"] if rest else [])])
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"

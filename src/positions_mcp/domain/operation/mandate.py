@@ -22,6 +22,7 @@ from positions_mcp.domain.money import exact_sum
 from positions_mcp.domain.operation.plan import Frozen, Mode
 from positions_mcp.domain.operation.statements import Purpose, SignedStatement, Statement
 from positions_mcp.domain.operation.terms import MandateKind, MandateTerms, PriceBound, Window
+from positions_mcp.domain.text import counted
 
 LONGEST_SHADOW = timedelta(days=31)
 SIGNED_DECISION = "mandate"
@@ -49,7 +50,6 @@ class Mandate(Frozen):
     revoked: Revocation | None = None
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if (self.window is None) != (self.signed is None):
             raise ValueError("a mandate is signed for a day")
         if self.shadow_until > self.drafted_at + LONGEST_SHADOW:
@@ -161,12 +161,10 @@ class Standing:
 
     @property
     def operations_left(self) -> int:
-        """How many operations may still be sent."""
         return max(self.mandate.terms.operations - len(self.uses), 0)
 
     @property
     def notional_left(self) -> Decimal:
-        """Dollars that may still be sent."""
         return max(self.mandate.terms.in_all - self.used, Decimal(0))
 
     @property
@@ -175,7 +173,6 @@ class Standing:
         return exact_sum([*(use.measure for use in self.uses), *self.more.values()])
 
     def next_use(self, operation_id: str, caller: str, measure: Decimal, now: datetime) -> MandateUse:
-        """The use that one more operation would be."""
         return MandateUse(
             mandate_id=self.mandate.mandate_id,
             number=len(self.uses) + 1,
@@ -219,8 +216,8 @@ def _parts(terms: MandateTerms) -> Iterator[str]:
     names = [*terms.instruments, *(f"{name} with its standard options" for name in terms.underlyings)]
     yield f"{kinds}: {', '.join(names)}"
     yield (
-        f"at most ${terms.per_operation:,f} an operation, ${terms.in_all:,f} and {terms.operations} "
-        f"operation{'' if terms.operations == 1 else 's'} in all"
+        f"at most ${terms.per_operation:,f} an operation, ${terms.in_all:,f} and "
+        f"{counted(terms.operations, 'operation')} in all"
     )
     if MandateKind.CLOSE in terms.kinds:
         yield f"open orders {'may be' if terms.cancel_orders else 'are not'} cancelled"

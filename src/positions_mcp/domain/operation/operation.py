@@ -44,7 +44,6 @@ class Resolution(Frozen):
     by_person: bool
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if self.conclusion is Conclusion.DID_NOT and not self.by_person:
             raise ValueError("only a person may conclude that a request did not take effect")
 
@@ -134,7 +133,6 @@ class Row(Frozen):
     resolution: Resolution | None = None
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if self.state is RowState.SENDING and self.lease is None:
             raise ValueError("a row is sent under a lease")
         if self.state is RowState.NOT_SENT and self.lease is not None:
@@ -229,7 +227,6 @@ class Decision(Frozen):
     """What that left of the mandate, in words."""
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if bool(self.mandate) != (self.channel is Channel.MANDATE):
             raise ValueError("what is sent under a mandate names it")
         by_itself = self.channel in (Channel.DESK, Channel.TERMINAL)
@@ -256,7 +253,6 @@ class Operation(Frozen):
     updated_at: AwareDatetime
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if [row.position for row in self.rows] != list(range(len(self.plan.targets))):
             raise ValueError("an operation has one row for each target of its plan, in order")
         if (self.stage is Stage.CLAIMED) != (self.lease is not None):
@@ -278,7 +274,6 @@ class Operation(Frozen):
 
     @property
     def operation_id(self) -> str:
-        """The same as the plan's id."""
         return self.plan.plan_id
 
     @property

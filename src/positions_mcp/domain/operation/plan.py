@@ -136,7 +136,6 @@ class CloseTarget(_Target):
     """Of an option: what its underlying cost when planned; None where it was not known."""
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if self.quantity == 0 or self.side is not closing_side(self.quantity):
             raise ValueError("a close sells what is held long or buys back what is held short")
         if self.order_quantity > self.quantity.copy_abs():
@@ -228,7 +227,6 @@ class Plan(Digested):
     """A person's own way out, from a terminal: whatever is held when it is sent."""
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         held = [target for target in self.targets if isinstance(target, HeldTarget)]
         others = [target for target in self.targets if target not in held]
         if any(target.action != _ACTION_OF_KIND[self.kind] for target in others):

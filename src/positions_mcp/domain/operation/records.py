@@ -16,6 +16,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from positions_mcp.domain.ids import is_uuid
+from positions_mcp.domain.text import counted
 
 _MOST_TEXTS = 20
 _DEEPEST = 6
@@ -149,14 +150,10 @@ def said_of_left_out(unreadable: int, of_others: int) -> list[str]:
     """What a listing came without, in words; nothing where no row was left out."""
     words = []
     if unreadable:
-        words.append(f"{_rows(unreadable)} of the API could not be read and {_are(unreadable)} not included")
+        words.append(f"{counted(unreadable, 'row')} of the API could not be read and {_are(unreadable)} not included")
     if of_others:
-        words.append(f"{_rows(of_others)} of another account {_are(of_others)} left out")
+        words.append(f"{counted(of_others, 'row')} of another account {_are(of_others)} left out")
     return words
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"
 
 
 def _are(count: int) -> str:

@@ -70,7 +70,6 @@ class Member(Frozen):
     """Names by which this person asks for plans, beside their own: a token's subject, a user of the system."""
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if _twice(rights.account_id for rights in self.rights):
             raise ValueError("rights in an account are said once")
 
@@ -91,7 +90,6 @@ class Member(Frozen):
 
     @property
     def resumes_everywhere(self) -> bool:
-        """Whether they may end a halt of every account."""
         everywhere = any(rights.account_id is None for rights in self.rights)
         return everywhere and all(rights.resumes_and_settles for rights in self.rights)
 
@@ -105,7 +103,6 @@ class Roster(Digested):
     members: tuple[Member, ...]
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if names := _twice(member.name.casefold() for member in self.members):
             raise ValueError(f"two approvers are called {names[0]}")
         if _twice(each.fingerprint for member in self.members for each in member.credentials):
@@ -128,7 +125,6 @@ class Roster(Digested):
 
     @property
     def only(self) -> Member | None:
-        """The one member, where there is only one."""
         return self.members[0] if len(self.members) == 1 else None
 
 

@@ -61,11 +61,9 @@ class Halt(Frozen):
 
     @property
     def is_of_everything(self) -> bool:
-        """Whether nothing narrows it."""
         return self.account_id is None and not self.caller and self.kind is None
 
     def has_scope_of(self, other: Halt) -> bool:
-        """Whether both cover the same."""
         return (self.account_id, self.caller, self.kind) == (other.account_id, other.caller, other.kind)
 
     @property
@@ -135,7 +133,6 @@ class JournalEntry(Frozen):
     """The account's, by mode and number; empty for what is about no account, and for all of 0.1.0."""
 
     def expected_hash(self) -> str:
-        """What `hash` must be."""
         body = self.model_dump(mode="json", exclude={"hash"})
         return hashlib.sha256(canonical_json(body)).hexdigest()
 

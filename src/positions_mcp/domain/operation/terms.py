@@ -99,7 +99,6 @@ class PriceBound(Frozen):
     at_most: Price = None
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if self.at_least is None and self.at_most is None:
             raise ValueError(f"a bound on the price of {self.instrument} needs a least or a most price")
         if None not in (self.at_least, self.at_most) and self.at_least > self.at_most:  # type: ignore[operator]
@@ -114,7 +113,6 @@ class Window(Frozen):
     ends: AwareDatetime
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if not midnight(self.day) <= self.begins < self.ends <= end_of_day(self.day):
             raise ValueError(f"a mandate begins before it ends, both on {self.day} in New York")
 
@@ -143,7 +141,6 @@ class MandateTerms(Frozen):
     """New York time of day; None for the end of the day."""
 
     def model_post_init(self, _context: object) -> None:
-        """Raises ValueError unless it holds together."""
         if not (self.instruments or self.underlyings):
             raise ValueError("a mandate names instruments or underlyings")
         if len(set(self.kinds)) != len(self.kinds):

@@ -168,11 +168,9 @@ class Filter:
 
     @property
     def by_percent(self) -> bool:
-        """Whether positions are chosen by their percent."""
         return self.least_pct is not None or self.most_pct is not None
 
     def fits(self, percent: Decimal) -> bool:
-        """Whether a percent is among those wanted."""
         above = self.least_pct is None or percent >= self.least_pct
         return above and (self.most_pct is None or percent <= self.most_pct)
 

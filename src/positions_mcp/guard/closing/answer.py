@@ -14,7 +14,7 @@ from positions_mcp.domain.operation.operation import SentOrder
 from positions_mcp.domain.operation.plan import CloseTarget, HeldTarget, Plan
 from positions_mcp.domain.operation.records import Response
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.domain.text import label, quoted
+from positions_mcp.domain.text import counted, label, quoted
 from positions_mcp.guard.kind import Answer, Request, RowAnswer
 
 DEVIATED_BY = "DEVIATED by"
@@ -122,8 +122,7 @@ def _said_of_strays(strays: Sequence[Order], response: Response[list[Order]]) ->
     traded = [order for order in strays if order.status is not OrderStatus.REJECTED]
     parts = []
     if traded:
-        count = f"{len(traded)} order{'' if len(traded) == 1 else 's'}"
-        parts.append(f"{DEVIATED_BY} {count} not in the plan: {_listed(traded)}.")
+        parts.append(f"{DEVIATED_BY} {counted(len(traded), 'order')} not in the plan: {_listed(traded)}.")
     if rejected:
         parts.append(f"Rejected, and not in the plan: {_listed(rejected)}.")
     if response.unreadable:

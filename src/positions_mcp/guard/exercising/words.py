@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from positions_mcp.domain.operation.operation import Row
 from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget, Plan
 from positions_mcp.domain.operation.states import OperationState
-from positions_mcp.domain.text import quoted
+from positions_mcp.domain.text import counted, quoted
 from positions_mcp.guard.kind import RowWords
 
 _OF_SUBMIT: Mapping[OperationState, str] = {
@@ -33,8 +33,7 @@ class SubmittingWords:
 
     def heading(self, plan: Plan) -> str:
         """`submit 2 exercise instructions`."""
-        count = len(plan.targets)
-        return f"submit {count} exercise instruction{'' if count == 1 else 's'}"
+        return f"submit {counted(len(plan.targets), 'exercise instruction')}"
 
     def lines(self, plan: Plan) -> Sequence[str]:
         """The consequences of each row, and its key."""

@@ -83,12 +83,10 @@ class Verdict(Frozen):
 
     @property
     def refusals(self) -> tuple[Finding, ...]:
-        """Why it may not be sent."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.REFUSE)
 
     @property
     def is_refused(self) -> bool:
-        """Whether policy refuses it, whoever would approve."""
         return bool(self.refusals)
 
     @property

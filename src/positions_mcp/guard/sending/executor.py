@@ -88,7 +88,6 @@ class Executor:
         self._closing = True
 
     async def until_idle(self) -> None:
-        """Wait until no batch is under way."""
         await self._in_flight.until_idle()
 
     def aside(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> bool:
