@@ -54,7 +54,6 @@ class Listed(BaseModel):
 
 
 ListedT = TypeVar("ListedT", bound=Listed)
-LimitOf = Callable[[ListedT], int]
 T = TypeVar("T")
 
 
@@ -78,9 +77,12 @@ class KeptListings(Protocol):
         """The first page; its cursor goes on. What fits on it is not kept."""
 
     async def resume(
-        self, cursor: str, kind: type[ListedT], *, owner: str, limit: LimitOf[ListedT]
+        self, cursor: str, kind: type[ListedT], *, owner: str, limit: int | None
     ) -> tuple[ListedT, Page[Row]]:
-        """The question and the page behind a cursor. Raises InvalidInput, and CursorExpired where it is not kept."""
+        """The question and the page behind a cursor, of so many rows as it says or else as the first one has.
+
+        Raises InvalidInput, and CursorExpired where it is not kept.
+        """
 
     def sweep(self) -> None:
         """Give up what is kept no longer."""
@@ -100,12 +102,12 @@ class ListingsInMemory:
         return page_of(listing, 0, listed.limit, first)
 
     async def resume(
-        self, cursor: str, kind: type[ListedT], *, owner: str, limit: LimitOf[ListedT]
+        self, cursor: str, kind: type[ListedT], *, owner: str, limit: int | None
     ) -> tuple[ListedT, Page[Row]]:
         listing, start = self.listings.resume(cursor, owner=_owner(kind, owner))
         if not isinstance(listing.question, kind):
             raise no_longer_kept()
-        return listing.question, page_of(listing, start, limit(listing.question))
+        return listing.question, page_of(listing, start, limit or listing.question.limit)
 
     def sweep(self) -> None:
         self.listings.sweep()
@@ -129,7 +131,7 @@ class ListingsInStore:
         return await self.here.keep(listed, rows, owner=owner)
 
     async def resume(
-        self, cursor: str, kind: type[ListedT], *, owner: str, limit: LimitOf[ListedT]
+        self, cursor: str, kind: type[ListedT], *, owner: str, limit: int | None
     ) -> tuple[ListedT, Page[Row]]:
         try:
             return await self.here.resume(cursor, kind, owner=owner, limit=limit)
@@ -146,7 +148,7 @@ class ListingsInStore:
         except ValidationError as error:  # a server of another release kept it
             raise no_longer_kept() from error
         first = start % AT_A_TIME
-        rows = [row for pack in found.packs for row in unpacked(pack)][first : first + limit(listed)]
+        rows = [row for pack in found.packs for row in unpacked(pack)][first : first + (limit or listed.limit)]
         return listed, page_from(name, start, rows, found.rows)
 
     def sweep(self) -> None:

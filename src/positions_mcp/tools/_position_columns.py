@@ -7,20 +7,19 @@ from typing import Any
 
 import anyio
 
-from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Holding, Position
 from positions_mcp.domain.account.readings import NotKnown, known
 from positions_mcp.domain.enums import OrderStatus
-from positions_mcp.domain.exercise.instructions import Instruction, Outstanding
+from positions_mcp.domain.exercise.instructions import Outstanding
 from positions_mcp.domain.ids import AccountId, InstrumentId
 from positions_mcp.domain.instruments import OptionRight
 from positions_mcp.domain.money import exact_sum
-from positions_mcp.domain.operation.records import Response
 from positions_mcp.domain.portfolio.groups import Underlyings, share
 from positions_mcp.domain.portfolio.locks import locks_on
 from positions_mcp.domain.portfolio.select import SortKey
 from positions_mcp.domain.portfolio.totals import Tallies, Totals
 from positions_mcp.domain.text import label
+from positions_mcp.guard.expiration import ReadInTask
 from positions_mcp.tools._format import MISSING, number
 from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
@@ -136,27 +135,20 @@ async def what_locks(
     locked = await beside_others(len(positions), lambda: [each for each in positions if each.locked_quantity])
     if not locked:
         return {}
-    orders: tuple[Order, ...] | NotKnown = NotKnown("orders", "")
-    listed: Response[list[Instruction]] | NotKnown = NotKnown("instructions", "")
-
-    async def read_orders() -> None:
-        nonlocal orders
-        # The seed contract does not know every status by name.
-        statuses = () if context.contract == "seed" else _MAY_FILL
-        reader = context.orders
-        orders = await known("orders", reader.read_orders(account, statuses=statuses) if reader else None)
-
-    async def read_instructions() -> None:
-        nonlocal listed
-        listed = await known("instructions", context.instructions.get_position_instructions(account))
-
-    async with anyio.create_task_group() as side_by_side:
-        side_by_side.start_soon(read_orders)
-        side_by_side.start_soon(read_instructions)
-    now, not_read = context.clock.now(), [each.what for each in (orders, listed) if isinstance(each, NotKnown)]
+    reader, listing = context.orders, context.instructions
+    # The seed contract does not know every status by name.
+    statuses = () if context.contract == "seed" else _MAY_FILL
+    async with anyio.create_task_group() as tasks:
+        read = ReadInTask(
+            tasks, lambda: known("orders", reader.read_orders(account, statuses=statuses) if reader else None)
+        )
+        listed = ReadInTask(tasks, lambda: known("instructions", listing.get_position_instructions(account)))
+    orders, instructions = read.value, listed.value
+    now, not_read = context.clock.now(), [each.what for each in (orders, instructions) if isinstance(each, NotKnown)]
     still_open = None if isinstance(orders, NotKnown) else [order for order in orders if order.is_open]
-    rows = None if isinstance(listed, NotKnown) else listed.data
-    outstanding = None if rows is None else Outstanding(rows, now=now, calendar=context.calendar)
+    outstanding = None
+    if not isinstance(instructions, NotKnown):
+        outstanding = Outstanding(instructions.data, now=now, calendar=context.calendar)
     lacking = f" ({' and '.join(not_read)} could not be read)" if not_read else ""
 
     def said() -> Mapping[InstrumentId, str]:

@@ -46,8 +46,12 @@ def filter_of(given: dict[str, Any], today: date, calendar: MarketCalendar) -> F
     )
 
 
-def without_percent(held: Sequence[Holding], wanted: Filter) -> list[str]:
-    """What a filter by percent leaves out for want of one."""
+def left_out(held: Sequence[Holding], wanted: Filter) -> list[str]:
+    """What a filter leaves out because it is not known of it what it chooses by."""
+    return [*_without_percent(held, wanted), *_without_expiry(held, wanted)]
+
+
+def _without_percent(held: Sequence[Holding], wanted: Filter) -> list[str]:
     if not wanted.by_percent:
         return []
     choice = Choice(held, replace(wanted, least_pct=None, most_pct=None))
@@ -56,8 +60,7 @@ def without_percent(held: Sequence[Holding], wanted: Filter) -> list[str]:
     return [f"unrealized P&L % of {counted(count)} is not known; left out"] if count else []
 
 
-def without_expiry(held: Sequence[Holding], wanted: Filter) -> list[str]:
-    """What a filter by expiration leaves out because its symbol does not say when it expires."""
+def _without_expiry(held: Sequence[Holding], wanted: Filter) -> list[str]:
     if wanted.expires_by is None:
         return []
     choice = Choice(held, replace(wanted, expires_by=None))

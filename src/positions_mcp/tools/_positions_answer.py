@@ -32,7 +32,7 @@ from positions_mcp.tools._format import (
     sums,
     table,
 )
-from positions_mcp.tools._position_filter import filter_of, filter_words, without_expiry, without_percent
+from positions_mcp.tools._position_filter import filter_of, filter_words, left_out
 from positions_mcp.tools._turns import beside_others
 from positions_mcp.tools.context import ToolContext
 
@@ -98,16 +98,16 @@ async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
     async def read(account: AccountId) -> tuple[int, Totals, Decimal, list[str], Reading]:
         held, reading = await context.positions.gather_positions(account, Whole[Holding])
 
-        def counted() -> tuple[Totals, Decimal, list[str]]:
+        def reckoned() -> tuple[Totals, Decimal, list[str]]:
             choice, totals, quantity = Choice(held, wanted), Totals(), ZERO
             for some in a_few_of(held):
                 chosen = choice.among(some)
                 totals = Totals.merged((totals, Totals.of(chosen)))
                 quantity = exact_sum((quantity, *(each.quantity for each in chosen)))
-            return totals, quantity, [*without_percent(held, wanted), *without_expiry(held, wanted)]
+            return totals, quantity, left_out(held, wanted)
 
         with looked_up(reading.doubts):
-            totals, quantity, lacking = await beside_others(len(held), counted)
+            totals, quantity, lacking = await beside_others(len(held), reckoned)
         return len(held), totals, quantity, [*reading.doubts, *lacking], reading
 
     read_all = await over_accounts(context, read)

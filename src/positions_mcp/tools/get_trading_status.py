@@ -170,6 +170,16 @@ def _or_none(limit: Decimal | None) -> str:
     return "none" if limit is None else plain(limit)
 
 
+def _mandates_said(context: ToolContext, standings: Sequence[Standing], caller: str) -> list[str]:
+    """Each mandate that a caller may use now: what it allows, what is left, and until when."""
+    return [
+        f"{each.mandate.mandate_id}: {said_of(each.mandate.terms)}; {left_of(each)}; "
+        f"until {context.said(context.on_market_clock(each.mandate.window.ends))}"
+        for each in standings
+        if each.mandate.window is not None and each.mandate.terms.is_for(caller)
+    ]
+
+
 def _text(data: Output) -> str:
     what = "no real money moves" if data.mode == Mode.PAPER.shown else "REAL MONEY"
     lines = [
@@ -211,13 +221,3 @@ TOOL = ToolDefinition(
     handler=get_trading_status,
     effect=Effect.READS,
 )
-
-
-def _mandates_said(context: ToolContext, standings: Sequence[Standing], caller: str) -> list[str]:
-    """Each mandate that a caller may use now: what it allows, what is left, and until when."""
-    return [
-        f"{each.mandate.mandate_id}: {said_of(each.mandate.terms)}; {left_of(each)}; "
-        f"until {context.said(context.on_market_clock(each.mandate.window.ends))}"
-        for each in standings
-        if each.mandate.window is not None and each.mandate.terms.is_for(caller)
-    ]

@@ -80,7 +80,7 @@ async def list_instructions(call: Call, given: Arguments) -> Answer:
     chosen = given.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
     if given.cursor is not None:
         asked, page = await call.context.listings.resume(
-            given.cursor, _Listed, owner=call.caller.identity, limit=lambda asked: given.limit or asked.limit
+            given.cursor, _Listed, owner=call.caller.identity, limit=given.limit
         )
         call.context.account(asked.account)
         check_same(chosen, {"account_id": asked.account, **asked.given})

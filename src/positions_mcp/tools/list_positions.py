@@ -38,7 +38,7 @@ from positions_mcp.tools._arguments import DAY, CursorArgument, ReadAccountArgum
 from positions_mcp.tools._call import Call
 from positions_mcp.tools._day import cash_of, day_of, read_balances
 from positions_mcp.tools._definition import Answer, Effect, ToolDefinition
-from positions_mcp.tools._evening import EVENING_COLUMNS, cutoffs_of, read_evening
+from positions_mcp.tools._evening import EVENING_COLUMNS, Evening, cutoffs_of, read_evening
 from positions_mcp.tools._format import FIGURES, check_same, contradictions, heading, missing, names_of, sums
 from positions_mcp.tools._listings import LazyRows, Listed
 from positions_mcp.tools._position_columns import (
@@ -49,7 +49,7 @@ from positions_mcp.tools._position_columns import (
     underlying_shares,
     what_locks,
 )
-from positions_mcp.tools._position_filter import filter_of, filter_words, without_expiry, without_percent
+from positions_mcp.tools._position_filter import filter_of, filter_words, left_out
 from positions_mcp.tools._positions_answer import Output, positions_of_all, text_of
 from positions_mcp.tools._turns import MANY, beside_others
 from positions_mcp.tools.context import ToolContext
@@ -118,7 +118,7 @@ async def list_positions(call: Call, given: Arguments) -> Answer:
     chosen = given.model_dump(exclude={"limit", "cursor", "detail"}, exclude_none=True)
     if given.cursor is not None:
         listed, page = await call.context.listings.resume(
-            given.cursor, _Listed, owner=call.caller.identity, limit=lambda listed: given.limit or listed.limit
+            given.cursor, _Listed, owner=call.caller.identity, limit=given.limit
         )
         call.context.account(listed.account)
         check_same(
@@ -162,14 +162,7 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
     cutoff = None if evening is None else cutoffs_of(context, found.expiring, evening.facts.contracts)
 
     def whole() -> tuple[_Listed, Sequence[Row]]:
-        parts = []
-        if detail == "full":
-            parts.append(_Beside([UNDERLYING_SHARE], {key: [share] for key, share in underlying_shares(held).items()}))
-        if locks:
-            parts.append(_Beside([LOCKED_BY], {key: [lock] for key, lock in locks.items()}))
-        if evening is not None:
-            cells = {each.position.instrument_id: evening.cells(each) for each in found.expiring}
-            parts.append(_Beside(EVENING_COLUMNS, cells))
+        parts = _parts_beside(found, locks, evening, full=detail == "full")
         columns = _columns(found.totals, given, full=detail == "full")
         answer = Output(
             **heading(context, account, reading.as_of).model_dump(),
@@ -183,12 +176,7 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
             missing=missing(found.totals) or None,
             locked_positions=found.totals.locked,
             cutoff=cutoff or None,
-            warnings=[
-                *reading.doubts,
-                *without_percent(held, wanted),
-                *without_expiry(held, wanted),
-                *contradictions(found.totals),
-            ],
+            warnings=[*reading.doubts, *left_out(held, wanted), *contradictions(found.totals)],
             first=0,
             last=0,
             columns=[*columns, *(name for part in parts for name in part.columns)],
@@ -208,6 +196,20 @@ async def _read(call: Call, given: dict[str, Any], *, limit: int, detail: str) -
 
     made[asked] = await beside_others(len(held), whole)
     return made[asked]
+
+
+def _parts_beside(
+    found: _Found, locks: Mapping[InstrumentId, str], evening: Evening | None, *, full: bool
+) -> list[_Beside]:
+    parts = []
+    if full:
+        parts.append(_Beside.one(UNDERLYING_SHARE, underlying_shares(found.held)))
+    if locks:
+        parts.append(_Beside.one(LOCKED_BY, locks))
+    if evening is not None:
+        cells = {each.position.instrument_id: evening.cells(each) for each in found.expiring}
+        parts.append(_Beside(EVENING_COLUMNS, cells))
+    return parts
 
 
 def _drawn(found: _Found, columns: Sequence[str], parts: Sequence[_Beside]) -> tuple[Sequence[Row], dict[int, str]]:
@@ -240,6 +242,10 @@ class _Beside:
 
     columns: Sequence[str]
     cells: Mapping[InstrumentId, Sequence[str]]
+
+    @classmethod
+    def one(cls, column: str, cells: Mapping[InstrumentId, str]) -> _Beside:
+        return cls([column], {key: [cell] for key, cell in cells.items()})
 
     def of(self, position: Holding) -> Sequence[str]:
         return self.cells.get(position.instrument_id) or [""] * len(self.columns)

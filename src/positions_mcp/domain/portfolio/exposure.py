@@ -318,9 +318,7 @@ def _leaving(open_orders: Iterable[Order] | None) -> defaultdict[tuple[Instrumen
     for order in open_orders or ():
         if order.instrument_id is None or order.side is None or not order.is_open:
             continue
-        unfilled = (order.quantity or ZERO) - (order.filled_quantity or ZERO)
-        leaves = unfilled if order.leaves_quantity is None else order.leaves_quantity
-        leaving[order.instrument_id, order.side] += max(leaves, ZERO)
+        leaving[order.instrument_id, order.side] += order.leaves or ZERO
     return leaving
 
 
