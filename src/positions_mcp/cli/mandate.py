@@ -19,18 +19,10 @@ from positions_mcp.cli.words import money_at_stake
 from positions_mcp.domain.account.sessions import moment
 from positions_mcp.domain.errors import InvalidInput
 from positions_mcp.domain.ids import AccountId
-from positions_mcp.domain.operation.mandate import (
-    NAMED,
-    TYPED,
-    Standing,
-    left_of,
-    lines_of,
-    said_of,
-    shadow_of,
-    terms_of,
-)
+from positions_mcp.domain.operation.mandate import Standing, left_of, lines_of, said_of
 from positions_mcp.domain.operation.plan import Mode
 from positions_mcp.domain.operation.terms import MandateTerms
+from positions_mcp.domain.operation.typed_terms import NAMED, TYPED, shadow_of, terms_of
 from positions_mcp.guard.delegating import Delegation, Shadow
 
 _MOST_SHADOWS = 40

@@ -15,17 +15,9 @@ from positions_mcp.desk.service import Desk
 from positions_mcp.desk.sessions import Session
 from positions_mcp.desk.touching import signed_either_way
 from positions_mcp.domain.errors import InvalidInput
-from positions_mcp.domain.operation.mandate import (
-    NAMED,
-    TYPED,
-    Standing,
-    left_of,
-    lines_of,
-    said_of,
-    shadow_of,
-    terms_of,
-)
+from positions_mcp.domain.operation.mandate import Standing, left_of, lines_of, said_of
 from positions_mcp.domain.operation.terms import MandateKind
+from positions_mcp.domain.operation.typed_terms import NAMED, TYPED, shadow_of, terms_of
 from positions_mcp.domain.text import quoted
 from positions_mcp.guard.delegating import Delegation
 from positions_mcp.guard.touches import Person, Touch
