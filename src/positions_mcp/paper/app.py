@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
+from starlette.types import Message, Receive, Send
 
 from positions_mcp.paper import control
 from positions_mcp.paper.answers import NO_ACCOUNT, Answer, Call, error_response
@@ -29,10 +30,6 @@ from positions_mcp.paper.venue import Venue
 LARGEST_BODY = 1024 * 1024
 _MESSAGES = {404: "no such resource", 405: "method not allowed for this resource"}
 _log = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 class PaperApp:

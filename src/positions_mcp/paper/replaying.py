@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message, Receive, Send
 
 from positions_mcp.paper.answers import JSON, error_response
-from positions_mcp.paper.app import Message, Receive, Send
 from positions_mcp.paper.dialects import dialect_of
 from positions_mcp.paper.errors import BookError, Refusal
 from positions_mcp.paper.faults import ConnectionDropped

@@ -12,9 +12,9 @@ from typing import Any
 
 import uvicorn
 from anyio.to_thread import run_sync
+from starlette.types import Message, Receive, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from positions_mcp.paper.app import Message, Receive, Send
 from positions_mcp.paper.exchange import PaperExchange
 from positions_mcp.paper.faults import AnswerTruncated, Fault, TransportFault
 from positions_mcp.paper.replaying import Replay
