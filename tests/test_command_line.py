@@ -14,11 +14,11 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 
+from data_dirs import CLEAN, PROGRAM
 from positions_mcp import __version__
 from positions_mcp.cli import COMMANDS, main
 from tools.serving import ERAS, data_of, text_of
 
-PROGRAM = [sys.executable, "-m", "positions_mcp"]
 INSTALLED = Path(sys.executable).with_name("positions-mcp")
 """Never a fork; see `forking`."""
 INITIALIZE = (
@@ -29,8 +29,7 @@ INITIALIZE = (
 
 def environment(**variables: str) -> dict[str, str]:
     """The machine's environment without settings of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
-    return {**kept, **variables}
+    return {**CLEAN, **variables}
 
 
 @pytest.fixture

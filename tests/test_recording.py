@@ -15,6 +15,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from api.paper_book import paper_desk
+from data_dirs import PROGRAM
 from positions_mcp.api import PositionsClient
 from positions_mcp.api.recording import Recording
 from positions_mcp.clock import SystemClock
@@ -22,7 +23,7 @@ from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.paper.errors import BookError
 from positions_mcp.paper.replaying import Replay
-from test_command_line import PROGRAM, environment, run
+from test_command_line import environment, run
 from tools.serving import data_of
 
 ACCOUNT = AccountId(19816)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -18,11 +17,9 @@ import pytest
 from anyio.abc import Process
 from mcp import Client, StdioServerParameters
 
-from positions_mcp.clock import SystemClock
+from data_dirs import CLEAN, in_session
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.market_calendar import NewYorkCalendar
-from positions_mcp.paper import PaperExchange
 from positions_mcp.store import DEFAULT_FILE, open_store
 from tools.serving import data_of, text_of
 from trading import ERAS, HOLDINGS, yes
@@ -31,28 +28,12 @@ ARGUMENTS = ["-m", "positions_mcp", "serve", "--data-dir"]
 YES = {"action": "accept", "content": {"approve": True}}
 
 
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
-
-
-@asynccontextmanager
-async def exchange_in(data_dir: Path) -> AsyncIterator[PaperExchange]:
-    """The server's book, an hour into the next session, with a clock that runs."""
-    exchange = PaperExchange.open(data_dir, scenario="demo", clock=SystemClock())
-    session = NewYorkCalendar().state_at(SystemClock().now()).next
-    exchange.clock.set(session.opens + timedelta(hours=1), running=True)
-    try:
-        yield exchange
-    finally:
-        exchange.close()
-
-
 @pytest.mark.requirement("G-01", "G-14")
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_close_over_stdio_is_asked_about_sent_once_and_followed(era: str, tmp_path: Path) -> None:
-    server = StdioServerParameters(command=sys.executable, args=[*ARGUMENTS, str(tmp_path)], env=environment())
+    server = StdioServerParameters(command=sys.executable, args=[*ARGUMENTS, str(tmp_path)], env=CLEAN)
     person = yes()
-    async with exchange_in(tmp_path) as exchange:
+    with in_session(tmp_path) as exchange:
         async with Client(server, mode=era, elicitation_callback=person) as client:
             planned = data_of(await client.call_tool("preview_close", {"instruments": ["KO"]}))
             sent = await client.call_tool("close_positions", {"plan_id": planned["plan_id"]})
@@ -107,10 +88,10 @@ class RawClient:
 async def in_the_middle_of_a_batch(data_dir: Path) -> AsyncIterator[RawClient]:
     """The exchange has had the effect of the first of three requests, and takes its time to answer."""
     with anyio.fail_after(30):
-        async with exchange_in(data_dir) as exchange:
+        with in_session(data_dir) as exchange:
             exchange.arm("delay", "close_position", seconds=1)
             command = [sys.executable, *ARGUMENTS, str(data_dir)]
-            async with await anyio.open_process(command, env=environment(), stderr=None) as process:
+            async with await anyio.open_process(command, env=CLEAN, stderr=None) as process:
                 client = RawClient(process)
                 await client.approve_a_close_of_three()
                 while not exchange.effects():  # noqa: ASYNC110 — another process cannot be waited for otherwise

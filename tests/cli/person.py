@@ -21,17 +21,17 @@ import anyio
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
+from data_dirs import CLEAN, PROGRAM, DataDir
 from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
 from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
-from positions_mcp.domain.operation.states import OperationState, Stage
+from positions_mcp.domain.operation.states import Stage
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.guard import Guard
 from positions_mcp.paper.exchange import PaperExchange
-from positions_mcp.settings import Settings, load
+from positions_mcp.settings import load
 from positions_mcp.signing.keys import ScryptCost
-from positions_mcp.store.operations import SqlOperationStore
 from signing.people import new_approver
 
 ACCOUNT = AccountId(19816)
@@ -40,7 +40,6 @@ FRIDAY = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 """10:30 in New York, the market open."""
 TIMEOUT_S = 40
 TESTS = Path(__file__).parents[1]
-PROGRAM = (sys.executable, "-m", "positions_mcp")
 
 
 @dataclass(slots=True)
@@ -93,15 +92,11 @@ class Typing:
 
 
 @dataclass(slots=True)
-class Place:
+class Place(DataDir):
     """A data directory with a paper book, and everything a test does to it."""
 
     data_dir: Path
     environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> Settings:
-        return load({"mode": "paper", "data_dir": self.data_dir})
 
     @contextmanager
     def at_terminal(self, *words: str, columns: int = 100) -> Iterator[Typing]:
@@ -154,24 +149,6 @@ class Place:
             finally:
                 process.kill()
 
-    @contextmanager
-    def store(self) -> Iterator[SqlOperationStore]:
-        with open_operations(self.settings) as store:
-            yield store
-
-    def operation(self, operation_id: str) -> Operation:
-        with self.store() as store:
-            found = store.operation(operation_id)
-        assert found is not None
-        return found
-
-    def newest(self) -> Operation:
-        with self.store() as store:
-            return store.operations(limit=1)[0]
-
-    def state(self, operation_id: str) -> OperationState:
-        return self.operation(operation_id).state(datetime.now(UTC))
-
     def planned(
         self, *symbols: str, asked: bool = True, caller: str = "test", clock: StandingClock | None = None
     ) -> Operation:
@@ -193,23 +170,9 @@ class Place:
             expected, now = (Stage.APPROVED,), datetime.now(UTC)
             store.move(operation_id, expected=expected, to=Stage.LAPSED, reason="the call ended", now=now)
 
-    @contextmanager
-    def exchange(self) -> Iterator[PaperExchange]:
-        exchange = PaperExchange.open(self.data_dir, accounts=None)
-        try:
-            yield exchange
-        finally:
-            exchange.close()
-
-    def effects(self) -> dict[str, int]:
-        """How many requests have changed the book, counted by the exchange."""
-        with self.exchange() as exchange:
-            return exchange.effect_counts()
-
     @property
     def _environment(self) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_", "CLEAR_"))}
-        return {**clean, "POSITIONS_MCP_DATA_DIR": str(self.data_dir), "TERM": "dumb", **self.environment}
+        return {**CLEAN, "POSITIONS_MCP_DATA_DIR": str(self.data_dir), "TERM": "dumb", **self.environment}
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ def test_a_yes_at_the_terminal_is_sent_by_the_call_that_waits_and_followed_to_it
     assert approver is not None
     assert decision.by == f"approver {approver.members[0].credentials[0].fingerprint}"
     assert decision.signed
-    assert place.effects() == {"close_position": 2}
+    assert place.effects == {"close_position": 2}
 
 
 @pytest.mark.requirement("G-01")
@@ -64,7 +64,7 @@ def test_a_program_without_a_terminal_decides_nothing_whatever_it_pipes_in(
     assert "Nothing was decided, nothing was sent." in " ".join(done.stderr.split())
     assert done.stdout == ""
     assert place.state(operation) is OperationState.AWAITING_APPROVAL
-    assert place.effects() == {}
+    assert place.effects == {}
 
 
 @pytest.mark.requirement("G-01")
@@ -109,7 +109,7 @@ def test_a_wrong_passphrase_decides_nothing_and_the_plan_can_still_be_approved_o
     assert code == 1
     assert "It is SUBMITTED: there is nothing to approve" in shown
     assert PROMPT not in shown
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}
 
 
 @pytest.mark.requirement("G-02", "G-06")
@@ -126,7 +126,7 @@ def test_two_terminals_that_approve_at_once_decide_once(place: Place) -> None:
         codes = sorted([one.ends(), other.ends()])
     assert [code for code, _ in codes] == [0, 1]
     assert "decided nothing" in codes[1][1]
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}
 
 
 @pytest.mark.requirement("G-02")
@@ -150,7 +150,7 @@ def test_a_yes_that_no_call_uses_is_shown_as_not_sent_until_it_has_lapsed(place:
     assert code == 1
     assert "PAPER LAPSED" in shown
     assert "Nothing was sent" in shown
-    assert place.effects() == {}
+    assert place.effects == {}
 
 
 @pytest.mark.requirement("G-02")
@@ -191,7 +191,7 @@ def test_a_no_needs_neither_terminal_nor_passphrase_and_ends_the_call_that_waits
     again = place.without_terminal("reject", call.operation_id)
     assert again.returncode == 1
     assert f"{call.operation_id} is DECLINED" in again.stderr
-    assert place.effects() == {}
+    assert place.effects == {}
 
 
 @pytest.mark.requirement("G-01", "G-02")
@@ -207,7 +207,7 @@ def test_a_preview_is_approved_for_the_call_that_asks_for_it_and_that_is_said(pl
     assert decided.decision is not None
     assert decided.decision.of_preview
     assert place.state(operation) is OperationState.APPROVED
-    assert place.effects() == {}
+    assert place.effects == {}
 
 
 def test_whether_a_server_would_send_it_is_said_before_the_passphrase(place: Place) -> None:

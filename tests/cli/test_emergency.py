@@ -59,7 +59,7 @@ def test_a_person_flattens_although_the_store_is_broken_and_finds_the_journal(
         person.answers("Passphrase to SEND now:", PASSPHRASE)
         code, shown = person.ends()
     assert code == 0, shown
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}
     kept = re.search(r"journalled in (\S+operations\.sqlite)", " ".join(shown.split()))
     assert kept, shown
     with closing(open_store(Path(kept.group(1)))) as store:
@@ -82,7 +82,7 @@ def test_a_store_that_breaks_after_the_question_is_asked_does_not_stop_a_person(
         person.answers("Passphrase to SEND now:", PASSPHRASE)
         code, shown = person.ends()
     assert code == 0, shown
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}
 
 
 @pytest.mark.requirement("G-17")

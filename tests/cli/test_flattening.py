@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from cli.person import PASSPHRASE, Place, Typing
+from data_dirs import PROGRAM
 from positions_mcp.domain.operation.states import OperationState
 
 ACCOUNT_PROMPT = "Type the account number to flatten it"
@@ -44,7 +44,7 @@ def test_a_person_flattens_under_halt_limits_and_a_server_that_only_reads_after_
     assert code == 0, shown
     assert "PAPER CLOSED: 2 submitted; 2 of 2 flat" in shown
     assert PASSPHRASE not in shown
-    assert place.effects() == {"close_position": 2}
+    assert place.effects == {"close_position": 2}
     sent = place.newest()
     assert sent.plan.flatten
     assert sent.plan.cancel_orders
@@ -58,7 +58,7 @@ def test_a_whole_account_is_flattened_by_one_request(place: Place) -> None:
         confirms(person)
         code, shown = person.ends()
     assert code == 0, shown
-    assert place.effects() == {"close_positions": 1}
+    assert place.effects == {"close_positions": 1}
     assert all(len(line) <= 100 for line in shown.replace(str(place.data_dir), "DIR").splitlines()), shown
 
 
@@ -73,12 +73,12 @@ def test_an_unknown_outcome_holds_back_an_assistant_but_not_the_person(place: Pl
     assert code == 1
     assert "PAPER UNKNOWN" in shown
     assert "Do not send it again" in shown
-    assert place.effects() == {}
+    assert place.effects == {}
     with place.at_terminal("flatten", "19816", "KO", "--follow", "0") as person:
         person.sees(f'OVERRIDES the rule "scope in doubt": Operation {first}')
         confirms(person)
         assert person.ends()[0] == 0
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}
 
 
 @pytest.mark.requirement("G-17")
@@ -101,7 +101,7 @@ def test_nothing_is_sent_without_the_account_and_the_passphrase(
     assert code == 1
     assert said in shown
     assert re.search(r"Nothing was (sent|decided)", shown)
-    assert place.effects() == {}
+    assert place.effects == {}
 
 
 @pytest.mark.requirement("G-17")
@@ -113,7 +113,7 @@ def test_an_interrupt_sends_nothing(place: Place) -> None:
         code, shown = person.ends()
     assert code == 130
     assert "Nothing was sent." in shown
-    assert place.effects() == {}
+    assert place.effects == {}
 
 
 @pytest.mark.requirement("G-01")
@@ -152,7 +152,7 @@ def test_without_an_approver_it_says_how_to_set_one_up(bare: Place) -> None:
 def live_broker(place: Place) -> Iterator[str]:
     """The paper exchange over TCP, where a live client may go because it is on this machine."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "positions_mcp", "paper", "serve", "--data-dir", str(place.data_dir)],
+        [*PROGRAM, "paper", "serve", "--data-dir", str(place.data_dir)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -178,4 +178,4 @@ def test_a_live_account_is_flattened_where_trading_was_never_enabled(place: Plac
         listed = place.without_terminal("operations", "list").stdout
     assert "LIVE" in listed
     assert "paper.key" not in shown
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}

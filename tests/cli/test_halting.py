@@ -24,7 +24,7 @@ def test_a_halt_needs_nobody_and_stops_a_waiting_call_before_its_next_request(pl
     assert "PAPER REFUSED" in shown
     assert report["state"] == "REFUSED"
     assert "[halt]" in report["reason"]
-    assert place.effects() == {}
+    assert place.effects == {}
 
 
 @pytest.mark.requirement("G-11")
@@ -163,14 +163,14 @@ def test_after_the_halt_the_passphrase_withdraws_what_has_not_filled_and_tells_e
         code, shown = person.ends()
     assert code == 1
     assert "It IS halted" in shown
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}
     with place.at_terminal("halt", "--withdraw", "news") as person:
         person.sees("HALTED by", "*** CANCEL own unfilled closes in PAPER (no real money), account 19816 ***", "JPM")
         person.answers(PROMPT, PASSPHRASE)
         code, shown = person.ends()
     assert "cancelled" in shown or "cancel asked for" in shown
     assert code == (0 if " cancelled" in shown else 1)
-    assert place.effects() == {"close_position": 1, "cancel_order": 1}
+    assert place.effects == {"close_position": 1, "cancel_order": 1}
     with place.store() as store:
         assert store.halts()
         assert store.verify().intact
@@ -188,4 +188,4 @@ def test_it_is_halted_whatever_comes_of_the_withdrawal(place: Place) -> None:
     assert "nothing was cancelled" in shown
     with place.store() as store:
         assert store.halts()
-    assert place.effects() == {}
+    assert place.effects == {}

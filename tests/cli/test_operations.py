@@ -156,7 +156,7 @@ def test_what_the_program_can_conclude_itself_is_not_left_to_the_person(place: P
     assert code == 1
     assert "PAPER RECONCILED" in shown
     assert "There is nothing to settle" in shown
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}
 
 
 @pytest.mark.requirement("G-05")

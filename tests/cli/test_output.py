@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from cli.person import PASSPHRASE, Place
+from data_dirs import PROGRAM
 from positions_mcp.cli import COMMANDS, GROUPS, main
 from positions_mcp.cli.output import table
 from positions_mcp.cli.serving.token_file import TokenFile
@@ -154,7 +155,7 @@ def test_a_character_without_a_code_in_the_output_ends_no_command(place: Place) 
 
 
 def test_a_reader_that_has_seen_enough_stops_nothing_that_a_command_does(place: Place) -> None:
-    program = [sys.executable, "-m", "positions_mcp", "halt", "lunch", "--data-dir", str(place.data_dir)]
+    program = [*PROGRAM, "halt", "lunch", "--data-dir", str(place.data_dir)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stderr
@@ -169,7 +170,7 @@ def test_a_reader_that_has_seen_enough_stops_nothing_that_a_command_does(place: 
 def test_a_full_disk_under_the_output_is_said_and_stops_nothing_that_a_command_does(
     words: list[str], place: Place
 ) -> None:
-    program = [sys.executable, "-m", "positions_mcp", *words, "--data-dir", str(place.data_dir)]
+    program = [*PROGRAM, *words, "--data-dir", str(place.data_dir)]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(program, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
     assert "what it says cannot be written: No space left on device. What it does goes on." in done.stderr

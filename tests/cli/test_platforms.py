@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from cli.person import PASSPHRASE, Place
+from data_dirs import CLEAN
 from positions_mcp.paper import database
 from positions_mcp.platforms import this_platform
 from positions_mcp.store import DEFAULT_FILE
@@ -33,9 +33,8 @@ WRONG = "not the passphrase"
 
 def environment(home: Path) -> dict[str, str]:
     """A user profile, and no zone database of the system's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_", "CLEAR_"))}
     own = {"LOCALAPPDATA": str(home / "AppData" / "Local"), "USERNAME": "ana", "PYTHONTZPATH": ""}
-    return {**kept, **own, "HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[1])}
+    return {**CLEAN, **own, "HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 def typed(*keystrokes: str, ahead: str = "") -> list[str]:
@@ -191,7 +190,7 @@ def test_a_person_flattens_at_the_console_and_what_is_typed_to_be_seen_is_shown(
     assert PASSPHRASE not in ran.err
     sent = windows.place.newest()
     assert (sent.plan.flatten, sent.plan.caller) == (True, "terminal ana")
-    assert windows.place.effects() == {"close_position": 1}
+    assert windows.place.effects == {"close_position": 1}
 
 
 @pytest.mark.parametrize("name", ["elsewhere", "through a link", "a book elsewhere"])

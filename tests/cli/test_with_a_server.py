@@ -62,4 +62,4 @@ async def test_a_server_sends_what_the_terminal_approves_and_nothing_once_a_pers
     assert "1 submitted; 0 of 1 flat" in said[0]
     assert "REFUSED" in said[1]
     assert "Everything destructive is halted: 'enough'" in said[1]
-    assert place.effects() == {"close_position": 1}
+    assert place.effects == {"close_position": 1}

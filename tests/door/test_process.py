@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from data_dirs import CLEAN
 from door.signing import Issuer
 from door.test_entrance import SIGN_IN, certificate
 from over_http.serving import INITIALIZE
-from over_http.test_process import CLEAN
 
 # Nobody answers there: the issuer is out of reach.
 OUT_OF_REACH = SIGN_IN.replace("https://login.example.com", "http://127.0.0.1:9")

@@ -28,7 +28,8 @@ from mcp_types import (
     Implementation,
 )
 
-from e2e.installation import PROGRAM, Installation
+from data_dirs import PROGRAM
+from e2e.installation import Installation
 from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import Frame, FrameLocator, Page, expect
 
-from e2e.installation import PROGRAM, Installation
+from data_dirs import PROGRAM
+from e2e.installation import Installation
 
 PACKAGES = ("@modelcontextprotocol/inspector@2.12.0", "node@22.23.3")
 _HEAR = """window.said = [];

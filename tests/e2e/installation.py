@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,36 +16,33 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal
 
+from data_dirs import CLEAN, PROGRAM, DataDir
 from positions_mcp.cli.assembly.composition import guard_dependencies, open_venue
 from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import FIRST_NAME
 from positions_mcp.domain.operation.statements import TERMINAL
-from positions_mcp.domain.operation.states import OperationState
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.enrolling import Change
 from positions_mcp.guard.guard import Guard
 from positions_mcp.guard.supervisor import Supervisor
-from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY, PaperExchange
+from positions_mcp.paper import DEFAULT_ACCOUNT, DEFAULT_KEY
 from positions_mcp.ports import Clock
 from positions_mcp.settings import Settings, load
 from positions_mcp.signing.keys import ScryptCost
-from positions_mcp.store.operations import SqlOperationStore
 from signing.people import new_approver
 
-PROGRAM = (sys.executable, "-m", "positions_mcp")
 PASSPHRASE = "correct horse battery staple"
 QUICK = ScryptCost(n=2**4)
 """scrypt that a test does not wait for; what is measured takes the program's own."""
-_CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
 
 
 def furnish(data_dir: Path) -> None:
     """A paper book, one and a half hours into the session of Monday, November 23, 2026, with a clock that runs."""
     for words in ("reset --day 2026-11-23 --seed 7", "clock set 2026-11-23T11:00 --running"):
         command = [*PROGRAM, "paper", *words.split(), "--data-dir", str(data_dir)]
-        subprocess.run(command, env=_CLEAN, check=True, capture_output=True)
+        subprocess.run(command, env=CLEAN, check=True, capture_output=True)
 
 
 @dataclass(slots=True)
@@ -67,7 +62,7 @@ class Running:
 
 
 @dataclass
-class Installation:
+class Installation(DataDir):
     """A data directory with a paper book, and an operation store in either database."""
 
     data_dir: Path
@@ -93,7 +88,7 @@ class Installation:
         """What its processes are started with."""
         store = {"POSITIONS_MCP_STORE__URL": self.store_url} if self.store_url else {}
         return {
-            **_CLEAN,
+            **CLEAN,
             "POSITIONS_MCP_DATA_DIR": str(self.data_dir),
             "POSITIONS_MCP_DESK__PORT": "0",
             "POSITIONS_MCP_TRADING__MAX_OPERATIONS_PER_MINUTE": "none",
@@ -151,28 +146,6 @@ class Installation:
         }
 
     # --- the store, and what stands behind
-
-    @contextmanager
-    def store(self) -> Iterator[SqlOperationStore]:
-        """The operation store."""
-        with open_operations(self.settings) as store:
-            yield store
-
-    def operation(self, operation_id: str) -> Operation:
-        """An operation as it is stored."""
-        with self.store() as store:
-            found = store.operation(operation_id)
-        assert found is not None
-        return found
-
-    def state(self, operation_id: str) -> OperationState:
-        """What it comes to now."""
-        return self.operation(operation_id).state(datetime.now(UTC))
-
-    def newest(self) -> Operation:
-        """The operation that was planned last."""
-        with self.store() as store:
-            return store.operations(limit=1)[0]
 
     def sending_at(self, operation_id: str) -> float:
         """When its first request was about to leave, in seconds."""
@@ -240,21 +213,6 @@ class Installation:
         return found[0]
 
     # --- the exchange
-
-    @contextmanager
-    def exchange(self) -> Iterator[PaperExchange]:
-        """The paper exchange itself."""
-        exchange = PaperExchange.open(self.data_dir, accounts=None)
-        try:
-            yield exchange
-        finally:
-            exchange.close()
-
-    @property
-    def effects(self) -> Mapping[str, int]:
-        """Requests that have changed the book, by operation, as the exchange counts them."""
-        with self.exchange() as exchange:
-            return exchange.effect_counts()
 
     def held(self, symbol: str) -> Decimal:
         """What the exchange says is held."""

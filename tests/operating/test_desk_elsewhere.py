@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import anyio
 import httpx
 import pytest
 
+from data_dirs import CLEAN, PROGRAM
 from door.test_entrance import certificate
 from guard.desk import PASSPHRASE, desk
 from positions_mcp.cli.serving.desk_host import DeskElsewhere
@@ -26,7 +25,6 @@ from positions_mcp.door.proxies import Proxies
 from positions_mcp.settings import load
 
 PUBLIC = "https://desk.example.com"
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
 FORWARDED = {"X-Forwarded-Host": "desk.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.9.8.7"}
 
 
@@ -92,7 +90,7 @@ async def test_the_command_serves_it_with_its_own_tls_and_ends_with_0_when_it_is
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--tls-cert", str(files[0]), "--tls-key", str(files[1]), "--port", str(port), "--log-format", "json"]
-    command = [sys.executable, "-m", "positions_mcp", "desk", *options, "--data-dir", str(tmp_path / "data")]
+    command = [*PROGRAM, "desk", *options, "--data-dir", str(tmp_path / "data")]
     environment = {**CLEAN, "POSITIONS_MCP_DESK__PUBLIC_URL": "https://localhost"}
     with anyio.fail_after(90):
         async with await anyio.open_process(command, env=environment, stdout=None, stderr=subprocess.PIPE) as process:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -19,30 +16,16 @@ import anyio.to_thread
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from data_dirs import CLEAN, PROGRAM, in_session
 from over_http.serving import calling
 from positions_mcp.cli.serving.token_file import TokenFile
 from positions_mcp.clock import SystemClock
 from positions_mcp.domain.operation.states import RowState
-from positions_mcp.market_calendar import NewYorkCalendar
-from positions_mcp.paper import PaperExchange
 from positions_mcp.store import DEFAULT_FILE, open_store
 from tools.serving import ERAS, text_of
 from trading import HOLDINGS, yes
 
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
-COMMAND = [sys.executable, "-m", "positions_mcp", "serve", "--transport", "http", "--port", "0", "--data-dir"]
-
-
-@contextmanager
-def trading_exchange(data_dir: Path) -> Iterator[PaperExchange]:
-    """The server's book, an hour into the next session, with a clock that runs."""
-    exchange = PaperExchange.open(data_dir, scenario="demo", clock=SystemClock())
-    session = NewYorkCalendar().state_at(SystemClock().now()).next
-    exchange.clock.set(session.opens + timedelta(hours=1), running=True)
-    try:
-        yield exchange
-    finally:
-        exchange.close()
+COMMAND = [*PROGRAM, "serve", "--transport", "http", "--port", "0", "--data-dir"]
 
 
 @contextmanager
@@ -68,7 +51,7 @@ async def test_it_serves_both_eras_and_told_to_stop_finishes_the_request_in_flig
     tokens = TokenFile(tmp_path)
     alice, bob = (tokens.issue(name, SystemClock().now()) for name in ("alice", "bob"))
     answers: list[str] = []
-    with anyio.fail_after(30), trading_exchange(tmp_path) as exchange, serving(tmp_path) as (process, url):
+    with anyio.fail_after(30), in_session(tmp_path) as exchange, serving(tmp_path) as (process, url):
         exchange.arm("delay", "close_position", seconds=0.5)
         async with calling(url, alice, ERAS[0], yes()) as older, calling(url, bob, ERAS[1]) as newer:
             assert "PAPER" in text_of(await newer.call_tool("get_trading_status", {}))
@@ -98,7 +81,7 @@ async def test_told_to_stop_with_a_form_open_it_notes_that_nobody_answered_and_w
     tmp_path: Path,
 ) -> None:
     alice = TokenFile(tmp_path).issue("alice", SystemClock().now())
-    with anyio.fail_after(60), trading_exchange(tmp_path) as exchange, serving(tmp_path) as (process, url):
+    with anyio.fail_after(60), in_session(tmp_path) as exchange, serving(tmp_path) as (process, url):
 
         async def tell_it_to_stop(*_: object) -> NoReturn:
             process.terminate()
@@ -121,7 +104,7 @@ async def test_with_a_grace_a_close_of_several_goes_to_its_end_before_the_proces
     alice = TokenFile(tmp_path).issue("alice", SystemClock().now())
     answers: list[str] = []
     variables = {"POSITIONS_MCP_HTTP__GRACE_S": "0.2", "POSITIONS_MCP_LOG__FORMAT": "json"}
-    with anyio.fail_after(60), trading_exchange(tmp_path) as exchange, serving(tmp_path, **variables) as (process, url):
+    with anyio.fail_after(60), in_session(tmp_path) as exchange, serving(tmp_path, **variables) as (process, url):
         exchange.arm("delay", "close_position", seconds=0.5)
         async with calling(url, alice, ERAS[1], yes()) as client:
             await client.list_tools()

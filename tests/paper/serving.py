@@ -6,7 +6,6 @@ import io
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from pathlib import Path
 
 import httpx
 
+from data_dirs import PROGRAM
 from positions_mcp.cli import main
 from positions_mcp.paper import DEFAULT_KEY
 
-COMMAND = (sys.executable, "-m", "positions_mcp", "paper")
+COMMAND = (*PROGRAM, "paper")
 
 
 @dataclass(frozen=True, slots=True)

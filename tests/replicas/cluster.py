@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ import httpx2
 import psycopg
 from benchmarks.databases import postgres_in
 
+from data_dirs import CLEAN, PROGRAM
 from positions_mcp.cli.serving.token_file import TokenFile
 from replicas.links import Link
 
@@ -35,7 +35,6 @@ WRITE_TIMEOUT_S = 3
 _LIBFAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 SKEWS = (0, 30, -30) if _LIBFAKETIME else (0, 0, 0)
 """Seconds by which the clocks of the replicas' machines are ahead."""
-_CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
 _PATIENCE_S = 120
 
 
@@ -128,7 +127,7 @@ class Replica:
             "DESK__ENABLED": "false",
             **self.said,
         }
-        environment = _CLEAN | {f"POSITIONS_MCP_{name}": value for name, value in said.items()} | {**self.beside}
+        environment = CLEAN | {f"POSITIONS_MCP_{name}": value for name, value in said.items()} | {**self.beside}
         if self.skew_s:
             environment |= {
                 "LD_PRELOAD": str(_LIBFAKETIME),
@@ -144,7 +143,7 @@ class Replica:
                 self._start()
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "positions_mcp", "serve", "--transport", "http", "--port", str(self.port)]
+        command = [*PROGRAM, "serve", "--transport", "http", "--port", str(self.port)]
         log = (self.folder / "log").open("a+", encoding="utf-8")
         begins_at = log.seek(0, os.SEEK_END)
         with log:
@@ -274,13 +273,13 @@ async def cluster(
 @asynccontextmanager
 async def exchange(folder: Path, scenario: str, accounts: Sequence[int]) -> AsyncIterator[str]:
     """`positions-mcp paper serve`; its address."""
-    book, program = folder / "paper", [sys.executable, "-m", "positions_mcp", "paper"]
+    book, program = folder / "paper", [*PROGRAM, "paper"]
     (folder / "scenario.toml").write_text(scenario, encoding="utf-8")
     named = [word for account in accounts for word in ("--account", str(account))]
     where = ["--data-dir", str(book)]
     await anyio.run_process([*program, "reset", *where, "--scenario", str(folder / "scenario.toml"), *named])
     command = [*program, "serve", *where, "--key", KEY]
-    async with await anyio.open_process(command, env=_CLEAN, stderr=None) as process:
+    async with await anyio.open_process(command, env=CLEAN, stderr=None) as process:
         try:
             assert process.stdout is not None
             said = (await process.stdout.receive()).decode()

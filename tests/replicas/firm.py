@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from data_dirs import CLEAN, PROGRAM
 from databases import new_database
 from paper.serving import Served
 from paper.serving import serving as serving_paper
@@ -28,8 +27,7 @@ from positions_mcp.market_calendar import NewYorkCalendar
 from positions_mcp.paper import PaperExchange
 from positions_mcp.store.operations import SqlOperationStore
 
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("POSITIONS_MCP_", "CLEAR_"))}
-COMMAND = (sys.executable, "-m", "positions_mcp", "serve", "--transport", "http", "--port", "0")
+COMMAND = (*PROGRAM, "serve", "--transport", "http", "--port", "0")
 SYMBOLS = tuple(f"{first}{second}Q" for first in "ABCDEFGH" for second in "KLMNP")
 _SAYS = re.compile(r"MCP server at (http://\S+/mcp)")
 

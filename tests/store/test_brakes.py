@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli.person import PASSPHRASE, PROGRAM, Place, furnish
+from cli.person import PASSPHRASE, Place, furnish
+from data_dirs import PROGRAM
 from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.settings import load
 from positions_mcp.signing.keys import ScryptCost
@@ -95,7 +96,7 @@ def test_a_person_flattens_on_a_record_elsewhere_and_is_asked_in_time(desk: Plac
             person.answers("Passphrase to SEND now:", PASSPHRASE)
             code, shown = person.ends()
     assert code == 0, shown
-    assert desk.effects() == {"close_position": 1}
+    assert desk.effects == {"close_position": 1}
 
 
 @pytest.mark.parametrize("words", [("halt", "news"), ("flatten", "19816", "KO")], ids=["halt", "flatten"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from data_dirs import PROGRAM
 from positions_mcp.tools.catalogue import NAMES
 
 HERE = Path(__file__).parent
@@ -17,7 +17,7 @@ PYTHON = HERE.parents[1] / ".venv-toolkits" / "bin" / "python"
 
 
 def _made_of_the_server(toolkit: str, folder: Path) -> dict[str, Any]:
-    server = [sys.executable, "-m", "positions_mcp", "serve", "--data-dir", str(folder)]
+    server = [*PROGRAM, "serve", "--data-dir", str(folder)]
     adapter = (
         ["node", str(HERE / "ai_sdk.mjs")] if toolkit == "ai-sdk" else [PYTHON, str(HERE / "adapters.py"), toolkit]
     )
