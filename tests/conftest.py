@@ -16,11 +16,11 @@ import pytest
 from hypothesis import settings
 from jsonschema import Draft202012Validator
 
-from databases import postgres_url
+from databases import place, postgres_url
 from forking import forked
 
-__all__ = ["postgres_url"]
-"""One PostgreSQL for all tests of a process, which starts when the first of them asks for it."""
+__all__ = ["place", "postgres_url"]
+"""Of one PostgreSQL for all tests of a process, which starts when the first of them asks for it."""
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from benchmarks.databases import new_database, postgresql
 
-__all__ = ["left_open", "new_database", "postgres_url"]
+__all__ = ["left_open", "new_database", "place", "postgres_url"]
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,14 @@ def postgres_url() -> Iterator[str]:
     """The URL of a PostgreSQL server of our own. Forty databases would be flushed at its end if it were durable."""
     with postgresql(durable=False) as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where an empty store can be opened, in both databases."""
+    if request.param == "sqlite":
+        return tmp_path / "data" / "operations.sqlite"
+    return new_database(request.getfixturevalue("postgres_url"))
 
 
 def left_open(place: Path) -> int:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from authenticator import ORIGIN, UP, Authenticator
-from databases import new_database
 from desk.pages import Page, goes_over, page_over
 from guard.desk import CALLER, PASSPHRASE, Desk
 from guard.desk import desk as guarded
@@ -24,13 +23,6 @@ from positions_mcp.guard.deciding import digest_of_halt, digest_of_row
 
 pytestmark = pytest.mark.requirement("D-01", "D-04")
 ADD, MAKE, REMOVE = "/api/approvers/passkeys/add", "/api/approvers/passkeys", "/api/approvers/passkeys/remove"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    if request.param == "sqlite":
-        return tmp_path / "operations.sqlite"
-    return new_database(request.getfixturevalue("postgres_url"))
 
 
 @dataclass

@@ -8,9 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from databases import new_database
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
 from positions_mcp.domain.errors import PositionsError
 from positions_mcp.domain.operation.operation import Operation
@@ -24,14 +21,6 @@ from positions_mcp.signing.keys import new_key
 BEN = "the passphrase of Ben"
 TWO = POLICY.model_copy(update={"two_persons_above": Decimal(0)})
 Place = Path | str
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Where the store is."""
-    if request.param == "sqlite":
-        return tmp_path / "operations.sqlite"
-    return new_database(request.getfixturevalue("postgres_url"))
 
 
 @asynccontextmanager

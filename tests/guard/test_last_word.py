@@ -14,7 +14,7 @@ import pytest
 from guard.delegated import sent_without_question, terms
 from guard.desk import CALLER, PASSPHRASE, POLICY, Desk
 from guard.exchange import raising
-from guard.persons import BEN, TWO, Place, change, place, sent, two_people
+from guard.persons import BEN, TWO, Place, change, sent, two_people
 from positions_mcp.domain.errors import OutcomeUnknown, Refused
 from positions_mcp.domain.operation.operation import Conclusion
 from positions_mcp.domain.operation.roster import Rights
@@ -26,7 +26,6 @@ from positions_mcp.guard.enrolling import changing_member, removing_member
 from positions_mcp.guard.touches import Person, Touches
 from positions_mcp.signing.keys import unlock
 
-__all__ = ["place"]
 pytestmark = pytest.mark.requirement("D-05")
 GONE = removing_member("Ben")
 LESS = changing_member("Ben", rights=(Rights(approves=Decimal(10)),))

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from databases import new_database
 from guard import delegate
 from guard.delegated import sent_without_question, signed
 from guard.desk import CALLER, PASSPHRASE, Desk, desk
@@ -168,13 +167,6 @@ async def test_a_decision_by_a_mandate_that_is_written_into_the_store_sends_noth
         with pytest.raises(Refused):
             await it.guard.send_under(operation, mandate.mandate_id, caller=CALLER)
         assert it.exchange.effects == []
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    if request.param == "sqlite":
-        return tmp_path / "operations.sqlite"
-    return new_database(request.getfixturevalue("postgres_url"))
 
 
 class Racer:

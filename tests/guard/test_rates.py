@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from databases import new_database
 from guard import asker
 from guard.desk import CALLER, FORM, PASSPHRASE, POLICY, Desk, desk
 from guard.exchange import ACCOUNT, FRIDAY, StandingClock, held
@@ -159,13 +158,6 @@ def lease(it: Desk) -> Any:
     from positions_mcp.domain.operation.operation import Lease
 
     return Lease(token="claim-1", process="here", until=it.clock.now() + 60 * SECOND)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    if request.param == "sqlite":
-        return tmp_path / "operations.sqlite"
-    return new_database(request.getfixturevalue("postgres_url"))
 
 
 def test_two_processes_that_ask_at_once_cannot_split_the_limit(tmp_path: Path, place: Path | str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from guard.delegated import sent_without_question, signed, terms
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, desk
 from guard.exchange import ACCOUNT
-from guard.persons import BEN, TWO, Place, change, place, sent, two_people
+from guard.persons import BEN, TWO, Place, change, sent, two_people
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.policy import Channel, Narrower
 from positions_mcp.domain.operation.roster import FIRST_NAME, Rights, whole_member
@@ -26,7 +26,6 @@ from positions_mcp.guard.reports import first_yes_said
 from positions_mcp.signing.keys import WrongPassphrase, new_key
 from signing.people import new_approver
 
-__all__ = ["place"]
 pytestmark = pytest.mark.requirement("D-05")
 
 

@@ -15,12 +15,11 @@ from guard import sender
 from guard.delegate import EACH, positions
 from guard.desk import PASSPHRASE, POLICY, Desk
 from guard.exchange import Exchange
-from guard.persons import BEN, Place, change, place, two_people
+from guard.persons import BEN, Place, change, two_people
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.domain.operation.roster import Rights
 from positions_mcp.guard.enrolling import changing_member, removing_member
 
-__all__ = ["place"]
 TESTS = Path(sender.__file__).parents[1]
 pytestmark = pytest.mark.requirement("D-05")
 ENDS: dict[str, tuple[dict[str, Any], Any]] = {

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Connection, Table, insert, select, update
 
 from guard.desk import CALLER, PASSPHRASE, POLICY, Desk, desk
-from guard.persons import BEN, TWO, Place, change, place, two_people
+from guard.persons import BEN, TWO, Place, change, two_people
 from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
@@ -31,7 +31,6 @@ from positions_mcp.signing.statements import sign
 from positions_mcp.store.schema import TABLES
 from signing.people import ACCOUNT, EVE, approver_of, link, yes
 
-__all__ = ["place"]
 pytestmark = pytest.mark.requirement("G-02", "D-04", "D-05")
 
 

@@ -8,16 +8,7 @@ from pathlib import Path
 import pytest
 
 from beginnings import begin_store
-from databases import new_database
 from positions_mcp.store.operations import SqlOperationStore
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where an empty store can be opened, in both databases."""
-    if request.param == "sqlite":
-        return tmp_path / "data" / "operations.sqlite"
-    return new_database(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

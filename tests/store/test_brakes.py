@@ -15,11 +15,11 @@ import pytest
 
 from cli.person import PASSPHRASE, Place, furnish
 from data_dirs import PROGRAM
+from databases import new_database
 from positions_mcp.cli.assembly.stores import open_operations
 from positions_mcp.settings import load
 from positions_mcp.signing.keys import ScryptCost
 from signing.people import new_approver
-from store.conftest import new_database
 from store.test_waiting import IDLE, LONGEST_S
 
 pytestmark = pytest.mark.requirement("G-21")
