@@ -7,20 +7,9 @@ import asyncio
 import anyio
 import pytest
 
-from api.loopback import AAPL, ACCOUNT, Received, Reply, Script, data, order, position, serving, silence
+from api.loopback import AAPL, ACCOUNT, Received, Reply, Script, data, position, serving, silence
 from positions_mcp.api import OutcomeUnknown, _direct
 from positions_mcp.domain.errors import ReadFailed
-
-
-async def test_reads_share_a_connection_and_each_write_has_one_of_its_own():
-    replies = data([]), data([]), data([order()]), data([order()]), data([])
-    async with serving(*replies) as server, server.client() as client:
-        for _ in range(2):
-            await client.get_positions(ACCOUNT)
-        for _ in range(2):
-            await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
-        await client.get_positions(ACCOUNT)
-    assert [request.connection for request in server.requests] == [1, 1, 2, 3, 1]
 
 
 async def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_again():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -63,13 +61,6 @@ def test_everything_a_caller_names_is_exported():
 
 def _is_upstream(kind: type) -> bool:
     return issubclass(kind, errors.UpstreamError)
-
-
-def test_importing_the_library_imports_nothing_of_the_server_and_no_http_library():
-    heavy = ("httpx", "msgspec", "mcp", "sqlalchemy", "starlette", "uvicorn", "holidays", "positions_mcp.guard")
-    program = f"import sys, positions_mcp.api; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 # Parameters of the official client, and what this one calls them.

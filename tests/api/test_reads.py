@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from api.loopback import (
-    AAPL,
     ACCOUNT,
     ORDER,
     Reply,
@@ -30,7 +29,6 @@ from positions_mcp.api._retry import retry_after_seconds
 from positions_mcp.domain.errors import (
     Forbidden,
     NotFound,
-    NothingSent,
     RateLimited,
     ReadFailed,
     RequestRejected,
@@ -238,20 +236,4 @@ async def test_a_redirect_is_never_followed(status: int):
     async with serving(answer(status, b"", {"Location": "/elsewhere"})) as server, server.client() as client:
         with pytest.raises(ReadFailed, match="redirect"):
             await client.get_order(ACCOUNT, ORDER)
-    assert len(server.requests) == 1
-
-
-async def test_the_first_reads_at_once_open_one_client():
-    async with serving(data([])) as server, server.client() as client, anyio.create_task_group() as tasks:
-        for _ in range(8):
-            tasks.start_soon(client.get_positions, ACCOUNT)
-    assert len(server.requests) == 8
-
-
-async def test_a_closed_client_says_so():
-    async with serving(data([])) as server:
-        async with server.client() as client:
-            await client.get_positions(ACCOUNT)
-        with pytest.raises(NothingSent, match="this client is closed"):
-            await client.close_position(ACCOUNT, AAPL, cancel_orders=False)
     assert len(server.requests) == 1

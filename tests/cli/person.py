@@ -164,6 +164,13 @@ class Place(DataDir):
 
         return anyio.run(plan)
 
+    def sent(self, *symbols: str) -> str:
+        """An operation that was approved at the terminal and sent by a call."""
+        with self.asking(*symbols) as call, self.at_terminal("approve", call.operation_id) as person:
+            person.answers("Passphrase to APPROVE", PASSPHRASE)
+            person.ends()
+            return call.operation_id
+
     def lapses(self, operation_id: str) -> None:
         """What a call does that ends between yes and sending."""
         with self.store() as store:

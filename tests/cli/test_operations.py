@@ -25,26 +25,18 @@ WHY = "How do you know"
 PASSPHRASE_PROMPT = "Passphrase to settle"
 
 
-def approved(place: Place, *symbols: str) -> str:
-    """An operation that was approved at the terminal and sent by a call."""
-    with place.asking(*symbols) as call, place.at_terminal("approve", call.operation_id) as person:
-        person.answers("Passphrase to APPROVE", PASSPHRASE)
-        person.ends()
-        return call.operation_id
-
-
 def unknown(place: Place, fault: str = "drop_before_effect") -> str:
     """An operation whose outcome is not known."""
     with place.exchange() as exchange:
         exchange.arm(fault, "close_position")
-    operation = approved(place, "JPM")
+    operation = place.sent("JPM")
     assert place.state(operation) is OperationState.UNKNOWN
     return operation
 
 
 @pytest.mark.requirement("G-14", "G-15")
 def test_operations_are_listed_and_shown_with_what_is_left_within_100_columns(place: Place) -> None:
-    operation = approved(place, "JPM", "KO")
+    operation = place.sent("JPM", "KO")
     listed = place.without_terminal("operations", "list").stdout
     offline = place.without_terminal("operations", "show", operation, "--offline").stdout
     with place.exchange() as exchange:
@@ -91,7 +83,7 @@ def test_a_mode_that_there_is_not_is_said_and_nothing_done(
 
 
 def test_every_time_that_a_person_is_shown_is_new_yorks_and_says_so(place: Place) -> None:
-    operation = approved(place, "JPM")
+    operation = place.sent("JPM")
     place.without_terminal("halt", "lunch")
     listed = place.without_terminal("operations", "list").stdout
     shown = place.without_terminal("operations", "show", operation, "--offline").stdout

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.person import PASSPHRASE, Place
+from cli.person import Place
 from data_dirs import PROGRAM
 from positions_mcp.cli import COMMANDS, GROUPS, main
 from positions_mcp.cli.output import table
@@ -40,14 +40,6 @@ EVERY_READING_COMMAND = (
     ("paper", "fault"),
     ("paper", "snapshot"),
 )
-
-
-def sent(place: Place, *symbols: str) -> str:
-    """An operation that was approved at the terminal and sent by a call."""
-    with place.asking(*symbols) as call, place.at_terminal("approve", call.operation_id) as person:
-        person.answers("Passphrase to APPROVE", PASSPHRASE)
-        person.ends()
-        return call.operation_id
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -77,7 +69,7 @@ def test_every_command_that_only_has_subcommands_is_known_as_one(name: str, caps
 
 
 def test_a_table_stays_within_the_terminal_and_loses_nothing(place: Place) -> None:
-    operation = sent(place, "KO", "JPM")
+    operation = place.sent("KO", "JPM")
     place.environment = {"COLUMNS": "80"}  # of the shell that started it, in a window that has changed since
     for columns in (40, 60, 80, 200):
         with place.at_terminal("operations", "list", columns=columns) as person:
@@ -124,7 +116,7 @@ def test_what_is_grave_is_red_and_what_is_well_is_not(place: Place) -> None:
     place.environment = {"TERM": "xterm"}
     with place.exchange() as exchange:
         exchange.arm("drop_before_effect", "close_position")
-    operation = sent(place, "JPM")
+    operation = place.sent("JPM")
     assert place.state(operation) is OperationState.UNKNOWN
     with place.at_terminal("operations", "show", operation, "--offline") as person:
         _, shown = person.ends()
@@ -232,7 +224,7 @@ def test_every_reading_command_prints_json_and_nothing_else(
 def test_json_of_an_operation_has_its_amounts_as_strings_and_its_times_in_utc(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    operation = sent(place, "JPM")
+    operation = place.sent("JPM")
     with place.exchange() as exchange:
         exchange.clock.advance(timedelta(minutes=5))
     place.without_terminal("halt", "lunch", "--kind", "close")
@@ -279,7 +271,7 @@ def names_in(shape: Any) -> set[str]:
 def test_the_manual_names_everything_that_json_has(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     manual = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
     described = set(re.findall(r"[a-z_0-9]+", manual.partition("## For programs")[2].partition("\n## ")[0]))
-    operation = sent(place, "JPM")
+    operation = place.sent("JPM")
     place.without_terminal("halt", "lunch")
     TokenFile(place.data_dir).issue("laptop", SystemClock().now())
     own = [words for words in EVERY_READING_COMMAND if words[0] != "paper"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from guard.desk import CALLER, PASSPHRASE, POLICY, QUICK, Desk, desk
@@ -65,17 +63,6 @@ async def test_a_form_cannot_approve_a_plan_that_was_never_put_before_a_person(t
         operation = (await it.plan("AAPL")).operation
         with pytest.raises(Overtaken):
             await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
-        assert it.exchange.requests == []
-
-
-@pytest.mark.requirement("G-01")
-async def test_without_any_decision_nothing_is_sent_however_often_it_is_asked_for(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        await it.supervisor.set_up_approver(PASSPHRASE)
-        operation = await it.asked("AAPL")
-        for _ in range(3):
-            with pytest.raises(Refused):
-                await it.guard.send_approved(operation.operation_id, caller=CALLER)
         assert it.exchange.requests == []
 
 
@@ -194,20 +181,6 @@ async def test_a_decision_is_good_for_one_plan_one_time_one_channel_and_as_it_wa
 
 
 @pytest.mark.requirement("G-01", "G-02")
-async def test_a_decision_row_that_nobody_signed_sends_nothing(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        first = await it.approved_at_desk("AAPL")
-        second = await it.asked("TSLA")
-        copied = it.store.operation(first.operation_id).decision.changed(
-            operation_id=second.operation_id, digest=second.plan.digest
-        )
-        it.store.decide(copied, it.clock.now())
-        with pytest.raises(Refused, match="not an approval of"):
-            await it.guard.send_approved(second.operation_id, caller=CALLER)
-        assert it.exchange.requests == []
-
-
-@pytest.mark.requirement("G-01", "G-02")
 async def test_a_yes_in_the_client_that_another_process_wrote_down_sends_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         operation = await it.asked("AAPL")
@@ -226,31 +199,6 @@ async def test_a_yes_in_the_client_that_another_process_wrote_down_sends_nothing
         with pytest.raises(Refused):
             await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
         assert it.exchange.requests == []
-
-
-@pytest.mark.requirement("G-02", "G-06")
-async def test_an_approval_is_used_once(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        operation = await it.approved_at_desk("AAPL")
-        done = await asyncio.gather(
-            *(it.guard.send_approved(operation.operation_id, caller=CALLER) for _ in range(5)), return_exceptions=True
-        )
-        assert [type(one) for one in done if isinstance(one, Exception)] == [Overtaken] * 4
-        assert len(it.exchange.requests) == 1
-
-
-@pytest.mark.requirement("G-06")
-async def test_several_yeses_to_one_plan_send_once_and_a_replay_sends_nothing(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        operation = await it.asked("AAPL", "TSLA")
-        done = await asyncio.gather(
-            *(it.guard.send_elicited(operation, caller=CALLER, client="Claude") for _ in range(5)),
-            return_exceptions=True,
-        )
-        assert sum(not isinstance(one, Exception) for one in done) == 1
-        with pytest.raises(Refused):
-            await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
-        assert len(it.exchange.requests) == 2
 
 
 @pytest.mark.requirement("G-01")
@@ -273,34 +221,6 @@ async def test_a_declined_set_of_targets_is_not_asked_about_again_for_ten_minute
         it.clock.advance(timedelta(minutes=10))
         later = await it.plan("AAPL", "TSLA")
         assert (await it.guard.step(later, can_elicit=True)).rung is Rung.ELICITATION
-
-
-@pytest.mark.requirement("G-07")
-async def test_a_call_cancelled_between_yes_and_sending_lapses_at_once(tmp_path: Path) -> None:
-    reached, go_on, ended = anyio.Event(), anyio.Event(), anyio.Event()
-
-    async def hold(name: str, _operation_id: str) -> None:
-        if name == "read again":
-            reached.set()
-            await go_on.wait()
-        if name == "ended":
-            ended.set()
-
-    async with desk(tmp_path, checkpoint=hold) as it:
-        operation = await it.asked("AAPL")
-        async with anyio.create_task_group() as tasks:
-
-            async def call() -> None:
-                await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
-
-            tasks.start_soon(call)
-            await reached.wait()
-            tasks.cancel_scope.cancel()
-        go_on.set()
-        with anyio.fail_after(5):
-            await ended.wait()
-        assert await state_of(it, operation.operation_id) is OperationState.LAPSED
-        assert it.exchange.requests == []
 
 
 @pytest.mark.requirement("G-02")

@@ -23,7 +23,6 @@ from positions_mcp.guard.cancelling import Withdrawal
 from positions_mcp.guard.closing.request import CloseRequest
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.guard import Guard
-from positions_mcp.guard.policy.findings import Rule
 from positions_mcp.guard.reports import OperationReport
 from positions_mcp.guard.supervisor import Supervisor
 from positions_mcp.market_calendar import NewYorkCalendar
@@ -119,27 +118,6 @@ async def test_no_failure_of_the_exchange_closes_twice_or_is_misreported(
             expected = OperationState.RECONCILED if effects else OperationState.UNKNOWN
             assert followed.state is expected
         assert exchange.effect_counts().get(operation, 0) == effects
-
-
-@pytest.mark.requirement("G-12", "G-14")
-async def test_a_close_is_followed_to_flat_on_the_paper_exchange(tmp_path: Path) -> None:
-    async with guarded(tmp_path) as (guard, supervisor, exchange):
-        report = await close(guard, supervisor, "KO", "GME", "SPY261218P00600000", "SPY261218P00580000")
-        assert report.state is OperationState.SUBMITTED
-        assert [row.symbol for row in report.rows][:2] == ["SPY261218P00580000", "GME"]
-        exchange.clock.advance(timedelta(minutes=30))
-        report = await guard.operation(report.operation_id)
-        assert report.state is OperationState.CLOSED
-        assert {row.residual for row in report.rows} == {0}
-
-
-@pytest.mark.requirement("G-12")
-async def test_the_covers_of_the_demo_scenario_are_not_sold_away(tmp_path: Path) -> None:
-    async with guarded(tmp_path) as (guard, _, _exchange):
-        for cover in ("AAPL", "SPY261218P00600000"):
-            request = CloseRequest(account_id=ACCOUNT, instruments=(cover,))
-            planned = await guard.plan(request, caller=CALLER)
-            assert [finding.rule for finding in planned.verdict.refusals] == [Rule.UNCOVERED]
 
 
 CANCELS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -191,13 +190,6 @@ async def test_the_same_arguments_find_the_same_plan_in_any_order_and_spelling(t
         assert (await it.plan("AAPL")).operation != first.operation
         assert (await it.plan("AAPL", "TSLA", cancel_orders=True)).operation != first.operation
         assert (await it.plan("AAPL", "TSLA", caller="another")).operation != first.operation
-
-
-async def test_five_identical_calls_at_once_make_one_plan(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        plans = await asyncio.gather(*(it.plan("AAPL") for _ in range(5)))
-        assert len({planned.operation.operation_id for planned in plans}) == 1
-        assert it.events() == ["plan made"]
 
 
 @pytest.mark.requirement("G-01")

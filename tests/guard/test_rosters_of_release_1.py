@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from authenticator import ORIGIN, Authenticator, b64
 from guard.desk import Desk, desk
 from positions_mcp.domain.errors import Refused
-from positions_mcp.domain.operation.roster import FIRST_NAME, Member, whole_member
+from positions_mcp.domain.operation.roster import FIRST_NAME, Member, Rights, whole_member
 from positions_mcp.domain.operation.statements import TERMINAL, Passkey
 from positions_mcp.guard.enrolling import (
     Change,
@@ -36,6 +37,7 @@ def _passkey() -> Passkey:
 PASSKEY = _passkey()
 BEFORE = whole_member(FIRST_NAME, ANA.key)
 OTHER = whole_member("Ben", BEN.key)
+LESS = (Rights(approves=Decimal(5)),)
 
 
 async def change(it: Desk, wanted: Change) -> tuple[Member, ...]:
@@ -55,6 +57,7 @@ async def change(it: Desk, wanted: Change) -> tuple[Member, ...]:
         pytest.param(replacing_key(FIRST_NAME, BEN.key), [BEFORE.changed(credentials=(BEN.key,))], id="a passphrase"),
         pytest.param(changing_member(FIRST_NAME, name="Ana"), [BEFORE.changed(name="Ana")], id="a name"),
         pytest.param(changing_member(FIRST_NAME, callers=("ana",)), [BEFORE.changed(callers=("ana",))], id="callers"),
+        pytest.param(changing_member(FIRST_NAME, rights=LESS), [BEFORE.changed(rights=LESS)], id="rights"),
         pytest.param(adding_member(OTHER), [BEFORE, OTHER], id="a person"),
     ],
 )

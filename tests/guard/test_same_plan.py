@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from guard.clearing import CALL, CALL_220, clearing_desk, row
-from guard.desk import AAPL, CALLER, desk
+from guard.desk import AAPL, desk
 from guard.exchange import instrument
-from positions_mcp.domain.operation.states import OperationState
 
 NAMES = ["AAPL", "aapl", '"AAPL"', instrument(AAPL), instrument(AAPL).upper(), f"AAPL [{instrument(AAPL)}]"]
 
@@ -26,28 +24,6 @@ async def test_a_symbol_and_its_uuid_lead_to_one_plan(tmp_path: Path, first: str
         assert again.verdict == planned.verdict
         found = await it.plan("msft", then, create=False)
         assert found.operation.operation_id == planned.operation.operation_id
-
-
-@pytest.mark.requirement("G-06")
-async def test_another_plan_of_the_same_instrument_is_another_plan(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        planned = await it.plan("AAPL")
-        others = [
-            await it.plan(NAMES[3], cancel_orders=True),
-            await it.plan(NAMES[3], "MSFT"),
-            await it.plan(NAMES[3], caller=f"{CALLER} 2"),
-        ]
-        assert len({each.operation.operation_id for each in (planned, *others)}) == 4
-
-
-@pytest.mark.requirement("G-06")
-async def test_a_plan_that_the_book_no_longer_fits_is_not_found_again(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-        planned = await it.plan("AAPL")
-        it.exchange.change(AAPL, quantity=Decimal(50), available_quantity=Decimal(50))
-        assert (await it.plan(NAMES[3])).operation.operation_id != planned.operation.operation_id
-        sent = await it.close("MSFT")
-        assert sent.state is OperationState.SUBMITTED
 
 
 @pytest.mark.requirement("I-02")

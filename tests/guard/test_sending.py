@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from guard.desk import AAPL, CALLER, MSFT, PASSPHRASE, TSLA, desk
+from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, desk
 from guard.exchange import Exchange, StandingClock, held, instrument
 from positions_mcp.domain.errors import Refused
 from positions_mcp.domain.operation.states import OperationState, RowState
@@ -41,21 +41,6 @@ async def test_every_request_is_journalled_before_it_leaves(tmp_path: Path) -> N
         it.exchange.on_write = look
         await it.close("AAPL", "TSLA")
         assert [states for _, states in seen] == ["SENDING NOT_SENT", "SUBMITTED SENDING"]
-
-
-@pytest.mark.requirement("G-11")
-async def test_a_halt_stops_a_batch_before_its_next_request(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
-
-        async def halt() -> None:
-            await it.supervisor.halt("news", by="root")
-
-        it.exchange.after.append(halt)
-        report = await it.close("AAPL", "TSLA", "MSFT")
-        assert it.exchange.effects == [instrument(TSLA)]
-        assert [row.state for row in report.rows] == [RowState.SUBMITTED, RowState.NOT_SENT, RowState.NOT_SENT]
-        assert 'halted: "news"' in report.rows[1].detail
-        assert report.state is OperationState.PARTIAL
 
 
 @pytest.mark.requirement("G-11")
@@ -103,37 +88,6 @@ async def test_a_call_cancelled_while_sending_leaves_a_journalled_operation_that
         assert len(it.exchange.effects) == 2
         report = await it.guard.operation(operation.operation_id, wait=Wait(1))
         assert report.state is OperationState.SUBMITTED
-
-
-@pytest.mark.requirement("G-07")
-async def test_leaving_the_lifespan_finishes_the_request_in_flight_and_sends_no_other(tmp_path: Path) -> None:
-    clock = StandingClock()
-    exchange = Exchange(clock)
-    exchange.hold(held("AAPL", 100, number=AAPL), held("TSLA", -50, number=TSLA), held("MSFT", 5, number=MSFT))
-    sending, go_on = anyio.Event(), anyio.Event()
-
-    async def hold() -> None:
-        sending.set()
-        await go_on.wait()
-
-    exchange.before.append(hold)
-    operation_id = ""
-    async with anyio.create_task_group() as calls, desk(tmp_path, clock=clock, exchange=exchange) as it:
-        operation = await it.approved_at_desk("AAPL", "TSLA", "MSFT")
-        operation_id = operation.operation_id
-
-        async def call() -> None:
-            await it.guard.send_approved(operation_id, caller=CALLER)
-
-        calls.start_soon(call)
-        await sending.wait()
-        it.guard.close()
-        go_on.set()
-    async with desk(tmp_path, clock=clock, exchange=exchange) as later:
-        report = await later.guard.operation(operation_id)
-        assert exchange.effects == [instrument(TSLA)]
-        assert [row.state for row in report.rows] == [RowState.SUBMITTED, RowState.NOT_SENT, RowState.NOT_SENT]
-        assert "shut down" in report.rows[1].detail
 
 
 @pytest.mark.requirement("G-07")

@@ -183,23 +183,6 @@ async def test_no_mandate_covers_what_needs_two_people(tmp_path: Path) -> None:
         assert not it.exchange.requests
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"callers": ("ana",)}, {"rights": (Rights(approves=Decimal(5)),)}],
-    ids=["callers", "rights"],
-)
-async def test_the_approver_of_an_older_release_is_changed_as_any_other(
-    tmp_path: Path, changes: dict[str, object]
-) -> None:
-    async with desk(tmp_path) as it:
-        it.store.set_approver(
-            new_approver(PASSPHRASE, it.clock.now(), hardness=QUICK), replacing=None, now=it.clock.now()
-        )
-        await change(it, changing_member(FIRST_NAME, **changes), FIRST_NAME)
-        (member,) = it.store.rosters().roster.members
-        assert {name: getattr(member, name) for name in changes} == changes
-
-
 async def test_the_approver_of_an_older_release_gets_another_passphrase_and_can_be_removed(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         it.store.set_approver(

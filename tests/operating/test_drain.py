@@ -108,18 +108,9 @@ async def test_a_second_signal_ends_the_waiting(hurried_in: Stage) -> None:
             tasks.cancel_scope.cancel()
 
 
-async def test_a_call_that_never_ends_is_not_waited_for_for_ever() -> None:
-    drain, slow, over = Drain(0.01, longest_call_s=0.05), Slow(), anyio.Event()
-    with anyio.fail_after(30):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask, drain.around(slow))
-            await slow.entered.wait()
-            await drain.out(over.set)
-            tasks.cancel_scope.cancel()
-
-
-async def test_without_a_grace_nothing_is_waited_for() -> None:
-    drain, slow, over = Drain(0), Slow(), anyio.Event()
+@pytest.mark.parametrize("said", [{"grace_s": 0.01, "longest_call_s": 0.05}, {"grace_s": 0}], ids=repr)
+async def test_a_call_that_never_ends_is_not_waited_for_for_ever(said: dict[str, float]) -> None:
+    drain, slow, over = Drain(**said), Slow(), anyio.Event()
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask, drain.around(slow))

@@ -138,14 +138,6 @@ class Part:
         return sum((abs(row.value) for row in self.rows), _ZERO)
 
     @property
-    def long_value(self) -> Decimal:
-        return sum((row.value for row in self.rows if row.quantity > 0), _ZERO)
-
-    @property
-    def short_value(self) -> Decimal:
-        return sum((row.value for row in self.rows if row.quantity < 0), _ZERO)
-
-    @property
     def pct(self) -> Decimal:
         """Percent of what was paid, a short's proceeds counting as such."""
         return _HUNDRED * sum((row.pnl for row in self.rows), _ZERO) / sum((abs(row.cost) for row in self.rows), _ZERO)

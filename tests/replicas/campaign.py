@@ -50,8 +50,6 @@ Hear = Callable[[float, float | None, str | None], Awaitable[None]]
 """Told of progress."""
 FAULTS: tuple[Fault, ...] = ("kill", "cut", "block", "database")
 STEPS: tuple[Step, ...] = ("commit asked", "commit done", "request asked", "request answered")
-_BLOCKED_S = 8.0
-"""Longer than PostgreSQL keeps a transaction of somebody who says nothing."""
 LONGEST_CALL_S = 45.0
 _LONGEST_SETTLING_S = 120.0
 _MOST_WAITING = 100

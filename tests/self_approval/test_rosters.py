@@ -21,10 +21,10 @@ from guard.persons import BEN, TWO, Place, change, two_people
 from positions_mcp.domain.errors import PositionsError, Refused
 from positions_mcp.domain.operation.operation import Decision, Operation
 from positions_mcp.domain.operation.policy import Channel
-from positions_mcp.domain.operation.roster import Member, Rights, RosterLink, whole_member
+from positions_mcp.domain.operation.roster import Member, RosterLink, whole_member
 from positions_mcp.domain.operation.statements import PassphraseKey, SignedStatement
 from positions_mcp.domain.operation.states import Stage
-from positions_mcp.guard.enrolling import adding_member, changing_member, removing_member
+from positions_mcp.guard.enrolling import removing_member
 from positions_mcp.signing.keys import Unlocked, unlock
 from positions_mcp.signing.rosters import RosterChain
 from positions_mcp.signing.statements import sign
@@ -265,22 +265,6 @@ async def test_two_yeses_of_one_person_are_one(place: Place, tmp_path: Path, how
             first = first.changed(statement=first.statement.changed(beside=second.digest))
         stores(it, operation, second, None if how == "the second one alone" else first)
         assert await nothing_is_sent(it, operation, place)
-
-
-async def test_no_roster_has_one_key_or_one_name_twice(tmp_path: Path) -> None:
-    async with two_people(tmp_path, POLICY) as it:
-        ana, ben = members_of(it)
-        for member in (
-            ben.changed(name="Benjamin"),
-            ben.changed(name="Benjamin", credentials=ana.credentials),
-            Member(name="ben", credentials=(EVE.key,), rights=(Rights(),)),
-            Member(name="ANA", credentials=(EVE.key,), rights=(Rights(),)),
-        ):
-            with pytest.raises(Refused, match="cannot become that"):
-                await change(it, adding_member(member))
-        with pytest.raises(Refused, match="cannot become that"):
-            await change(it, changing_member("Ben", credentials=(*ben.credentials, *ana.credentials)))
-        assert members_of(it) == (ana, ben)
 
 
 async def test_a_yes_that_was_taken_back_is_not_brought_back(place: Place, tmp_path: Path) -> None:

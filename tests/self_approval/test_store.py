@@ -89,17 +89,6 @@ async def test_an_elicited_yes_written_into_the_store_approves_no_call(era: str,
 
 
 @pytest.mark.requirement("G-02")
-async def test_a_desk_approval_that_nobody_used_in_time_lapses(era: str, tmp_path: Path) -> None:
-    async with trading_floor(tmp_path) as floor:
-        operation = await awaiting(floor, era)
-        floor.later(seconds=61)
-        async with floor.desk(behind=timedelta(seconds=61)) as desk:
-            await desk.approve(operation)
-        assert "it is LAPSED" in error_of(await floor.call("close_positions", {"plan_id": operation}, era=era))
-        assert floor.effects == {}
-
-
-@pytest.mark.requirement("G-02")
 async def test_a_desk_approval_is_used_by_its_own_caller_only_and_once(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor:
         operation = await awaiting(floor, era)

@@ -137,7 +137,6 @@ def test_a_process_begins_at_the_checkpoint_that_another_has_written(
     assert "was altered" in second.verify().problem
 
 
-CHECKPOINT = "UPDATE journal SET content ="
 BEFORE_IT = {
     "the halt and its entry": ("DELETE FROM meta WHERE key = 'halt'", "DELETE FROM journal WHERE event = 'halted'"),
     "the halt": ("DELETE FROM meta WHERE key = 'halt'",),

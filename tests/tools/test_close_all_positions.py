@@ -83,15 +83,6 @@ async def test_an_empty_account_has_nothing_to_close(era: str, tmp_path: Path) -
         assert "Nothing was sent" in message
 
 
-@pytest.mark.requirement("G-10")
-async def test_closing_everything_can_be_forbidden(era: str, tmp_path: Path) -> None:
-    async with trading_floor(tmp_path, trading={"allow_close_all": False}) as floor:
-        without_what_cannot_be_measured(floor)
-        message = error_of(await floor.call("close_all_positions", {}, era=era, person=yes()))
-        assert "Closing a whole account is not allowed" in message
-        assert floor.effects == {}
-
-
 @pytest.mark.requirement("G-10", "T-02")
 async def test_what_is_refused_says_too_what_the_close_would_leave_out(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path, trading={"allow_close_all": False}) as floor:

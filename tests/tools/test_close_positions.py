@@ -275,18 +275,6 @@ async def test_a_position_that_grew_or_turned_meanwhile_makes_the_plan_stale(
         assert floor.effects == {}
 
 
-@pytest.mark.requirement("G-03")
-async def test_a_quantity_nearer_zero_is_stated_and_sent(era: str, tmp_path: Path) -> None:
-    async with trading_floor(tmp_path) as floor:
-
-        async def trade() -> None:
-            floor.hold("KO", 100)
-
-        answer = await floor.call("close_positions", {"instruments": ["KO"]}, era=era, person=Person(meanwhile=trade))
-        assert data_of(answer)["rows"][0][:3] == ["KO", "SUBMITTED", "SELL 400"]
-        assert "100 held now, 400 when planned" in text_of(answer)
-
-
 @pytest.mark.requirement("G-05")
 async def test_an_unknown_outcome_stops_the_batch_and_is_reconciled_with_evidence(era: str, tmp_path: Path) -> None:
     async with trading_floor(tmp_path) as floor, floor.client(era, yes()) as client:

@@ -125,25 +125,6 @@ async def test_a_waiting_call_sends_as_soon_as_the_desk_says_yes(era: str, tmp_p
     assert "positions-mcp approve op-" in progress.of_plan[0]
 
 
-@pytest.mark.requirement("G-01")
-async def test_a_no_from_the_desk_ends_the_wait(era: str, tmp_path: Path) -> None:
-    progress = Progress()
-    answers = []
-    async with trading_floor(tmp_path, approval={"wait_s": 45, "channel": "desk"}) as floor, floor.desk() as desk:
-        await desk.set_up()
-        async with floor.client(era, yes()) as client, anyio.create_task_group() as tasks:
-
-            async def close() -> None:
-                answers.append(await client.call_tool("close_positions", KO, progress_callback=progress))
-
-            tasks.start_soon(close)
-            await progress.told.wait()
-            await desk.supervisor.reject(desk.store.operations()[0].operation_id, by="supervisor")
-        assert floor.effects == {}
-    assert data_of(answers[0])["state"] == "DECLINED"
-    assert "why" not in data_of(answers[0])
-
-
 @pytest.mark.one_process("expects that nobody else sends what was approved before its call is there")
 @pytest.mark.requirement("G-02")
 async def test_a_call_that_waited_in_vain_can_be_continued_with_its_plan(era: str, tmp_path: Path) -> None:
