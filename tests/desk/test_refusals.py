@@ -187,6 +187,16 @@ def written_down(desk: Desk, prepared: Prepared, times: int = 1) -> bool:
     return [operation_id for _, operation_id in refusals(desk)].count(named) >= times
 
 
+async def decides_nothing(desk: Desk, route: tuple[str, str], prepared: Prepared, body: Any, *statuses: int) -> None:
+    """Somebody who has signed in is refused with one of these, and that is written down."""
+    before = everything(desk)
+    async with page_over(desk) as page:
+        await page.sign_in()
+        assert await send(page, route, prepared, body) in statuses
+    assert everything(desk) == before
+    assert written_down(desk, prepared)
+
+
 @on_a_desk
 async def test_the_table_has_every_route_that_changes_something(desk: Desk) -> None:
     app = desk_app(DeskService(desk.parts), origins=[ORIGIN])
@@ -267,12 +277,7 @@ async def test_it_is_about_what_was_shown(desk: Desk, route: tuple[str, str], di
     prepared = await ROUTES[route](desk)
     if digest == "" and ROUTES[route] is to_resume:
         return  # a halt is one for the whole store: its end may be asked for by who never saw a digest
-    before = everything(desk)
-    async with page_over(desk) as page:
-        await page.sign_in()
-        assert await send(page, route, prepared, {**prepared.body, "digest": digest}) in (400, 403)
-    assert everything(desk) == before
-    assert written_down(desk, prepared)
+    await decides_nothing(desk, route, prepared, {**prepared.body, "digest": digest}, 400, 403)
 
 
 @pytest.mark.requirement("D-01")
@@ -281,12 +286,7 @@ async def test_it_is_about_what_was_shown(desk: Desk, route: tuple[str, str], di
 @on_a_desk
 async def test_it_takes_the_passphrase_again(desk: Desk, route: tuple[str, str], passphrase: Any) -> None:
     prepared = await ROUTES[route](desk)
-    before = everything(desk)
-    async with page_over(desk) as page:
-        await page.sign_in()
-        assert await send(page, route, prepared, {**prepared.body, "passphrase": passphrase}) in (400, 403)
-    assert everything(desk) == before
-    assert written_down(desk, prepared)
+    await decides_nothing(desk, route, prepared, {**prepared.body, "passphrase": passphrase}, 400, 403)
 
 
 @pytest.mark.requirement("D-02")
@@ -297,12 +297,7 @@ async def test_what_cannot_be_read_decides_nothing_and_is_written_down(
     desk: Desk, route: tuple[str, str], body: Any
 ) -> None:
     prepared = await ROUTES[route](desk)
-    before = everything(desk)
-    async with page_over(desk) as page:
-        await page.sign_in()
-        assert await send(page, route, prepared, body) == 400
-    assert everything(desk) == before
-    assert written_down(desk, prepared)
+    await decides_nothing(desk, route, prepared, body, 400)
 
 
 @pytest.mark.requirement("D-02")
