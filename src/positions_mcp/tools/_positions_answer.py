@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from positions_mcp.domain.account.positions import Holding, Whole
-from positions_mcp.domain.account.readings import Reading
 from positions_mcp.domain.account.sessions import new_york_day
 from positions_mcp.domain.enums import SecurityType
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.many import a_few_of
 from positions_mcp.domain.money import ZERO, exact_sum
 from positions_mcp.domain.portfolio.resolve import looked_up
-from positions_mcp.domain.portfolio.select import Choice
+from positions_mcp.domain.portfolio.select import Choice, Filter
 from positions_mcp.domain.portfolio.totals import Totals
 from positions_mcp.domain.text import counted
 from positions_mcp.tools._accounts import heading_of_all, over_accounts
@@ -89,50 +91,42 @@ def text_of(context: ToolContext, data: Output) -> str:
 _ACCOUNT_FIGURES = ("net", "long", "short", "day_pnl", "unrealized_pnl", "unrealized_pnl_pct")
 
 
+@dataclass(frozen=True, slots=True)
+class _OfAccount:
+    """What is asked for of one account's positions."""
+
+    held: int
+    totals: Totals
+    quantity: Decimal
+    doubts: Sequence[str]
+    as_of: datetime
+
+
 async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
     """One line for each account, and the sum."""
     context = call.context
     wanted = filter_of(given, new_york_day(context.clock.now()), context.calendar)
-    by_quantity = len(wanted.instruments) == 1
 
-    async def read(account: AccountId) -> tuple[int, Totals, Decimal, list[str], Reading]:
+    async def read(account: AccountId) -> _OfAccount:
         held, reading = await context.positions.gather_positions(account, Whole[Holding])
-
-        def reckoned() -> tuple[Totals, Decimal, list[str]]:
-            choice, totals, quantity = Choice(held, wanted), Totals(), ZERO
-            for some in a_few_of(held):
-                chosen = choice.among(some)
-                totals = Totals.merged((totals, Totals.of(chosen)))
-                quantity = exact_sum((quantity, *(each.quantity for each in chosen)))
-            return totals, quantity, left_out(held, wanted)
-
         with looked_up(reading.doubts):
-            totals, quantity, lacking = await beside_others(len(held), reckoned)
-        return len(held), totals, quantity, [*reading.doubts, *lacking], reading
+            totals, quantity, lacking = await beside_others(len(held), lambda: _reckoned(held, wanted))
+        return _OfAccount(len(held), totals, quantity, [*reading.doubts, *lacking], reading.as_of)
 
     read_all = await over_accounts(context, read)
-    totals = Totals.merged(each for _, (_, each, *_) in read_all.answered)
-    rows = []
-    for account, (count, of_account, quantity, *_) in read_all.answered:
-        figures = sums(of_account, *_ACCOUNT_FIGURES)
-        cells = [figures.get(name, MISSING if of_account.positions else "0") for name in _ACCOUNT_FIGURES]
-        in_all = [number(quantity)] if by_quantity else []
-        rows.append([str(account), str(count), str(of_account.positions), *in_all, *cells])
-    cash: dict[str, str] = {}
-    if wanted.instrument_type is SecurityType.CASH:
-        for account in context.accounts:
-            told = cash_of(await read_balances(context, account))
-            cash |= {f"{account} {name}": value for name, value in told.items()}
-    doubts = [f"account {account}: {doubt}" for account, (*_, said, _) in read_all.answered for doubt in said]
+    totals = Totals.merged(each.totals for _, each in read_all.answered)
+    doubts = [f"account {account}: {doubt}" for account, each in read_all.answered for doubt in each.doubts]
+    by_quantity = len(wanted.instruments) == 1
+    rows = [_row(account, each, by_quantity=by_quantity) for account, each in read_all.answered]
     data = Output(
-        **heading_of_all(context, (reading.as_of for _, (*_, reading) in read_all.answered)).model_dump(),
-        held=sum(count for _, (count, *_) in read_all.answered),
+        **heading_of_all(context, (each.as_of for _, each in read_all.answered)).model_dump(),
+        held=sum(each.held for _, each in read_all.answered),
         matching=totals.positions,
         filter=filter_words(given) or None,
         order="account",
         totals=sums(totals, "net", "long", "short", *FIGURES),
         today=day_of(context, totals),
-        cash=cash or None,
+        cash=await _cash(context) or None if wanted.instrument_type is SecurityType.CASH else None,
         missing=missing(totals) or None,
         locked_positions=totals.locked,
         warnings=[*read_all.warnings, *doubts, *contradictions(totals)] or None,
@@ -143,3 +137,26 @@ async def positions_of_all(call: Call, given: dict[str, Any]) -> Answer:
     )
     lines = [*said_before_rows(context, data), table(data.columns, data.rows), "Rows of one account: give account_id."]
     return Answer("\n".join(lines), data)
+
+
+def _reckoned(held: Whole[Holding], wanted: Filter) -> tuple[Totals, Decimal, list[str]]:
+    """The sums and the quantity of what is wanted, and what the filter leaves out."""
+    choice, totals, quantity = Choice(held, wanted), Totals(), ZERO
+    for some in a_few_of(held):
+        chosen = choice.among(some)
+        totals = Totals.merged((totals, Totals.of(chosen)))
+        quantity = exact_sum((quantity, *(each.quantity for each in chosen)))
+    return totals, quantity, left_out(held, wanted)
+
+
+def _row(account: AccountId, each: _OfAccount, *, by_quantity: bool) -> list[str]:
+    figures = sums(each.totals, *_ACCOUNT_FIGURES)
+    cells = [figures.get(name, MISSING if each.totals.positions else "0") for name in _ACCOUNT_FIGURES]
+    in_all = [number(each.quantity)] if by_quantity else []
+    return [str(account), str(each.held), str(each.totals.positions), *in_all, *cells]
+
+
+async def _cash(context: ToolContext) -> dict[str, str]:
+    """What the balances say of each account's."""
+    told = {account: cash_of(await read_balances(context, account)) for account in context.accounts}
+    return {f"{account} {name}": value for account, each in told.items() for name, value in each.items()}
