@@ -120,6 +120,11 @@ class Place(DataDir):
         finally:
             typing.leave()
 
+    def shows(self, *words: str, columns: int = 100) -> tuple[int, str]:
+        """Exit code and screen of a command at which the person types nothing."""
+        with self.at_terminal(*words, columns=columns) as person:
+            return person.ends()
+
     def without_terminal(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         """The same command from a program: no controlling terminal, and standard input that offers `typed`."""
         return subprocess.run(

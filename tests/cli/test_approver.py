@@ -49,8 +49,7 @@ def test_a_passphrase_that_will_not_do_changes_nothing(bare: Place, typed: list[
 def test_another_passphrase_takes_the_old_one(place: Place) -> None:
     with place.store() as store:
         first = store.rosters().roster
-    with place.at_terminal("approver", "init") as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approver", "init")
     assert code == 1
     assert "There is an approver already" in shown
     with place.at_terminal("approver", "replace") as person:

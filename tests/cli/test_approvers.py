@@ -80,36 +80,31 @@ def test_what_is_no_name_is_refused_before_anybody_types_a_passphrase(
 
 
 def test_what_is_no_account_is_refused_before_anybody_types_a_passphrase(place: Place) -> None:
-    with place.at_terminal("approver", "add", "Ben", "--in", "0") as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approver", "add", "Ben", "--in", "0")
     assert code == 1
     assert "is not an account number" in shown
     assert "Nothing was changed" in shown
 
 
 def test_an_account_of_too_many_digits_is_no_argument(place: Place) -> None:
-    with place.at_terminal("approver", "add", "Ben", "--in", "9" * 20) as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approver", "add", "Ben", "--in", "9" * 20)
     assert code == 2
     assert "has more than 18 digits" in shown
 
 
 def test_the_last_who_may_change_the_list_stays_in_it(place: Place) -> None:
     for words in (["remove", "approver"], ["role", "approver", "--no-manages"]):
-        with place.at_terminal("approver", *words) as person:
-            code, shown = person.ends()
+        code, shown = place.shows("approver", *words)
         assert code == 1
         assert "somebody has to be able to change the roster. Nothing was changed." in shown
 
 
 def test_a_change_that_changes_nothing_is_refused_and_who_may_not_changes_nothing(place: Place) -> None:
     adds_ben(place, "--up-to", "50000")
-    with place.at_terminal("approver", "role", "Ben", "--as", "approver", "--up-to", "50,000") as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approver", "role", "Ben", "--as", "approver", "--up-to", "50,000")
     assert code == 1
     assert "That changes nothing" in shown
-    with place.at_terminal("approver", "role", "Ben", "--as", "Ben", "--up-to", "anything") as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approver", "role", "Ben", "--as", "Ben", "--up-to", "anything")
     assert code == 1
     assert "Ben may not change who approves" in shown
     assert listed(place)["Ben"]["rights"][0]["approves"] == "50000"
@@ -122,7 +117,6 @@ def test_who_is_removed_decides_nothing_more(place: Place) -> None:
         person.answers("Passphrase of approver", PASSPHRASE)
         assert person.ends()[0] == 0
     operation = place.planned("JPM").operation_id
-    with place.at_terminal("approve", operation, "--as", "Ben") as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approve", operation, "--as", "Ben")
     assert code == 1
     assert 'Nobody called "Ben" approves here' in shown

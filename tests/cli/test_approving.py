@@ -73,8 +73,7 @@ def test_no_argument_and_no_variable_carries_a_passphrase(place: Place) -> None:
     assert place.without_terminal("approve", operation, "--passphrase", PASSPHRASE).returncode == 2
     assert place.without_terminal("approve", operation, PASSPHRASE).returncode == 2
     place.environment["POSITIONS_MCP_PASSPHRASE"] = PASSPHRASE
-    with place.at_terminal("approve", operation) as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approve", operation)
     assert code == 2
     assert "POSITIONS_MCP_PASSPHRASE is not an environment variable" in " ".join(shown.split())
     assert place.state(operation) is OperationState.AWAITING_APPROVAL
@@ -104,8 +103,7 @@ def test_a_wrong_passphrase_decides_nothing_and_the_plan_can_still_be_approved_o
         with place.at_terminal("approve", call.operation_id) as person:
             person.answers(PROMPT, PASSPHRASE)
             assert person.ends()[0] == 0
-        with place.at_terminal("approve", call.operation_id) as person:
-            code, shown = person.ends()
+        code, shown = place.shows("approve", call.operation_id)
     assert code == 1
     assert "It is SUBMITTED: there is nothing to approve" in shown
     assert PROMPT not in shown
@@ -132,8 +130,7 @@ def test_two_terminals_that_approve_at_once_decide_once(place: Place) -> None:
 @pytest.mark.requirement("G-02")
 def test_an_expired_plan_is_shown_and_cannot_be_approved(place: Place) -> None:
     operation = place.planned("JPM", clock=StandingClock(FRIDAY)).operation_id
-    with place.at_terminal("approve", operation) as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approve", operation)
     assert code == 1
     assert "It is EXPIRED" in shown
     assert PROMPT not in shown
@@ -237,8 +234,7 @@ def test_a_plan_that_waits_is_found_behind_any_number_of_later_ones(place: Place
 @pytest.mark.requirement("G-15")
 def test_a_command_that_says_another_mode_than_the_plan_decides_nothing(place: Place) -> None:
     operation = place.planned("JPM").operation_id
-    with place.at_terminal("approve", operation, "--mode", "live") as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approve", operation, "--mode", "live")
     assert code == 1
     assert f"{operation} is PAPER, and --mode says live" in " ".join(shown.split())
 
@@ -326,8 +322,7 @@ def test_without_an_id_and_with_several_plans_they_are_listed_and_nothing_is_dec
     if command == "reject":
         said = place.without_terminal(command).stderr
     else:
-        with place.at_terminal(command) as person:
-            code, said = person.ends()
+        code, said = place.shows(command)
         assert code == 1
     assert "2 plans wait for a decision: name one." in said
     assert "OPERATION" in said
@@ -342,9 +337,5 @@ def test_without_an_id_and_with_several_plans_they_are_listed_and_nothing_is_dec
 @pytest.mark.parametrize("command", ["approve", "reject"])
 def test_without_an_id_and_with_nothing_that_waits_that_is_said(place: Place, command: str) -> None:
     place.planned("KO", asked=False)
-    if command == "reject":
-        said = place.without_terminal(command).stderr
-    else:
-        with place.at_terminal(command) as person:
-            said = person.ends()[1]
+    said = place.without_terminal(command).stderr if command == "reject" else place.shows(command)[1]
     assert "Nothing waits for a decision" in said

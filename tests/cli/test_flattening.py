@@ -134,16 +134,14 @@ def test_what_cannot_be_flattened_is_an_error_that_says_nothing_was_sent(place: 
         (("19817",), "19817"),
         (("0",), "not an account number"),
     ):
-        with place.at_terminal("flatten", *words) as person:
-            code, shown = person.ends()
+        code, shown = place.shows("flatten", *words)
         assert code == 1, shown
         assert said in shown
         assert "Nothing was sent." in shown
 
 
 def test_without_an_approver_it_says_how_to_set_one_up(bare: Place) -> None:
-    with bare.at_terminal("flatten", "19816") as person:
-        code, shown = person.ends()
+    code, shown = bare.shows("flatten", "19816")
     assert code == 1
     assert "positions-mcp approver init" in shown
 

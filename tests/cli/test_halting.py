@@ -182,8 +182,7 @@ def test_it_is_halted_whatever_comes_of_the_withdrawal(place: Place) -> None:
     assert done.returncode == 1
     assert "HALTED by" in done.stdout
     assert "It IS halted" in done.stderr
-    with place.at_terminal("halt", "--withdraw") as person:
-        code, shown = person.ends()
+    code, shown = place.shows("halt", "--withdraw")
     assert code == 0
     assert "nothing was cancelled" in shown
     with place.store() as store:

@@ -111,8 +111,7 @@ def test_the_journal_is_verified_and_an_edit_is_found_and_named(place: Place) ->
     assert done.returncode == 1
     assert "BROKEN" in done.stdout
     assert operation in done.stdout
-    with place.at_terminal("approve", operation) as person:
-        code, shown = person.ends()
+    code, shown = place.shows("approve", operation)
     assert code == 1
     assert "decided nothing" in shown or "broken" in shown
 
@@ -134,8 +133,7 @@ def test_a_person_settles_an_unknown_outcome_after_seeing_what_the_program_knows
     assert resolution.by_person
     assert resolution.evidence == "the broker's blotter shows no order"
     assert "settled" in place.without_terminal("operations", "show", operation, "--offline").stdout
-    with place.at_terminal("operations", "settle", operation) as person:
-        code, shown = person.ends()
+    code, shown = place.shows("operations", "settle", operation)
     assert code == 1
     assert "There is nothing to settle" in shown
 
@@ -143,8 +141,7 @@ def test_a_person_settles_an_unknown_outcome_after_seeing_what_the_program_knows
 @pytest.mark.requirement("G-05")
 def test_what_the_program_can_conclude_itself_is_not_left_to_the_person(place: Place) -> None:
     operation = unknown(place, "drop_after_effect")
-    with place.at_terminal("operations", "settle", operation) as person:
-        code, shown = person.ends()
+    code, shown = place.shows("operations", "settle", operation)
     assert code == 1
     assert "PAPER RECONCILED" in shown
     assert "There is nothing to settle" in shown

@@ -72,8 +72,7 @@ def test_a_table_stays_within_the_terminal_and_loses_nothing(place: Place) -> No
     operation = place.sent("KO", "JPM")
     place.environment = {"COLUMNS": "80"}  # of the shell that started it, in a window that has changed since
     for columns in (40, 60, 80, 200):
-        with place.at_terminal("operations", "list", columns=columns) as person:
-            code, shown = person.ends()
+        code, shown = place.shows("operations", "list", columns=columns)
         assert code == 0
         lines = [line for line in shown.splitlines() if str(place.data_dir) not in line]
         assert max(map(len, lines)) <= columns, columns
@@ -105,8 +104,7 @@ def test_colours_are_for_terminals_that_show_them_and_people_who_want_them(
 ) -> None:
     place.without_terminal("halt", "lunch")
     place.environment = dict(environment)
-    with place.at_terminal("operations", "list") as person:
-        _, shown = person.ends()
+    _, shown = place.shows("operations", "list")
     assert (f"{RED}HALTED by " in shown) is coloured
     assert (ESCAPE in shown) is coloured
     assert ESCAPE not in place.without_terminal("operations", "list").stdout
@@ -118,19 +116,16 @@ def test_what_is_grave_is_red_and_what_is_well_is_not(place: Place) -> None:
         exchange.arm("drop_before_effect", "close_position")
     operation = place.sent("JPM")
     assert place.state(operation) is OperationState.UNKNOWN
-    with place.at_terminal("operations", "show", operation, "--offline") as person:
-        _, shown = person.ends()
+    _, shown = place.shows("operations", "show", operation, "--offline")
     assert f"{RED}PAPER UNKNOWN" in shown
     assert f"PAPER account 19816, data_dir {place.data_dir}" in shown.splitlines()
-    with place.at_terminal("operations", "verify") as person:
-        _, shown = person.ends()
+    _, shown = place.shows("operations", "verify")
     assert f"{GREEN}INTACT" in shown
     assert RED not in shown
 
 
 def test_a_wait_is_shown_to_a_person_on_one_line_that_goes_away(place: Place) -> None:
-    with place.at_terminal("operations", "verify") as person:
-        _, shown = person.ends()
+    _, shown = place.shows("operations", "verify")
     line = "Walking the journal …"
     assert line in shown
     assert f"\r{' ' * len(line)}\r" in shown
@@ -140,8 +135,7 @@ def test_a_wait_is_shown_to_a_person_on_one_line_that_goes_away(place: Place) ->
 def test_a_character_without_a_code_in_the_output_ends_no_command(place: Place) -> None:
     place.without_terminal("halt", "naïve → ☂")
     place.environment = {"PYTHONIOENCODING": "ascii"}
-    with place.at_terminal("operations", "list") as person:
-        code, shown = person.ends()
+    code, shown = place.shows("operations", "list")
     assert code == 0
     assert "HALTED" in shown
 
