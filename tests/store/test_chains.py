@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -240,26 +241,18 @@ def test_accounts_that_are_written_at_once_leave_chains_that_hold_and_a_count_th
     opened: Callable[[], SqlOperationStore], short: None
 ) -> None:
     stores = [opened() for _ in range(3)]
-    errors: list[Exception] = []
 
     def work(number: int) -> None:
         store = stores[number % 3]
-        try:
-            for turn in range(4):
-                name = f"op-{number}-{turn}"
-                claimed(store, plan_in(AccountId(1 + number % 4), name), lease=lease_until(token=name))
-                store.finish(name, name, stage=Stage.LAPSED, reason="", rows=(), now=NOW)
-                if turn == 2:
-                    store.set_halt(HALT.changed(account_id=AccountId(number + 1)))
-        except Exception as error:
-            errors.append(error)
+        for turn in range(4):
+            name = f"op-{number}-{turn}"
+            claimed(store, plan_in(AccountId(1 + number % 4), name), lease=lease_until(token=name))
+            store.finish(name, name, stage=Stage.LAPSED, reason="", rows=(), now=NOW)
+            if turn == 2:
+                store.set_halt(HALT.changed(account_id=AccountId(number + 1)))
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    with ThreadPoolExecutor(6) as at_once:
+        list(at_once.map(work, range(6)))
     found = stores[0].verify()
     assert found.problem == ""
     assert stores[1].newest() == found.entries == len(stores[2].journal(limit=10_000))
@@ -275,17 +268,12 @@ def test_plans_of_several_accounts_together_keep_to_what_may_wait(opened: Callab
             raise Refused("full")
 
     def plan(number: int) -> None:
-        try:
-            made = plan_in(AccountId(number), f"op-{number}")
+        made = plan_in(AccountId(number), f"op-{number}")
+        with suppress(Refused):
             stores[number % 3].add_plan(made, made.plan_id, NOW, check=at_most_four)
-        except Refused:
-            pass
 
-    threads = [threading.Thread(target=plan, args=(number,)) for number in range(1, 13)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(12) as at_once:
+        list(at_once.map(plan, range(1, 13)))
     assert len(stores[0].operations()) == 4
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 
@@ -93,18 +93,11 @@ def test_the_dollars_of_a_refused_request_are_free_for_the_next(store: SqlOperat
 
 
 def test_five_threads_with_the_same_arguments_get_one_plan(store: SqlOperationStore) -> None:
-    found: list[str] = []
+    def plan(number: int) -> str:
+        return store.add_plan(plan_of(f"op-{number}"), "key", NOW).operation_id
 
-    def plan(number: int) -> None:
-        found.append(store.add_plan(plan_of(f"op-{number}"), "key", NOW).operation_id)
-
-    threads = [threading.Thread(target=plan, args=(number,)) for number in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 5
-    assert len(set(found)) == 1
+    with ThreadPoolExecutor(5) as at_once:
+        assert len(set(at_once.map(plan, range(5)))) == 1
     assert store.verify().entries == 1
 
 
@@ -144,23 +137,16 @@ def test_a_no_stops_what_was_approved_and_not_yet_taken(store: SqlOperationStore
 def test_an_approved_operation_is_claimed_once(opened: Callable[[], SqlOperationStore]) -> None:
     first, second = opened(), opened()
     approved(first)
-    outcomes: list[str] = []
 
-    def claim(store: SqlOperationStore, token: str) -> None:
+    def claim(store: SqlOperationStore, token: str) -> str:
         try:
             store.claim("op-1", lease_until(token=token), NOW, check=lambda *_: None)
-            outcomes.append("claimed")
         except Overtaken:
-            outcomes.append("overtaken")
+            return "overtaken"
+        return "claimed"
 
-    threads = [
-        threading.Thread(target=claim, args=(store, f"{number}")) for number, store in enumerate([first, second] * 3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["claimed"] + ["overtaken"] * 5
+    with ThreadPoolExecutor(6) as at_once:
+        assert sorted(at_once.map(claim, [first, second] * 3, "123456")) == ["claimed"] + ["overtaken"] * 5
 
 
 @pytest.mark.requirement("G-02")

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -272,18 +273,15 @@ def test_of_several_programs_that_find_an_older_store_one_migrates_it_and_the_ba
         assert go_on.wait(5)
         add_a_column(connection)
 
-    stores: list[SqlOperationStore] = []
+    def migrate() -> SqlOperationStore:
+        return SqlOperationStore(place, migrations=(*MIGRATIONS, slowly))
 
-    def migrate() -> None:
-        stores.append(SqlOperationStore(place, migrations=(*MIGRATIONS, slowly)))
-
-    threads = [threading.Thread(target=migrate) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-        assert begun.wait(5)  # the others come when the first is in the middle of it
-    go_on.set()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as at_once:
+        migrating = [at_once.submit(migrate)]
+        assert begun.wait(5)
+        migrating += [at_once.submit(migrate) for _ in range(2)]  # when the first is in the middle of it
+        go_on.set()
+        stores = [each.result() for each in migrating]
     assert ran == [1]
     assert [store.status().schema_version for store in stores] == [NEXT, NEXT, NEXT]
     for store in stores:
@@ -417,21 +415,8 @@ def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> 
 
 
 def test_several_programs_can_create_the_store_at_once(place: Path | str) -> None:
-    stores: list[SqlOperationStore] = []
-    errors: list[Exception] = []
-
-    def create() -> None:
-        try:
-            stores.append(SqlOperationStore(place))
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=create) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
+    with ThreadPoolExecutor(4) as at_once:
+        stores = list(at_once.map(SqlOperationStore, [place] * 4))
     assert {store.status().writable for store in stores} == {True}
     for store in stores:
         store.close()
